@@ -1,0 +1,82 @@
+"""What a reader is, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnscope.network import Network
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A stored variable or layer that is no part of the recurrent computation.
+
+    Attributes
+    ----------
+    name : str
+    reason : str
+        ``"optimizer slot"``, ``"moving average"``, ``"embedding"``, ``"dense layer"``,
+        ``"training step"``, ``"not recurrent"``, or why a recurrent cell could not be read.
+    shape : tuple of int
+    """
+
+    name: str
+    reason: str
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A saved model as data.
+
+    Attributes
+    ----------
+    path : Path
+        What the user named, resolved to the prefix or file that was read.
+    format : str
+        The name of the reader in READERS.
+    framework : str
+        Who wrote it, as far as the file tells: ``"TensorFlow 1.15.5"``, ``"Keras 2.4.0"``.
+    files : tuple of Path
+        Every file that was read, in a fixed order; the trace stores a SHA-256 over them.
+    network : Network
+    left_out : tuple of LeftOut
+    notes : tuple of str
+        What the reader had to assume or wants the user to know, one sentence each.
+    """
+
+    path: Path
+    format: str
+    framework: str
+    files: tuple[Path, ...]
+    network: Network
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One entry of READERS.
+
+    Attributes
+    ----------
+    name : str
+        For reports and tables: ``"tf1-saver"``.
+    title : str
+        One line for people: ``"TensorFlow 1 Saver checkpoint (V2)"``.
+    reads, does_not_read : str
+        Two cells of the table of formats in the README.
+    sniff : callable
+        ``sniff(path) -> bool``: by content, cheap, never raising.
+    read : callable
+        ``read(path) -> Checkpoint``; raises `CheckpointError` or `UnsupportedCellError`.
+    """
+
+    name: str
+    title: str
+    reads: str
+    does_not_read: str
+    sniff: Callable[[Path], bool]
+    read: Callable[[Path], Checkpoint]

@@ -1,0 +1,78 @@
+"""The error tree. Every error says what, where, expected, found and the next step.
+
+Only ``rnnscope.cli`` turns these into text on stderr and an exit code.
+"""
+
+from __future__ import annotations
+
+
+class RnnscopeError(Exception):
+    """Base of everything rnnscope raises on purpose; exit code 2.
+
+    Parameters
+    ----------
+    what : str
+        One sentence: what went wrong.
+    where : str, optional
+        The path, variable, option or dataset it concerns.
+    expected, found : str, optional
+        What was needed and what was there instead.
+    hint : str, optional
+        The next step for the user.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        found: object = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.expected = None if expected is None else str(expected)
+        self.found = None if found is None else str(found)
+        self.hint = hint
+        super().__init__(self.describe())
+
+    def parts(self) -> list[tuple[str, str]]:
+        """The labelled lines below the first one, in reading order."""
+        named = [
+            ("where", self.where),
+            ("expected", self.expected),
+            ("found", self.found),
+            ("next", self.hint),
+        ]
+        return [(label, text) for label, text in named if text]
+
+    def describe(self) -> str:
+        """The whole message as plain text, one part a line."""
+        return "\n".join([self.what, *(f"  {label}: {text}" for label, text in self.parts())])
+
+
+class CheckpointError(RnnscopeError):
+    """A checkpoint cannot be read: missing, truncated, corrupted or of no known format."""
+
+
+class UnsupportedCellError(RnnscopeError):
+    """A recurrent cell, option or layer that the engine cannot honour; it names the variable."""
+
+
+class InputError(RnnscopeError):
+    """The input array, its lengths, mask or initial state do not fit the checkpoint."""
+
+
+class OptionError(RnnscopeError):
+    """A flag contradicts the file, or another flag, or is missing."""
+
+
+class TraceError(RnnscopeError):
+    """A trace cannot be written or read."""
+
+
+class EngineError(RnnscopeError):
+    """An engine is not installed or failed."""
