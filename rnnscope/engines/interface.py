@@ -1,0 +1,42 @@
+"""What an engine returns: the states of every timestep of one recurrent layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rnnscope.cell import Array
+
+
+@dataclass(frozen=True, eq=False)
+class LayerStates:
+    """The states of one recurrent layer over some sequences, in input time order.
+
+    Attributes
+    ----------
+    states : mapping of str to ndarray (sequence, timestep, width)
+        By name: ``c`` (width num_units) and ``m`` (width num_proj or num_units); a cell without
+        a c (GRU) has ``m`` alone. Past the length they hold the carried state.
+    outputs : ndarray (sequence, timestep, output)
+        What the framework returns for every step, padding rule applied. In processing order for
+        a layer whose ``outputs_in_input_order`` is False.
+    initial, final : mapping of str to ndarray (sequence, width)
+        The state before the first and after the last processed step, by state name. The final
+        state of a backward layer sits at timestep 0 of `states`.
+    gates : mapping of str to ndarray (sequence, timestep, num_units)
+        ``i f g o`` after their activations; empty when not asked for.
+    """
+
+    states: Mapping[str, Array]
+    outputs: Array
+    initial: Mapping[str, Array]
+    final: Mapping[str, Array]
+    gates: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def c(self) -> Array | None:
+        return self.states.get("c")
+
+    @property
+    def m(self) -> Array:
+        return self.states["m"]
