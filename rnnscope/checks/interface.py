@@ -131,6 +131,9 @@ class Check:
         ``function(slice: LayerSlice) -> Finding``. It sees a slice of sequences; findings of
         several slices are merged by `rnnscope.checks.merge`: the worst status, then the largest
         measured value, wins.
+    counted : str
+        What `Finding.measured` counts (``"sequences"``, ``"values"``); empty where it is a value
+        of the arrays. Counts of several slices are added up.
     """
 
     id: str
@@ -138,3 +141,4 @@ class Check:
     advice: str
     requires: tuple[str, ...]
     function: Callable[[LayerSlice], Finding]
+    counted: str = ""

@@ -1,0 +1,87 @@
+"""Largest values and largest differences, with their place, in little memory.
+
+Two values are the same here if they compare equal or are both NaN. That is bit equality but for
+the sign of zero and the payload of a NaN, which no framework promises to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.checks.interface import Finding, LayerSlice, Place, Status
+
+BLOCK_VALUES = 1 << 20
+"""Values compared at a time: some MB, so that a check adds little to what the run holds."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The largest of some absolute values, and where it is. NaN is larger than everything."""
+
+    value: float = 0.0
+    place: Place | None = None
+
+    def __or__(self, other: Peak) -> Peak:
+        return other if _rank(other.value) > _rank(self.value) else self
+
+
+def _rank(value: float) -> float:
+    return float("inf") if isnan(value) else value
+
+
+def blocks(count: int, width: int) -> Iterator[slice]:
+    """Slices that together cover ``range(count)``, each of about `BLOCK_VALUES` values."""
+    step = max(1, BLOCK_VALUES // max(1, width))
+    return (slice(start, start + step) for start in range(0, count, step))
+
+
+def differences(a: Array, b: Array | float) -> Array:
+    """|a - b|, with 0 where both are the same (equal infinities, NaN beside NaN)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (a == b) | ((a != a) & (b != b))
+        result: Array = np.where(same, 0, np.abs(np.subtract(a, b)))
+    return result
+
+
+def peak(values: Array, layer: LayerSlice, rows: Array, times: Array) -> Peak:
+    """The largest of non-negative values (k, unit) that belong to the given rows and times."""
+    if not values.size:
+        return Peak()
+    # argmax stops at the first NaN, which is what should win.
+    k, unit = np.unravel_index(int(values.argmax()), values.shape)
+    value = float(values[k, unit])
+    if value == 0:
+        return Peak()
+    place = Place(layer.first_sequence + int(rows[k]), int(times[k]), int(unit))
+    return Peak(value, place)
+
+
+def judge(
+    check: str,
+    layer: LayerSlice,
+    found: Peak,
+    limit: float,
+    messages: tuple[str, str],
+    bad: Status = "fail",
+) -> Finding:
+    """A finding that passes if what was found is within the limit; NaN never is."""
+    good = found.value <= limit
+    return Finding(
+        check=check,
+        layer=layer.facts.name,
+        status="pass" if good else bad,
+        message=messages[0] if good else messages[1],
+        measured=found.value,
+        limit=limit,
+        place=found.place,
+    )
+
+
+def skip(check: str, layer: LayerSlice, message: str) -> Finding:
+    """A finding that says why the check does not apply."""
+    return Finding(check, layer.facts.name, "skip", message)

@@ -1,0 +1,98 @@
+"""A plain LSTM, one step and one sequence at a time, to make slices for the checks.
+
+It shares no code with the engine: what it does past the length is spelled out from the padding
+table, so that checks and engine cannot be wrong together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnscope.checks.interface import LayerFacts, LayerSlice
+from rnnscope.engines.interface import LayerStates
+
+UNITS, FEATURES = 3, 2
+
+
+def _sigmoid(z):
+    return (1 / (1 + np.exp(-z))).astype(z.dtype)
+
+
+def _order(timesteps, end, backward, whole):
+    """The timesteps in the order in which the layer takes them."""
+    if not backward:
+        return list(range(timesteps))
+    if whole:
+        return list(range(timesteps))[::-1]
+    return list(range(end))[::-1] + list(range(end, timesteps))
+
+
+def make_slice(facts, mask=None, *, sequences=3, timesteps=5, lengths=None, input_steps=None):
+    """A good slice: a small random LSTM run by the rules in `facts`."""
+    rng = np.random.default_rng(7)
+    if lengths is not None:
+        lengths = np.asarray(lengths)
+        mask = np.arange(timesteps) < lengths[:, None]
+    if mask is not None:
+        mask = np.asarray(mask, bool)
+        sequences, timesteps = mask.shape
+    kernel = rng.normal(size=(FEATURES + UNITS, 4 * UNITS)).astype(np.float32)
+    bias = rng.normal(size=4 * UNITS).astype(np.float32)
+    x = rng.normal(size=(sequences, timesteps, FEATURES)).astype(np.float32)
+    shape = (sequences, timesteps, UNITS)
+    arrays = {name: np.zeros(shape, np.float32) for name in ("c", "m", "outputs", *"ifgo")}
+    initial = {name: rng.uniform(-0.5, 0.5, (sequences, UNITS)).astype(np.float32) for name in "cm"}
+    final = {name: np.zeros((sequences, UNITS), np.float32) for name in "cm"}
+    holes = mask is not None and bool((mask[:, 1:] > mask[:, :-1]).any())
+    for n in range(sequences):
+        c, m, output = initial["c"][n], initial["m"][n], np.zeros(UNITS, np.float32)
+        end = timesteps if mask is None else max(np.flatnonzero(mask[n]) + 1, default=0)
+        whole = facts.reversal == "whole" or holes
+        for place, t in enumerate(_order(timesteps, end, facts.backward, whole)):
+            valid = mask is None or mask[n, t] or facts.padding == "none"
+            z = np.concatenate([x[n, t], m]) @ kernel + bias
+            i, f, g, o = np.split(z, 4)
+            i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+            if valid:
+                c = f * c + i * g
+                m = o * np.tanh(c)
+                output = m
+            elif facts.padding == "zeros":
+                output = np.zeros(UNITS, np.float32)
+            where = t if facts.outputs_in_input_order else place
+            for name, value in zip(("c", "m", *"ifgo"), (c, m, i, f, g, o), strict=True):
+                arrays[name][n, t] = value
+            arrays["outputs"][n, where] = output
+        final["c"][n], final["m"][n] = c, m
+    states = LayerStates(
+        states={name: arrays[name] for name in "cm"},
+        outputs=arrays["outputs"],
+        initial=initial,
+        final=final,
+        gates={name: arrays[name] for name in "ifgo"},
+    )
+    if input_steps is None:
+        input_steps = np.full(sequences, timesteps) if lengths is None else lengths
+    return LayerSlice(facts, states, lengths, mask, np.asarray(input_steps))
+
+
+def facts(**changes):
+    return replace(LayerFacts("rnn/lstm_cell", m_bound=1.0), **changes)
+
+
+def damage(layer, array, value, *index):
+    """A copy of the slice in which one value of one array is another."""
+    states = layer.states
+    copied = LayerStates(
+        states={name: values.copy() for name, values in states.states.items()},
+        outputs=states.outputs.copy(),
+        initial={name: values.copy() for name, values in states.initial.items()},
+        final={name: values.copy() for name, values in states.final.items()},
+        gates={name: values.copy() for name, values in states.gates.items()},
+    )
+    group, _, name = array.partition(".")
+    target = getattr(copied, group)
+    (target[name] if name else target)[index] = value
+    return replace(layer, states=copied)
