@@ -7,7 +7,8 @@ operation is a recurrent layer (`RecurrentLayer`) or one of the plain layers of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from rnnscope.cell import Array, CellSpec, Option
@@ -72,6 +73,12 @@ class RecurrentLayer:
         False for Keras ``go_backwards`` on its own: its outputs come in the order of processing.
     return_sequences : bool
         False if the layer after it receives the last output only. The trace holds every step.
+    initial_values : mapping of str to ndarray (width,) or (sequence, width)
+        Initial states that the file holds (a learned initial state), by state name.
+    initial_from : str or None
+        The recurrent layer whose final state this one starts from.
+    stored_lengths : ndarray of int (sequence,) or None
+        Lengths that are a constant of the stored graph.
     state_format : Option[str]
         ``"tuple (c, m)"``, ``"concat [c, m]"``, ``"list [h, c]"``.
     """
@@ -85,6 +92,9 @@ class RecurrentLayer:
     reversal: Reversal = "whole"
     outputs_in_input_order: bool = True
     return_sequences: bool = True
+    initial_values: Mapping[str, Array] = field(default_factory=dict)
+    initial_from: str | None = None
+    stored_lengths: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,442 @@
+"""From the cells found in a graph to a `Network` of layers.
+
+One layer may appear many times: once a step in an unrolled graph, once a copy where a training
+and a validation model share their weights. Appearances of one kernel whose states feed each
+other are one layer; copies that would compute the same are one layer, with a note.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
+from rnnscope.checkpoints.tf1_graph.flow import Chosen, origins, peel, walk
+from rnnscope.checkpoints.tf1_graph.lstm_cells import FoundCell
+from rnnscope.checkpoints.tf1_graph.view import GraphView, Tensor, is_zero
+from rnnscope.checkpoints.tf1_graph.weights import VARIABLES, GraphWeights
+from rnnscope.checkpoints.tf1_graph.wiring import INPUT_OPS, Source, Wiring
+from rnnscope.errors import CheckpointError, UnsupportedCellError
+from rnnscope.network import Network, Node, RecurrentLayer
+
+KERNEL_SUFFIX = re.compile(r"(/Linear)?/(kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$")
+
+CLASSES = {
+    "basiclstmcell": "BasicLSTMCell",
+    "lstmcell": "LSTMCell",
+    "lstmblockcell": "LSTMBlockCell",
+    "cudnncompatiblelstmcell": "CudnnCompatibleLSTMCell",
+    "basicrnnlstmcell": "BasicLSTMCell",
+}
+"""Scope names of cells with case and underscores taken out, and the class that uses them."""
+
+COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask"}
+
+
+@dataclass
+class Appearances:
+    """All appearances of one layer, in the order of its steps."""
+
+    name: str
+    cells: list[FoundCell]
+    sources: set[Tensor] = field(default_factory=set)
+    selects: list[Chosen] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class GraphNetwork:
+    """What `build_network` returns."""
+
+    network: Network
+    used: frozenset[str]
+    embeddings: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def build_network(
+    view: GraphView, weights: GraphWeights, cells: list[FoundCell]
+) -> GraphNetwork:
+    """Group the cells into layers, follow what each reads, and put them in order."""
+    return _Builder(view, weights, cells).build()
+
+
+class _Builder:
+    def __init__(self, view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> None:
+        self._view = view
+        self._weights = weights
+        self._layers = {layer.name: layer for layer in _group(view, weights, cells)}
+        self._name_of = {
+            tensor: layer.name
+            for layer in self._layers.values()
+            for cell in layer.cells
+            for tensor in (cell.m, peel(view, cell.m))
+        }
+        self._c_of = {
+            cell.c: layer.name for layer in self._layers.values() for cell in layer.cells
+        }
+        self._alias: dict[str, str] = {}
+        self._built: dict[tuple[Any, ...], str] = {}
+        self._building: set[str] = set()
+        self._wiring = Wiring(view, weights, self._layer_of, self._build)
+        self._copies: dict[str, list[str]] = defaultdict(list)
+        self._notes: list[str] = []
+        self._used: set[str] = set()
+
+    def build(self) -> GraphNetwork:
+        for name in self._layers:
+            self._build(name)
+        for name, copies in self._copies.items():
+            self._notes.append(
+                f"The graph uses the weights of '{name}' in {len(copies) + 1} places "
+                f"({', '.join([name, *copies])}) that would compute the same from one input; "
+                "they are run once."
+            )
+        nodes = _reached(self._wiring.nodes)
+        return GraphNetwork(
+            Network(tuple(self._wiring.inputs), nodes),
+            frozenset(self._used),
+            frozenset(self._wiring.embeddings),
+            tuple(self._notes),
+        )
+
+    def _layer_of(self, tensor: Tensor) -> str | None:
+        name = self._name_of.get(tensor)
+        return None if name is None else self._alias.get(name, name)
+
+    def _build(self, name: str) -> None:
+        if name in self._alias or name in self._wiring.nodes or name in self._building:
+            return
+        self._building.add(name)
+        layer = self._layers[name]
+        source = self._read_source(layer)
+        backward = bool(source.turned) or _reads_backward(self._view, layer)
+        initial = self._initial_state(layer)
+        cell = layer.cells[0]
+        inner = source.name if source.name in self._wiring.nodes else "the input"
+        key = (self._weights.variables(cell.kernel), inner, backward, initial.option.value)
+        same = self._built.setdefault(key, name)
+        if same != name:
+            self._alias[name] = same
+            self._copies[same].append(name)
+            return
+        spec = self._cell_spec(cell)
+        lengths, stored = self._lengths(layer.selects, source)
+        uses_lengths = lengths != "not used"
+        recurrent = RecurrentLayer(
+            cell=spec,
+            backward=Option(backward, "graph"),
+            padding=Option("zeros" if uses_lengths else "none", "graph"),
+            lengths=Option(lengths, "graph"),
+            initial_state=initial.option,
+            state_format=Option(_state_format(self._view, cell), "graph"),
+            reversal="within length" if source.turned == "within length" else "whole",
+            initial_values=initial.values,
+            initial_from=initial.layer,
+            stored_lengths=stored,
+        )
+        if source.turned:
+            self._wiring.note_turn(name, source.turned)
+        reads = (source.name,) if source.name else ()
+        self._wiring.nodes[name] = Node(name, recurrent, reads)
+
+    def _read_source(self, layer: Appearances) -> Source:
+        found = [self._wiring.source(cell.x) for cell in layer.cells]
+        named = {(source.name, source.turned): source for source in found if source.name}
+        if len(named) == 1:
+            return next(iter(named.values()))
+        if not named:
+            name = f"{layer.name}/input"
+            self._wiring.inputs.setdefault(name)
+            self._notes.append(
+                f"What '{layer.name}' reads could not be followed in the graph (it may read its "
+                "own last output); the input is taken as what it receives."
+            )
+            return Source(name)
+        names = [name for name, _ in named]
+        if all(name in self._wiring.inputs for name in names):
+            # One placeholder a step, as the seq2seq functions of TensorFlow 0.x and 1.x take.
+            for name in names[1:]:
+                del self._wiring.inputs[name]
+            return next(iter(named.values()))
+        return self._wiring._unsupported(
+            f"{layer.name}/input", "several sources",
+            f"its steps read different sources: {', '.join(names)}", names,
+        )  # fmt: skip
+
+    def _cell_spec(self, cell: FoundCell) -> CellSpec:
+        read, names = self._weights.read, self._weights.variables
+        kernel = _floats(read(cell.kernel))
+        bias = None if cell.bias is None else _floats(read(cell.bias))
+        projection = None if cell.projection is None else _floats(read(cell.projection))
+        if kernel.ndim != 2 or kernel.shape[1] % 4:
+            raise CheckpointError(
+                "A kernel's shape does not fit the LSTM that the graph describes.",
+                where=names(cell.kernel)[0],
+                expected="(input + output, 4 * num_units)",
+                found=kernel.shape,
+                hint="Check that the .meta file belongs to this checkpoint.",
+            )
+        units = kernel.shape[1] // 4
+        output = units if projection is None else projection.shape[1]
+        rows = kernel.shape[0] - output
+        kernel = reorder_gates(kernel, cell.gate_order)
+        if bias is None:
+            bias = np.zeros(4 * units, kernel.dtype)
+        peepholes = {
+            f"peephole_{gate}": _floats(read(tensor)).reshape(-1)
+            for gate, tensor in cell.peepholes.items()
+        }
+        weights = LSTMWeights(
+            kernel=np.ascontiguousarray(kernel[:rows]),
+            recurrent_kernel=np.ascontiguousarray(kernel[rows:]),
+            bias=reorder_gates(bias.reshape(-1), cell.gate_order),
+            projection=projection,
+            **peepholes,
+        )
+        tensors = [cell.kernel, cell.bias, *cell.peepholes.values(), cell.projection]
+        used = tuple(name for tensor in tensors if tensor is not None for name in names(tensor))
+        self._used.update(used)
+        return CellSpec(
+            kind="lstm",
+            source_class=_class_of(cell, used[0]),
+            weights=weights,
+            options=_options(cell),
+            variables=used,
+            stored_gate_order=" ".join(cell.gate_order),
+        )
+
+    def _lengths(self, selects: list[Chosen], source: Source) -> tuple[str, Array | None]:
+        """Words on where lengths come from, and the lengths themselves if they are stored."""
+        tensors = [chosen.condition for chosen in selects]
+        if source.lengths is not None:
+            tensors.append(source.lengths)
+        if not tensors:
+            return "not used", None
+        for tensor in tensors:
+            for current, node in _behind_condition(self._view, tensor):
+                if node.op in INPUT_OPS:
+                    return f"sequence_length from placeholder '{node.name}'", None
+                value = self._view.constant(current)
+                if value is not None and value.ndim == 1 and value.dtype.kind == "i":
+                    return f"sequence_length {value.tolist()}, a constant of the graph", value
+        return f"computed in the graph (node '{tensors[0].node}')", None
+
+    def _initial_state(self, layer: Appearances) -> _Initial:
+        own = {tensor for cell in layer.cells for tensor in (cell.c, cell.m)}
+        values: dict[str, Array] = {}
+        words: list[str] = []
+        feeding: str | None = None
+        for state in ("c", "m"):
+            first = [getattr(cell, f"{state}_prev") for cell in layer.cells[:1]]
+            for tensor in self._entering(first[0]):
+                other = self._name_of.get(tensor) or self._c_of.get(tensor)
+                if tensor in own or is_zero(self._view, tensor):
+                    continue
+                if other is not None:
+                    if other != layer.name and not self._same_loop(tensor, layer):
+                        feeding = self._alias.get(other, other)
+                    continue
+                variable = self._learned(tensor)
+                if variable is not None:
+                    values[state] = variable[1]
+                    words.append(f"{state} from variable '{variable[0]}'")
+                    self._used.add(variable[0])
+                    continue
+                node = self._view.node(tensor)
+                if node is not None and node.op in INPUT_OPS:
+                    words.append(f"{state} from placeholder '{node.name}'")
+                elif node is not None and node.op not in ("Const", "Fill", "TensorListReserve"):
+                    words.append(f"{state} from op {node.op} '{node.name}'")
+        if feeding is not None:
+            return _Initial(Option(f"final state of layer '{feeding}'", "graph"), {}, feeding)
+        text = ", ".join(dict.fromkeys(words)) or "zeros"
+        return _Initial(Option(text, "graph"), values, None)
+
+    def _entering(self, tensor: Tensor) -> set[Tensor]:
+        return origins(self._view, tensor)[0]
+
+    def _same_loop(self, tensor: Tensor, layer: Appearances) -> bool:
+        """Whether another cell's state sits beside this one's in a packed state of one loop."""
+        scope = tensor.node.split("/while/")[0] if "/while/" in tensor.node else None
+        return any(
+            scope is not None and cell.name.startswith(f"{scope}/while/") for cell in layer.cells
+        ) or _state_format(self._view, layer.cells[0]).startswith("concat")
+
+    def _learned(self, tensor: Tensor) -> tuple[str, Array] | None:
+        """A stored initial state: a variable, tiled over the batch or not."""
+        for _ in range(8):
+            node = self._view.node(tensor)
+            if node is None:
+                return None
+            if node.op in VARIABLES or self._weights.variables(tensor):
+                names = self._weights.variables(tensor)
+                value = _floats(self._weights.read(tensor))
+                flat = value.reshape(value.shape[-2:] if value.ndim > 1 else (1, -1))
+                return names[0], flat[0] if flat.shape[0] == 1 else flat
+            if node.op not in ("Tile", "ExpandDims", "BroadcastTo", "Reshape", "Mul", "Identity"):
+                return None
+            if node.op == "Mul":  # ones(batch, 1) * variable
+                weighty = [part for part in node.inputs if self._weights.variables(part)]
+                if len(weighty) != 1:
+                    return None
+                tensor = weighty[0]
+            else:
+                tensor = node.inputs[0]
+        return None
+
+
+@dataclass(frozen=True)
+class _Initial:
+    option: Option[str]
+    values: dict[str, Array]
+    layer: str | None
+
+
+def _group(
+    view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]
+) -> list[Appearances]:
+    """One entry a layer: cells with the same kernel whose m reaches each other's m_prev."""
+    by_kernel: dict[tuple[str, ...], list[FoundCell]] = defaultdict(list)
+    for cell in cells:
+        by_kernel[weights.variables(cell.kernel)].append(cell)
+    layers: list[Appearances] = []
+    for names, same in by_kernel.items():
+        chains: list[Appearances] = []
+        scope = KERNEL_SUFFIX.sub("", names[0])
+        for cell in same:
+            sources, selects = origins(view, cell.c_prev)
+            more, _ = origins(view, cell.m_prev)
+            sources |= more
+            before = [chain for chain in chains
+                      if any(step.m in sources or step.c in sources for step in chain.cells)]
+            chain = before[0] if before else Appearances(scope, [])
+            if not before:
+                chains.append(chain)
+            chain.cells.append(cell)
+            chain.sources |= sources
+            chain.selects.extend(selects)
+        for number, chain in enumerate(chains):
+            if number:
+                chain.name = _copy_name(chain.cells[0], scope, number)
+        layers.extend(chains)
+    return layers
+
+
+def _copy_name(cell: FoundCell, scope: str, number: int) -> str:
+    """Another layer with the same weights is named by its ops: its variables are taken."""
+    ops = cell.name.replace("/while/", "/").rpartition("/")[0]
+    return ops if ops and ops != scope else f"{scope}_{number}"
+
+
+def _reads_backward(view: GraphView, layer: Appearances) -> bool:
+    """Whether an unrolled layer takes its steps from a list in falling order."""
+    steps = [_step_index(view, cell.x) for cell in layer.cells]
+    known = [step for step in steps if step is not None]
+    return len(known) > 1 and len(known) == len(steps) and known == sorted(known, reverse=True)
+
+
+def _step_index(view: GraphView, tensor: Tensor) -> int | None:
+    """Which step of an unstacked list a tensor is."""
+    for current, node in walk(view, tensor):
+        if node is None:
+            continue
+        if node.op in ("Unpack", "Split", "SplitV"):
+            return current.index
+        if node.op == "StridedSlice":
+            begin = view.constant(node.inputs[1])
+            return None if begin is None or begin.size < 2 else int(begin.reshape(-1).max())
+        if node.op in ("Squeeze", "Reshape", "ExpandDims"):
+            return _step_index(view, node.inputs[0])
+    return None
+
+
+def _behind_condition(view: GraphView, tensor: Tensor) -> Iterable[tuple[Tensor, Any]]:
+    """What a Select's condition compares: placeholders and constants behind it."""
+    pending, seen = [tensor], set[Tensor]()
+    while pending and len(seen) < 200:
+        current = pending.pop(0)
+        if current in seen:
+            continue
+        seen.add(current)
+        for reached, node in walk(view, current):
+            if node is None:
+                continue
+            if node.op in INPUT_OPS or node.op == "Const":
+                yield reached, node
+            elif node.op in COMPARES or node.op in ("LogicalOr", "LogicalAnd", "Tile", "ExpandDims",
+                                                    "BroadcastTo", "Reshape", "Maximum", "Minimum"):
+                pending.extend(node.inputs)
+
+
+def _state_format(view: GraphView, cell: FoundCell) -> str:
+    node = view.node(peel(view, cell.c_prev))
+    packed = node is not None and node.op in ("Split", "SplitV", "Slice", "StridedSlice")
+    return "concat [c, m]" if packed else "tuple (c, m)"
+
+
+def _class_of(cell: FoundCell, kernel: str) -> str:
+    scopes = [part.replace("_", "").lower() for part in f"{kernel}/{cell.name}".split("/")]
+    if cell.op:
+        fused = next((CLASSES[scope] for scope in scopes if scope in CLASSES), "")
+        return fused if fused.startswith("Cudnn") else cell.op
+    for scope in reversed(scopes):
+        named = CLASSES.get(re.sub(r"\d+$", "", scope))
+        if named is not None:
+            return named
+    return "LSTM cell"
+
+
+def _options(cell: FoundCell) -> LSTMOptions:
+    return LSTMOptions(
+        forget_bias=Option(_short(cell.forget_bias.value) or 0.0, "graph", cell.forget_bias.name),
+        activation=Option(cell.activation, "graph"),
+        recurrent_activation=Option(cell.recurrent_activation, "graph"),
+        output_activation=Option(cell.output_activation, "graph"),
+        cell_clip=Option(_short(cell.cell_clip.value), "graph", cell.cell_clip.name),
+        proj_clip=Option(_short(cell.proj_clip.value), "graph", cell.proj_clip.name),
+    )
+
+
+def _short(value: float | None) -> float | None:
+    """A float32 constant as it was written: 0.3, not 0.30000001192092896.
+
+    Exact for float32 cells. A float64 graph holds float64 constants, whose shortest form as
+    float32 differs, and which are kept as they are.
+    """
+    if value is None:
+        return None
+    short = float(str(np.float32(value)))
+    return short if np.float32(short) == value else value
+
+
+def _floats(array: Array) -> Array:
+    """Half floats widened to float32; other kinds that no cell holds are refused."""
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    raise UnsupportedCellError("A cell's weights are no floats.", found=array.dtype)
+
+
+def _reached(nodes: dict[str, Node]) -> tuple[Node, ...]:
+    """The recurrent nodes and what they read, each after what it reads."""
+    order: dict[str, Node] = {}
+
+    def visit(name: str) -> None:
+        node = nodes.get(name)
+        if node is None or name in order:
+            return
+        for reads in node.inputs:
+            if reads != name:
+                visit(reads)
+        order.setdefault(name, node)
+
+    for name, node in nodes.items():
+        if node.recurrent:
+            visit(name)
+    return tuple(order.values())

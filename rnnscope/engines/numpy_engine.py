@@ -1,0 +1,122 @@
+"""The numpy engine: a cell of CELLS, driven over time.
+
+The input projection of all steps is one matrix product; the steps follow one another. A backward
+layer is a forward run over the turned sequence, and its states are turned back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.cells import CELLS
+from rnnscope.engines.interface import LayerStates
+from rnnscope.network import RecurrentLayer
+
+
+def run_layer(
+    layer: RecurrentLayer,
+    x: Array,
+    mask: Array | None = None,
+    initial: Mapping[str, Array] | None = None,
+    *,
+    gates: bool = False,
+) -> LayerStates:
+    """Every state of every timestep of one layer.
+
+    Parameters
+    ----------
+    layer : RecurrentLayer
+    x : ndarray (sequence, timestep, input)
+        Of the dtype of the cell's weights.
+    mask : ndarray of bool (sequence, timestep), optional
+        True at steps that count. Ignored if the layer's padding rule is ``none``.
+    initial : mapping of str to ndarray (sequence, width), optional
+        The state before the first step, in parts or whole; zeros otherwise.
+    gates : bool
+        Keep the gates too. At steps that do not count they are zero.
+
+    Returns
+    -------
+    LayerStates
+        In input time order.
+    """
+    cell = CELLS[layer.cell.kind]
+    sequences, timesteps = x.shape[:2]
+    dtype = layer.cell.dtype
+    rule = layer.padding.value
+    if rule == "none":
+        mask = None
+    turn = _Turn.of(layer, mask, timesteps)
+    z = cell.project(layer.cell, turn(x))
+    steps_mask = None if mask is None else turn(mask)
+
+    widths = cell.widths(layer.cell)
+    state = {
+        name: np.zeros((sequences, width), dtype)
+        if initial is None or name not in initial
+        else np.broadcast_to(np.asarray(initial[name], dtype), (sequences, width)).copy()
+        for name, width in widths.items()
+    }
+    before = dict(state)
+    states = {name: np.empty((sequences, timesteps, w), dtype) for name, w in widths.items()}
+    outputs = np.empty((sequences, timesteps, widths["m"]), dtype)
+    kept = (
+        {gate: np.empty((sequences, timesteps, layer.cell.num_units), dtype) for gate in cell.gates}
+        if gates
+        else {}
+    )
+    held = np.zeros((sequences, widths["m"]), dtype)
+    for t in range(timesteps):
+        new, step_gates = cell.step(layer.cell, z[:, t], state)
+        if steps_mask is None:
+            state = dict(new)
+            outputs[:, t] = state["m"]
+        else:
+            counts = steps_mask[:, t, None]
+            state = {name: np.where(counts, new[name], state[name]) for name in state}
+            past = held if rule == "hold" else 0
+            outputs[:, t] = held = np.where(counts, new["m"], past)
+            step_gates = {gate: np.where(counts, value, 0) for gate, value in step_gates.items()}
+        for name, array in states.items():
+            array[:, t] = state[name]
+        for gate, array in kept.items():
+            array[:, t] = step_gates[gate]
+    return LayerStates(
+        states={name: turn(array) for name, array in states.items()},
+        outputs=turn(outputs) if layer.outputs_in_input_order else outputs,
+        initial=before,
+        final=state,
+        gates={gate: turn(array) for gate, array in kept.items()},
+    )
+
+
+class _Turn:
+    """Turning the time axis, which undoes itself when done twice."""
+
+    def __init__(self, order: Array | slice | None) -> None:
+        self._order = order
+
+    @classmethod
+    def of(cls, layer: RecurrentLayer, mask: Array | None, timesteps: int) -> _Turn:
+        if not layer.backward.value:
+            return cls(None)
+        if layer.reversal == "whole" or mask is None:
+            return cls(slice(None, None, -1))
+        # TensorFlow's reverse_sequence: the first `length` steps turn, the rest stay.
+        lengths = mask.sum(axis=1)[:, None]
+        steps = np.arange(timesteps)[None, :]
+        if not np.array_equal(mask, steps < lengths):
+            return cls(slice(None, None, -1))  # a mask with holes has no length to turn within
+        return cls(np.where(steps < lengths, lengths - 1 - steps, steps))
+
+    def __call__(self, array: Array) -> Array:
+        if self._order is None:
+            return array
+        if isinstance(self._order, slice):
+            return np.ascontiguousarray(array[:, self._order])
+        order = self._order.reshape(self._order.shape + (1,) * (array.ndim - 2))
+        turned: Array = np.take_along_axis(array, order, axis=1)
+        return turned
