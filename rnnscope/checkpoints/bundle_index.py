@@ -70,8 +70,8 @@ class BundleIndex(NamedTuple):
 
 
 def index_path(prefix: Path) -> Path:
-    """The index file of a bundle."""
-    return prefix.with_name(prefix.name + ".index")
+    """The index file of a bundle; of no file for a path without a name, such as ``.``."""
+    return Path(f"{prefix}.index")
 
 
 def is_bundle_index(path: Path) -> bool:

@@ -36,7 +36,7 @@ TensorShapeProto.Dim
 TensorSliceProto
   extent=1 *TensorSliceProto.Extent
 TensorSliceProto.Extent
-  start=1 int64  length=2 int64:has_length
+  start=1 int64  length=2 int64:has_length_hack
 TensorProto
   dtype=1 int32  tensor_shape=2 TensorShapeProto  version_number=3 int32  tensor_content=4 bytes
   half_val=13 *int32  float_val=5 *float  double_val=6 *double  int_val=7 *int32
@@ -146,6 +146,7 @@ def _pool() -> Any:
         name="rnnscope/tensorflow.proto", package=PACKAGE, syntax="proto3"
     )
     messages: dict[str, Any] = {}
+    full_name = ""
     for line in filter(None, SCHEMA.splitlines()):
         if line.startswith(" "):
             for field in _FIELD.finditer(line):
