@@ -45,6 +45,8 @@ class Checkpoint:
     left_out : tuple of LeftOut
     notes : tuple of str
         What the reader had to assume or wants the user to know, one sentence each.
+    hard_sigmoid : str
+        Which of the two functions of that name the file's framework means, as in ACTIVATIONS.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Checkpoint:
     network: Network
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    hard_sigmoid: str = "hard_sigmoid"
 
 
 @dataclass(frozen=True)

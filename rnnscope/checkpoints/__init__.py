@@ -1,0 +1,84 @@
+"""READERS: every kind of file that holds recurrent layers. Adding one is one file and one line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnscope.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from rnnscope.checkpoints.interface import Checkpoint, Reader
+
+READER_MODULES = (
+    # In the order in which they are asked. Each looks at content; none claims what it cannot read.
+    "tf1_saver",
+    "keras_v3",
+    "keras_h5",
+)
+"""Modules of this package that hold a ``READER``; imported only when a file is opened."""
+
+
+def readers() -> tuple[Reader, ...]:
+    """READERS: every reader, in the order in which they are asked."""
+    return tuple(import_module(f"{__name__}.{module}").READER for module in READER_MODULES)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a saved model as data, whatever its format.
+
+    Parameters
+    ----------
+    path : Path
+        A file, a folder or a TensorFlow checkpoint prefix.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    CheckpointError
+        No reader takes the file, or the one that does finds it damaged.
+    UnsupportedCellError
+        It is read, but a cell in it cannot be computed.
+    """
+    for module in READER_MODULES:
+        reader: Reader = import_module(f"{__name__}.{module}").READER
+        if reader.sniff(path):
+            return reader.read(path)
+    raise _no_reader(path)
+
+
+def _no_reader(path: Path) -> CheckpointError:
+    tried = "; ".join(reader.title for reader in readers())
+    if not path.exists():
+        siblings = sorted(other.name for other in path.parent.glob(path.name[:4] + "*"))
+        return CheckpointError(
+            "The checkpoint does not exist.",
+            where=path,
+            expected="a file, a folder, or the prefix of a TensorFlow checkpoint",
+            found=f"nearby: {', '.join(siblings[:5])}" if siblings else "nothing of that name",
+        )
+    if path.is_file() and path.stat().st_size == 0:
+        return CheckpointError(
+            "The checkpoint is an empty file.",
+            where=path,
+            expected="a saved model",
+            found="0 bytes",
+            hint="copy or download it again",
+        )
+    return CheckpointError(
+        "No reader knows this file.",
+        where=path,
+        expected=tried,
+        found="a folder without a checkpoint" if path.is_dir() else _first_bytes(path),
+        hint="if it is one of these, it may be damaged; 'rnnscope inspect --help' lists the formats",
+    )
+
+
+def _first_bytes(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
+    return f"a file that begins with {head!r}"

@@ -1,0 +1,29 @@
+"""``rnnscope inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rnnscope.cli.options import format_option, print_report
+
+
+@click.command("inspect")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@format_option
+def command(checkpoint: Path, report_format: str) -> None:
+    """Show every recurrent layer of CHECKPOINT: cell, sizes, options and where each comes from.
+
+    CHECKPOINT is a TensorFlow 1 checkpoint (its prefix, .index, .meta, or a folder with a
+    'checkpoint' file) or a Keras model (.h5, .hdf5, .keras). It is read as data: nothing of it is
+    executed, and neither TensorFlow nor Keras is imported.
+
+    \b
+    rnnscope inspect sample_data/encoder/model.ckpt
+    rnnscope inspect model.keras --format json
+    """
+    from rnnscope.checkpoints import read_checkpoint
+    from rnnscope.report.model import inspect_report
+
+    print_report(inspect_report(read_checkpoint(checkpoint)), report_format)

@@ -1,0 +1,91 @@
+"""The ``rnnscope`` command: finds the subcommand, and turns errors into messages and codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from rnnscope import __version__
+from rnnscope.errors import RnnscopeError
+
+COMMANDS = {
+    "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
+    "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
+}
+"""Commands and their one line of help: a command's module is imported when it is asked for."""
+
+FINE, VERDICT, TROUBLE = 0, 1, 2
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of `rnnscope.cli`, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"rnnscope.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble.",
+)
+@click.version_option(__version__, prog_name="rnnscope")
+def cli() -> None:
+    """Look inside a saved LSTM: its checkpoint is read as data, every step's states are kept.
+
+    \b
+    rnnscope inspect model.ckpt
+    rnnscope run model.ckpt inputs.npz -o trace.h5
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    try:
+        result: Any = cli.main(arguments, prog_name="rnnscope", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.Abort:
+        click.echo("interrupted: nothing was kept", err=True)
+        return TROUBLE
+    except click.ClickException as error:
+        error.show()
+        return TROUBLE
+    except RnnscopeError as error:
+        from rnnscope.report.text import render_error
+
+        click.echo(render_error(error, color=_color()), err=True, nl=False)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain once more at exit.
+        sys.stderr.close()
+        return TROUBLE
+    except Exception:  # a bug: its traceback must be seen, and 1 must stay a verdict
+        traceback.print_exc()
+        return TROUBLE
+    return result if isinstance(result, int) else FINE
+
+
+def _color() -> bool:
+    import os
+
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ

@@ -1,0 +1,207 @@
+"""``rnnscope run``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnscope.cli.options import format_option, print_report
+
+if TYPE_CHECKING:
+    from rnnscope.checkpoints.interface import Checkpoint
+    from rnnscope.inputs import InputSource
+    from rnnscope.run import LayerOptions, Plan, RunResult
+
+PADDING_RULES = ("zeros", "hold", "none")
+PROGRESS_AFTER = 2_000_000
+"""Cell-steps (sequence x timestep x unit) from which a terminal is shown a progress bar."""
+
+
+def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
+    return click.option(
+        flag, multiple=True, metavar="[LAYER=]VALUE", help=help_text + " LAYER may be a pattern."
+    )
+
+
+@click.command("run")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("input_", metavar="INPUT")
+@click.option("-o", "--output", "trace", required=True, type=click.Path(path_type=Path),
+              metavar="TRACE", help="The HDF5 trace to write.")
+@click.option("--inputs", "inputs_key", metavar="KEY", help="Name of the input array in INPUT.")
+@click.option("--lengths", metavar="N,N,…|KEY|FILE|auto|none",
+              help="Valid steps of each sequence; auto: all-zero steps at the end are padding.")
+@click.option("--mask", metavar="KEY|FILE|none",
+              help="1 where a step counts: (sequence, timestep).")
+@click.option("--initial-c", metavar="KEY|FILE", help="State c before the first step.")
+@click.option("--initial-m", metavar="KEY|FILE", help="State m before the first step.")
+@click.option("--ids/--no-ids", default=None,
+              help="INPUT holds ids for the file's embedding (default: if it is called 'ids').")
+@click.option("--time-major", is_flag=True, help="INPUT is (timestep, sequence, feature).")
+@click.option("--model-input", is_flag=True,
+              help="INPUT is the model's own input: run the layers in front of the first LSTM.")
+@click.option("--layer", "layers", multiple=True, metavar="GLOB",
+              help="Run only layers whose name fits, and what they read.")
+@_layer_option("--forget-bias", "Added to the forget gate at run time.")
+@_layer_option("--activation", "Activation of the candidate and of c.")
+@_layer_option("--recurrent-activation", "Activation of the gates i, f, o.")
+@_layer_option("--cell-clip", "Bound of |c|, or none.")
+@_layer_option("--proj-clip", "Bound of the projected |m|, or none.")
+@_layer_option("--cell", "Class of the cell, where the file does not tell.")
+@_layer_option("--padding", "What happens past the length: zeros, hold or none.")
+@click.option("--go-backwards", is_flag=True,
+              help="The layer reads from the end, where the file does not tell.")
+@click.option("--override", is_flag=True, help="Let a flag replace what the file states.")
+@click.option("--gates", is_flag=True, help="Write the gates i, f, g, o, too.")
+@click.option("--verify", type=click.Choice(["tensorflow"]),
+              help="Recompute with TensorFlow's own kernels and compare.")
+@click.option("--force", is_flag=True, help="Replace an existing TRACE.")
+@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@format_option
+def command(**given: Any) -> int:
+    """Run CHECKPOINT over INPUT step by step; write c and m of every timestep to an HDF5 trace.
+
+    CHECKPOINT is what 'rnnscope inspect' reads. INPUT is an .npy, .npz or .csv file or
+    file.h5::/dataset, with axes (sequence, timestep, feature): what the first recurrent layer
+    receives. In an .npz the arrays inputs (or x, or ids), lengths, mask, initial_c and initial_m
+    are taken by name.
+
+    \b
+    rnnscope run model.ckpt inputs.npz -o trace.h5
+    rnnscope run model.ckpt x.npy --lengths 10,6 -o trace.h5 --gates
+    rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
+    rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
+
+    Exits with 1 if a check fails, with 2 if the run could not be done; TRACE is then left as it was.
+    """
+    from rnnscope.checkpoints import read_checkpoint
+    from rnnscope.inputs import open_input
+    from rnnscope.run import override_options, plan_run
+    from rnnscope.trace import check_target
+
+    checkpoint = read_checkpoint(given["checkpoint"])
+    initial = {f"initial_{state}": given[f"initial_{state}"] for state in ("c", "m")}
+    with open_input(
+        given["input_"],
+        inputs_key=given["inputs_key"],
+        lengths=given["lengths"],
+        mask=given["mask"],
+        initial={name: value for name, value in initial.items() if value},
+        ids=given["ids"],
+        time_major=given["time_major"],
+    ) as source:
+        files = (*checkpoint.files, source.path)
+        check_target(given["trace"], given["force"], files)
+        network = override_options(
+            checkpoint.network,
+            _layer_options(given),
+            insist=given["override"],
+            dialect_names={"hard_sigmoid": checkpoint.hard_sigmoid},
+        )
+        plan = plan_run(
+            checkpoint,
+            source,
+            network=network,
+            layers=given["layers"],
+            model_input=given["model_input"],
+        )
+        return _run(checkpoint, source, plan, given)
+
+
+def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[str, Any]) -> int:
+    from rnnscope.run import run_plan
+    from rnnscope.run.report import run_report, trace_header
+    from rnnscope.trace import LayerHeader, TraceWriter
+
+    command_line = " ".join(["rnnscope", *sys.argv[1:]])
+    header = trace_header(checkpoint, source, command_line)
+
+    def open_writer(layers: list[LayerHeader], has_lengths: bool, has_mask: bool) -> TraceWriter:
+        return TraceWriter(
+            given["trace"],
+            header,
+            layers,
+            source.sequences,
+            source.timesteps,
+            has_lengths=has_lengths,
+            has_mask=has_mask,
+            force=given["force"],
+            inputs=(*checkpoint.files, source.path),
+        )
+
+    verifier = None
+    if given["verify"]:
+        from rnnscope.engines.tensorflow_engine import TensorFlowVerifier
+
+        verifier = TensorFlowVerifier()
+    with _progress(source, plan, given["quiet"]) as advance:
+        result: RunResult = run_plan(
+            plan, source, open_writer, gates=given["gates"], verifier=verifier, progress=advance
+        )
+    report = run_report(
+        checkpoint, source, plan, result, given["trace"], command_line, verifier
+    )
+    failed = report.status == "fail"
+    if failed or not given["quiet"]:
+        print_report(report, given["report_format"])
+    return 1 if failed else 0
+
+
+def _progress(source: InputSource, plan: Plan, quiet: bool) -> Any:
+    """A bar on stderr for long runs on a terminal; else nothing."""
+    from contextlib import contextmanager
+
+    units = sum(node.recurrent.cell.num_units for node in plan.layers if node.recurrent)
+    long = source.sequences * source.timesteps * units >= PROGRESS_AFTER
+
+    @contextmanager
+    def bar() -> Any:
+        if quiet or not long or not sys.stderr.isatty():
+            yield None
+            return
+        with click.progressbar(
+            length=source.sequences, label="sequences", file=sys.stderr
+        ) as shown:
+            yield shown.update
+
+    return bar()
+
+
+def _layer_options(given: dict[str, Any]) -> LayerOptions:
+    from rnnscope.run.overrides import Given, LayerOptions, parse_given
+
+    def number(text: str) -> float | None:
+        if text.lower() == "none":
+            return None
+        return float(text)
+
+    def real(text: str) -> float:
+        return float(text)
+
+    def choice(*names: str) -> Callable[[str], str]:
+        def convert(text: str) -> str:
+            if text not in names:
+                raise ValueError(f"one of {', '.join(names)}")
+            return text
+
+        return convert
+
+    from rnnscope.activations import ACTIVATIONS
+    from rnnscope.cells.classes import CELL_CLASSES
+
+    return LayerOptions(
+        forget_bias=parse_given(given["forget_bias"], real, "--forget-bias"),
+        activation=parse_given(given["activation"], choice(*ACTIVATIONS), "--activation"),
+        recurrent_activation=parse_given(
+            given["recurrent_activation"], choice(*ACTIVATIONS), "--recurrent-activation"
+        ),
+        cell_clip=parse_given(given["cell_clip"], number, "--cell-clip"),
+        proj_clip=parse_given(given["proj_clip"], number, "--proj-clip"),
+        cell=parse_given(given["cell"], choice(*CELL_CLASSES), "--cell"),
+        padding=parse_given(given["padding"], choice(*PADDING_RULES), "--padding"),
+        backward=Given((("*", True),)) if given["go_backwards"] else Given(),
+    )

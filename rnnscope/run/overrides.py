@@ -1,0 +1,200 @@
+"""What the user says of options that a file may not hold, and what wins where both speak.
+
+A value that the file states (origin ``graph`` or ``config``) is only replaced when the user
+insists. A default of the class, or a guess, gives way to a flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rnnscope.activations import activation
+from rnnscope.cell import CellSpec, Option
+from rnnscope.errors import OptionError
+from rnnscope.network import Network, Node, RecurrentLayer
+
+STATED = ("graph", "config")
+"""Origins that a flag does not replace without ``--override``."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A flag's values by layer: ``("*", 1.0)`` is meant for every layer."""
+
+    pairs: tuple[tuple[str, Any], ...] = ()
+
+    def value(self, layer: str) -> tuple[bool, Any]:
+        """Whether the flag speaks of a layer, and what it says: the last that fits wins."""
+        fitting = [value for pattern, value in self.pairs if fnmatchcase(layer, pattern)]
+        return bool(fitting), fitting[-1] if fitting else None
+
+
+@dataclass(frozen=True)
+class LayerOptions:
+    """Options as given by the user, each for all layers or for those that fit a pattern."""
+
+    forget_bias: Given = field(default_factory=Given)
+    activation: Given = field(default_factory=Given)
+    recurrent_activation: Given = field(default_factory=Given)
+    cell_clip: Given = field(default_factory=Given)
+    proj_clip: Given = field(default_factory=Given)
+    cell: Given = field(default_factory=Given)
+    padding: Given = field(default_factory=Given)
+    backward: Given = field(default_factory=Given)
+
+    def given(self) -> Mapping[str, Given]:
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name).pairs
+        }
+
+
+FLAGS = {"backward": "--go-backwards"}
+"""Flags that are not named as the option is."""
+
+
+def override_options(
+    network: Network, options: LayerOptions, *, insist: bool = False, dialect_names: Mapping[str, str] | None = None
+) -> Network:
+    """The network with the user's options in place of what the file leaves open.
+
+    Parameters
+    ----------
+    network : Network
+    options : LayerOptions
+    insist : bool
+        ``--override``: replace what the file states, too.
+    dialect_names : mapping of str to str, optional
+        Activation names that mean something else in this file: Keras 3's ``hard_sigmoid``.
+
+    Raises
+    ------
+    OptionError
+        A flag contradicts the file, or fits no layer.
+    """
+    given = options.given()
+    if not given:
+        return network
+    names = [node.name for node in network.recurrent]
+    for option, flag in given.items():
+        for pattern, _ in flag.pairs:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise OptionError(
+                    f"{flag_name(option)} names a layer that is not there.",
+                    expected=f"one of {', '.join(names)}" if names else "a recurrent layer",
+                    found=pattern,
+                )
+    nodes = tuple(
+        replace(node, layer=_override(node.name, node.layer, given, insist, dialect_names or {}))
+        if isinstance(node.layer, RecurrentLayer)
+        else node
+        for node in network.nodes
+    )
+    return replace(network, nodes=nodes)
+
+
+def flag_name(option: str) -> str:
+    return FLAGS.get(option, "--" + option.replace("_", "-"))
+
+
+def _override(
+    name: str,
+    layer: RecurrentLayer,
+    given: Mapping[str, Given],
+    insist: bool,
+    dialect_names: Mapping[str, str],
+) -> RecurrentLayer:
+    def choose(option: str, current: Option[Any], value: Any) -> Option[Any]:
+        if current.value == value:
+            return current
+        if current.origin in STATED and not insist:
+            raise OptionError(
+                f"{flag_name(option)} contradicts the file.",
+                where=f"layer '{name}'" + (f", {current.detail}" if current.detail else ""),
+                expected=f"{_words(current.value)}, which the file states ({current.origin})",
+                found=_words(value),
+                hint="leave the flag out, or add --override to use it all the same",
+            )
+        return Option(value, "flag", flag_name(option))
+
+    cell = layer.cell
+    settings: dict[str, Option[Any]] = {}
+    for option in ("forget_bias", "cell_clip", "proj_clip", "activation", "recurrent_activation"):
+        spoken, value = given[option].value(name) if option in given else (False, None)
+        if not spoken:
+            continue
+        if option.endswith("activation"):
+            value = dialect_names.get(value, value)
+            activation(value, flag_name(option))
+        if option == "proj_clip" and cell.weights.projection is None and value is not None:
+            raise OptionError(
+                "--proj-clip is given for a layer without a projection.",
+                where=f"layer '{name}'",
+                hint="leave it out, or name the layer it is meant for: --proj-clip LAYER=VALUE",
+            )
+        settings[option] = choose(option, getattr(cell.options, option), value)
+        if option == "activation":
+            settings["output_activation"] = choose(option, cell.options.output_activation, value)
+    if settings:
+        cell = replace(cell, options=replace(cell.options, **settings))
+    if "cell" in given:
+        cell = _override_class(name, cell, given["cell"], insist)
+    layer = replace(layer, cell=cell)
+    for option in ("padding", "backward"):
+        spoken, value = given[option].value(name) if option in given else (False, None)
+        if spoken:
+            layer = replace(layer, **{option: choose(option, getattr(layer, option), value)})
+    return layer
+
+
+def _override_class(name: str, cell: CellSpec, given: Given, insist: bool) -> CellSpec:
+    """Another class of cell: its name, and its defaults where only a default stood."""
+    spoken, value = given.value(name)
+    if not spoken or value == cell.source_class:
+        return cell
+    from rnnscope.cells.classes import CELL_CLASSES
+
+    stated = [
+        key
+        for key, option in cell.options.items()
+        if option.origin in STATED
+    ]
+    if stated and not insist:
+        raise OptionError(
+            "--cell contradicts the file.",
+            where=f"layer '{name}'",
+            expected=f"{cell.source_class}, whose options the file states ({', '.join(stated)})",
+            found=value,
+            hint="leave --cell out, or add --override to take that class's defaults",
+        )
+    defaults = CELL_CLASSES[value].options("flag" if insist else "class default")
+    kept = {
+        key: option
+        for key, option in cell.options.items()
+        if option.origin == "flag" or (option.origin in STATED and not insist)
+    }
+    return replace(cell, source_class=value, options=replace(defaults, **kept))
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_given(values: Iterable[str], convert: Any, flag: str) -> Given:
+    """``VALUE`` or ``LAYER=VALUE``, as a flag's values on the command line, into a `Given`."""
+    pairs: list[tuple[str, Any]] = []
+    for text in values:
+        pattern, equals, value = text.rpartition("=")
+        try:
+            pairs.append((pattern if equals else "*", convert(value)))
+        except ValueError as error:
+            raise OptionError(
+                f"{flag} does not understand its value.", expected=str(error), found=text
+            ) from None
+    return Given(tuple(pairs))

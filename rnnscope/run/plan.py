@@ -1,0 +1,271 @@
+"""Before anything is computed: which layers run, and where in the network the input goes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.errors import InputError, OptionError, UnsupportedCellError
+from rnnscope.inputs import InputSource
+from rnnscope.layers import BidirectionalMerge, Embedding, Masking, PassThrough, Unsupported
+from rnnscope.network import Network, Node, RecurrentLayer
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run does.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        In the order in which they are computed.
+    entries : frozenset of str
+        Names of nodes or network inputs whose value is the run's input.
+    layers : tuple of Node
+        The recurrent nodes among `nodes`.
+    from_input : frozenset of str
+        The recurrent nodes that read the run's input itself, through masks and dropout at most.
+    notes : tuple of str
+    """
+
+    nodes: tuple[Node, ...]
+    entries: frozenset[str]
+    layers: tuple[Node, ...]
+    from_input: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def plan_run(
+    checkpoint: Checkpoint,
+    source: InputSource,
+    *,
+    network: Network | None = None,
+    layers: Iterable[str] = (),
+    model_input: bool = False,
+) -> Plan:
+    """Decide which nodes run on an input.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    source : InputSource
+    network : Network, optional
+        In place of the checkpoint's own, for example with options overridden.
+    layers : iterable of str
+        Patterns; only recurrent layers that fit one, and what they read, are run.
+    model_input : bool
+        The input is what the model takes, not what its first recurrent layer receives.
+
+    Raises
+    ------
+    InputError
+        No layer takes an input of this width.
+    OptionError
+        A pattern fits no layer.
+    UnsupportedCellError
+        The file holds no recurrent layer that rnnscope computes.
+    """
+    return _Planner(checkpoint, source, network or checkpoint.network, model_input).plan(layers)
+
+
+class _Planner:
+    def __init__(
+        self, checkpoint: Checkpoint, source: InputSource, network: Network, model_input: bool
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._source = source
+        self._network = network
+        self._nodes = {node.name: node for node in network.nodes}
+        self._model_input = model_input
+        self._notes: list[str] = []
+
+    def plan(self, patterns: Iterable[str]) -> Plan:
+        wanted = self._wanted(tuple(patterns))
+        needed = self._ancestors(wanted)
+        # The merge of two directions belongs to them, whether or not a layer reads it.
+        needed |= {
+            node.name
+            for node in self._network.nodes
+            if isinstance(node.layer, BidirectionalMerge) and needed.issuperset(node.inputs)
+        }
+        entries: dict[str, str] = {}
+        for node in self._network.recurrent:
+            if node.name in needed and not self._reads_recurrent(node):
+                entry = self._entry(node)
+                if entry is not None:
+                    entries[node.name] = entry
+        if not entries:
+            raise self._no_entry([node for node in self._network.recurrent if node.name in needed])
+        points = frozenset(entries.values())
+        runnable = self._runnable(needed, points)
+        layers = tuple(node for node in runnable if node.recurrent)
+        self._mention_skipped(wanted, {node.name for node in layers})
+        direct = frozenset(
+            name for name, entry in entries.items() if self._is_direct(name, entry)
+        )
+        return Plan(tuple(runnable), points, layers, direct, tuple(self._notes))
+
+    def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
+        names = [node.name for node in self._network.recurrent]
+        if not names:
+            reasons = [f"{entry.name}: {entry.reason}" for entry in self._checkpoint.left_out]
+            unsupported = [
+                f"{node.name}: {node.layer.kind}, {node.layer.reason}"
+                for node in self._network.nodes
+                if isinstance(node.layer, Unsupported)
+            ]
+            raise UnsupportedCellError(
+                "The file holds no recurrent layer that rnnscope computes.",
+                where=self._checkpoint.path,
+                expected="an LSTM layer",
+                found="; ".join((unsupported + reasons)[:6]) or "no variables",
+                hint="'rnnscope inspect' lists everything the file holds",
+            )
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise OptionError(
+                    "--layer fits no recurrent layer.",
+                    expected=f"one of {', '.join(names)}",
+                    found=pattern,
+                )
+        return {
+            name for name in names
+            if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+        }  # fmt: skip
+
+    def _ancestors(self, names: Iterable[str]) -> set[str]:
+        needed: set[str] = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name in needed or name not in self._nodes:
+                continue
+            needed.add(name)
+            node = self._nodes[name]
+            pending.extend(node.inputs)
+            if node.recurrent and node.recurrent.initial_from:
+                pending.append(node.recurrent.initial_from)
+        return needed
+
+    def _reads_recurrent(self, node: Node) -> bool:
+        behind = self._ancestors(node.inputs)
+        return any(self._nodes[name].recurrent for name in behind)
+
+    def _entry(self, root: Node) -> str | None:
+        """Where the input goes in for a layer that no recurrent layer feeds."""
+        layer = root.recurrent
+        if layer is not None and layer.initial_from is not None:
+            self._notes.append(
+                f"'{root.name}' starts from the final state of '{layer.initial_from}' and reads "
+                "inputs of its own, which were not given: it was not run."
+            )
+            return None
+        entry = root.inputs[0] if root.inputs else root.name
+        if self._model_input:
+            return self._model_entry(root)
+        if self._source.is_ids:
+            return self._embedding_entry(root)
+        while (node := self._nodes.get(entry)) is not None:
+            if not isinstance(node.layer, (Masking, PassThrough)):
+                break
+            entry = node.inputs[0]
+        width = layer.cell.input_size if layer is not None else None
+        return entry if width == self._source.features else None
+
+    def _model_entry(self, root: Node) -> str | None:
+        inputs = sorted(
+            {name for node in self._ancestors([root.name]) for name in self._nodes[node].inputs}
+            & set(self._network.inputs)
+        )
+        if len(inputs) != 1:
+            raise OptionError(
+                "--model-input needs a layer that reads one input of the model.",
+                where=f"layer '{root.name}'",
+                found=", ".join(inputs) or "none",
+                hint="give what the layer itself receives, without --model-input",
+            )
+        return inputs[0]
+
+    def _embedding_entry(self, root: Node) -> str | None:
+        name = root.inputs[0] if root.inputs else ""
+        while (node := self._nodes.get(name)) is not None and len(node.inputs) == 1:
+            if isinstance(node.layer, Embedding):
+                return node.inputs[0]
+            name = node.inputs[0]
+        return None
+
+    def _is_direct(self, name: str, entry: str) -> bool:
+        """Whether nothing but masks and dropout stand between the run's input and a layer."""
+        node = self._nodes[name]
+        reads = node.inputs[0] if node.inputs else name
+        while reads != entry:
+            between = self._nodes[reads]
+            if not isinstance(between.layer, (Masking, PassThrough)):
+                return False
+            reads = between.inputs[0]
+        return True
+
+    def _runnable(self, needed: set[str], points: frozenset[str]) -> list[Node]:
+        """The nodes that follow from the entries, in order."""
+        known = set(points)
+        run: list[Node] = []
+        for node in self._network.nodes:
+            if node.name not in needed or node.name in points:
+                continue
+            layer = node.layer
+            ready = bool(node.inputs) and all(name in known for name in node.inputs)
+            ready = ready or (isinstance(layer, RecurrentLayer) and node.name in points)
+            if not ready:
+                continue
+            if isinstance(layer, Unsupported):
+                self._notes.append(
+                    f"'{node.name}' ({layer.kind}) is not computed by rnnscope: {layer.reason}. "
+                    "Layers that read it were not run."
+                )
+                continue
+            known.add(node.name)
+            run.append(node)
+        return run
+
+    def _mention_skipped(self, wanted: set[str], run: set[str]) -> None:
+        mentioned = "\n".join(self._notes)
+        for name in sorted(wanted - run):
+            if f"'{name}'" in mentioned:
+                continue
+            node = self._nodes[name]
+            layer = node.recurrent
+            width = layer.cell.input_size if layer else 0
+            if self._reads_recurrent(node):
+                self._notes.append(f"'{name}' was not run: what it reads was not computed.")
+            else:
+                self._notes.append(
+                    f"'{name}' was not run: it takes {width} features, the input has "
+                    f"{self._source.features}."
+                )
+
+    def _no_entry(self, roots: list[Node]) -> InputError:
+        if self._source.is_ids:
+            return InputError(
+                "The input holds ids, but no embedding of the file stands in front of a layer.",
+                where=self._source.name,
+                expected="features (sequence, timestep, feature)",
+                found=f"ids of shape {(self._source.sequences, self._source.timesteps)}",
+            )
+        widths = {
+            node.recurrent.cell.input_size: node.name for node in roots
+            if node.recurrent and not self._reads_recurrent(node)
+        }  # fmt: skip
+        wanted = ", ".join(f"{width} (layer '{name}')" for width, name in widths.items())
+        swapped = self._source.timesteps in widths
+        return InputError(
+            "The input has the wrong number of features.",
+            where=self._source.name,
+            expected=wanted or "a layer that reads the input",
+            found=f"{self._source.features} features: {self._source.sequences} sequences x "
+            f"{self._source.timesteps} timesteps x {self._source.features}",
+            hint="are the axes in another order? rnnscope reads (sequence, timestep, feature)"
+            if swapped
+            else "is this the model's own input? Then say --model-input",
+        )
