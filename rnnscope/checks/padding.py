@@ -15,8 +15,6 @@ from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, skip
 
-NOTHING_PAST = "no step lies past the length of its sequence"
-
 
 @dataclass(frozen=True)
 class PastLength:
@@ -93,7 +91,7 @@ def _outputs_past_length(layer: LayerSlice) -> Finding:
     rule = layer.facts.padding
     seen = outputs_past(layer, after_valid=rule == "none")
     if not seen.count:
-        return skip(check, layer, NOTHING_PAST)
+        return skip(check, layer, _nothing_to_see(layer))
     shows = _words(seen)
     if rule == "zeros":
         messages = ("outputs past the length are zero", f"{shows}; the rule is zeros")
@@ -105,6 +103,14 @@ def _outputs_past_length(layer: LayerSlice) -> Finding:
         )
         return judge(check, layer, seen.change, 0.0, messages)
     return _computed_on(check, layer, seen, contradicted=_outputs_stand_still(layer, seen))
+
+
+def _nothing_to_see(layer: LayerSlice) -> str:
+    mask = steps.valid_steps(layer)
+    if mask is None or mask.all():
+        return "no step lies past the length of its sequence"
+    # Computed from the initial state, they may rest in it as if they were carried.
+    return "the steps past the length were taken before the valid ones"
 
 
 def _words(seen: PastLength) -> str:
@@ -132,7 +138,7 @@ def _state_past_length(layer: LayerSlice) -> Finding:
     rule = layer.facts.padding
     seen = states_past(layer, after_valid=rule == "none")
     if not seen.count:
-        return skip(check, layer, NOTHING_PAST)
+        return skip(check, layer, _nothing_to_see(layer))
     if rule != "none":
         messages = (
             "the state past the length is carried unchanged",

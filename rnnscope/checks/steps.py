@@ -63,13 +63,8 @@ def last_taken(layer: LayerSlice, mask: Array | None) -> tuple[Array, Array]:
     """
     sequences, timesteps = shape(layer)
     if mask is None:
-        end = _turned_steps(layer)
-        # Steps behind the ones that were turned round are taken last.
-        last = (
-            np.where(end < timesteps, timesteps - 1, 0) if layer.facts.backward else timesteps - 1
-        )
         rows = np.arange(sequences if timesteps else 0)
-        return rows, np.broadcast_to(last, rows.shape)
+        return rows, np.full(rows.shape, 0 if layer.facts.backward else timesteps - 1)
     rows = np.flatnonzero(mask.any(axis=1))
     # Both ways of reversing take the first valid timestep last.
     times = first_valid(mask)[rows] if layer.facts.backward else valid_end(mask)[rows] - 1
@@ -79,7 +74,8 @@ def last_taken(layer: LayerSlice, mask: Array | None) -> tuple[Array, Array]:
 def _turned_steps(layer: LayerSlice) -> Array:
     """How many steps of each sequence a backward layer turns round (sequence,)."""
     sequences, timesteps = shape(layer)
-    mask = valid_steps(layer)
+    # A layer that uses no lengths has none to turn within.
+    mask = computed_steps(layer)
     if mask is not None and layer.facts.reversal == "within length":
         lengths: Array = mask.sum(axis=1)
         # A mask with holes has no length to turn within; then the engine turns everything.

@@ -123,7 +123,7 @@ class PaddingSummary:
     def _who(self) -> str:
         some = _some(self.masked, self.sequences)
         if self._plain:
-            empty = f" ({self.empty} without a valid step)" if self.empty else ""
+            empty = f", {self.empty} without a valid step" if self.empty else ""
             are = _verb(self.masked, "is", "are")
             return f"{some} {are} shorter than {_plural(self.timesteps, 'step')}{empty}"
         kinds = [

@@ -166,10 +166,13 @@ def test_padding_where_every_step_should_be_computed_fails(shown, kind):
     layer = make_slice(facts(padding=shown, **KINDS[kind]), lengths=[5, 2, 3])
     layer = replace(layer, facts=facts(padding="none", **KINDS[kind]))
     found = statuses(layer)
-    tail_first = layer.facts.backward and layer.facts.reversal == "whole"
+    tail_first = layer.facts.backward
     # Read from the end, padding comes before all else, where a state at rest is no evidence.
     expected = "skip" if tail_first else "fail"
     assert (found["outputs-past-length"], found["state-past-length"]) == (expected, expected)
+    if tail_first:
+        message = by_id(layer)["state-past-length"].message
+        assert message == "the steps past the length were taken before the valid ones"
 
 
 def test_a_recurrence_at_rest_may_be_computed_on():
@@ -365,3 +368,37 @@ def test_large_slices_are_compared_in_blocks(monkeypatch):
     monkeypatch.setattr("rnnscope.checks.measure.BLOCK_VALUES", 4)
     layer = damage(ZEROS, "states.c", 3.0, 1, 4, 1)
     assert by_id(layer)["state-past-length"].place == Place(1, 4, 1)
+
+
+def test_a_sequence_of_one_step_tells_carried_from_computed_on():
+    """Its only valid step follows the initial state, which counts as movement."""
+    layer = make_slice(facts(padding="zeros"), lengths=[1], timesteps=3)
+    found = statuses(replace(layer, facts=facts(padding="none")))
+    assert found["outputs-past-length"] == found["state-past-length"] == "fail"
+
+
+def test_zeros_that_a_rectifier_computes_are_computed():
+    layer = make_slice(facts(padding="none"), lengths=[5, 2])
+    for name in ("states.m", "outputs"):
+        layer = damage(layer, name, 0.0, 1, slice(2, None))
+    layer = damage(layer, "final.m", 0.0, 1)
+    assert statuses(layer)["outputs-past-length"] == "pass"
+
+
+def test_outputs_without_any_state_m_are_not_judged():
+    layer = replace(ZEROS, states=LayerStates({}, ZEROS.states.outputs, {}, {}))
+    assert (
+        by_id(layer)["last-output-is-m"].message == "needs the output state m, which is not there"
+    )
+
+
+def test_an_empty_slice_is_skipped_not_broken():
+    layer = make_slice(facts(padding="zeros"), lengths=[0], timesteps=1)
+    states = LayerStates(
+        {name: values[:0] for name, values in layer.states.states.items()},
+        layer.states.outputs[:0],
+        {name: values[:0] for name, values in layer.states.initial.items()},
+        {name: values[:0] for name, values in layer.states.final.items()},
+    )
+    empty = LayerSlice(layer.facts, states, np.zeros(0, int), np.zeros((0, 1), bool), np.zeros(0))
+    assert set(statuses(empty).values()) <= {"pass", "skip"}

@@ -34,7 +34,7 @@ VERDICTS = [
     (
         {"padding": "zeros"},
         {"lengths": [5, 0, 3]},
-        "2 of 3 sequences are shorter than 5 steps (1 without a valid step): outputs past the "
+        "2 of 3 sequences are shorter than 5 steps, 1 without a valid step: outputs past the "
         "length are zero, c and m keep the state of the last valid step",
     ),
     (

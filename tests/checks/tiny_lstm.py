@@ -49,7 +49,7 @@ def make_slice(facts, mask=None, *, sequences=3, timesteps=5, lengths=None, inpu
     for n in range(sequences):
         c, m, output = initial["c"][n], initial["m"][n], np.zeros(UNITS, np.float32)
         end = timesteps if mask is None else max(np.flatnonzero(mask[n]) + 1, default=0)
-        whole = facts.reversal == "whole" or holes
+        whole = facts.reversal == "whole" or holes or facts.padding == "none"
         for place, t in enumerate(_order(timesteps, end, facts.backward, whole)):
             valid = mask is None or mask[n, t] or facts.padding == "none"
             z = np.concatenate([x[n, t], m]) @ kernel + bias
