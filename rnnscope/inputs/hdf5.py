@@ -1,0 +1,108 @@
+"""Datasets of HDF5 files, sliced in place.
+
+A file can make HDF5 read other files (external and soft links, external storage, virtual datasets)
+or declare sizes that it does not hold; all of these are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.checkpoints.safe_hdf5 import MAX_RATIO, child, open_h5
+from rnnscope.errors import InputError, RnnscopeError
+
+
+class Hdf5File:
+    """The numeric datasets of an HDF5 file, by path without the leading slash."""
+
+    kind = "hdf5"
+
+    def __init__(self, path: Path) -> None:
+        import h5py
+
+        self.path = path
+        self._open = ExitStack()
+        self._file: Any = self._open.enter_context(open_h5(path, error=InputError))
+        names: list[str] = []
+
+        def note(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
+                names.append(name)
+
+        try:
+            self._file.visititems(note)  # each object once, over hard links only
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            self.close()
+            raise damaged(path, error, InputError) from error
+        self.names: tuple[str, ...] = tuple(names)
+
+    def array(self, name: str) -> SlicedDataset:
+        """The dataset `name`; slicing it reads that slice.
+
+        Raises
+        ------
+        InputError
+            It is reached over a link, stored outside the file, or not stored at all.
+        """
+        dataset = child(self._file, name, InputError)
+        check_storage(dataset, InputError)
+        return SlicedDataset(dataset, f"{self.path}::/{name}")
+
+    def close(self) -> None:
+        self._open.close()
+
+
+class SlicedDataset:
+    """A dataset whose slices are read when asked for; damage found then is an `InputError`."""
+
+    def __init__(self, dataset: Any, where: str) -> None:
+        self._dataset = dataset
+        self._where = where
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+
+    def __getitem__(self, key: Any) -> Array:
+        try:
+            return np.asarray(self._dataset[key])
+        except (OSError, RuntimeError) as error:
+            raise damaged(self._where, error, InputError) from error
+
+
+def check_storage(dataset: Any, error: type[RnnscopeError]) -> None:
+    """Refuse a dataset that lies elsewhere or is larger than its stored bytes can be.
+
+    Unlike `rnnscope.checkpoints.safe_hdf5.check_size` this sets no limit to a whole dataset, which
+    is read in slices.
+    """
+    outside = dataset.is_virtual or dataset.external
+    declared = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+    stored = int(dataset.id.get_storage_size())
+    filtered = dataset.id.get_create_plist().get_nfilters() > 0
+    within = min(stored, int(dataset.file.id.get_filesize())) * (MAX_RATIO if filtered else 1)
+    if outside or dataset.shape is None or declared > within:
+        raise error(
+            "The values of an HDF5 dataset are not all in its file.",
+            where=f"{dataset.file.filename}::{dataset.name}",
+            expected="values stored in the file itself",
+            found="a virtual dataset or external storage"
+            if outside
+            else f"{declared} bytes declared, {stored} stored",
+            hint="write the file again with the data inside it",
+        )
+
+
+def damaged(where: object, fault: Exception, error: type[RnnscopeError]) -> RnnscopeError:
+    """The error for what h5py raises when a file turns out damaged."""
+    return error(
+        "The HDF5 file is damaged.",
+        where=where,
+        expected="a whole HDF5 file",
+        found=str(fault) or type(fault).__name__,
+        hint="copy or write the file again",
+    )

@@ -1,0 +1,167 @@
+"""From what the user names to an `InputSource`: which array, which axes, what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.errors import InputError
+from rnnscope.inputs.companions import accompany, is_companion
+from rnnscope.inputs.containers import Container, StoredArray, open_container
+from rnnscope.inputs.given import choose_name, split_reference
+from rnnscope.inputs.source import InputSource, Layout
+
+INPUT_NAMES = ("inputs", "x")
+IDS_NAME = "ids"
+
+
+def open_input(
+    spec: str | PathLike[str],
+    *,
+    inputs_key: str | None = None,
+    lengths: str | None = None,
+    mask: str | None = None,
+    initial: Mapping[str, str] | None = None,
+    ids: bool | None = None,
+    time_major: bool = False,
+) -> InputSource:
+    """Open an input array with what goes with it.
+
+    Parameters
+    ----------
+    spec : str or path
+        A ``.npy``, ``.npz`` or ``.csv`` file, or ``file.h5::/dataset``, ``file.npz::key``; the kind
+        is told by content. Axes are (sequence, timestep, feature); a 2-D array of floats, or a
+        ``.csv``, is one sequence of (timestep, feature). Of an ``.npz`` the arrays ``inputs`` or
+        ``x`` (else ``ids``, else the only one), ``lengths``, ``mask``, ``initial_c`` and
+        ``initial_m`` (or ``<layer>/initial_c`` …) are taken by name.
+    inputs_key : str, optional
+        The array's name where it has another.
+    lengths : str, optional
+        ``"10,6"``; a key of the ``.npz``; a file (``.npy``, ``.csv``, ``.txt``, ``file::key``);
+        ``"auto"``: trailing all-zero steps are padding; ``"none"``: do not take the file's.
+    mask : str, optional
+        A key or a file, booleans or 0 and 1, axes as the input's; or ``"none"``.
+    initial : mapping of str to str, optional
+        ``{"initial_c": KEY or file, "<layer>/initial_m": …}``.
+    ids : bool, optional
+        True: integers (sequence, timestep), or (timestep,) for one sequence, that an embedding
+        turns into features. None: only an array that is called ``ids`` is.
+    time_major : bool
+        Axes are (timestep, sequence, …).
+
+    Returns
+    -------
+    InputSource
+
+    Raises
+    ------
+    InputError
+        The file, the array, its axes, or what goes with it does not fit; the message says where.
+    """
+    path, name = split_reference(fspath(spec))
+    container = open_container(path)
+    try:
+        key = _choose_input(container, path, name or inputs_key)
+        source = _shaped(container, path, key, ids, time_major)
+        return accompany(source, key, lengths, mask, initial or {}, time_major)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _choose_input(container: Container, path: Path, name: str | None) -> str:
+    """The name of the input array among those of the file."""
+    if name is None and container.kind == "npz":
+        known = [key for key in INPUT_NAMES if key in container.names]
+        if not known and IDS_NAME in container.names:
+            known = [IDS_NAME]
+        if not known:
+            known = [key for key in container.names if not is_companion(key)]
+        if len(known) == 1:
+            return known[0]
+    if name is None and container.kind == "hdf5":
+        raise InputError(
+            "An HDF5 file needs the dataset's name.",
+            where=path,
+            expected=f"{path}::/DATASET",
+            found=", ".join(f"/{key}" for key in container.names) or "no datasets of numbers",
+            hint="name the dataset after two colons",
+        )
+    return choose_name(container, path, name.strip("/") if name else name, "--inputs")
+
+
+def _shaped(
+    container: Container, path: Path, key: str, ids: bool | None, time_major: bool
+) -> InputSource:
+    """The source with its axes told apart and its dtype accepted."""
+    array: StoredArray = container.array(key)
+    is_ids = key.rpartition("/")[2] == IDS_NAME if ids is None else ids
+    where = f"{path}::{key}" if key else str(path)
+    if is_ids and container.kind == "csv":
+        array = _text_ids(np.asarray(array), where)
+    dtype = np.dtype(array.dtype)
+    shape = tuple(int(size) for size in array.shape)
+    if is_ids and ids is None and dtype.kind == "f" and len(shape) == 3:
+        is_ids = False  # an array of that name which is no ids
+    _check_numbers(dtype, is_ids, where)
+    axes = ("sequence", "timestep") if is_ids else ("sequence", "timestep", "feature")
+    if len(shape) not in (len(axes), len(axes) - 1) or 0 in shape:
+        raise InputError(
+            "The input has no steps." if 0 in shape else "The input has the wrong number of axes.",
+            where=where,
+            expected=f"({', '.join(axes)}), or ({', '.join(axes[1:])}) for one sequence",
+            found=f"shape {shape}, {dtype}",
+            hint=None
+            if is_ids or 0 in shape or dtype.kind == "f"
+            else "are they ids for an embedding? Then call the array 'ids', or say --ids",
+        )
+    layout: Layout = "time major" if time_major else "sequence first"
+    notes: tuple[str, ...] = ()
+    if len(shape) == len(axes) - 1:
+        layout = "one sequence"
+        notes = (f"The input of shape {shape} is one sequence: ({', '.join(axes[1:])}).",)
+        shape = (1, *shape)
+    elif time_major:
+        shape = (shape[1], shape[0], *shape[2:])
+    return InputSource(
+        name=f"{path.name}::{key}" if key else path.name,
+        path=path,
+        sequences=shape[0],
+        timesteps=shape[1],
+        features=None if is_ids else shape[2],
+        dtype=dtype.newbyteorder("="),
+        is_ids=is_ids,
+        container=container,
+        array=array,
+        layout=layout,
+        notes=notes,
+    )
+
+
+def _text_ids(table: Array, where: str) -> Array:
+    """Ids of a text file: one column is one sequence, else each row is."""
+    if not (np.isfinite(table) & (table == np.trunc(table))).all():
+        raise InputError("Ids must be whole numbers.", where=where, expected="integers")
+    whole = table.astype(np.int64)
+    return whole[:, 0] if whole.shape[1] == 1 else whole
+
+
+def _check_numbers(dtype: np.dtype[Any], is_ids: bool, where: str) -> None:
+    if is_ids and dtype.kind not in "iu":
+        raise InputError(
+            "Ids must be integers.", where=where, expected="an integer array", found=str(dtype)
+        )
+    # longdouble has no place in a cell: it would be narrowed without a word
+    if dtype.kind not in "fiub" or dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise InputError(
+            "The input is not an array of real numbers.",
+            where=where,
+            expected="float32 or float64 (float16, integers and booleans are widened)",
+            found=str(dtype),
+        )

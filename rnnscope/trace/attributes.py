@@ -1,0 +1,135 @@
+"""Headers to HDF5 attributes and back. Booleans are 0 and 1, None is ``"none"``."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checks.interface import LayerFacts
+from rnnscope.errors import TraceError
+from rnnscope.trace.schema import LayerHeader, OptionValue, TraceHeader, storable_text
+
+NONE = "none"
+LAYER, POSITION, KIND = "layer", "position", "kind"
+RECURRENT, OUTPUTS_ONLY = "recurrent", "outputs"
+CHECKS = "checks"
+OPTION, ORIGIN = "option_", "_origin"
+
+Attributes = dict[str, Any]
+
+LAYER_TEXTS = ("dtype", "source_class", "stored_gate_order", "wiring")
+LAYER_LISTS = ("variables", "inputs")
+FACT_TEXTS = ("cell", "reversal", "padding")
+FACT_FLAGS = ("backward", "outputs_in_input_order", "outputs_are_m")
+
+
+def encode_header(header: TraceHeader) -> Attributes:
+    """The root's attributes, without schema and complete."""
+    return {item.name: _encode(getattr(header, item.name)) for item in fields(header)}
+
+
+def decode_header(attributes: Attributes) -> TraceHeader:
+    """The header from the root's attributes; what is absent is empty."""
+    texts = {
+        item.name: _text(attributes.get(item.name, ""))
+        for item in fields(TraceHeader)
+        if item.name != "notes"
+    }
+    return TraceHeader(**texts, notes=_texts(attributes.get("notes", ())))
+
+
+def encode_layer(header: LayerHeader, position: int) -> Attributes:
+    """A layer group's attributes; `position` is the layer's place in the run."""
+    facts = header.known_facts
+    attributes: Attributes = {
+        LAYER: _encode(header.name),
+        POSITION: position,
+        KIND: RECURRENT if header.widths else OUTPUTS_ONLY,
+        "reads_input": int(header.reads_input),
+        "m_bound": _encode(facts.m_bound),
+    }
+    attributes |= {name: _encode(getattr(header, name)) for name in LAYER_TEXTS + LAYER_LISTS}
+    attributes |= {name: _encode(getattr(facts, name)) for name in FACT_TEXTS + FACT_FLAGS}
+    for name, (value, origin) in header.options.items():
+        attributes[OPTION + name] = _encode(value)
+        attributes[OPTION + name + ORIGIN] = origin
+    return attributes
+
+
+def decode_layer(
+    attributes: Attributes, widths: dict[str, int], sizes: tuple[int, int], gates: tuple[str, ...]
+) -> LayerHeader:
+    """A layer's header from its attributes and arrays; `sizes` are (output_size, timesteps).
+
+    Raises
+    ------
+    TraceError
+        An attribute is missing; it names it.
+    """
+    name = _text(attributes[LAYER])
+    try:
+        of_facts: Attributes = {key: _text(attributes[key]) for key in FACT_TEXTS}
+        of_facts |= {key: bool(attributes[key]) for key in FACT_FLAGS}
+        of_layer: Attributes = {key: _text(attributes[key]) for key in LAYER_TEXTS}
+        of_layer |= {key: _texts(attributes[key]) for key in LAYER_LISTS}
+        bound = attributes["m_bound"]
+        return LayerHeader(
+            name,
+            output_size=sizes[0],
+            timesteps=sizes[1],
+            widths=widths,
+            gates=gates,
+            facts=LayerFacts(name, m_bound=None if bound == NONE else float(bound), **of_facts),
+            options=_decode_options(attributes),
+            reads_input=bool(attributes["reads_input"]),
+            **of_layer,
+        )
+    except KeyError as error:
+        raise TraceError(
+            "The trace lacks an attribute of a layer.",
+            where=f"layer {name}",
+            expected=f"attribute {error.args[0]}",
+            hint="was the file changed after rnnscope wrote it?",
+        ) from error
+
+
+def _decode_options(attributes: Attributes) -> dict[str, tuple[OptionValue, str]]:
+    names = [
+        key.removeprefix(OPTION).removesuffix(ORIGIN)
+        for key in attributes
+        if key.startswith(OPTION) and key.endswith(ORIGIN)
+    ]
+    return {
+        name: (_plain(attributes[OPTION + name]), _text(attributes[OPTION + name + ORIGIN]))
+        for name in names
+    }
+
+
+def _encode(value: object) -> Any:
+    """What h5py stores so that netCDF readers take it: numbers, text, lists of text."""
+    if value is None:
+        return NONE
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    if isinstance(value, tuple):
+        # An empty list has no netCDF type: it is stored as empty text.
+        return [storable_text(item) for item in value] or ""
+    return storable_text(value) if isinstance(value, str) else value
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in np.atleast_1d(value) if _text(item))
+
+
+def _plain(value: Any) -> OptionValue:
+    if isinstance(value, (bytes, str)):
+        text = _text(value)
+        return None if text == NONE else text
+    number: OptionValue = np.asarray(value).item()
+    return number

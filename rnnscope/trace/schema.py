@@ -1,0 +1,198 @@
+"""The names and rules of the trace's HDF5 schema. FORMAT.md is the same in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from rnnscope.checks.interface import LayerFacts
+
+SCHEMA = "rnnscope-trace"
+SCHEMA_VERSION = 1
+
+SEQUENCE, TIMESTEP, UNIT, OUTPUT = "sequence", "timestep", "unit", "output"
+"""Dimensions, in the order of an array's axes."""
+
+INPUT_TIMESTEP = "input_timestep"
+"""The root's time dimension where layers have other numbers of steps than the input."""
+
+LENGTHS, MASK, INPUT_STEPS = "lengths", "mask", "input_steps"
+OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
+
+DTYPES = ("float32", "float64")
+
+RESERVED = frozenset(
+    {SEQUENCE, TIMESTEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS}
+    | {OUTPUTS, GATES, INITIAL, FINAL, "c", "m"}
+)
+"""Names that a part of a layer's group never has."""
+
+GROUP_SUFFIX = "_layer"
+MAX_NAME = 200
+"""Bytes in one part of a group's name; netCDF allows 256."""
+
+CHUNK_BYTES = 4 * 2**20
+"""What a chunk holds at most. It is larger than HDF5's chunk cache (1 MiB unless a program says
+otherwise), so that reading one timestep or one sequence reads that part of a chunk, not all."""
+
+SMALL_BYTES = 2**20
+"""Datasets up to this size are contiguous."""
+
+MIN_CHUNK_SEQUENCES = 8
+"""A chunk that cuts time holds this many sequences, if there are as many."""
+
+OptionValue = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class TraceHeader:
+    """Where a trace comes from: the attributes of its root.
+
+    Attributes
+    ----------
+    command : str
+        The command line, or the function, that made it.
+    checkpoint, checkpoint_format, checkpoint_sha256, framework : str
+        Name, reader, digest over its files, and who wrote it as far as it tells.
+    input, input_sha256 : str
+        Name and digest of the input file.
+    engine : str
+        ``"numpy"``, with its version.
+    rnnscope_version : str
+    created : str
+        UTC, ISO 8601.
+    notes : tuple of str
+        What reader and input had to assume, one sentence each.
+    """
+
+    command: str = ""
+    checkpoint: str = ""
+    checkpoint_format: str = ""
+    checkpoint_sha256: str = ""
+    framework: str = ""
+    input: str = ""
+    input_sha256: str = ""
+    engine: str = ""
+    rnnscope_version: str = ""
+    created: str = field(
+        default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds")
+    )
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerHeader:
+    """What a trace says of a layer beside its arrays.
+
+    Attributes
+    ----------
+    name : str
+        As the checkpoint gives it; unique in the trace.
+    output_size : int
+        Width of ``outputs``.
+    widths : mapping of str to int
+        Width of each state, ``{"c": 12, "m": 7}``. Empty for a layer that only has outputs, such
+        as the merge of a bidirectional pair.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    timesteps : int or None
+        None: as many as the input has.
+    gates : tuple of str
+        The gates that are stored, ``("i", "f", "g", "o")`` or none.
+    facts : LayerFacts or None
+        None: those of a plain layer of that name.
+    options : mapping of str to (value, origin)
+        Values are numbers, text, booleans or None (stored as ``"none"``).
+    source_class, stored_gate_order, wiring : str
+    variables, inputs : tuple of str
+        Stored variables that the weights come from; layers or model inputs that feed this one.
+    reads_input : bool
+        True if the layer is fed the run's own input, so that ``input_steps`` tells about it.
+    """
+
+    name: str
+    output_size: int
+    widths: Mapping[str, int] = field(default_factory=dict)
+    dtype: str = "float32"
+    timesteps: int | None = None
+    gates: tuple[str, ...] = ()
+    facts: LayerFacts | None = None
+    options: Mapping[str, tuple[OptionValue, str]] = field(default_factory=dict)
+    source_class: str = ""
+    stored_gate_order: str = ""
+    wiring: str = ""
+    variables: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    reads_input: bool = False
+
+    @property
+    def known_facts(self) -> LayerFacts:
+        return self.facts or LayerFacts(self.name)
+
+    @property
+    def unit_size(self) -> int | None:
+        """Width of c, and of the gates: num_units. A cell without c has it in m."""
+        return self.widths.get("c", self.widths.get("m"))
+
+    def dimensions(self) -> dict[str, int]:
+        """The layer's own dimensions and their sizes."""
+        own = {OUTPUT: self.output_size}
+        if self.unit_size is not None:
+            own[UNIT] = self.unit_size
+        for state, width in self.widths.items():
+            own.setdefault(self.state_dimension(state), width)
+        return own
+
+    def state_dimension(self, state: str) -> str:
+        """The dimension of a state's width: unit for c, output for m where they are as wide."""
+        width = self.widths[state]
+        if state != "c" and width == self.output_size:
+            return OUTPUT
+        return UNIT if width == self.unit_size else f"{state}_{UNIT}"
+
+
+def group_paths(names: Iterable[str]) -> dict[str, str]:
+    """The group of each layer: its name, with slashes as nested groups, where that can be.
+
+    ``_layer`` is appended to a part that is a reserved name, empty, ``.`` or ``..``; and to the
+    whole where another layer has that group, or has a group inside it. xarray could not open one
+    layer inside another: their dimensions have the same names and other sizes.
+    """
+    wanted = {name: "/".join(_group_part(part) for part in name.split("/")) for name in names}
+    taken: dict[str, str] = {}
+    # Longest first, so that the outer layer, not the inner one, gives way.
+    for name in sorted(wanted, key=lambda name: (-len(wanted[name]), name)):
+        path = wanted[name]
+        while any(f"{other}/".startswith(f"{path}/") for other in taken.values()):
+            path += GROUP_SUFFIX
+        taken[name] = path
+    return {name: taken[name] for name in wanted}
+
+
+def _group_part(part: str) -> str:
+    clean = re.sub(r"[\x00-\x1f\x7f]", "_", storable_text(part))
+    clean = clean.encode()[:MAX_NAME].decode("utf-8", "ignore").rstrip(" ")
+    return clean + GROUP_SUFFIX if clean in RESERVED or clean.strip(".") == "" else clean
+
+
+def storable_text(text: str) -> str:
+    """Text as HDF5 can hold it: UTF-8 without NUL and lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, int, int] | None:
+    """The chunks of a (sequence, timestep, width) array; None for contiguous storage.
+
+    A chunk holds the whole width and, where eight sequences of them fit, all timesteps of a power
+    of two of sequences, so that a batch of sequences is written without moving a byte. Longer
+    sequences are cut along time, for eight sequences at once.
+    """
+    sequences, timesteps, width = shape
+    if sequences * timesteps * width * itemsize <= SMALL_BYTES:
+        return None
+    rows = max(1, CHUNK_BYTES // (width * itemsize))
+    together = max(MIN_CHUNK_SEQUENCES, rows // timesteps)
+    together = min(1 << (together.bit_length() - 1), sequences, rows)
+    return together, min(timesteps, max(1, rows // together)), width

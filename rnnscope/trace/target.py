@@ -1,0 +1,125 @@
+"""The file that a trace becomes: refused early, written under another name, renamed when whole."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from rnnscope.errors import TraceError
+
+
+def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = ()) -> Path:
+    """The real path of the trace to write, or the reason why it cannot be written.
+
+    Parameters
+    ----------
+    path : str or path
+    force : bool
+        An existing file may be replaced.
+    inputs : iterable of Path
+        Files that are read in the same run, and must not be replaced even so.
+
+    Returns
+    -------
+    Path
+        Absolute, with symbolic links followed.
+
+    Raises
+    ------
+    TraceError
+        The folder is missing or cannot be written to; the target is a folder or an input; it
+        exists and `force` is False.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise TraceError(
+            "The folder for the trace does not exist.",
+            where=target.parent,
+            expected="a folder",
+            found="a file" if target.parent.exists() else "nothing",
+            hint=f"mkdir -p {target.parent}",
+        )
+    if target.is_dir():
+        raise TraceError(
+            "The trace would replace a folder.",
+            where=target,
+            expected="the name of a file",
+            found="a folder",
+            hint=f"say for example -o {target / 'trace.h5'}",
+        )
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise TraceError(
+            "The folder for the trace cannot be written to.",
+            where=target.parent,
+            expected="permission to create files",
+            found="none",
+            hint="name another folder with -o",
+        )
+    if target.exists():
+        _check_existing(target, force, inputs)
+    return target
+
+
+def _check_existing(target: Path, force: bool, inputs: Iterable[Path]) -> None:
+    if any(other.exists() and target.samefile(other) for other in inputs):
+        raise TraceError(
+            "The trace would replace a file that the run reads.",
+            where=target,
+            expected="a new file",
+            found="the checkpoint or input itself",
+            hint="name another file with -o",
+        )
+    if not target.is_file():
+        raise TraceError(
+            "The trace would replace something that is no file.",
+            where=target,
+            expected="a new file",
+            found="a device, pipe or socket",
+            hint="name another file with -o",
+        )
+    if not force:
+        raise _exists(target)
+
+
+def _exists(target: Path) -> TraceError:
+    return TraceError(
+        "The trace exists already.",
+        where=target,
+        expected="a new file",
+        found=f"{target.stat().st_size} bytes",
+        hint="name another file with -o, or replace it with --force",
+    )
+
+
+def partial_path(target: Path) -> Path:
+    """A name beside the target, so that renaming stays within one file system."""
+    # Names may have 255 bytes on most file systems.
+    return target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.partial")
+
+
+def publish(partial: Path, target: Path, force: bool) -> None:
+    """Flush the finished file to the disk and give it its name.
+
+    Raises
+    ------
+    TraceError
+        Another process made the target meanwhile, and `force` is False.
+    OSError
+        The disk is full, or failed.
+    """
+    with partial.open("r+b") as file:
+        os.fsync(file.fileno())
+    if not force:
+        try:
+            os.link(partial, target)  # unlike a rename it never replaces
+        except FileExistsError as error:
+            raise _exists(target) from error
+        except OSError:  # a file system without hard links
+            if target.exists():
+                raise _exists(target) from None
+        else:
+            partial.unlink()
+            return
+    os.replace(partial, target)

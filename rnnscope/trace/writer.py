@@ -1,0 +1,250 @@
+"""Writing a trace slice by slice, under a temporary name until it is whole."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.engines.interface import LayerStates
+from rnnscope.errors import TraceError
+from rnnscope.trace.attributes import CHECKS, encode_header
+from rnnscope.trace.blocks import Destination
+from rnnscope.trace.layout import lay_out_layer, lay_out_root
+from rnnscope.trace.schema import (
+    FINAL,
+    GATES,
+    INITIAL,
+    INPUT_STEPS,
+    LENGTHS,
+    MASK,
+    OUTPUTS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    LayerHeader,
+    TraceHeader,
+    group_paths,
+    storable_text,
+)
+from rnnscope.trace.target import check_target, partial_path, publish
+
+ALL = slice(None)
+
+
+class TraceWriter:
+    """Writes one trace; use ``with``. Leaving it normally publishes the file, an exception none.
+
+    Parameters
+    ----------
+    path : str or path
+        The trace to make.
+    header : TraceHeader
+    layers : sequence of LayerHeader
+        In the order of the run.
+    sequences, timesteps : int
+        The input's size.
+    has_lengths, has_mask : bool
+        Whether `write_common` will be given them.
+    force : bool
+        Replace an existing file, when the new one is whole.
+    inputs : iterable of Path
+        Files that the run reads; they are never replaced.
+
+    Raises
+    ------
+    TraceError
+        The target cannot be written (`rnnscope.trace.target.check_target`), at once.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        header: TraceHeader,
+        layers: Sequence[LayerHeader],
+        sequences: int,
+        timesteps: int,
+        *,
+        has_lengths: bool = False,
+        has_mask: bool = False,
+        force: bool = False,
+        inputs: Iterable[Path] = (),
+    ) -> None:
+        self.path = check_target(path, force, inputs)
+        self._partial = partial_path(self.path)
+        self._force = force
+        self._header = header
+        self._layers = {layer.name: layer for layer in layers}
+        self._size = (sequences, timesteps)
+        self._common = (has_lengths, has_mask)
+        self._written: Counter[str] = Counter()
+        self._shared: dict[str, Destination] = {}
+        self._datasets: dict[str, dict[str, Destination]] = {}
+        self._file: Any = None
+
+    def __enter__(self) -> TraceWriter:
+        try:
+            with self._disk_errors():
+                self._lay_out()
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            self._require_whole()
+            with self._disk_errors():
+                self._file.attrs["complete"] = 1
+                self._file.close()
+                publish(self._partial, self.path, self._force)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def write_common(
+        self,
+        sequences: slice,
+        lengths: Array | None = None,
+        mask: Array | None = None,
+        input_steps: Array | None = None,
+    ) -> None:
+        """Write what all layers share, for some sequences.
+
+        Parameters
+        ----------
+        sequences : slice
+        lengths, input_steps : ndarray of int (sequence,), optional
+        mask : ndarray of bool (sequence, timestep), optional
+            Ignored by a writer that was made without ``has_mask``; lengths likewise.
+        """
+        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps}
+        with self._disk_errors():
+            for name, array in given.items():
+                if array is not None and name in self._shared:
+                    self._shared[name].write(array, sequences)
+
+    def write_layer(
+        self, name: str, states: LayerStates, sequences: slice, steps: slice = ALL
+    ) -> None:
+        """Write some sequences of a layer, and of these all timesteps or some.
+
+        Parameters
+        ----------
+        name : str
+        states : LayerStates
+            C-contiguous arrays are written without a copy. Where `steps` are only some, `initial`
+            is kept of the steps that are processed first, `final` of those processed last.
+        sequences, steps : slice
+            Where the arrays belong in the whole run, in input time order; each part once.
+        """
+        header = self._layers[name]
+        first, last, outputs_at = self._part_of_run(header, steps)
+        arrays = {state: (array, steps) for state, array in states.states.items()}
+        arrays |= {f"{GATES}/{gate}": (array, steps) for gate, array in states.gates.items()}
+        arrays[OUTPUTS] = (states.outputs, outputs_at)
+        ends = {f"{INITIAL}/{state}": (array, first) for state, array in states.initial.items()}
+        ends |= {f"{FINAL}/{state}": (array, last) for state, array in states.final.items()}
+        datasets = self._expected(header, arrays.keys() | ends.keys())
+        with self._disk_errors():
+            for path, (array, at) in arrays.items():
+                datasets[path].write(array, sequences, at)
+            for path, (array, belongs) in ends.items():
+                if belongs:
+                    datasets[path].write(array, sequences)
+        self._written[name] += int(np.prod(states.outputs.shape[:2]))
+
+    def write_outputs(self, name: str, array: Array, sequences: slice) -> None:
+        """Write outputs (sequence, timestep, output) of a layer that has no states."""
+        with self._disk_errors():
+            self._datasets[name][OUTPUTS].write(array, sequences)
+        self._written[name] += int(np.prod(array.shape[:2]))
+
+    def set_checks(self, json_text: str) -> None:
+        """Keep the findings of the checks, as JSON."""
+        with self._disk_errors():
+            self._file.attrs[CHECKS] = storable_text(json_text)
+
+    def _lay_out(self) -> None:
+        import h5py
+
+        self._file = h5py.File(self._partial, "x")
+        attributes = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "complete": 0}
+        for name, value in (attributes | encode_header(self._header)).items():
+            self._file.attrs[name] = value
+        scales, self._shared = lay_out_root(
+            self._file, list(self._layers.values()), self._size, *self._common
+        )
+        paths = group_paths(self._layers)
+        for position, (name, header) in enumerate(self._layers.items()):
+            self._datasets[name] = lay_out_layer(
+                self._file, paths[name], header, position, scales, self._size[1]
+            )
+
+    def _part_of_run(self, header: LayerHeader, steps: slice) -> tuple[bool, bool, slice]:
+        """Whether `steps` are processed first, and last, and where their outputs belong."""
+        timesteps = header.timesteps or self._size[1]
+        start, stop, _ = steps.indices(timesteps)
+        facts = header.known_facts
+        ends = (start == 0, stop == timesteps)
+        first, last = reversed(ends) if facts.backward else ends
+        if facts.backward and not facts.outputs_in_input_order:
+            return first, last, slice(timesteps - stop, timesteps - start)
+        return first, last, steps
+
+    def _expected(self, header: LayerHeader, given: Set[str]) -> dict[str, Destination]:
+        """The layer's datasets, if they are just those that are given."""
+        datasets = self._datasets[header.name]
+        if wrong := datasets.keys() ^ given:
+            names = ", ".join(sorted(wrong))
+            raise ValueError(f"layer {header.name}: missing, or not in the header: {names}")
+        return datasets
+
+    def _require_whole(self) -> None:
+        for name, header in self._layers.items():
+            steps = self._size[0] * (header.timesteps or self._size[1])
+            if self._written[name] != steps:
+                raise TraceError(
+                    "The trace is not whole, and was not kept.",
+                    where=f"layer {name}",
+                    expected=f"{steps} steps",
+                    found=f"{self._written[name]} steps written",
+                    hint="this is a bug in rnnscope, please report it",
+                )
+
+    def _abandon(self) -> None:
+        """Leave nothing behind."""
+        if self._file is not None:
+            # A file that could not be written often cannot be closed either.
+            with suppress(Exception):
+                self._file.close()
+        with suppress(OSError):
+            self._partial.unlink()
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        # h5py turns what HDF5 cannot write into either, depending on the call.
+        except (OSError, RuntimeError) as error:
+            raise TraceError(
+                "The trace cannot be written.",
+                where=self.path,
+                expected="room on the disk, and permission to write",
+                found=str(error),
+                hint="nothing was kept; free some space, or name another place with -o",
+            ) from error
