@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptionReport:
-    """An option of a layer: its value, where that comes from, and the node or key it was read in."""
+    """An option of a layer: its value, where that comes from, and the node or key it was in."""
 
     name: str
     value: str | float | bool | None

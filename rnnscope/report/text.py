@@ -50,18 +50,22 @@ def render(report: AnyReport, *, width: int = 100, color: bool = False) -> str:
     str
         Lines without trailing blanks, with a newline at the end.
     """
+    console = _console(width, color=color)
+    with console.capture() as capture:
+        show(report, console)
+    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+def _console(width: int, *, color: bool) -> Console:
     from rich.console import Console
 
-    console = Console(
+    return Console(
         file=StringIO(),
         width=width,
         force_terminal=color,
         color_system="standard" if color else None,
         legacy_windows=False,
     )
-    with console.capture() as capture:
-        show(report, console)
-    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
 
 
 def show(report: AnyReport, console: Console) -> None:
@@ -73,11 +77,21 @@ def show(report: AnyReport, console: Console) -> None:
         console.print(part)
 
 
-def render_error(error: RnnscopeError) -> Text:
+def render_error(error: RnnscopeError, *, color: bool = False) -> str:
     """The error for stderr: ``error: what``, then a labelled, indented line for each part.
 
-    Print it with ``soft_wrap=True``, so that paths stay whole.
+    Lines are not wrapped, so that paths stay whole.
     """
+    text = _error_text(error)
+    if not color:
+        return f"{text.plain}\n"
+    console = _console(80, color=True)
+    with console.capture() as capture:
+        console.print(text, soft_wrap=True)
+    return capture.get()
+
+
+def _error_text(error: RnnscopeError) -> Text:
     from rich.text import Text
 
     text = Text()

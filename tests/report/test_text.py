@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from io import StringIO
 
@@ -240,7 +241,6 @@ ERROR = CheckpointError(
 
 
 def test_an_error_is_one_line_and_its_labelled_parts():
-    text = render_error(ERROR)
     expected = (
         "error: The shard is shorter than its index says.\n"
         "  where: model.ckpt-100.data-00000-of-00001[2J\n"
@@ -248,12 +248,18 @@ def test_an_error_is_one_line_and_its_labelled_parts():
         "  found: one of\n"
         "    [b]a[/b]\n"
         "    b\n"
-        "  next: Copy the file again."
+        "  next: Copy the file again.\n"
     )
-    assert text.plain == expected
-    stream = StringIO()
-    Console(file=stream, width=30).print(text, soft_wrap=True)
-    assert stream.getvalue() == expected + "\n"
+    assert render_error(ERROR) == expected
+    assert re.sub(r"\x1b\[[0-9;]*m", "", render_error(ERROR, color=True)) == expected
+
+
+def test_the_lines_of_an_error_are_not_wrapped(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    error = CheckpointError("There is no such file.", where="folder/" * 30)
+    for color in (False, True):
+        assert "folder/" * 30 in render_error(error, color=color)
+    assert render_error(error, color=True).startswith("\x1b[1;31merror: ")
 
 
 @pytest.mark.parametrize(
