@@ -74,7 +74,7 @@ class CheckpointReport:
 
 @dataclass(frozen=True)
 class InputReport:
-    """The input array as it was computed on; `lengths` is words on where lengths came from."""
+    """The input array as it was computed on; `lengths` shows the lengths, or their source."""
 
     name: str
     shape: tuple[int, ...]

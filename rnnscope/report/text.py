@@ -126,7 +126,7 @@ def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "checkpoint", _checkpoint(report.checkpoint)
     given = report.input
     words = f"{given.name}: {shape(given.shape)}, {given.dtype}"
-    yield "input", f"{words}, {given.lengths}" if given.lengths else words
+    yield "input", f"{words}, lengths {given.lengths}" if given.lengths else words
     engine = report.engine
     if report.seconds is not None:
         engine += f", {report.seconds:.2f} s"
