@@ -34,6 +34,7 @@ def is_companion(key: str) -> bool:
 def accompany(
     source: InputSource,
     key: str,
+    *,
     lengths: str | None,
     mask: str | None,
     initial: Mapping[str, str],

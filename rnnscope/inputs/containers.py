@@ -59,7 +59,7 @@ class NpyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def array(self, name: str) -> StoredArray:
+    def array(self, name: str) -> StoredArray:  # noqa: ARG002  # a file of one array
         mapped = self.path.stat().st_size >= MAP_FROM_BYTES
         try:
             array: Array = np.load(self.path, mmap_mode="r" if mapped else None, allow_pickle=False)
@@ -86,7 +86,7 @@ class TextFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def array(self, name: str) -> StoredArray:
+    def array(self, name: str) -> StoredArray:  # noqa: ARG002  # a file of one array
         try:
             return _read_table(self.path.read_text("utf-8-sig"))
         except ValueError as error:

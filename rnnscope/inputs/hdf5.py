@@ -35,8 +35,13 @@ class Hdf5File:
             if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
                 names.append(name)
 
+        def note_link(name: str, link: Any) -> None:
+            if not isinstance(link, h5py.HardLink):
+                names.append(name)  # `array` refuses it, and says what it is
+
         try:
             self._file.visititems(note)  # each object once, over hard links only
+            self._file.visititems_links(note_link)
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             self.close()
             raise damaged(path, error, InputError) from error

@@ -69,7 +69,9 @@ def open_input(
     try:
         key = _choose_input(container, path, name or inputs_key)
         source = _shaped(container, path, key, ids, time_major)
-        return accompany(source, key, lengths, mask, initial or {}, time_major)
+        return accompany(
+            source, key, lengths=lengths, mask=mask, initial=initial or {}, time_major=time_major
+        )
     except BaseException:
         container.close()
         raise

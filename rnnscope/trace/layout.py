@@ -71,7 +71,13 @@ def lay_out_root(
 
 
 def lay_out_layer(
-    file: Any, path: str, header: LayerHeader, position: int, scales: Scales, timesteps: int
+    file: Any,
+    path: str,
+    header: LayerHeader,
+    *,
+    position: int,
+    scales: Scales,
+    timesteps: int,
 ) -> dict[str, Destination]:
     """Create one layer's group with its attributes, dimensions and empty datasets.
 

@@ -122,4 +122,4 @@ def publish(partial: Path, target: Path, force: bool) -> None:
         else:
             partial.unlink()
             return
-    os.replace(partial, target)
+    partial.replace(target)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -192,7 +193,12 @@ class TraceWriter:
         paths = group_paths(self._layers)
         for position, (name, header) in enumerate(self._layers.items()):
             self._datasets[name] = lay_out_layer(
-                self._file, paths[name], header, position, scales, self._size[1]
+                self._file,
+                paths[name],
+                header,
+                position=position,
+                scales=scales,
+                timesteps=self._size[1],
             )
 
     def _part_of_run(self, header: LayerHeader, steps: slice) -> tuple[bool, bool, slice]:
@@ -206,7 +212,7 @@ class TraceWriter:
             return first, last, slice(timesteps - stop, timesteps - start)
         return first, last, steps
 
-    def _expected(self, header: LayerHeader, given: Set[str]) -> dict[str, Destination]:
+    def _expected(self, header: LayerHeader, given: AbstractSet[str]) -> dict[str, Destination]:
         """The layer's datasets, if they are just those that are given."""
         datasets = self._datasets[header.name]
         if wrong := datasets.keys() ^ given:
