@@ -162,13 +162,16 @@ def test_chunked_arrays_hold_what_was_written(tmp_path: Path, batch: int) -> Non
         np.testing.assert_array_equal(file["l/m"][...], c)
 
 
-def test_time_chunks_and_strided_arrays_hold_what_was_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cuts", [(0, 32768, 65536, 70000), (0, 1000, 33768, 70000)])
+def test_time_chunks_and_strided_arrays_hold_what_was_written(
+    tmp_path: Path, cuts: tuple[int, ...]
+) -> None:
     """A long sequence is cut along time; arrays that are views in another order are copied."""
     values = np.random.default_rng(0).random((70000, 2, 16), np.float32)
     m = values.swapaxes(0, 1)
     header = LayerHeader("l", 16, {"m": 16})
     with TraceWriter(tmp_path / "t.h5", TraceHeader(), [header], 2, 70000) as writer:
-        for steps in (slice(0, 32768), slice(32768, 40000), slice(40000, 70000)):
+        for steps in map(slice, cuts, cuts[1:]):
             ends = {"m": m[:, 0]}
             part = LayerStates({"m": m[:, steps]}, m[:, steps], ends, ends)
             writer.write_layer("l", part, slice(0, 2), steps)
