@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
     "tf1_saver",
-    "keras_v3",
+    "keras_zip",
     "keras_h5",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
