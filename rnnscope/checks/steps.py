@@ -77,10 +77,8 @@ def _turned_steps(layer: LayerSlice) -> Array:
     # A layer that uses no lengths has none to turn within.
     mask = computed_steps(layer)
     if mask is not None and layer.facts.reversal == "within length":
-        lengths: Array = mask.sum(axis=1)
-        # A mask with holes has no length to turn within; then the engine turns everything.
-        if np.array_equal(lengths, valid_end(mask)):
-            return lengths
+        # Where a mask has holes, the engine turns all up to the last valid step.
+        return valid_end(mask)
     return np.full(sequences, timesteps)
 
 

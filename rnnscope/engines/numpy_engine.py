@@ -105,11 +105,11 @@ class _Turn:
             return cls(None)
         if layer.reversal == "whole" or mask is None:
             return cls(slice(None, None, -1))
-        # TensorFlow's reverse_sequence: the first `length` steps turn, the rest stay.
-        lengths = mask.sum(axis=1)[:, None]
-        steps = np.arange(timesteps)[None, :]
-        if not np.array_equal(mask, steps < lengths):
-            return cls(slice(None, None, -1))  # a mask with holes has no length to turn within
+        # TensorFlow's reverse_sequence: the first `length` steps turn, the rest stay. Where a mask
+        # has holes, the length is one past the last valid step: a rule for each sequence by
+        # itself, so that no sequence's states depend on which others share its slice.
+        steps = np.arange(timesteps)
+        lengths = np.where(mask, steps + 1, 0).max(axis=1, initial=0)[:, None]
         return cls(np.where(steps < lengths, lengths - 1 - steps, steps))
 
     def __call__(self, array: Array) -> Array:

@@ -45,11 +45,10 @@ def make_slice(facts, mask=None, *, sequences=3, timesteps=5, lengths=None, inpu
     arrays = {name: np.zeros(shape, np.float32) for name in ("c", "m", "outputs", *"ifgo")}
     initial = {name: rng.uniform(-0.5, 0.5, (sequences, UNITS)).astype(np.float32) for name in "cm"}
     final = {name: np.zeros((sequences, UNITS), np.float32) for name in "cm"}
-    holes = mask is not None and bool((mask[:, 1:] > mask[:, :-1]).any())
     for n in range(sequences):
         c, m, output = initial["c"][n], initial["m"][n], np.zeros(UNITS, np.float32)
         end = timesteps if mask is None else max(np.flatnonzero(mask[n]) + 1, default=0)
-        whole = facts.reversal == "whole" or holes or facts.padding == "none"
+        whole = facts.reversal == "whole" or facts.padding == "none"
         for place, t in enumerate(_order(timesteps, end, facts.backward, whole)):
             valid = mask is None or mask[n, t] or facts.padding == "none"
             z = np.concatenate([x[n, t], m]) @ kernel + bias
