@@ -1,0 +1,37 @@
+"""The plain layers around a recurrent one, computed in numpy with Keras' mask rules.
+
+Each is a frozen dataclass that implements `rnnscope.network.Layer`: `Signal`s in, one `Signal`
+out, in the dtype that came in. They exist so that the input of a recurrent layer can be computed
+from the model's own input; what is not here is an `Unsupported` node, never executed.
+"""
+
+from rnnscope.layers.masks import Embedding, Masking
+from rnnscope.layers.merges import BidirectionalMerge, Merge
+from rnnscope.layers.plain import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    LayerNormalization,
+    PassThrough,
+    TimeDistributed,
+)
+from rnnscope.layers.shapes import Flatten, Permute, RepeatVector, Reshape
+from rnnscope.layers.unsupported import Unsupported
+
+__all__ = [
+    "Activation",
+    "BatchNormalization",
+    "BidirectionalMerge",
+    "Dense",
+    "Embedding",
+    "Flatten",
+    "LayerNormalization",
+    "Masking",
+    "Merge",
+    "PassThrough",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "TimeDistributed",
+    "Unsupported",
+]
