@@ -1,0 +1,155 @@
+"""Turns the steps of Keras layers into the nodes of a `Network`, named and wired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from rnnscope.cell import Option
+from rnnscope.checkpoints.keras_built import Built, Step
+from rnnscope.checkpoints.keras_masks import MaskRoot
+from rnnscope.errors import CheckpointError
+from rnnscope.layers import (
+    Embedding,
+    Flatten,
+    Masking,
+    Merge,
+    Permute,
+    RepeatVector,
+    Reshape,
+    Unsupported,
+)
+from rnnscope.network import Layer, Network, Node, RecurrentLayer
+
+_MASK_ENDS = (Flatten, Permute, RepeatVector, Reshape, Unsupported)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What flows between layers: a node's outputs, or one of its final states."""
+
+    node: str
+    state: str = ""
+    """Empty, or ``"h"`` or ``"c"``."""
+
+    @property
+    def words(self) -> str:
+        return f"{self.state} of layer '{self.node}'" if self.state else f"layer '{self.node}'"
+
+
+@dataclass(eq=False)
+class Graph:
+    """A network while it grows."""
+
+    inputs: list[str] = field(default_factory=list)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    masked_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By node: the layers whose masks it hands on; absent where it hands on none."""
+
+    def network(self) -> Network:
+        """The finished network."""
+        return Network(tuple(self.inputs), tuple(self.nodes.values()))
+
+    def add_input(self, name: str, where: str) -> Tensor:
+        """One of the model's own inputs."""
+        self._claim(name, where)
+        self.inputs.append(name)
+        return Tensor(name)
+
+    def add_layer(
+        self,
+        name: str,
+        built: Built,
+        inputs: Sequence[Tensor],
+        states: Sequence[Tensor],
+        where: str,
+    ) -> tuple[Tensor, ...]:
+        """The nodes of one call of a layer; returns the tensors that it makes."""
+        for step in built.steps:
+            self._add_step(name, step, inputs, states, where)
+        return tuple(Tensor(name + output.suffix, output.state) for output in built.outputs)
+
+    def _add_step(
+        self,
+        name: str,
+        step: Step,
+        inputs: Sequence[Tensor],
+        states: Sequence[Tensor],
+        where: str,
+    ) -> None:
+        full = name + step.suffix
+        self._claim(full, where)
+        if step.reads is None:
+            reads = tuple(self._read(tensor, where) for tensor in inputs)
+        else:
+            reads = tuple(name + suffix for suffix in step.reads)
+        layer = step.layer
+        if isinstance(layer, RecurrentLayer):
+            layer = replace(layer, lengths=self._lengths(reads))
+            mine = states[slice(*step.states)]
+            if mine:
+                text = ", ".join(
+                    f"{what} from {t.words}" for what, t in zip("hc", mine, strict=False)
+                )
+                layer = replace(layer, initial_state=Option(text, "config", "initial_state"))
+                # A state is read from the node that makes it; the words say which state it is.
+                reads += tuple(tensor.node for tensor in mine)
+        self.nodes[full] = Node(full, layer, reads, wiring="config")
+        mask = self._mask_after(full, layer, reads)
+        if mask:
+            self.masked_by[full] = mask
+
+    def _read(self, tensor: Tensor, where: str) -> str:
+        """The node to read; a final state read as an input is a node of its own."""
+        if not tensor.state:
+            return tensor.node
+        name = f"{tensor.node}[{tensor.state}]"
+        if name not in self.nodes:
+            reason = f"hands on {tensor.words} as an input, which is not computed yet"
+            self.add_stand_in(name, "final state", reason, tensor.node, where)
+        return name
+
+    def add_stand_in(self, name: str, kind: str, reason: str, read: str, where: str) -> Tensor:
+        """A node for what happens between two layers and is not computed."""
+        self._claim(name, where)
+        self.nodes[name] = Node(name, Unsupported(kind, name, reason), (read,), wiring="config")
+        return Tensor(name)
+
+    def mask_roots(self, tensor: Tensor) -> frozenset[MaskRoot]:
+        """What the mask that comes with a tensor compares with what."""
+        return frozenset(
+            (self.nodes[source].inputs[0], getattr(self.nodes[source].layer, "mask_value", 0.0))
+            for source in self.masked_by.get(tensor.node, ())
+        )
+
+    def _claim(self, name: str, where: str) -> None:
+        """A name must be new, and fit to be a group in the trace."""
+        parts = name.split("/")
+        if name in self.nodes or name in self.inputs or any(part in ("", ".") for part in parts):
+            raise CheckpointError(
+                "A layer's name cannot be used.",
+                where=where,
+                expected="names that differ, none of them empty or '.'",
+                found=f"'{name}'",
+                hint="The file is damaged or was edited; save the model again.",
+            )
+
+    def _lengths(self, reads: Sequence[str]) -> Option[str]:
+        sources = self.masked_by.get(reads[0], ()) if reads else ()
+        names = ", ".join(f"'{source}'" for source in sources)
+        return Option(f"mask of layer {names}" if names else "no mask reaches it", "config")
+
+    def _mask_after(
+        self, name: str, layer: RecurrentLayer | Layer, reads: Sequence[str]
+    ) -> tuple[str, ...]:
+        if isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero):
+            return (name,)
+        ends = isinstance(layer, (Embedding, *_MASK_ENDS))
+        if ends or (isinstance(layer, RecurrentLayer) and not layer.return_sequences):
+            return ()
+        masks = [self.masked_by.get(read, ()) for read in reads]
+        if not isinstance(layer, Merge):
+            return next((mask for mask in masks if mask), ())
+        if layer.kind != "Concatenate" and layer.mask_rule == "any" and () in masks:
+            return ()
+        return tuple(dict.fromkeys(source for mask in masks for source in mask))
