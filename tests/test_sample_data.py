@@ -54,7 +54,7 @@ def run(case, folder, *more):
 def test_states_are_the_frameworks_own(case, tmp_path):
     done, trace = run(case, tmp_path, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    checkpoint, name, truth, layers = CASES[case]
+    checkpoint, _, truth, layers = CASES[case]
     with np.load((SAMPLES / checkpoint).parent / f"{truth}.npz") as true, h5py.File(trace) as file:
         for layer, prefix in layers.items():
             for key in ("c", "m", "outputs", "final_c", "final_m"):
