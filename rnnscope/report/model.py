@@ -92,13 +92,17 @@ class PaddingReport:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The largest difference of one state (c, m, outputs) against another engine."""
+    """The largest difference of one state (c, m, outputs, final c …) against another engine.
+
+    `kernel` is what computed it there, and why not a better one: ``"BlockLSTM"``.
+    """
 
     layer: str
     state: str
     difference: float
     limit: float
     ok: bool
+    kernel: str = ""
 
 
 @dataclass(frozen=True)

@@ -128,11 +128,12 @@ def verify_part(rows: Sequence[VerifyReport], engine: str | None) -> RenderableT
             row.state,
             number(row.difference),
             number(row.limit),
+            row.kernel,
             row.layer,
         ]
         for row in rows
     ]
-    columns = ["status", "state", "difference", "limit", "layer"]
+    columns = ["status", "state", "difference", "limit", "kernel", "layer"]
     right = {"difference", "limit"}
     title = f"verified with {engine}" if engine else "verified"
-    return Group(heading(title), table(columns, body, right=right, fold={"layer"}))
+    return Group(heading(title), table(columns, body, right=right, fold={"kernel", "layer"}))

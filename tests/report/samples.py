@@ -127,7 +127,7 @@ RUN = RunReport(
     padding=(PaddingReport("rnn/basic_lstm_cell", "no lengths: every step was computed"),),
     wiring=("rnn/basic_lstm_cell reads x",),
     notes=("The graph holds no activation; tanh is the default of BasicLSTMCell.",),
-    verify=(VerifyReport("rnn/basic_lstm_cell", "c", 1.2e-16, 1e-12, ok=True),),
+    verify=(VerifyReport("rnn/basic_lstm_cell", "c", 1.2e-16, 1e-12, True, "BlockLSTM"),),
     verified_by="TensorFlow 2.21.0",
     trace="trace.h5",
     seconds=0.0123,

@@ -63,8 +63,8 @@ padding
   - rnn/basic_lstm_cell: no lengths: every step was computed
 
 verified with TensorFlow 2.21.0
-status  state  difference  limit  layer
-pass    c         1.2e-16  1e-12  rnn/basic_lstm_cell
+status  state  difference  limit  kernel     layer
+pass    c         1.2e-16  1e-12  BlockLSTM  rnn/basic_lstm_cell
 
 notes
   - The graph holds no activation; tanh is the default of BasicLSTMCell.

@@ -1,0 +1,346 @@
+"""What TensorFlow computes a layer with: BlockLSTM, Keras' LSTM, or its elementary ops.
+
+TensorFlow is handed in, never imported here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array, CellSpec
+from rnnscope.errors import EngineError
+from rnnscope.network import RecurrentLayer
+
+STEPWISE = "TensorFlow ops"
+"""The kernel's name where every step is spelled out in elementary ops."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a kernel computed, in input time order, as arrays.
+
+    Attributes
+    ----------
+    kernel : str
+        Which one, and why not the better one.
+    steps : dict of str to ndarray (sequence, timestep, width)
+        ``c`` and ``m`` where steps count; ``outputs`` at every step, padding rule applied.
+    final : dict of str to ndarray (sequence, width)
+    """
+
+    kernel: str
+    steps: dict[str, Array]
+    final: dict[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One layer over some sequences, to be computed by whichever kernel can.
+
+    Attributes
+    ----------
+    tf : module
+        TensorFlow.
+    name : str
+        The layer's name, for messages.
+    layer : RecurrentLayer
+    x : ndarray (sequence, timestep, input)
+    mask : ndarray of bool (sequence, timestep) or None
+        None also where the layer uses no lengths.
+    initial : dict of str to ndarray (sequence, width)
+        c and m before the first step.
+    """
+
+    tf: Any
+    name: str
+    layer: RecurrentLayer
+    x: Array
+    mask: Array | None
+    initial: dict[str, Array]
+
+    def compute(self) -> Result:
+        """Run the framework's own kernel if it can express the layer, else single ops."""
+        keras_made = self.layer.cell.source_class.startswith("keras")
+        why_not = _beyond_keras(self.layer) if keras_made else self._beyond_block()
+        if why_not:
+            return self._stepwise(f"{STEPWISE} ({why_not})")
+        return self._keras() if keras_made else self._block()
+
+    def single_steps(self, states: Mapping[str, Array]) -> tuple[Task, dict[str, Array]]:
+        """Every step that counts as a sequence of its own, starting from a stored state.
+
+        Parameters
+        ----------
+        states : mapping of str to ndarray (sequence, timestep, width)
+            c and m in input time order, carried where steps do not count.
+
+        Returns
+        -------
+        task : Task
+            One timestep, as many sequences as there are steps that count.
+        reached : dict of str to ndarray (step, 1, width)
+            The stored states that these steps should reach.
+        """
+        turned = {name: np.asarray(self.turn(states[name])) for name in ("c", "m")}
+        counts = (
+            np.ones(self.x.shape[:2], bool)
+            if self.mask is None
+            else np.asarray(self.turn(self.mask))
+        )
+        before = {
+            name: np.concatenate([self.initial[name][:, None], values[:, :-1]], axis=1)[counts]
+            for name, values in turned.items()
+        }
+        layer = replace(self.layer, backward=replace(self.layer.backward, value=False))
+        x = np.asarray(self.turn(self.x))[counts][:, None]
+        reached = {name: values[counts][:, None] for name, values in turned.items()}
+        return Task(self.tf, self.name, layer, x, None, before), reached
+
+    def turn(self, values: Any) -> Any:
+        """Input order to processing order, and back."""
+        tf, layer = self.tf, self.layer
+        if not layer.backward.value:
+            return values
+        if layer.reversal == "whole" or self.mask is None:
+            return tf.reverse(values, axis=[1])
+        steps = np.arange(1, self.mask.shape[1] + 1)
+        lengths = np.where(self.mask, steps, 0).max(axis=1)
+        return tf.reverse_sequence(values, lengths, seq_axis=1, batch_axis=0)
+
+    def _beyond_block(self) -> str:
+        """Why BlockLSTM cannot express a layer; empty if it can."""
+        weights, options = self.layer.cell.weights, self.layer.cell.options
+        clip = options.cell_clip.value
+        if weights.projection is not None:
+            return "BlockLSTM has no projection"
+        if weights.dtype != np.float32:
+            return f"BlockLSTM does not compute in {weights.dtype}"
+        if (options.activation.value, options.output_activation.value) != ("tanh", "tanh"):
+            return "BlockLSTM knows tanh alone"
+        if options.recurrent_activation.value != "sigmoid":
+            return "the gates of BlockLSTM know sigmoid alone"
+        if clip is not None and clip <= 0:
+            return "BlockLSTM takes a cell_clip of 0 for none"
+        if self.mask is not None:
+            mask = self.turn(self.tf.constant(self.mask)).numpy()
+            if np.any(mask[:, 1:] & ~mask[:, :-1]):
+                return "BlockLSTM takes no masked step before a valid one"
+        return ""
+
+    def _block(self) -> Result:
+        """The fused op of TensorFlow 1.
+
+        It knows no lengths of single sequences: only c and m of the steps that count are right,
+        and none of these depends on what follows it.
+        """
+        tf, weights, options = self.tf, self.layer.cell.weights, self.layer.cell.options
+        none = np.zeros(weights.num_units, weights.dtype)
+        peepholes = [weights.peephole_i, weights.peephole_f, weights.peephole_o]
+        kernel = np.concatenate([weights.kernel, weights.recurrent_kernel])
+        out = tf.raw_ops.BlockLSTM(
+            seq_len_max=self.x.shape[1],
+            x=tf.transpose(self.turn(self.x), [1, 0, 2]),
+            cs_prev=self.initial["c"],
+            h_prev=self.initial["m"],
+            w=_icfo(kernel),
+            b=_icfo(weights.bias),
+            **{
+                f"wc{gate}": none if diagonal is None else diagonal
+                for gate, diagonal in zip("ifo", peepholes, strict=True)
+            },
+            forget_bias=options.forget_bias.value,
+            cell_clip=-1.0 if options.cell_clip.value is None else options.cell_clip.value,
+            use_peephole=any(diagonal is not None for diagonal in peepholes),
+        )
+        c, m = (tf.transpose(values, [1, 0, 2]) for values in (out.cs, out.h))
+        last = self._last_counted()
+        final = {
+            name: self._at(values, last, self.initial[name])
+            for name, values in (("c", c), ("m", m))
+        }
+        steps = {name: self.turn(values).numpy() for name, values in (("c", c), ("m", m))}
+        return Result("BlockLSTM", steps, final)
+
+    def _last_counted(self) -> Array:
+        """The last valid step of each sequence in processing order; -1 where there is none."""
+        if self.mask is None:
+            return np.full(len(self.x), self.x.shape[1] - 1)
+        mask = self.turn(self.tf.constant(self.mask)).numpy()
+        last: Array = np.where(mask, np.arange(mask.shape[1]), -1).max(axis=1)
+        return last
+
+    def _at(self, values: Any, steps: Array, before: Array) -> Array:
+        rows = self.tf.gather(values, np.maximum(steps, 0), batch_dims=1, axis=1).numpy()
+        found: Array = np.where(steps[:, None] < 0, before, rows)
+        return found
+
+    def _keras(self) -> Result:
+        keras = _import_keras()
+        cell, layer = self.layer.cell, self.layer
+        weights, options = cell.weights, cell.options
+        lstm = keras.layers.LSTM(
+            cell.num_units,
+            activation=_keras_activation(self.tf, options.activation.value, self.name),
+            recurrent_activation=_keras_activation(
+                self.tf, options.recurrent_activation.value, self.name
+            ),
+            return_sequences=True,
+            return_state=True,
+            go_backwards=layer.backward.value,
+            zero_output_for_mask=layer.padding.value == "zeros",
+            dtype=cell.dtype.name,
+        )
+        lstm.build(self.x.shape)
+        bias = weights.bias.copy()
+        # Keras stores the forget bias in the bias; a flag may have added to it.
+        bias[cell.num_units : 2 * cell.num_units] += options.forget_bias.value
+        lstm.set_weights([weights.kernel, weights.recurrent_kernel, bias])
+        outputs, m, c = lstm(
+            self.tf.constant(self.x),
+            mask=None if self.mask is None else self.tf.constant(self.mask),
+            initial_state=[self.tf.constant(self.initial[name]) for name in ("m", "c")],
+        )
+        if layer.backward.value and layer.outputs_in_input_order:
+            outputs = self.tf.reverse(outputs, axis=[1])  # as Bidirectional does
+        return Result(
+            "keras.layers.LSTM", {"outputs": outputs.numpy()}, {"c": c.numpy(), "m": m.numpy()}
+        )
+
+    def _stepwise(self, kernel: str) -> Result:
+        tf = self.tf
+        step = _stepper(tf, self.layer.cell, self.name)
+        x = self.turn(tf.constant(self.x))
+        mask = None if self.mask is None else self.turn(tf.constant(self.mask))
+        c, m = tf.constant(self.initial["c"]), tf.constant(self.initial["m"])
+        every: dict[str, list[Any]] = {"c": [], "m": []}
+        for t in range(self.x.shape[1]):
+            new_c, new_m = step(x[:, t], c, m)
+            if mask is not None:
+                counts = mask[:, t, None]
+                new_c, new_m = tf.where(counts, new_c, c), tf.where(counts, new_m, m)
+            c, m = new_c, new_m
+            every["c"].append(c)
+            every["m"].append(m)
+        steps = {name: self.turn(tf.stack(kept, 1)).numpy() for name, kept in every.items()}
+        return Result(kernel, steps, {"c": c.numpy(), "m": m.numpy()})
+
+
+def _icfo(array: Array) -> Array:
+    """Column blocks i, f, g, o into BlockLSTM's order: i, g ("c", the candidate), f, o."""
+    i, f, g, o = np.split(array, 4, axis=-1)
+    return np.concatenate([i, g, f, o], axis=-1)
+
+
+def _beyond_keras(layer: RecurrentLayer) -> str:
+    """Why keras.layers.LSTM cannot express a layer; empty if it can."""
+    weights, options = layer.cell.weights, layer.cell.options
+    peepholes = (weights.peephole_i, weights.peephole_f, weights.peephole_o)
+    if weights.projection is not None or any(diagonal is not None for diagonal in peepholes):
+        return "Keras' LSTM has no projection and no peepholes"
+    if options.cell_clip.value is not None:
+        return "Keras' LSTM has no clip"
+    if options.activation.value != options.output_activation.value:
+        return "Keras' LSTM has one activation for the candidate and for c"
+    if layer.backward.value and layer.reversal != "whole":
+        return "Keras' LSTM turns the whole time axis"
+    return ""
+
+
+def _stepper(tf: Any, cell: CellSpec, name: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """``step(x, c, m) -> (c, m)``, after LSTMCell.call of TensorFlow's rnn_cell_impl.py."""
+    weights, options = cell.weights, cell.options
+    kernel = tf.constant(np.concatenate([weights.kernel, weights.recurrent_kernel]))
+    act = _activation(tf, options.activation.value, name)
+    out_act = _activation(tf, options.output_activation.value, name)
+    rec_act = _activation(tf, options.recurrent_activation.value, name)
+    forget_bias = tf.constant(options.forget_bias.value, kernel.dtype)
+
+    def peep(z: Any, diagonal: Array | None, c: Any) -> Any:
+        return z if diagonal is None else z + tf.constant(diagonal) * c
+
+    def clip(value: Any, bound: float | None) -> Any:
+        return value if bound is None else tf.clip_by_value(value, -bound, bound)
+
+    def step(x: Any, c_prev: Any, m_prev: Any) -> tuple[Any, Any]:
+        z = tf.nn.bias_add(tf.matmul(tf.concat([x, m_prev], 1), kernel), weights.bias)
+        z_i, z_f, z_g, z_o = tf.split(z, 4, axis=1)
+        forget = rec_act(peep(z_f + forget_bias, weights.peephole_f, c_prev))
+        write = rec_act(peep(z_i, weights.peephole_i, c_prev)) * act(z_g)
+        c = clip(forget * c_prev + write, options.cell_clip.value)
+        m = rec_act(peep(z_o, weights.peephole_o, c)) * out_act(c)
+        if weights.projection is not None:
+            m = clip(tf.matmul(m, weights.projection), options.proj_clip.value)
+        return c, m
+
+    return step
+
+
+def _activation(tf: Any, name: str, layer: str) -> Callable[[Any], Any]:
+    """TensorFlow's own function for a name in ACTIVATIONS."""
+    known: dict[str, Callable[[Any], Any]] = {
+        "tanh": tf.tanh,
+        "sigmoid": tf.sigmoid,
+        # Keras 1 and 2, whose backends spelled it out in these ops.
+        "hard_sigmoid": lambda z: tf.clip_by_value(0.2 * z + 0.5, 0.0, 1.0),
+        "hard_sigmoid_keras3": lambda z: tf.nn.relu6(z + 3.0) / 6.0,
+        "relu": tf.nn.relu,
+        "relu6": tf.nn.relu6,
+        "linear": tf.identity,
+        "elu": tf.nn.elu,
+        "selu": tf.nn.selu,
+        "softplus": tf.nn.softplus,
+        "softsign": tf.nn.softsign,
+        "softmax": tf.nn.softmax,
+        "swish": tf.nn.silu,
+        "gelu_tanh": lambda z: tf.nn.gelu(z, approximate=True),
+        "exponential": tf.exp,
+    }
+    if name not in known:
+        raise EngineError(
+            f"The TensorFlow cross-check does not know the activation '{name}'.",
+            where=f"layer '{layer}'",
+            expected="one of " + ", ".join(known),
+            found=name,
+            hint="leave out --verify",
+        )
+    return known[name]
+
+
+def _keras_activation(tf: Any, name: str, layer: str) -> Any:
+    """Keras' own activation of that name; Keras 3 has no other name for two of ours."""
+    own = {
+        "hard_sigmoid_keras3": "hard_sigmoid",
+        "swish": "silu",
+    }
+    if name in ("hard_sigmoid", "gelu_tanh"):
+        return _activation(tf, name, layer)
+    return own.get(name, name)
+
+
+def _import_keras() -> Any:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        import keras
+    except Exception as error:
+        raise EngineError(
+            "Keras does not import.",
+            where="--verify tensorflow",
+            expected="import keras to work in this Python",
+            found=f"{type(error).__name__}: {error}",
+            hint="pip install keras, or leave out --verify",
+        ) from error
+    backend = keras.config.backend()
+    if backend != "tensorflow":
+        raise EngineError(
+            "Keras is set to another backend than TensorFlow.",
+            where="--verify tensorflow",
+            expected="tensorflow",
+            found=backend,
+            hint="set KERAS_BACKEND=tensorflow in the environment",
+        )
+    return keras
