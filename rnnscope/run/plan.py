@@ -105,7 +105,7 @@ class _Planner:
         direct = frozenset(
             name for name, entry in entries.items() if self._is_direct(name, entry)
         )
-        return Plan(tuple(runnable), points, layers, direct, tuple(self._notes))
+        return Plan(tuple(runnable), points, layers, direct, tuple(dict.fromkeys(self._notes)))
 
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
         names = [node.name for node in self._network.recurrent]
@@ -167,8 +167,15 @@ class _Planner:
             return self._model_entry(root)
         if self._source.is_ids:
             return self._embedding_entry(root)
+        masked = self._source.lengths is not None or self._source.mask is not None
         while (node := self._nodes.get(entry)) is not None:
             if not isinstance(node.layer, (Masking, PassThrough)):
+                break
+            if isinstance(node.layer, Masking) and masked:
+                self._notes.append(
+                    f"The lengths or mask given are used; '{node.name}' of the file, which would "
+                    "make a mask from the input, was not run."
+                )
                 break
             entry = node.inputs[0]
         width = layer.cell.input_size if layer is not None else None
