@@ -152,8 +152,9 @@ class CellSpec:
         A key of `rnnscope.cells.CELLS`, for example ``"lstm"``.
     source_class : str
         The class that made it, as far as the file tells: ``"BasicLSTMCell"``, ``"keras LSTM"``.
-    weights : LSTMWeights
-    options : LSTMOptions
+    weights, options : LSTMWeights and LSTMOptions, or those of another cell
+        Each cell of CELLS has its own; all weights have ``input_size``, ``num_units``,
+        ``output_size`` and ``dtype``, all options have ``items()``.
     variables : tuple of str
         The stored variables that the weights were read from, as the file names them.
     stored_gate_order : str
@@ -162,23 +163,23 @@ class CellSpec:
 
     kind: str
     source_class: str
-    weights: LSTMWeights
-    options: LSTMOptions
+    weights: Any
+    options: Any
     variables: tuple[str, ...]
     stored_gate_order: str
 
     @property
     def input_size(self) -> int:
-        return self.weights.input_size
+        return int(self.weights.input_size)
 
     @property
     def num_units(self) -> int:
-        return self.weights.num_units
+        return int(self.weights.num_units)
 
     @property
     def output_size(self) -> int:
-        return self.weights.output_size
+        return int(self.weights.output_size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.weights.dtype
+        return np.dtype(self.weights.dtype)
