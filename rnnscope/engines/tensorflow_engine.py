@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,25 +80,16 @@ class _Largest:
         return self.difference <= self.limit
 
 
-def _differences(result: Result, states: LayerStates, mask: Array | None) -> dict[str, _Largest]:
-    """By state: how far a whole run is off; steps that do not count matter in outputs only."""
-    found: dict[str, _Largest] = {}
-    for name, theirs in result.steps.items():
-        ours = states.outputs if name == "outputs" else states.states[name]
-        chosen = slice(None) if mask is None or name == "outputs" else mask
-        found[name] = _Largest.of(result.kernel, ours[chosen], theirs[chosen])
-    for name, theirs in result.final.items():
-        found[f"final {name}"] = _Largest.of(result.kernel, states.final[name], theirs)
-    return found
-
-
-def _single_differences(task: Task, states: LayerStates) -> dict[str, _Largest]:
-    """By state: how far single steps are off, each taken from the stored state before it."""
-    single, ours = task.single_steps(states.states)
-    result = single.compute()
-    kernel = f"{result.kernel}, {SINGLE}"
-    # A kernel that keeps no c of every step has it as the final state of its only step.
-    return {name: _Largest.of(kernel, ours[name][:, 0], result.final[name]) for name in ("c", "m")}
+def _differences(result: Result, states: LayerStates) -> dict[str, _Largest]:
+    """By state: how far a result is off."""
+    ours = {**states.states, "outputs": states.outputs}
+    return {
+        **{name: _Largest.of(result.kernel, ours[name], a) for name, a in result.steps.items()},
+        **{
+            f"final {name}": _Largest.of(result.kernel, states.final[name], theirs)
+            for name, theirs in result.final.items()
+        },
+    }
 
 
 class TensorFlowVerifier:
@@ -138,7 +129,7 @@ class TensorFlowVerifier:
         mask : ndarray of bool (sequence, timestep) or None
         initial : mapping of str to ndarray (width,) or (sequence, width)
         states : LayerStates
-            What is verified. States past the length are carried values and are not compared.
+            What is verified, carried states and padded outputs included.
 
         Raises
         ------
@@ -160,12 +151,13 @@ class TensorFlowVerifier:
         if not x.size:
             return
         task = Task(self._tf, node.name, layer, x, mask, _whole(layer.cell, initial, len(x)))
-        found = _differences(task.compute(), states, mask)
+        found = _differences(task.compute(), states)
         if not all(entry.ok for entry in found.values()):
-            again = _single_differences(task, states)
-            # Both are told where both are wrong.
-            right = all(entry.ok for entry in again.values())
-            found = again if right else {**again, **found}
+            again = task.compute_single_steps(states.states)
+            single = _differences(replace(again, kernel=f"{again.kernel}, {SINGLE}"), states)
+            # Where a step is wrong by itself, the whole run is what should be looked at.
+            if all(entry.ok for entry in single.values()):
+                found = single
         for state, entry in found.items():
             known = self._found.setdefault((node.name, state), entry)
             known.join(entry)

@@ -29,7 +29,8 @@ class Result:
     kernel : str
         Which one, and why not the better one.
     steps : dict of str to ndarray (sequence, timestep, width)
-        ``c`` and ``m`` where steps count; ``outputs`` at every step, padding rule applied.
+        ``c`` and ``m``, carried where steps do not count, and ``outputs``; Keras' LSTM returns
+        the outputs alone. In the order of `rnnscope.engines.interface.LayerStates`.
     final : dict of str to ndarray (sequence, width)
     """
 
@@ -71,35 +72,61 @@ class Task:
             return self._stepwise(f"{STEPWISE} ({why_not})")
         return self._keras() if keras_made else self._block()
 
-    def single_steps(self, states: Mapping[str, Array]) -> tuple[Task, dict[str, Array]]:
-        """Every step that counts as a sequence of its own, starting from a stored state.
+    def compute_single_steps(self, states: Mapping[str, Array]) -> Result:
+        """Every step that counts as a run of its own, from the state stored before it.
 
         Parameters
         ----------
         states : mapping of str to ndarray (sequence, timestep, width)
             c and m in input time order, carried where steps do not count.
-
-        Returns
-        -------
-        task : Task
-            One timestep, as many sequences as there are steps that count.
-        reached : dict of str to ndarray (step, 1, width)
-            The stored states that these steps should reach.
         """
-        turned = {name: np.asarray(self.turn(states[name])) for name in ("c", "m")}
-        counts = (
-            np.ones(self.x.shape[:2], bool)
-            if self.mask is None
-            else np.asarray(self.turn(self.mask))
-        )
+        counts = self._counts()
+        stored = {name: np.asarray(self.turn(states[name])) for name in ("c", "m")}
         before = {
             name: np.concatenate([self.initial[name][:, None], values[:, :-1]], axis=1)[counts]
+            for name, values in stored.items()
+        }
+        x = np.asarray(self.turn(self.x))[counts][:, None]
+        layer = replace(self.layer, backward=replace(self.layer.backward, value=False))
+        single = Task(self.tf, self.name, layer, x, None, before).compute()
+        reached = {name: np.zeros_like(values) for name, values in stored.items()}
+        for name, values in reached.items():
+            # A kernel that keeps no c of every step has it as the final state of its only step.
+            values[counts] = single.final[name]
+        return self._completed(single.kernel, reached)
+
+    def _counts(self) -> Array:
+        """True at the steps that count, in processing order (sequence, timestep)."""
+        if self.mask is None:
+            return np.ones(self.x.shape[:2], bool)
+        return np.asarray(self.turn(self.mask))
+
+    def _completed(self, kernel: str, turned: Mapping[str, Array]) -> Result:
+        """What follows from c and m where steps count: carried and final states, outputs.
+
+        Parameters
+        ----------
+        kernel : str
+        turned : mapping of str to ndarray (sequence, timestep, width)
+            c and m in processing order; anything where steps do not count.
+        """
+        counts = self._counts()
+        last = np.maximum.accumulate(np.where(counts, np.arange(counts.shape[1]), -1), axis=1)
+        carried = {
+            name: np.where(
+                last[..., None] < 0,
+                self.initial[name][:, None],
+                np.take_along_axis(values, np.maximum(last, 0)[..., None], axis=1),
+            )
             for name, values in turned.items()
         }
-        layer = replace(self.layer, backward=replace(self.layer.backward, value=False))
-        x = np.asarray(self.turn(self.x))[counts][:, None]
-        reached = {name: values[counts][:, None] for name, values in turned.items()}
-        return Task(self.tf, self.name, layer, x, None, before), reached
+        shown = counts if self.layer.padding.value == "zeros" else last >= 0
+        outputs = np.where(shown[..., None], carried["m"], 0)
+        if self.layer.outputs_in_input_order:
+            outputs = np.asarray(self.turn(outputs))
+        steps = {name: np.asarray(self.turn(values)) for name, values in carried.items()}
+        final = {name: values[:, -1] for name, values in carried.items()}
+        return Result(kernel, {**steps, "outputs": outputs}, final)
 
     def turn(self, values: Any) -> Any:
         """Input order to processing order, and back."""
@@ -127,15 +154,15 @@ class Task:
         if clip is not None and clip <= 0:
             return "BlockLSTM takes a cell_clip of 0 for none"
         if self.mask is not None:
-            mask = self.turn(self.tf.constant(self.mask)).numpy()
-            if np.any(mask[:, 1:] & ~mask[:, :-1]):
+            counts = self._counts()
+            if np.any(counts[:, 1:] & ~counts[:, :-1]):
                 return "BlockLSTM takes no masked step before a valid one"
         return ""
 
     def _block(self) -> Result:
         """The fused op of TensorFlow 1.
 
-        It knows no lengths of single sequences: only c and m of the steps that count are right,
+        It knows no lengths of single sequences, but c and m of the steps that count come first,
         and none of these depends on what follows it.
         """
         tf, weights, options = self.tf, self.layer.cell.weights, self.layer.cell.options
@@ -157,27 +184,10 @@ class Task:
             cell_clip=-1.0 if options.cell_clip.value is None else options.cell_clip.value,
             use_peephole=any(diagonal is not None for diagonal in peepholes),
         )
-        c, m = (tf.transpose(values, [1, 0, 2]) for values in (out.cs, out.h))
-        last = self._last_counted()
-        final = {
-            name: self._at(values, last, self.initial[name])
-            for name, values in (("c", c), ("m", m))
-        }
-        steps = {name: self.turn(values).numpy() for name, values in (("c", c), ("m", m))}
-        return Result("BlockLSTM", steps, final)
-
-    def _last_counted(self) -> Array:
-        """The last valid step of each sequence in processing order; -1 where there is none."""
-        if self.mask is None:
-            return np.full(len(self.x), self.x.shape[1] - 1)
-        mask = self.turn(self.tf.constant(self.mask)).numpy()
-        last: Array = np.where(mask, np.arange(mask.shape[1]), -1).max(axis=1)
-        return last
-
-    def _at(self, values: Any, steps: Array, before: Array) -> Array:
-        rows = self.tf.gather(values, np.maximum(steps, 0), batch_dims=1, axis=1).numpy()
-        found: Array = np.where(steps[:, None] < 0, before, rows)
-        return found
+        turned = {"c": out.cs.numpy(), "m": out.h.numpy()}
+        return self._completed(
+            "BlockLSTM", {name: values.transpose(1, 0, 2) for name, values in turned.items()}
+        )
 
     def _keras(self) -> Result:
         keras = _import_keras()
@@ -214,20 +224,17 @@ class Task:
     def _stepwise(self, kernel: str) -> Result:
         tf = self.tf
         step = _stepper(tf, self.layer.cell, self.name)
-        x = self.turn(tf.constant(self.x))
-        mask = None if self.mask is None else self.turn(tf.constant(self.mask))
+        x, counts = self.turn(tf.constant(self.x)), self._counts()
         c, m = tf.constant(self.initial["c"]), tf.constant(self.initial["m"])
         every: dict[str, list[Any]] = {"c": [], "m": []}
         for t in range(self.x.shape[1]):
             new_c, new_m = step(x[:, t], c, m)
-            if mask is not None:
-                counts = mask[:, t, None]
-                new_c, new_m = tf.where(counts, new_c, c), tf.where(counts, new_m, m)
-            c, m = new_c, new_m
+            c, m = (tf.where(counts[:, t, None], new, old) for new, old in ((new_c, c), (new_m, m)))
             every["c"].append(c)
             every["m"].append(m)
-        steps = {name: self.turn(tf.stack(kept, 1)).numpy() for name, kept in every.items()}
-        return Result(kernel, steps, {"c": c.numpy(), "m": m.numpy()})
+        return self._completed(
+            kernel, {name: tf.stack(kept, 1).numpy() for name, kept in every.items()}
+        )
 
 
 def _icfo(array: Array) -> Array:
@@ -297,7 +304,9 @@ def _activation(tf: Any, name: str, layer: str) -> Callable[[Any], Any]:
         "softsign": tf.nn.softsign,
         "softmax": tf.nn.softmax,
         "swish": tf.nn.silu,
+        "gelu": lambda z: tf.nn.gelu(z, approximate=False),
         "gelu_tanh": lambda z: tf.nn.gelu(z, approximate=True),
+        "mish": lambda z: z * tf.tanh(tf.nn.softplus(z)),
         "exponential": tf.exp,
     }
     if name not in known:
