@@ -99,6 +99,30 @@ def test_lengths_auto_finds_the_lengths_that_were_meant(tmp_path):
         assert file["lengths"][...].tolist() == [10, 6]
 
 
+@pytest.mark.parametrize("command", ["--help", "inspect", "run"])
+@pytest.mark.parametrize("checkpoint", ["lstm_float32/model.ckpt", "keras_mask/model.keras"])
+def test_no_framework_is_imported(command, checkpoint, tmp_path):
+    path = SAMPLES / checkpoint
+    given = {
+        "--help": [],
+        "inspect": [path],
+        "run": [path, path.parent / "inputs.npz", "-o", tmp_path / "trace.h5"],
+    }[command]
+    script = """
+import sys
+from rnnscope.cli.main import run
+
+code = run(sys.argv[1:])
+found = {"tensorflow", "keras", "tf_keras"} & {name.split(".")[0] for name in sys.modules}
+sys.stderr.write(" ".join(found))
+sys.exit(code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, command, *given], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_samples_are_small_and_each_is_described():
     files = [path for path in SAMPLES.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 2_000_000
