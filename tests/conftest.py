@@ -7,9 +7,9 @@ equations in the ops that they used, so that the graphs are those of real files.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -20,7 +20,12 @@ from hypothesis import settings
 settings.register_profile("rnnscope", deadline=None)
 settings.load_profile("rnnscope")
 
-LSTMStateTuple = namedtuple("LSTMStateTuple", ("c", "h"))
+
+class LSTMStateTuple(NamedTuple):
+    """TensorFlow's own: c first."""
+
+    c: Any
+    h: Any
 
 
 @pytest.fixture(scope="session")
@@ -198,6 +203,12 @@ class TF1:
     def stack(self, *cells):
         return Stack(self.tf, cells)
 
+    def wrapped(self, cell, **ways):
+        return Wrapped(cell, **ways)
+
+    def state(self, c, m):
+        return LSTMStateTuple(c, m)
+
     def telling(self, cell):
         """The cell with its whole new state beside its output: how to get c at every step."""
         flat = self.tf.nest.flatten(cell.state_size)
@@ -330,6 +341,7 @@ def rnnscope(capfd):
     def call(*arguments):
         capfd.readouterr()
         code = run([str(argument) for argument in arguments])
-        return SimpleNamespace(code=code, **capfd.readouterr()._asdict())
+        stdout, stderr = capfd.readouterr()
+        return SimpleNamespace(code=code, stdout=stdout, stderr=stderr)
 
     return call

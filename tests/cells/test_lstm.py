@@ -168,8 +168,9 @@ def test_zero_weights_halve_c_at_every_step():
 
 
 def test_float32_stays_float32():
-    given = LSTMWeights(*(array.astype(np.float32) for array in
-                          (weights().kernel, weights().recurrent_kernel, weights().bias)))  # fmt: skip
+    wide = weights()
+    arrays = (wide.kernel, wide.recurrent_kernel, wide.bias)
+    given = LSTMWeights(*(array.astype(np.float32) for array in arrays))
     one = np.ones((1, 1), np.float32)
     found = lstm_step(one * given.kernel, one, one, given, options(forget_bias=1.0, cell_clip=0.3))
     assert {array.dtype for array in found} == {np.dtype(np.float32)}

@@ -276,7 +276,7 @@ def test_the_three_padding_rules(case):
 
 @given(cases(padding="none", backward=False, cell_clip=None, proj=None, activation="tanh"))
 def test_the_gates_make_the_states(case):
-    """c = f * c_prev + i * g and m = o * tanh(c), from what was returned."""
+    """That is, c = f * c_prev + i * g and m = o * tanh(c), from what was returned."""
     layer, x, _, initial = case
     states = run_layer(layer, x, None, initial, gates=True)
     i, f, g, o = (states.gates[gate] for gate in "ifgo")
