@@ -49,18 +49,26 @@ class Option(Generic[T]):
     """The node, variable or key it was read from, for people who want to look."""
 
 
-def reorder_gates(array: Array, source_order: Sequence[str], axis: int = -1) -> Array:
-    """Reorder equal gate blocks along an axis into `GATE_ORDER`.
+def reorder_gates(
+    array: Array,
+    source_order: Sequence[str],
+    axis: int = -1,
+    *,
+    order: Sequence[str] = GATE_ORDER,
+) -> Array:
+    """Reorder equal gate blocks along an axis into the order that a cell computes with.
 
     Parameters
     ----------
     array : ndarray
         Its size along `axis` is a multiple of ``len(source_order)``.
     source_order : sequence of str
-        The gates as stored, for example ``("i", "g", "f", "o")`` for TensorFlow 1. Gates that the
-        cell does not have (a GRU's, a coupled cell's) are left out; the rest keep `GATE_ORDER`.
+        The gates as stored, for example ``("i", "g", "f", "o")`` for TensorFlow 1.
     axis : int
         The axis along which the blocks lie.
+    order : sequence of str
+        The order wanted: `GATE_ORDER`, or that of another cell. Gates of it that are not stored
+        (a coupled cell's ``i``) are left out.
 
     Returns
     -------
@@ -68,7 +76,7 @@ def reorder_gates(array: Array, source_order: Sequence[str], axis: int = -1) -> 
         A new array of the same shape and dtype.
     """
     blocks = dict(zip(source_order, np.split(array, len(source_order), axis=axis), strict=True))
-    return np.concatenate([blocks[gate] for gate in GATE_ORDER if gate in blocks], axis=axis)
+    return np.concatenate([blocks[gate] for gate in order if gate in blocks], axis=axis)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from rnnscope.cells.coupled_lstm import COUPLED_LSTM
+from rnnscope.cells.gru import GRU
 from rnnscope.cells.interface import Cell, State
+from rnnscope.cells.layer_norm_lstm import LAYER_NORM_LSTM
 from rnnscope.cells.lstm import LSTM
+from rnnscope.cells.simple_rnn import SIMPLE_RNN
 
 __all__ = ["CELLS", "Cell", "State"]
 
-CELLS: dict[str, Cell] = {cell.kind: cell for cell in (LSTM,)}
+CELLS: dict[str, Cell] = {
+    cell.kind: cell for cell in (LSTM, GRU, SIMPLE_RNN, LAYER_NORM_LSTM, COUPLED_LSTM)
+}

@@ -80,7 +80,7 @@ def lstm_step(
 
 
 def _project(spec: CellSpec, x: Array) -> Array:
-    flat = x.reshape(-1, x.shape[-1]) @ spec.weights.kernel
+    flat: Array = x.reshape(-1, x.shape[-1]) @ spec.weights.kernel
     flat += spec.weights.bias
     return flat.reshape(*x.shape[:-1], flat.shape[-1])
 
@@ -98,15 +98,13 @@ def _m_bound(spec: CellSpec) -> float | None:
     bound = out.bound
     if bound is None and clip is not None and out.name in ("relu", "linear"):
         bound = clip
-    if gate is None or bound is None:
-        largest = None
-    else:
-        largest = gate * bound
+    largest = None if gate is None or bound is None else gate * bound
     projection = spec.weights.projection
     if projection is None:
         return largest
-    if spec.options.proj_clip.value is not None:
-        return spec.options.proj_clip.value
+    proj_clip: float | None = spec.options.proj_clip.value
+    if proj_clip is not None:
+        return proj_clip
     return None if largest is None else largest * float(np.abs(projection).sum(axis=0).max())
 
 

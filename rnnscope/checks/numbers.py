@@ -62,6 +62,10 @@ def _m_bound(layer: LayerSlice) -> Finding:
         return skip(check, layer, "no sequence has a step")
     # The clip was applied in the layer's own precision, where 0.3 may be 0.30000001.
     limit = float(m.dtype.type(bound))
+    initial = layer.states.initial.get("m")
+    if "c" not in layer.states.states and initial is not None and initial.size:
+        # A cell without a c keeps m itself: it comes back from a large initial m step by step.
+        limit = max(limit, float(np.abs(initial).max()))
     found = _largest(layer, m)
     mask = steps.computed_steps(layer)
     if mask is not None and not found.value <= limit:
