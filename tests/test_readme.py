@@ -54,6 +54,7 @@ def _session(block: str, folder: Path) -> str:
         if words[0] == "rnnscope":
             done = _run(words[1:], folder)
             output, code = done.stdout, done.returncode
+            assert "Traceback" not in output, output
             same = TIMING.sub("", output) == TIMING.sub("", before)
             shown.append(line + (before if same else output))
         else:
