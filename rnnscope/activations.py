@@ -3,13 +3,17 @@
 One table serves the cells, the Dense and Activation layers between them, and the check that
 |m| stays within what the activation allows. The two hard sigmoids have two names, since Keras
 gave one name to both: 1 and 2 mean ``clip(0.2 z + 0.5)``, 3 means ``clip(z / 6 + 0.5)``.
+
+The functions of `PARAMETRISED` carry their constants in their name: ``"leaky_relu(0.01)"``.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,10 +38,11 @@ def _sigmoid(z: Array) -> Array:
     return result
 
 
-def _hard_sigmoid(slope: float) -> Callable[[Array], Array]:
+def _hard_sigmoid(slope: float, offset: float = 0.5) -> Callable[[Array], Array]:
     def function(z: Array) -> Array:
         kind = z.dtype.type
-        return np.clip(kind(slope) * z + kind(0.5), kind(0), kind(1))
+        result: Array = np.clip(kind(slope) * z + kind(offset), kind(0), kind(1))
+        return result
 
     return function
 
@@ -86,7 +91,7 @@ def _gelu_tanh(z: Array) -> Array:
 
 def _gelu(z: Array) -> Array:
     # NumPy has no erf; the C library's, one value at a time, is slow and right to the last bit.
-    erf = np.frompyfunc(math.erf, 1, 1)(z * math.sqrt(0.5)).astype(z.dtype)
+    erf = np.asarray(np.frompyfunc(math.erf, 1, 1)(z * math.sqrt(0.5))).astype(z.dtype)
     result: Array = z.dtype.type(0.5) * z * (1 + erf)
     return result
 
@@ -98,6 +103,22 @@ def _mish(z: Array) -> Array:
 
 def _swish(z: Array) -> Array:
     result: Array = z * _sigmoid(z)
+    return result
+
+
+def _scaled_tanh(z: Array, alpha: float, beta: float) -> Array:
+    kind = z.dtype.type
+    result: Array = kind(alpha) * np.tanh(kind(beta) * z)
+    return result
+
+
+def _scaled_elu(z: Array, alpha: float) -> Array:
+    return np.where(z > 0, z, z.dtype.type(alpha) * np.expm1(np.minimum(z, 0)))
+
+
+def _affine(z: Array, alpha: float, beta: float) -> Array:
+    kind = z.dtype.type
+    result: Array = kind(alpha) * z + kind(beta)
     return result
 
 
@@ -126,14 +147,62 @@ ACTIVATIONS: dict[str, Activation] = {
 """Every activation that the engine computes, by name."""
 
 
+PARAMETRISED: dict[str, tuple[int, Callable[..., Activation]]] = {
+    "hard_sigmoid": (2, lambda name, a, b: Activation(name, _hard_sigmoid(a, b), 1.0)),
+    "leaky_relu": (
+        1,
+        lambda name, a: Activation(name, lambda z: np.where(z > 0, z, z.dtype.type(a) * z), None),
+    ),
+    "thresholded_relu": (
+        1,
+        lambda name, a: Activation(
+            name, lambda z: np.where(z > z.dtype.type(a), z, z.dtype.type(0)), None
+        ),
+    ),
+    "scaled_tanh": (
+        2,
+        lambda name, a, b: Activation(name, lambda z: _scaled_tanh(z, a, b), abs(a)),
+    ),
+    "elu": (1, lambda name, a: Activation(name, lambda z: _scaled_elu(z, a), None)),
+    "affine": (2, lambda name, a, b: Activation(name, lambda z: _affine(z, a, b), None)),
+}
+"""How many constants each of these takes, and what makes it of its whole name and of them.
+
+References
+----------
+The activations of the ONNX operators LSTM, GRU and RNN, with their alpha and beta.
+"""
+
+_CALL = re.compile(r"(\w+)\((.*)\)")
+
+
+def parametrised(name: str, *constants: float) -> str:
+    """The name of an activation of `PARAMETRISED` with its constants."""
+    return f"{name}({','.join(f'{constant:.9g}' for constant in constants)})"
+
+
+@cache
+def _parametrised(name: str) -> Activation | None:
+    called = _CALL.fullmatch(name)
+    if called is None or called[1] not in PARAMETRISED:
+        return None
+    count, make = PARAMETRISED[called[1]]
+    try:
+        constants = [float(text) for text in called[2].split(",")]
+    except ValueError:
+        return None
+    return make(name, *constants) if len(constants) == count else None
+
+
 def activation(name: str, where: Any = None) -> Activation:
     """The activation of that name, or an `UnsupportedCellError` that lists the known ones."""
-    try:
-        return ACTIVATIONS[name]
-    except KeyError:
+    found = ACTIVATIONS.get(name) or _parametrised(name)
+    if found is None:
+        known = [*ACTIVATIONS, *(f"{name}(…)" for name in PARAMETRISED)]
         raise UnsupportedCellError(
             f"rnnscope does not compute the activation '{name}'.",
             where=where,
-            expected="one of " + ", ".join(ACTIVATIONS),
+            expected="one of " + ", ".join(known),
             found=name,
-        ) from None
+        )
+    return found

@@ -136,6 +136,10 @@ class LSTMOptions:
         Applied to c on its way to m. The same as `activation` in TensorFlow, Keras and torch.
     cell_clip, proj_clip : Option[float | None]
         Bounds of c and of the projected m; None for no clipping.
+    gate_clip : Option[float | None]
+        Bound of what the gates' activations are applied to (ONNX ``clip``); None for no clipping.
+    coupled : Option[bool]
+        True where the forget gate is 1 - i, its own weights unused (ONNX ``input_forget``).
     """
 
     forget_bias: Option[float]
@@ -144,10 +148,18 @@ class LSTMOptions:
     output_activation: Option[str]
     cell_clip: Option[float | None]
     proj_clip: Option[float | None]
+    gate_clip: Option[float | None] = Option(None, "class default")
+    coupled: Option[bool] = Option(False, "class default")
 
     def items(self) -> Iterator[tuple[str, Option[Any]]]:
-        """The options by name, in the order of the class."""
-        return ((field.name, getattr(self, field.name)) for field in fields(self))
+        """The options by name, in the order of the class.
+
+        `gate_clip` and `coupled` are left out where they do nothing: only ONNX has them.
+        """
+        for field in fields(self):
+            option = getattr(self, field.name)
+            if field.name not in ("gate_clip", "coupled") or option.value:
+                yield field.name, option
 
 
 @dataclass(frozen=True, eq=False)

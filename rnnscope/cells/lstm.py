@@ -6,7 +6,9 @@ Gers, Schraudolph, Schmidhuber (2002), "Learning precise timing with LSTM recurr
 the peepholes. Sak, Senior, Beaufays (2014), "Long short-term memory based recurrent neural
 network architectures": the projection. The order of operations is that of TensorFlow's
 ``LSTMCell.call`` (rnn_cell_impl.py): the forget bias is added before the peephole, the clip of c
-comes before the output gate's peephole sees it, the clip of m after the projection.
+comes before the output gate's peephole sees it, the clip of m after the projection. The clip of
+the gates and the coupled forget gate are those of the ONNX operator LSTM, as onnxruntime computes
+them: its ``clip`` bounds what enters the activations of i, f, g and o, not the c that enters h.
 """
 
 from __future__ import annotations
@@ -55,13 +57,18 @@ def lstm_step(
     out_act = activation(options.output_activation.value).function
     kind = weights.dtype.type
 
+    def clip(z: Array) -> Array:
+        bound = options.gate_clip.value
+        return z if bound is None else np.clip(z, -kind(bound), kind(bound))
+
     z_i, z_f, z_g, z_o = np.split(z_x + m_prev @ weights.recurrent_kernel, 4, axis=-1)
     z_f = z_f + kind(options.forget_bias.value)
     if weights.peephole_f is not None:
         z_f = z_f + weights.peephole_f * c_prev
     if weights.peephole_i is not None:
         z_i = z_i + weights.peephole_i * c_prev
-    i, f, g = rec_act(z_i), rec_act(z_f), act(z_g)
+    i, g = rec_act(clip(z_i)), act(clip(z_g))
+    f = 1 - i if options.coupled.value else rec_act(clip(z_f))
 
     c = f * c_prev + i * g
     if options.cell_clip.value is not None:
@@ -69,7 +76,7 @@ def lstm_step(
 
     if weights.peephole_o is not None:
         z_o = z_o + weights.peephole_o * c
-    o = rec_act(z_o)
+    o = rec_act(clip(z_o))
 
     m = o * out_act(c)
     if weights.projection is not None:

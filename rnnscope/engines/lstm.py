@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnscope.activations import activation
-from rnnscope.cell import Array, CellSpec
+from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights
 from rnnscope.engines.interface import LayerStates
 from rnnscope.network import RecurrentLayer
 
@@ -68,6 +68,15 @@ class FoldedLSTM:
     def __post_init__(self) -> None:
         options = self.spec.options
         self.halves = options.recurrent_activation.value == "sigmoid"
+
+    @staticmethod
+    def takes(spec: CellSpec) -> bool:
+        """Whether this engine computes all that a cell asks for."""
+        weights, options = spec.weights, spec.options
+        if type(weights) is not LSTMWeights or type(options) is not LSTMOptions:
+            return False
+        # What only ONNX cells have is left to the reference.
+        return options.gate_clip.value is None and not options.coupled.value
 
     @cached_property
     def _scale(self) -> Array:
