@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
+from rnnscope.inputs.batch import last_input_step
 from rnnscope.inputs.given import (
     INLINE_INTEGERS,
     Given,
@@ -20,7 +21,7 @@ from rnnscope.inputs.given import (
     find_array,
     lengths_of_prefix,
 )
-from rnnscope.inputs.source import InputSource, steps_with_input
+from rnnscope.inputs.source import InputSource
 
 INITIAL_NAME = re.compile(r"(?:(?P<layer>.+)/)?initial_(?P<state>[a-z]+)")
 AUTO_BLOCK_BYTES = 32 * 2**20
@@ -93,12 +94,21 @@ def _given(source: InputSource, what: str, spec: str | None, notes: list[str]) -
 
 def _auto_lengths(source: InputSource) -> Array:
     """Lengths up to the last step that is not all zero, reading the array in blocks."""
-    width = source.timesteps * (source.features or 1) * source.dtype.itemsize
-    block = max(1, AUTO_BLOCK_BYTES // width)
-    starts = range(0, source.sequences, block)
-    return np.concatenate(
-        [steps_with_input(source.values(at, at + block), source.is_ids) for at in starts]
-    )
+    row = (source.features or 1) * source.dtype.itemsize
+    together = max(1, AUTO_BLOCK_BYTES // (row * source.timesteps))
+    steps = max(1, AUTO_BLOCK_BYTES // row) if together == 1 else source.timesteps
+    lengths = []
+    for first in range(0, source.sequences, together):
+        rows = slice(first, min(first + together, source.sequences))
+        found = None
+        # From the end: where the last steps are no padding, the others need not be read.
+        for stop in range(source.timesteps, 0, -steps):
+            part = slice(max(0, stop - steps), stop)
+            found = last_input_step(source.values(rows, part), part.start, found)
+            if found.all():
+                break
+        lengths.append(found)
+    return np.concatenate(lengths)  # type: ignore[arg-type]  # an input has steps
 
 
 def _unused_siblings(

@@ -9,27 +9,19 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
 from rnnscope.inputs.hdf5 import Hdf5File
-from rnnscope.inputs.npz import MAP_FROM_BYTES, NpzFile
+from rnnscope.inputs.npy import NpyFile
+from rnnscope.inputs.npz import NpzFile
+from rnnscope.inputs.stored import LoadedArray, StoredArray
 
 HEAD_BYTES = 4096
 KINDS_TEXT = ".npy, .npz, file.h5::/dataset or .csv"
-
-
-class StoredArray(Protocol):
-    """What ndarray, memmap and h5py.Dataset have in common: a shape, a dtype and slices."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> Any: ...
-    def __getitem__(self, key: Any) -> Any: ...
 
 
 class Container(Protocol):
@@ -50,33 +42,6 @@ class Container(Protocol):
     def close(self) -> None: ...
 
 
-class NpyFile:
-    """One array in NumPy's ``.npy`` format, memory-mapped when large."""
-
-    kind = "npy"
-    names: tuple[str, ...] = ("",)
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def array(self, name: str) -> StoredArray:  # noqa: ARG002  # a file of one array
-        mapped = self.path.stat().st_size >= MAP_FROM_BYTES
-        try:
-            array: Array = np.load(self.path, mmap_mode="r" if mapped else None, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise InputError(
-                "The .npy file cannot be read.",
-                where=self.path,
-                expected="a whole array of numbers, without pickled objects",
-                found=str(error),
-                hint="save it again with numpy.save, as a float32 or float64 array",
-            ) from error
-        return array
-
-    def close(self) -> None:
-        """Nothing is held open: a memory map goes when its last view does."""
-
-
 class TextFile:
     """A table of numbers as text: one header line allowed, delimiter found by looking."""
 
@@ -88,7 +53,7 @@ class TextFile:
 
     def array(self, name: str) -> StoredArray:  # noqa: ARG002  # a file of one array
         try:
-            return _read_table(self.path.read_text("utf-8-sig"))
+            return LoadedArray(_read_table(self.path.read_text("utf-8-sig")))
         except ValueError as error:
             raise InputError(
                 "The text file is not a table of numbers.",

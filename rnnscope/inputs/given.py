@@ -49,7 +49,7 @@ def find_array(spec: str, option: str, beside: Container, path: Path) -> Given:
         It is neither a key nor a file; the message names the nearest key.
     """
     if spec in beside.names:
-        return Given(np.asarray(beside.array(spec)[...]), f"{path}::{spec}")
+        return Given(beside.array(spec).read(), f"{path}::{spec}")
     file, name = split_reference(spec)
     if name is None and not file.exists():
         keys = ", ".join(key for key in beside.names if key)
@@ -63,7 +63,7 @@ def find_array(spec: str, option: str, beside: Container, path: Path) -> Given:
     other = open_container(file)
     try:
         key = choose_name(other, file, name, option)
-        return Given(np.asarray(other.array(key)[...]), spec)
+        return Given(other.array(key).read(), spec)
     finally:
         other.close()
 

@@ -16,6 +16,11 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.checkpoints.safe_hdf5 import MAX_RATIO, child, open_h5
 from rnnscope.errors import InputError, RnnscopeError
+from rnnscope.inputs.stored import Key
+
+MAX_CACHE_BYTES = 32 * 2**20
+CACHE_SLOTS = 10007
+"""A prime some way above the number of chunks that are kept (the HDF5 manual's advice)."""
 
 
 class Hdf5File:
@@ -57,6 +62,10 @@ class Hdf5File:
         """
         dataset = child(self._file, name, InputError)
         check_storage(dataset, InputError)
+        try:
+            dataset = _with_cache(dataset)
+        except (OSError, RuntimeError) as error:
+            raise damaged(self.path, error, InputError) from error
         return SlicedDataset(dataset, f"{self.path}::/{name}")
 
     def close(self) -> None:
@@ -70,13 +79,43 @@ class SlicedDataset:
         self._dataset = dataset
         self._where = where
         self.shape: tuple[int, ...] = dataset.shape
-        self.dtype: np.dtype[Any] = dataset.dtype
+        self.dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
 
-    def __getitem__(self, key: Any) -> Array:
+    def read(self, key: Key = (), out: Array | None = None) -> Array:
+        """Read a part of the dataset.
+
+        Raises
+        ------
+        InputError
+            The file turns out damaged.
+        """
         try:
-            return np.asarray(self._dataset[key])
+            if out is None:
+                part = np.asarray(self._dataset[key])
+                return part.astype(self.dtype, copy=False)
+            if out.size:
+                self._dataset.read_direct(out, key or None)
         except (OSError, RuntimeError) as error:
             raise damaged(self._where, error, InputError) from error
+        return out
+
+
+def _with_cache(dataset: Any) -> Any:
+    """The dataset, compressed chunks kept until all that a slice of sequences needs are read.
+
+    HDF5 keeps 1 MiB unless it is told otherwise, and would unpack a larger chunk for each slice
+    that touches it. Chunks without filters are read in part, and need no cache.
+    """
+    import h5py
+
+    if not dataset.chunks or not dataset.id.get_create_plist().get_nfilters():
+        return dataset
+    size = dataset.dtype.itemsize
+    for axis, (chunk, whole) in enumerate(zip(dataset.chunks, dataset.shape, strict=True)):
+        size *= chunk if axis == 0 else chunk * -(-whole // chunk)
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_chunk_cache(CACHE_SLOTS, min(max(size, 2**20), MAX_CACHE_BYTES), 1.0)
+    return h5py.Dataset(h5py.h5d.open(dataset.file.id, dataset.name.encode(), access))
 
 
 def check_storage(dataset: Any, error: type[RnnscopeError]) -> None:

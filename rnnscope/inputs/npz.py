@@ -1,8 +1,8 @@
-"""``.npz`` archives: large uncompressed members are memory-mapped in place.
+"""``.npz`` archives: large uncompressed members are read in place, part by part.
 
-A zip archive stores an uncompressed member as its bytes, one after the other, so an ``.npy`` member
-can be mapped at its offset in the archive. Compressed members, and small ones, are loaded once,
-which checks their CRC-32 too.
+A zip archive stores an uncompressed member as its bytes, one after the other, so the values of an
+``.npy`` member lie at a known offset in the archive. Compressed members, and small ones, are loaded
+once, which checks their CRC-32 too.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
-
-MAP_FROM_BYTES = 16 * 2**20
-"""From this size on, arrays are mapped; below, mapping saves nothing."""
+from rnnscope.inputs import stored
+from rnnscope.inputs.npy import read_npy_header
+from rnnscope.inputs.stored import FileArray, LoadedArray, StoredArray
 
 LOAD_AT_MOST_BYTES = 8 * 2**30
 """The largest compressed member that is loaded whole."""
@@ -45,6 +43,7 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._opened: list[FileArray] = []
         try:
             with zipfile.ZipFile(path) as archive:
                 members = archive.infolist()
@@ -65,8 +64,8 @@ class NpzFile:
                 hint="a .keras or .pt file is a checkpoint: name it first, and the input second",
             )
 
-    def array(self, name: str) -> Array:
-        """The member `name`: a read-only memory map if large and uncompressed, else loaded.
+    def array(self, name: str) -> StoredArray:
+        """The member `name`: read in place if large and uncompressed, else loaded.
 
         Raises
         ------
@@ -76,21 +75,17 @@ class NpzFile:
         info = self._members[name]
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
-                shape, fortran, dtype = _read_npy_header(member)
+                shape, fortran, dtype = read_npy_header(member)
                 start = member.tell()
             self._check_sizes(info, start + math.prod(shape) * dtype.itemsize)
-            stored = info.compress_type == zipfile.ZIP_STORED
-            if stored and info.file_size >= MAP_FROM_BYTES:
-                return np.memmap(
-                    self.path,
-                    dtype,
-                    "r",
-                    self._data_offset(info) + start,
-                    shape,
-                    "F" if fortran else "C",
-                )
+            in_place = info.compress_type == zipfile.ZIP_STORED
+            if in_place and info.file_size >= stored.LOAD_BELOW_BYTES:
+                offset = self._data_offset(info) + start
+                array = FileArray(self.path, offset, shape, dtype, fortran)
+                self._opened.append(array)
+                return array
             with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
-                return np.lib.format.read_array(member, allow_pickle=False)
+                return LoadedArray(np.lib.format.read_array(member, allow_pickle=False))
         except (
             ValueError,  # damaged npy header, objects
             OSError,
@@ -103,7 +98,8 @@ class NpzFile:
             raise self._unreadable(name, error) from error
 
     def close(self) -> None:
-        """Nothing is held open: a memory map goes when its last view does."""
+        for array in self._opened:
+            array.close()
 
     def _check_sizes(self, info: zipfile.ZipInfo, declared: int) -> None:
         """Refuse sizes that the archive cannot hold, before anything is allocated."""
@@ -131,17 +127,3 @@ class NpzFile:
             found=str(error),
             hint="save it again with numpy.savez",
         )
-
-
-def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and dtype of an ``.npy``; version 3 is for structured dtypes only."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"an .npy header of version {version}")
-    if dtype.hasobject:
-        raise ValueError("an object array, which only pickle could load")
-    return shape, fortran, dtype

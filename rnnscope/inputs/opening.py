@@ -11,13 +11,17 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
+from rnnscope.inputs.axes import Layout
 from rnnscope.inputs.companions import accompany, is_companion
-from rnnscope.inputs.containers import Container, StoredArray, open_container
+from rnnscope.inputs.containers import Container, open_container
 from rnnscope.inputs.given import choose_name, split_reference
-from rnnscope.inputs.source import InputSource, Layout
+from rnnscope.inputs.source import InputSource
+from rnnscope.inputs.stored import LoadedArray, StoredArray
 
 INPUT_NAMES = ("inputs", "x")
 IDS_NAME = "ids"
+MENTION_LOADED_BYTES = 64 * 2**20
+"""Arrays that must be loaded whole and are larger than this are mentioned."""
 
 
 def open_input(
@@ -106,8 +110,8 @@ def _shaped(
     is_ids = key.rpartition("/")[2] == IDS_NAME if ids is None else ids
     where = f"{path}::{key}" if key else str(path)
     if is_ids and container.kind == "csv":
-        array = _text_ids(np.asarray(array), where)
-    dtype = np.dtype(array.dtype)
+        array = LoadedArray(_text_ids(array.read(), where))
+    dtype = array.dtype
     shape = tuple(int(size) for size in array.shape)
     if is_ids and ids is None and dtype.kind == "f" and len(shape) == 3:
         is_ids = False  # an array of that name which is no ids
@@ -124,10 +128,10 @@ def _shaped(
             else "are they ids for an embedding? Then call the array 'ids', or say --ids",
         )
     layout: Layout = "time major" if time_major else "sequence first"
-    notes: tuple[str, ...] = ()
+    notes = _loaded_note(array, where)
     if len(shape) == len(axes) - 1:
         layout = "one sequence"
-        notes = (f"The input of shape {shape} is one sequence: ({', '.join(axes[1:])}).",)
+        notes += (f"The input of shape {shape} is one sequence: ({', '.join(axes[1:])}).",)
         shape = (1, *shape)
     elif time_major:
         shape = (shape[1], shape[0], *shape[2:])
@@ -137,12 +141,24 @@ def _shaped(
         sequences=shape[0],
         timesteps=shape[1],
         features=None if is_ids else shape[2],
-        dtype=dtype.newbyteorder("="),
+        dtype=dtype,
         is_ids=is_ids,
         container=container,
         array=array,
         layout=layout,
         notes=notes,
+    )
+
+
+def _loaded_note(array: StoredArray, where: str) -> tuple[str, ...]:
+    size = array.array.nbytes if isinstance(array, LoadedArray) else 0
+    if size <= MENTION_LOADED_BYTES:
+        return ()
+    return (
+        (
+            f"{where} is compressed or text, so that all of it is in memory ({size / 1e6:.0f} MB): "
+            "an .npy file or numpy.savez is read in slices."
+        ),
     )
 
 

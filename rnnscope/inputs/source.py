@@ -1,4 +1,4 @@
-"""An input array with its lengths, mask and initial states, read in slices of sequences."""
+"""An input array with its lengths, mask and initial states, read in slices."""
 
 from __future__ import annotations
 
@@ -7,44 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.inputs.containers import Container, StoredArray
-
-Layout = Literal["sequence first", "time major", "one sequence"]
-"""Which axis of the stored array is which: its first two are (sequence, timestep), (timestep,
-sequence), or it has no sequence axis."""
+from rnnscope.inputs.axes import Layout, read_block
+from rnnscope.inputs.batch import InputBatch, last_input_step
+from rnnscope.inputs.containers import Container
+from rnnscope.inputs.stored import StoredArray
 
 HASH_BLOCK_BYTES = 2**20
-
-
-@dataclass(frozen=True, eq=False)
-class InputBatch:
-    """Some sequences of an input.
-
-    Attributes
-    ----------
-    values : ndarray (sequence, timestep, feature), or (sequence, timestep) for ids
-        C-contiguous, in the file's own dtype, native byte order. It may be read-only.
-    lengths : ndarray of int64 (sequence,) or None
-        Valid steps a sequence.
-    mask : ndarray of bool (sequence, timestep) or None
-        True at valid steps; given whenever lengths or a mask are.
-    initial : dict of str to dict of str to ndarray (sequence, width)
-        State before the first step, by layer name (``""``: not named) and state name.
-    input_steps : ndarray of int64 (sequence,)
-        Steps up to and including the last one that is not all zero.
-    """
-
-    values: Array
-    lengths: Array | None
-    mask: Array | None
-    initial: dict[str, dict[str, Array]]
-    input_steps: Array
+CHECK_VALUES = 2**16
+"""Values that are looked at together: they are still in the processor's cache."""
 
 
 @dataclass(eq=False)
@@ -87,42 +63,56 @@ class InputSource:
     initial: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def read(self, sequences: slice = slice(None)) -> InputBatch:
-        """Read some sequences, all timesteps, and nothing else of the array.
+    def read(
+        self,
+        sequences: slice = slice(None),
+        steps: slice = slice(None),
+        *,
+        out: Array | None = None,
+    ) -> InputBatch:
+        """Read some steps of some sequences, and nothing else of the array.
 
         Parameters
         ----------
-        sequences : slice
+        sequences, steps : slice
             Of step 1.
+        out : ndarray (sequence, timestep, …), optional
+            Filled and returned as the batch's values: using one buffer again and again is quicker
+            than new memory for each slice. C-contiguous, of the slice's shape and `dtype`.
 
         Raises
         ------
         InputError
             A value is NaN or infinite; it names sequence, timestep and feature.
         """
-        first, stop, _ = sequences.indices(self.sequences)
-        values = self.values(first, stop)
-        self._refuse_nonfinite(values, first)
-        rows = slice(first, stop)
+        rows, columns = _inside(sequences, self.sequences), _inside(steps, self.timesteps)
+        values = self.values(rows, columns, out)
+        self._refuse_nonfinite(values, rows.start, columns.start)
         lengths = None if self.lengths is None else self.lengths[rows]
-        mask = None if self.mask is None else self.mask[rows]
+        mask = None if self.mask is None else self.mask[rows, columns]
         if mask is None and lengths is not None:
-            mask = np.arange(self.timesteps) < lengths[:, None]
+            mask = np.arange(columns.start, columns.stop) < lengths[:, None]
         initial = {
             layer: {state: array[rows] for state, array in states.items()}
             for layer, states in self.initial.items()
         }
-        return InputBatch(values, lengths, mask, initial, steps_with_input(values, self.is_ids))
+        whole = columns == slice(0, self.timesteps)
+        input_steps = last_input_step(values) if whole else None
+        return InputBatch(values, lengths, mask, initial, input_steps)
 
-    def values(self, first: int, stop: int) -> Array:
-        """Sequences `first` to `stop` as stored, (sequence, timestep, …), C-contiguous."""
-        if self.layout == "time major":
-            part = np.asarray(self.array[:, first:stop]).swapaxes(0, 1)
-        elif self.layout == "one sequence":
-            part = np.asarray(self.array[...])[None][first:stop]
-        else:
-            part = np.asarray(self.array[first:stop])
-        return np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("="))
+    def values(self, sequences: slice, steps: slice, out: Array | None = None) -> Array:
+        """The values of a slice, unchecked; parameters as in `read`."""
+        rows, columns = _inside(sequences, self.sequences), _inside(steps, self.timesteps)
+        width = () if self.features is None else (self.features,)
+        shape = (rows.stop - rows.start, columns.stop - columns.start, *width)
+        if out is None:
+            out = np.empty(shape, self.dtype)
+        if out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous:
+            raise ValueError(
+                f"out is {out.shape} of {out.dtype}, the slice {shape} of {self.dtype}"
+            )
+        read_block(self.array, self.layout, rows, columns, out)
+        return out
 
     def sha256(self) -> str:
         """The SHA-256 of the input's file, in hexadecimal."""
@@ -146,26 +136,30 @@ class InputSource:
     ) -> None:
         self.close()
 
-    def _refuse_nonfinite(self, values: Array, first: int) -> None:
+    def _refuse_nonfinite(self, values: Array, first: int, first_step: int) -> None:
         if values.dtype.kind != "f":
             return
-        finite = np.isfinite(values)
-        if finite.all():
+        flat = values.reshape(-1)
+        starts = range(0, flat.size, CHECK_VALUES)
+        if all(np.isfinite(flat[at : at + CHECK_VALUES]).all() for at in starts):
             return
-        row, step, feature = (int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
+        place = np.unravel_index(int(np.argmin(np.isfinite(flat))), values.shape)
+        row, column, feature = (int(i) for i in place)
+        step = first_step + column
         valid = self.timesteps if self.lengths is None else int(self.lengths[first + row])
         padding = f"the step is padding (length {valid}): " if step >= valid else ""
         raise InputError(
             "The input holds a value that is not a finite number.",
             where=f"{self.path}, sequence {first + row}, timestep {step}, feature {feature}",
             expected="finite numbers",
-            found=values[row, step, feature],
+            found=values[row, column, feature],
             hint=f"{padding}fill it with 0, or repair the data",
         )
 
 
-def steps_with_input(values: Array, is_ids: bool) -> Array:
-    """Steps up to and including the last one that is not all zero, int64 (sequence,)."""
-    used = values != 0 if is_ids else np.any(values, axis=2)
-    last = used.shape[1] - np.argmax(used[:, ::-1], axis=1)
-    return np.where(used.any(axis=1), last, 0).astype(np.int64)
+def _inside(part: slice, size: int) -> slice:
+    """The slice with both ends given."""
+    start, stop, step = part.indices(size)
+    if step != 1:
+        raise ValueError(f"slices of an input have step 1, not {step}")
+    return slice(start, max(start, stop))

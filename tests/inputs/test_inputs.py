@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.inputs import npz, open_input
+from rnnscope.inputs import last_input_step, open_input, stored
 
 X = np.arange(1, 25, dtype=np.float32).reshape(2, 3, 4)
 
@@ -184,12 +184,16 @@ def test_time_major_turns_input_and_mask(tmp_path: Path) -> None:
     sequences=st.integers(1, 6),
     timesteps=st.integers(1, 5),
     features=st.integers(1, 4),
-    form=st.sampled_from(["npy", "fortran", "npz", "compressed", "hdf5", "time major"]),
-    mapped=st.booleans(),
+    form=st.sampled_from(["npy", ">f8", "fortran", "npz", "compressed", "hdf5", "time major"]),
+    in_place=st.booleans(),
+    gap=st.sampled_from([0, 64, 2**13]),
+    scratch=st.sampled_from([1, 100, 2**20]),
     first=st.integers(0, 6),
     stop=st.integers(0, 6),
+    start=st.integers(0, 5),
+    end=st.integers(0, 5),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_slice_of_any_form_is_that_slice(
     tmp_path_factory: pytest.TempPathFactory,
     *,
@@ -197,11 +201,15 @@ def test_any_slice_of_any_form_is_that_slice(
     timesteps: int,
     features: int,
     form: str,
-    mapped: bool,
+    in_place: bool,
+    gap: int,
+    scratch: int,
     first: int,
     stop: int,
+    start: int,
+    end: int,
 ) -> None:
-    """Loaded or memory-mapped, whatever the order in memory."""
+    """Loaded or read in place, whatever the order in the file, and into a buffer too."""
     folder = tmp_path_factory.mktemp("slice")
     x = np.random.default_rng(0).standard_normal((sequences, timesteps, features))
     spec = str(folder / "in")
@@ -213,28 +221,101 @@ def test_any_slice_of_any_form_is_that_slice(
         with Path(spec).open("wb") as out:
             (np.savez if form == "npz" else np.savez_compressed)(out, other=np.ones(3), x=x)
     else:
-        stored = {"fortran": np.asfortranarray(x), "time major": x.swapaxes(0, 1)}.get(form, x)
+        forms = {
+            "fortran": np.asfortranarray(x), "time major": x.swapaxes(0, 1), ">f8": x.astype(">f8")
+        }  # fmt: skip
+        stored = forms.get(form, x)
         with Path(spec).open("wb") as out:
             np.save(out, stored)
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("npz", "containers"):
-            limit = 0 if mapped else 2**60
-            patch.setattr(f"rnnscope.inputs.{module}.MAP_FROM_BYTES", limit)
+        patch.setattr("rnnscope.inputs.stored.LOAD_BELOW_BYTES", 0 if in_place else 2**60)
+        patch.setattr("rnnscope.inputs.stored.GAP_BYTES", gap)
+        patch.setattr("rnnscope.inputs.stored.SCRATCH_BYTES", scratch)
         with open_input(spec, time_major=form == "time major") as source:
-            batch = source.read(slice(first, stop))
-    np.testing.assert_array_equal(batch.values, x[first:stop])
+            batch = source.read(slice(first, stop), slice(start, end))
+            again = np.empty_like(batch.values)
+            assert source.read(slice(first, stop), slice(start, end), out=again).values is again
+    np.testing.assert_array_equal(batch.values, x[first:stop, start:end])
+    np.testing.assert_array_equal(again, batch.values)
     assert type(batch.values) is np.ndarray
     assert batch.values.flags.c_contiguous
 
 
-def test_a_large_npz_member_is_mapped_not_loaded(
+@pytest.mark.parametrize("form", ["npy", "npz"])
+def test_large_arrays_are_read_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """At their offset, without a memory map; the file is closed with the source."""
+    monkeypatch.setattr(stored, "LOAD_BELOW_BYTES", 0)
+    path = tmp_path / f"in.{form}"
+    np.savez(path, pad=np.ones(7), x=X) if form == "npz" else np.save(path, X)
+    with open_input(path) as source:
+        assert isinstance(source.array, stored.FileArray)
+        np.testing.assert_array_equal(source.read(slice(1, 2), slice(1, 3)).values, X[1:2, 1:3])
+    with pytest.raises(ValueError, match="closed"):
+        source.read()
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In place, at its offset in the archive."""
-    monkeypatch.setattr(npz, "MAP_FROM_BYTES", 0)
-    array = npz.NpzFile(save(tmp_path / "in.npz", pad=np.ones(7), x=X)).array("x")
-    assert isinstance(array, np.memmap)
-    np.testing.assert_array_equal(array, X)
+    """Never garbage, never a crash."""
+    monkeypatch.setattr(stored, "LOAD_BELOW_BYTES", 0)
+    np.save(tmp_path / "x.npy", X)
+    with open_input(tmp_path / "x.npy") as source:
+        with (tmp_path / "x.npy").open("r+b") as file:
+            file.truncate(200)
+        with pytest.raises(InputError, match="to its end") as caught:
+            source.read()
+    assert caught.value.found == "it ends at byte 200"
+
+
+def test_some_steps_come_with_their_part_of_the_mask(tmp_path: Path) -> None:
+    """Lengths stay those of the whole sequence; input steps cannot be known yet."""
+    with open_input(save(tmp_path / "in.npz", x=X, lengths=[3, 1])) as source:
+        batch = source.read(slice(0, 2), slice(1, 3))
+        assert batch.values.tolist() == X[:, 1:3].tolist()
+        assert batch.lengths is not None
+        assert batch.lengths.tolist() == [3, 1]
+        assert batch.mask is not None
+        assert batch.mask.tolist() == [[True, True], [False, False]]
+        assert batch.input_steps is None
+        with pytest.raises(ValueError, match="step 1"):
+            source.read(slice(0, 2, 2))
+        with pytest.raises(ValueError, match="out is"):
+            source.read(out=np.empty((2, 3, 5), np.float32))
+
+
+@given(
+    kept=st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=4),
+    cut=st.integers(0, 7),
+    turned=st.booleans(),
+)
+def test_input_steps_are_gathered_over_slices_in_any_order(
+    kept: list[list[bool]], cut: int, *, turned: bool
+) -> None:
+    """As if all steps had been seen at once."""
+    values = np.array(kept)[..., None] * np.float32([0, -2])
+    expected = [max((step + 1 for step in range(7) if row[step]), default=0) for row in kept]
+    assert last_input_step(values).tolist() == expected
+    parts = [(0, values[:, :cut]), (cut, values[:, cut:])]
+    found = None
+    for first, part in reversed(parts) if turned else parts:
+        found = last_input_step(part, first, found)
+    assert found is not None
+    assert found.tolist() == expected
+
+
+def test_a_large_array_that_must_be_loaded_is_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its size, and with what would help."""
+    monkeypatch.setattr("rnnscope.inputs.opening.MENTION_LOADED_BYTES", 100)
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((50, 100, 100), np.float32))
+    with open_input(tmp_path / "x.npz") as source:
+        (note,) = source.notes
+    assert "(2 MB)" in note
+    assert "numpy.savez is read in slices" in note
 
 
 @pytest.mark.parametrize(

@@ -64,14 +64,14 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     assert "an object array" in (fails(tmp_path / "x.npz").found or "")
 
 
-@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("form", ["npy", "npz"])
 def test_truncated_files_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, mapped: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, in_place: bool
 ) -> None:
-    """Before anything beyond the end is mapped."""
-    for module in ("npz", "containers"):
-        monkeypatch.setattr(f"rnnscope.inputs.{module}.MAP_FROM_BYTES", 0 if mapped else 2**60)
+    """Before anything beyond the end is read."""
+    limit = 0 if in_place else 2**60
+    monkeypatch.setattr("rnnscope.inputs.stored.LOAD_BELOW_BYTES", limit)
     path = tmp_path / f"x.{form}"
     (np.save if form == "npy" else np.savez)(path, X)
     path.write_bytes(path.read_bytes()[:-50])
