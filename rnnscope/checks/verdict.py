@@ -50,6 +50,11 @@ class PaddingSummary:
 
     def add(self, layer: LayerSlice) -> None:
         """Take in one slice of the layer."""
+        self.count(layer)
+        self.look(layer)
+
+    def count(self, layer: LayerSlice) -> None:
+        """Count the sequences of a slice by their lengths or mask; states are not looked at."""
         sequences, self.timesteps = steps.shape(layer)
         self.sequences += sequences
         self._state_names = tuple(layer.states.states)
@@ -68,9 +73,11 @@ class PaddingSummary:
         self.left += int(np.count_nonzero(some & (first > 0)))
         self.holes += int(np.count_nonzero(some & (count < end - first)))
         self.empty += int(np.count_nonzero(~some))
-        self._look(layer)
 
-    def _look(self, layer: LayerSlice) -> None:
+    def look(self, layer: LayerSlice) -> None:
+        """See what the states and outputs of a slice show past the length."""
+        if steps.valid_steps(layer) is None:
+            return
         # A layer that computes every step starts from rest: what comes before its first valid
         # step may stand still without being padding.
         after = self.facts.padding == "none"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rnnscope.run import LayerOptions, Plan, RunResult
 
 PADDING_RULES = ("zeros", "hold", "none")
+ENGINES = ("auto", "numpy", "numba", "reference")
+"""The keys of `rnnscope.engines.choose.ENGINES`, which a test compares; see FORMATS."""
+
 PROGRESS_AFTER = 2_000_000
 """Cell-steps (sequence x timestep x unit) from which a terminal is shown a progress bar."""
 
@@ -57,6 +60,12 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
               help="The layer reads from the end, where the file does not tell.")
 @click.option("--override", is_flag=True, help="Let a flag replace what the file states.")
 @click.option("--gates", is_flag=True, help="Write the gates i, f, g, o, too.")
+@click.option("--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True,
+              help="What computes the steps; auto takes numba where it pays.")
+@click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N",
+              help="Threads over the batch [default: all that the process may use].")
+@click.option("--memory", default="256MB", metavar="SIZE", show_default=True,
+              help="Memory for the arrays of the run; longer runs go slice by slice.")
 @click.option("--verify", type=click.Choice(["tensorflow"]),
               help="Recompute with TensorFlow's own kernels and compare.")
 @click.option("--force", is_flag=True, help="Replace an existing TRACE.")
@@ -114,7 +123,9 @@ def command(**given: Any) -> int:
 
 def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[str, Any]) -> int:
     from rnnscope.run import run_plan
+    from rnnscope.run.memory import parse_memory
     from rnnscope.run.report import run_report, trace_header
+    from rnnscope.run.runner import RunSettings
     from rnnscope.trace import LayerHeader, TraceWriter
 
     command_line = " ".join(["rnnscope", *sys.argv[1:]])
@@ -133,6 +144,12 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
             inputs=(*checkpoint.files, source.path),
         )
 
+    settings = RunSettings(
+        gates=given["gates"],
+        engine=given["engine"],
+        threads=given["threads"],
+        memory=parse_memory(given["memory"]),
+    )
     verifier = None
     if given["verify"]:
         from rnnscope.engines.tensorflow_engine import TensorFlowVerifier
@@ -140,7 +157,7 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
         verifier = TensorFlowVerifier()
     with _progress(source, plan, given["quiet"]) as advance:
         result: RunResult = run_plan(
-            plan, source, open_writer, gates=given["gates"], verifier=verifier, progress=advance
+            plan, source, open_writer, settings, verifier=verifier, progress=advance
         )
     report = run_report(
         checkpoint, source, plan, result, given["trace"], command_line, verifier

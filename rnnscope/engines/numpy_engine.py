@@ -23,6 +23,7 @@ def run_layer(
     initial: Mapping[str, Array] | None = None,
     *,
     gates: bool = False,
+    held: Array | None = None,
 ) -> LayerStates:
     """Every state of every timestep of one layer.
 
@@ -37,6 +38,8 @@ def run_layer(
         The state before the first step, in parts or whole; zeros otherwise.
     gates : bool
         Keep the gates too. At steps that do not count they are zero.
+    held : ndarray (sequence, output), optional
+        The output before the first step, which the rule ``hold`` repeats; zeros otherwise.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def run_layer(
         if gates
         else {}
     )
-    held = np.zeros((sequences, widths["m"]), dtype)
+    if held is None:
+        held = np.zeros((sequences, widths["m"]), dtype)
     for t in range(timesteps):
         new, step_gates = cell.step(layer.cell, z[:, t], state)
         if steps_mask is None:

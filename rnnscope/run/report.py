@@ -80,7 +80,7 @@ def run_report(
         verify=() if verifier is None else verifier.rows(),
         verified_by=None if verifier is None else verifier.name,
         trace=str(trace),
-        engine="numpy",
+        engine=result.engine,
         seconds=result.seconds,
         steps_per_second=result.steps / result.seconds if result.seconds else None,
     )

@@ -1,0 +1,144 @@
+"""Which engine runs a layer: the compiled or the plain fast loop, or the reference.
+
+`ENGINES` is what ``--engine`` offers. ``auto`` takes the fast loop for every LSTM, with compiled
+steps where numba is installed and the work is large enough to pay for loading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.engines.interface import LayerStates
+from rnnscope.engines.lstm import FoldedLSTM, Steps, Workspace, run_lstm
+from rnnscope.engines.numpy_engine import run_layer
+from rnnscope.errors import EngineError
+from rnnscope.network import RecurrentLayer
+
+ENGINES = {
+    "auto": "the fastest that pays for its start-up",
+    "numpy": "the fast loop in numpy",
+    "numba": "the fast loop with compiled steps (extra 'fast')",
+    "reference": "the equations as they are written, one step after another",
+}
+
+NUMBA_PAYS_FROM = 400_000_000
+"""Cell-steps (sequence x timestep x unit) from which loading numba is repaid: it takes about a
+second, and saves about 2.5 ns a cell-step on one core (tests/benchmarks/engine.py)."""
+
+
+class LayerEngine:
+    """Runs one recurrent layer, slice after slice.
+
+    Parameters
+    ----------
+    layer : RecurrentLayer
+    gates : bool
+    engine : str
+        A key of `ENGINES`.
+    threads : int
+    pool : ThreadPoolExecutor or None
+    work : int
+        Cell-steps of the whole run, to choose by.
+    """
+
+    def __init__(
+        self,
+        layer: RecurrentLayer,
+        *,
+        gates: bool = False,
+        engine: str = "auto",
+        threads: int = 1,
+        pool: ThreadPoolExecutor | None = None,
+        work: int = 0,
+    ) -> None:
+        self._layer = layer
+        self._gates = gates
+        self._threads = threads
+        self._pool = pool
+        fast = engine != "reference" and runs_fast(layer)
+        self._folded = FoldedLSTM(layer.cell) if fast else None
+        self.name, self._steps = _choose(engine, self._folded, work)
+
+    def run(
+        self,
+        x: Array,
+        mask: Array | None = None,
+        lengths: Array | None = None,
+        initial: Mapping[str, Array] | None = None,
+        held: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> LayerStates:
+        """Every state of a slice; arguments as in `run_layer` and `run_lstm`.
+
+        `lengths` are those of the slice, given only where the mask is a plain prefix.
+        """
+        plain_mask = mask is None or lengths is not None
+        if self._folded is None or not plain_mask:
+            return run_layer(
+                self._layer, x, mask, initial, gates=self._gates, held=held
+            )
+        return run_lstm(
+            self._layer,
+            x,
+            lengths,
+            initial,
+            folded=self._folded,
+            gates=self._gates,
+            held=held,
+            steps=self._steps,
+            pool=self._pool,
+            threads=self._threads,
+            workspace=workspace,
+        )
+
+
+def runs_fast(layer: RecurrentLayer) -> bool:
+    """Whether the fast loop knows the layer's cell; the reference runs the others."""
+    return layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
+
+
+def _choose(engine: str, folded: FoldedLSTM | None, work: int) -> tuple[str, Steps]:
+    if folded is None:
+        return "reference", "numpy"
+    installed = find_spec("numba") is not None
+    if engine == "numba":
+        if not installed:
+            raise EngineError(
+                "The engine 'numba' is not installed.",
+                expected="the package numba",
+                found="none",
+                hint="pip install 'rnnscope[fast]', or leave --engine out",
+            )
+        return ("numba", "numba") if folded.compiles else ("numpy", "numpy")
+    if engine == "auto" and installed and folded.compiles and work >= NUMBA_PAYS_FROM:
+        return "numba", "numba"
+    return "numpy", "numpy"
+
+
+@contextmanager
+def one_blas_thread(limit: bool) -> Iterator[None]:
+    """While the batch is split over threads, BLAS keeps to the thread that calls it."""
+    if not limit:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def prefix_lengths(mask: Array | None) -> Array | None:
+    """The lengths that a mask says, if its valid steps are a plain prefix in every sequence."""
+    if mask is None:
+        return None
+    lengths = np.count_nonzero(mask, axis=1)
+    plain = bool((mask == (np.arange(mask.shape[1]) < lengths[:, None])).all())
+    found: Any = lengths if plain else None
+    return found  # type: ignore[no-any-return]

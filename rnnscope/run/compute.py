@@ -1,0 +1,129 @@
+"""Computing one slice of sequences, all timesteps: node after node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.engines.choose import LayerEngine, prefix_lengths
+from rnnscope.engines.interface import LayerStates
+from rnnscope.engines.lstm import Workspace
+from rnnscope.inputs import InputBatch
+from rnnscope.network import Layer, Node, RecurrentLayer, Signal
+from rnnscope.run.prepare import Prepared
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """What a recurrent node made of a slice.
+
+    Attributes
+    ----------
+    node : Node
+    x : ndarray (sequence, timestep, input)
+    mask : ndarray of bool (sequence, timestep) or None
+    initial : dict of str to ndarray
+        As far as it was not zero.
+    states : LayerStates
+    """
+
+    node: Node
+    x: Array
+    mask: Array | None
+    initial: Mapping[str, Array]
+    states: LayerStates
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """The joined outputs of two directions, (sequence, timestep, output)."""
+
+    node: Node
+    outputs: Array
+
+
+def compute_slice(
+    prepared: Prepared,
+    engines: Mapping[str, LayerEngine],
+    batch: InputBatch,
+    sequences: slice,
+    workspaces: Mapping[str, Workspace],
+) -> Iterator[Computed | Merged]:
+    """Run every node of the plan on some sequences.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    engines : mapping of str to LayerEngine
+        By recurrent node.
+    batch : InputBatch
+        All timesteps of `sequences`.
+    sequences : slice
+    workspaces : mapping of str to Workspace
+        By recurrent node: where its results live until they are written.
+
+    Yields
+    ------
+    Computed or Merged
+        For each node that the trace keeps.
+    """
+    plan = prepared.plan
+    signals = dict.fromkeys(plan.entries, prepared.entry(batch, sequences, slice(None)))
+    final: dict[str, Mapping[str, Array]] = {}
+    for node in plan.nodes:
+        reads = [signals[name] for name in node.inputs if name in signals] or [signals[node.name]]
+        if not isinstance(node.layer, RecurrentLayer):
+            signals[node.name] = run_plain(prepared, node, node.layer, reads)
+            if prepared.kept(node):
+                yield Merged(node, signals[node.name].values)
+            continue
+        signal = reads[0]
+        x = np.ascontiguousarray(signal.values, dtype=node.layer.cell.dtype)
+        initial = prepared.initial(node, batch, sequences, final)
+        states = engines[node.name].run(
+            x,
+            signal.mask,
+            prefix_lengths(signal.mask),
+            initial,
+            workspace=workspaces[node.name],
+        )
+        final[node.name] = states.final
+        signals[node.name] = handed_on(node.layer, states, signal.mask)
+        yield Computed(node, x, signal.mask, initial, states)
+
+
+def run_plain(prepared: Prepared, node: Node, layer: Layer, reads: list[Signal]) -> Signal:
+    """A layer without a state, on floats; what it does with masks is said where it matters."""
+    if layer.kind != "Embedding":
+        reads = [Signal(_as_floats(prepared, signal.values), signal.mask) for signal in reads]
+    made = layer(*reads)
+    given = reads[0].mask
+    if layer.kind not in ("Masking", "Embedding") or given is None:
+        return made
+    if made.mask is None:
+        return Signal(made.values, given)
+    if not np.array_equal(made.mask, given):
+        prepared.notes.setdefault(
+            f"The file's layer '{node.name}' makes its own mask; the lengths or mask given differ "
+            "from it and were not used."
+        )
+    return made
+
+
+def handed_on(layer: RecurrentLayer, states: LayerStates, mask: Array | None) -> Signal:
+    """What the next layer receives: every output with the mask, or the last output without."""
+    if layer.return_sequences:
+        return Signal(states.outputs, mask)
+    return Signal(states.final["m"])
+
+
+def _as_floats(prepared: Prepared, values: Array) -> Array:
+    """Integers and half floats in the dtype of the first layer's weights."""
+    if values.dtype in (np.float32, np.float64):
+        return values
+    first = prepared.plan.layers[0].recurrent
+    assert first is not None
+    return values.astype(first.cell.dtype)

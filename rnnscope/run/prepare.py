@@ -1,0 +1,315 @@
+"""What is known before the first slice is read: shapes, lengths, initial states, assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.cells import CELLS
+from rnnscope.checks.interface import LayerFacts
+from rnnscope.engines.choose import prefix_lengths
+from rnnscope.errors import InputError
+from rnnscope.inputs import InputBatch, InputSource
+from rnnscope.network import Node, RecurrentLayer, Signal
+from rnnscope.run.plan import Plan
+from rnnscope.trace import LayerHeader
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plan and its input, looked through before anything is computed.
+
+    Attributes
+    ----------
+    plan : Plan
+    source : InputSource
+    shapes : dict of str to tuple
+        The shape of each node's result for one sequence.
+    masked : bool
+        Whether any layer is handed a mask.
+    lengths : ndarray of int (sequence,) or None
+        As given, or as the graph holds them.
+    initial_keys : dict of str to str
+        By layer: the key of its given initial states.
+    facts : dict of str to LayerFacts
+    notes : dict of str to None
+        Sentences, each once, in order; more may be added while the run goes on.
+    """
+
+    plan: Plan
+    source: InputSource
+    shapes: dict[str, tuple[int, ...]]
+    masked: bool
+    lengths: Array | None
+    initial_keys: dict[str, str]
+    facts: dict[str, LayerFacts]
+    notes: dict[str, None]
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the trace keeps a mask: lengths alone say the same in fewer bytes."""
+        return self.source.mask is not None or (self.masked and self.lengths is None)
+
+    @property
+    def work(self) -> int:
+        """Cell-steps of the whole run: sequence x timestep x unit, over all layers."""
+        return sum(
+            self.source.sequences * self.shapes[node.name][1] * node.recurrent.cell.num_units
+            for node in self.plan.layers
+            if node.recurrent
+        )
+
+    @property
+    def steps(self) -> int:
+        """Timesteps of single sequences, over all layers."""
+        return sum(self.shapes[node.name][1] for node in self.plan.layers) * self.source.sequences
+
+    def entry(self, batch: InputBatch, sequences: slice, steps: slice) -> Signal:
+        """The run's input as what flows between nodes."""
+        mask = batch.mask
+        if self.lengths is not None and batch.lengths is None:
+            start, stop, _ = steps.indices(self.source.timesteps)
+            mask = np.arange(start, stop) < self.lengths[sequences][:, None]
+        return Signal(batch.values, mask)
+
+    def initial(
+        self, node: Node, batch: InputBatch, sequences: slice, final: Mapping[str, Mapping[str, Array]]
+    ) -> dict[str, Array]:
+        """The state of a layer before its first step, as far as it is not zero."""
+        layer = node.layer
+        assert isinstance(layer, RecurrentLayer)
+        initial = {
+            name: value if value.ndim == 1 else value[sequences]
+            for name, value in layer.initial_values.items()
+            if value.ndim == 1 or value.shape[0] == self.source.sequences
+        }
+        if layer.initial_from is not None and layer.initial_from in final:
+            initial.update(final[layer.initial_from])
+        key = self.initial_keys.get(node.name)
+        if key is not None:
+            initial.update(batch.initial[key])
+        return initial
+
+    def kept(self, node: Node) -> bool:
+        """Whether a node has a group in the trace: recurrent ones, and merges of directions."""
+        if isinstance(node.layer, RecurrentLayer):
+            return True
+        return node.layer.kind == "Bidirectional" and len(self.shapes[node.name]) == 3
+
+    def header(self, node: Node, *, gates: bool) -> LayerHeader:
+        """What the trace says of a node."""
+        shape = self.shapes[node.name]
+        steps = None if shape[1] == self.source.timesteps else shape[1]
+        layer = node.layer
+        if not isinstance(layer, RecurrentLayer):
+            first = self.plan.layers[0].recurrent
+            assert first is not None
+            return LayerHeader(
+                node.name, shape[2], timesteps=steps, inputs=node.inputs, wiring=node.wiring,
+                dtype=first.cell.dtype.name,
+            )  # fmt: skip
+        cell = CELLS[layer.cell.kind]
+        options: dict[str, tuple[Any, str]] = {
+            name: (option.value, option.origin) for name, option in layer.cell.options.items()
+        }
+        for name in ("backward", "padding", "lengths", "initial_state", "state_format"):
+            option = getattr(layer, name)
+            options[name] = (option.value, option.origin)
+        return LayerHeader(
+            name=node.name,
+            output_size=shape[2],
+            widths=cell.widths(layer.cell),
+            dtype=layer.cell.dtype.name,
+            timesteps=steps,
+            gates=cell.gates if gates else (),
+            facts=self.facts[node.name],
+            options=options,
+            source_class=layer.cell.source_class,
+            stored_gate_order=layer.cell.stored_gate_order,
+            wiring=node.wiring,
+            variables=layer.cell.variables,
+            inputs=node.inputs,
+            reads_input=node.name in self.plan.from_input,
+        )
+
+
+def prepare(plan: Plan, source: InputSource) -> Prepared:
+    """Look a plan and its input through.
+
+    Raises
+    ------
+    InputError
+        What a layer would receive, or an initial state, does not fit it.
+    """
+    notes: dict[str, None] = {}
+    shapes, masked = _shape_pass(plan, source)
+    keys = _assign_initial(plan, source)
+    lengths = _choose_lengths(plan, source, notes)
+    facts = {node.name: layer_facts(node) for node in plan.layers}
+    for node in plan.layers:
+        _mention_assumptions(node, source, lengths, keys, notes)
+    return Prepared(
+        plan, source, shapes, masked or lengths is not None, lengths, keys, facts, notes
+    )
+
+
+def layer_facts(node: Node) -> LayerFacts:
+    """What checks may know of a layer."""
+    layer = node.recurrent
+    assert layer is not None
+    return LayerFacts(
+        name=node.name,
+        cell=layer.cell.kind,
+        backward=layer.backward.value,
+        reversal=layer.reversal,
+        padding=layer.padding.value,
+        m_bound=CELLS[layer.cell.kind].m_bound(layer.cell),
+        outputs_in_input_order=layer.outputs_in_input_order,
+    )
+
+
+def slice_lengths(mask: Array | None) -> Array | None:
+    """The lengths within a slice of time that a mask says, if it has no holes."""
+    return prefix_lengths(mask)
+
+
+def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, ...]], bool]:
+    """The shape of every node's result, found with one sequence of zeros.
+
+    Recurrent layers are not run for it; the plain ones are, on zeros, which costs little.
+    """
+    width = () if source.is_ids else (source.features or 0,)
+    dtype = source.dtype if source.is_ids else np.dtype(np.float32)
+    mask = None
+    if source.lengths is not None or source.mask is not None:
+        mask = np.ones((1, source.timesteps), bool)
+    zeros = Signal(np.zeros((1, source.timesteps, *width), dtype), mask)
+    signals = dict.fromkeys(plan.entries, zeros)
+    shapes: dict[str, tuple[int, ...]] = {}
+    masked = False
+    for node in plan.nodes:
+        reads = [signals[name] for name in node.inputs if name in signals] or [signals[node.name]]
+        if not isinstance(node.layer, RecurrentLayer):
+            signals[node.name] = node.layer(*reads)
+            shapes[node.name] = signals[node.name].values.shape
+            continue
+        layer, shape = node.layer, reads[0].values.shape
+        if len(shape) != 3 or shape[2] != layer.cell.input_size:
+            raise InputError(
+                "What a layer would receive does not fit it.",
+                where=f"layer '{node.name}', which reads {', '.join(node.inputs)}",
+                expected=f"(sequence, timestep, {layer.cell.input_size})",
+                found=f"(sequence, {', '.join(map(str, shape[1:]))})",
+                hint="something between the layers is not read; run them one at a time with "
+                "--layer, each with its own input",
+            )
+        masked = masked or reads[0].mask is not None
+        out = (1, shape[1], layer.cell.output_size)
+        shapes[node.name] = out
+        made = np.zeros(out if layer.return_sequences else (1, out[2]), layer.cell.dtype)
+        signals[node.name] = Signal(made, reads[0].mask if layer.return_sequences else None)
+    return shapes, masked
+
+
+def _assign_initial(plan: Plan, source: InputSource) -> dict[str, str]:
+    """Which given initial states are whose: by layer name, or the only layer's."""
+    names = [node.name for node in plan.layers]
+    assigned: dict[str, str] = {}
+    for key, states in source.initial.items():
+        if not key and len(names) != 1:
+            raise InputError(
+                "Initial states without a layer's name were given for several layers.",
+                where=source.name,
+                expected=", ".join(f"{name}/initial_c" for name in names),
+                found="initial_c, initial_m",
+                hint="name the arrays by layer, or choose one layer with --layer",
+            )
+        name = key or names[0]
+        if name not in names:
+            raise InputError(
+                "An initial state is given for a layer that is not run.",
+                where=source.name,
+                expected=f"one of {', '.join(names)}",
+                found=name,
+            )
+        layer = next(node.recurrent for node in plan.layers if node.name == name)
+        assert layer is not None
+        widths = CELLS[layer.cell.kind].widths(layer.cell)
+        for state, array in states.items():
+            if state not in widths or array.shape[-1] != widths[state]:
+                raise InputError(
+                    "An initial state does not fit its layer.",
+                    where=f"initial_{state} of layer '{name}'",
+                    expected=", ".join(f"{known}: width {w}" for known, w in widths.items()),
+                    found=f"{state}: shape {array.shape}",
+                )
+        assigned[name] = key
+    return assigned
+
+
+def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> Array | None:
+    """Lengths as given; else those that are a constant of the stored graph, if they fit."""
+    if source.lengths is not None or source.mask is not None:
+        return source.lengths
+    for node in plan.layers:
+        stored = node.recurrent.stored_lengths if node.recurrent else None
+        if stored is None:
+            continue
+        if stored.shape == (source.sequences,) and bool(
+            np.all((stored >= 0) & (stored <= source.timesteps))
+        ):
+            notes.setdefault(
+                f"Lengths {stored.tolist()} are a constant of the graph and were used."
+            )
+            return stored.astype(np.int64)
+        notes.setdefault(
+            f"The graph holds the lengths {stored.tolist()}, which do not fit this input: every "
+            "step was computed. Give others with --lengths."
+        )
+    return None
+
+
+def _mention_assumptions(
+    node: Node,
+    source: InputSource,
+    lengths: Array | None,
+    initial_keys: Mapping[str, str],
+    notes: dict[str, None],
+) -> None:
+    """Say what a run takes for granted that the file or the user does not state."""
+    layer = node.recurrent
+    assert layer is not None
+    wanted = layer.lengths.value.startswith("sequence_length from")
+    if layer.padding.value != "none" and wanted and lengths is None and source.mask is None:
+        notes.setdefault(
+            f"The graph takes {layer.lengths.value}; none were given, so that every sequence "
+            f"counts as {source.timesteps} steps long (--lengths)."
+        )
+    start = layer.initial_state.value
+    if ("placeholder" in start or " op " in start) and node.name not in initial_keys:
+        notes.setdefault(
+            f"'{node.name}' starts from {start} in the graph; no initial_c and initial_m were "
+            "given, so that it starts from zeros here."
+        )
+    for name, value in layer.initial_values.items():
+        if value.ndim > 1 and value.shape[0] != source.sequences:
+            notes.setdefault(
+                f"The file holds an initial {name} of '{node.name}' for {value.shape[0]} sequences; "
+                f"the input has {source.sequences}, so that it starts from zeros here."
+            )
+    assumed = [
+        f"{name} {option.value} ({option.origin})"
+        for name, option in layer.cell.options.items()
+        if option.origin in ("class default", "guess")
+    ]
+    if assumed:
+        notes.setdefault(f"'{node.name}': the file does not hold {', '.join(assumed)}.")
+    if source.dtype.kind == "f" and source.dtype.itemsize > layer.cell.dtype.itemsize:
+        notes.setdefault(
+            f"The input is {source.dtype} and was narrowed to {layer.cell.dtype}, the dtype of "
+            "the weights."
+        )
