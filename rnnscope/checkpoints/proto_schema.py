@@ -1,9 +1,6 @@
 """TensorFlow's protocol messages, as far as checkpoints and graphs need them.
 
-The messages are built when first used, from the table `SCHEMA`, in a descriptor pool of their
-own. So there is no generated code that must match the installed protobuf, and no clash with a
-TensorFlow imported in the same process. Fields that the table leaves out are skipped by the
-parser. Enums are declared as ``int32``, which they are on the wire.
+The messages are built when first used, from the table `SCHEMA`; `proto_table` says how.
 
 References
 ----------
@@ -14,13 +11,8 @@ tensorflow/core/util/saved_tensor_slice.proto. A test compares every line with T
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from typing import Any
+from rnnscope.checkpoints.proto_table import MessageTable
 
-# A line that is not indented opens a message: its fields follow as ``name=number type``, a
-# ``*`` before the type of a repeated one and ``{}`` around the value type of a string-keyed map.
-# Fields of one oneof carry its name behind the type.
 SCHEMA = """
 BundleHeaderProto
   num_shards=1 int32  endianness=2 int32  version=3 VersionDef
@@ -128,71 +120,7 @@ SavedSlice
 
 PACKAGE = "tensorflow"
 
+TABLE = MessageTable(PACKAGE, SCHEMA)
 
-@cache
-def message_class(name: str) -> Any:
-    """The message class of one of the names of `SCHEMA`."""
-    from google.protobuf import message_factory
-
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{PACKAGE}.{name}"))
-
-
-@cache
-def _pool() -> Any:
-    # Imported here, so that commands that read no TensorFlow file do not pay for it.
-    from google.protobuf import descriptor_pb2, descriptor_pool
-
-    file = descriptor_pb2.FileDescriptorProto(
-        name="rnnscope/tensorflow.proto", package=PACKAGE, syntax="proto3"
-    )
-    messages: dict[str, Any] = {}
-    full_name = ""
-    for line in filter(None, SCHEMA.splitlines()):
-        if line.startswith(" "):
-            for field in _FIELD.finditer(line):
-                _add_field(messages[full_name], full_name, **field.groupdict())
-        else:
-            full_name = line
-            parent, _, name = full_name.rpartition(".")
-            siblings = messages[parent].nested_type if parent else file.message_type
-            messages[full_name] = siblings.add(name=name)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-_FIELD = re.compile(
-    r"(?P<name>\w+)=(?P<number>\d+) (?P<mark>[*{]?)(?P<kind>[\w.]+)}?(?::(?P<oneof>\w+))?"
-)
-
-# The numbers of FieldDescriptorProto.Type and Label.
-_MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
-_SCALARS = {
-    "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed32": 7, "bool": 8,
-    "string": 9, "bytes": 12, "uint32": 13,
-}  # fmt: skip
-
-
-def _add_field(
-    message: Any, full_name: str, name: str, number: str, mark: str, kind: str, oneof: str | None
-) -> None:
-    """Declare one field of `SCHEMA` in `message`."""
-    label = _REPEATED if mark else _OPTIONAL
-    field = message.field.add(name=name, number=int(number), label=label)
-    if mark == "{":
-        # protobuf's own spelling of a map: a repeated nested message of a key and a value.
-        entry = message.nested_type.add(name=name.title().replace("_", "") + "Entry")
-        entry.options.map_entry = True
-        entry_name = f"{full_name}.{entry.name}"
-        _add_field(entry, entry_name, "key", "1", "", "string", None)
-        _add_field(entry, entry_name, "value", "2", "", kind, None)
-        kind = entry_name
-    field.type = _SCALARS.get(kind, _MESSAGE)
-    if field.type == _MESSAGE:
-        field.type_name = f".{PACKAGE}.{kind}"
-    if oneof:
-        names = [declared.name for declared in message.oneof_decl]
-        if oneof not in names:
-            message.oneof_decl.add(name=oneof)
-            names.append(oneof)
-        field.oneof_index = names.index(oneof)
+message_class = TABLE.message_class
+"""The message class of one of the names of `SCHEMA`."""
