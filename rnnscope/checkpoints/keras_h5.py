@@ -25,6 +25,7 @@ from rnnscope.checkpoints.safe_hdf5 import (
     attribute_texts,
     child,
     child_group,
+    child_names,
     has_signature,
     load_array,
     open_h5,
@@ -157,7 +158,7 @@ def _read(path: Path) -> Checkpoint:
                 "The HDF5 file is no full Keras model.",
                 where=path,
                 expected="the attribute model_config and the group model_weights",
-                found=", ".join([*sorted(file.attrs), *file][:10]) or "nothing",
+                found=", ".join(child_names(file)[:10]) or "nothing",
                 hint="A file with weights alone does not hold the model; save it with model.save.",
             )
         version = attribute_text(file, "keras_version") or attribute_text(root, "keras_version")

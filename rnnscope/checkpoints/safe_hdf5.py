@@ -149,6 +149,12 @@ def child_group(group: h5py.Group, path: str, error: Error = CheckpointError) ->
     return item if isinstance(item, h5py.Group) else None
 
 
+def child_names(group: h5py.Group, error: Error = CheckpointError) -> list[str]:
+    """The names in a group, in the order of names; a damaged one may be no UTF-8."""
+    with _damage_as(error, str(group.name)):
+        return [_text(name) for name in itertools.islice(group, MAX_OBJECTS + 1)]
+
+
 def walk_datasets(group: h5py.Group, error: Error = CheckpointError) -> Iterator[h5py.Dataset]:
     """Every dataset below a group, in the order of names; links are refused, circles cut off."""
     import h5py
@@ -157,9 +163,7 @@ def walk_datasets(group: h5py.Group, error: Error = CheckpointError) -> Iterator
     waiting: list[tuple[h5py.Group, int]] = [(group, 0)]
     while waiting:
         parent, depth = waiting.pop()
-        with _damage_as(error, parent.name):
-            names = list(itertools.islice(parent, MAX_OBJECTS + 1))
-        for name in names:
+        for name in child_names(parent, error):
             seen += 1
             if seen > MAX_OBJECTS or depth > MAX_DEPTH:
                 raise error(
@@ -198,11 +202,12 @@ def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
     """
     with _damage_as(error, dataset.name):
         check_size(dataset, error)
-    if dataset.dtype.kind == "V" and dataset.attrs.get("dtype") == "bfloat16":
+    if dataset.dtype.kind == "V" and attribute_text(dataset, "dtype", error) == "bfloat16":
         with _damage_as(error, dataset.name):
             halves = np.frombuffer(np.asarray(dataset[()]).tobytes(), dtype="<u2")
         # bfloat16 is the upper half of a float32.
-        return np.asarray((halves.astype(np.uint32) << 16).view(np.float32)).reshape(dataset.shape)
+        wide: Array = (halves.astype(np.uint32) << 16).view(np.float32)
+        return wide.reshape(tuple(dataset.shape))
     if dataset.dtype.kind not in "fiub":
         raise error(
             "A dataset holds something other than numbers.",
@@ -251,32 +256,27 @@ def check_size(dataset: h5py.Dataset, error: Error = CheckpointError) -> None:
         )
 
 
-def attribute_text(item: h5py.Group, name: str, error: Error = CheckpointError) -> str | None:
+def attribute_text(
+    item: h5py.Group | h5py.Dataset, name: str, error: Error = CheckpointError
+) -> str | None:
     """A text attribute, whether stored as bytes or string; None if it is not there."""
-    value = _attribute(item, name, error)
-    if value is not None and not isinstance(value, (str, bytes)):
-        raise error(
-            f"Attribute '{name}' is not text.",
-            where=item.name,
-            expected="text",
-            found=type(value).__name__,
-        )
-    return None if value is None else _text(value)
+    texts = _texts(item, name, error)
+    return texts[0] if texts else None
 
 
 def attribute_texts(
     item: h5py.Group, name: str, error: Error = CheckpointError
 ) -> tuple[str, ...] | None:
     """A list of texts; Keras cuts long ones into ``name0``, ``name1`` … None if not there."""
-    value = _attribute(item, name, error)
-    if value is not None:
-        return tuple(_text(entry) for entry in np.atleast_1d(np.asarray(value)).tolist())
+    whole = _texts(item, name, error)
+    if whole is not None:
+        return whole
     pieces: list[str] = []
     for number in range(MAX_OBJECTS):
-        piece = _attribute(item, f"{name}{number}", error)
+        piece = _texts(item, f"{name}{number}", error)
         if piece is None:
             break
-        pieces += [_text(entry) for entry in np.atleast_1d(np.asarray(piece)).tolist()]
+        pieces += piece
     return tuple(pieces) or None
 
 
@@ -285,20 +285,28 @@ def _text(entry: object) -> str:
     return entry.decode("utf-8", "surrogateescape") if isinstance(entry, bytes) else str(entry)
 
 
-def _attribute(item: h5py.Group, name: str, error: Error) -> object:
+def _texts(item: h5py.Group | h5py.Dataset, name: str, error: Error) -> tuple[str, ...] | None:
+    import h5py
+
     where = f"{item.name}: attribute '{name}'"
     with _damage_as(error, where):
         if name not in item.attrs:
             return None
         stored = item.attrs.get_id(name)
-        size = math.prod(stored.shape or ()) * stored.dtype.itemsize
-    if size > MAX_ATTRIBUTE:
+        count, dtype = math.prod(stored.shape or ()), stored.dtype
+    if count == 0:
+        # An empty list, which h5py stores as one of numbers.
+        return ()
+    if count * dtype.itemsize > MAX_ATTRIBUTE:
         raise error(
             "An attribute is larger than any model needs.",
             where=where,
             expected=f"at most {MAX_ATTRIBUTE} bytes",
-            found=f"{size} bytes",
+            found=f"{count * dtype.itemsize} bytes",
         )
+    # Asked before the value is read: HDF5 itself crashes on damaged types of other kinds.
+    if h5py.check_string_dtype(dtype) is None:
+        raise error("An attribute is not text.", where=where, expected="text", found=str(dtype))
     with _damage_as(error, where):
-        value: object = item.attrs[name]
-    return value
+        value = item.attrs[name]
+    return tuple(_text(entry) for entry in np.atleast_1d(np.asarray(value)).tolist())
