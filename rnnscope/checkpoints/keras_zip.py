@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from rnnscope.checkpoints.safe_hdf5 import (
     attribute_text,
     child,
     child_group,
+    child_names,
     load_array,
     open_h5,
     walk_datasets,
@@ -68,7 +71,9 @@ class ObjectGroup:
         import h5py
 
         group = child_group(self.file, f"{self.path}/vars")
-        names = sorted((name for name in group or () if name.isdecimal()), key=int)
+        if group is None:
+            return ()
+        names = sorted((name for name in child_names(group) if name.isdecimal()), key=int)
         found: list[StoredVariable] = []
         for name in names:
             dataset = child(self.file, f"{self.path}/vars/{name}")
@@ -98,7 +103,7 @@ class ObjectGroup:
         """Keras 2.13 counted layers with weights twice: only the order of numbers counts."""
         group = child_group(self.file, f"{self.path}/{_OLD_CONTAINER}")
         numbered: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for name in group or ():
+        for name in child_names(group) if group is not None else ():
             for base, number in ((name, "0"), *re.findall(r"^(.*)_(\d+)$", name)):
                 numbered[base].append((int(number), name))
         ranks: Counter[str] = Counter()
@@ -153,9 +158,23 @@ def _sniff(path: Path) -> bool:
     except zipfile.BadZipFile:
         # A cut off zip has lost its list of members; the first one still stands at the front.
         return head.startswith(b"PK\x03\x04") and head[30:].startswith(_FIRST_MEMBERS)
-    except (OSError, ValueError, NotImplementedError):
+    except _DAMAGE:
         return False
 
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""What zipfile raises on damage, depending on where it meets it; RuntimeError for a password."""
 
 _FIRST_MEMBERS = (METADATA.encode(), CONFIG.encode())
 
@@ -171,6 +190,14 @@ def _member(archive: zipfile.ZipFile, name: str, cap: int, where: Path) -> bytes
             found=f"{len(entries)} of that name among {len(archive.infolist())} members",
             hint="The file is incomplete, or not written by Keras.",
         )
+    if entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise CheckpointError(
+            "A member of the .keras file is compressed in a way that Keras does not use.",
+            where=f"{where}: {name}",
+            expected="stored or deflated",
+            found=f"method {entries[0].compress_type}",
+            hint="Pack the file again with an ordinary zip program.",
+        )
     size, stored = entries[0].file_size, entries[0].compress_size
     if size > min(cap, stored * MAX_RATIO):
         raise CheckpointError(
@@ -184,9 +211,7 @@ def _member(archive: zipfile.ZipFile, name: str, cap: int, where: Path) -> bytes
         with archive.open(entries[0]) as member:
             # Never more than was declared, whatever the compressed stream goes on to say.
             return member.read(size)
-    except (OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as fault:
-        raise _unreadable(f"{where}: {name}", fault) from fault
-    except zipfile.BadZipFile as fault:
+    except _DAMAGE as fault:
         raise _unreadable(f"{where}: {name}", fault) from fault
 
 
@@ -205,7 +230,7 @@ def _members(path: Path) -> tuple[bytes, bytes, bytes]:
         raise CheckpointError("There is no such file.", where=path, hint="Check the path.")
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as fault:
+    except _DAMAGE as fault:
         raise _unreadable(path, fault) from fault
     with archive:
         return (
