@@ -21,10 +21,10 @@ from rnnscope.trace.schema import (
     OUTPUT,
     OUTPUTS,
     SEQUENCE,
+    STATE_M,
     TIMESTEP,
     UNIT,
     LayerHeader,
-    chunk_shape,
 )
 
 Scales = dict[str, Any]
@@ -116,7 +116,21 @@ def lay_out_layer(
         dimension = header.state_dimension(state)
         arrays[state] = (SEQUENCE, TIMESTEP, dimension)
         arrays |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
-    return {name: _create(group, name, dtype, axes, own) for name, axes in arrays.items()}
+    if header.outputs_are_m:
+        _check_outputs_are_m(header)
+        del arrays[OUTPUTS]
+    made = {name: _create(group, name, dtype, axes, own) for name, axes in arrays.items()}
+    if header.outputs_are_m:
+        group[OUTPUTS] = group[STATE_M]  # a hard link: two names of one array
+    return made
+
+
+def _check_outputs_are_m(header: LayerHeader) -> None:
+    if (
+        header.widths.get(STATE_M) != header.output_size
+        or not header.known_facts.outputs_in_input_order
+    ):
+        raise ValueError(f"layer {header.name}: its outputs cannot be m")
 
 
 def _scale(group: Any, name: str, size: int) -> Any:
@@ -131,8 +145,20 @@ def _create(
 ) -> Destination:
     """An empty dataset whose every axis has its scale attached."""
     shape = tuple(int(scales[axis].shape[0]) for axis in axes)
-    chunks = chunk_shape(shape, np.dtype(dtype).itemsize) if len(shape) == 3 else None
-    dataset = group.create_dataset(name, shape, dtype, chunks=chunks)
+    dataset = group.create_dataset(name, shape, dtype, dcpl=_creation())
     for dimension, axis in zip(dataset.dims, axes, strict=True):
         dimension.attach_scale(scales[axis])
     return Destination(dataset)
+
+
+def _creation() -> Any:
+    """Contiguous, its place in the file known at once, and nothing written there in advance.
+
+    So writing moves no structure of the file, and is as fast as the disk takes it.
+    """
+    import h5py
+
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return creation

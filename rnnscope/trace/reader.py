@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,6 +38,7 @@ from rnnscope.trace.schema import (
     MASK,
     OUTPUTS,
     SEQUENCE,
+    STATE_M,
     TIMESTEP,
     LayerHeader,
 )
@@ -143,9 +145,10 @@ class Trace:
         group = self._groups[name]
         first, stop, _ = sequences.indices(self.sequences)
         rows = slice(first, stop)
+        arrays = {state: _read(group, state, rows) for state in header.widths}
         states = LayerStates(
-            states={state: _read(group, state, rows) for state in header.widths},
-            outputs=_read(group, OUTPUTS, rows),
+            states=arrays,
+            outputs=arrays[STATE_M] if header.outputs_are_m else _read(group, OUTPUTS, rows),
             initial=_read_all(group, INITIAL, tuple(header.widths), rows),
             final=_read_all(group, FINAL, tuple(header.widths), rows),
             gates=_read_all(group, GATES, header.gates, rows),
@@ -213,7 +216,9 @@ def _read_header(group: Any) -> LayerHeader:
     gates: Any = child(group, GATES, TraceError)
     widths = {state: int(group[state].shape[2]) for state in final or ()}
     stored = tuple(sorted(gates or (), key=_gate_position))
-    return decode_layer(attributes, widths, (outputs.shape[2], outputs.shape[1]), stored)
+    header = decode_layer(attributes, widths, (outputs.shape[2], outputs.shape[1]), stored)
+    # Two names of one array: h5py compares objects by their place in the file.
+    return replace(header, outputs_are_m=child(group, STATE_M, TraceError) == outputs)
 
 
 def _gate_position(gate: str) -> tuple[int, str]:

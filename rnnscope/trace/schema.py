@@ -20,6 +20,7 @@ INPUT_TIMESTEP = "input_timestep"
 
 LENGTHS, MASK, INPUT_STEPS = "lengths", "mask", "input_steps"
 OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
+STATE_M = "m"
 
 DTYPES = ("float32", "float64")
 
@@ -32,16 +33,6 @@ RESERVED = frozenset(
 GROUP_SUFFIX = "_layer"
 MAX_NAME = 200
 """Bytes in one part of a group's name; netCDF allows 256."""
-
-CHUNK_BYTES = 4 * 2**20
-"""What a chunk holds at most. It is larger than HDF5's chunk cache (1 MiB unless a program says
-otherwise), so that reading one timestep or one sequence reads that part of a chunk, not all."""
-
-SMALL_BYTES = 2**20
-"""Datasets up to this size are contiguous."""
-
-MIN_CHUNK_SEQUENCES = 8
-"""A chunk that cuts time holds this many sequences, if there are as many."""
 
 OptionValue = float | int | str | bool | None
 
@@ -110,6 +101,9 @@ class LayerHeader:
         Stored variables that the weights come from; layers or model inputs that feed this one.
     reads_input : bool
         True if the layer is fed the run's own input, so that ``input_steps`` tells about it.
+    outputs_are_m : bool
+        True if the outputs of every step are m, padding too, bit for bit: they are then stored
+        once. `LayerFacts.outputs_are_m` says less, that m is what padding is applied to.
     """
 
     name: str
@@ -126,6 +120,7 @@ class LayerHeader:
     variables: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     reads_input: bool = False
+    outputs_are_m: bool = False
 
     @property
     def known_facts(self) -> LayerFacts:
@@ -180,19 +175,3 @@ def _group_part(part: str) -> str:
 def storable_text(text: str) -> str:
     """Text as HDF5 can hold it: UTF-8 without NUL and lone surrogates."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, int, int] | None:
-    """The chunks of a (sequence, timestep, width) array; None for contiguous storage.
-
-    A chunk holds the whole width and, where eight sequences of them fit, all timesteps of a power
-    of two of sequences, so that a batch of sequences is written without moving a byte. Longer
-    sequences are cut along time, for eight sequences at once.
-    """
-    sequences, timesteps, width = shape
-    if sequences * timesteps * width * itemsize <= SMALL_BYTES:
-        return None
-    rows = max(1, CHUNK_BYTES // (width * itemsize))
-    together = max(MIN_CHUNK_SEQUENCES, rows // timesteps)
-    together = min(1 << (together.bit_length() - 1), sequences, rows)
-    return together, min(timesteps, max(1, rows // together)), width

@@ -17,7 +17,7 @@ from rnnscope.cell import Array
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
 from rnnscope.trace.attributes import CHECKS, encode_header
-from rnnscope.trace.blocks import Destination
+from rnnscope.trace.blocks import Destination, same_bits
 from rnnscope.trace.layout import lay_out_layer, lay_out_root
 from rnnscope.trace.schema import (
     FINAL,
@@ -29,6 +29,7 @@ from rnnscope.trace.schema import (
     OUTPUTS,
     SCHEMA,
     SCHEMA_VERSION,
+    STATE_M,
     LayerHeader,
     TraceHeader,
     group_paths,
@@ -157,7 +158,10 @@ class TraceWriter:
         first, last, outputs_at = self._part_of_run(header, steps)
         arrays = {state: (array, steps) for state, array in states.states.items()}
         arrays |= {f"{GATES}/{gate}": (array, steps) for gate, array in states.gates.items()}
-        arrays[OUTPUTS] = (states.outputs, outputs_at)
+        if not header.outputs_are_m:
+            arrays[OUTPUTS] = (states.outputs, outputs_at)
+        elif not same_bits(states.outputs, states.m):
+            raise ValueError(f"layer {name}: the outputs differ from m, against the header")
         ends = {f"{INITIAL}/{state}": (array, first) for state, array in states.initial.items()}
         ends |= {f"{FINAL}/{state}": (array, last) for state, array in states.final.items()}
         datasets = self._expected(header, arrays.keys() | ends.keys())
@@ -174,6 +178,29 @@ class TraceWriter:
         with self._disk_errors():
             self._datasets[name][OUTPUTS].write(array, sequences)
         self._written[name] += int(np.prod(array.shape[:2]))
+
+    def read_outputs(self, name: str, sequences: slice, steps: slice = ALL) -> Array:
+        """Read outputs back that have been written; what has not is undefined.
+
+        So a layer can read another one's outputs where they are too long to be held in memory.
+
+        Parameters
+        ----------
+        name : str
+        sequences, steps : slice
+            As `write_layer` or `write_outputs` was given them: steps are in input time order.
+
+        Returns
+        -------
+        ndarray (sequence, timestep, output)
+            In the order in which the outputs are stored: that of processing, for a layer whose
+            ``outputs_in_input_order`` is False.
+        """
+        header = self._layers[name]
+        *_, at = self._part_of_run(header, steps)
+        array = STATE_M if header.outputs_are_m else OUTPUTS
+        with self._disk_errors():
+            return self._datasets[name][array].read(sequences, at)
 
     def set_checks(self, json_text: str) -> None:
         """Keep the findings of the checks, as JSON."""

@@ -19,8 +19,8 @@ from rnnscope.cell import Array
 from rnnscope.checks.interface import LayerFacts
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
-from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter, check_target
-from rnnscope.trace.schema import CHUNK_BYTES, chunk_shape, group_paths
+from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, check_target
+from rnnscope.trace.schema import group_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,58 +147,67 @@ def test_a_backward_layer_cut_in_time_starts_at_the_end(tmp_path: Path) -> None:
         assert file["b/final/m"][0, 0] == 2
 
 
-@pytest.mark.parametrize("batch", [1, 7, 8, 20])
-def test_chunked_arrays_hold_what_was_written(tmp_path: Path, batch: int) -> None:
-    """Whole chunks, parts of chunks and the ragged end all come out as they went in."""
-    c = np.random.default_rng(0).random((20, 200, 512), np.float32)
-    header = LayerHeader("l", 512, {"m": 512})
-    with TraceWriter(tmp_path / "t.h5", TraceHeader(), [header], 20, 200) as writer:
-        for first in range(0, 20, batch):
-            rows = slice(first, min(first + batch, 20))
-            ends = {"m": c[rows, 0]}
-            writer.write_layer("l", LayerStates({"m": c[rows]}, c[rows], ends, ends), rows)
-    with h5py.File(tmp_path / "t.h5") as file:
-        assert file["l/m"].chunks == (8, 200, 512)
-        np.testing.assert_array_equal(file["l/m"][...], c)
-
-
-@pytest.mark.parametrize("cuts", [(0, 32768, 65536, 70000), (0, 1000, 33768, 70000)])
-def test_time_chunks_and_strided_arrays_hold_what_was_written(
-    tmp_path: Path, cuts: tuple[int, ...]
+@pytest.mark.parametrize("batch", [1, 7, 20])
+@pytest.mark.parametrize("steps", [6, 25])
+def test_arrays_hold_what_was_written_and_can_be_read_back(
+    tmp_path: Path, batch: int, steps: int
 ) -> None:
-    """A long sequence is cut along time; arrays that are views in another order are copied."""
-    values = np.random.default_rng(0).random((70000, 2, 16), np.float32)
-    m = values.swapaxes(0, 1)
-    header = LayerHeader("l", 16, {"m": 16})
-    with TraceWriter(tmp_path / "t.h5", TraceHeader(), [header], 2, 70000) as writer:
-        for steps in map(slice, cuts, cuts[1:]):
-            ends = {"m": m[:, 0]}
-            part = LayerStates({"m": m[:, steps]}, m[:, steps], ends, ends)
-            writer.write_layer("l", part, slice(0, 2), steps)
+    """In cuts of both axes, from views in another order too; readable before the file is whole."""
+    m = np.random.default_rng(0).random((25, 20, 7), np.float32).swapaxes(0, 1)
+    header = LayerHeader("l", 7, {"m": 7})
+    with TraceWriter(tmp_path / "t.h5", TraceHeader(), [header], 20, 25) as writer:
+        for first in range(0, 20, batch):
+            for start in range(0, 25, steps):
+                rows, part = slice(first, min(first + batch, 20)), slice(start, start + steps)
+                ends = {"m": m[rows, 0]}
+                states = LayerStates({"m": m[rows, part]}, m[rows, part] + 1, ends, ends)
+                writer.write_layer("l", states, rows, part)
+                back = writer.read_outputs("l", rows, part)
+                np.testing.assert_array_equal(back, m[rows, part] + 1)
     with h5py.File(tmp_path / "t.h5") as file:
-        assert file["l/m"].chunks == (2, 32768, 16)
+        assert file["l/m"].chunks is None
         np.testing.assert_array_equal(file["l/m"][...], m)
 
 
-@pytest.mark.parametrize(
-    ("shape", "chunks"),
-    [
-        ((2, 10, 64), None),  # small: contiguous
-        ((200, 200, 512), (8, 200, 512)),
-        ((1024, 100, 256), (32, 100, 256)),
-        ((1, 1_000_000, 128), (1, 8192, 128)),
-        ((64, 5000, 128), (8, 1024, 128)),
-        ((100_000, 3, 8), (32768, 3, 8)),
-        ((3, 7, 2_000_000), (1, 1, 2_000_000)),
-    ],
-)
-def test_chunks_serve_one_sequence_over_time_and_one_step_over_sequences(
-    shape: tuple[int, int, int], chunks: tuple[int, int, int] | None
-) -> None:
-    """Whole width, at most 4 MiB (unless a row is larger), the whole time where it fits."""
-    assert chunk_shape(shape, 4) == chunks
-    if chunks:
-        assert np.prod(chunks) * 4 <= max(CHUNK_BYTES, chunks[2] * 4)
+def test_outputs_that_are_m_are_stored_once(tmp_path: Path) -> None:
+    """Under two names; the file has the size of one."""
+    m = np.random.default_rng(0).random((8, 100, 64), np.float32)
+    ends = {"m": m[:, 0]}
+    for once in (False, True):
+        header = LayerHeader("l", 64, {"m": 64}, outputs_are_m=once)
+        with TraceWriter(tmp_path / f"{once}.h5", TraceHeader(), [header], 8, 100) as writer:
+            writer.write_layer("l", LayerStates({"m": m}, m, ends, ends), slice(0, 8))
+            np.testing.assert_array_equal(writer.read_outputs("l", slice(2, 3)), m[2:3])
+    assert (tmp_path / "False.h5").stat().st_size >= (
+        tmp_path / "True.h5"
+    ).stat().st_size + m.nbytes
+    with h5py.File(tmp_path / "True.h5") as file:
+        assert file["l/outputs"] == file["l/m"]
+        np.testing.assert_array_equal(file["l/outputs"][...], m)
+    with Trace.open(tmp_path / "True.h5") as trace:
+        assert trace.layers[0].outputs_are_m
+        layer = trace.read_layer("l").states
+        assert layer.outputs is layer.m
+
+
+def test_outputs_that_differ_from_m_are_never_dropped(tmp_path: Path) -> None:
+    """A header that is wrong about it is found out; equal copies pass."""
+    m = np.zeros((2, 4, 2), np.float32)
+    ends = {"m": m[:, 0]}
+    header = LayerHeader("l", 2, {"m": 2}, outputs_are_m=True)
+    with TraceWriter(tmp_path / "t.h5", TraceHeader(), [header], 2, 4) as writer:
+        with pytest.raises(ValueError, match="differ from m"):
+            # Minus zero equals zero, but is not the same.
+            writer.write_layer("l", LayerStates({"m": m}, -m, ends, ends), slice(0, 2))
+        writer.write_layer("l", LayerStates({"m": m}, m.copy(), ends, ends), slice(0, 2))
+    backward = LayerFacts("l", backward=True, outputs_in_input_order=False)
+    for wrong in ({"widths": {"m": 3}}, {"facts": backward, "widths": {"m": 2}}):
+        header = LayerHeader("l", 2, **wrong, outputs_are_m=True)
+        with (
+            pytest.raises(ValueError, match="its outputs cannot be m"),
+            TraceWriter(tmp_path / "u.h5", TraceHeader(), [header], 2, 4),
+        ):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ xr = pytest.importorskip("xarray")
 
 ENGINES = ["h5netcdf", "netcdf4"]
 GATES = ("i", "f", "g", "o")
-FORWARD = LayerHeader("bidi/forward", 2, {"c": 3, "m": 2}, gates=GATES, variables=("a", "b"))
+FORWARD = LayerHeader(
+    "bidi/forward", 2, {"c": 3, "m": 2}, gates=GATES, variables=("a", "b"), outputs_are_m=True
+)
 BACKWARD = LayerHeader("bidi/backward", 2, {"c": 3, "m": 2}, "float64", gates=GATES)
 MERGE = LayerHeader("bidi", 4)
 GRU = LayerHeader("mask", 5, {"m": 5}, options={"clip": (None, "config"), "bias": (1.5, "flag")})
@@ -109,6 +111,8 @@ def test_values_and_attributes_arrive(trace: Path, engine: str) -> None:
     """Numbers, text in UTF-8, coordinates, and selection by name."""
     with xr.open_datatree(trace, engine=engine) as tree:
         assert tree["bidi/forward"]["c"].isel(sequence=1, timestep=2, unit=0) == 39
+        for name in ("m", "outputs"):  # one array under two names
+            assert tree["bidi/forward"][name].values[6, 10].tolist() == [152, 153]
         assert tree["bidi/backward"]["c"].dtype == np.float64
         assert tree["bidi/forward"]["timestep"].values.tolist() == list(range(11))
         assert tree["mask"].dtype == np.int8
