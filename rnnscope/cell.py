@@ -202,4 +202,5 @@ class CellSpec:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.weights.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.weights.dtype)
+        return dtype

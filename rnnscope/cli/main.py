@@ -79,7 +79,7 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone; Python would complain once more at exit.
         sys.stderr.close()
         return TROUBLE
-    except Exception:  # a bug: its traceback must be seen, and 1 must stay a verdict
+    except Exception:  # noqa: BLE001 - a bug: its traceback must be seen, and 1 must stay a verdict
         traceback.print_exc()
         return TROUBLE
     return result if isinstance(result, int) else FINE

@@ -81,9 +81,7 @@ class LayerEngine:
         """
         plain_mask = mask is None or lengths is not None
         if self._folded is None or not plain_mask:
-            return run_layer(
-                self._layer, x, mask, initial, gates=self._gates, held=held
-            )
+            return run_layer(self._layer, x, mask, initial, gates=self._gates, held=held)
         return run_lstm(
             self._layer,
             x,

@@ -329,7 +329,8 @@ class _Loop:
                 gathered[step - start] = x[rows, times_of]
         z = np.matmul(gathered.reshape(-1, x.shape[2]), self._folded.kernel)
         z += self._folded.bias
-        return z.reshape(stop - start, count, -1)
+        shaped: Array = z.reshape(stop - start, count, -1)
+        return shaped
 
     def _advance_numpy(self, start: int, stop: int, z_x: Array) -> None:
         order, folded = self._order, self._folded
@@ -361,9 +362,10 @@ class _Loop:
         i, f, g, o = (z[:, gate * units : (gate + 1) * units] for gate in range(4))
         if folded.forget_bias:
             f += folded.forget_bias
-        for gate, block in (("f", f), ("i", i)):
-            if gate in peepholes:
-                block += peepholes[gate] * c
+        if "f" in peepholes:
+            f += peepholes["f"] * c
+        if "i" in peepholes:
+            i += peepholes["i"] * c
         late = "o" in peepholes
         if folded.halves and options.activation.value == "tanh":
             early = z[:, : 3 * units] if late else z

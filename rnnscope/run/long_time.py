@@ -157,9 +157,7 @@ class LongRun:
             )
         given = None if prepared.lengths is None else prepared.lengths[sequences]
         kept = mask_all if prepared.has_mask else None
-        self._thread.put(
-            lambda: self._writer.write_common(sequences, given, kept, input_steps)
-        )
+        self._thread.put(lambda: self._writer.write_common(sequences, given, kept, input_steps))
 
     def _slices_of(self, one: Pass, sequences: slice) -> Iterator[slice]:
         """Slices of time in the order of a pass.
@@ -207,9 +205,7 @@ class LongRun:
             states = self._run_layer(node, node.layer, signal, carried[node.name])
             signals[node.name] = Signal(states.outputs, signal.mask)
             lengths = prefix_lengths(signal.mask)
-            self._looking.look_at_steps(
-                node, states, signal.mask, lengths, sequences, steps.start
-            )
+            self._looking.look_at_steps(node, states, signal.mask, lengths, sequences, steps.start)
             # Padding that is filled at the end must not pass for the start of the run.
             kept = replace(states, initial=carried[node.name].first)
             self._write_layer(node.name, kept, sequences, steps)

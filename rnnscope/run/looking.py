@@ -26,9 +26,7 @@ class Looking:
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
         self._findings: list[Finding] = []
-        self._padding = {
-            name: PaddingSummary(facts) for name, facts in prepared.facts.items()
-        }
+        self._padding = {name: PaddingSummary(facts) for name, facts in prepared.facts.items()}
 
     def look(
         self, node: Node, states: LayerStates, mask: Array | None, lengths: Array | None,
@@ -129,9 +127,7 @@ def _later(place: Place | None, first_step: int) -> Place | None:
 def _counts(summary: PaddingSummary) -> dict[str, object]:
     kept = asdict(summary)
     del kept["facts"]
-    return {
-        key: sorted(value) if isinstance(value, set) else value for key, value in kept.items()
-    }
+    return {key: sorted(value) if isinstance(value, set) else value for key, value in kept.items()}
 
 
 def _finding(entry: dict[str, object]) -> Finding:

@@ -14,7 +14,7 @@ from typing import Any
 from rnnscope.activations import activation
 from rnnscope.cell import CellSpec, Option
 from rnnscope.errors import OptionError
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.network import Network, RecurrentLayer
 
 STATED = ("graph", "config")
 """Origins that a flag does not replace without ``--override``."""
@@ -46,6 +46,7 @@ class LayerOptions:
     backward: Given = field(default_factory=Given)
 
     def given(self) -> Mapping[str, Given]:
+        """The options that were given at all, by name."""
         return {
             item.name: getattr(self, item.name)
             for item in fields(self)
@@ -53,12 +54,18 @@ class LayerOptions:
         }
 
 
+CELL_OPTIONS = ("forget_bias", "cell_clip", "proj_clip", "activation", "recurrent_activation")
+
 FLAGS = {"backward": "--go-backwards"}
 """Flags that are not named as the option is."""
 
 
 def override_options(
-    network: Network, options: LayerOptions, *, insist: bool = False, dialect_names: Mapping[str, str] | None = None
+    network: Network,
+    options: LayerOptions,
+    *,
+    insist: bool = False,
+    dialect_names: Mapping[str, str] | None = None,
 ) -> Network:
     """The network with the user's options in place of what the file leaves open.
 
@@ -88,6 +95,7 @@ def override_options(
                     expected=f"one of {', '.join(names)}" if names else "a recurrent layer",
                     found=pattern,
                 )
+    _refuse_idle(network, given)
     nodes = tuple(
         replace(node, layer=_override(node.name, node.layer, given, insist, dialect_names or {}))
         if isinstance(node.layer, RecurrentLayer)
@@ -98,6 +106,7 @@ def override_options(
 
 
 def flag_name(option: str) -> str:
+    """The flag that sets an option."""
     return FLAGS.get(option, "--" + option.replace("_", "-"))
 
 
@@ -123,32 +132,65 @@ def _override(
 
     cell = layer.cell
     settings: dict[str, Option[Any]] = {}
-    for option in ("forget_bias", "cell_clip", "proj_clip", "activation", "recurrent_activation"):
-        spoken, value = given[option].value(name) if option in given else (False, None)
-        if not spoken:
-            continue
-        if option.endswith("activation"):
-            value = dialect_names.get(value, value)
-            activation(value, flag_name(option))
-        if option == "proj_clip" and cell.weights.projection is None and value is not None:
-            raise OptionError(
-                "--proj-clip is given for a layer without a projection.",
-                where=f"layer '{name}'",
-                hint="leave it out, or name the layer it is meant for: --proj-clip LAYER=VALUE",
-            )
-        settings[option] = choose(option, getattr(cell.options, option), value)
-        if option == "activation":
-            settings["output_activation"] = choose(option, cell.options.output_activation, value)
+    for option in CELL_OPTIONS:
+        for value in _said(given, option, name):
+            if not _applies(option, cell, value):
+                continue
+            meant: Any = value
+            if option.endswith("activation"):
+                meant = dialect_names.get(value, value)
+                activation(meant, flag_name(option))
+            settings[option] = choose(option, getattr(cell.options, option), meant)
+            if option == "activation" and hasattr(cell.options, "output_activation"):
+                settings["output_activation"] = choose(
+                    option, cell.options.output_activation, meant
+                )
     if settings:
         cell = replace(cell, options=replace(cell.options, **settings))
     if "cell" in given:
         cell = _override_class(name, cell, given["cell"], insist)
     layer = replace(layer, cell=cell)
-    for option in ("padding", "backward"):
-        spoken, value = given[option].value(name) if option in given else (False, None)
-        if spoken:
-            layer = replace(layer, **{option: choose(option, getattr(layer, option), value)})
+    for value in _said(given, "padding", name):
+        layer = replace(layer, padding=choose("padding", layer.padding, value))
+    for value in _said(given, "backward", name):
+        layer = replace(layer, backward=choose("backward", layer.backward, value))
     return layer
+
+
+def _said(given: Mapping[str, Given], option: str, layer: str) -> tuple[Any, ...]:
+    """What a flag says of a layer: one value, or none."""
+    if option not in given:
+        return ()
+    spoken, value = given[option].value(layer)
+    return (value,) if spoken else ()
+
+
+def _applies(option: str, cell: CellSpec, value: Any) -> bool:
+    """Whether a cell has an option at all; a projection's clip needs a projection."""
+    if option == "proj_clip" and value is not None:
+        return getattr(cell.weights, "projection", None) is not None
+    return hasattr(cell.options, option)
+
+
+def _refuse_idle(network: Network, given: Mapping[str, Given]) -> None:
+    """A flag that would change nothing is a mistake, and is said to be one."""
+    for option in CELL_OPTIONS:
+        if option not in given:
+            continue
+        layers = [node for node in network.nodes if isinstance(node.layer, RecurrentLayer)]
+        meant = [
+            (node.name, node.layer.cell, value)
+            for node in layers
+            if isinstance(node.layer, RecurrentLayer)
+            for value in _said(given, option, node.name)
+        ]
+        if meant and not any(_applies(option, cell, value) for _, cell, value in meant):
+            lacking = "a projection" if option == "proj_clip" else f"an option {option}"
+            raise OptionError(
+                f"{flag_name(option)} is given, but no layer it is meant for has {lacking}.",
+                where=", ".join(f"layer '{name}' ({cell.kind})" for name, cell, _ in meant),
+                hint="leave it out, or name the layer it is meant for: LAYER=VALUE",
+            )
 
 
 def _override_class(name: str, cell: CellSpec, given: Given, insist: bool) -> CellSpec:
@@ -158,11 +200,7 @@ def _override_class(name: str, cell: CellSpec, given: Given, insist: bool) -> Ce
         return cell
     from rnnscope.cells.classes import CELL_CLASSES
 
-    stated = [
-        key
-        for key, option in cell.options.items()
-        if option.origin in STATED
-    ]
+    stated = [key for key, option in cell.options.items() if option.origin in STATED]
     if stated and not insist:
         raise OptionError(
             "--cell contradicts the file.",

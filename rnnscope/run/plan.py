@@ -102,9 +102,7 @@ class _Planner:
         runnable = self._runnable(needed, points)
         layers = tuple(node for node in runnable if node.recurrent)
         self._mention_skipped(wanted, {node.name for node in layers})
-        direct = frozenset(
-            name for name, entry in entries.items() if self._is_direct(name, entry)
-        )
+        direct = frozenset(name for name, entry in entries.items() if self._is_direct(name, entry))
         return Plan(tuple(runnable), points, layers, direct, tuple(dict.fromkeys(self._notes)))
 
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:

@@ -77,7 +77,11 @@ class Prepared:
         return Signal(batch.values, mask)
 
     def initial(
-        self, node: Node, batch: InputBatch, sequences: slice, final: Mapping[str, Mapping[str, Array]]
+        self,
+        node: Node,
+        batch: InputBatch,
+        sequences: slice,
+        final: Mapping[str, Mapping[str, Array]],
     ) -> dict[str, Array]:
         """The state of a layer before its first step, as far as it is not zero."""
         layer = node.layer
@@ -99,6 +103,11 @@ class Prepared:
         if isinstance(node.layer, RecurrentLayer):
             return True
         return node.layer.kind == "Bidirectional" and len(self.shapes[node.name]) == 3
+
+    def _outputs_are_m(self, layer: RecurrentLayer) -> bool:
+        """Whether outputs and m are the same array by rule, and so are kept once."""
+        padded = self.masked and layer.padding.value != "none"
+        return layer.outputs_in_input_order and not padded
 
     def header(self, node: Node, *, gates: bool) -> LayerHeader:
         """What the trace says of a node."""
@@ -127,6 +136,7 @@ class Prepared:
             timesteps=steps,
             gates=cell.gates if gates else (),
             facts=self.facts[node.name],
+            outputs_are_m=self._outputs_are_m(layer),
             options=options,
             source_class=layer.cell.source_class,
             stored_gate_order=layer.cell.stored_gate_order,
@@ -298,8 +308,8 @@ def _mention_assumptions(
     for name, value in layer.initial_values.items():
         if value.ndim > 1 and value.shape[0] != source.sequences:
             notes.setdefault(
-                f"The file holds an initial {name} of '{node.name}' for {value.shape[0]} sequences; "
-                f"the input has {source.sequences}, so that it starts from zeros here."
+                f"The file holds an initial {name} of '{node.name}' for {value.shape[0]} "
+                f"sequences; the input has {source.sequences}, so that it starts from zeros here."
             )
     assumed = [
         f"{name} {option.value} ({option.origin})"

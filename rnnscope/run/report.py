@@ -86,7 +86,6 @@ def run_report(
     )
 
 
-
 def _lengths_words(source: InputSource) -> str:
     if source.lengths is None:
         return "as the mask says" if source.mask is not None else ""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +42,8 @@ OUTPUT_NAMES = {
 }
 
 
-class Tensor(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Tensor:
     """One output of one node."""
 
     node: str
