@@ -75,15 +75,21 @@ class GRUOptions:
         Names in `rnnscope.activations.ACTIVATIONS`: for the candidate n, and for r and z.
     reset_after : Option[bool]
         Whether r multiplies the product of m (True) or m itself (False).
+    gate_clip : Option[float | None]
+        Bound of what the activations are applied to (ONNX ``clip``); None for no clipping.
     """
 
     activation: Option[str]
     recurrent_activation: Option[str]
     reset_after: Option[bool]
+    gate_clip: Option[float | None] = Option(None, "class default")
 
     def items(self) -> Iterator[tuple[str, Option[Any]]]:
-        """The options by name, in the order of the class."""
-        return ((field.name, getattr(self, field.name)) for field in fields(self))
+        """The options by name, in the order of the class; `gate_clip` only where it clips."""
+        for field in fields(self):
+            option = getattr(self, field.name)
+            if field.name != "gate_clip" or option.value:
+                yield field.name, option
 
 
 def gru_step(
@@ -106,18 +112,23 @@ def gru_step(
     """
     act = activation(options.activation.value).function
     rec_act = activation(options.recurrent_activation.value).function
+    bound = options.gate_clip.value
+
+    def clip(z: Array) -> Array:
+        return z if bound is None else np.clip(z, -z.dtype.type(bound), z.dtype.type(bound))
+
     units = weights.num_units
     recurrent_r, recurrent_z, recurrent_n = np.split(weights.recurrent_kernel, 3, axis=1)
     bias = weights.recurrent_bias
     bias_r, bias_z, bias_n = np.split(np.zeros(3 * units, z_x.dtype) if bias is None else bias, 3)
     z_r, z_z, z_n = np.split(z_x, 3, axis=-1)
 
-    r = rec_act(z_r + m_prev @ recurrent_r + bias_r)
-    z = rec_act(z_z + m_prev @ recurrent_z + bias_z)
+    r = rec_act(clip(z_r + m_prev @ recurrent_r + bias_r))
+    z = rec_act(clip(z_z + m_prev @ recurrent_z + bias_z))
     if options.reset_after.value:
-        n = act(z_n + r * (m_prev @ recurrent_n + bias_n))
+        n = act(clip(z_n + r * (m_prev @ recurrent_n + bias_n)))
     else:
-        n = act(z_n + (r * m_prev) @ recurrent_n + bias_n)
+        n = act(clip(z_n + (r * m_prev) @ recurrent_n + bias_n))
     return {"m": z * m_prev + (1 - z) * n, "r": r, "z": z, "n": n}
 
 

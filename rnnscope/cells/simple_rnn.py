@@ -63,13 +63,19 @@ class SimpleRNNOptions:
     ----------
     activation : Option[str]
         A name in `rnnscope.activations.ACTIVATIONS`.
+    gate_clip : Option[float | None]
+        Bound of what the activation is applied to (ONNX ``clip``); None for no clipping.
     """
 
     activation: Option[str]
+    gate_clip: Option[float | None] = Option(None, "class default")
 
     def items(self) -> Iterator[tuple[str, Option[Any]]]:
-        """The options by name, in the order of the class."""
-        return ((field.name, getattr(self, field.name)) for field in fields(self))
+        """The options by name, in the order of the class; `gate_clip` only where it clips."""
+        for field in fields(self):
+            option = getattr(self, field.name)
+            if field.name != "gate_clip" or option.value:
+                yield field.name, option
 
 
 def _project(spec: CellSpec, x: Array) -> Array:
@@ -79,7 +85,11 @@ def _project(spec: CellSpec, x: Array) -> Array:
 
 def _step(spec: CellSpec, z: Array, state: State) -> tuple[State, State]:
     act = activation(spec.options.activation.value).function
-    return {"m": act(z + state["m"] @ spec.weights.recurrent_kernel)}, {}
+    z = z + state["m"] @ spec.weights.recurrent_kernel
+    bound = spec.options.gate_clip.value
+    if bound is not None:
+        z = np.clip(z, -z.dtype.type(bound), z.dtype.type(bound))
+    return {"m": act(z)}, {}
 
 
 SIMPLE_RNN = Cell(
