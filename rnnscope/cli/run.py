@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +88,8 @@ def command(**given: Any) -> int:
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
 
-    Exits with 1 if a check fails, with 2 if the run could not be done; TRACE is then left as it was.
+    Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
+    was.
     """
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.inputs import open_input
@@ -154,7 +158,8 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
     if given["verify"]:
         from rnnscope.engines.tensorflow_engine import TensorFlowVerifier
 
-        verifier = TensorFlowVerifier()
+        with _stderr_to_nowhere():
+            verifier = TensorFlowVerifier()
     with _progress(source, plan, given["quiet"]) as advance:
         result: RunResult = run_plan(
             plan, source, open_writer, settings, verifier=verifier, progress=advance
@@ -168,10 +173,26 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
     return 1 if failed else 0
 
 
+@contextmanager
+def _stderr_to_nowhere() -> Iterator[None]:
+    """Drop what TensorFlow's C++ parts write while it is imported, whatever its log level.
+
+    They write to the file descriptor; what Python has to say goes there too, but errors are
+    raised, not written.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # devnull is no path of ours
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _progress(source: InputSource, plan: Plan, quiet: bool) -> Any:
     """A bar on stderr for long runs on a terminal; else nothing."""
-    from contextlib import contextmanager
-
     units = sum(node.recurrent.cell.num_units for node in plan.layers if node.recurrent)
     long = source.sequences * source.timesteps * units >= PROGRESS_AFTER
 
@@ -191,13 +212,22 @@ def _progress(source: InputSource, plan: Plan, quiet: bool) -> Any:
 def _layer_options(given: dict[str, Any]) -> LayerOptions:
     from rnnscope.run.overrides import Given, LayerOptions, parse_given
 
-    def number(text: str) -> float | None:
+    def bound(text: str) -> float | None:
         if text.lower() == "none":
             return None
-        return float(text)
+        value = real(text)
+        if value <= 0:
+            raise ValueError("a number above 0, or none")
+        return value
 
     def real(text: str) -> float:
-        return float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError("a number") from None
+        if not isfinite(value):
+            raise ValueError("a finite number")
+        return value
 
     def choice(*names: str) -> Callable[[str], str]:
         def convert(text: str) -> str:
@@ -216,8 +246,8 @@ def _layer_options(given: dict[str, Any]) -> LayerOptions:
         recurrent_activation=parse_given(
             given["recurrent_activation"], choice(*ACTIVATIONS), "--recurrent-activation"
         ),
-        cell_clip=parse_given(given["cell_clip"], number, "--cell-clip"),
-        proj_clip=parse_given(given["proj_clip"], number, "--proj-clip"),
+        cell_clip=parse_given(given["cell_clip"], bound, "--cell-clip"),
+        proj_clip=parse_given(given["proj_clip"], bound, "--proj-clip"),
         cell=parse_given(given["cell"], choice(*CELL_CLASSES), "--cell"),
         padding=parse_given(given["padding"], choice(*PADDING_RULES), "--padding"),
         backward=Given((("*", True),)) if given["go_backwards"] else Given(),

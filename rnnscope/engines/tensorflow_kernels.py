@@ -145,6 +145,8 @@ class Task:
         clip = options.cell_clip.value
         if weights.projection is not None:
             return "BlockLSTM has no projection"
+        if _onnx_only(self.layer):
+            return f"BlockLSTM has no {_onnx_only(self.layer)}"
         if weights.dtype != np.float32:
             return f"BlockLSTM does not compute in {weights.dtype}"
         if (options.activation.value, options.output_activation.value) != ("tanh", "tanh"):
@@ -251,6 +253,8 @@ def _beyond_keras(layer: RecurrentLayer) -> str:
         return "Keras' LSTM has no projection and no peepholes"
     if options.cell_clip.value is not None:
         return "Keras' LSTM has no clip"
+    if _onnx_only(layer):
+        return f"Keras' LSTM has no {_onnx_only(layer)}"
     if options.activation.value != options.output_activation.value:
         return "Keras' LSTM has one activation for the candidate and for c"
     if layer.backward.value and layer.reversal != "whole":
@@ -258,8 +262,19 @@ def _beyond_keras(layer: RecurrentLayer) -> str:
     return ""
 
 
+def _onnx_only(layer: RecurrentLayer) -> str:
+    """The option of a layer that neither TensorFlow nor Keras has; empty without one."""
+    options = layer.cell.options
+    if options.coupled.value:
+        return "coupled forget gate"
+    return "" if options.gate_clip.value is None else "clip of the gates"
+
+
 def _stepper(tf: Any, cell: CellSpec, name: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-    """``step(x, c, m) -> (c, m)``, after LSTMCell.call of TensorFlow's rnn_cell_impl.py."""
+    """``step(x, c, m) -> (c, m)``, after LSTMCell.call of TensorFlow's rnn_cell_impl.py.
+
+    The clip of the gates and the coupled forget gate are the ONNX operator's.
+    """
     weights, options = cell.weights, cell.options
     kernel = tf.constant(np.concatenate([weights.kernel, weights.recurrent_kernel]))
     act = _activation(tf, options.activation.value, name)
@@ -273,13 +288,18 @@ def _stepper(tf: Any, cell: CellSpec, name: str) -> Callable[[Any, Any, Any], tu
     def clip(value: Any, bound: float | None) -> Any:
         return value if bound is None else tf.clip_by_value(value, -bound, bound)
 
+    def gate(z: Any) -> Any:
+        return rec_act(clip(z, options.gate_clip.value))
+
     def step(x: Any, c_prev: Any, m_prev: Any) -> tuple[Any, Any]:
         z = tf.nn.bias_add(tf.matmul(tf.concat([x, m_prev], 1), kernel), weights.bias)
         z_i, z_f, z_g, z_o = tf.split(z, 4, axis=1)
-        forget = rec_act(peep(z_f + forget_bias, weights.peephole_f, c_prev))
-        write = rec_act(peep(z_i, weights.peephole_i, c_prev)) * act(z_g)
-        c = clip(forget * c_prev + write, options.cell_clip.value)
-        m = rec_act(peep(z_o, weights.peephole_o, c)) * out_act(c)
+        i = gate(peep(z_i, weights.peephole_i, c_prev))
+        f = gate(peep(z_f + forget_bias, weights.peephole_f, c_prev))
+        f = 1 - i if options.coupled.value else f
+        g = act(clip(z_g, options.gate_clip.value))
+        c = clip(f * c_prev + i * g, options.cell_clip.value)
+        m = gate(peep(z_o, weights.peephole_o, c)) * out_act(c)
         if weights.projection is not None:
             m = clip(tf.matmul(m, weights.projection), options.proj_clip.value)
         return c, m

@@ -13,7 +13,7 @@ from rnnscope.checks import run_checks
 from rnnscope.checks.interface import LayerSlice
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.network import Node, RecurrentLayer
-from rnnscope.run.runner import layer_facts
+from rnnscope.run.prepare import layer_facts
 
 FEATURES, UNITS = 3, 4
 RULES = ("zeros", "hold", "none")
