@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
+    "session_bundle",
     "tf1_saver",
+    "tf1_saver_v1",
+    "frozen_graph",
     "keras_zip",
     "keras_h5",
 )
@@ -74,7 +77,7 @@ def _no_reader(path: Path) -> CheckpointError:
         where=path,
         expected=tried,
         found="a folder without a checkpoint" if path.is_dir() else _first_bytes(path),
-        hint="if it is one of these, it may be damaged; 'rnnscope inspect --help' lists the formats",
+        hint="if it is one of these, it may be damaged; 'rnnscope inspect --help' lists formats",
     )
 
 

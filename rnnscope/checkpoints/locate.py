@@ -59,7 +59,7 @@ def locate(path: Path) -> Located:
     """
     try:
         prefix, note = _find_prefix(path)
-        meta, meta_note = _find_meta(prefix)
+        meta, meta_note = find_meta(prefix)
     except OSError as error:
         raise _nothing_at(path, error.strerror or type(error).__name__) from error
     return Located(prefix, meta, " ".join(filter(None, [note, meta_note])))
@@ -161,7 +161,7 @@ def _beside(folder: Path, named: str) -> Path:
     return next((prefix for prefix in order if index_path(prefix).is_file()), base)
 
 
-def _find_meta(prefix: Path) -> tuple[Path | None, str]:
+def find_meta(prefix: Path) -> tuple[Path | None, str]:
     """The graph of a checkpoint. A Saver told to write it once leaves it at another step."""
     own = prefix.with_name(prefix.name + ".meta")
     if own.is_file():

@@ -120,7 +120,9 @@ def shape_of(shape: Any, where: object) -> tuple[int, ...]:
     return sizes
 
 
-def tensor_to_array(tensor: Any, where: object = "a TensorProto") -> Array:
+def tensor_to_array(
+    tensor: Any, where: object = "a TensorProto", *, exact: bool = False
+) -> Array:
     """The array that a TensorProto spells, as raw bytes or as a list of values.
 
     A list shorter than the tensor repeats its last value, as TensorFlow writes constants.
@@ -130,6 +132,8 @@ def tensor_to_array(tensor: Any, where: object = "a TensorProto") -> Array:
     tensor : TensorProto
     where : object
         The node or key it belongs to, for the error.
+    exact : bool
+        Every value must be spelt out, as V1 checkpoints do it.
 
     Returns
     -------
@@ -155,6 +159,8 @@ def tensor_to_array(tensor: Any, where: object = "a TensorProto") -> Array:
     if len(values) > size or (len(values) == 0 and size > 0 and number == STRING):
         raise _misfit(f"{size} values for shape {shape}", f"{len(values)}", where)
     if len(values) < size:
+        if exact:
+            raise _misfit(f"{size} values for shape {shape}", f"{len(values)}", where)
         if size > MAX_ELEMENTS:
             raise _misfit(f"at most {MAX_ELEMENTS} repeated values", f"{size}", where)
         last = values[-1:] if len(values) else np.zeros(1, values.dtype)
