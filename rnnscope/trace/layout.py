@@ -28,6 +28,8 @@ from rnnscope.trace.schema import (
 )
 
 Scales = dict[str, Any]
+Arrays = dict[str, tuple[np.dtype[Any], tuple[str, ...]]]
+"""Datasets by path in their group: dtype and dimensions."""
 
 
 def lay_out_root(
@@ -36,8 +38,8 @@ def lay_out_root(
     size: tuple[int, int],
     has_lengths: bool,
     has_mask: bool,
-) -> tuple[Scales, dict[str, Destination]]:
-    """Write the root's dimensions and create what all layers share.
+) -> Scales:
+    """Write the root's dimensions and create what all layers share (`root_arrays`).
 
     Parameters
     ----------
@@ -49,25 +51,51 @@ def lay_out_root(
     -------
     dict
         The scales that layers use: ``sequence``, and ``timestep`` unless their steps differ.
-    dict of str to Destination
-        The common datasets.
     """
     sequences, timesteps = size
     # xarray refuses a tree in which a group's dimension has another size than its parent's.
     shared = all(layer.timesteps in (None, timesteps) for layer in layers)
     time = TIMESTEP if shared else INPUT_TIMESTEP
     scales = {SEQUENCE: _scale(file, SEQUENCE, sequences), time: _scale(file, time, timesteps)}
-    axes: dict[str, tuple[str, ...]] = {INPUT_STEPS: (SEQUENCE,)}
+    arrays = root_arrays(has_lengths, has_mask)
+    for name, (dtype, axes) in arrays.items():
+        _create(file, name, dtype, [time if axis == TIMESTEP else axis for axis in axes], scales)
+    return scales
+
+
+def root_arrays(has_lengths: bool, has_mask: bool) -> Arrays:
+    """What all layers share: names, dtypes and dimensions."""
+    arrays: Arrays = {INPUT_STEPS: (np.dtype(np.int64), (SEQUENCE,))}
     if has_lengths:
-        axes[LENGTHS] = (SEQUENCE,)
+        arrays[LENGTHS] = (np.dtype(np.int64), (SEQUENCE,))
     if has_mask:
-        axes[MASK] = (SEQUENCE, time)
-    dtypes = {MASK: np.int8}
-    common = {
-        name: _create(file, name, dtypes.get(name, np.int64), dimensions, scales)
-        for name, dimensions in axes.items()
-    }
-    return scales, common
+        arrays[MASK] = (np.dtype(np.int8), (SEQUENCE, TIMESTEP))
+    return arrays
+
+
+def layer_arrays(header: LayerHeader) -> Arrays:
+    """The arrays of a layer's group: names, dtypes and dimensions."""
+    dtype = np.dtype(header.dtype)
+    axes: dict[str, tuple[str, ...]] = {}
+    if not header.outputs_are_m:
+        axes[OUTPUTS] = (SEQUENCE, TIMESTEP, OUTPUT)
+    axes |= {f"{GATES}/{gate}": (SEQUENCE, TIMESTEP, UNIT) for gate in header.gates}
+    for state in header.widths:
+        dimension = header.state_dimension(state)
+        axes[state] = (SEQUENCE, TIMESTEP, dimension)
+        axes |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
+    return {name: (dtype, dimensions) for name, dimensions in axes.items()}
+
+
+def destinations(group: Any, arrays: Arrays) -> dict[str, Destination]:
+    """The datasets of a group, by path in it.
+
+    Raises
+    ------
+    KeyError
+        One is not there.
+    """
+    return {name: Destination(group[name]) for name in arrays}
 
 
 def lay_out_layer(
@@ -78,8 +106,8 @@ def lay_out_layer(
     position: int,
     scales: Scales,
     timesteps: int,
-) -> dict[str, Destination]:
-    """Create one layer's group with its attributes, dimensions and empty datasets.
+) -> None:
+    """Create one layer's group with its attributes, dimensions and empty arrays (`layer_arrays`).
 
     Parameters
     ----------
@@ -93,14 +121,11 @@ def lay_out_layer(
         From `lay_out_root`.
     timesteps : int
         The input's; the layer's own where the header does not say otherwise.
-
-    Returns
-    -------
-    dict of str to Destination
-        By path in the group: ``"c"``, ``"gates/i"``, ``"final/m"`` …
     """
     if header.dtype not in DTYPES:
         raise ValueError(f"layer {header.name}: a trace holds {DTYPES}, not {header.dtype}")
+    if header.outputs_are_m:
+        _check_outputs_are_m(header)
     group = file.create_group(path)
     for name, value in encode_layer(header, position).items():
         group.attrs[name] = value
@@ -109,20 +134,10 @@ def lay_out_layer(
         own[dimension] = _scale(group, dimension, size)
     if TIMESTEP not in own:
         own[TIMESTEP] = _scale(group, TIMESTEP, header.timesteps or timesteps)
-    dtype = np.dtype(header.dtype)
-    arrays: dict[str, tuple[str, ...]] = {OUTPUTS: (SEQUENCE, TIMESTEP, OUTPUT)}
-    arrays |= {f"{GATES}/{gate}": (SEQUENCE, TIMESTEP, UNIT) for gate in header.gates}
-    for state in header.widths:
-        dimension = header.state_dimension(state)
-        arrays[state] = (SEQUENCE, TIMESTEP, dimension)
-        arrays |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
-    if header.outputs_are_m:
-        _check_outputs_are_m(header)
-        del arrays[OUTPUTS]
-    made = {name: _create(group, name, dtype, axes, own) for name, axes in arrays.items()}
+    for name, (dtype, axes) in layer_arrays(header).items():
+        _create(group, name, dtype, axes, own)
     if header.outputs_are_m:
         group[OUTPUTS] = group[STATE_M]  # a hard link: two names of one array
-    return made
 
 
 def _check_outputs_are_m(header: LayerHeader) -> None:
@@ -140,15 +155,12 @@ def _scale(group: Any, name: str, size: int) -> Any:
     return dataset
 
 
-def _create(
-    group: Any, name: str, dtype: Any, axes: tuple[str, ...], scales: Scales
-) -> Destination:
+def _create(group: Any, name: str, dtype: Any, axes: Sequence[str], scales: Scales) -> None:
     """An empty dataset whose every axis has its scale attached."""
     shape = tuple(int(scales[axis].shape[0]) for axis in axes)
     dataset = group.create_dataset(name, shape, dtype, dcpl=_creation())
     for dimension, axis in zip(dataset.dims, axes, strict=True):
         dimension.attach_scale(scales[axis])
-    return Destination(dataset)
 
 
 def _creation() -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,12 +90,6 @@ def _exists(target: Path) -> TraceError:
         found=f"{target.stat().st_size} bytes",
         hint="name another file with -o, or replace it with --force",
     )
-
-
-def partial_path(target: Path) -> Path:
-    """A name beside the target, so that renaming stays within one file system."""
-    # Names may have 255 bytes on most file systems.
-    return target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.partial")
 
 
 def publish(partial: Path, target: Path, force: bool) -> None:

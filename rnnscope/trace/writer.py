@@ -1,4 +1,4 @@
-"""Writing a trace slice by slice, under a temporary name until it is whole."""
+"""Writing a trace slice by slice, in a partial file until it is whole."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,14 @@ from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
 from rnnscope.trace.attributes import CHECKS, encode_header
 from rnnscope.trace.blocks import Destination, same_bits
-from rnnscope.trace.layout import lay_out_layer, lay_out_root
+from rnnscope.trace.layout import (
+    destinations,
+    lay_out_layer,
+    lay_out_root,
+    layer_arrays,
+    root_arrays,
+)
+from rnnscope.trace.partial import PartialFile, fingerprint_of
 from rnnscope.trace.schema import (
     FINAL,
     GATES,
@@ -35,7 +41,7 @@ from rnnscope.trace.schema import (
     group_paths,
     storable_text,
 )
-from rnnscope.trace.target import check_target, partial_path, publish
+from rnnscope.trace.target import check_target
 
 ALL = slice(None)
 
@@ -58,11 +64,29 @@ class TraceWriter:
         Replace an existing file, when the new one is whole.
     inputs : iterable of Path
         Files that the run reads; they are never replaced.
+    resume : bool
+        Take up what an interrupted run has committed, and commit for a later one. Without, a
+        partial file that was left is replaced.
+    fingerprint : str
+        Of the run that is taken up: checkpoint, input, and the options that its numbers depend on.
+        The layout of the trace and the version of rnnscope are added to it.
+
+    Attributes
+    ----------
+    path : Path
+    done : int
+        Sequences that an earlier run has written and this one need not; 0 before ``with``.
+    saved_state : str or None
+        What the earlier run gave to `commit` with them.
+    kept_partial : Path or None
+        After an interrupt: the file that ``resume`` would take up. An interrupt is what is no
+        `Exception`: KeyboardInterrupt, SystemExit. Errors keep nothing, they would come again.
 
     Raises
     ------
     TraceError
-        The target cannot be written (`rnnscope.trace.target.check_target`), at once.
+        The target cannot be written (`rnnscope.trace.target.check_target`), at once. On entering
+        ``with``: another process writes it, or what was left is of another run.
     """
 
     def __init__(
@@ -77,25 +101,33 @@ class TraceWriter:
         has_mask: bool = False,
         force: bool = False,
         inputs: Iterable[Path] = (),
+        resume: bool = False,
+        fingerprint: str = "",
     ) -> None:
         self.path = check_target(path, force, inputs)
-        self._partial = partial_path(self.path)
-        self._force = force
+        self.done = 0
+        self.saved_state: str | None = None
+        self.kept_partial: Path | None = None
+        common = (has_lengths, has_mask)
+        run = fingerprint_of(
+            fingerprint, header.rnnscope_version, list(layers), sequences, timesteps, common
+        )
+        self._partial = PartialFile(self.path, force, run if resume else None)
         self._header = header
         self._layers = {layer.name: layer for layer in layers}
         self._size = (sequences, timesteps)
-        self._common = (has_lengths, has_mask)
+        self._common = common
         self._written: Counter[str] = Counter()
         self._shared: dict[str, Destination] = {}
         self._datasets: dict[str, dict[str, Destination]] = {}
-        self._file: Any = None
 
     def __enter__(self) -> TraceWriter:
         try:
             with self._disk_errors():
-                self._lay_out()
+                self._open()
         except BaseException:
-            self._abandon()
+            # What an earlier run committed is not lost because this one could not begin.
+            self._partial.abandon(keep=True)
             raise
         return self
 
@@ -106,17 +138,31 @@ class TraceWriter:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._abandon()
+            self._abandon(kind)
             return
         try:
             self._require_whole()
             with self._disk_errors():
-                self._file.attrs["complete"] = 1
-                self._file.close()
-                publish(self._partial, self.path, self._force)
-        except BaseException:
-            self._abandon()
+                self._partial.file.attrs["complete"] = 1
+                self._partial.finish()
+        except BaseException as trouble:
+            self._abandon(type(trouble))
             raise
+
+    def commit(self, done: int, state: str = "") -> None:
+        """Bring what is written to the disk, so that a later run can continue from here.
+
+        Without ``resume`` nothing happens.
+
+        Parameters
+        ----------
+        done : int
+            The first so many sequences are written, in all layers.
+        state : str
+            What the later run will find in `saved_state`.
+        """
+        with self._disk_errors():
+            self._partial.write_commit(done, state)
 
     def write_common(
         self,
@@ -205,28 +251,45 @@ class TraceWriter:
     def set_checks(self, json_text: str) -> None:
         """Keep the findings of the checks, as JSON."""
         with self._disk_errors():
-            self._file.attrs[CHECKS] = storable_text(json_text)
+            self._partial.file.attrs[CHECKS] = storable_text(json_text)
+
+    def _open(self) -> None:
+        left = self._partial.open()
+        try:
+            if not left:
+                self._lay_out()
+            self._find_datasets()
+        except KeyError:  # the file that was left is damaged
+            self._partial.restart()
+            self._lay_out()
+            self._find_datasets()
+        commit = self._partial.commit
+        if commit is not None:
+            self.done, self.saved_state = commit.done, commit.state
+            for name, header in self._layers.items():
+                self._written[name] = commit.done * (header.timesteps or self._size[1])
 
     def _lay_out(self) -> None:
-        import h5py
-
-        self._file = h5py.File(self._partial, "x")
+        """Fill the empty file with all it will ever hold but numbers."""
+        file = self._partial.file
         attributes = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "complete": 0}
         for name, value in (attributes | encode_header(self._header)).items():
-            self._file.attrs[name] = value
-        scales, self._shared = lay_out_root(
-            self._file, list(self._layers.values()), self._size, *self._common
-        )
+            file.attrs[name] = value
+        scales = lay_out_root(file, list(self._layers.values()), self._size, *self._common)
         paths = group_paths(self._layers)
         for position, (name, header) in enumerate(self._layers.items()):
-            self._datasets[name] = lay_out_layer(
-                self._file,
-                paths[name],
-                header,
-                position=position,
-                scales=scales,
-                timesteps=self._size[1],
+            lay_out_layer(
+                file, paths[name], header, position=position, scales=scales, timesteps=self._size[1]
             )
+        # From here on only numbers are written, each to its place: killed at any time, the file
+        # can be opened again.
+        file.flush()
+
+    def _find_datasets(self) -> None:
+        self._shared = destinations(self._partial.file, root_arrays(*self._common))
+        for name, path in group_paths(self._layers).items():
+            arrays = layer_arrays(self._layers[name])
+            self._datasets[name] = destinations(self._partial.file[path], arrays)
 
     def _part_of_run(self, header: LayerHeader, steps: slice) -> tuple[bool, bool, slice]:
         """Whether `steps` are processed first, and last, and where their outputs belong."""
@@ -259,14 +322,12 @@ class TraceWriter:
                     hint="this is a bug in rnnscope, please report it",
                 )
 
-    def _abandon(self) -> None:
-        """Leave nothing behind."""
-        if self._file is not None:
-            # A file that could not be written often cannot be closed either.
-            with suppress(Exception):
-                self._file.close()
-        with suppress(OSError):
-            self._partial.unlink()
+    def _abandon(self, kind: type[BaseException]) -> None:
+        """Leave nothing behind; but after an interrupt, what has been committed."""
+        keep = not issubclass(kind, Exception)
+        self._partial.abandon(keep)
+        if keep and self._partial.commit and self._partial.path.exists():
+            self.kept_partial = self._partial.path
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:

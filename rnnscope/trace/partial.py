@@ -1,0 +1,222 @@
+"""The file that a trace is written to until it is whole, and what a later run can take up from it.
+
+Once a run that may be continued has committed, ``.NAME.partial.json`` lies beside ``.NAME.partial``:
+which run it is, how many sequences are done, and a text of the caller's. It is replaced in one
+step, after the arrays have reached the disk, and so never promises more than there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnscope.errors import TraceError
+from rnnscope.trace.target import publish
+
+MAX_FILE_NAME = 255
+"""Bytes that file systems allow in a name, most of them."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a run left for the one that continues it.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the run: the same checkpoint, input, options and layout have the same.
+    done : int
+        Sequences whose every array is in the file.
+    state : str
+        The caller's.
+    """
+
+    fingerprint: str
+    done: int
+    state: str
+
+
+class PartialFile:
+    """A trace before it has its name; only one process at a time has it.
+
+    Parameters
+    ----------
+    target : Path
+    force : bool
+        Replace the target when done.
+    fingerprint : str or None
+        None: nothing is taken up, and nothing is left to be taken up.
+
+    Attributes
+    ----------
+    path : Path
+    file : h5py.File
+        After `open`.
+    commit : Commit or None
+        The last one, of this run or an earlier one.
+    """
+
+    def __init__(self, target: Path, force: bool, fingerprint: str | None) -> None:
+        self.path = partial_path(target)
+        self.file: Any = None
+        self.commit: Commit | None = None
+        self._target, self._force, self._fingerprint = target, force, fingerprint
+        self._record = self.path.with_name(self.path.name + ".json")
+        self._lock: int | None = None
+
+    def open(self) -> bool:
+        """Open the file: the one that was left if it is of the same run, else an empty one.
+
+        Returns
+        -------
+        bool
+            True if it was left by a run that can be continued.
+
+        Raises
+        ------
+        TraceError
+            Another process writes it, or it is of another run; it is left as it is.
+        OSError
+        """
+        import h5py
+
+        self._lock = _locked(self.path, self._target)
+        left = None if self._fingerprint is None else _read_commit(self._record)
+        if left is not None and left.fingerprint != self._fingerprint:
+            self._release()
+            raise TraceError(
+                "The run that was interrupted is not this one: it cannot be continued.",
+                where=self.path,
+                expected="the same checkpoint, input and options",
+                found="others",
+                hint="give the same as then, or start anew without --resume",
+            )
+        if left is not None:
+            # A file that cannot be opened was cut off before its first commit, or since.
+            with suppress(OSError):
+                # HDF5's own lock would collide with the one that is held here.
+                self.file = h5py.File(self.path, "r+", locking=False)
+                self.commit = left
+                return True
+        self.restart()
+        return False
+
+    def restart(self) -> None:
+        """Begin with an empty file."""
+        import h5py
+
+        self._record.unlink(missing_ok=True)
+        if self.file is not None:
+            self.file.close()
+        self.commit = None
+        self.file = h5py.File(self.path, "w", locking=False)
+
+    def write_commit(self, done: int, state: str) -> None:
+        """Bring everything to the disk, then say so; nothing without a fingerprint."""
+        if self._fingerprint is None:
+            return
+        self.file.flush()
+        _sync(self.path)
+        commit = Commit(self._fingerprint, done, state)
+        new = self._record.with_name(self._record.name + ".new")
+        new.write_text(json.dumps(asdict(commit)), "utf-8")
+        _sync(new)
+        new.replace(self._record)
+        self.commit = commit
+
+    def finish(self) -> None:
+        """Close the file and give it the target's name."""
+        self.file.close()
+        publish(self.path, self._target, self._force)
+        self._record.unlink(missing_ok=True)
+        self._release()
+
+    def abandon(self, keep: bool) -> None:
+        """Close the file, and remove it unless it is to be kept and holds a commit."""
+        if self._lock is None:  # never had, or has its name already
+            return
+        if self.file is not None:
+            # A file that could not be written often cannot be closed either.
+            with suppress(Exception):
+                self.file.close()
+        if not (keep and self.commit):
+            for path in (self._record, self.path):
+                with suppress(OSError):
+                    path.unlink()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def partial_path(target: Path) -> Path:
+    """A name beside the target, so that renaming stays within one file system."""
+    name = f".{target.name}.partial"
+    if len(os.fsencode(name)) + len(".json.new") > MAX_FILE_NAME:
+        digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+        name = f".{target.name[:40]}.{digest}.partial"
+    return target.with_name(name)
+
+
+def fingerprint_of(*parts: object) -> str:
+    """One text for many things; the same for the same."""
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
+
+
+def _locked(path: Path, target: Path) -> int:
+    """A descriptor of the file, made if need be, that holds its lock."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        try:
+            if sys.platform != "win32":
+                _lock(descriptor)
+            # Its last owner may have renamed it while we waited at its door.
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise TraceError(
+                "Another run is writing this trace.",
+                where=target,
+                expected="one run at a time",
+                found=f"{path.name} is in use",
+                hint="wait for it, or name another file with -o",
+            ) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # a file system without locks: one run at a time is then the user's to see to
+
+
+def _read_commit(path: Path) -> Commit | None:
+    """The commit that was left, or None: there is none, or it is not to be understood."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        commit = Commit(record["fingerprint"], int(record["done"]), str(record["state"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return commit if commit.done >= 0 else None
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
