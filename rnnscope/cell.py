@@ -49,6 +49,11 @@ class Option(Generic[T]):
     """The node, variable or key it was read from, for people who want to look."""
 
 
+NO_CLIP: Option[float | None] = Option(None, "class default")
+NOT_COUPLED: Option[bool] = Option(False, "class default")
+"""What cells without these options have; ONNX operators alone state them."""
+
+
 def reorder_gates(
     array: Array,
     source_order: Sequence[str],
@@ -148,8 +153,8 @@ class LSTMOptions:
     output_activation: Option[str]
     cell_clip: Option[float | None]
     proj_clip: Option[float | None]
-    gate_clip: Option[float | None] = Option(None, "class default")
-    coupled: Option[bool] = Option(False, "class default")
+    gate_clip: Option[float | None] = NO_CLIP
+    coupled: Option[bool] = NOT_COUPLED
 
     def items(self) -> Iterator[tuple[str, Option[Any]]]:
         """The options by name, in the order of the class.

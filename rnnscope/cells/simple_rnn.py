@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.activations import activation
-from rnnscope.cell import Array, CellSpec, Option
+from rnnscope.cell import NO_CLIP, Array, CellSpec, Option
 from rnnscope.cells.interface import Cell, State
 
 
@@ -68,7 +68,7 @@ class SimpleRNNOptions:
     """
 
     activation: Option[str]
-    gate_clip: Option[float | None] = Option(None, "class default")
+    gate_clip: Option[float | None] = NO_CLIP
 
     def items(self) -> Iterator[tuple[str, Option[Any]]]:
         """The options by name, in the order of the class; `gate_clip` only where it clips."""
