@@ -322,12 +322,16 @@ def read_trace():
     def read(path):
         found = {}
 
-        def visit(name, item):
-            if isinstance(item, h5py.Dataset):
-                found[name] = item[...]
+        def visit(group):
+            # Not visititems(), which shows an array of two names (outputs that are m) once.
+            for item in group.values():
+                if isinstance(item, h5py.Group):
+                    visit(item)
+                else:
+                    found[item.name.removeprefix("/")] = item[...]
 
         with h5py.File(path) as file:
-            file.visititems(visit)
+            visit(file)
         return found
 
     return read
