@@ -9,9 +9,9 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.inputs.stored import StoredArray, pieces
 
-Layout = Literal["sequence first", "time major", "one sequence"]
+Layout = Literal["sequence first", "time major", "one sequence", "ragged"]
 """Which axis of the stored array is which: its first two are (sequence, timestep), (timestep,
-sequence), or it has no sequence axis."""
+sequence), it has no sequence axis, or all sequences lie one after another on one axis."""
 
 
 def read_block(

@@ -24,12 +24,13 @@ from rnnscope.inputs.given import (
 from rnnscope.inputs.source import InputSource
 
 INITIAL_NAME = re.compile(r"(?:(?P<layer>.+)/)?initial_(?P<state>[a-z]+)")
+OFFSETS = "offsets"
 AUTO_BLOCK_BYTES = 32 * 2**20
 
 
 def is_companion(key: str) -> bool:
     """True for the names of an ``.npz`` that are taken as lengths, mask or initial state."""
-    return key in ("lengths", "mask") or INITIAL_NAME.fullmatch(key) is not None
+    return key in ("lengths", "mask", OFFSETS) or INITIAL_NAME.fullmatch(key) is not None
 
 
 def accompany(
@@ -64,6 +65,9 @@ def accompany(
         given_lengths = Given(steps, "--lengths auto")
     elif given_lengths:
         steps = check_lengths(given_lengths, *size)
+    if source.offsets is not None:
+        steps = _lengths_of_offsets(source.offsets, given_lengths, given_mask)
+        given_lengths = None
     if given_lengths and given_mask and steps is not None and valid is not None:
         check_agreement(given_lengths, given_mask, steps, valid)
     elif valid is not None:
@@ -90,6 +94,21 @@ def _given(source: InputSource, what: str, spec: str | None, notes: list[str]) -
         numbers = [int(number) for number in spec.split(",") if number.strip()]
         return Given(np.array(numbers), f"--lengths {spec}")
     return find_array(spec, f"--{what}", container, source.path)
+
+
+def _lengths_of_offsets(offsets: Array, lengths: Given | None, mask: Given | None) -> Array:
+    """The lengths that offsets say; lengths beside them must be the same."""
+    steps: Array = np.diff(offsets)
+    if mask is not None or (lengths is not None and not np.array_equal(lengths.array, steps)):
+        given = mask or lengths
+        raise InputError(
+            "Offsets say the lengths of all sequences; something else was given as well.",
+            where=given.where if given else None,
+            expected="no mask, and no lengths that differ from the offsets",
+            found="a mask" if mask else "other lengths",
+            hint="leave it out: --lengths none, or --mask none",
+        )
+    return steps
 
 
 def _auto_lengths(source: InputSource) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
 from rnnscope.inputs.axes import Layout
-from rnnscope.inputs.companions import accompany, is_companion
+from rnnscope.inputs.companions import OFFSETS, accompany, is_companion
 from rnnscope.inputs.containers import Container, open_container
-from rnnscope.inputs.given import choose_name, split_reference
+from rnnscope.inputs.given import Given, choose_name, find_array, split_reference
+from rnnscope.inputs.ragged import check_offsets
 from rnnscope.inputs.source import InputSource
 from rnnscope.inputs.stored import LoadedArray, StoredArray
 
@@ -33,6 +35,7 @@ def open_input(
     initial: Mapping[str, str] | None = None,
     ids: bool | None = None,
     time_major: bool = False,
+    offsets: str | None = None,
 ) -> InputSource:
     """Open an input array with what goes with it.
 
@@ -58,6 +61,11 @@ def open_input(
         turns into features. None: only an array that is called ``ids`` is.
     time_major : bool
         Axes are (timestep, sequence, …).
+    offsets : str, optional
+        A key or a file: the input is ragged, sequences of different lengths stored one after
+        another in an array (step, feature), or ids (step,); sequence ``k`` is rows
+        ``offsets[k]:offsets[k + 1]``. Of an ``.npz`` the array ``offsets`` is taken by name;
+        ``"none"`` leaves it.
 
     Returns
     -------
@@ -72,13 +80,49 @@ def open_input(
     container = open_container(path)
     try:
         key = _choose_input(container, path, name or inputs_key)
+        given = _given_offsets(container, path, offsets)
         source = _shaped(container, path, key, ids, time_major)
+        if given is not None:
+            source = _as_ragged(source, given)
         return accompany(
             source, key, lengths=lengths, mask=mask, initial=initial or {}, time_major=time_major
         )
     except BaseException:
         container.close()
         raise
+
+
+def _given_offsets(container: Container, path: Path, spec: str | None) -> Given | None:
+    if spec is None and container.kind == "npz" and OFFSETS in container.names:
+        spec = OFFSETS
+    return None if spec in (None, "none") else find_array(spec, "--offsets", container, path)
+
+
+def _as_ragged(source: InputSource, given: Given) -> InputSource:
+    """The source of one long sequence as many short ones."""
+    if source.layout != "one sequence":
+        raise InputError(
+            "An input with offsets has no axis for sequences.",
+            where=source.name,
+            expected="(step,)" if source.is_ids else "(step, feature)",
+            found=f"shape {source.array.shape}",
+            hint=f"--offsets none ignores {given.where}",
+        )
+    offsets = check_offsets(given, source.timesteps)
+    lengths = np.diff(offsets)
+    note = (
+        f"The input is ragged: {len(lengths)} sequences of {lengths.min()} to {lengths.max()} "
+        f"steps, where {given.where} says that they begin."
+    )
+    loaded = tuple(text for text in source.notes if "is one sequence" not in text)
+    return replace(
+        source,
+        sequences=len(lengths),
+        timesteps=int(lengths.max()),
+        layout="ragged",
+        offsets=offsets,
+        notes=(*loaded, note),
+    )
 
 
 def _choose_input(container: Container, path: Path, name: str | None) -> str:

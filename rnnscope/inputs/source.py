@@ -16,6 +16,7 @@ from rnnscope.errors import InputError
 from rnnscope.inputs.axes import Layout, read_block
 from rnnscope.inputs.batch import InputBatch, last_input_step
 from rnnscope.inputs.containers import Container
+from rnnscope.inputs.ragged import read_ragged
 from rnnscope.inputs.stored import StoredArray
 
 HASH_BLOCK_BYTES = 2**20
@@ -46,6 +47,9 @@ class InputSource:
     initial : dict of str to dict of str to ndarray (sequence, width)
     notes : tuple of str
         What was assumed or left unused, one sentence each.
+    offsets : ndarray of int64 (sequence + 1,) or None
+        Where each sequence begins in a ragged input, which holds no padding: `read` adds it, zeros
+        up to `timesteps`, the length of the longest.
     """
 
     name: str
@@ -62,12 +66,14 @@ class InputSource:
     mask: Array | None = None
     initial: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    offsets: Array | None = None
 
     def read(
         self,
         sequences: slice = slice(None),
         steps: slice = slice(None),
         *,
+        pad_to: int | None = None,
         out: Array | None = None,
     ) -> InputBatch:
         """Read some steps of some sequences, and nothing else of the array.
@@ -76,6 +82,9 @@ class InputSource:
         ----------
         sequences, steps : slice
             Of step 1.
+        pad_to : int, optional
+            Leave out the timesteps from here on; instead of `steps`, for sequences that are all
+            that short.
         out : ndarray (sequence, timestep, …), optional
             Filled and returned as the batch's values: using one buffer again and again is quicker
             than new memory for each slice. C-contiguous, of the slice's shape and `dtype`.
@@ -85,6 +94,8 @@ class InputSource:
         InputError
             A value is NaN or infinite; it names sequence, timestep and feature.
         """
+        if pad_to is not None:
+            steps = slice(0, pad_to)
         rows, columns = _inside(sequences, self.sequences), _inside(steps, self.timesteps)
         values = self.values(rows, columns, out)
         self._refuse_nonfinite(values, rows.start, columns.start)
@@ -97,6 +108,8 @@ class InputSource:
             for layer, states in self.initial.items()
         }
         whole = columns == slice(0, self.timesteps)
+        if self.offsets is not None and lengths is not None and columns.start == 0:
+            whole = columns.stop >= lengths.max(initial=0)  # all beyond is padding of our own
         input_steps = last_input_step(values) if whole else None
         return InputBatch(values, lengths, mask, initial, input_steps)
 
@@ -111,7 +124,10 @@ class InputSource:
             raise ValueError(
                 f"out is {out.shape} of {out.dtype}, the slice {shape} of {self.dtype}"
             )
-        read_block(self.array, self.layout, rows, columns, out)
+        if self.offsets is not None:
+            read_ragged(self.array, self.offsets, rows, columns, out)
+        else:
+            read_block(self.array, self.layout, rows, columns, out)
         return out
 
     def sha256(self) -> str:

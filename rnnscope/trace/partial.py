@@ -1,8 +1,8 @@
 """The file that a trace is written to until it is whole, and what a later run can take up from it.
 
-Once a run that may be continued has committed, ``.NAME.partial.json`` lies beside ``.NAME.partial``:
-which run it is, how many sequences are done, and a text of the caller's. It is replaced in one
-step, after the arrays have reached the disk, and so never promises more than there is.
+Once a run that may be continued has committed, ``.NAME.partial.json`` lies beside it: which run it
+is, how many sequences are done, and a text of the caller's. It is replaced in one step, after the
+arrays have reached the disk, and so never promises more than there is.
 """
 
 from __future__ import annotations
