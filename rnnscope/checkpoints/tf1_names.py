@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rnnscope.cell import CellSpec, Option
 from rnnscope.checkpoints.interface import LeftOut
@@ -34,7 +34,7 @@ from rnnscope.layers import Embedding, Merge
 from rnnscope.network import Network, Node, RecurrentLayer
 
 INPUT = "input"
-"""What every layer reads that no other is known to feed."""
+"""What every layer reads that no other is known to feed; with its width where widths differ."""
 
 _KERAS_SLOT = re.compile(
     r"(^|/)(training(_\d+)?/)?(Adam|Adamax|Nadam|RMSprop|SGD|Adagrad|Adadelta|TFOptimizer)(_\d+)?/"
@@ -106,9 +106,9 @@ class _NamedModel:
                 "layers were guessed from names and shapes, and options are defaults of the "
                 "cells' classes. State what you know by flags (--forget-bias, --activation, …).",
             )
-        return Model(
-            Network((INPUT,), tuple(self.nodes.values())), self._left_out(), tuple(self.notes)
-        )
+        inputs = self._inputs()
+        network = Network(inputs, tuple(self.nodes.values()))
+        return Model(network, self._left_out(), tuple(self.notes))
 
     def _is_slot(self, name: str) -> bool:
         if OPTIMIZER_SLOT.search(name) or _KERAS_SLOT.search(name):
@@ -155,6 +155,18 @@ class _NamedModel:
                     self.nodes[scope] = Node(scope, layer, (reads,), wiring="guess")
         self._embed()
 
+    def _inputs(self) -> tuple[str, ...]:
+        """One input of the model for every width that the first layers take."""
+        first = [node for node in self.nodes.values() if node.inputs == (INPUT,)]
+        widths = {node.name: node.recurrent.cell.input_size if node.recurrent else 0
+                  for node in first}  # fmt: skip
+        if len(set(widths.values())) < 2:
+            return (INPUT,)
+        for node in first:
+            reads = f"{INPUT} ({widths[node.name]} features)" if node.recurrent else "ids"
+            self.nodes[node.name] = replace(node, inputs=(reads,))
+        return tuple(dict.fromkeys(self.nodes[node.name].inputs[0] for node in first))
+
     def _read(self, stack: str, before: list[str], readers: list[CellSpec]) -> str:
         """What a level of a stack reads: the level below, both of its directions side by side."""
         if not before:
@@ -170,7 +182,9 @@ class _NamedModel:
         if len(before) == 1:
             return before[0]
         forward_first = sorted(before, key=lambda scope: bool(place_of(scope).backward))
-        name = f"{before[0].rpartition('/')[0]}/concat"
+        around = [scope.split("/") for scope in before]
+        shared = [parts[0] for parts in zip(*around, strict=False) if len(set(parts)) == 1]
+        name = "/".join([*shared, "concat"])
         self.nodes[name] = Node(name, Merge("Concatenate"), tuple(forward_first), wiring="guess")
         return name
 
@@ -200,7 +214,7 @@ class _NamedModel:
         embedded = {table: Node(table, layer, (INPUT,), wiring="guess")}
         for node in self.nodes.values():
             reads = (table,) if node in fitting else node.inputs
-            embedded[node.name] = Node(node.name, node.layer, reads, wiring="guess")
+            embedded[node.name] = replace(node, inputs=reads)
         self.nodes = embedded
 
     def _left_out(self) -> tuple[LeftOut, ...]:
