@@ -19,6 +19,7 @@ READER_MODULES = (
     "frozen_graph",
     "keras_zip",
     "keras_h5",
+    "onnx_model",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
