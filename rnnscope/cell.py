@@ -209,3 +209,14 @@ class CellSpec:
     def dtype(self) -> np.dtype[Any]:
         dtype: np.dtype[Any] = np.dtype(self.weights.dtype)
         return dtype
+
+    @property
+    def num_proj(self) -> int | None:
+        """Width of the projected m; None for a cell without a projection."""
+        projection = getattr(self.weights, "projection", None)
+        return None if projection is None else int(projection.shape[1])
+
+    @property
+    def peepholes(self) -> bool:
+        """Whether any gate sees c."""
+        return any(getattr(self.weights, f"peephole_{gate}", None) is not None for gate in "ifo")

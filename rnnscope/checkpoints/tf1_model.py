@@ -70,7 +70,7 @@ def read_graph_model(graph: Any, stored: Variables) -> Model:
 
 def read_view_model(view: GraphView, stored: Variables) -> Model:
     """As `read_graph_model`, from a view of the graph."""
-    from rnnscope.checkpoints.tf1_graph.lstm_cells import find_cells, find_suspects
+    from rnnscope.checkpoints.tf1_graph.finders import find_cells, find_suspects
     from rnnscope.checkpoints.tf1_graph.network import build_network
     from rnnscope.checkpoints.tf1_graph.weights import GraphWeights
 

@@ -197,8 +197,7 @@ def layer_report(node: Node) -> LayerReport:
     layer = node.recurrent
     if layer is None:
         raise TypeError(f"{node.name} is not recurrent")
-    cell, weights = layer.cell, layer.cell.weights
-    peepholes = (weights.peephole_i, weights.peephole_f, weights.peephole_o)
+    cell = layer.cell
     return LayerReport(
         name=node.name,
         cell=cell.source_class,
@@ -207,8 +206,8 @@ def layer_report(node: Node) -> LayerReport:
         input_size=cell.input_size,
         num_units=cell.num_units,
         output_size=cell.output_size,
-        projection=None if weights.projection is None else int(weights.projection.shape[1]),
-        peepholes=any(peephole is not None for peephole in peepholes),
+        projection=cell.num_proj,
+        peepholes=cell.peepholes,
         dtype=cell.dtype.name,
         stored_gate_order=cell.stored_gate_order,
         variables=cell.variables,

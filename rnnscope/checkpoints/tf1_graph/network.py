@@ -13,29 +13,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
+from rnnscope.cell import Array, CellSpec, Option
 from rnnscope.checkpoints.tf1_graph.flow import Chosen, origins, peel, walk
-from rnnscope.checkpoints.tf1_graph.lstm_cells import FoundCell
+from rnnscope.checkpoints.tf1_graph.found import FoundCell
+from rnnscope.checkpoints.tf1_graph.linear import floats
+from rnnscope.checkpoints.tf1_graph.names import class_of
 from rnnscope.checkpoints.tf1_graph.view import GraphView, Tensor, is_zero
 from rnnscope.checkpoints.tf1_graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1_graph.wiring import INPUT_OPS, Source, Wiring
-from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.network import Network, Node, RecurrentLayer
 
-KERNEL_SUFFIX = re.compile(r"(/Linear)?/(kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$")
+KERNEL_SUFFIX = re.compile(
+    r"(/gates|/Gates|/candidate|/Candidate)?(/Linear)?"
+    r"/(kernel|recurrent_kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$"
+)
 
-CLASSES = {
-    "basiclstmcell": "BasicLSTMCell",
-    "lstmcell": "LSTMCell",
-    "lstmblockcell": "LSTMBlockCell",
-    "cudnncompatiblelstmcell": "CudnnCompatibleLSTMCell",
-    "basicrnnlstmcell": "BasicLSTMCell",
-}
-"""Scope names of cells with case and underscores taken out, and the class that uses them."""
-
-COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask"}
+COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
+            "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip
+SHAPES = {"Tile", "ExpandDims", "BroadcastTo", "Reshape", "Transpose"}
 
 
 @dataclass
@@ -58,9 +53,7 @@ class GraphNetwork:
     notes: tuple[str, ...]
 
 
-def build_network(
-    view: GraphView, weights: GraphWeights, cells: list[FoundCell]
-) -> GraphNetwork:
+def build_network(view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> GraphNetwork:
     """Group the cells into layers, follow what each reads, and put them in order."""
     return _Builder(view, weights, cells).build()
 
@@ -74,10 +67,14 @@ class _Builder:
             tensor: layer.name
             for layer in self._layers.values()
             for cell in layer.cells
-            for tensor in (cell.m, peel(view, cell.m))
+            for tensor in (cell.m, peel(view, cell.m), cell.outputs)
+            if tensor is not None
         }
         self._c_of = {
-            cell.c: layer.name for layer in self._layers.values() for cell in layer.cells
+            cell.after["c"]: layer.name
+            for layer in self._layers.values()
+            for cell in layer.cells
+            if "c" in cell.after
         }
         self._alias: dict[str, str] = {}
         self._built: dict[tuple[Any, ...], str] = {}
@@ -163,49 +160,21 @@ class _Builder:
             for name in names[1:]:
                 del self._wiring.inputs[name]
             return next(iter(named.values()))
-        return self._wiring._unsupported(
+        return self._wiring.unsupported(
             f"{layer.name}/input", "several sources",
             f"its steps read different sources: {', '.join(names)}", names,
         )  # fmt: skip
 
     def _cell_spec(self, cell: FoundCell) -> CellSpec:
-        read, names = self._weights.read, self._weights.variables
-        kernel = _floats(read(cell.kernel))
-        bias = None if cell.bias is None else _floats(read(cell.bias))
-        projection = None if cell.projection is None else _floats(read(cell.projection))
-        if kernel.ndim != 2 or kernel.shape[1] % 4:
-            raise CheckpointError(
-                "A kernel's shape does not fit the LSTM that the graph describes.",
-                where=names(cell.kernel)[0],
-                expected="(input + output, 4 * num_units)",
-                found=kernel.shape,
-                hint="Check that the .meta file belongs to this checkpoint.",
-            )
-        units = kernel.shape[1] // 4
-        output = units if projection is None else projection.shape[1]
-        rows = kernel.shape[0] - output
-        kernel = reorder_gates(kernel, cell.gate_order)
-        if bias is None:
-            bias = np.zeros(4 * units, kernel.dtype)
-        peepholes = {
-            f"peephole_{gate}": _floats(read(tensor)).reshape(-1)
-            for gate, tensor in cell.peepholes.items()
-        }
-        weights = LSTMWeights(
-            kernel=np.ascontiguousarray(kernel[:rows]),
-            recurrent_kernel=np.ascontiguousarray(kernel[rows:]),
-            bias=reorder_gates(bias.reshape(-1), cell.gate_order),
-            projection=projection,
-            **peepholes,
-        )
-        tensors = [cell.kernel, cell.bias, *cell.peepholes.values(), cell.projection]
-        used = tuple(name for tensor in tensors if tensor is not None for name in names(tensor))
+        weights, options = cell.make()
+        names = (self._weights.variables(tensor) for tensor in cell.weights)
+        used = tuple(dict.fromkeys(name for found in names for name in found))
         self._used.update(used)
         return CellSpec(
-            kind="lstm",
-            source_class=_class_of(cell, used[0]),
+            kind=cell.kind,
+            source_class=class_of(cell, used[0]),
             weights=weights,
-            options=_options(cell),
+            options=options,
             variables=used,
             stored_gate_order=" ".join(cell.gate_order),
         )
@@ -227,13 +196,12 @@ class _Builder:
         return f"computed in the graph (node '{tensors[0].node}')", None
 
     def _initial_state(self, layer: Appearances) -> _Initial:
-        own = {tensor for cell in layer.cells for tensor in (cell.c, cell.m)}
+        own = {tensor for cell in layer.cells for tensor in cell.after.values()}
         values: dict[str, Array] = {}
         words: list[str] = []
         feeding: str | None = None
-        for state in ("c", "m"):
-            first = [getattr(cell, f"{state}_prev") for cell in layer.cells[:1]]
-            for tensor in self._entering(first[0]):
+        for state, before in layer.cells[0].before.items():
+            for tensor in self._entering(before):
                 other = self._name_of.get(tensor) or self._c_of.get(tensor)
                 if tensor in own or is_zero(self._view, tensor):
                     continue
@@ -275,8 +243,8 @@ class _Builder:
                 return None
             if node.op in VARIABLES or self._weights.variables(tensor):
                 names = self._weights.variables(tensor)
-                value = _floats(self._weights.read(tensor))
-                flat = value.reshape(value.shape[-2:] if value.ndim > 1 else (1, -1))
+                value = floats(self._weights.read(tensor))
+                flat = value.reshape(-1, value.shape[-1])
                 return names[0], flat[0] if flat.shape[0] == 1 else flat
             if node.op not in ("Tile", "ExpandDims", "BroadcastTo", "Reshape", "Mul", "Identity"):
                 return None
@@ -297,9 +265,7 @@ class _Initial:
     layer: str | None
 
 
-def _group(
-    view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]
-) -> list[Appearances]:
+def _group(view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]) -> list[Appearances]:
     """One entry a layer: cells with the same kernel whose m reaches each other's m_prev."""
     by_kernel: dict[tuple[str, ...], list[FoundCell]] = defaultdict(list)
     for cell in cells:
@@ -309,11 +275,18 @@ def _group(
         chains: list[Appearances] = []
         scope = KERNEL_SUFFIX.sub("", names[0])
         for cell in same:
-            sources, selects = origins(view, cell.c_prev)
-            more, _ = origins(view, cell.m_prev)
-            sources |= more
-            before = [chain for chain in chains
-                      if any(step.m in sources or step.c in sources for step in chain.cells)]
+            sources: set[Tensor] = set()
+            selects = [] if cell.mask is None else [Chosen(cell.mask, cell.name)]
+            for number, tensor in enumerate(cell.before.values()):
+                more, passed = origins(view, tensor)
+                sources |= more
+                # The Selects of one state tell the lengths; those of the first, c, are taken.
+                selects += [] if number else passed
+            before = [
+                chain
+                for chain in chains
+                if any(not sources.isdisjoint(step.after.values()) for step in chain.cells)
+            ]
             chain = before[0] if before else Appearances(scope, [])
             if not before:
                 chains.append(chain)
@@ -368,59 +341,18 @@ def _behind_condition(view: GraphView, tensor: Tensor) -> Iterable[tuple[Tensor,
                 continue
             if node.op in INPUT_OPS or node.op == "Const":
                 yield reached, node
-            elif node.op in COMPARES or node.op in ("LogicalOr", "LogicalAnd", "Tile", "ExpandDims",
-                                                    "BroadcastTo", "Reshape", "Maximum", "Minimum"):
+            elif node.op in COMPARES:
                 pending.extend(node.inputs)
+            elif node.op in SHAPES:
+                pending.append(node.inputs[0])
 
 
 def _state_format(view: GraphView, cell: FoundCell) -> str:
-    node = view.node(peel(view, cell.c_prev))
+    if "c" not in cell.before:
+        return "m"
+    node = view.node(peel(view, cell.before["c"]))
     packed = node is not None and node.op in ("Split", "SplitV", "Slice", "StridedSlice")
     return "concat [c, m]" if packed else "tuple (c, m)"
-
-
-def _class_of(cell: FoundCell, kernel: str) -> str:
-    scopes = [part.replace("_", "").lower() for part in f"{kernel}/{cell.name}".split("/")]
-    if cell.op:
-        fused = next((CLASSES[scope] for scope in scopes if scope in CLASSES), "")
-        return fused if fused.startswith("Cudnn") else cell.op
-    for scope in reversed(scopes):
-        named = CLASSES.get(re.sub(r"\d+$", "", scope))
-        if named is not None:
-            return named
-    return "LSTM cell"
-
-
-def _options(cell: FoundCell) -> LSTMOptions:
-    return LSTMOptions(
-        forget_bias=Option(_short(cell.forget_bias.value) or 0.0, "graph", cell.forget_bias.name),
-        activation=Option(cell.activation, "graph"),
-        recurrent_activation=Option(cell.recurrent_activation, "graph"),
-        output_activation=Option(cell.output_activation, "graph"),
-        cell_clip=Option(_short(cell.cell_clip.value), "graph", cell.cell_clip.name),
-        proj_clip=Option(_short(cell.proj_clip.value), "graph", cell.proj_clip.name),
-    )
-
-
-def _short(value: float | None) -> float | None:
-    """A float32 constant as it was written: 0.3, not 0.30000001192092896.
-
-    Exact for float32 cells. A float64 graph holds float64 constants, whose shortest form as
-    float32 differs, and which are kept as they are.
-    """
-    if value is None:
-        return None
-    short = float(str(np.float32(value)))
-    return short if np.float32(short) == value else value
-
-
-def _floats(array: Array) -> Array:
-    """Half floats widened to float32; other kinds that no cell holds are refused."""
-    if array.dtype in (np.float32, np.float64):
-        return array
-    if array.dtype.kind == "f":
-        return array.astype(np.float32)
-    raise UnsupportedCellError("A cell's weights are no floats.", found=array.dtype)
 
 
 def _reached(nodes: dict[str, Node]) -> tuple[Node, ...]:

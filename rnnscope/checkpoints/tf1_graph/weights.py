@@ -41,9 +41,7 @@ class GraphWeights:
         ``read(name) -> ndarray``, from the checkpoint.
     """
 
-    def __init__(
-        self, view: GraphView, names: set[str], read: Callable[[str], Array]
-    ) -> None:
+    def __init__(self, view: GraphView, names: set[str], read: Callable[[str], Array]) -> None:
         self._view = view
         self._names = names
         self._read = read
@@ -64,6 +62,10 @@ class GraphWeights:
             return True
         value = self._view.constant(tensor)
         return value is not None and value.ndim > 0
+
+    def stored(self, tensor: Tensor) -> bool:
+        """Whether the checkpoint holds every variable behind a weight."""
+        return all(name in self._names for name in self.variables(tensor))
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         return tuple(self.read(tensor).shape)
@@ -190,7 +192,7 @@ def _text(value: object) -> str:
 
 def _slice(spec: str) -> tuple[slice, ...] | None:
     """``"17 48 0,6:0,48"``: the full shape, then ``start,length`` or ``-`` for each axis."""
-    parts = spec.split(" ")[-1] if spec else ""
+    parts = spec.rsplit(" ", maxsplit=1)[-1] if spec else ""
     if not parts:
         return None
     axes: list[slice] = []

@@ -150,7 +150,7 @@ class Wiring:
             return Source("")
         names = sorted(name for name, _ in distinct)
         reason = f"it reads several sources by turns: {', '.join(names)}"
-        return self._unsupported(tensor.node, "several sources", reason, names)
+        return self.unsupported(tensor.node, "several sources", reason, names)
 
     def _onward(self, node: GraphNode, tensor: Tensor) -> tuple[Tensor, ...] | None:
         if node.op in SELECTS or node.op == "Mul":
@@ -269,9 +269,10 @@ class Wiring:
         if not reached:
             return self._input(node.name)
         reason = f"the graph computes its input with op {node.op} (node '{node.name}')"
-        return self._unsupported(node.name, node.op, reason, reached)
+        return self.unsupported(node.name, node.op, reason, reached)
 
-    def _unsupported(self, name: str, kind: str, reason: str, reads: list[str]) -> Source:
+    def unsupported(self, name: str, kind: str, reason: str, reads: list[str]) -> Source:
+        """A named obstacle between layers, and what it reads."""
         for layer in reads:
             if self._view.node(Tensor(layer)) is None and layer not in self.nodes:
                 self._build(layer)

@@ -1,0 +1,55 @@
+"""The class of a cell by its scopes: nothing that is computed depends on it."""
+
+from __future__ import annotations
+
+import re
+
+from rnnscope.checkpoints.tf1_graph.found import FoundCell
+
+CLASSES = {
+    "basiclstmcell": "BasicLSTMCell",
+    "lstmcell": "LSTMCell",
+    "lstmblockcell": "LSTMBlockCell",
+    "cudnncompatiblelstmcell": "CudnnCompatibleLSTMCell",
+    "basicrnnlstmcell": "BasicLSTMCell",
+    "grucell": "GRUCell",
+    "cudnncompatiblegrucell": "CudnnCompatibleGRUCell",
+    "basicrnncell": "BasicRNNCell",
+    "layernormbasiclstmcell": "LayerNormBasicLSTMCell",
+    "coupledinputforgetgatelstmcell": "CoupledInputForgetGateLSTMCell",
+}
+"""Scope names of cells with case and underscores taken out, and the class that uses them."""
+
+FUSED = {
+    "BlockLSTM": "LSTMBlockFusedCell",
+    "BlockLSTMV2": "LSTMBlockFusedCell",
+    "GRUBlockCell": "GRUBlockCell",
+    "LSTMBlockCell": "LSTMBlockCell",
+}
+"""Fused ops, and the class that uses them."""
+
+UNNAMED = {
+    "lstm": "LSTM cell",
+    "gru": "GRU cell",
+    "simple_rnn": "simple RNN cell",
+    "layer_norm_lstm": "LayerNormBasicLSTMCell",
+    "coupled_lstm": "CoupledInputForgetGateLSTMCell",
+}
+"""What a cell is called where no scope says it, by kind."""
+
+KERAS = {"lstm": "keras LSTM", "gru": "keras GRU", "simple_rnn": "keras SimpleRNN"}
+
+
+def class_of(cell: FoundCell, kernel: str) -> str:
+    """The class that made a cell, as far as op, scopes and the kernel's name tell."""
+    scopes = [part.replace("_", "").lower() for part in f"{kernel}/{cell.name}".split("/")]
+    if cell.op:
+        fused = next((CLASSES[scope] for scope in scopes if scope in CLASSES), "")
+        return fused if fused.startswith("Cudnn") else FUSED.get(cell.op, cell.op)
+    if len(cell.weights) > 1 and cell.split_inputs:
+        return KERAS[cell.kind]
+    for scope in reversed(scopes):
+        named = CLASSES.get(re.sub(r"\d+$", "", scope))
+        if named is not None:
+            return named
+    return UNNAMED[cell.kind]
