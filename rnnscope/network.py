@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import numpy as np
+
 from rnnscope.cell import Array, CellSpec, Option
 
 PaddingRule = Literal["zeros", "hold", "none"]
@@ -24,6 +26,10 @@ first valid step). ``none``: every step is computed, lengths or not.
 Reversal = Literal["whole", "within length"]
 """How a backward layer turns time: the whole axis (Keras), or each sequence's valid steps
 (TensorFlow's reverse_sequence, torch, ONNX), which leaves the padding at the end."""
+
+
+MERGES_WITH_X = ("Add", "Concatenate")
+"""Kinds of layers that, as wrappers, take the layer's own x as their second input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +87,9 @@ class RecurrentLayer:
         Lengths that are a constant of the stored graph.
     state_format : Option[str]
         ``"tuple (c, m)"``, ``"concat [c, m]"``, ``"list [h, c]"``.
+    wrapper : tuple of Layer
+        What stands between m and the outputs of each step, before the padding rule: a dense layer
+        (OutputProjectionWrapper), a merge with the layer's own x (ResidualWrapper).
     """
 
     cell: CellSpec
@@ -95,6 +104,24 @@ class RecurrentLayer:
     initial_values: Mapping[str, Array] = field(default_factory=dict)
     initial_from: str | None = None
     stored_lengths: Array | None = None
+    wrapper: tuple[Layer, ...] = ()
+
+    @property
+    def output_size(self) -> int:
+        """Width of the outputs: that of m, unless a wrapper changes it."""
+        cell = self.cell
+        m, x = (
+            np.zeros((1, cell.output_size), cell.dtype),
+            np.zeros((1, cell.input_size), cell.dtype),
+        )
+        return int(self.returned(m, x).shape[-1]) if self.wrapper else cell.output_size
+
+    def returned(self, m: Array, x: Array) -> Array:
+        """What the layer returns for m (sequence, output) of a step that read x."""
+        for layer in self.wrapper:
+            signals = (Signal(m), Signal(x)) if layer.kind in MERGES_WITH_X else (Signal(m),)
+            m = layer(*signals).values
+        return m
 
 
 @dataclass(frozen=True, eq=False)

@@ -98,8 +98,8 @@ class LayerEngine:
 
 
 def runs_fast(layer: RecurrentLayer) -> bool:
-    """Whether the fast loop knows the layer's cell; the reference runs the others."""
-    return layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
+    """Whether the fast loop knows the layer's cell and wrapper; the reference runs the others."""
+    return not layer.wrapper and layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
 
 
 def _choose(engine: str, folded: FoldedLSTM | None, work: int) -> tuple[str, Steps]:

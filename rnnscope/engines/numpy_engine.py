@@ -53,7 +53,8 @@ def run_layer(
     if rule == "none":
         mask = None
     turn = _Turn.of(layer, mask, timesteps)
-    z = cell.project(layer.cell, turn(x))
+    taken = turn(x)
+    z = cell.project(layer.cell, taken)
     steps_mask = None if mask is None else turn(mask)
 
     widths = cell.widths(layer.cell)
@@ -65,24 +66,25 @@ def run_layer(
     }
     before = dict(state)
     states = {name: np.empty((sequences, timesteps, w), dtype) for name, w in widths.items()}
-    outputs = np.empty((sequences, timesteps, widths["m"]), dtype)
+    outputs = np.empty((sequences, timesteps, layer.output_size), dtype)
     kept = (
         {gate: np.empty((sequences, timesteps, layer.cell.num_units), dtype) for gate in cell.gates}
         if gates
         else {}
     )
     if held is None:
-        held = np.zeros((sequences, widths["m"]), dtype)
+        held = np.zeros((sequences, layer.output_size), dtype)
     for t in range(timesteps):
         new, step_gates = cell.step(layer.cell, z[:, t], state)
+        returned = layer.returned(new["m"], taken[:, t])
         if steps_mask is None:
             state = dict(new)
-            outputs[:, t] = state["m"]
+            outputs[:, t] = returned
         else:
             counts = steps_mask[:, t, None]
             state = {name: np.where(counts, new[name], state[name]) for name in state}
             past = held if rule == "hold" else 0
-            outputs[:, t] = held = np.where(counts, new["m"], past)
+            outputs[:, t] = held = np.where(counts, returned, past)
             step_gates = {gate: np.where(counts, value, 0) for gate, value in step_gates.items()}
         for name, array in states.items():
             array[:, t] = state[name]

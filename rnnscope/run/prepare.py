@@ -107,7 +107,7 @@ class Prepared:
     def _outputs_are_m(self, layer: RecurrentLayer) -> bool:
         """Whether outputs and m are the same array by rule, and so are kept once."""
         padded = self.masked and layer.padding.value != "none"
-        return layer.outputs_in_input_order and not padded
+        return layer.outputs_in_input_order and not padded and not layer.wrapper
 
     def header(self, node: Node, *, gates: bool) -> LayerHeader:
         """What the trace says of a node."""
@@ -179,6 +179,7 @@ def layer_facts(node: Node) -> LayerFacts:
         padding=layer.padding.value,
         m_bound=CELLS[layer.cell.kind].m_bound(layer.cell),
         outputs_in_input_order=layer.outputs_in_input_order,
+        outputs_are_m=not layer.wrapper,
     )
 
 
@@ -218,7 +219,7 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
                 "--layer, each with its own input",
             )
         masked = masked or reads[0].mask is not None
-        out = (1, shape[1], layer.cell.output_size)
+        out = (1, shape[1], layer.output_size)
         shapes[node.name] = out
         made = np.zeros(out if layer.return_sequences else (1, out[2]), layer.cell.dtype)
         signals[node.name] = Signal(made, reads[0].mask if layer.return_sequences else None)

@@ -16,11 +16,12 @@ from typing import Any
 from rnnscope.cell import Array, CellSpec, Option
 from rnnscope.checkpoints.tf1_graph.flow import Chosen, origins, peel, walk
 from rnnscope.checkpoints.tf1_graph.found import FoundCell
-from rnnscope.checkpoints.tf1_graph.linear import floats
+from rnnscope.checkpoints.tf1_graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1_graph.names import class_of
 from rnnscope.checkpoints.tf1_graph.view import GraphView, Tensor, is_zero
 from rnnscope.checkpoints.tf1_graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1_graph.wiring import INPUT_OPS, Source, Wiring
+from rnnscope.checkpoints.tf1_graph.wrappers import find_wrapper
 from rnnscope.network import Network, Node, RecurrentLayer
 
 KERNEL_SUFFIX = re.compile(
@@ -76,6 +77,12 @@ class _Builder:
             for cell in layer.cells
             if "c" in cell.after
         }
+        self._wrappers = {
+            name: wrapper
+            for name, layer in self._layers.items()
+            if (wrapper := find_wrapper(Reading(view, weights), layer.cells[0])) is not None
+        }
+        self._name_of.update({found.outputs: name for name, found in self._wrappers.items()})
         self._alias: dict[str, str] = {}
         self._built: dict[tuple[Any, ...], str] = {}
         self._building: set[str] = set()
@@ -123,6 +130,10 @@ class _Builder:
             return
         spec = self._cell_spec(cell)
         lengths, stored = self._lengths(layer.selects, source)
+        wrapper = self._wrappers.get(name)
+        if wrapper is not None:
+            self._used.update(wrapper.names)
+            self._notes.append(f"'{name}' returns {wrapper.words}, not m itself.")
         uses_lengths = lengths != "not used"
         recurrent = RecurrentLayer(
             cell=spec,
@@ -135,6 +146,7 @@ class _Builder:
             initial_values=initial.values,
             initial_from=initial.layer,
             stored_lengths=stored,
+            wrapper=() if wrapper is None else wrapper.layers,
         )
         if source.turned:
             self._wiring.note_turn(name, source.turned)
