@@ -37,10 +37,11 @@ INPUT = "input"
 """What every layer reads that no other is known to feed; with its width where widths differ."""
 
 _KERAS_SLOT = re.compile(
-    r"(^|/)(training(_\d+)?/)?(Adam|Adamax|Nadam|RMSprop|SGD|Adagrad|Adadelta|TFOptimizer)(_\d+)?/"
+    r"(^|/)(training(_\d+)?/)?(Adam|AdamW|Adamax|Nadam|RMSprop|SGD|Adagrad|Adadelta|Adafactor|Ftrl|Lion|"
+    r"TFOptimizer|LossScaleOptimizer)(_\d+)?/"
 )
 _STACK = re.compile(r"multi_?rnn_?cell|stack", re.IGNORECASE)
-_LEVEL = re.compile(r"cell_?(\d+)", re.IGNORECASE)
+_LEVEL = re.compile(r"cell_?(\d+)|(?:lstm|gru|simple_rnn)_cell(?:_(\d+))?", re.IGNORECASE)
 _FORWARD = re.compile(r"fw|forward(_.*)?", re.IGNORECASE)
 _BACKWARD = re.compile(r"bw|backward(_.*)?", re.IGNORECASE)
 
@@ -236,7 +237,8 @@ def place_of(scope: str) -> Place:
     for number in range(len(parts) - 1, 0, -1):
         level = _LEVEL.fullmatch(parts[number])
         if level is not None and _STACK.search(parts[number - 1]):
-            return Place("/".join(parts[:number]), int(level[1]), _direction(parts))
+            level_number = int(level[1] or level[2] or 0)
+            return Place("/".join(parts[:number]), level_number, _direction(parts))
     return Place(backward=_direction(parts))
 
 

@@ -1,0 +1,354 @@
+"""From tracked objects to layers, by the attributes that Keras and TensorFlow give theirs.
+
+``cell/kernel`` and ``cell/recurrent_kernel`` are an RNN layer's, ``forward_layer`` and
+``backward_layer`` a Bidirectional's, ``layer-0`` or ``_operations/0`` a model's. Which layer feeds
+which is not stored: layers of one model are taken to feed each other in their order wherever
+their widths fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from rnnscope.cell import Option
+from rnnscope.checkpoints.interface import LeftOut
+from rnnscope.checkpoints.keras_cells import keras_cell
+from rnnscope.checkpoints.named_cells import Made, tf1_cell
+from rnnscope.checkpoints.named_variables import Bag, class_of, natural_key
+from rnnscope.checkpoints.trackable import ObjectGraph, Tracked
+from rnnscope.layers import BidirectionalMerge, Embedding, Unsupported
+from rnnscope.network import Network, Node, RecurrentLayer
+
+INPUT = "input"
+
+NOT_LAYERS = {
+    "optimizer", "keras_api", "signatures", "save_counter", "variables", "trainable_variables",
+    "non_trainable_variables", "regularization_losses", "_all_variables", "metrics", "losses",
+    "_metrics", "_compile_metrics", "_loss_tracker", "_compiled_trainable_state", "optimizers",
+}  # fmt: skip
+"""Attributes behind which there are no layers, or the same ones again."""
+
+_NUMBERED = re.compile(r"layer-(\d+)|layer_with_weights-(\d+)|(\d+)")
+_LISTS = ("_functional", "_operations", "_layers", "layers")
+_CELL = re.compile(r"/(stacked_rnn_cells|(lstm|gru|simple_rnn)_cell)(_\d+)?(?=/|$)")
+_TF1_ROLES = {
+    "kernel": "kernel",
+    "bias": "bias",
+    "w_i_diag": "peephole_i",
+    "w_f_diag": "peephole_f",
+    "w_o_diag": "peephole_o",
+    "projection/kernel": "projection",
+    "gates/kernel": "gates_kernel",
+    "gates/bias": "gates_bias",
+    "candidate/kernel": "candidate_kernel",
+    "candidate/bias": "candidate_bias",
+}
+"""Attributes of TensorFlow 1's cells, tracked by the names of their variables."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What the next layer may read: a node and the width of its outputs, None if not known."""
+
+    name: str = INPUT
+    width: int | None = None
+
+
+@dataclass
+class ObjectLayers:
+    """Collects the layers of an object graph.
+
+    Attributes
+    ----------
+    graph : ObjectGraph
+    nodes : dict of str to Node
+    used : set of str
+        Keys of the variables that layers were made of.
+    left_out : list of LeftOut
+        What looked like a cell, and why it is none.
+    """
+
+    graph: ObjectGraph
+    nodes: dict[str, Node] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+    _seen: set[int] = field(default_factory=set)
+
+    def read(self) -> Network:
+        """The network of everything that the root leads to."""
+        self._visit(self.graph.objects[0], Feed(), depth=0)
+        return separate_inputs(_needed(self.nodes), (INPUT,))
+
+    def _visit(self, found: Tracked, feed: Feed, depth: int) -> Feed:
+        """Add what an object holds; returns what a layer behind it may read."""
+        if found.number in self._seen or depth > 32 or found.variable is not None:
+            return feed
+        self._seen.add(found.number)
+        children = found.children
+        if "forward_layer" in children and "backward_layer" in children:
+            return self._bidirectional(found, feed)
+        cell = self.graph.child(found, "cell")
+        if cell is not None and self._is_cell(cell):
+            return self._recurrent(found, cell, feed)
+        if self._is_cell(found):
+            return self._recurrent(found, found, feed)
+        inside = self._sequence(found)
+        if inside:
+            for layer in inside:
+                feed = self._visit(layer, feed, depth + 1)
+            self._rest(found, depth)
+            return feed
+        own = self._plain(found, feed)
+        if own is not None:
+            return own
+        return self._rest(found, depth) or feed
+
+    def _rest(self, found: Tracked, depth: int) -> Feed | None:
+        """What the other attributes hold; a subclassed model's layers are attributes."""
+        last: Feed | None = None
+        for name, number in found.children.items():
+            if name in NOT_LAYERS or number in self.graph.slots:
+                continue
+            child = self.graph.objects[number]
+            behind = self._visit(child, last if last and depth else Feed(), depth + 1)
+            last = behind if behind.name != INPUT else last
+        return last
+
+    def _sequence(self, found: Tracked) -> list[Tracked]:
+        """The layers of a model in their order; empty for another object."""
+        for name in _LISTS:
+            inner = self.graph.child(found, name)
+            if inner is not None and inner.children:
+                inside = self._sequence(inner)
+                if inside:
+                    return inside
+        matches = {name: _NUMBERED.fullmatch(name) for name in found.children}
+        for group in (1, 2, 3):
+            numbered = {
+                int(match[group]): found.children[name]
+                for name, match in matches.items()
+                if match is not None and match[group] is not None
+            }
+            if numbered:
+                layers = [self.graph.objects[numbered[number]] for number in sorted(numbered)]
+                return [layer for layer in layers if layer.variable is None]
+        return []
+
+    def _is_cell(self, found: Tracked) -> bool:
+        if "cells" in found.children or any(re.fullmatch(r"cell-\d+", n) for n in found.children):
+            return True
+        has = {name for name in found.children if self.graph.variable(found, name) is not None}
+        if {"kernel", "recurrent_kernel"} <= has or "gates/kernel" in has:
+            return True
+        kernel = self.graph.variable(found, "kernel")
+        scope = "" if kernel is None else kernel.full_name.rpartition("/")[0]
+        told = class_of(scope) is not None or any(name.endswith("_diag") for name in has)
+        return {"kernel", "bias"} <= has and told
+
+    def _recurrent(self, owner: Tracked, cell: Tracked, feed: Feed) -> Feed:
+        stack = self.graph.child(cell, "cells")
+        inner = stack.children if stack is not None else {
+            name: number for name, number in cell.children.items()
+            if re.fullmatch(r"cell-\d+", name)
+        }  # fmt: skip
+        if not inner:
+            return self._cell(owner, cell, feed)
+        numbered = sorted((name for name in inner if name[-1].isdecimal()), key=natural_key)
+        for name in numbered:
+            each = self.graph.objects[inner[name]]
+            feed = self._cell(each, each, feed)
+        return feed
+
+    def _cell(self, owner: Tracked, cell: Tracked, feed: Feed, *, direction: str = "") -> Feed:
+        self._seen.update({owner.number, cell.number})
+        name = self._name(owner, cell)
+        made, keys = self._made(cell)
+        if made.cell is None:
+            kind = "recurrent cell"
+            self.left_out += [
+                LeftOut(key, f"'{name}' looks like a {kind}, but {made.reason}",
+                        self.graph.bundle.variables[key].shape)
+                for key in keys
+            ]  # fmt: skip
+            self.used.update(keys)
+            return self._stand_in(name, kind, f"is not computed: {made.reason}", feed, None)
+        self.used.update(keys)
+        reads = self._reads(feed, made.cell.input_size)
+        layer = _layer(made, direction)
+        self.nodes[name] = Node(name, layer, (reads,), wiring="guess")
+        return Feed(name, made.cell.output_size)
+
+    def _made(self, cell: Tracked) -> tuple[Made, tuple[str, ...]]:
+        """The cell that an object's variables make, and their keys."""
+        graph = self.graph
+        stored = {name: graph.variable(cell, name) for name in cell.children}
+        there = {name: found for name, found in stored.items() if found is not None}
+        if {"kernel", "recurrent_kernel"} <= there.keys():
+            roles = [name for name in ("kernel", "recurrent_kernel", "bias") if name in there]
+            keys = tuple(there[name].key for name in roles)
+            arrays = [graph.load(there[name]) for name in roles]
+            bias = arrays[2] if len(arrays) == 3 else None
+            return keras_cell(arrays[0], arrays[1], bias, keys), keys
+        roles_of = {_TF1_ROLES[name]: found for name, found in there.items() if name in _TF1_ROLES}
+        keys = tuple(found.key for found in roles_of.values())
+        bag = Bag("", {role: (found.key,) for role, found in roles_of.items()})
+        scope = next(iter(there.values())).full_name.rpartition("/")[0] if there else ""
+        return tf1_cell(bag, class_of(scope), graph.bundle.read), keys
+
+    def _bidirectional(self, found: Tracked, feed: Feed) -> Feed:
+        ends: list[Feed] = []
+        for name, direction in (("forward_layer", "forward"), ("backward_layer", "backward")):
+            layer = self.graph.objects[found.children[name]]
+            cell = self.graph.child(layer, "cell") or layer
+            if not self._is_cell(cell) or "cells" in cell.children:
+                return self._stand_in(
+                    self._path(found), "Bidirectional", "wraps a layer that is not read", feed, None
+                )
+            ends.append(self._cell(layer, cell, feed, direction=direction))
+        around = [end.name.split("/") for end in ends]
+        shared = [parts[0] for parts in zip(*around, strict=False) if len(set(parts)) == 1]
+        name = self._unique("/".join(shared) or self._path(found))
+        self.nodes[name] = Node(
+            name, BidirectionalMerge("concat"), tuple(end.name for end in ends), wiring="guess"
+        )
+        widths = [end.width for end in ends if end.width is not None]
+        return Feed(name, sum(widths) if len(widths) == 2 else None)
+
+    def _plain(self, found: Tracked, feed: Feed) -> Feed | None:
+        """A layer with weights that is no recurrent one; None for an object that is none."""
+        table = self.graph.variable(found, "embeddings")
+        if table is not None:
+            name = self._unique(_scope(table.full_name) or self._path(found))
+            layer = Embedding(self.graph.load(table), name=name)
+            self.nodes[name] = Node(name, layer, (feed.name,), wiring="guess")
+            return Feed(name, int(layer.table.shape[-1]) if hasattr(layer, "table") else None)
+        inner = self.graph.child(found, "layer")
+        holder = inner if inner is not None else found
+        for attribute in ("kernel", "_kernel"):
+            kernel = self.graph.variable(holder, attribute)
+            if kernel is not None:
+                name = self._unique(_scope(kernel.full_name) or self._path(found))
+                width = int(self.graph.bundle.variables[kernel.key].shape[-1])
+                reason = "has an activation that the checkpoint does not hold"
+                return self._stand_in(name, "Dense", reason, feed, width)
+        if any(self.graph.variable(found, each) is not None for each in ("gamma", "beta")):
+            name = self._unique(self._path(found))
+            reason = "has options that the checkpoint does not hold"
+            return self._stand_in(name, "normalization", reason, feed, feed.width)
+        return None
+
+    def _stand_in(self, name: str, kind: str, reason: str, feed: Feed, width: int | None) -> Feed:
+        self.nodes[name] = Node(name, Unsupported(kind, name, reason), (feed.name,), wiring="guess")
+        return Feed(name, width)
+
+    def _reads(self, feed: Feed, width: int) -> str:
+        """What a layer of that input width reads: the layer before it, if its width may fit."""
+        if feed.width in (None, width):
+            return feed.name
+        before = self.nodes.get(feed.name)
+        if before is not None and isinstance(before.layer, BidirectionalMerge):
+            if feed.width == 2 * width:
+                # Both directions have the width of their merge: it adds or multiplies them.
+                reason = "merges its directions in a way that the checkpoint does not hold"
+                merge = Unsupported("Bidirectional", before.name, reason)
+                self.nodes[feed.name] = replace(before, layer=merge)
+                return feed.name
+        return INPUT
+
+    def _name(self, owner: Tracked, cell: Tracked) -> str:
+        """The layer's name, from the names that its variables had; else its path."""
+        for role in ("kernel", "gates/kernel"):
+            kernel = self.graph.variable(cell, role)
+            if kernel is not None and "/" in kernel.full_name:
+                scope = _scope(kernel.full_name)
+                own = scope if owner is cell else _CELL.sub("", scope)
+                if self._shared_names(kernel.full_name) == 1 and own not in self.nodes:
+                    return own
+        return self._unique(self._path(owner))
+
+    def _shared_names(self, full_name: str) -> int:
+        """How many variables have a name: subclassed models may give all the same one."""
+        return len({found.variable.key for found in self.graph.objects
+                    if found.variable is not None
+                    and found.number not in self.graph.slots
+                    and found.variable.full_name == full_name
+                    and not found.variable.key.startswith("_all_variables/")})  # fmt: skip
+
+    def _path(self, found: Tracked) -> str:
+        return self.graph.paths.get(found.number) or "layer"
+
+    def _unique(self, name: str) -> str:
+        number, taken = 2, name
+        while taken in self.nodes:
+            taken, number = f"{name}@{number}", number + 1
+        return taken
+
+
+def _scope(full_name: str) -> str:
+    return full_name.rpartition("/")[0]
+
+
+def _layer(made: Made, direction: str) -> RecurrentLayer:
+    cell = made.cell
+    assert cell is not None
+    keras = cell.source_class.startswith("keras")
+    told = "attribute " + (f"{direction}_layer" if direction else "names no direction")
+    if not keras:
+        padding = Option[str]("zeros", "guess", "dynamic_rnn's rule with sequence_length")
+    elif direction:
+        padding = Option("zeros", "class default", "inside Bidirectional masked steps give zeros")
+    else:
+        padding = Option("hold", "class default", "Keras repeats the last output at masked steps")
+    both = cell.kind != "gru" and cell.kind != "simple_rnn"
+    if not both:
+        state_format = "m"
+    else:
+        state_format = "list [h, c]" if keras else "tuple (c, m)"
+    return RecurrentLayer(
+        cell=cell,
+        backward=Option(direction == "backward", "guess", told),
+        padding=padding,  # type: ignore[arg-type]
+        lengths=Option("not stored: those given are used", "guess"),
+        initial_state=Option("zeros", "guess"),
+        state_format=Option(state_format, "class default"),
+        reversal="whole" if keras else "within length",
+        # A layer with go_backwards, which a flag may tell, returns outputs as it makes them.
+        outputs_in_input_order=bool(direction) or not keras,
+    )
+
+
+def _needed(nodes: dict[str, Node]) -> dict[str, Node]:
+    """The recurrent layers, what they read, and the merges of their directions."""
+    wanted: set[str] = set()
+    pending = [node.name for node in nodes.values() if node.recurrent]
+    pending += [node.name for node in nodes.values() if isinstance(node.layer, BidirectionalMerge)]
+    while pending:
+        name = pending.pop()
+        if name in nodes and name not in wanted:
+            wanted.add(name)
+            pending.extend(nodes[name].inputs)
+    return {name: node for name, node in nodes.items() if name in wanted}
+
+
+def separate_inputs(nodes: dict[str, Node], inputs: Iterable[str]) -> Network:
+    """The network with an input for every width that first layers take: one of them is given."""
+    outer = tuple(inputs)
+
+    def taken(node: Node) -> str:
+        layer = node.recurrent
+        return (
+            f"{INPUT} of {node.name}"
+            if layer is None
+            else f"{INPUT} ({layer.cell.input_size} features)"
+        )
+
+    first = {name: taken(node) for name, node in nodes.items() if node.inputs[0] in outer}
+    if len(set(first.values())) < 2:
+        first = dict.fromkeys(first, INPUT)
+    wired = (
+        replace(node, inputs=(first[name],)) if name in first else node
+        for name, node in nodes.items()
+    )
+    return Network(tuple(dict.fromkeys(first.values())) or (INPUT,), tuple(wired))
