@@ -21,6 +21,7 @@ READER_MODULES = (
     "keras_zip",
     "keras_h5",
     "onnx_model",
+    "safetensors_file",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
