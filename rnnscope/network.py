@@ -138,7 +138,7 @@ class Node:
     inputs : tuple of str
         Names of earlier nodes, or of entries of `Network.inputs`.
     wiring : Origin-like str
-        ``"graph"``, ``"config"`` or ``"guess"``: how the inputs are known.
+        ``"graph"``, ``"config"``, ``"guess"`` or ``"flag"``: how the inputs are known.
     """
 
     name: str

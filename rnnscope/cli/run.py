@@ -52,6 +52,12 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
               help="INPUT is the model's own input: run the layers in front of the first LSTM.")
 @click.option("--layer", "layers", multiple=True, metavar="GLOB",
               help="Run only layers whose name fits, and what they read.")
+@click.option("--feed", multiple=True, metavar="LAYER",
+              help="The input goes to this layer, and to no other.")
+@click.option("--after", multiple=True, metavar="LAYER=OTHER",
+              help="LAYER reads the outputs of OTHER, whatever the file says.")
+@click.option("--embedding", metavar="NAME",
+              help="The embedding that takes the ids, where the file has several.")
 @_layer_option("--forget-bias", "Added to the forget gate at run time.")
 @_layer_option("--activation", "Activation of the candidate and of c.")
 @_layer_option("--recurrent-activation", "Activation of the gates i, f, o.")
@@ -121,6 +127,9 @@ def command(**given: Any) -> int:
             network=network,
             layers=given["layers"],
             model_input=given["model_input"],
+            feed=given["feed"],
+            after=given["after"],
+            embedding=given["embedding"],
         )
         return _run(checkpoint, source, plan, given)
 

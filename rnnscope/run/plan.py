@@ -9,8 +9,9 @@ from fnmatch import fnmatchcase
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import InputSource
-from rnnscope.layers import BidirectionalMerge, Embedding, Masking, PassThrough, Unsupported
+from rnnscope.layers import BidirectionalMerge, Dense, Embedding, Masking, PassThrough, Unsupported
 from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.run.wiring import FED, rewire
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,9 @@ def plan_run(
     network: Network | None = None,
     layers: Iterable[str] = (),
     model_input: bool = False,
+    feed: Iterable[str] = (),
+    after: Iterable[str] = (),
+    embedding: str | None = None,
 ) -> Plan:
     """Decide which nodes run on an input.
 
@@ -57,17 +61,26 @@ def plan_run(
         Patterns; only recurrent layers that fit one, and what they read, are run.
     model_input : bool
         The input is what the model takes, not what its first recurrent layer receives.
+    feed, after : iterable of str
+        Other connections than the file's, as `rnnscope.run.wiring.rewire` takes them. With `feed`
+        the input goes to these layers alone.
+    embedding : str, optional
+        The embedding that takes the ids, where there are several.
 
     Raises
     ------
     InputError
         No layer takes an input of this width.
     OptionError
-        A pattern fits no layer.
+        A pattern fits no layer, or a flag names one that is not there.
     UnsupportedCellError
         The file holds no recurrent layer that rnnscope computes.
     """
-    return _Planner(checkpoint, source, network or checkpoint.network, model_input).plan(layers)
+    wired = rewire(network or checkpoint.network, feed, after)
+    planner = _Planner(checkpoint, source, wired, model_input)
+    if embedding is not None:
+        planner.choose_embedding(embedding)
+    return planner.plan(layers)
 
 
 class _Planner:
@@ -79,7 +92,26 @@ class _Planner:
         self._network = network
         self._nodes = {node.name: node for node in network.nodes}
         self._model_input = model_input
+        self._embedding: str | None = None
         self._notes: list[str] = []
+
+    def choose_embedding(self, name: str) -> None:
+        """Let the ids go through this embedding alone."""
+        names = [n.name for n in self._network.nodes if isinstance(n.layer, Embedding)]
+        if name not in names:
+            raise OptionError(
+                "--embedding names an embedding that stands in front of no layer.",
+                expected=f"one of {', '.join(names)}" if names else "a file with an embedding",
+                found=name,
+            )
+        if not self._source.is_ids:
+            raise OptionError(
+                "--embedding is given for an input that holds no ids.",
+                where=self._source.name,
+                expected="integers (sequence, timestep), called ids or given with --ids",
+                found=f"{self._source.dtype} with {self._source.features} features",
+            )
+        self._embedding = name
 
     def plan(self, patterns: Iterable[str]) -> Plan:
         wanted = self._wanted(tuple(patterns))
@@ -91,7 +123,10 @@ class _Planner:
             if isinstance(node.layer, BidirectionalMerge) and needed.issuperset(node.inputs)
         }
         entries: dict[str, str] = {}
+        fed = FED in self._network.inputs
         for node in self._network.recurrent:
+            if fed and FED not in node.inputs:
+                continue
             if node.name in needed and not self._reads_recurrent(node):
                 entry = self._entry(node)
                 if entry is not None:
@@ -176,6 +211,15 @@ class _Planner:
                 )
                 break
             entry = node.inputs[0]
+        wrapped = self._nodes.get(entry)
+        if wrapped is not None and _projects_input(wrapped):
+            kernel = wrapped.layer.kernel  # type: ignore[union-attr]
+            if kernel.shape[0] == self._source.features:
+                self._notes.append(
+                    f"'{root.name}' receives the input through '{wrapped.name}', the projection "
+                    "that is part of its cell."
+                )
+                return wrapped.inputs[0]
         width = layer.cell.input_size if layer is not None else None
         return entry if width == self._source.features else None
 
@@ -196,7 +240,7 @@ class _Planner:
     def _embedding_entry(self, root: Node) -> str | None:
         name = root.inputs[0] if root.inputs else ""
         while (node := self._nodes.get(name)) is not None and len(node.inputs) == 1:
-            if isinstance(node.layer, Embedding):
+            if isinstance(node.layer, Embedding) and self._embedding in (None, node.name):
                 return node.inputs[0]
             name = node.inputs[0]
         return None
@@ -274,3 +318,9 @@ class _Planner:
             if swapped
             else "is this the model's own input? Then say --model-input",
         )
+
+
+def _projects_input(node: Node) -> bool:
+    """Whether a node is what TensorFlow 1's InputProjectionWrapper puts in front of a cell."""
+    named = "inputprojectionwrapper" in node.name.replace("_", "").lower()
+    return named and isinstance(node.layer, Dense)

@@ -1,0 +1,106 @@
+"""What the user says of the wiring: which layer the input goes to, and which layer reads which.
+
+For files that hold no wiring, or not the one that is wanted: ``--feed LAYER`` gives the run's
+input to a layer, ``--after LAYER=OTHER`` lets a layer read the outputs of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from rnnscope.cell import Option
+from rnnscope.errors import OptionError
+from rnnscope.network import Network, Node
+
+FED = "the input (--feed)"
+"""The network input that fed layers read; no file names a layer so."""
+
+
+def rewire(network: Network, feed: Iterable[str] = (), after: Iterable[str] = ()) -> Network:
+    """The network with other connections.
+
+    Parameters
+    ----------
+    network : Network
+    feed : iterable of str
+        Names or patterns of recurrent layers that receive the run's input itself.
+    after : iterable of str
+        ``LAYER=OTHER``: recurrent layers (a name or pattern), and the layer whose outputs they
+        read.
+
+    Raises
+    ------
+    OptionError
+        A layer is not there, or would read its own outputs; it lists the choices.
+    """
+    nodes = {node.name: node for node in network.nodes}
+    for pattern in feed:
+        for name in _recurrent(network, pattern, "--feed"):
+            nodes[name] = _fed(nodes[name])
+    for pair in after:
+        pattern, equals, other = pair.rpartition("=")
+        if not equals:
+            raise OptionError(
+                "--after needs two layers.",
+                expected="LAYER=OTHER: LAYER reads the outputs of OTHER",
+                found=pair,
+            )
+        if other not in nodes:
+            raise _unknown("--after", other, nodes)
+        for name in _recurrent(network, pattern, "--after"):
+            nodes[name] = replace(nodes[name], inputs=(other,), wiring="flag")
+    fed = any(FED in node.inputs for node in nodes.values())
+    inputs = (*network.inputs, FED) if fed else network.inputs
+    return Network(inputs, _in_order(nodes))
+
+
+def _fed(node: Node) -> Node:
+    """A layer that reads the run's input, and starts on its own."""
+    layer = node.recurrent
+    if layer is not None and layer.initial_from is not None:
+        start = Option("zeros", "flag", "--feed")
+        layer = replace(layer, initial_from=None, initial_state=start)
+    return replace(node, layer=layer or node.layer, inputs=(FED,), wiring="flag")
+
+
+def _recurrent(network: Network, pattern: str, flag: str) -> list[str]:
+    names = [node.name for node in network.recurrent]
+    found = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+    if not found:
+        raise _unknown(flag, pattern, names)
+    return found
+
+
+def _unknown(flag: str, name: str, choices: Iterable[str]) -> OptionError:
+    return OptionError(
+        f"{flag} names a layer that is not there.",
+        expected=f"one of {', '.join(choices)}",
+        found=name,
+    )
+
+
+def _in_order(nodes: dict[str, Node]) -> tuple[Node, ...]:
+    """The nodes, each after what it reads."""
+    order: dict[str, Node] = {}
+    open_names: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order or name not in nodes:
+            return
+        if name in open_names:
+            circle = [*open_names[open_names.index(name) :], name]
+            raise OptionError(
+                "--after makes a circle: a layer would read its own outputs.",
+                found=" reads ".join(f"'{part}'" for part in circle),
+            )
+        open_names.append(name)
+        for reads in nodes[name].inputs:
+            visit(reads)
+        open_names.pop()
+        order[name] = nodes[name]
+
+    for name in nodes:
+        visit(name)
+    return tuple(order.values())
