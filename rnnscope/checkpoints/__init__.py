@@ -22,6 +22,7 @@ READER_MODULES = (
     "keras_h5",
     "onnx_model",
     "safetensors_file",
+    "torch_file",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 

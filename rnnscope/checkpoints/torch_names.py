@@ -25,10 +25,10 @@ from rnnscope.checkpoints.stored_arrays import StoredArray
 from rnnscope.errors import CheckpointError
 
 TENSOR = re.compile(
-    r"(?P<module>|.*\.)(?P<role>(?:weight|bias)_(?:ih|hh)|weight_hr)"
+    r"(?P<module>|.*[./])(?P<role>(?:weight|bias)_(?:ih|hh)|weight_hr)"
     r"(?:_l(?P<layer>\d{1,4})(?P<reverse>_reverse)?)?"
 )
-"""A tensor of a recurrent module, whose name may be empty or ends in a dot."""
+"""A tensor of a recurrent module, whose name may be empty; a slash stands behind a dict that holds state dicts."""
 
 LSTM_GATES = ("i", "f", "g", "o")
 GATES = {"LSTM": LSTM_GATES, "GRU": GRU_GATE_ORDER, "RNN": ("n",)}
@@ -68,7 +68,7 @@ def find_modules(arrays: Iterable[StoredArray]) -> list[Module]:
         match = TENSOR.fullmatch(array.name)
         if match is None:
             continue
-        name, is_cell = match["module"].rstrip("."), match["layer"] is None
+        name, is_cell = match["module"].rstrip("./"), match["layer"] is None
         module = found.setdefault((name, is_cell), Module(name, is_cell))
         place = (int(match["layer"] or 0), bool(match["reverse"]))
         module.layers.setdefault(place, Direction()).tensors[match["role"]] = array
