@@ -18,6 +18,9 @@ from rnnscope.checkpoints.safe_hdf5 import MAX_RATIO, child, open_h5
 from rnnscope.errors import InputError, RnnscopeError
 from rnnscope.inputs.stored import Key
 
+ZSTD, ZSTD_RATIO = 32015, 2**15
+"""The filter's number, and its best: 4 bytes stand for a block of 128 KiB (RFC 8878, 3.1.1.2)."""
+
 MAX_CACHE_BYTES = 32 * 2**20
 CACHE_SLOTS = 10007
 """A prime some way above the number of chunks that are kept (the HDF5 manual's advice)."""
@@ -127,8 +130,7 @@ def check_storage(dataset: Any, error: type[RnnscopeError]) -> None:
     outside = dataset.is_virtual or dataset.external
     declared = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
     stored = int(dataset.id.get_storage_size())
-    filtered = dataset.id.get_create_plist().get_nfilters() > 0
-    within = min(stored, int(dataset.file.id.get_filesize())) * (MAX_RATIO if filtered else 1)
+    within = min(stored, int(dataset.file.id.get_filesize())) * _most_per_byte(dataset)
     if outside or dataset.shape is None or declared > within:
         raise error(
             "The values of an HDF5 dataset are not all in its file.",
@@ -139,6 +141,15 @@ def check_storage(dataset: Any, error: type[RnnscopeError]) -> None:
             else f"{declared} bytes declared, {stored} stored",
             hint="write the file again with the data inside it",
         )
+
+
+def _most_per_byte(dataset: Any) -> int:
+    """How many bytes one stored byte can stand for."""
+    properties = dataset.id.get_create_plist()
+    filters = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
+    if ZSTD in filters:
+        return ZSTD_RATIO
+    return MAX_RATIO if filters else 1
 
 
 def damaged(where: object, fault: Exception, error: type[RnnscopeError]) -> RnnscopeError:

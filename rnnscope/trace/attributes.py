@@ -15,6 +15,9 @@ NONE = "none"
 LAYER, POSITION, KIND = "layer", "position", "kind"
 RECURRENT, OUTPUTS_ONLY = "recurrent", "outputs"
 CHECKS = "checks"
+SELECTION = "selection"
+FULL, FULL_TIMESTEPS = "full_", "full_timesteps"
+"""Sizes as they would be had nothing been left out: ``full_c``, ``full_outputs`` …"""
 OPTION, ORIGIN = "option_", "_origin"
 
 Attributes = dict[str, Any]
@@ -37,7 +40,7 @@ def decode_header(attributes: Attributes) -> TraceHeader:
         for item in fields(TraceHeader)
         if item.name != "notes"
     }
-    return TraceHeader(**texts, notes=_texts(attributes.get("notes", ())))
+    return TraceHeader(**texts, notes=decode_texts(attributes.get("notes", ())))
 
 
 def encode_layer(header: LayerHeader, position: int) -> Attributes:
@@ -73,7 +76,7 @@ def decode_layer(
         of_facts: Attributes = {key: _text(attributes[key]) for key in FACT_TEXTS}
         of_facts |= {key: bool(attributes[key]) for key in FACT_FLAGS}
         of_layer: Attributes = {key: _text(attributes[key]) for key in LAYER_TEXTS}
-        of_layer |= {key: _texts(attributes[key]) for key in LAYER_LISTS}
+        of_layer |= {key: decode_texts(attributes[key]) for key in LAYER_LISTS}
         bound = attributes["m_bound"]
         return LayerHeader(
             name,
@@ -123,7 +126,8 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def decode_texts(value: Any) -> tuple[str, ...]:
+    """An attribute that is a list of texts; without empty ones, which stand for an empty list."""
     return tuple(_text(item) for item in np.atleast_1d(value) if _text(item))
 
 

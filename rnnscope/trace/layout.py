@@ -1,14 +1,21 @@
-"""Laying out an empty trace: groups, datasets, and a dimension scale on every axis."""
+"""The layout of a trace: groups, datasets, and a dimension scale on every axis.
+
+It is a description first, so that the arrays of a file which another run began are found as they
+are made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from rnnscope.trace.attributes import encode_layer
-from rnnscope.trace.blocks import Destination
+from rnnscope.cell import Array
+from rnnscope.errors import OptionError
+from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
+from rnnscope.trace.blocks import Destination, RaggedDestination
 from rnnscope.trace.schema import (
     DTYPES,
     FINAL,
@@ -18,159 +25,260 @@ from rnnscope.trace.schema import (
     INPUT_TIMESTEP,
     LENGTHS,
     MASK,
+    OFFSETS,
     OUTPUT,
     OUTPUTS,
     SEQUENCE,
     STATE_M,
+    STEP,
     TIMESTEP,
     UNIT,
     LayerHeader,
+    group_paths,
 )
+from rnnscope.trace.selection import Selection
+from rnnscope.trace.storage import Compression, chunk_shape, creation, filters
 
-Scales = dict[str, Any]
-Arrays = dict[str, tuple[np.dtype[Any], tuple[str, ...]]]
-"""Datasets by path in their group: dtype and dimensions."""
+Arrays = dict[str, tuple[str, ...]]
+"""Dimensions of datasets, by path in their group."""
+
+OVER_TIME = (SEQUENCE, TIMESTEP)
 
 
-def lay_out_root(
-    file: Any,
-    layers: Sequence[LayerHeader],
-    size: tuple[int, int],
-    has_lengths: bool,
-    has_mask: bool,
-) -> Scales:
-    """Write the root's dimensions and create what all layers share (`root_arrays`).
+@dataclass(frozen=True, eq=False)
+class TraceLayout:
+    """What a trace file is made of.
 
-    Parameters
+    Attributes
     ----------
-    file : h5py.File
     layers : sequence of LayerHeader
-    size : (sequences, timesteps) of the input
-
-    Returns
-    -------
-    dict
-        The scales that layers use: ``sequence``, and ``timestep`` unless their steps differ.
-    """
-    sequences, timesteps = size
-    # xarray refuses a tree in which a group's dimension has another size than its parent's.
-    shared = all(layer.timesteps in (None, timesteps) for layer in layers)
-    time = TIMESTEP if shared else INPUT_TIMESTEP
-    scales = {SEQUENCE: _scale(file, SEQUENCE, sequences), time: _scale(file, time, timesteps)}
-    arrays = root_arrays(has_lengths, has_mask)
-    for name, (dtype, axes) in arrays.items():
-        _create(file, name, dtype, [time if axis == TIMESTEP else axis for axis in axes], scales)
-    return scales
-
-
-def root_arrays(has_lengths: bool, has_mask: bool) -> Arrays:
-    """What all layers share: names, dtypes and dimensions."""
-    arrays: Arrays = {INPUT_STEPS: (np.dtype(np.int64), (SEQUENCE,))}
-    if has_lengths:
-        arrays[LENGTHS] = (np.dtype(np.int64), (SEQUENCE,))
-    if has_mask:
-        arrays[MASK] = (np.dtype(np.int8), (SEQUENCE, TIMESTEP))
-    return arrays
-
-
-def layer_arrays(header: LayerHeader) -> Arrays:
-    """The arrays of a layer's group: names, dtypes and dimensions."""
-    dtype = np.dtype(header.dtype)
-    axes: dict[str, tuple[str, ...]] = {}
-    if not header.outputs_are_m:
-        axes[OUTPUTS] = (SEQUENCE, TIMESTEP, OUTPUT)
-    axes |= {f"{GATES}/{gate}": (SEQUENCE, TIMESTEP, UNIT) for gate in header.gates}
-    for state in header.widths:
-        dimension = header.state_dimension(state)
-        axes[state] = (SEQUENCE, TIMESTEP, dimension)
-        axes |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
-    return {name: (dtype, dimensions) for name, dimensions in axes.items()}
-
-
-def destinations(group: Any, arrays: Arrays) -> dict[str, Destination]:
-    """The datasets of a group, by path in it.
+        All of the run, in its order, whether kept or not.
+    sequences, timesteps : int
+        The input's size.
+    has_lengths, has_mask : bool
+    selection : Selection
+    compress : Compression or None
+    offsets : ndarray of int64 (sequence + 1,) or None
+        Of a ragged trace: where each sequence begins.
 
     Raises
     ------
-    KeyError
-        One is not there.
+    OptionError
+        The selection does not fit the run, or has nothing left to keep of an axis.
+    ValueError
+        A layer's header cannot be.
     """
-    return {name: Destination(group[name]) for name in arrays}
+
+    layers: Sequence[LayerHeader]
+    sequences: int
+    timesteps: int
+    has_lengths: bool = False
+    has_mask: bool = False
+    selection: Selection = field(default_factory=Selection)
+    compress: Compression | None = None
+    offsets: Array | None = None
+
+    def __post_init__(self) -> None:
+        arrays = {name for layer in self.layers for name in layer_arrays(layer)}
+        self.selection.check(
+            [layer.name for layer in self.layers],
+            [name for name in arrays if not name.startswith((INITIAL, FINAL))],
+        )
+        for layer in self.layers:
+            check_layer(layer)
+            if self.kept_arrays(layer):
+                for dimension, size in self.sizes(layer).items():
+                    self._check_some_left(layer.name, dimension, size)
+
+    def kept_arrays(self, layer: LayerHeader) -> Arrays:
+        """The arrays of a layer that are kept; none of a layer that is not."""
+        arrays = layer_arrays(layer)
+        if not self.selection.keeps_layer(layer.name):
+            return {}
+        ends = (f"{INITIAL}/", f"{FINAL}/")
+        over_time = {name for name in arrays if not name.startswith(ends)}
+        kept = {name for name in over_time if self.selection.keeps(name)}
+        if layer.outputs_are_m and kept >= {STATE_M, OUTPUTS}:
+            kept.remove(OUTPUTS)  # m under another name
+        if not kept:
+            return {}
+        return {
+            name: axes
+            for name, axes in arrays.items()
+            if name in kept | (arrays.keys() - over_time)
+        }
+
+    def sizes(self, layer: LayerHeader) -> dict[str, int]:
+        """The dimensions of a layer, and their sizes if everything was kept."""
+        steps = layer.timesteps or self.timesteps
+        return {SEQUENCE: self.sequences, TIMESTEP: steps, **layer.dimensions()}
+
+    def kept(self, dimension: str, size: int) -> Array | None:
+        """The places of a dimension that are kept; None for all."""
+        if dimension == SEQUENCE:
+            return None
+        over_time = dimension in (TIMESTEP, INPUT_TIMESTEP)
+        places = self.selection.steps if over_time else self.selection.units
+        return None if places is None else places.of(size)
+
+    def is_ragged(self, layer: LayerHeader) -> bool:
+        return self.offsets is not None and layer.timesteps in (None, self.timesteps)
+
+    def create(self, file: Any) -> None:
+        """Fill an empty file with everything but numbers."""
+        scales = self._create_root(file)
+        paths = group_paths(layer.name for layer in self.layers)
+        for position, layer in enumerate(self.layers):
+            if self.kept_arrays(layer):
+                self._create_layer(file.create_group(paths[layer.name]), layer, position, scales)
+
+    def find(self, file: Any) -> tuple[dict[str, Destination], dict[str, dict[str, Destination]]]:
+        """The datasets of a file: those that all layers share, and those of each kept layer.
+
+        Raises
+        ------
+        KeyError
+            One is not there.
+        """
+        sizes = {SEQUENCE: self.sequences, TIMESTEP: self.timesteps}
+        shared = {
+            name: self._destination(file[name], axes, sizes)
+            for name, (_, axes) in self._root_arrays().items()
+        }
+        paths = group_paths(layer.name for layer in self.layers)
+        layers = {
+            layer.name: {
+                name: self._destination(
+                    file[f"{paths[layer.name]}/{name}"], axes, self.sizes(layer),
+                    self.offsets if self.is_ragged(layer) and axes[:2] == OVER_TIME else None,
+                )
+                for name, axes in arrays.items()
+            }
+            for layer in self.layers
+            if (arrays := self.kept_arrays(layer))
+        }  # fmt: skip
+        return shared, layers
+
+    def _destination(
+        self, dataset: Any, axes: tuple[str, ...], sizes: Mapping[str, int],
+        offsets: Array | None = None,
+    ) -> Destination:  # fmt: skip
+        shape = tuple(sizes[axis] for axis in axes)
+        kept = tuple(self.kept(axis, sizes[axis]) for axis in axes)
+        if offsets is not None:
+            return RaggedDestination(dataset, shape, kept, offsets)
+        return Destination(dataset, shape, kept)
+
+    def _root_arrays(self) -> dict[str, tuple[np.dtype[Any], tuple[str, ...]]]:
+        """What all layers share: dtypes and dimensions."""
+        arrays: dict[str, tuple[np.dtype[Any], tuple[str, ...]]] = {
+            INPUT_STEPS: (np.dtype(np.int64), (SEQUENCE,))
+        }
+        if self.has_lengths:
+            arrays[LENGTHS] = (np.dtype(np.int64), (SEQUENCE,))
+        if self.has_mask:
+            arrays[MASK] = (np.dtype(np.int8), OVER_TIME)
+        return arrays
+
+    def _create_root(self, file: Any) -> dict[str, Any]:
+        """The root's dimensions, as layers use them, and its arrays."""
+        # xarray refuses a tree in which a group's dimension has another size than its parent's.
+        shared = all(layer.timesteps in (None, self.timesteps) for layer in self.layers)
+        time = TIMESTEP if shared else INPUT_TIMESTEP
+        scales = {SEQUENCE: _scale(file, SEQUENCE, np.arange(self.sequences))}
+        if self.offsets is not None:
+            _scale(file, OFFSETS, self.offsets)
+            scales[STEP] = _scale(file, STEP, np.arange(self.offsets[-1]))
+        else:
+            scales[time] = self._create_scale(file, time, self.timesteps)
+        if self.selection.texts():
+            file.attrs[SELECTION] = list(self.selection.texts())
+        if self.selection.steps or self.offsets is not None:
+            file.attrs[FULL_TIMESTEPS] = self.timesteps
+        for name, (dtype, axes) in self._root_arrays().items():
+            dimensions = [time if axis == TIMESTEP else axis for axis in axes]
+            self._create_array(file, name, dtype, dimensions, scales)
+        return scales
+
+    def _create_layer(
+        self, group: Any, layer: LayerHeader, position: int, scales: Mapping[str, Any]
+    ) -> None:
+        for name, value in encode_layer(layer, position).items():
+            group.attrs[name] = value
+        own = dict(scales)
+        sizes = self.sizes(layer)
+        for dimension in layer.dimensions():
+            own[dimension] = self._create_scale(group, dimension, sizes[dimension])
+        ragged = self.is_ragged(layer)
+        if TIMESTEP not in own and not ragged:
+            own[TIMESTEP] = self._create_scale(group, TIMESTEP, sizes[TIMESTEP])
+        arrays = self.kept_arrays(layer)
+        if self.selection.texts() or ragged:
+            full = {OUTPUTS: layer.output_size, **layer.widths}
+            for name, size in full.items():
+                group.attrs[FULL + name] = size
+            group.attrs[FULL_TIMESTEPS] = sizes[TIMESTEP]
+        for name, axes in arrays.items():
+            stored = (STEP, *axes[2:]) if ragged and axes[:2] == OVER_TIME else axes
+            self._create_array(group, name, np.dtype(layer.dtype), stored, own)
+        if layer.outputs_are_m and STATE_M in arrays and self.selection.keeps(OUTPUTS):
+            group[OUTPUTS] = group[STATE_M]  # a hard link: two names of one array
+
+    def _create_scale(self, group: Any, name: str, size: int) -> Any:
+        places = self.kept(name, size)
+        return _scale(group, name, np.arange(size) if places is None else places)
+
+    def _create_array(
+        self, group: Any, name: str, dtype: Any, axes: Sequence[str], scales: Mapping[str, Any]
+    ) -> None:
+        """An empty dataset whose every axis has its scale attached."""
+        shape = tuple(int(scales[axis].shape[0]) for axis in axes)
+        how: dict[str, Any] = {"dcpl": creation()}
+        if self.compress is not None and {TIMESTEP, STEP} & {*axes} and dtype.kind == "f":
+            how = {"chunks": chunk_shape(shape, dtype.itemsize), **filters(self.compress)}
+        dataset = group.create_dataset(name, shape, dtype, **how)
+        for dimension, axis in zip(dataset.dims, axes, strict=True):
+            dimension.attach_scale(scales[axis])
+
+    def _check_some_left(self, layer: str, dimension: str, size: int) -> None:
+        places = self.kept(dimension, size)
+        if places is not None and not len(places):
+            raise OptionError(
+                "The selection leaves nothing of an axis.",
+                where=f"--select {' '.join(self.selection.texts())}, layer {layer}",
+                expected=f"places from 0 to {size - 1} of {dimension}",
+                found="none of these",
+            )
 
 
-def lay_out_layer(
-    file: Any,
-    path: str,
-    header: LayerHeader,
-    *,
-    position: int,
-    scales: Scales,
-    timesteps: int,
-) -> None:
-    """Create one layer's group with its attributes, dimensions and empty arrays (`layer_arrays`).
+def layer_arrays(header: LayerHeader) -> Arrays:
+    """The arrays of a layer's group, if everything is kept: dimensions by path."""
+    arrays: Arrays = {OUTPUTS: (*OVER_TIME, OUTPUT)}
+    arrays |= {f"{GATES}/{gate}": (*OVER_TIME, UNIT) for gate in header.gates}
+    for state in header.widths:
+        dimension = header.state_dimension(state)
+        arrays[state] = (*OVER_TIME, dimension)
+        arrays |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
+    return arrays
 
-    Parameters
-    ----------
-    file : h5py.File
-    path : str
-        The group's, from `rnnscope.trace.schema.group_paths`.
-    header : LayerHeader
-    position : int
-        The layer's place in the run.
-    scales : dict
-        From `lay_out_root`.
-    timesteps : int
-        The input's; the layer's own where the header does not say otherwise.
+
+def check_layer(header: LayerHeader) -> None:
+    """Refuse a header that says what cannot be.
+
+    Raises
+    ------
+    ValueError
     """
     if header.dtype not in DTYPES:
         raise ValueError(f"layer {header.name}: a trace holds {DTYPES}, not {header.dtype}")
-    if header.outputs_are_m:
-        _check_outputs_are_m(header)
-    group = file.create_group(path)
-    for name, value in encode_layer(header, position).items():
-        group.attrs[name] = value
-    own = dict(scales)
-    for dimension, size in header.dimensions().items():
-        own[dimension] = _scale(group, dimension, size)
-    if TIMESTEP not in own:
-        own[TIMESTEP] = _scale(group, TIMESTEP, header.timesteps or timesteps)
-    for name, (dtype, axes) in layer_arrays(header).items():
-        _create(group, name, dtype, axes, own)
-    if header.outputs_are_m:
-        group[OUTPUTS] = group[STATE_M]  # a hard link: two names of one array
-
-
-def _check_outputs_are_m(header: LayerHeader) -> None:
-    if (
-        header.widths.get(STATE_M) != header.output_size
-        or not header.known_facts.outputs_in_input_order
-    ):
+    in_order = header.known_facts.outputs_in_input_order
+    fits = header.widths.get(STATE_M) == header.output_size
+    if header.outputs_are_m and not (in_order and fits):
         raise ValueError(f"layer {header.name}: its outputs cannot be m")
 
 
-def _scale(group: Any, name: str, size: int) -> Any:
-    """A dimension with coordinates 0 … size - 1."""
-    dataset = group.create_dataset(name, data=np.arange(size, dtype=np.int64))
+def _scale(group: Any, name: str, places: Array) -> Any:
+    """A dimension with these coordinates."""
+    dataset = group.create_dataset(name, data=places.astype(np.int64))
     dataset.make_scale(name)
     return dataset
-
-
-def _create(group: Any, name: str, dtype: Any, axes: Sequence[str], scales: Scales) -> None:
-    """An empty dataset whose every axis has its scale attached."""
-    shape = tuple(int(scales[axis].shape[0]) for axis in axes)
-    dataset = group.create_dataset(name, shape, dtype, dcpl=_creation())
-    for dimension, axis in zip(dataset.dims, axes, strict=True):
-        dimension.attach_scale(scales[axis])
-
-
-def _creation() -> Any:
-    """Contiguous, its place in the file known at once, and nothing written there in advance.
-
-    So writing moves no structure of the file, and is as fast as the disk takes it.
-    """
-    import h5py
-
-    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    return creation

@@ -52,6 +52,8 @@ class PartialFile:
         Replace the target when done.
     fingerprint : str or None
         None: nothing is taken up, and nothing is left to be taken up.
+    cache : int or None
+        Bytes of HDF5's chunk cache, for each dataset; None: HDF5's own choice.
 
     Attributes
     ----------
@@ -62,12 +64,15 @@ class PartialFile:
         The last one, of this run or an earlier one.
     """
 
-    def __init__(self, target: Path, force: bool, fingerprint: str | None) -> None:
+    def __init__(
+        self, target: Path, force: bool, fingerprint: str | None, cache: int | None = None
+    ) -> None:
         self.path = partial_path(target)
         self.file: Any = None
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
+        self._cache = cache
         self._lock: int | None = None
 
     def open(self) -> bool:
@@ -115,7 +120,7 @@ class PartialFile:
         if self.file is not None:
             self.file.close()
         self.commit = None
-        self.file = h5py.File(self.path, "w", locking=False)
+        self.file = h5py.File(self.path, "w", locking=False, rdcc_nbytes=self._cache)
 
     def write_commit(self, done: int, state: str) -> None:
         """Bring everything to the disk, then say so; nothing without a fingerprint."""

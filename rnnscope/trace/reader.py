@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import GATE_ORDER, Array
+from rnnscope.cell import Array
 from rnnscope.checkpoints.safe_hdf5 import child, has_signature, open_h5
 from rnnscope.checks.interface import LayerSlice
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
-from rnnscope.inputs.hdf5 import check_storage, damaged
+from rnnscope.inputs.hdf5 import damaged
 from rnnscope.trace.attributes import (
     CHECKS,
-    KIND,
-    LAYER,
+    FULL_TIMESTEPS,
     POSITION,
-    RECURRENT,
+    SELECTION,
     decode_header,
-    decode_layer,
+    decode_texts,
 )
-from rnnscope.trace.recognise import check_schema, no_trace
+from rnnscope.trace.groups import layer_groups, read_all, read_array, read_header, stored_shape
+from rnnscope.trace.padding import padded, past_length
+from rnnscope.trace.recognise import check_offsets, check_schema, no_trace
 from rnnscope.trace.schema import (
     FINAL,
     GATES,
@@ -36,9 +36,11 @@ from rnnscope.trace.schema import (
     INPUT_TIMESTEP,
     LENGTHS,
     MASK,
+    OFFSETS,
     OUTPUTS,
     SEQUENCE,
     STATE_M,
+    STEP,
     TIMESTEP,
     LayerHeader,
 )
@@ -61,6 +63,10 @@ class Trace:
         The input's size.
     checks : str or None
         The findings of the checks as JSON.
+    selection : tuple of str
+        What was kept, ``KEY=VALUE`` each; empty if everything was.
+    offsets : ndarray of int64 (sequence + 1,) or None
+        Of a ragged trace: where each sequence begins.
     """
 
     def __init__(self, path: Path, file: Any) -> None:
@@ -70,9 +76,17 @@ class Trace:
         self.header = decode_header(dict(file.attrs))
         self.checks: str | None = file.attrs.get(CHECKS)
         self.sequences = int(self._length(SEQUENCE))
-        self.timesteps = int(self._length(INPUT_TIMESTEP, TIMESTEP))
-        groups = sorted(_layer_groups(file), key=lambda group: int(group.attrs[POSITION]))
-        headers = [_read_header(group) for group in groups]
+        self.timesteps = int(
+            file.attrs[FULL_TIMESTEPS]
+            if FULL_TIMESTEPS in file.attrs
+            else self._length(INPUT_TIMESTEP, TIMESTEP)
+        )
+        self.selection = decode_texts(file.attrs.get(SELECTION, ()))
+        self.offsets = self._common(OFFSETS, EVERYTHING)
+        if self.offsets is not None:
+            check_offsets(path, self.offsets, self.sequences, int(self._length(STEP)))
+        groups = sorted(layer_groups(file), key=lambda group: int(group.attrs[POSITION]))
+        headers = [read_header(group) for group in groups]
         self._groups = {header.name: group for header, group in zip(headers, groups, strict=True)}
         self.layers = tuple(header for header in headers if header.widths)
         self.merges = tuple(header for header in headers if not header.widths)
@@ -106,7 +120,7 @@ class Trace:
 
     @property
     def mask(self) -> Array | None:
-        """The mask that was given, bool (sequence, timestep), or None."""
+        """The mask that was given, bool (sequence, kept timestep), or None."""
         mask = self._common(MASK, EVERYTHING)
         return None if mask is None else mask.astype(np.bool_)
 
@@ -133,8 +147,69 @@ class Trace:
             found="nothing of that name",
         )
 
+    @property
+    def kept_timesteps(self) -> Array | None:
+        """The input's timesteps that the trace holds, int64; None in a ragged one (`offsets`)."""
+        if self.offsets is not None:
+            return None
+        name = INPUT_TIMESTEP if INPUT_TIMESTEP in self._file else TIMESTEP
+        return read_array(self._file, name, EVERYTHING)
+
+    def is_cut(self, name: str) -> bool:
+        """Whether timesteps or units of a layer were left out by a selection."""
+        header, group = self.layer(name), self._groups[name]
+        widths = {**header.widths, OUTPUTS: header.output_size}
+        ends = {f"{FINAL}/{state}": size for state, size in header.widths.items()}
+        for array, size in (widths | ends).items():
+            shape = stored_shape(group, array)
+            if shape is not None and shape[-1] != size:
+                return True
+        over_time = [*widths, *(f"{GATES}/{gate}" for gate in header.gates)]
+        shapes = [stored_shape(group, array) for array in over_time]
+        return any(
+            shape is not None and len(shape) == 3 and shape[1] != header.timesteps
+            for shape in shapes
+        )
+
     def read_layer(self, name: str, sequences: slice = EVERYTHING) -> LayerSlice:
         """Some sequences of a recurrent layer, all timesteps, with what goes with them.
+
+        Of a layer that `is_cut` nothing is in the slice, so that checks are skipped rather than
+        wrong; `read_states` reads what there is. Outputs that are not stored have no sequences.
+
+        Raises
+        ------
+        TraceError
+            There is no such layer, or its data are damaged.
+        """
+        header = self.layer(name)
+        first, stop, _ = sequences.indices(self.sequences)
+        rows = slice(first, max(first, stop))
+        nothing = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
+        if self.is_cut(name):
+            states = LayerStates({}, nothing, {}, {})
+            return LayerSlice(header.known_facts, states, first_sequence=first)
+        states = self.read_states(name, rows)
+        lengths = mask = None
+        if header.timesteps == self.timesteps:  # else they tell of the input, not of this layer
+            lengths, mask = self._common(LENGTHS, rows), self._common(MASK, rows)
+        if mask is None and lengths is not None:
+            mask = np.arange(self.timesteps) < lengths[:, None]
+        told = header.reads_input and bool(states.states or len(states.outputs))
+        return LayerSlice(
+            facts=header.known_facts,
+            states=states,
+            lengths=lengths,
+            mask=None if mask is None else mask.astype(np.bool_),
+            input_steps=self._common(INPUT_STEPS, rows) if told else None,
+            first_sequence=first,
+        )
+
+    def read_states(self, name: str, sequences: slice = EVERYTHING) -> LayerStates:
+        """What is stored of a recurrent layer's states: the timesteps and units that were kept.
+
+        Of a ragged trace the arrays are padded as they were: what a layer holds past the length of
+        a sequence follows from its padding rule. Outputs that are not stored have no sequences.
 
         Raises
         ------
@@ -144,33 +219,50 @@ class Trace:
         header = self.layer(name)
         group = self._groups[name]
         first, stop, _ = sequences.indices(self.sequences)
-        rows = slice(first, stop)
-        arrays = {state: _read(group, state, rows) for state in header.widths}
-        states = LayerStates(
-            states=arrays,
-            outputs=arrays[STATE_M] if header.outputs_are_m else _read(group, OUTPUTS, rows),
-            initial=_read_all(group, INITIAL, tuple(header.widths), rows),
-            final=_read_all(group, FINAL, tuple(header.widths), rows),
-            gates=_read_all(group, GATES, header.gates, rows),
-        )
-        lengths = mask = None
-        if header.timesteps == self.timesteps:  # else they tell of the input, not of this layer
-            lengths, mask = self._common(LENGTHS, rows), self._common(MASK, rows)
-        if mask is None and lengths is not None:
-            mask = np.arange(self.timesteps) < lengths[:, None]
-        return LayerSlice(
-            facts=header.known_facts,
-            states=states,
-            lengths=lengths,
-            mask=None if mask is None else mask.astype(np.bool_),
-            input_steps=self._common(INPUT_STEPS, rows) if header.reads_input else None,
-            first_sequence=first,
-        )
+        rows = slice(first, max(first, stop))
+        ends = {
+            when: read_all(group, when, tuple(header.widths), rows) for when in (INITIAL, FINAL)
+        }
+        arrays = {
+            state: self._over_time(header, group, state, rows, ends)
+            for state in header.widths
+            if state in group
+        }
+        if header.outputs_are_m and STATE_M in arrays:
+            outputs = arrays[STATE_M]
+        elif OUTPUTS in group:
+            outputs = self._over_time(header, group, OUTPUTS, rows, ends)
+        else:
+            outputs = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
+        gates = {
+            gate: self._over_time(header, group, f"{GATES}/{gate}", rows, ends)
+            for gate in header.gates
+        }
+        return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates)
 
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
-        """The outputs (sequence, timestep, output) of any layer."""
-        self.layer(name)
-        return _read(self._groups[name], OUTPUTS, sequences)
+        """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
+        header, group = self.layer(name), self._groups[name]
+        array = STATE_M if header.outputs_are_m else OUTPUTS
+        ends = {when: read_all(group, when, (array,), sequences) for when in (INITIAL, FINAL)}
+        return self._over_time(header, group, array, sequences, ends)
+
+    def _over_time(
+        self,
+        header: LayerHeader,
+        group: Any,
+        name: str,
+        sequences: slice,
+        ends: Mapping[str, Mapping[str, Array]],
+    ) -> Array:
+        """An array (sequence, timestep, width); flat ones are padded."""
+        if self.offsets is None or len(stored_shape(group, name) or ()) != 2:
+            return read_array(group, name, sequences)
+        first, stop, _ = sequences.indices(self.sequences)
+        offsets = self.offsets[first : max(first, stop) + 1]
+        flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])))
+        past = past_length(header, name, ends)
+        return padded(flat, np.diff(offsets), self.timesteps, past)
 
     def close(self) -> None:
         self._close.close()
@@ -187,59 +279,8 @@ class Trace:
         self.close()
 
     def _common(self, name: str, rows: slice) -> Array | None:
-        return _read(self._file, name, rows) if name in self._file else None
+        return read_array(self._file, name, rows) if name in self._file else None
 
     def _length(self, *names: str) -> int:
         found = next(item for name in names if (item := child(self._file, name, TraceError)))
         return int(found.shape[0])
-
-
-def _layer_groups(group: Any) -> Iterator[Any]:
-    """The groups of layers; links to elsewhere are refused. Layers are never nested."""
-    import h5py
-
-    for name in group:
-        item = child(group, name, TraceError)
-        if not isinstance(item, h5py.Group):
-            continue
-        if LAYER in item.attrs:
-            yield item
-        else:
-            yield from _layer_groups(item)
-
-
-def _read_header(group: Any) -> LayerHeader:
-    """A layer's header, from the attributes and arrays of its group."""
-    attributes = dict(group.attrs)
-    outputs: Any = child(group, OUTPUTS, TraceError)
-    final: Any = child(group, FINAL, TraceError) if attributes[KIND] == RECURRENT else None
-    gates: Any = child(group, GATES, TraceError)
-    widths = {state: int(group[state].shape[2]) for state in final or ()}
-    stored = tuple(sorted(gates or (), key=_gate_position))
-    header = decode_layer(attributes, widths, (outputs.shape[2], outputs.shape[1]), stored)
-    # Two names of one array: h5py compares objects by their place in the file.
-    return replace(header, outputs_are_m=child(group, STATE_M, TraceError) == outputs)
-
-
-def _gate_position(gate: str) -> tuple[int, str]:
-    """Sorts into `GATE_ORDER`; gates that an LSTM has not come after, by name."""
-    return (GATE_ORDER.index(gate) if gate in GATE_ORDER else len(GATE_ORDER), gate)
-
-
-def _read(group: Any, name: str, rows: slice) -> Array:
-    dataset = child(group, name, TraceError)
-    if dataset is None:
-        raise TraceError("The trace lacks an array.", where=f"{group.name}/{name}")
-    check_storage(dataset, TraceError)
-    try:
-        return np.asarray(dataset[rows])
-    except (OSError, RuntimeError) as error:
-        raise damaged(f"{group.file.filename}::{dataset.name}", error, TraceError) from error
-
-
-def _read_all(group: Any, part: str, names: tuple[str, ...], rows: slice) -> dict[str, Array]:
-    """The arrays of a subgroup by name; those that are not stored are left out."""
-    found = child(group, part, TraceError)
-    return (
-        {} if found is None else {name: _read(found, name, rows) for name in names if name in found}
-    )

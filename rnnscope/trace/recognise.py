@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from rnnscope.cell import Array
 from rnnscope.errors import TraceError
 from rnnscope.trace.schema import SCHEMA, SCHEMA_VERSION
 
@@ -43,6 +46,24 @@ def check_schema(path: Path, file: Any) -> None:
             expected="complete = 1",
             found=f"complete = {file.attrs['complete']}",
             hint="run it again",
+        )
+
+
+def check_offsets(path: Path, offsets: Array, sequences: int, steps: int) -> None:
+    """Refuse a ragged trace whose offsets do not fit its arrays.
+
+    Raises
+    ------
+    TraceError
+    """
+    fits = offsets.shape == (sequences + 1,) and offsets[0] == 0 and offsets[-1] == steps
+    if not fits or np.any(np.diff(offsets) < 0):
+        raise TraceError(
+            "The offsets of the trace do not fit its arrays.",
+            where=f"{path}::/offsets",
+            expected=f"{sequences + 1} numbers that rise from 0 to {steps}",
+            found=f"{offsets.size} others",
+            hint="was the file changed after rnnscope wrote it?",
         )
 
 

@@ -18,14 +18,17 @@ SEQUENCE, TIMESTEP, UNIT, OUTPUT = "sequence", "timestep", "unit", "output"
 INPUT_TIMESTEP = "input_timestep"
 """The root's time dimension where layers have other numbers of steps than the input."""
 
-LENGTHS, MASK, INPUT_STEPS = "lengths", "mask", "input_steps"
+STEP = "step"
+"""The dimension of a ragged trace in place of sequence and timestep."""
+
+LENGTHS, MASK, INPUT_STEPS, OFFSETS = "lengths", "mask", "input_steps", "offsets"
 OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
 STATE_M = "m"
 
 DTYPES = ("float32", "float64")
 
 RESERVED = frozenset(
-    {SEQUENCE, TIMESTEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS}
+    {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
     | {OUTPUTS, GATES, INITIAL, FINAL, "c", "m"}
 )
 """Names that a part of a layer's group never has."""

@@ -16,14 +16,9 @@ from rnnscope.cell import Array
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
 from rnnscope.trace.attributes import CHECKS, encode_header
-from rnnscope.trace.blocks import Destination, same_bits
-from rnnscope.trace.layout import (
-    destinations,
-    lay_out_layer,
-    lay_out_root,
-    layer_arrays,
-    root_arrays,
-)
+from rnnscope.trace.blocks import ALL, Destination, same_bits
+from rnnscope.trace.layout import TraceLayout, layer_arrays
+from rnnscope.trace.options import check_compression, check_ragged
 from rnnscope.trace.partial import PartialFile, fingerprint_of
 from rnnscope.trace.schema import (
     FINAL,
@@ -36,14 +31,14 @@ from rnnscope.trace.schema import (
     SCHEMA,
     SCHEMA_VERSION,
     STATE_M,
+    TIMESTEP,
     LayerHeader,
     TraceHeader,
-    group_paths,
     storable_text,
 )
+from rnnscope.trace.selection import Selection
+from rnnscope.trace.storage import CACHE_BYTES, Compression
 from rnnscope.trace.target import check_target
-
-ALL = slice(None)
 
 
 class TraceWriter:
@@ -70,6 +65,14 @@ class TraceWriter:
     fingerprint : str
         Of the run that is taken up: checkpoint, input, and the options that its numbers depend on.
         The layout of the trace and the version of rnnscope are added to it.
+    selection : Selection, optional
+        What is kept; the write methods are given everything all the same, and drop the rest.
+    compress : {"gzip", "lzf", "zstd"}, optional
+        States hardly shrink, and packing takes its time. Not together with ``resume``: what a
+        killed process leaves of a compressed file may not open.
+    ragged : ndarray of int (sequence,), optional
+        The lengths of all sequences: only valid steps are stored, one sequence after another. The
+        write methods are given padded arrays all the same.
 
     Attributes
     ----------
@@ -103,20 +106,34 @@ class TraceWriter:
         inputs: Iterable[Path] = (),
         resume: bool = False,
         fingerprint: str = "",
+        selection: Selection | None = None,
+        compress: Compression | None = None,
+        ragged: Array | None = None,
     ) -> None:
         self.path = check_target(path, force, inputs)
+        self._layout = TraceLayout(
+            list(layers),
+            sequences,
+            timesteps,
+            has_lengths=has_lengths,
+            has_mask=has_mask,
+            selection=selection or Selection(),
+            compress=compress,
+            offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
+        )
+        if compress is not None:
+            check_compression(compress, resume=resume)
+        if ragged is not None:
+            check_ragged(self._layout)
         self.done = 0
         self.saved_state: str | None = None
         self.kept_partial: Path | None = None
-        common = (has_lengths, has_mask)
-        run = fingerprint_of(
-            fingerprint, header.rnnscope_version, list(layers), sequences, timesteps, common
-        )
-        self._partial = PartialFile(self.path, force, run if resume else None)
+        lengths = b"" if ragged is None else ragged.tobytes()
+        run = fingerprint_of(fingerprint, header.rnnscope_version, self._layout, lengths)
+        cache = CACHE_BYTES if compress else None
+        self._partial = PartialFile(self.path, force, run if resume else None, cache)
         self._header = header
         self._layers = {layer.name: layer for layer in layers}
-        self._size = (sequences, timesteps)
-        self._common = common
         self._written: Counter[str] = Counter()
         self._shared: dict[str, Destination] = {}
         self._datasets: dict[str, dict[str, Destination]] = {}
@@ -201,29 +218,39 @@ class TraceWriter:
             Where the arrays belong in the whole run, in input time order; each part once.
         """
         header = self._layers[name]
+        if name in self._datasets:  # else not selected
+            self._write_states(header, states, sequences, steps)
+        self._written[name] += int(np.prod(states.outputs.shape[:2]))
+
+    def _write_states(
+        self, header: LayerHeader, states: LayerStates, sequences: slice, steps: slice
+    ) -> None:
         first, last, outputs_at = self._part_of_run(header, steps)
         arrays = {state: (array, steps) for state, array in states.states.items()}
         arrays |= {f"{GATES}/{gate}": (array, steps) for gate, array in states.gates.items()}
-        if not header.outputs_are_m:
-            arrays[OUTPUTS] = (states.outputs, outputs_at)
-        elif not same_bits(states.outputs, states.m):
-            raise ValueError(f"layer {name}: the outputs differ from m, against the header")
+        arrays[OUTPUTS] = (states.outputs, outputs_at)
+        if header.outputs_are_m and not same_bits(states.outputs, states.m):
+            raise ValueError(f"layer {header.name}: the outputs differ from m, against the header")
         ends = {f"{INITIAL}/{state}": (array, first) for state, array in states.initial.items()}
         ends |= {f"{FINAL}/{state}": (array, last) for state, array in states.final.items()}
-        datasets = self._expected(header, arrays.keys() | ends.keys())
+        everything = arrays | {path: (array, ALL) for path, (array, _) in ends.items()}
+        datasets = self._expected(header, everything.keys())
         with self._disk_errors():
-            for path, (array, at) in arrays.items():
-                datasets[path].write(array, sequences, at)
-            for path, (array, belongs) in ends.items():
-                if belongs:
-                    datasets[path].write(array, sequences)
-        self._written[name] += int(np.prod(states.outputs.shape[:2]))
+            for path, dataset in datasets.items():
+                array, at = everything[path]
+                if path not in ends or ends[path][1]:
+                    dataset.write(array, sequences, at)
 
-    def write_outputs(self, name: str, array: Array, sequences: slice) -> None:
+    def write_outputs(self, name: str, array: Array, sequences: slice, steps: slice = ALL) -> None:
         """Write outputs (sequence, timestep, output) of a layer that has no states."""
-        with self._disk_errors():
-            self._datasets[name][OUTPUTS].write(array, sequences)
+        if name in self._datasets:
+            with self._disk_errors():
+                self._datasets[name][OUTPUTS].write(array, sequences, steps)
         self._written[name] += int(np.prod(array.shape[:2]))
+
+    def keeps_outputs(self, name: str) -> bool:
+        """Whether `read_outputs` can read a layer's outputs: a selection may have left some out."""
+        return self._outputs(name) is not None
 
     def read_outputs(self, name: str, sequences: slice, steps: slice = ALL) -> Array:
         """Read outputs back that have been written; what has not is undefined.
@@ -242,11 +269,24 @@ class TraceWriter:
             In the order in which the outputs are stored: that of processing, for a layer whose
             ``outputs_in_input_order`` is False.
         """
-        header = self._layers[name]
-        *_, at = self._part_of_run(header, steps)
-        array = STATE_M if header.outputs_are_m else OUTPUTS
+        dataset = self._outputs(name)
+        if dataset is None:
+            raise TraceError(
+                "A layer needs outputs that the selection leaves out.",
+                where=f"outputs of layer {name}",
+                expected="all units and timesteps of them: the run is too long to hold them",
+                found=f"--select {' '.join(self._layout.selection.texts())}",
+                hint="select the outputs of that layer as well, or run with more --memory",
+            )
+        *_, at = self._part_of_run(self._layers[name], steps)
         with self._disk_errors():
-            return self._datasets[name][array].read(sequences, at)
+            return dataset.read(sequences, at)
+
+    def _outputs(self, name: str) -> Destination | None:
+        datasets = self._datasets.get(name, {})
+        twin = datasets.get(STATE_M) if self._layers[name].outputs_are_m else None
+        dataset = datasets.get(OUTPUTS, twin)
+        return dataset if dataset is not None and dataset.is_whole else None
 
     def set_checks(self, json_text: str) -> None:
         """Keep the findings of the checks, as JSON."""
@@ -258,16 +298,17 @@ class TraceWriter:
         try:
             if not left:
                 self._lay_out()
-            self._find_datasets()
+            found = self._layout.find(self._partial.file)
         except KeyError:  # the file that was left is damaged
             self._partial.restart()
             self._lay_out()
-            self._find_datasets()
+            found = self._layout.find(self._partial.file)
+        self._shared, self._datasets = found
         commit = self._partial.commit
         if commit is not None:
             self.done, self.saved_state = commit.done, commit.state
             for name, header in self._layers.items():
-                self._written[name] = commit.done * (header.timesteps or self._size[1])
+                self._written[name] = commit.done * self._layout.sizes(header)[TIMESTEP]
 
     def _lay_out(self) -> None:
         """Fill the empty file with all it will ever hold but numbers."""
@@ -275,25 +316,14 @@ class TraceWriter:
         attributes = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "complete": 0}
         for name, value in (attributes | encode_header(self._header)).items():
             file.attrs[name] = value
-        scales = lay_out_root(file, list(self._layers.values()), self._size, *self._common)
-        paths = group_paths(self._layers)
-        for position, (name, header) in enumerate(self._layers.items()):
-            lay_out_layer(
-                file, paths[name], header, position=position, scales=scales, timesteps=self._size[1]
-            )
+        self._layout.create(file)
         # From here on only numbers are written, each to its place: killed at any time, the file
         # can be opened again.
         file.flush()
 
-    def _find_datasets(self) -> None:
-        self._shared = destinations(self._partial.file, root_arrays(*self._common))
-        for name, path in group_paths(self._layers).items():
-            arrays = layer_arrays(self._layers[name])
-            self._datasets[name] = destinations(self._partial.file[path], arrays)
-
     def _part_of_run(self, header: LayerHeader, steps: slice) -> tuple[bool, bool, slice]:
         """Whether `steps` are processed first, and last, and where their outputs belong."""
-        timesteps = header.timesteps or self._size[1]
+        timesteps = self._layout.sizes(header)[TIMESTEP]
         start, stop, _ = steps.indices(timesteps)
         facts = header.known_facts
         ends = (start == 0, stop == timesteps)
@@ -303,16 +333,16 @@ class TraceWriter:
         return first, last, steps
 
     def _expected(self, header: LayerHeader, given: AbstractSet[str]) -> dict[str, Destination]:
-        """The layer's datasets, if they are just those that are given."""
+        """The layer's datasets: each must be given, and nothing that the header does not have."""
         datasets = self._datasets[header.name]
-        if wrong := datasets.keys() ^ given:
+        if wrong := (datasets.keys() - given) | (given - layer_arrays(header).keys()):
             names = ", ".join(sorted(wrong))
             raise ValueError(f"layer {header.name}: missing, or not in the header: {names}")
         return datasets
 
     def _require_whole(self) -> None:
         for name, header in self._layers.items():
-            steps = self._size[0] * (header.timesteps or self._size[1])
+            steps = self._layout.sequences * self._layout.sizes(header)[TIMESTEP]
             if self._written[name] != steps:
                 raise TraceError(
                     "The trace is not whole, and was not kept.",

@@ -1,0 +1,111 @@
+"""Groups and arrays of an opened trace: links to elsewhere and false sizes are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import GATE_ORDER, Array
+from rnnscope.checkpoints.safe_hdf5 import child
+from rnnscope.errors import TraceError
+from rnnscope.inputs.hdf5 import check_storage, damaged
+from rnnscope.trace.attributes import (
+    FULL,
+    FULL_TIMESTEPS,
+    KIND,
+    LAYER,
+    RECURRENT,
+    decode_layer,
+)
+from rnnscope.trace.schema import FINAL, GATES, OUTPUTS, STATE_M, LayerHeader
+from rnnscope.trace.storage import make_readable
+
+
+def layer_groups(group: Any) -> Iterator[Any]:
+    """The groups of layers; links to elsewhere are refused. Layers are never nested."""
+    import h5py
+
+    for name in group:
+        item = child(group, name, TraceError)
+        if not isinstance(item, h5py.Group):
+            continue
+        if LAYER in item.attrs:
+            yield item
+        else:
+            yield from layer_groups(item)
+
+
+def read_header(group: Any) -> LayerHeader:
+    """A layer's header, from the attributes and arrays of its group."""
+    attributes = dict(group.attrs)
+    outputs: Any = child(group, OUTPUTS, TraceError)
+    final: Any = child(group, FINAL, TraceError) if attributes[KIND] == RECURRENT else None
+    gates: Any = child(group, GATES, TraceError)
+    widths = {
+        state: int(attributes.get(FULL + state, final[state].shape[1])) for state in final or ()
+    }
+    # A selection may have left the outputs out, but then the attributes tell of them.
+    size = int(attributes[FULL + OUTPUTS] if outputs is None else outputs.shape[-1])
+    steps = int(attributes[FULL_TIMESTEPS] if outputs is None else outputs.shape[1])
+    sizes = (
+        int(attributes.get(FULL + OUTPUTS, size)), int(attributes.get(FULL_TIMESTEPS, steps))
+    )  # fmt: skip
+    stored = tuple(sorted(gates or (), key=_gate_position))
+    header = decode_layer(attributes, widths, sizes, stored)
+    # Two names of one array: h5py compares objects by their place in the file.
+    same = outputs is not None and child(group, STATE_M, TraceError) == outputs
+    return replace(header, outputs_are_m=same)
+
+
+def _gate_position(gate: str) -> tuple[int, str]:
+    """Sorts into `GATE_ORDER`; gates that an LSTM has not come after, by name."""
+    return (GATE_ORDER.index(gate) if gate in GATE_ORDER else len(GATE_ORDER), gate)
+
+
+def stored_shape(group: Any, name: str) -> tuple[int, ...] | None:
+    """The shape of an array by path in its group; None if it is not stored."""
+    dataset = child(group, name, TraceError)
+    return None if dataset is None else tuple(dataset.shape)
+
+
+def read_array(group: Any, name: str, rows: slice) -> Array:
+    """Some rows of an array.
+
+    Raises
+    ------
+    TraceError
+        It is not stored, damaged, or compressed by what is not installed.
+    """
+    dataset = child(group, name, TraceError)
+    if dataset is None:
+        raise TraceError(
+            "The trace lacks an array.",
+            where=f"{group.name}/{name}",
+            hint="did the run select something else (--select)?",
+        )
+    check_storage(dataset, TraceError)
+    if not make_readable(dataset):
+        raise TraceError(
+            "The trace is compressed with zstd, which needs the package hdf5plugin.",
+            where=f"{group.file.filename}::{dataset.name}",
+            expected="hdf5plugin",
+            found="it is not installed",
+            hint="pip install hdf5plugin",
+        )
+    try:
+        return np.asarray(dataset[rows])
+    except (OSError, RuntimeError) as error:
+        raise damaged(f"{group.file.filename}::{dataset.name}", error, TraceError) from error
+
+
+def read_all(group: Any, part: str, names: tuple[str, ...], rows: slice) -> dict[str, Array]:
+    """The arrays of a subgroup by name; those that are not stored are left out."""
+    found = child(group, part, TraceError)
+    return (
+        {}
+        if found is None
+        else {name: read_array(found, name, rows) for name in names if name in found}
+    )

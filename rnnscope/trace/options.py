@@ -1,0 +1,60 @@
+"""Which ways of storing a trace go together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnscope.errors import OptionError
+from rnnscope.trace.layout import TraceLayout
+from rnnscope.trace.storage import Compression, filters
+
+
+def check_compression(compress: Compression, *, resume: bool) -> None:
+    """Refuse a compression that is unknown, not installed, or together with resuming.
+
+    Raises
+    ------
+    OptionError
+    """
+    filters(compress)
+    if resume:
+        raise OptionError(
+            "A compressed trace cannot be continued.",
+            where="--compress with --resume",
+            expected="one of them: a killed process may leave compressed arrays that do not open",
+            found="both",
+            hint="write it uncompressed; h5repack -f GZIP=4 compresses it afterwards",
+        )
+
+
+def check_ragged(layout: TraceLayout) -> None:
+    """Refuse what a ragged trace cannot hold.
+
+    Raises
+    ------
+    OptionError
+        It names the layer or option.
+    """
+    assert layout.offsets is not None
+    lengths = np.diff(layout.offsets)
+    if len(lengths) != layout.sequences or lengths.max(initial=0) > layout.timesteps:
+        raise ValueError(f"{len(lengths)} lengths for {layout.sequences} sequences, or too long")
+    wrong = None
+    if layout.has_mask:
+        wrong = "a mask with holes"
+    elif layout.selection.steps is not None:
+        wrong = "a selection of timesteps"
+    for layer in layout.layers:
+        facts = layer.known_facts
+        if layer.widths and not facts.outputs_in_input_order:
+            wrong = f"layer {layer.name}, whose outputs are not in the order of time"
+        elif layer.widths and facts.padding == "none":
+            wrong = f"layer {layer.name}, which computes on past the lengths"
+    if wrong:
+        raise OptionError(
+            "The run has no ragged trace.",
+            where="--ragged",
+            expected="states that stand still past the length of a sequence",
+            found=wrong,
+            hint="leave --ragged away",
+        )
