@@ -1,0 +1,42 @@
+"""State formats: STATE_FORMATS, each read and written. Adding one is one file and one line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnscope.states.interface import StateFormat
+
+STATE_FORMAT_MODULES = {
+    # In the order in which they are asked: what has marks of its own first, then what only names
+    # tell, then what only shapes allow.
+    "trace": "trace_format",
+    "lstmvis": "lstmvis_format",
+    "diagnnose": "diagnnose_format",
+    "onnx": "onnx_format",
+    "torch": "torch_format",
+    "keras-bidirectional": "keras_bidirectional",
+    "tuple": "tuple_format",
+    "keras": "keras_format",
+    "nested": "nested_format",
+    "concat": "concat_format",
+    "arrays": "arrays_format",
+    "single": "single_format",
+}
+"""Modules of this package by the name of the format; each holds a ``STATE_FORMAT``."""
+
+ALIASES = {"npz": "arrays"}
+"""Other words for a format."""
+
+
+def state_format(name: str) -> StateFormat:
+    """The format of this name or alias."""
+    module = STATE_FORMAT_MODULES[ALIASES.get(name, name)]
+    found: StateFormat = import_module(f"{__name__}.{module}").STATE_FORMAT
+    return found
+
+
+def state_formats() -> tuple[StateFormat, ...]:
+    """STATE_FORMATS: every format, in the order in which they are asked."""
+    return tuple(state_format(name) for name in STATE_FORMAT_MODULES)

@@ -1,0 +1,91 @@
+"""Arrays by name, in rnnscope's words or those of frameworks: the format that can hold all."""
+
+from __future__ import annotations
+
+from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.naming import parse_array_name
+from rnnscope.states.writing import companions, time_first, wanted_arrays
+
+NAME = "arrays"
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """By names; two axes under a state's name are final states, or one sequence over time."""
+    members, left = named_members(arrays)
+    if not members:
+        return []
+    notes = (f"not read as states: {', '.join(left)}",) if left else ()
+    return readings_of_members(arrays, NAME, members, options, notes)
+
+
+def named_members(arrays: NamedArrays) -> tuple[list[Member], list[str]]:
+    """The arrays whose names tell what they are, and the names of the others."""
+    members, left = [], []
+    for name in arrays.names:
+        parsed = parse_array_name(name)
+        if name.rpartition("/")[2] in COMPANIONS:
+            continue
+        if parsed is None or not is_number(arrays.array(name)):
+            left.append(name or "an array without a name")
+        else:
+            members.append(Member(parsed.layer, parsed.key, arrays.array(name), bool(parsed.layer)))
+    return members, left
+
+
+def readings_of_members(
+    arrays: NamedArrays,
+    format_name: str,
+    members: list[Member],
+    options: ReadOptions,
+    notes: tuple[str, ...] = (),
+    words: str = "arrays by name",
+) -> list[Reading]:
+    """One reading where axes leave no doubt, else one for each meaning of two axes."""
+    deep = any(len(member.array.shape) == 3 for member in members)
+    flat = [member for member in members if len(member.array.shape) == 2
+            and member.key in ("c", "m", "array")]  # fmt: skip
+    names = ", ".join(name for name in arrays.names[:4] if name)
+    reason = f"its arrays are called {names}" if names else "by its name"
+    found = []
+    for final in (True, False) if flat and not deep else (True,):
+        states = build_states(
+            arrays,
+            format_name,
+            members,
+            time_major=options.time_major,
+            flat_is_final=final,
+            notes=notes,
+        )
+        if states is None:
+            continue
+        axes = ""
+        if flat and not deep:
+            axes = ", (sequence, unit)" if final else ", (timestep, unit) of one sequence"
+        found.append(Reading(format_name, words + axes, reason, states, sure=deep or not flat))
+    return found
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """Every array under LAYER/NAME."""
+    held = {}
+    for layer in states.layers:
+        for key, array in wanted_arrays(layer, options).items():
+            name = f"{layer.name}/{key}".strip("/")
+            held[name] = time_first(array, options.time_major)
+    lost = ("options of the layers, their direction and where they come from",)
+    if options.steps == "final":
+        lost = ("states of single timesteps", *lost)
+    return Written(held | companions(states, options), lost)
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "arrays by name: LAYER/c, LAYER/m, LAYER/final/c …",
+    "arrays whose names end in c, m, h or outputs",
+    "everything but the layers' options",
+    readings,
+    write,
+)

@@ -1,0 +1,113 @@
+"""One array a state: c and m side by side on the last axis (``state_is_tuple=False``).
+
+A projected cell's halves are not equal: c has num_units, m what the projection leaves. The state of
+a stack is all of its layers' side by side: c, m, c, m …
+"""
+
+from __future__ import annotations
+
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.lazy import Joined, Span
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.naming import CONCAT_NAMES
+from rnnscope.states.writing import companions, not_held, state_of, time_first
+
+NAME = "concat"
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """Arrays called ``state``, or the only one, split at `num_units` or in the middle."""
+    forced = options.format == NAME
+    found = _states(arrays, forced=forced)
+    if not found:
+        return []
+    readings_: list[Reading] = []
+    flat = all(len(array.shape) == 2 for _, array in found)
+    for final in (True, False) if flat else (True,):
+        members: list[Member] = []
+        for layer, array in found:
+            cuts = split_widths(array.shape[-1], options.num_units)
+            if cuts is None:
+                return []
+            members += _split(layer, array, cuts)
+        states = build_states(
+            arrays, NAME, members, time_major=options.time_major, flat_is_final=final
+        )
+        if states is None:
+            continue
+        words = _words(members) + (
+            "" if not flat else ", (sequence, unit)" if final else ", (timestep, unit)"
+        )
+        by_name = any(name.rpartition("/")[2] in CONCAT_NAMES for name in arrays.names)
+        told = bool(options.num_units)
+        reason = "num_units is known" if told else "split in the middle, as nothing projects"
+        sure = not flat and (forced or (by_name and told))
+        readings_.append(Reading(NAME, words, reason, states, sure))
+    return readings_
+
+
+def _states(arrays: NamedArrays, *, forced: bool) -> list[tuple[str, StoredArray]]:
+    names = [name for name in arrays.names if name.rpartition("/")[2] not in COMPANIONS]
+    named = [name for name in names if name.rpartition("/")[2] in CONCAT_NAMES]
+    if named:
+        return [(name.rpartition("/")[0], arrays.array(name)) for name in named]
+    if len(names) == 1 and (array := arrays.array(names[0])) is not None:
+        leaf = names[0].rpartition("/")[2]
+        plain = forced or leaf in ("", "arr_0", "array")
+        if plain and is_number(array) and len(array.shape) in (2, 3):
+            return [("", array)]
+    return []
+
+
+def split_widths(width: int, num_units: tuple[int, ...]) -> list[tuple[int, int]] | None:
+    """Widths of c and m of each layer in a state of this width; None if they do not fit."""
+    if not num_units:
+        return None if width % 2 else [(width // 2, width // 2)]
+    rest = width - sum(num_units)
+    if rest == sum(num_units):
+        return [(units, units) for units in num_units]
+    return [(num_units[0], rest)] if len(num_units) == 1 and rest > 0 else None
+
+
+def _split(layer: str, array: StoredArray, cuts: list[tuple[int, int]]) -> list[Member]:
+    members, at = [], 0
+    axis = len(array.shape) - 1
+    for number, widths in enumerate(cuts):
+        name = layer if len(cuts) == 1 else f"{layer}/{number}".strip("/")
+        for key, width in zip(("c", "m"), widths, strict=True):
+            part = Span(array, axis, at, at + width)
+            members.append(Member(name, key, part, named=bool(layer)))
+            at += width
+    return members
+
+
+def _words(members: list[Member]) -> str:
+    parts = ", ".join(f"{member.key} {member.array.shape[-1]}" for member in members[:4])
+    return f"concat [{parts}{', …' if len(members) > 4 else ''}]"
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """``state`` of the only layer, or ``LAYER/state`` of each."""
+    held: dict[str, StoredArray] = {}
+    for layer in states.layers:
+        parts = [state_of(layer, state, options, NAME) for state in ("c", "m")]
+        place = "state" if len(states.layers) == 1 else f"{layer.name}/state"
+        held[place] = time_first(Joined(parts, len(parts[0].shape) - 1), options.time_major)
+    widths = ", ".join(
+        f"{layer.name}: {state_of(layer, 'c', options, NAME).shape[-1]}" for layer in states.layers
+    )
+    lost = ("where c ends and m begins", *not_held(states, options))
+    return Written(held | companions(states, options), lost, (f"num_units of {widths}",))
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "concat [c, m] on the last axis (state_is_tuple=False)",
+    "one array, or arrays called state; with --num-units unless c and m are as wide",
+    "c and m of any number of layers",
+    readings,
+    write,
+)

@@ -1,0 +1,75 @@
+"""Formats that keep the steps of all sequences in one row after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.errors import InputError
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states.interface import ReadOptions
+from rnnscope.states.lazy import Expanded, Folded
+from rnnscope.states.model import StateLayer, StateSet
+from rnnscope.states.named import NamedArrays
+
+
+def row_lengths(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[Array, str]:
+    """Steps of each sequence in so many rows, and how that is known.
+
+    From ``lengths`` in the file, else those of the file compared with if they add up, else all
+    rows are one sequence.
+
+    Raises
+    ------
+    InputError
+        The file's lengths do not add up to its rows.
+    """
+    if "lengths" in arrays.names:
+        lengths = arrays.array("lengths").read().astype(np.int64)
+        if lengths.ndim != 1 or (lengths < 0).any() or int(lengths.sum()) != rows:
+            raise InputError(
+                "The lengths do not add up to the rows.",
+                where=arrays.label,
+                expected=f"{rows} rows in all",
+                found=f"{int(lengths.sum())}",
+            )
+        return lengths, "by name, cut by its lengths"
+    if options.lengths is not None and sum(options.lengths) == rows:
+        return np.array(options.lengths, np.int64), "cut by the lengths of the other"
+    return np.array([rows], np.int64), "nothing cuts the rows: they are one sequence"
+
+
+def with_lengths(states: StateSet, lengths: Array) -> StateSet:
+    """The set with these lengths; none where all sequences are as long."""
+    return replace(states, lengths=None if _alike(lengths) else lengths)
+
+
+def _alike(lengths: Array) -> bool:
+    return len(set(lengths.tolist())) <= 1
+
+
+def folded(states: StateSet, layer: StateLayer, array: StoredArray) -> tuple[StoredArray, Array]:
+    """An array's valid steps as (step, unit), and the steps of each sequence.
+
+    Raises
+    ------
+    InputError
+        A mask with gaps: rows cannot tell which steps are missing.
+    """
+    if len(array.shape) == 2:  # final states: a step a sequence
+        array = Expanded(array, 1)
+        return Folded(array, np.ones(array.shape[0], np.int64)), np.ones(array.shape[0], np.int64)
+    lengths = states.valid_steps() if layer.counted else None
+    if lengths is None and states.mask is not None and layer.counted:
+        raise InputError(
+            "The mask has gaps, and rows of steps cannot hold that.",
+            where=states.name,
+            expected="a mask of valid steps, then padding",
+            found="valid steps after padding",
+            hint="write --to arrays",
+        )
+    if lengths is None:
+        lengths = np.full(array.shape[0], array.shape[1], np.int64)
+    return Folded(array, lengths), lengths

@@ -1,0 +1,85 @@
+"""Keras Bidirectional: [forward h, forward c, backward h, backward c]."""
+
+from __future__ import annotations
+
+from rnnscope.errors import OptionError
+from rnnscope.states.build import Member, build_states, positional
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.writing import companions, direction_pairs, not_held, state_of, time_first
+
+NAME = "keras-bidirectional"
+WORDS = "list [fh, fc, bh, bc]"
+ORDER = (
+    ("forward", "h", "m"),
+    ("forward", "c", "c"),
+    ("backward", "h", "m"),
+    ("backward", "c", "c"),
+)
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """Four arrays a layer: by the names ``forward_h`` …, or in their order."""
+    forced = options.format == NAME
+    found = positional(arrays, forced=forced)
+    if found is None:
+        return _by_name(arrays, options)
+    if len(found) % 4 or not found:
+        return []
+    members = []
+    for number, array in enumerate(found):
+        direction, _, state = ORDER[number % 4]
+        layer = direction if len(found) == 4 else f"{number // 4}/{direction}"
+        members.append(Member(layer, state, array, named=False))
+    states = build_states(arrays, NAME, members, time_major=options.time_major)
+    why = "as --a-format or --b-format says" if forced else "arrays four by four"
+    return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+
+
+def _by_name(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    known = {f"{direction}_{name}": (direction, state) for direction, name, state in ORDER}
+    members = []
+    for whole in arrays.names:
+        layer, _, name = whole.rpartition("/")
+        if name in known:
+            direction, state = known[name]
+            place = f"{layer}/{direction}".strip("/")
+            members.append(Member(place, state, arrays.array(whole), named=bool(layer)))
+    states = len(members) >= 4 and build_states(
+        arrays, NAME, members, time_major=options.time_major
+    )
+    reason = "its arrays are called forward_h, forward_c, backward_h, backward_c"
+    return [Reading(NAME, WORDS, reason, states, sure=True)] if states else []
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """``forward_h``, ``forward_c``, ``backward_h``, ``backward_c``; ``LAYER/…`` of several."""
+    pairs = direction_pairs(states.layers)
+    held = {}
+    for pair in pairs:
+        if pair.backward is None:
+            raise OptionError(
+                "The format keras-bidirectional holds pairs of a forward and a backward layer.",
+                where=f"layer '{pair.forward.name}'",
+                expected="a backward layer of the same shape after it",
+                found="none",
+                hint="write --to keras, or choose the pair with --layer",
+            )
+        for direction, name, state in ORDER:
+            layer = pair.forward if direction == "forward" else pair.backward
+            place = f"{direction}_{name}" if len(pairs) == 1 else f"{pair.name}/{direction}_{name}"
+            array = state_of(layer, state, options, NAME)
+            held[place] = time_first(array, options.time_major)
+    lost = ("the names of the two directions", *not_held(states, options))
+    return Written(held | companions(states, options), lost)
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "Keras Bidirectional list [fh, fc, bh, bc]",
+    "four arrays a layer: forward h, forward c, backward h, backward c",
+    "c and m of pairs of directions",
+    readings,
+    write,
+)

@@ -1,0 +1,52 @@
+"""Keras lists: [h, c] of a layer, output state first; one such list for each layer."""
+
+from __future__ import annotations
+
+from rnnscope.states.arrays_format import named_members, readings_of_members
+from rnnscope.states.build import build_states, pairs_of, positional
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.writing import companions, not_held, state_of, time_first
+
+NAME = "keras"
+WORDS = "list [h, c]"
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """Arrays two by two, h first; or by name, h before c."""
+    forced = options.format == NAME
+    found = positional(arrays, forced=forced)
+    if found is not None:
+        if len(found) % 2:
+            return []
+        members = pairs_of(found, ("m", "c"))
+        states = build_states(arrays, NAME, members, time_major=options.time_major)
+        why = "as --a-format or --b-format says" if forced else "arrays two by two, h first"
+        return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+    members, left = named_members(arrays)
+    keys = [member.key for member in members]
+    if left or len(keys) % 2 or keys != ["m", "c"] * (len(keys) // 2) or not keys:
+        return []
+    return readings_of_members(arrays, NAME, members, options, words=WORDS)
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """``h``, ``c`` of the only layer, or ``LAYER/h``, ``LAYER/c`` of each."""
+    held = {}
+    for layer in states.layers:
+        for name, state in (("h", "m"), ("c", "c")):
+            array = state_of(layer, state, options, NAME)
+            place = name if len(states.layers) == 1 else f"{layer.name}/{name}"
+            held[place] = time_first(array, options.time_major)
+    return Written(held | companions(states, options), not_held(states, options))
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "Keras list [h, c]",
+    "two arrays a layer: h, then c",
+    "c and m of any number of layers",
+    readings,
+    write,
+)

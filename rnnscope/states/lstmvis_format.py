@@ -1,0 +1,235 @@
+"""A project folder of LSTMVis: ``lstm.yml``, states.h5, train.h5 and words.dict.
+
+Each layer's states are a dataset (step, unit); all sequences stand one after the other. LSTMVis
+applies tanh to what it reads unless told otherwise, which suits c: for m ``transform: none`` says
+that it is bounded already. Every id in ``word_ids`` must be in the dictionary, whose lines are a word
+without blanks, and its id. Names of files must end in .h5 or .hdf5, and .dict or .txt.
+
+References
+----------
+https://github.com/HendrikStrobelt/LSTMVis: README.md, docs/chapter/config_states.md,
+lstmdata/data_handler.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.errors import InputError, OptionError
+from rnnscope.inputs.hdf5 import Hdf5File
+from rnnscope.inputs.stored import LoadedArray, StoredArray
+from rnnscope.states.build import Member, build_states
+from rnnscope.states.flat import folded, row_lengths, with_lengths
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.lazy import Expanded, Unfolded
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import LSTMVIS_CONFIG, NamedArrays
+from rnnscope.states.plain_yaml import read_yaml
+from rnnscope.states.saving import write_h5
+from rnnscope.states.writing import not_held, state_of
+
+NAME = "lstmvis"
+TYPES = {"state": "c", "output": "m"}
+SUFFIXES = (".h5", ".hdf5")
+MAX_CONFIG = 2**20
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """The folder's configuration says which dataset is what."""
+    folder = arrays.path if arrays.path.is_dir() else arrays.path.parent
+    config = folder / LSTMVIS_CONFIG
+    if not config.is_file() or (arrays.path.is_file() and options.format != NAME):
+        return []
+    held = _read_config(config)
+    files: dict[str, Hdf5File] = {}
+    try:
+        members = _members(held, folder, files)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _damaged(config, f"{type(error).__name__}: {error}") from error
+    rows = members[0].array.shape[0] if members else 0
+    beside = NamedArrays(
+        folder, "lstmvis", *_beside(files), close=lambda: [file.close() for file in files.values()]
+    )
+    lengths, why = row_lengths(beside, rows, options)
+    starts = np.cumsum(lengths) - lengths
+    unfolded = [
+        Member(member.layer, member.key, Unfolded(member.array, starts, lengths), named=False)
+        for member in members
+        if member.array.shape[0] == rows
+    ]
+    states = build_states(NamedArrays(folder, "lstmvis", (), files.__getitem__), NAME, unfolded)
+    if states is None:
+        return []
+    whole = with_lengths(states, lengths)
+    sure = "lengths" in beside.names or options.format == NAME or options.lengths is None
+    return [Reading(NAME, "state is c, output is m", f"{LSTMVIS_CONFIG}; {why}", whole, sure=sure)]
+
+
+def _read_config(path: Path) -> Mapping[str, Any]:
+    if path.stat().st_size > MAX_CONFIG:
+        raise _damaged(path, f"{path.stat().st_size} bytes")
+    try:
+        held = read_yaml(path.read_text("utf-8"))
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(held, dict):
+        raise _damaged(path, "no mapping")
+    return held
+
+
+def _members(config: Mapping[str, Any], folder: Path, files: dict[str, Hdf5File]) -> list[Member]:
+    states = config["states"]
+    members = []
+    for entry in states["types"]:
+        key = entry.get("file", states.get("file"))
+        place = (folder / str(config["files"][key])).resolve()
+        if folder.resolve() not in place.parents or place.suffix not in SUFFIXES:
+            raise ValueError(f"{place.name} is no .h5 file of the folder")
+        if key not in files:
+            files[key] = Hdf5File(place)
+        name = str(entry["path"]).strip("/")
+        if name not in files[key].names:
+            raise ValueError(f"{place.name} has no dataset {name}")
+        array = files[key].array(name)
+        if len(array.shape) != 2:
+            raise ValueError(f"{name} has shape {array.shape}, not (step, unit)")
+        members.append(Member(str(entry["layer"]), TYPES[entry["type"]], array))
+    return members
+
+
+def _beside(files: Mapping[str, Hdf5File]) -> tuple[tuple[str, ...], Any]:
+    """The sequences' lengths, which an export by rnnscope leaves beside the states."""
+    holder = next((file for file in files.values() if "lengths" in file.names), None)
+    return (("lengths",), holder.array) if holder is not None else ((), None)
+
+
+def _damaged(path: Path, found: str) -> InputError:
+    return InputError(
+        "The LSTMVis configuration cannot be read.",
+        where=path,
+        expected="files, and states with a file and types: type, layer, path",
+        found=found,
+        hint="https://github.com/HendrikStrobelt/LSTMVis tells the form",
+    )
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """A folder with the configuration, states of every layer, ids and their words."""
+    held: dict[str, StoredArray] = {}
+    types: list[dict[str, object]] = []
+    lengths: Array | None = None
+    for number, layer in enumerate(states.layers, 1):
+        for kind, state in TYPES.items():
+            array, steps = folded(states, layer, state_of(layer, state, options, NAME))
+            if lengths is not None and not np.array_equal(steps, lengths):
+                raise OptionError(
+                    "LSTMVis holds layers that have the same steps.",
+                    where=f"layer '{layer.name}'",
+                    found=f"{int(steps.sum())} steps, {int(lengths.sum())} in the layers before",
+                    hint="choose layers with --layer",
+                )
+            lengths = steps
+            path = f"{kind}{number}"
+            held[path] = array
+            entry: dict[str, object] = {"type": kind, "layer": number, "path": path}
+            types.append(entry | ({"transform": "none"} if kind == "output" else {}))
+    steps = np.zeros(0, np.int64) if lengths is None else lengths
+    held["lengths"] = LoadedArray(steps)
+    ids = _ids(options, steps)
+    words = {int(number): _word(options, int(number)) for number in np.unique(ids)}
+    names = [layer.name for layer in states.layers]
+    about = "; ".join(f"layer {number} is {name}" for number, name in enumerate(names, 1))
+
+    def folder(path: Path) -> None:
+        path.mkdir()
+        write_h5(path / "states.h5", held)
+        write_h5(path / "train.h5", {"word_ids": LoadedArray(ids)})
+        lines = [f"{word} {number}\n" for number, word in words.items()]
+        (path / "words.dict").write_text("".join(lines), encoding="utf-8")
+        (path / LSTMVIS_CONFIG).write_text(_config(states.name, about, types), encoding="utf-8")
+
+    lost = ("the layers' names but as text", "steps past the length", *not_held(states, options))
+    notes: tuple[str, ...] = (about,)
+    if options.ids is None:
+        notes = (*notes, "no --ids: words.dict calls a step by its number, t0, t1 …")
+    return Written(held, lost, notes, folder=folder)
+
+
+def _config(name: str, about: str, types: list[dict[str, object]]) -> str:
+    """``lstm.yml``; quoted text is the same in JSON and YAML."""
+    entries = ",\n".join(
+        "    {" + ", ".join(f"{key}: {value}" for key, value in entry.items()) + "}"
+        for entry in types
+    )
+    return (
+        f"name: {json.dumps(f'rnnscope: {Path(name).name}')}\n"
+        f"description: {json.dumps(about)}\n"
+        "\n"
+        "files:\n"
+        "  states: states.h5\n"
+        "  train: train.h5\n"
+        "  words: words.dict\n"
+        "\n"
+        "word_sequence:\n"
+        "  file: train\n"
+        "  path: word_ids\n"
+        "  dict_file: words\n"
+        "\n"
+        "states:\n"
+        "  file: states\n"
+        "  types: [\n"
+        f"{entries}\n"
+        "  ]\n"
+    )
+
+
+def _ids(options: WriteOptions, lengths: Array) -> Array:
+    """A word id for each step: those that are given, else the number of the step."""
+    if options.ids is None:
+        parts = [np.arange(length, dtype=np.int64) for length in lengths]
+        return np.concatenate([*parts, np.zeros(0, np.int64)])
+    given = options.ids
+    if given.dtype.kind not in "iu" or len(given.shape) != 2 or given.shape[0] != len(lengths):
+        raise InputError(
+            "The ids do not fit the states.",
+            where="--ids",
+            expected=f"integers (sequence, timestep) of {len(lengths)} sequences",
+            found=f"shape {given.shape}, {given.dtype}",
+        )
+    return folded_ids(given, lengths)
+
+
+def folded_ids(given: StoredArray, lengths: Array) -> Array:
+    """The ids of valid steps, int64 (step,)."""
+    if given.shape[1] < int(lengths.max(initial=0)):
+        raise InputError(
+            "The ids do not reach the last step.",
+            where="--ids",
+            expected=f"{int(lengths.max())} timesteps",
+            found=f"{given.shape[1]}",
+        )
+    rows = Expanded(given, 2).read()[..., 0]
+    parts = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+    return np.concatenate([*parts, np.zeros(0, np.int64)]).astype(np.int64)
+
+
+def _word(options: WriteOptions, number: int) -> str:
+    """The word of an id, without blanks: LSTMVis splits the dictionary's lines at them."""
+    given = options.words.get(number, f"t{number}" if options.ids is None else f"id{number}")
+    return "_".join(given.split()) or f"id{number}"
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "LSTMVis project folder (lstm.yml, states.h5, train.h5, words.dict)",
+    f"a folder with {LSTMVIS_CONFIG}",
+    "c and m of valid steps",
+    readings,
+    write,
+)

@@ -1,0 +1,160 @@
+"""States in memory's terms, whatever file they are in: layers, and arrays that are not read yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.checks.interface import LayerFacts
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states.lazy import StepOf
+
+STEP_STATES = ("c", "m", "outputs", "array")
+"""Arrays over time, (sequence, timestep, unit). ``array``: nothing says which of them it is."""
+
+FINAL, INITIAL, GATES = "final/", "initial/", "gates/"
+"""What stands before an array's name: ``final/c`` is (sequence, unit), ``gates/i`` as ``c``."""
+
+
+@dataclass(frozen=True, eq=False)
+class StateLayer:
+    """The arrays of one layer.
+
+    Attributes
+    ----------
+    name : str
+        As the file gives it; empty or a number where it gives none.
+    arrays : mapping of str to StoredArray
+        By name as in a trace: ``c``, ``m``, ``outputs``, ``gates/i`` … (sequence, timestep, unit)
+        and ``final/c``, ``final/m``, ``initial/c``, ``initial/m`` (sequence, unit).
+    facts : LayerFacts or None
+        What a trace knows beside; None elsewhere.
+    named : bool
+        False if `name` is only a position.
+    counted : bool
+        True if the run's lengths and mask are about this layer's steps.
+    coordinates : mapping of str to ndarray of int
+        Of the layer's own dimensions, ``timestep``, ``unit`` and ``output``, where the file has
+        them.
+    """
+
+    name: str
+    arrays: Mapping[str, StoredArray]
+    facts: LayerFacts | None = None
+    named: bool = True
+    counted: bool = True
+    coordinates: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def backward(self) -> bool:
+        return self.facts is not None and self.facts.backward
+
+    @property
+    def timesteps(self) -> int | None:
+        """Steps of the arrays over time; None where there are final states alone."""
+        return next(
+            (array.shape[1] for array in self.arrays.values() if len(array.shape) == 3), None
+        )
+
+    @property
+    def sequences(self) -> int:
+        return next((array.shape[0] for array in self.arrays.values()), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class StateSet:
+    """Layers of states from one place.
+
+    Attributes
+    ----------
+    name : str
+        What reports call it.
+    format : str
+        A key of STATE_FORMATS.
+    layers : tuple of StateLayer
+    lengths : ndarray of int (sequence,) or None
+    mask : ndarray of bool (sequence, timestep) or None
+    sequence, timestep : ndarray of int or None
+        Coordinates; None: 0, 1, 2 …
+    notes : tuple of str
+        What had to be assumed, or was left aside.
+    close : callable
+        Closes the file; the arrays cannot be read afterwards.
+    """
+
+    name: str
+    format: str
+    layers: tuple[StateLayer, ...]
+    lengths: Array | None = None
+    mask: Array | None = None
+    sequence: Array | None = None
+    timestep: Array | None = None
+    notes: tuple[str, ...] = ()
+    close: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    @property
+    def sequences(self) -> int:
+        return max((layer.sequences for layer in self.layers), default=0)
+
+    @property
+    def timesteps(self) -> int | None:
+        return next((layer.timesteps for layer in self.layers if layer.timesteps is not None), None)
+
+    def valid_steps(self) -> Array | None:
+        """Valid steps a sequence, int64, from lengths or from a mask that is a plain prefix."""
+        if self.lengths is not None or self.mask is None:
+            return self.lengths
+        lengths: Array = self.mask.sum(axis=1, dtype=np.int64)
+        plain = np.array_equal(self.mask, np.arange(self.mask.shape[1]) < lengths[:, None])
+        return lengths if plain else None
+
+    def __enter__(self) -> StateSet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def with_final(states: StateSet) -> StateSet:
+    """The set with a final state wherever it has the steps: that of the last step processed.
+
+    That is the last valid step of a sequence; for a backward layer, which a trace keeps in the
+    order of the input, the first.
+    """
+    layers = tuple(_layer_with_final(layer, states) for layer in states.layers)
+    return replace(states, layers=layers)
+
+
+def _layer_with_final(layer: StateLayer, states: StateSet) -> StateLayer:
+    found = dict(layer.arrays)
+    kept = layer.coordinates.get("timestep", states.timestep)
+    if (
+        kept is not None
+        and layer.timesteps is not None
+        and (kept[-1:] != layer.timesteps - 1).any()
+    ):
+        return layer  # steps were left out, and the last may be among them
+    for state in ("c", "m"):
+        array = found.get(state)
+        if array is None or len(array.shape) != 3 or FINAL + state in found:
+            continue
+        found[FINAL + state] = StepOf(array, last_steps(layer, states, array.shape))
+    return replace(layer, arrays=found)
+
+
+def last_steps(layer: StateLayer, states: StateSet, shape: tuple[int, ...]) -> Array:
+    """The step of each sequence that is processed last, int64; -1 if it has none."""
+    sequences, timesteps = shape[:2]
+    if layer.backward:
+        return np.zeros(sequences, np.int64) - (timesteps == 0)
+    lengths = states.valid_steps() if layer.counted else None
+    if lengths is not None and len(lengths) == sequences:
+        return np.minimum(lengths, timesteps) - 1
+    if states.mask is not None and layer.counted and states.mask.shape == (sequences, timesteps):
+        turned = states.mask[:, ::-1]
+        last: Array = np.where(turned.any(axis=1), timesteps - 1 - turned.argmax(axis=1), -1)
+        return last
+    return np.full(sequences, timesteps - 1)

@@ -1,0 +1,60 @@
+"""The state of a TensorFlow 1 MultiRNNCell: a tuple of (c, h), one for each layer."""
+
+from __future__ import annotations
+
+import re
+
+from rnnscope.states.arrays_format import named_members, readings_of_members
+from rnnscope.states.build import build_states, pairs_of, positional
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.writing import companions, not_held, state_of, time_first
+
+NAME = "nested"
+WORDS = "nested tuples ((c, m), …)"
+LAYER = re.compile(r"(?:cell|layer)?_?\d+")
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """``cell_0/c``, ``cell_0/h`` …, or arrays two by two."""
+    forced = options.format == NAME
+    found = positional(arrays, forced=forced)
+    if found is not None:
+        if len(found) % 2 or (len(found) < 4 and not forced):
+            return []
+        members = pairs_of(found, ("c", "m"))
+        states = build_states(arrays, NAME, members, time_major=options.time_major)
+        why = "as --a-format or --b-format says" if forced else "arrays two by two, c first"
+        return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+    members, left = named_members(arrays)
+    layers = {member.layer for member in members}
+    if left or not layers or not all(LAYER.fullmatch(layer) for layer in layers):
+        return []
+    members = [type(member)(member.layer, member.key, member.array, named=False)
+               for member in members]  # fmt: skip
+    return readings_of_members(arrays, NAME, members, options, words=WORDS)
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """``cell_0/c``, ``cell_0/h``, ``cell_1/c`` … in the order of the layers."""
+    held = {}
+    for number, layer in enumerate(states.layers):
+        for name, state in (("c", "c"), ("h", "m")):
+            array = state_of(layer, state, options, NAME)
+            held[f"cell_{number}/{name}"] = time_first(array, options.time_major)
+    order = ", ".join(
+        f"cell_{number} is {layer.name}" for number, layer in enumerate(states.layers)
+    )
+    lost = ("the layers' names", *not_held(states, options))
+    return Written(held | companions(states, options), lost, (order,))
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "tuples in a tuple, of MultiRNNCell",
+    "arrays cell_0/c, cell_0/h, cell_1/c …, or two for each layer in this order",
+    "c and m of any number of layers",
+    readings,
+    write,
+)

@@ -1,0 +1,133 @@
+"""The outputs of ONNX's LSTM: Y, Y_h and Y_c.
+
+Layout 0: Y (timestep, direction, batch, unit), Y_h and Y_c (direction, batch, unit). Layout 1: Y
+(batch, timestep, direction, unit), Y_h and Y_c (batch, direction, unit).
+
+References
+----------
+https://onnx.ai/onnx/operators/onnx__LSTM.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states.build import Member, build_states, positional
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.lazy import Picked, Turned, stacked
+from rnnscope.states.model import FINAL, StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.writing import (
+    Directions,
+    companions,
+    direction_pairs,
+    not_held,
+    state_of,
+)
+
+NAME = "onnx"
+OUTPUT = re.compile(r"(?:(?P<layer>.*)[/_.])?(?P<name>Y|Y_h|Y_c)")
+ARRAYS = {"Y": "m", "Y_h": FINAL + "m", "Y_c": FINAL + "c"}
+DIRECTION_AXIS = {("Y", 0): 1, ("Y", 1): 2, ("Y_h", 0): 0, ("Y_h", 1): 1, ("Y_c", 0): 0,
+                  ("Y_c", 1): 1}  # fmt: skip
+SIDES = ("forward", "backward")
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """By the names Y, Y_h, Y_c, or three arrays in this order; one for each layout that fits."""
+    forced = options.format == NAME
+    found = positional(arrays, forced=False)
+    layers: dict[str, dict[str, StoredArray]] = {}
+    if found is not None:
+        if len(found) != 3 or len(found[0].shape) != 4:
+            return []
+        layers[""] = dict(zip(ARRAYS, found, strict=True))
+    else:
+        for name in arrays.names:
+            if match := OUTPUT.fullmatch(name):
+                layers.setdefault(match["layer"] or "", {})[match["name"]] = arrays.array(name)
+    known = {True: (0,), False: (1,), None: (0, 1)}[options.time_major]
+    result = []
+    for layout in known:
+        members = [
+            member for layer, held in layers.items() for member in _members(layer, held, layout)
+        ]
+        if not layers or not all(_layout_fits(held, layout) for held in layers.values()):
+            continue
+        states = build_states(arrays, NAME, members)
+        if states is not None:
+            words = f"Y, Y_h, Y_c in layout {layout}"
+            result.append(Reading(NAME, words, "by name and shape", states, sure=False))
+    if len(result) == 1:
+        one = result[0]
+        return [Reading(NAME, one.words, one.reason, one.states, sure=True)]
+    return result
+
+
+def _layout_fits(held: Mapping[str, StoredArray], layout: int) -> bool:
+    """One or two directions on their axis, and the same batch in all arrays."""
+    batches = set()
+    for name, array in held.items():
+        if len(array.shape) != (4 if name == "Y" else 3):
+            return False
+        if array.shape[DIRECTION_AXIS[name, layout]] not in (1, 2):
+            return False
+        batches.add(array.shape[-2] if layout == 0 else array.shape[0])
+    directions = {array.shape[DIRECTION_AXIS[name, layout]] for name, array in held.items()}
+    return len(batches) == 1 and len(directions) == 1
+
+
+def _members(layer: str, held: Mapping[str, StoredArray], layout: int) -> list[Member]:
+    members = []
+    for name, array in held.items():
+        axis = DIRECTION_AXIS[name, layout]
+        if len(array.shape) <= axis:
+            continue
+        for number in range(min(array.shape[axis], 2)):
+            part: StoredArray = Picked(array, axis, number)
+            if name == "Y" and layout == 0:
+                part = Turned(part, (1, 0, 2))
+            side = f"{layer}/{SIDES[number]}".strip("/") if array.shape[axis] == 2 else layer
+            members.append(Member(side, ARRAYS[name], part, named=bool(layer)))
+    return members
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """``Y``, ``Y_h``, ``Y_c`` of the only node, or ``LAYER/Y`` … of each; layout 0 by default."""
+    layout = 1 if options.time_major is False else 0
+    pairs = direction_pairs(states.layers)
+    held: dict[str, StoredArray] = {}
+    for pair in pairs:
+        prefix = "" if len(pairs) == 1 else f"{pair.name}/"
+        for name in ARRAYS if options.steps == "all" else ("Y_h", "Y_c"):
+            held[prefix + name] = _stack(pair, name, layout)
+    lost = (["c of single timesteps"] if options.steps == "all" else []) + list(
+        not_held(states, options)
+    )
+    if any(pair.backward for pair in pairs):
+        lost.insert(0, "the names of the two directions")
+    beside = {name: array for name, array in companions(states, options).items() if name != "mask"}
+    return Written(held | beside, tuple(lost), (f"layout {layout}",))
+
+
+def _stack(pair: Directions, name: str, layout: int) -> StoredArray:
+    state = "c" if name == "Y_c" else "m"
+    steps = WriteOptions("all" if name == "Y" else "final")
+    sides = [pair.forward] + ([pair.backward] if pair.backward else [])
+    parts = []
+    for side in sides:
+        array = state_of(side, state, steps, NAME)
+        parts.append(Turned(array, (1, 0, 2)) if name == "Y" and layout == 0 else array)
+    return stacked(parts, DIRECTION_AXIS[name, layout])
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "ONNX LSTM outputs Y, Y_h, Y_c (layout 0, or 1)",
+    "arrays called Y, Y_h, Y_c",
+    "m of every timestep, final c and m",
+    readings,
+    write,
+)

@@ -1,0 +1,304 @@
+"""Which way two files are to be read: names first, then shapes, then numbers, each with its reason.
+
+A file with names tells what its arrays are. Two arrays without names may be (c, m) or [h, c], or
+torch's layers; then the readings that cannot be are struck out one after the other, and what is left
+over must agree, or the user is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnscope.errors import InputError
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states import state_format, state_formats
+from rnnscope.states.interface import Reading, ReadOptions
+from rnnscope.states.lazy import full_key
+from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
+from rnnscope.states.named import NamedArrays, open_named
+
+BOUND = 1.0
+"""|m| of a cell with tanh never exceeds it; c does, as soon as a cell counts."""
+
+SAMPLE_VALUES = 2**16
+CLOSE = 1e-4
+"""How near two arrays' sampled values must be to speak for a reading; not the verdict."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recognised:
+    """An operand as it is read, and why so."""
+
+    reading: Reading
+    reason: str
+
+    @property
+    def states(self) -> StateSet:
+        return self.reading.states
+
+
+def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """Every way to read a file: those that are sure, if there are any.
+
+    Raises
+    ------
+    InputError
+        There is none; the message lists what was tried.
+    """
+    if options.format is not None:
+        chosen = state_format(options.format)
+        options = replace(options, format=chosen.name)
+        found = chosen.readings(arrays, options)
+        if not found:
+            raise InputError(
+                f"The file cannot be read as {chosen.name}.",
+                where=arrays.label,
+                expected=chosen.expects,
+                found=_described(arrays),
+            )
+        return found
+    found = []
+    for entry in state_formats():
+        found += entry.readings(arrays, options)
+        if any(reading.sure for reading in found):
+            return [reading for reading in found if reading.sure][:1]
+    if not found:
+        raise InputError(
+            "The file holds no states that rnnscope knows.",
+            where=arrays.label,
+            expected="; ".join(f"{entry.name}: {entry.expects}" for entry in state_formats()),
+            found=_described(arrays),
+            hint="say what it is with --a-format or --b-format, or name one array: FILE::NAME",
+        )
+    return found
+
+
+def _described(arrays: NamedArrays) -> str:
+    shapes = [f"{name or 'an array'} {arrays.array(name).shape}" for name in arrays.names[:8]]
+    return ", ".join(shapes) or "no arrays"
+
+
+def recognise_one(spec: str, options: ReadOptions) -> Recognised:
+    """Read one file that is compared with nothing.
+
+    Raises
+    ------
+    InputError
+        It can be read in several ways; the message lists them.
+    """
+    found = _bounded(readings_of(open_named(spec), options))
+    if len(found) > 1 and not all(_same_numbers(found[0], other) for other in found):
+        raise ambiguous(found, "--from")
+    return Recognised(found[0], found[0].reason)
+
+
+def recognise(
+    specs: tuple[str, str], options: tuple[ReadOptions, ReadOptions]
+) -> tuple[Recognised, Recognised]:
+    """Read two files that are to be compared.
+
+    Parameters
+    ----------
+    specs : (str, str)
+        Paths, or ``PATH::NAME``.
+    options : (ReadOptions, ReadOptions)
+
+    Returns
+    -------
+    (Recognised, Recognised)
+
+    Raises
+    ------
+    InputError
+        One cannot be read, or in several ways that would give other results; it lists them.
+    """
+    a, b = (open_named(spec) for spec in specs)
+    found_a, found_b = readings_of(a, options[0]), readings_of(b, options[1])
+    found_a = _told_by_other(a, options[0], found_a, found_b)
+    found_b = _told_by_other(b, options[1], found_b, found_a)
+    bounded_a, bounded_b = _bounded(found_a), _bounded(found_b)
+    pairs = [(one, other) for one in bounded_a for other in bounded_b]
+    pairs = _only(pairs, [_shapes_agree(*pair) for pair in pairs])
+    by_number = False
+    if len(pairs) > 1:
+        near = [_near(*pair) for pair in pairs]
+        by_number = any(near) and not all(near)
+        pairs = _only(pairs, near)
+        if not any(near):
+            _refuse_ambiguity(pairs)
+    chosen = pairs[0]
+    return (
+        _reasoned(chosen[0], found_a, bounded_a, "A", by_number=by_number),
+        _reasoned(chosen[1], found_b, bounded_b, "B", by_number=by_number),
+    )
+
+
+def _reasoned(
+    chosen: Reading, found: list[Reading], bounded: list[Reading], side: str, *, by_number: bool
+) -> Recognised:
+    """The reading with what decided for it."""
+    if chosen.sure or len(found) == 1:
+        return Recognised(chosen, chosen.reason)
+    other = "B" if side == "A" else "A"
+    why = []
+    if len(bounded) < len(found):
+        why.append("|m| stays within 1")
+    if by_number:
+        why.append(f"its numbers are near {other}'s")
+    elif len(bounded) > 1:
+        why.append(f"its shape fits {other}'s")
+    return Recognised(chosen, f"{chosen.reason}; only so {' and '.join(why)}")
+
+
+def _only(
+    pairs: list[tuple[Reading, Reading]], good: Sequence[bool]
+) -> list[tuple[Reading, Reading]]:
+    """The pairs that are good, or all if none is."""
+    return [pair for pair, fine in zip(pairs, good, strict=True) if fine] or pairs
+
+
+def _told_by_other(
+    arrays: NamedArrays, options: ReadOptions, own: list[Reading], other: list[Reading]
+) -> list[Reading]:
+    """More readings, if the other operand knows widths or lengths that this file does not hold."""
+    if len(other) != 1 or not other[0].sure:
+        return own
+    told = options
+    states = other[0].states
+    widths = [_width(layer, "c") for layer in states.layers]
+    if not options.num_units and all(widths):
+        told = replace(told, num_units=tuple(int(width or 0) for width in widths))
+    lengths = states.valid_steps()
+    if lengths is None and states.timesteps is not None:
+        lengths = np.full(states.sequences, states.timesteps)
+    if lengths is not None:
+        told = replace(told, lengths=tuple(int(length) for length in lengths))
+    if told == options:
+        return own
+    concat = [reading for reading in own if reading.format == "concat"]
+    flat = any(reading.format in ("lstmvis", "diagnnose") for reading in own)
+    if not concat and not flat and any(reading.sure for reading in own):
+        return own
+    more: list[Reading] = []
+    for trial in _width_trials(told):
+        with suppress(InputError):
+            more += readings_of(arrays, trial)
+        if any(reading.format == "concat" for reading in more):
+            break
+    return more or own
+
+
+def _width_trials(told: ReadOptions) -> list[ReadOptions]:
+    """All layers' widths, or those of one."""
+    ones = [replace(told, num_units=(width,)) for width in dict.fromkeys(told.num_units)]
+    return [told, *ones, replace(told, num_units=())]
+
+
+def _width(layer: StateLayer, state: str) -> int | None:
+    array = layer.arrays.get(state, layer.arrays.get(FINAL + state))
+    return None if array is None else array.shape[-1]
+
+
+def _bounded(found: list[Reading]) -> list[Reading]:
+    """Readings without those whose m leaves its bound, if others keep to it."""
+    if len(found) < 2:
+        return found
+    within = [reading for reading in found if _keeps_bound(reading.states)]
+    return within or found
+
+
+def _keeps_bound(states: StateSet) -> bool:
+    for layer in states.layers:
+        for key in ("m", FINAL + "m"):
+            array = layer.arrays.get(key)
+            if array is not None and np.abs(_sample(array)).max(initial=0) > BOUND:
+                return False
+    return True
+
+
+def _sample(array: StoredArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The first values of an array, by whole sequences or steps, as float64."""
+    rows = full_key((), array.shape)
+    each = max(1, int(np.prod(array.shape[1:])))
+    first = slice(0, min(array.shape[0], max(1, SAMPLE_VALUES // each)))
+    key = (first, *rows[1:])
+    if len(array.shape) == 3 and each > SAMPLE_VALUES:
+        steps = max(1, SAMPLE_VALUES // max(1, array.shape[2]))
+        key = (first, slice(0, min(array.shape[1], steps)), rows[2])
+    return array.read(key).astype(np.float64)
+
+
+def _shapes_agree(one: Reading, other: Reading) -> bool:
+    """Whether some layers of both have an array in common, and of one shape."""
+    for a in with_final(one.states).layers:
+        for b in with_final(other.states).layers:
+            shared = a.arrays.keys() & b.arrays.keys()
+            if shared and all(a.arrays[key].shape == b.arrays[key].shape for key in shared):
+                return True
+    return False
+
+
+def _near(one: Reading, other: Reading) -> bool:
+    """Whether each layer of the smaller has a layer in the other whose values are close."""
+    a, b = with_final(one.states).layers, with_final(other.states).layers
+    few, many = (a, b) if len(a) <= len(b) else (b, a)
+    return all(any(layers_near(layer, candidate) for candidate in many) for layer in few)
+
+
+def layers_near(a: StateLayer, b: StateLayer) -> bool:
+    """Whether two layers have arrays in common, all of one shape and close in a sample."""
+    shared = [key for key in a.arrays if key in b.arrays]
+    # Outputs past the length differ by rule, which says nothing about the layer.
+    shared = [key for key in shared if key != "outputs"] or shared
+    return bool(shared) and all(_arrays_near(a.arrays[key], b.arrays[key]) for key in shared)
+
+
+def _arrays_near(a: StoredArray, b: StoredArray) -> bool:
+    if a.shape != b.shape:
+        return False
+    first, second = _sample(a), _sample(b)
+    with np.errstate(invalid="ignore"):
+        close = np.abs(first - second) <= CLOSE * (1 + np.abs(second))
+    # Steps past the length may hold zeros on one side and the carried state on the other.
+    empty = (first == 0) | (second == 0)
+    both = np.isnan(first) & np.isnan(second)
+    counted = ~empty | (first == second)
+    return bool((close | empty | both).all() and (counted.mean() > 0.3 if counted.size else True))
+
+
+def _same_numbers(one: Reading, other: Reading) -> bool:
+    """Whether two readings call the same arrays the same."""
+    shapes = [
+        [(layer.name, key, array.shape) for layer in reading.states.layers
+         for key, array in layer.arrays.items()]
+        for reading in (one, other)
+    ]  # fmt: skip
+    return shapes[0] == shapes[1] and _near(one, other)
+
+
+def _refuse_ambiguity(pairs: list[tuple[Reading, Reading]]) -> None:
+    """Raise unless both operands have the same ways to be read, which come to the same."""
+    left = list(dict.fromkeys(pair[0] for pair in pairs))
+    right = list(dict.fromkeys(pair[1] for pair in pairs))
+    if [reading.words for reading in left] == [reading.words for reading in right]:
+        return
+    if len(left) > 1:
+        raise ambiguous(left, "--a-format")
+    if len(right) > 1:
+        raise ambiguous(right, "--b-format")
+
+
+def ambiguous(found: Sequence[Reading], flag: str) -> InputError:
+    """The error for a file that may be read in several ways."""
+    listed = [f"{reading.format}: {reading.words} ({reading.reason})" for reading in found]
+    return InputError(
+        "The file can be read in several ways, and they do not come to the same.",
+        where=found[0].states.name,
+        expected="one of\n" + "\n".join(listed),
+        found="neither names, nor |m| <= 1, nor the other operand tell which",
+        hint=f"say which: {flag} {found[0].format}",
+    )

@@ -1,0 +1,226 @@
+"""Writing arrays by name into a file or folder: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from rnnscope.errors import OptionError, TraceError
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states.json_arrays import write_json_arrays
+from rnnscope.states.lazy import blocks
+from rnnscope.states.safetensors import write_safetensors
+from rnnscope.trace.target import check_target, publish
+
+OWN_SUFFIXES = {".npy", ".h5", ".yml", ".dict"}
+"""Files that an exported folder consists of; no other folder is replaced."""
+
+Arrays = Mapping[str, StoredArray]
+
+
+def write_npz(path: Path, arrays: Arrays) -> None:
+    """An uncompressed ``.npz``, a block at a time."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays.items():
+            # A date, so that the same states make the same bytes.
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            with archive.open(info, "w", force_zip64=True) as member:
+                _write_npy_to(member.write, array)
+
+
+def write_npy(path: Path, array: StoredArray) -> None:
+    """One ``.npy``, a block at a time."""
+    with path.open("wb") as file:
+        _write_npy_to(file.write, array)
+
+
+def _write_npy_to(write: Callable[[bytes], object], array: StoredArray) -> None:
+    class Sink:
+        """What `numpy.lib.format` takes for a file."""
+
+        def write(self, part: bytes) -> object:
+            return write(part)
+
+    header = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": tuple(array.shape),
+    }
+    np.lib.format.write_array_header_1_0(Sink(), header)  # type: ignore[arg-type]
+    for key in blocks(array.shape, array.dtype.itemsize):
+        write(array.read(key).tobytes())
+
+
+def write_h5(path: Path, arrays: Arrays) -> None:
+    """HDF5 datasets; slashes in names are groups."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            dataset = file.create_dataset(name, tuple(array.shape), array.dtype)
+            for key in blocks(array.shape, array.dtype.itemsize):
+                dataset[key] = array.read(key)
+
+
+def _write_single(path: Path, arrays: Arrays) -> None:
+    if len(arrays) != 1:
+        raise OptionError(
+            "An .npy file holds one array.",
+            where=path,
+            expected="one array",
+            found=f"{len(arrays)}: {', '.join(arrays)}",
+            hint="write an .npz, or a folder of .npy: a name without a suffix",
+        )
+    write_npy(path, next(iter(arrays.values())))
+
+
+def _write_json(path: Path, arrays: Arrays) -> None:
+    try:
+        write_json_arrays(path, arrays)
+    except ValueError as error:
+        raise OptionError(
+            "The states are too large for JSON.",
+            where=path,
+            found=str(error),
+            hint="write an .npz or .h5",
+        ) from error
+
+
+def write_folder(path: Path, arrays: Arrays) -> None:
+    """A folder of ``.npy``; slashes in names are folders."""
+    path.mkdir()
+    for name, array in arrays.items():
+        parts = [part if part.strip(".") else f"_{part}" for part in name.split("/")]
+        file = path.joinpath(*parts[:-1], f"{parts[-1]}.npy")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_npy(file, array)
+
+
+FILES: dict[str, Callable[[Path, Arrays], None]] = {
+    ".npz": write_npz,
+    ".h5": write_h5,
+    ".hdf5": write_h5,
+    ".safetensors": write_safetensors,
+    ".json": _write_json,
+    ".npy": _write_single,
+    "": write_folder,
+}
+"""Kinds of files by suffix; none: a folder of ``.npy``."""
+
+
+def check_arrays_target(path: Path, *, force: bool, inputs: tuple[Path, ...]) -> Path:
+    """Refuse a target of no known kind, or that may not be written.
+
+    Raises
+    ------
+    OptionError, TraceError
+    """
+    if path.suffix.lower() not in FILES:
+        raise OptionError(
+            "The output's suffix names no kind of file.",
+            where=path,
+            expected=", ".join(suffix for suffix in FILES if suffix) + ", or none for a folder",
+            found=path.suffix,
+        )
+    if path.suffix:
+        return check_target(path, force, inputs)
+    return check_folder(path, force=force)
+
+
+def check_folder(path: Path, *, force: bool) -> Path:
+    """Refuse to make a folder where that would lose something.
+
+    Raises
+    ------
+    TraceError
+        It exists, and `force` is False or it holds files that no export writes.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.exists():
+        return check_target(target, force)
+    if not target.is_dir():
+        found = "a file"
+    elif strange := [item.name for item in target.rglob("*") if item.is_file() and not _own(item)]:
+        found = f"a folder with {', '.join(sorted(strange)[:3])}"
+    elif force or not any(target.iterdir()):
+        return target
+    else:
+        raise TraceError(
+            "The folder exists already.",
+            where=target,
+            expected="a new folder",
+            found="a folder with files",
+            hint="name another with -o, or replace it with --force",
+        )
+    raise TraceError(
+        "The export would replace something else.",
+        where=target,
+        expected="a new folder, or one that an export made",
+        found=found,
+        hint="name another folder with -o",
+    )
+
+
+def _own(file: Path) -> bool:
+    return file.suffix in OWN_SUFFIXES and not file.is_symlink()
+
+
+def _partial_path(target: Path) -> Path:
+    """A name beside the target, so that renaming stays within one file system."""
+    # Names may have 255 bytes on most file systems.
+    return target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.partial")
+
+
+def save_file(target: Path, write: Callable[[Path], None], *, force: bool) -> None:
+    """Write a file under a temporary name beside it, and give it its own when it is whole."""
+    partial = _partial_path(target)
+    try:
+        write(partial)
+        publish(partial, target, force)
+    except OSError as error:
+        raise _disk_error(target, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_folder(target: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder under a temporary name beside it; `write` makes the folder."""
+    partial = _partial_path(target)
+    try:
+        write(partial)
+        if target.exists():
+            old = _partial_path(target)
+            target.rename(old)
+            partial.rename(target)
+            shutil.rmtree(old)
+        else:
+            partial.rename(target)
+    except OSError as error:
+        raise _disk_error(target, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def save_arrays(target: Path, arrays: Arrays, *, force: bool) -> None:
+    """Write arrays as the target's suffix says; nothing is left behind if that fails."""
+    write = FILES[target.suffix.lower()]
+    if target.suffix:
+        save_file(target, lambda path: write(path, arrays), force=force)
+    else:
+        save_folder(target, lambda path: write(path, arrays))
+
+
+def _disk_error(target: Path, error: OSError) -> TraceError:
+    return TraceError(
+        "The export cannot be written.",
+        where=target,
+        expected="room on the disk, and permission to write",
+        found=str(error),
+        hint="nothing was kept; free some space, or name another place with -o",
+    )

@@ -1,0 +1,66 @@
+"""One array that nothing names: c, m, outputs, or whatever the other operand is."""
+
+from __future__ import annotations
+
+from rnnscope.errors import OptionError
+from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.writing import companions, not_held, state_of, time_first
+
+NAME = "single"
+MEANINGS = ("array", "m", "c", "outputs")
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """The only array as each of the states."""
+    names = [name for name in arrays.names if name.rpartition("/")[2] not in COMPANIONS]
+    if len(names) != 1 or not is_number(arrays.array(names[0])):
+        return []
+    array = arrays.array(names[0])
+    found = []
+    for key in MEANINGS:
+        for final in (True, False) if len(array.shape) == 2 else (True,):
+            if final and len(array.shape) == 2 and key in ("array", "outputs"):
+                continue
+            states = build_states(
+                arrays,
+                NAME,
+                [Member("", key, array, named=False)],
+                time_major=options.time_major,
+                flat_is_final=final,
+            )
+            if states is None:
+                continue
+            word = "an array without a name" if key == "array" else key
+            axes = "" if len(array.shape) == 3 else " of one sequence"
+            words = f"final {word}" if final and len(array.shape) < 3 else f"{word}{axes}"
+            found.append(Reading(NAME, words, "the only array", states))
+    return found
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """M of the only layer."""
+    if len(states.layers) != 1:
+        raise OptionError(
+            "A single array holds one layer.",
+            where=states.name,
+            expected="one layer",
+            found=", ".join(layer.name for layer in states.layers),
+            hint="choose one with --layer",
+        )
+    layer = states.layers[0]
+    array = time_first(state_of(layer, "m", options, NAME), options.time_major)
+    lost = ("c", "the layer's name", *not_held(states, options))
+    return Written({"m": array} | companions(states, options), lost)
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "one array: m",
+    "one array of (sequence, timestep, unit), (sequence, unit) or (timestep, unit)",
+    "m of one layer",
+    readings,
+    write,
+)

@@ -1,0 +1,227 @@
+"""rnnscope's own trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from rnnscope import __version__
+from rnnscope.cell import Array
+from rnnscope.checkpoints.safe_hdf5 import open_h5
+from rnnscope.engines.interface import LayerStates
+from rnnscope.errors import OptionError, TraceError
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.lazy import Unfolded
+from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet, with_final
+from rnnscope.states.named import NamedArrays
+from rnnscope.trace.attributes import LAYER
+from rnnscope.trace.groups import layer_groups
+from rnnscope.trace.reader import Trace
+from rnnscope.trace.schema import (
+    INPUT_TIMESTEP,
+    OUTPUT,
+    SCHEMA,
+    SEQUENCE,
+    TIMESTEP,
+    UNIT,
+    LayerHeader,
+    TraceHeader,
+)
+from rnnscope.trace.writer import TraceWriter
+
+NAME = "trace"
+SLICE_BYTES = 32 * 2**20
+
+
+def is_trace(arrays: NamedArrays) -> bool:
+    """True for an HDF5 file with a trace's mark."""
+    if arrays.kind != "hdf5":
+        return False
+    with open_h5(arrays.path, error=TraceError) as file:
+        return bool(file.attrs.get("schema") == SCHEMA)
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:  # noqa: ARG001
+    """Every layer, with what the trace says of it; of ``trace.h5::encoder/m`` that array."""
+    if not is_trace(arrays):
+        return []
+    groups = _groups(arrays.path)
+    with Trace.open(arrays.path) as trace:
+        layers = tuple(
+            layer
+            for header in (*trace.layers, *trace.merges)
+            if (layer := _layer(arrays, header, groups[header.name], trace)).arrays
+        )
+        notes: tuple[str, ...] = ()
+        if trace.selection:
+            notes = (f"the trace keeps {', '.join(trace.selection)} alone",)
+        if trace.offsets is not None:
+            notes = (*notes, "the trace is ragged: zeros stand past each sequence's length")
+        states = StateSet(
+            arrays.label,
+            NAME,
+            layers,
+            trace.lengths,
+            trace.mask,
+            sequence=_coordinates(arrays, SEQUENCE),
+            timestep=_coordinates(arrays, TIMESTEP, INPUT_TIMESTEP),
+            notes=notes,
+            close=arrays.close,
+        )
+    return [Reading(NAME, "c and m of every layer", "its schema", states, sure=True)]
+
+
+def _groups(path: Path) -> dict[str, str]:
+    """The group of each layer by the layer's name."""
+    with open_h5(path, error=TraceError) as file:
+        return {
+            decode_text(group.attrs[LAYER]): group.name.strip("/") for group in layer_groups(file)
+        }
+
+
+def decode_text(value: object) -> str:
+    """An attribute as text, however HDF5 holds it."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _layer(arrays: NamedArrays, header: LayerHeader, group: str, trace: Trace) -> StateLayer:
+    inside = {name.removeprefix(f"{group}/"): name for name in arrays.names
+              if name.startswith(f"{group}/")}  # fmt: skip
+    held = {key: _array(arrays, name, key, trace) for key, name in inside.items() if _is_state(key)}
+    if "outputs" not in held and "m" in held and arrays.part is None and _twice(arrays, group):
+        held["outputs"] = held["m"]
+    own = {axis: arrays.array(inside[axis]).read() for axis in (TIMESTEP, UNIT, OUTPUT)
+           if axis in inside}  # fmt: skip
+    counted = header.timesteps in (None, trace.timesteps)
+    return StateLayer(header.name, held, header.known_facts, counted=counted, coordinates=own)
+
+
+def _twice(arrays: NamedArrays, group: str) -> bool:
+    """Whether ``outputs`` are a second name of ``m``."""
+    with open_h5(arrays.path, error=TraceError) as file:
+        return f"{group}/outputs" in file
+
+
+def _array(arrays: NamedArrays, name: str, key: str, trace: Trace) -> StoredArray:
+    """The array with all its axes: of a ragged trace, rows are put back into sequences."""
+    array = arrays.array(name)
+    over_time = not key.startswith((FINAL, INITIAL))
+    if trace.offsets is None or not over_time or len(array.shape) == 3:
+        return array
+    starts = trace.offsets[:-1]
+    return Unfolded(array, starts, np.diff(trace.offsets), trace.timesteps)
+
+
+def _is_state(key: str) -> bool:
+    return key in ("c", "m", "outputs") or key.startswith((FINAL, INITIAL, GATES))
+
+
+def _coordinates(arrays: NamedArrays, *names: str) -> Array | None:
+    """A dimension's coordinates; `NamedArrays.names` lacks them where only a part is named."""
+    with open_h5(arrays.path, error=TraceError) as file:
+        name = next((name for name in names if name in file), None)
+    return None if name is None else arrays.array(name).read()
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """A whole trace; what it needs and the states lack is filled: outputs with m, initial zeros."""
+    if options.steps == "final":
+        raise OptionError(
+            "A trace holds every timestep.",
+            where="--steps final",
+            hint="write --to arrays for the final states alone",
+        )
+    whole = with_final(states)
+    steps = whole.timesteps
+    if steps is None:
+        raise OptionError(
+            "A trace holds every timestep, and these are final states alone.", where=states.name
+        )
+
+    def file(path: Path) -> None:
+        # The target itself was checked; the writer's own temporary name becomes `path`.
+        headers = [_header(layer) for layer in whole.layers]
+        head = TraceHeader(rnnscope_version=__version__, command=f"export of {states.name}")
+        with TraceWriter(
+            path,
+            head,
+            headers,
+            whole.sequences,
+            steps,
+            has_lengths=whole.lengths is not None,
+            has_mask=whole.mask is not None,
+        ) as writer:
+            for rows in _slices(whole, steps):
+                _write_slice(writer, whole, rows)
+
+    lost = ("options of the layers and where they come from",)
+    return Written(lost=lost, file=file)
+
+
+def _header(layer: StateLayer) -> LayerHeader:
+    widths = {state: layer.arrays[state].shape[2] for state in ("c", "m") if state in layer.arrays}
+    outputs = layer.arrays.get("outputs", layer.arrays.get("m"))
+    if outputs is None:
+        raise TraceError(
+            "A layer of a trace has m, or outputs.",
+            where=f"layer '{layer.name}'",
+            found=", ".join(layer.arrays),
+        )
+    return LayerHeader(
+        layer.name or "layer",
+        outputs.shape[2],
+        widths,
+        dtype=str(outputs.dtype),
+        gates=tuple(key.removeprefix(GATES) for key in layer.arrays if key.startswith(GATES)),
+        facts=layer.facts,
+    )
+
+
+def _slices(states: StateSet, steps: int) -> Iterator[slice]:
+    row = sum(
+        array.shape[-1] * array.dtype.itemsize * steps
+        for layer in states.layers
+        for array in layer.arrays.values()
+    )
+    each = max(1, SLICE_BYTES // max(1, row))
+    for start in range(0, states.sequences, each):
+        yield slice(start, min(start + each, states.sequences))
+
+
+def _write_slice(writer: TraceWriter, states: StateSet, rows: slice) -> None:
+    for layer in states.layers:
+        name = layer.name or "layer"
+        if not {"c", "m"} & layer.arrays.keys():
+            writer.write_outputs(name, layer.arrays["outputs"].read((rows,)), rows)
+            continue
+        held = {key: array.read((rows,)) for key, array in layer.arrays.items()}
+        over_time = {state: held[state] for state in ("c", "m") if state in held}
+        writer.write_layer(
+            name,
+            LayerStates(
+                states=over_time,
+                outputs=held.get("outputs", held["m"]) if "m" in held else held["outputs"],
+                initial={s: held.get(INITIAL + s, np.zeros_like(a[:, 0])) for s, a in
+                         over_time.items()},
+                final={state: held[FINAL + state] for state in over_time},
+                gates={k.removeprefix(GATES): a for k, a in held.items() if k.startswith(GATES)},
+            ),
+            rows,
+        )  # fmt: skip
+    length = None if states.lengths is None else states.lengths[rows]
+    mask = None if states.mask is None else states.mask[rows]
+    none = np.zeros(rows.stop - rows.start, np.int64)
+    writer.write_common(rows, length, mask, none)
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "rnnscope trace (HDF5)",
+    "a file that `rnnscope run` wrote",
+    "everything",
+    readings,
+    write,
+)

@@ -1,0 +1,60 @@
+"""TensorFlow 1's LSTMStateTuple: c first, then what it calls h."""
+
+from __future__ import annotations
+
+from rnnscope.errors import OptionError
+from rnnscope.states.arrays_format import named_members, readings_of_members
+from rnnscope.states.build import build_states, pairs_of, positional
+from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.model import StateSet
+from rnnscope.states.named import NamedArrays
+from rnnscope.states.writing import companions, not_held, state_of, time_first
+
+NAME = "tuple"
+WORDS = "tuple (c, m)"
+
+
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """Fields c and h by name, or two arrays in that order."""
+    forced = options.format == NAME
+    found = positional(arrays, forced=forced)
+    if found is not None:
+        states = len(found) == 2 and build_states(
+            arrays, NAME, pairs_of(found, ("c", "m")), time_major=options.time_major
+        )
+        why = "as --a-format or --b-format says" if forced else "two arrays, c first"
+        return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+    members, left = named_members(arrays)
+    own = [member.key for member in members] == ["c", "m"] and not left
+    if not own or any(member.layer for member in members):
+        return []
+    return readings_of_members(arrays, NAME, members, options, words=WORDS)
+
+
+def write(states: StateSet, options: WriteOptions) -> Written:
+    """One layer as ``c``, ``h``."""
+    if len(states.layers) != 1:
+        raise OptionError(
+            "A tuple holds one layer.",
+            where=states.name,
+            expected="one layer",
+            found=", ".join(layer.name for layer in states.layers),
+            hint="write --to nested, or choose one with --layer",
+        )
+    layer = states.layers[0]
+    held = {
+        name: time_first(state_of(layer, state, options, NAME), options.time_major)
+        for name, state in (("c", "c"), ("h", "m"))
+    }
+    lost = ("the layer's name", *not_held(states, options))
+    return Written(held | companions(states, options), lost)
+
+
+STATE_FORMAT = StateFormat(
+    NAME,
+    "LSTMStateTuple (c, h) of TensorFlow 1",
+    "two arrays: c and h by name, or in this order",
+    "c and m of one layer",
+    readings,
+    write,
+)
