@@ -13,6 +13,10 @@ from rnnscope.layers import BidirectionalMerge, Dense, Embedding, Masking, PassT
 from rnnscope.network import Network, Node, RecurrentLayer
 from rnnscope.run.wiring import FED, rewire
 
+NO_CELL = {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
+           "not recurrent"}  # fmt: skip
+"""Reasons to leave a variable out that say nothing of a recurrent cell."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -143,7 +147,8 @@ class _Planner:
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
         names = [node.name for node in self._network.recurrent]
         if not names:
-            reasons = [f"{entry.name}: {entry.reason}" for entry in self._checkpoint.left_out]
+            left = sorted(self._checkpoint.left_out, key=lambda entry: entry.reason in NO_CELL)
+            reasons = [f"{entry.name}: {entry.reason}" for entry in left]
             unsupported = [
                 f"{node.name}: {node.layer.kind}, {node.layer.reason}"
                 for node in self._network.nodes
@@ -152,7 +157,7 @@ class _Planner:
             raise UnsupportedCellError(
                 "The file holds no recurrent layer that rnnscope computes.",
                 where=self._checkpoint.path,
-                expected="an LSTM layer",
+                expected="an LSTM, GRU or simple recurrent layer",
                 found="; ".join((unsupported + reasons)[:6]) or "no variables",
                 hint="'rnnscope inspect' lists everything the file holds",
             )

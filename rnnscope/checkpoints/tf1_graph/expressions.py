@@ -90,12 +90,16 @@ def forward(view: GraphView, tensor: Tensor) -> Iterator[GraphNode]:
 def read_activation(view: GraphView, tensor: Tensor) -> tuple[str, Tensor]:
     """The activation that makes a tensor and what it is applied to; ``linear`` if there is none.
 
-    Keras writes its hard sigmoid as ``clip(0.2 * z + 0.5, 0, 1)``.
+    Keras 2 writes its hard sigmoid as ``clip(0.2 * z + 0.5, 0, 1)``, Keras 3 another one as
+    ``relu6(z + 3) / 6``.
     """
     tensor = peel(view, tensor)
     node = view.node(tensor)
     if node is None:
         return "linear", tensor
+    shifted = _hard_sigmoid_keras3(view, node)
+    if shifted is not None:
+        return "hard_sigmoid_keras3", peel(view, shifted)
     if node.op in ACTIVATION_OPS:
         return ACTIVATION_OPS[node.op], peel(view, node.inputs[0])
     clip = read_clip(view, node)
@@ -104,6 +108,17 @@ def read_activation(view: GraphView, tensor: Tensor) -> tuple[str, Tensor]:
         if line is not None and abs(line[1] - 0.2) < 1e-6 and line[2] == 0.5:
             return "hard_sigmoid", peel(view, line[0])
     return "linear", tensor
+
+
+def _hard_sigmoid_keras3(view: GraphView, node: GraphNode) -> Tensor | None:
+    """The z of ``relu6(z + 3) / 6``."""
+    if node.op not in ("RealDiv", "Div") or view.scalar(node.inputs[1]) != 6:
+        return None
+    clipped = view.node(peel(view, node.inputs[0]))
+    added = None if clipped is None else view.node(peel(view, clipped.inputs[0]))
+    if clipped is None or clipped.op != "Relu6" or added is None or added.op not in ADDS:
+        return None
+    return next((z for z, three in both_ways(added) if view.scalar(three) == 3), None)
 
 
 def _line(view: GraphView, tensor: Tensor) -> tuple[Tensor, float, float] | None:

@@ -15,6 +15,7 @@ from rnnscope.checkpoints.tf1_graph import (
 from rnnscope.checkpoints.tf1_graph.flow import ADDS, peel
 from rnnscope.checkpoints.tf1_graph.found import FoundCell
 from rnnscope.checkpoints.tf1_graph.linear import Reading
+from rnnscope.checkpoints.tf1_graph.names import unbuilt_class
 from rnnscope.checkpoints.tf1_graph.view import GraphNode, GraphView
 from rnnscope.checkpoints.tf1_graph.weights import GraphWeights
 
@@ -41,7 +42,12 @@ def find_cells(view: GraphView, weights: GraphWeights) -> Iterator[FoundCell]:
 
 def find_suspects(view: GraphView, weights: GraphWeights, known: set[str]) -> dict[str, str]:
     """Kernels that look like a cell's but were not understood: variable name to why."""
-    suspects: dict[str, str] = {}
+    suspects = {
+        name: f"{unbuilt} is a cell that rnnscope does not compute"
+        for name in weights.names
+        # A slot of an optimizer is named after its variable, with one more part.
+        if (unbuilt := unbuilt_class(name)) and name.rpartition("/")[0] not in weights.names
+    }
     for node in view:
         for kernel, what in _gated(view, weights, node):
             if kernel not in known:

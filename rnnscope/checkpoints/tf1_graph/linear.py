@@ -153,7 +153,21 @@ class Reading:
     def activated(self, tensor: Tensor) -> Gate:
         """As `gate`, but whatever the sum is made of."""
         activation, z = read_activation(self.view, self.undropped(tensor))
-        return Gate(activation, self.linear(z))
+        found = Gate(activation, self.linear(z))
+        return found if activation != "linear" else self._split_after(z) or found
+
+    def _split_after(self, tensor: Tensor) -> Gate | None:
+        """A block of activated gates: TensorFlow's GRUCell splits ``sigmoid(z)``, not z."""
+        node = self.view.node(tensor)
+        source = None if node is None else sliced(node)
+        if node is None or source is None:
+            return None
+        activation, z = read_activation(self.view, source)
+        linear = self.linear(z)
+        if activation == "linear" or linear.width is None or linear.others or linear.peephole:
+            return None
+        bounds = columns(self.view, node, tensor, linear.width)
+        return None if bounds is None else Gate(activation, linear.columns(*bounds))
 
     def undropped(self, tensor: Tensor) -> Tensor:
         """What a dropout drops from: it is off at inference."""

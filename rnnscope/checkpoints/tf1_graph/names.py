@@ -20,6 +20,18 @@ CLASSES = {
 }
 """Scope names of cells with case and underscores taken out, and the class that uses them."""
 
+UNBUILT = {
+    name.lower(): name
+    for name in (
+        "NASCell", "IndyLSTMCell", "IndyGRUCell", "UGRNNCell", "IntersectionRNNCell",
+        "PhasedLSTMCell", "ConvLSTMCell", "Conv1DLSTMCell", "Conv2DLSTMCell", "Conv3DLSTMCell",
+        "ConvLSTM2D", "GLSTMCell", "GridLSTMCell", "BidirectionalGridLSTMCell", "TimeFreqLSTMCell",
+        "LayerNormLSTMCell", "SRUCell", "WeightNormLSTMCell", "IndRNNCell", "NTMCell",
+        "MinimalRNNCell", "CFNCell", "HighwayWrapper", "AttentionCellWrapper", "AttentionWrapper",
+    )
+}  # fmt: skip
+"""Classes that TensorFlow 1 has and rnnscope does not compute, by their scope."""
+
 FUSED = {
     "BlockLSTM": "LSTMBlockFusedCell",
     "BlockLSTMV2": "LSTMBlockFusedCell",
@@ -38,6 +50,12 @@ UNNAMED = {
 """What a cell is called where no scope says it, by kind."""
 
 KERAS = {"lstm": "keras LSTM", "gru": "keras GRU", "simple_rnn": "keras SimpleRNN"}
+
+
+def unbuilt_class(variable: str) -> str | None:
+    """The class that a variable's scopes name, if it is one that rnnscope does not compute."""
+    scopes = variable.replace("_", "").lower().split("/")[:-1]
+    return next((UNBUILT[scope] for scope in reversed(scopes) if scope in UNBUILT), None)
 
 
 def class_of(cell: FoundCell, kernel: str) -> str:

@@ -63,6 +63,11 @@ class GraphWeights:
         value = self._view.constant(tensor)
         return value is not None and value.ndim > 0
 
+    @property
+    def names(self) -> set[str]:
+        """The names in the checkpoint."""
+        return self._names
+
     def stored(self, tensor: Tensor) -> bool:
         """Whether the checkpoint holds every variable behind a weight."""
         return all(name in self._names for name in self.variables(tensor))
