@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnscope.errors import CheckpointError
+from rnnscope.errors import CheckpointError, OptionError
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -23,6 +23,7 @@ READER_MODULES = (
     "onnx_model",
     "safetensors_file",
     "torch_file",
+    "npz_arrays",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
@@ -32,13 +33,15 @@ def readers() -> tuple[Reader, ...]:
     return tuple(import_module(f"{__name__}.{module}").READER for module in READER_MODULES)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
     """Read a saved model as data, whatever its format.
 
     Parameters
     ----------
     path : Path
         A file, a folder or a TensorFlow checkpoint prefix.
+    layout : str, optional
+        Whose names and gate order bare arrays have; only readers of such files take it.
 
     Returns
     -------
@@ -50,11 +53,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
         No reader takes the file, or the one that does finds it damaged.
     UnsupportedCellError
         It is read, but a cell in it cannot be computed.
+    OptionError
+        An option is given that means nothing to a file of this format.
     """
+    given = {"layout": layout} if layout is not None else {}
     for module in READER_MODULES:
         reader: Reader = import_module(f"{__name__}.{module}").READER
         if reader.sniff(path):
-            return reader.read(path)
+            for option in given:
+                if option not in reader.options:
+                    raise OptionError(
+                        f"--{option} says nothing of this file, which tells it itself.",
+                        where=path,
+                        found=f"a file of the format {reader.name}: {reader.title}",
+                        hint=f"leave --{option} out",
+                    )
+            return reader.read(path, **given)
     raise _no_reader(path)
 
 

@@ -74,7 +74,10 @@ class Reader:
     sniff : callable
         ``sniff(path) -> bool``: by content, cheap, never raising.
     read : callable
-        ``read(path) -> Checkpoint``; raises `CheckpointError` or `UnsupportedCellError`.
+        ``read(path, **options) -> Checkpoint``; raises `CheckpointError` or
+        `UnsupportedCellError`.
+    options : tuple of str
+        The options that `read` takes, all of them optional.
     """
 
     name: str
@@ -82,4 +85,5 @@ class Reader:
     reads: str
     does_not_read: str
     sniff: Callable[[Path], bool]
-    read: Callable[[Path], Checkpoint]
+    read: Callable[..., Checkpoint]
+    options: tuple[str, ...] = ()

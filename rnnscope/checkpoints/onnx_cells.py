@@ -11,7 +11,7 @@ activations of the gates, not the c that enters h.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,29 @@ def read_cells(node: OnnxNode, constants: Constants) -> list[CellSpec]:
     names = [node.input(number) for number in (1, 2, 3)]
     names += [node.input(7)] if node.op == "LSTM" else [""]
     arrays = [_weights(constants, name, role) for name, role in zip(names, "WRBP", strict=True)]
+    return build_cells(node, arrays, tuple(filter(None, names)))
+
+
+def build_cells(
+    node: OnnxNode, arrays: Sequence[Array | None], variables: tuple[str, ...]
+) -> list[CellSpec]:
+    """The cells that the arrays W, R, B and P make, one for each direction.
+
+    Parameters
+    ----------
+    node : OnnxNode
+        Its operator and attributes.
+    arrays : sequence of ndarray or None
+        W (direction, gates·unit, input), R (direction, gates·unit, unit), B (direction,
+        2·gates·unit) and P (direction, 3·unit).
+    variables : tuple of str
+        Their names.
+
+    Raises
+    ------
+    NotBuilt
+        They do not fit, or an activation is not computed.
+    """
     w, r, b, p = arrays
     if w is None or r is None:
         raise NotBuilt("has no weights: its inputs W and R are left out")
@@ -74,16 +97,15 @@ def read_cells(node: OnnxNode, constants: Constants) -> list[CellSpec]:
     _require(r, (directions, rows, units), "R")
     _require(b, (directions, 2 * rows), "B")
     _require(p, (directions, 3 * units), "P")
-    stated = 2 if node.text("direction") == "bidirectional" else 1
-    if directions != stated or node.int("hidden_size", units) != units:
-        raise NotBuilt(f"has weights of {directions} x {units} units, unlike its attributes")
+    if node.int("hidden_size", units) != units:
+        raise NotBuilt(f"has weights of {units} units, unlike its hidden_size")
     chosen = _activations(node, directions)
     return [
         _cell(
             node,
             _Stored(w[d], r[d], None if b is None else b[d], None if p is None else p[d]),
             chosen[d],
-            tuple(filter(None, names)),
+            variables,
         )
         for d in range(directions)
     ]

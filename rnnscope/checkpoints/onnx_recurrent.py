@@ -65,6 +65,8 @@ class RecurrentNodes:
         direction = node.text("direction", "forward")
         if direction not in ("forward", "reverse", "bidirectional"):
             raise NotBuilt(f"has the direction '{direction}', which ONNX does not define")
+        if len(cells) != (2 if direction == "bidirectional" else 1):
+            raise NotBuilt(f"has weights of {len(cells)} directions, but is {direction}")
         names = (name,) if len(cells) == 1 else (f"{name}/forward", f"{name}/backward")
         start = self._start(node, cells)
         followed = self.names.get(start.after, ()) if start.after is not None else ()

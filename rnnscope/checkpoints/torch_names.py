@@ -28,7 +28,8 @@ TENSOR = re.compile(
     r"(?P<module>|.*[./])(?P<role>(?:weight|bias)_(?:ih|hh)|weight_hr)"
     r"(?:_l(?P<layer>\d{1,4})(?P<reverse>_reverse)?)?"
 )
-"""A tensor of a recurrent module, whose name may be empty; a slash stands behind a dict that holds state dicts."""
+"""A tensor of a recurrent module, whose name may be empty. A slash stands behind the name of a dict
+that holds state dicts."""
 
 LSTM_GATES = ("i", "f", "g", "o")
 GATES = {"LSTM": LSTM_GATES, "GRU": GRU_GATE_ORDER, "RNN": ("n",)}

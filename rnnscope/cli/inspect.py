@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from rnnscope.cli.options import format_option, print_report
+from rnnscope.cli.options import format_option, layout_option, print_report
 
 
 @click.command("inspect")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
+@layout_option
 @format_option
-def command(checkpoint: Path, report_format: str) -> None:
+def command(checkpoint: Path, layout: str | None, report_format: str) -> None:
     """Show every recurrent layer of CHECKPOINT: cell, sizes, options and where each comes from.
 
     CHECKPOINT is a TensorFlow 1 checkpoint (its prefix, .index, .meta, or a folder with a
@@ -26,4 +27,4 @@ def command(checkpoint: Path, report_format: str) -> None:
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.report.model import inspect_report
 
-    print_report(inspect_report(read_checkpoint(checkpoint)), report_format)
+    print_report(inspect_report(read_checkpoint(checkpoint, layout=layout)), report_format)

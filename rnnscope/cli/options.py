@@ -15,6 +15,19 @@ FORMATS = ("text", "json")
 They stand here so that ``--help`` need not import the reports."""
 
 
+LAYOUTS = ("tf1", "keras", "torch", "onnx")
+"""What ``--layout`` offers: `rnnscope.checkpoints.npz_arrays.LAYOUTS`, which a test compares."""
+
+
+def layout_option(function: F) -> F:
+    """``--layout``: whose names and gate order the arrays of an .npz have."""
+    return click.option(
+        "--layout",
+        type=click.Choice(LAYOUTS),
+        help="Whose names and gate order the arrays of an .npz checkpoint have.",
+    )(function)
+
+
 def format_option(function: F) -> F:
     """``--format text|json``: JSON goes to stdout alone."""
     return click.option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import format_option, print_report
+from rnnscope.cli.options import format_option, layout_option, print_report
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
@@ -65,6 +65,7 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
 @_layer_option("--proj-clip", "Bound of the projected |m|, or none.")
 @_layer_option("--cell", "Class of the cell, where the file does not tell.")
 @_layer_option("--padding", "What happens past the length: zeros, hold or none.")
+@layout_option
 @click.option("--go-backwards", is_flag=True,
               help="The layer reads from the end, where the file does not tell.")
 @click.option("--override", is_flag=True, help="Let a flag replace what the file states.")
@@ -102,7 +103,7 @@ def command(**given: Any) -> int:
     from rnnscope.run import override_options, plan_run
     from rnnscope.trace import check_target
 
-    checkpoint = read_checkpoint(given["checkpoint"])
+    checkpoint = read_checkpoint(given["checkpoint"], layout=given["layout"])
     initial = {f"initial_{state}": given[f"initial_{state}"] for state in ("c", "m")}
     with open_input(
         given["input_"],
