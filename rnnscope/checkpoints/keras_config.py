@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from rnnscope.cell import Option
 from rnnscope.checkpoints.config_view import ConfigView
+from rnnscope.checkpoints.keras_bidirectional import RECURRENT_BUILDERS
 from rnnscope.checkpoints.keras_built import Built, Findings, StoredLayer, unsupported
 from rnnscope.checkpoints.keras_dialect import Dialect
 from rnnscope.checkpoints.keras_entry import (
@@ -19,7 +20,6 @@ from rnnscope.checkpoints.keras_entry import (
 from rnnscope.checkpoints.keras_functional import FunctionalModel
 from rnnscope.checkpoints.keras_graph import Graph, Tensor
 from rnnscope.checkpoints.keras_layers import PLAIN_BUILDERS
-from rnnscope.checkpoints.keras_recurrent import RECURRENT_BUILDERS
 from rnnscope.checkpoints.keras_weights import LayerWeights
 from rnnscope.errors import CheckpointError
 from rnnscope.layers import Unsupported

@@ -13,7 +13,8 @@ from typing import Any
 from rnnscope.activations import ACTIVATIONS
 from rnnscope.layers.merges import MaskRule
 
-_ALIASES = {"silu": "swish"}
+_ALIASES = {"silu": "swish", "leaky_relu": "leaky_relu(0.2)"}
+"""Keras' names for what rnnscope calls otherwise; its leaky_relu has a slope of 0.2."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Dialect:
         return "hard_sigmoid_keras3" if self.number >= (3,) else "hard_sigmoid"
 
     @property
+    def reset_after(self) -> bool:
+        """Whether a GRU resets after the matrix product unless its file says otherwise."""
+        return self.number >= (2, 3)
+
+    @property
     def mask_rule(self) -> MaskRule:
         return "any" if self.number >= (3, 4) else "all"
 
@@ -77,7 +83,7 @@ class Dialect:
 
 def is_known_activation(name: str) -> bool:
     """True if rnnscope computes it."""
-    return name in ACTIVATIONS
+    return name in ACTIVATIONS or name in _ALIASES.values()
 
 
 def number_of(stored_version: object) -> str:

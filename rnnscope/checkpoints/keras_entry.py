@@ -116,6 +116,12 @@ def is_foreign(view: ConfigView) -> bool:
     return foreign_module or (arrow == ">" and package != "keras")
 
 
+def own_class(view: ConfigView) -> str:
+    """The class of a layer within a layer; one that is not Keras' own keeps its module."""
+    name = view.get("class_name", str)
+    return f"{view.raw('module')}.{name}" if is_foreign(view) and ">" not in name else name
+
+
 def is_operation(view: ConfigView, dialect: Dialect) -> bool:
     """True for an operation, which is no layer."""
     if dialect.number < (3,) or _is_model(view) or class_name(view) == "InputLayer":

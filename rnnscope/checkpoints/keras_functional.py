@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.config_view import ConfigView
+from rnnscope.checkpoints.keras_bidirectional import RECURRENT_BUILDERS
 from rnnscope.checkpoints.keras_dialect import Dialect
 from rnnscope.checkpoints.keras_entry import Entry, Scope
 from rnnscope.checkpoints.keras_graph import Graph, Tensor
 from rnnscope.checkpoints.keras_inbound import Call, TensorRef, read_calls, tensor_refs
 from rnnscope.checkpoints.keras_masks import MASK_OPERATIONS, mask_roots, only_for_masks
-from rnnscope.checkpoints.keras_recurrent import RECURRENT_BUILDERS
 from rnnscope.errors import CheckpointError
 
 
@@ -143,7 +143,7 @@ class FunctionalModel:
         reason = f"applies the mask that '{mask.layer}' computes, which rnnscope does not"
         where = self.config.where
         return (
-            self.graph.add_stand_in(name, "mask", reason, inputs[0].node, where),
+            self.graph.add_stand_in(name, "mask", reason, (inputs[0].node,), where),
             *inputs[1:],
         )
 

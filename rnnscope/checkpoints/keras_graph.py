@@ -12,6 +12,7 @@ from rnnscope.errors import CheckpointError
 from rnnscope.layers import (
     Embedding,
     Flatten,
+    LastOutput,
     Masking,
     Merge,
     Permute,
@@ -21,7 +22,7 @@ from rnnscope.layers import (
 )
 from rnnscope.network import Layer, Network, Node, RecurrentLayer
 
-_MASK_ENDS = (Flatten, Permute, RepeatVector, Reshape, Unsupported)
+_MASK_ENDS = (Flatten, LastOutput, Permute, RepeatVector, Reshape, Unsupported)
 
 
 @dataclass(frozen=True)
@@ -88,31 +89,59 @@ class Graph:
             layer = replace(layer, lengths=self._lengths(reads))
             mine = states[slice(*step.states)]
             if mine:
-                text = ", ".join(
-                    f"{what} from {t.words}" for what, t in zip("hc", mine, strict=False)
-                )
-                layer = replace(layer, initial_state=Option(text, "config", "initial_state"))
+                layer = self._started(layer, mine)
                 # A state is read from the node that makes it; the words say which state it is.
-                reads += tuple(tensor.node for tensor in mine)
+                makers = tuple(tensor.node for tensor in mine)
+                if layer.initial_from is None and not set(makers) <= set(self.inputs):
+                    # Kept from running: it would start from zeros without a word.
+                    reason = f"is {layer.initial_state.value}, which is not computed"
+                    name = f"{full}[initial state]"
+                    makers = (self.add_stand_in(name, "initial state", reason, makers, where).node,)
+                reads += makers
         self.nodes[full] = Node(full, layer, reads, wiring="config")
         mask = self._mask_after(full, layer, reads)
         if mask:
             self.masked_by[full] = mask
+
+    def _started(self, layer: RecurrentLayer, states: Sequence[Tensor]) -> RecurrentLayer:
+        """A layer that starts from tensors; all of one layer's final state is told as such."""
+        text = ", ".join(f"{what} from {t.words}" for what, t in zip("hc", states, strict=False))
+        layer = replace(layer, initial_state=Option(text, "config", "initial_state"))
+        source = states[0].node
+        before = self.nodes[source].recurrent if source in self.nodes else None
+        kinds = {"lstm": ["h", "c"]}.get(layer.cell.kind, ["h"])
+        same = before is not None and before.cell.kind == layer.cell.kind
+        fits = before is not None and before.cell.num_units == layer.cell.num_units
+        whole = [(t.node, t.state) for t in states] == [(source, kind) for kind in kinds]
+        return replace(layer, initial_from=source) if same and fits and whole else layer
 
     def _read(self, tensor: Tensor, where: str) -> str:
         """The node to read; a final state read as an input is a node of its own."""
         if not tensor.state:
             return tensor.node
         name = f"{tensor.node}[{tensor.state}]"
-        if name not in self.nodes:
-            reason = f"hands on {tensor.words} as an input, which is not computed yet"
-            self.add_stand_in(name, "final state", reason, tensor.node, where)
+        if name in self.nodes:
+            return name
+        layer = self.nodes[tensor.node].recurrent
+        if tensor.state == "h" and layer is not None:
+            if not layer.return_sequences:
+                # What such a layer returns is its final h.
+                return tensor.node
+            self._claim(name, where)
+            first = layer.backward.value and layer.outputs_in_input_order
+            last = LastOutput(first=first, masked=layer.padding.value != "none")
+            self.nodes[name] = Node(name, last, (tensor.node,), wiring="config")
+            return name
+        reason = f"hands on {tensor.words} as an input, which is not computed yet"
+        self.add_stand_in(name, "final state", reason, (tensor.node,), where)
         return name
 
-    def add_stand_in(self, name: str, kind: str, reason: str, read: str, where: str) -> Tensor:
+    def add_stand_in(
+        self, name: str, kind: str, reason: str, reads: tuple[str, ...], where: str
+    ) -> Tensor:
         """A node for what happens between two layers and is not computed."""
         self._claim(name, where)
-        self.nodes[name] = Node(name, Unsupported(kind, name, reason), (read,), wiring="config")
+        self.nodes[name] = Node(name, Unsupported(kind, name, reason), reads, wiring="config")
         return Tensor(name)
 
     def mask_roots(self, tensor: Tensor) -> frozenset[MaskRoot]:

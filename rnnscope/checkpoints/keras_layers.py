@@ -35,6 +35,7 @@ NOTHING_AT_INFERENCE = (
     "Dropout",
     "GaussianDropout",
     "GaussianNoise",
+    "Identity",
     "SpatialDropout1D",
 )
 

@@ -1,262 +1,214 @@
-"""Keras' recurrent layers and wrappers: LSTM, CuDNNLSTM, RNN of LSTMCells, Bidirectional."""
+"""Keras' recurrent layers: LSTM, GRU, SimpleRNN, their cuDNN forms, and RNN of cells."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from rnnscope.cell import Option
+from rnnscope.cell import CellSpec, Option
 from rnnscope.checkpoints.config_view import ConfigView, object_views
-from rnnscope.checkpoints.keras_built import Builder, Built, Output, Step, StoredLayer, unsupported
-from rnnscope.checkpoints.keras_dialect import is_known_activation
-from rnnscope.checkpoints.keras_lstm import lstm_layer
+from rnnscope.checkpoints.keras_built import Built, Output, Step, StoredLayer, unsupported
+from rnnscope.checkpoints.keras_entry import own_class
+from rnnscope.checkpoints.keras_gru import gru_cell
+from rnnscope.checkpoints.keras_lstm import lstm_cell
+from rnnscope.checkpoints.keras_options import (
+    go_backwards,
+    note_options,
+    padding_rule,
+    unknown_activation,
+)
+from rnnscope.checkpoints.keras_simple_rnn import simple_rnn_cell
 from rnnscope.checkpoints.keras_weights import LayerWeights
-from rnnscope.errors import CheckpointError
-from rnnscope.layers import BidirectionalMerge
-from rnnscope.layers.merges import BIDIRECTIONAL_MODES
 from rnnscope.network import PaddingRule, RecurrentLayer
 
-NOT_BUILT_YET = (
-    "ConvLSTM1D",
-    "ConvLSTM2D",
-    "ConvLSTM3D",
-    "CuDNNGRU",
-    "GRU",
-    "SimpleRNN",
-)
+NOT_BUILT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM2DCell", "ConvLSTM3D")
 """Recurrent classes that rnnscope names but does not compute."""
 
-_LSTM_CLASSES = ("LSTM", "CuDNNLSTM", "UnifiedLSTM")
+
+@dataclass(frozen=True)
+class KerasCell:
+    """A class of cell: what reads it, and its states as Keras orders and calls them."""
+
+    read: Callable[[StoredLayer, ConfigView, LayerWeights], CellSpec]
+    states: tuple[str, ...]
+    cudnn: bool = False
 
 
-def _unknown_activation(stored: StoredLayer, config: ConfigView) -> str | None:
-    """Why an LSTM with this configuration cannot be computed, or None."""
-    for key in ("activation", "recurrent_activation", "inner_activation"):
-        name = stored.dialect.activation(config.raw(key))
-        if not is_known_activation(name):
-            return f"has the {key} '{name}', which is not computed"
-    return None
+_LSTM = KerasCell(lstm_cell, ("h", "c"))
+_GRU = KerasCell(gru_cell, ("h",))
+_SIMPLE = KerasCell(simple_rnn_cell, ("h",))
+
+LAYER_CLASSES: dict[str, KerasCell] = {
+    "LSTM": _LSTM,
+    "UnifiedLSTM": _LSTM,
+    "CuDNNLSTM": KerasCell(
+        lambda stored, config, weights: lstm_cell(stored, config, weights, cudnn=True),
+        ("h", "c"),
+        cudnn=True,
+    ),
+    "GRU": _GRU,
+    "UnifiedGRU": _GRU,
+    "CuDNNGRU": KerasCell(
+        lambda stored, config, weights: gru_cell(stored, config, weights, cudnn=True),
+        ("h",),
+        cudnn=True,
+    ),
+    "SimpleRNN": _SIMPLE,
+}
+"""Layers that hold one cell."""
+
+CELL_CLASSES: dict[str, KerasCell] = {
+    "LSTMCell": _LSTM,
+    "GRUCell": _GRU,
+    "SimpleRNNCell": _SIMPLE,
+}
+"""Cells that an RNN layer holds."""
 
 
-def _padding(config: ConfigView) -> Option[PaddingRule]:
-    if config.get("zero_output_for_mask", bool, False):
-        return Option("zeros", "config", "zero_output_for_mask")
-    return Option("hold", "class default", "Keras repeats the last output at masked steps")
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of one recurrent layer, read, in the order in which they feed each other."""
+
+    specs: tuple[CellSpec, ...]
+    states: tuple[tuple[str, ...], ...]
 
 
-def _note_options(stored: StoredLayer, config: ConfigView) -> None:
-    """Say what the options change that a trace cannot show."""
-    if config.get("stateful", bool, False):
-        stored.findings.note(
-            f"Layer '{stored.name}' is stateful: Keras goes on from the state that the last batch "
-            "left, which no file holds; rnnscope starts from zeros unless it is given a state."
-        )
-    if config.get("time_major", bool, False):
-        stored.findings.note(
-            f"Layer '{stored.name}' was fed time-major by its model; rnnscope takes its input as "
-            "(sequence, timestep, feature) all the same."
-        )
-    policy = config.raw("dtype")
-    if isinstance(policy, dict):
-        inner = policy.get("config")
-        policy = inner.get("name") if isinstance(inner, dict) else None
-    if isinstance(policy, str) and "float16" in policy:
-        stored.findings.note(
-            f"Layer '{stored.name}' computes in 16 bits in Keras (dtype policy '{policy}'); "
-            "rnnscope computes it in float32."
-        )
+def read_cells(
+    stored: StoredLayer, class_name: str, config: ConfigView, weights: LayerWeights
+) -> Cells | str:
+    """The cells of a recurrent layer, or why it is not computed.
 
-
-def _outputs(suffix: str = "") -> tuple[Output, ...]:
-    """What an LSTM returns with return_state: its output, then h, then c."""
-    return (Output(suffix), Output(suffix, "h"), Output(suffix, "c"))
-
-
-def _backward(config: ConfigView) -> Option[bool]:
-    return Option(config.get("go_backwards", bool, False), "config", "go_backwards")
-
-
-def _lstm(stored: StoredLayer) -> Built:
-    config = stored.config
-    reason = _unknown_activation(stored, config)
-    if reason:
-        return unsupported(stored, reason)
-    _note_options(stored, config)
-    cudnn = stored.class_name == "CuDNNLSTM"
-    weights = stored.weights if cudnn else stored.weights.parts("cell")[0]
-    layer = lstm_layer(
-        stored,
-        config,
-        weights,
-        backward=_backward(config),
-        padding=_padding(config),
-        cudnn=cudnn,
-    )
-    return Built((Step("", layer, states=(0, 2)),), _outputs())
-
-
-def _rnn(stored: StoredLayer) -> Built:
-    """``RNN(LSTMCell(…))``, and ``RNN([LSTMCell(…), …])``, which is a stack of layers."""
-    cell = stored.config.view("cell")
-    class_name = cell.get("class_name", str)
-    stacked = class_name == "StackedRNNCells"
+    Parameters
+    ----------
+    stored : StoredLayer
+        The layer or wrapper that they are part of.
+    class_name : str
+        A key of `LAYER_CLASSES`, ``"RNN"``, or anything else.
+    config : ConfigView
+        Of the layer itself.
+    weights : LayerWeights
+        Of the layer.
+    """
+    if class_name in LAYER_CLASSES:
+        known = LAYER_CLASSES[class_name]
+        inner = weights if known.cudnn else weights.parts("cell")[0]
+        return _read([known], stored, [config], [inner])
+    if class_name != "RNN":
+        return f"wraps a {class_name}, which is not computed"
+    cell = config.view("cell")
+    stacked = own_class(cell) == "StackedRNNCells"
     cells = (
         list(object_views(cell.view("config").get("cells", list), f"{cell.where} > cells"))
         if stacked
         else [cell]
     )
-    configs = [entry.view("config") for entry in cells]
-    for entry, config in zip(cells, configs, strict=True):
-        if entry.get("class_name", str) != "LSTMCell":
-            found = entry.get("class_name", str)
-            return unsupported(stored, f"has a cell of class {found}, which is not built yet")
-        reason = _unknown_activation(stored, config)
+    names = [own_class(entry) for entry in cells]
+    foreign = [name for name in names if name not in CELL_CLASSES]
+    if foreign or not cells:
+        return f"has a cell of class {foreign[0]}, which is not computed" if foreign else "is empty"
+    inner = weights.parts("cell")[0]
+    parts = inner.parts(*_numbered(names)) if stacked else (inner,)
+    known_cells = [CELL_CLASSES[name] for name in names]
+    return _read(known_cells, stored, [entry.view("config") for entry in cells], parts)
+
+
+def _read(
+    cells: Sequence[KerasCell],
+    stored: StoredLayer,
+    configs: Sequence[ConfigView],
+    weights: Sequence[LayerWeights],
+) -> Cells | str:
+    for config in configs:
+        reason = unknown_activation(stored, config)
         if reason:
-            return unsupported(stored, reason)
-    if not configs:
-        return unsupported(stored, "has no cells")
-    _note_options(stored, stored.config)
-    inner = stored.weights.parts("cell")[0]
-    weights = inner.parts(*_numbered("cells/lstm_cell", len(cells))) if stacked else (inner,)
-    return _stack(stored, configs, weights)
+            return reason
+    specs = [
+        cell.read(stored, config, part)
+        for cell, config, part in zip(cells, configs, weights, strict=True)
+    ]
+    return Cells(tuple(specs), tuple(cell.states for cell in cells))
 
 
-def _numbered(name: str, count: int) -> list[str]:
-    """Keras' names for equal things in one container: name, name_1, name_2 and on."""
-    return [name if number == 0 else f"{name}_{number}" for number in range(count)]
+def _numbered(classes: Sequence[str]) -> list[str]:
+    """Keras' names for the cells of a stack: by class, name, name_1, name_2 and on."""
+    bases = [{"LSTMCell": "lstm_cell", "GRUCell": "gru_cell"}.get(name, "simple_rnn_cell")
+             for name in classes]  # fmt: skip
+    counts = [bases[:number].count(base) for number, base in enumerate(bases)]
+    return [
+        f"cells/{base}_{count}" if count else f"cells/{base}"
+        for base, count in zip(bases, counts, strict=True)
+    ]
 
 
-def _stack(
-    stored: StoredLayer, configs: Sequence[ConfigView], weights: Sequence[LayerWeights]
+def recurrent_steps(
+    cells: Cells,
+    config: ConfigView,
+    padding: Option[PaddingRule],
+    *,
+    base: str = "",
+    first_state: int = 0,
 ) -> Built:
+    """The steps of a recurrent layer: one, or one for each cell of a stack.
+
+    Parameters
+    ----------
+    cells : Cells
+    config : ConfigView
+        Of the layer.
+    padding : Option[PaddingRule]
+    base : str
+        The suffix of the last step; those before it are below it: ``/cell_0``.
+    first_state : int
+        Where this layer's states begin among those that a call may give.
+
+    Returns
+    -------
+    Built
+        Its outputs are what Keras returns with ``return_state``: the outputs, then the states.
+    """
     steps: list[Step] = []
-    outputs: list[Output] = []
-    last = len(configs) - 1
-    for number, (config, cell_weights) in enumerate(zip(configs, weights, strict=True)):
-        layer = lstm_layer(
-            stored,
-            config,
-            cell_weights,
-            backward=_backward(stored.config),
-            padding=_padding(stored.config),
+    states: list[Output] = []
+    last = len(cells.specs) - 1
+    backward = go_backwards(config)
+    for number, (spec, names) in enumerate(zip(cells.specs, cells.states, strict=True)):
+        layer = RecurrentLayer(
+            cell=spec,
+            backward=backward,
+            padding=padding,
+            lengths=Option("not wired yet", "config"),
+            initial_state=Option("zeros", "class default"),
+            state_format=Option("list [h, c]" if len(names) == 2 else "h", "class default"),
+            # Between the cells of a stack time runs in one direction, whatever comes out last.
+            outputs_in_input_order=number < last or not backward.value,
+            return_sequences=number < last or config.get("return_sequences", bool, False),
         )
-        # Between the cells of a stack time runs in one direction, whatever the layer returns.
-        layer = replace(
-            layer,
-            return_sequences=number < last or stored.config.get("return_sequences", bool, False),
-            outputs_in_input_order=number < last or layer.outputs_in_input_order,
-        )
-        suffix = "" if number == last else f"/cell_{number}"
+        suffix = base if number == last else f"{base}/cell_{number}"
         reads = (steps[-1].suffix,) if steps else None
-        steps.append(Step(suffix, layer, reads, states=(2 * number, 2 * number + 2)))
-        outputs += [Output(suffix, "h"), Output(suffix, "c")]
-    return Built(tuple(steps), (Output(), *outputs))
+        stop = first_state + len(names)
+        steps.append(Step(suffix, layer, reads, states=(first_state, stop)))
+        first_state = stop
+        states += [Output(suffix, name) for name in names]
+    return Built(tuple(steps), (Output(base), *states))
 
 
-def _bidirectional(stored: StoredLayer) -> Built:
-    forward = stored.config.view("layer")
-    class_name = forward.get("class_name", str)
-    config = forward.view("config")
-    if class_name not in _LSTM_CLASSES:
-        return unsupported(stored, f"wraps a {class_name}, which is not built yet")
-    mode = stored.config.raw("merge_mode", "concat")
-    if mode not in (None, *BIDIRECTIONAL_MODES):
-        raise CheckpointError(
-            f"Layer '{stored.name}' has no usable 'merge_mode'.",
-            where=stored.config.where,
-            expected=", ".join(BIDIRECTIONAL_MODES) + " or null",
-            found=str(mode)[:80],
-        )
-    backward_config = _backward_config(stored, config)
-    for direction in (config, backward_config):
-        reason = _unknown_activation(stored, direction)
-        if reason:
-            return unsupported(stored, reason)
-        _note_options(stored, direction)
-    names = (_prefixed("forward_", config, stored), _prefixed("backward_", backward_config, stored))
-    layers = [
-        _direction(stored, direction, weights, class_name)
-        for direction, weights in zip(
-            (config, backward_config),
-            stored.weights.parts("forward_layer", "backward_layer"),
-            strict=True,
-        )
-    ]
-    if mode is None and not layers[1].backward.value:
-        return unsupported(stored, "returns a turned round forward direction, not computed")
-    return _directions(names, layers, mode)
+def build_recurrent(stored: StoredLayer) -> Built:
+    """A layer of `LAYER_CLASSES`, or an RNN of cells."""
+    cells = read_cells(stored, stored.class_name, stored.config, stored.weights)
+    if isinstance(cells, str):
+        return unsupported(stored, cells)
+    note_options(stored, stored.config)
+    return recurrent_steps(cells, stored.config, padding_rule(stored.config))
 
 
-def _backward_config(stored: StoredLayer, forward: ConfigView) -> ConfigView:
-    """The second direction: as stored, or the first one turned round (files before TF 2.1)."""
-    if isinstance(stored.config.raw("backward_layer"), dict):
-        return stored.config.view("backward_layer").view("config")
-    # Keras 3 has prefixed the stored name already.
-    name = forward.get("name", str, "lstm").removeprefix("forward_")
-    turned = not forward.get("go_backwards", bool, False)
-    return replace(forward, data={**forward.data, "go_backwards": turned, "name": name})
+def not_built(stored: StoredLayer) -> Built:
+    """A recurrent layer that is named only."""
+    return unsupported(stored, "is a recurrent layer that rnnscope does not compute")
 
 
-def _prefixed(prefix: str, config: ConfigView, stored: StoredLayer) -> str:
-    name = config.get("name", str, "lstm")
-    if name.startswith(prefix):
-        return f"/{name}"
-    # A backward layer of one's own keeps its name in Keras 3.
-    own = (
-        prefix == "backward_"
-        and stored.dialect.number >= (3,)
-        and (stored.config.raw("backward_layer") is not None)
-    )
-    return f"/{name}" if own else f"/{prefix}{name}"
-
-
-def _direction(
-    stored: StoredLayer, config: ConfigView, weights: LayerWeights, class_name: str
-) -> RecurrentLayer:
-    cudnn = class_name == "CuDNNLSTM"
-    backward = _backward(config)
-    return lstm_layer(
-        stored,
-        config,
-        weights if cudnn else weights.parts("cell")[0],
-        backward=replace(backward, detail="Bidirectional" if backward.value else ""),
-        padding=_padding_inside(stored, config),
-        cudnn=cudnn,
-    )
-
-
-def _padding_inside(stored: StoredLayer, config: ConfigView) -> Option[PaddingRule]:
-    """Bidirectional sets zero_output_for_mask to return_sequences, from tf.keras 2.2.4-tf on."""
-    if not stored.dialect.is_tf:
-        return _padding(config)
-    if config.get("return_sequences", bool, False):
-        return Option("zeros", "class default", "Bidirectional with return_sequences")
-    return Option("hold", "class default", "Bidirectional without return_sequences")
-
-
-def _directions(names: tuple[str, str], layers: list[RecurrentLayer], mode: str | None) -> Built:
-    first, second = layers
-    # The wrapper turns the second direction's outputs round, whichever way that one reads.
-    flip = not second.backward.value
-    steps = [
-        Step(names[0], first, states=(0, 2)),
-        Step(names[1], replace(second, outputs_in_input_order=True), states=(2, 4)),
-    ]
-    states = (*_outputs(names[0])[1:], *_outputs(names[1])[1:])
-    if mode is None:
-        return Built(tuple(steps), (Output(names[0]), Output(names[1]), *states))
-    steps.append(Step("", BidirectionalMerge(mode, flip_second=flip), reads=names))
-    return Built(tuple(steps), (Output(), *states))
-
-
-def _not_built_yet(stored: StoredLayer) -> Built:
-    return unsupported(stored, "is a recurrent layer that rnnscope does not build yet")
-
-
-RECURRENT_BUILDERS: dict[str, Builder] = {
-    **dict.fromkeys(_LSTM_CLASSES, _lstm),
-    "RNN": _rnn,
-    "Bidirectional": _bidirectional,
-    **dict.fromkeys(NOT_BUILT_YET, _not_built_yet),
-}
-"""What builds each recurrent Keras class."""
+def turned(built: Built) -> Built:
+    """With the outputs of its last step in input time order, as Bidirectional turns them."""
+    *before, last = built.steps
+    layer = last.layer
+    assert isinstance(layer, RecurrentLayer)
+    ordered = replace(last, layer=replace(layer, outputs_in_input_order=True))
+    return replace(built, steps=(*before, ordered))

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rnnscope.cell import Array
+from rnnscope.checkpoints.config_view import ConfigView
 from rnnscope.errors import CheckpointError
 
 
@@ -115,6 +116,29 @@ def take(weights: LayerWeights, layer: str, roles: Sequence[str]) -> dict[str, A
         role: _as_floats(named[role] if by_name else variable, layer)
         for role, variable in zip(roles, stored, strict=True)
     }
+
+
+def take_cell(
+    weights: LayerWeights, layer: str, config: ConfigView, *, twice: bool = False
+) -> tuple[Array, Array, Array]:
+    """The kernel, the recurrent kernel and the bias of a cell.
+
+    Parameters
+    ----------
+    weights : LayerWeights
+    layer : str
+    config : ConfigView
+        Of the layer or cell; ``use_bias`` False gives a bias of zeros.
+    twice : bool
+        True where the bias has two rows, one for the input and one for the state.
+    """
+    use_bias = config.get("use_bias", bool, True)
+    roles = ("kernel", "recurrent_kernel", "bias")
+    arrays = take(weights, layer, roles if use_bias else roles[:2])
+    kernel = arrays["kernel"]
+    width = kernel.shape[-1:]
+    zeros = np.zeros((2, *width) if twice else width, kernel.dtype)
+    return kernel, arrays["recurrent_kernel"], arrays.get("bias", zeros)
 
 
 def _last_part(name: str) -> str:

@@ -15,7 +15,7 @@ from rnnscope.layers.plain import (
     PassThrough,
     TimeDistributed,
 )
-from rnnscope.layers.shapes import Flatten, Permute, RepeatVector, Reshape
+from rnnscope.layers.shapes import Flatten, LastOutput, Permute, RepeatVector, Reshape
 from rnnscope.layers.unsupported import Unsupported
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Dense",
     "Embedding",
     "Flatten",
+    "LastOutput",
     "LayerNormalization",
     "Masking",
     "Merge",

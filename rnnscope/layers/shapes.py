@@ -71,3 +71,32 @@ class RepeatVector(Layer):
     def __call__(self, *signals: Signal) -> Signal:
         """Repeat the vector n times."""
         return Signal(np.repeat(signals[0].values[:, None], self.n, axis=1))
+
+
+@dataclass(frozen=True)
+class LastOutput(Layer):
+    """(sequence, timestep, feature) to (sequence, feature): the output that is the final state.
+
+    Attributes
+    ----------
+    first : bool
+        True behind a layer that reads backwards and whose outputs are in input time order: there
+        it ends at the first step.
+    masked : bool
+        Whether the layer before it passes over masked steps; then the last valid one counts.
+    """
+
+    first: bool = False
+    masked: bool = True
+    kind: str = "final state"
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Pick one step of each sequence; zeros where none is valid."""
+        values, mask = signals[0].values, signals[0].mask
+        if mask is None or not self.masked or not values.shape[1]:
+            return Signal(values[:, 0 if self.first else -1])
+        last = mask.shape[1] - 1
+        steps = mask.argmax(axis=1) if self.first else last - mask[:, ::-1].argmax(axis=1)
+        picked = values[np.arange(len(values)), steps]
+        picked[~mask.any(axis=1)] = 0
+        return Signal(picked)

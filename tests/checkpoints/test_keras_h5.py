@@ -335,9 +335,9 @@ def test_initial_state_of_keras_2(path: Path) -> None:
     assert node.recurrent.initial_state.value == "h from layer 'h', c from layer 'c'"
 
 
-def test_a_state_read_as_an_input_is_a_node_that_is_not_computed(path: Path) -> None:
+def test_a_state_c_read_as_an_input_is_a_node_that_is_not_computed(path: Path) -> None:
     """The Dense behind it cannot run; the LSTM can."""
-    dense = layer("Dense", "head", [["lstm", 0, 1, {}]], units=1, activation="linear")
+    dense = layer("Dense", "head", [["lstm", 0, 2, {}]], units=1, activation="linear")
     model = functional(
         [layer("InputLayer", "x"), lstm("lstm", [["x", 0, 0, {}]], return_state=True), dense],
         [["x", 0, 0]],
@@ -347,8 +347,8 @@ def test_a_state_read_as_an_input_is_a_node_that_is_not_computed(path: Path) -> 
         "head": [("head/kernel:0", np.ones((1, 1), "f4")), ("head/bias:0", np.ones(1, "f4"))]
     }
     network = read(write(path, model, weights)).network
-    assert network.node("head").inputs == ("lstm[h]",)
-    assert isinstance(network.node("lstm[h]").layer, Unsupported)
+    assert network.node("head").inputs == ("lstm[c]",)
+    assert isinstance(network.node("lstm[c]").layer, Unsupported)
 
 
 @pytest.mark.parametrize(
@@ -356,11 +356,12 @@ def test_a_state_read_as_an_input_is_a_node_that_is_not_computed(path: Path) -> 
     [
         layer("Lambda", "odd", function=["4wEAAAA="]),
         layer("Attention", "odd"),
-        layer("GRU", "odd", units=3),
+        layer("ConvLSTM2D", "odd", filters=3),
+        layer("Bidirectional", "odd", layer={**lstm("inner"), "module": "my_package"}),
         {**lstm("odd"), "module": "my_package.layers"},
         {**layer("Custom>LSTM", "odd", units=1)},
     ],
-    ids=["lambda", "attention", "gru", "foreign-module", "registered"],
+    ids=["lambda", "attention", "conv-lstm", "foreign-wrapped", "foreign-module", "registered"],
 )
 def test_other_layers_are_named_and_never_run(path: Path, entry: dict[str, Any]) -> None:
     """Also a class that only bears the name of one of Keras' own."""
