@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
+    "saved_model",
     "session_bundle",
     "tf2_checkpoint",  # before tf1_saver, whose files it shares
     "tf1_saver",

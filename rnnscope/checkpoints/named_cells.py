@@ -195,10 +195,10 @@ def _gru(arrays: dict[str, Array], class_name: str | None) -> _Parts | str:
     zeros = np.zeros(2 * units, gates.dtype)
     # Reset and update are stored in the order of GRU_GATE_ORDER.
     weights = GRUWeights(
-        kernel=np.concatenate([gates[:rows], x_part], axis=1),  # type: ignore[list-item]
-        recurrent_kernel=np.concatenate([gates[rows:], m_part], axis=1),  # type: ignore[list-item]
-        bias=np.concatenate([gates_bias, bias_n]),  # type: ignore[list-item]
-        recurrent_bias=np.concatenate([zeros, parts[3]]) if cudnn else None,  # type: ignore[list-item]
+        kernel=np.concatenate([gates[:rows], x_part], axis=1),
+        recurrent_kernel=np.concatenate([gates[rows:], m_part], axis=1),
+        bias=np.concatenate([gates_bias, bias_n]),
+        recurrent_bias=np.concatenate([zeros, parts[3]]) if cudnn else None,
     )
     name = class_name or ("CudnnCompatibleGRUCell" if cudnn else "GRUCell")
     origin: Origin = "guess" if class_name is None else "class default"

@@ -67,6 +67,7 @@ OpList
 MetaGraphDef
   meta_info_def=1 MetaGraphDef.MetaInfoDef  graph_def=2 GraphDef  saver_def=3 SaverDef
   collection_def=4 {CollectionDef}  signature_def=5 {SignatureDef}
+  object_graph_def=7 SavedObjectGraph
 MetaGraphDef.MetaInfoDef
   meta_graph_version=1 string  stripped_op_list=2 OpList  tags=4 *string
   tensorflow_version=5 string  tensorflow_git_version=6 string  stripped_default_attrs=7 bool
@@ -96,6 +97,12 @@ SaveSliceInfoDef
   full_name=1 string  full_shape=2 *int64  var_offset=3 *int64  var_shape=4 *int64
 SavedModel
   saved_model_schema_version=1 int64  meta_graphs=2 *MetaGraphDef
+SavedObjectGraph
+  nodes=1 *SavedObject
+SavedObject
+  user_object=4 SavedUserObject:kind
+SavedUserObject
+  identifier=1 string  metadata=3 string
 TrackableObjectGraph
   nodes=1 *TrackableObjectGraph.TrackableObject
 TrackableObjectGraph.TrackableObject
@@ -116,6 +123,10 @@ SavedSliceMeta
   name=1 string  shape=2 TensorShapeProto  type=3 int32  slice=4 *TensorSliceProto
 SavedSlice
   name=1 string  slice=2 TensorSliceProto  data=3 TensorProto
+SavedMetadata
+  nodes=1 *SavedMetadata.Layer
+SavedMetadata.Layer
+  node_id=2 int32  node_path=3 string  identifier=4 string  metadata=5 string
 """
 
 PACKAGE = "tensorflow"

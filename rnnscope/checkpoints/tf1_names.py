@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from rnnscope.cell import CellSpec, Option
+from rnnscope.cell import CellSpec
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras_cells import keras_cell
 from rnnscope.checkpoints.named_cells import Made, tf1_cell
+from rnnscope.checkpoints.named_layers import INPUT, named_layer, separate_inputs
 from rnnscope.checkpoints.named_variables import (
     Bag,
     class_of,
@@ -31,10 +32,7 @@ from rnnscope.checkpoints.tf1_model import (
     reason_left_out,
 )
 from rnnscope.layers import Embedding, Merge
-from rnnscope.network import Network, Node, RecurrentLayer
-
-INPUT = "input"
-"""What every layer reads that no other is known to feed; with its width where widths differ."""
+from rnnscope.network import Node
 
 _KERAS_SLOT = re.compile(
     r"(^|/)(training(_\d+)?/)?(Adam|AdamW|Adamax|Nadam|RMSprop|SGD|Adagrad|Adadelta|Adafactor|Ftrl|Lion|"
@@ -107,8 +105,7 @@ class _NamedModel:
                 "layers were guessed from names and shapes, and options are defaults of the "
                 "cells' classes. State what you know by flags (--forget-bias, --activation, …).",
             )
-        inputs = self._inputs()
-        network = Network(inputs, tuple(self.nodes.values()))
+        network = separate_inputs(self.nodes.values())
         return Model(network, self._left_out(), tuple(self.notes))
 
     def _is_slot(self, name: str) -> bool:
@@ -152,21 +149,11 @@ class _NamedModel:
                 reads = self._read(stack, before, [cells[scope] for scope in levels[level]])
                 before = levels[level]
                 for scope in before:
-                    layer = _layer(cells[scope], places[scope].backward)
+                    backward = places[scope].backward
+                    told = "its name tells" if backward is not None else "no name tells a direction"
+                    layer = named_layer(cells[scope], backward, told)
                     self.nodes[scope] = Node(scope, layer, (reads,), wiring="guess")
         self._embed()
-
-    def _inputs(self) -> tuple[str, ...]:
-        """One input of the model for every width that the first layers take."""
-        first = [node for node in self.nodes.values() if node.inputs == (INPUT,)]
-        widths = {node.name: node.recurrent.cell.input_size if node.recurrent else 0
-                  for node in first}  # fmt: skip
-        if len(set(widths.values())) < 2:
-            return (INPUT,)
-        for node in first:
-            reads = f"{INPUT} ({widths[node.name]} features)" if node.recurrent else "ids"
-            self.nodes[node.name] = replace(node, inputs=(reads,))
-        return tuple(dict.fromkeys(self.nodes[node.name].inputs[0] for node in first))
 
     def _read(self, stack: str, before: list[str], readers: list[CellSpec]) -> str:
         """What a level of a stack reads: the level below, both of its directions side by side."""
@@ -249,23 +236,3 @@ def _direction(parts: Iterable[str]) -> bool | None:
         if _BACKWARD.fullmatch(part):
             return True
     return None
-
-
-def _layer(cell: CellSpec, backward: bool | None) -> RecurrentLayer:
-    told = "its name tells" if backward is not None else "its name tells no direction"
-    keras = cell.source_class.startswith("keras")
-    if keras:
-        format_ = "list [h, c]"
-    else:
-        format_ = "tuple (c, m)"
-    return RecurrentLayer(
-        cell=cell,
-        backward=Option(bool(backward), "guess", told),
-        padding=Option("hold", "class default", "Keras repeats the last output at masked steps")
-        if keras and backward is None
-        else Option("zeros", "guess", "dynamic_rnn's rule where sequence_length is given"),
-        lengths=Option("not stored: those given are used", "guess"),
-        initial_state=Option("zeros", "guess"),
-        state_format=Option(format_ if cell.kind != "gru" else "m", "guess"),
-        reversal="whole" if keras else "within length",
-    )

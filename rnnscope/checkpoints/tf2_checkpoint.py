@@ -10,10 +10,11 @@ from pathlib import Path
 
 from rnnscope.checkpoints import locate
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
+from rnnscope.checkpoints.named_layers import separate_inputs
 from rnnscope.checkpoints.table_file import iter_table
 from rnnscope.checkpoints.tensor_bundle import TensorBundle, index_path
 from rnnscope.checkpoints.tf1_model import Model, reason_left_out
-from rnnscope.checkpoints.tf2_layers import ObjectLayers, separate_inputs
+from rnnscope.checkpoints.tf2_layers import ObjectLayers
 from rnnscope.checkpoints.tf2_names import read_full_names
 from rnnscope.checkpoints.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.errors import CheckpointError
@@ -73,7 +74,7 @@ def read_objects(graph: ObjectGraph) -> Model:
     if any(node.recurrent for node in fresh):
         whole = network if network.recurrent else Network((), ())
         inputs = dict.fromkeys((*whole.inputs, *more.network.inputs))
-        network = separate_inputs({node.name: node for node in (*whole.nodes, *fresh)}, inputs)
+        network = separate_inputs((*whole.nodes, *fresh), inputs)
     used = {key for node in network.recurrent if node.recurrent
             for key in node.recurrent.cell.variables}  # fmt: skip
     explained = {entry.name: entry for entry in layers.left_out}

@@ -9,19 +9,16 @@ their widths fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from rnnscope.cell import Option
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras_cells import keras_cell
 from rnnscope.checkpoints.named_cells import Made, tf1_cell
+from rnnscope.checkpoints.named_layers import INPUT, named_layer, separate_inputs
 from rnnscope.checkpoints.named_variables import Bag, class_of, natural_key
 from rnnscope.checkpoints.trackable import ObjectGraph, Tracked
 from rnnscope.layers import BidirectionalMerge, Embedding, Unsupported
-from rnnscope.network import Network, Node, RecurrentLayer
-
-INPUT = "input"
+from rnnscope.network import Network, Node
 
 NOT_LAYERS = {
     "optimizer", "keras_api", "signatures", "save_counter", "variables", "trainable_variables",
@@ -79,7 +76,7 @@ class ObjectLayers:
     def read(self) -> Network:
         """The network of everything that the root leads to."""
         self._visit(self.graph.objects[0], Feed(), depth=0)
-        return separate_inputs(_needed(self.nodes), (INPUT,))
+        return separate_inputs(_needed(self.nodes))
 
     def _visit(self, found: Tracked, feed: Feed, depth: int) -> Feed:
         """Add what an object holds; returns what a layer behind it may read."""
@@ -176,7 +173,9 @@ class ObjectLayers:
             return self._stand_in(name, kind, f"is not computed: {made.reason}", feed, None)
         self.used.update(keys)
         reads = self._reads(feed, made.cell.input_size)
-        layer = _layer(made, direction)
+        told = f"attribute {direction}_layer" if direction else "no attribute tells a direction"
+        backward = direction == "backward" if direction else None
+        layer = named_layer(made.cell, backward, told)
         self.nodes[name] = Node(name, layer, (reads,), wiring="guess")
         return Feed(name, made.cell.output_size)
 
@@ -248,13 +247,13 @@ class ObjectLayers:
         if feed.width in (None, width):
             return feed.name
         before = self.nodes.get(feed.name)
-        if before is not None and isinstance(before.layer, BidirectionalMerge):
-            if feed.width == 2 * width:
-                # Both directions have the width of their merge: it adds or multiplies them.
-                reason = "merges its directions in a way that the checkpoint does not hold"
-                merge = Unsupported("Bidirectional", before.name, reason)
-                self.nodes[feed.name] = replace(before, layer=merge)
-                return feed.name
+        merged = before is not None and isinstance(before.layer, BidirectionalMerge)
+        if before is not None and merged and feed.width == 2 * width:
+            # Both directions have the width of their merge: it adds or multiplies them.
+            reason = "merges its directions in a way that the checkpoint does not hold"
+            merge = Unsupported("Bidirectional", before.name, reason)
+            self.nodes[feed.name] = replace(before, layer=merge)
+            return feed.name
         return INPUT
 
     def _name(self, owner: Tracked, cell: Tracked) -> str:
@@ -290,36 +289,7 @@ def _scope(full_name: str) -> str:
     return full_name.rpartition("/")[0]
 
 
-def _layer(made: Made, direction: str) -> RecurrentLayer:
-    cell = made.cell
-    assert cell is not None
-    keras = cell.source_class.startswith("keras")
-    told = "attribute " + (f"{direction}_layer" if direction else "names no direction")
-    if not keras:
-        padding = Option[str]("zeros", "guess", "dynamic_rnn's rule with sequence_length")
-    elif direction:
-        padding = Option("zeros", "class default", "inside Bidirectional masked steps give zeros")
-    else:
-        padding = Option("hold", "class default", "Keras repeats the last output at masked steps")
-    both = cell.kind != "gru" and cell.kind != "simple_rnn"
-    if not both:
-        state_format = "m"
-    else:
-        state_format = "list [h, c]" if keras else "tuple (c, m)"
-    return RecurrentLayer(
-        cell=cell,
-        backward=Option(direction == "backward", "guess", told),
-        padding=padding,  # type: ignore[arg-type]
-        lengths=Option("not stored: those given are used", "guess"),
-        initial_state=Option("zeros", "guess"),
-        state_format=Option(state_format, "class default"),
-        reversal="whole" if keras else "within length",
-        # A layer with go_backwards, which a flag may tell, returns outputs as it makes them.
-        outputs_in_input_order=bool(direction) or not keras,
-    )
-
-
-def _needed(nodes: dict[str, Node]) -> dict[str, Node]:
+def _needed(nodes: dict[str, Node]) -> tuple[Node, ...]:
     """The recurrent layers, what they read, and the merges of their directions."""
     wanted: set[str] = set()
     pending = [node.name for node in nodes.values() if node.recurrent]
@@ -329,26 +299,4 @@ def _needed(nodes: dict[str, Node]) -> dict[str, Node]:
         if name in nodes and name not in wanted:
             wanted.add(name)
             pending.extend(nodes[name].inputs)
-    return {name: node for name, node in nodes.items() if name in wanted}
-
-
-def separate_inputs(nodes: dict[str, Node], inputs: Iterable[str]) -> Network:
-    """The network with an input for every width that first layers take: one of them is given."""
-    outer = tuple(inputs)
-
-    def taken(node: Node) -> str:
-        layer = node.recurrent
-        return (
-            f"{INPUT} of {node.name}"
-            if layer is None
-            else f"{INPUT} ({layer.cell.input_size} features)"
-        )
-
-    first = {name: taken(node) for name, node in nodes.items() if node.inputs[0] in outer}
-    if len(set(first.values())) < 2:
-        first = dict.fromkeys(first, INPUT)
-    wired = (
-        replace(node, inputs=(first[name],)) if name in first else node
-        for name, node in nodes.items()
-    )
-    return Network(tuple(dict.fromkeys(first.values())) or (INPUT,), tuple(wired))
+    return tuple(node for name, node in nodes.items() if name in wanted)

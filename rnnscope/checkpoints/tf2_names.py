@@ -6,6 +6,7 @@ A model exported by Keras 3 tracks its variables in one list, without the layers
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,9 @@ from rnnscope.checkpoints.tf1_model import Model
 from rnnscope.checkpoints.tf1_names import read_named_model
 from rnnscope.checkpoints.trackable import ObjectGraph, Stored
 from rnnscope.network import Node
+
+COPIES = "_all_variables/"
+"""Where an export of Keras 3 keeps its second copy of every variable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +42,37 @@ class FullNames:
 
     @cached_property
     def stored(self) -> dict[str, Stored]:
-        """By full name; of copies with one name, the first that the root leads to."""
-        found: dict[str, Stored] = {}
-        for _, each in self.graph.walk():
-            stored = each.variable
-            if stored and stored.key not in self.but and each.number not in self.graph.slots:
-                found.setdefault(stored.full_name or stored.key, stored)
-        return found
+        """By full name, or by key where several share a name; of copies the first is taken."""
+        there = [
+            each.variable
+            for _, each in self.graph.walk()
+            if each.variable is not None
+            and each.variable.key not in self.but
+            and each.number not in self.graph.slots
+        ]
+        # Keras 3 exports every variable twice.
+        own = {each.full_name for each in there if not each.key.startswith(COPIES)}
+        there = [
+            each for each in there if not (each.key.startswith(COPIES) and each.full_name in own)
+        ]
+        counts = Counter(each.full_name for each in there)
+        return {
+            each.full_name if each.full_name and counts[each.full_name] == 1 else each.key: each
+            for each in there
+        }
+
+    def name_of(self, key: str) -> str | None:
+        """The name that stands for a key here; a copy's is that of the variable it copies."""
+        return self._names.get(key)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        names = {each.key: name for name, each in self.stored.items()}
+        for each in self.graph.objects:
+            copy = each.variable
+            if copy is not None and copy.key.startswith(COPIES) and copy.full_name in self.stored:
+                names.setdefault(copy.key, copy.full_name)
+        return names
 
     @cached_property
     def variables(self) -> dict[str, VariableInfo]:

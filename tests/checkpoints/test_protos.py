@@ -22,6 +22,7 @@ from tensorflow.core.protobuf import (
     trackable_object_graph_pb2,
 )
 from tensorflow.core.util import saved_tensor_slice_pb2
+from tensorflow.python.keras.protobuf import saved_metadata_pb2
 
 from rnnscope.checkpoints.proto_schema import PACKAGE, SCHEMA, message_class
 from rnnscope.checkpoints.protos import (
@@ -42,7 +43,14 @@ REGISTERED = (
     tensor_bundle_pb2,
     trackable_object_graph_pb2,
     saved_tensor_slice_pb2,
+    saved_metadata_pb2,
 )
+KERAS = "third_party.tensorflow.python.keras.protobuf"
+ELSEWHERE = {
+    # Keras' own messages, which it keeps in a package of its own.
+    "SavedMetadata": f"{KERAS}.SavedMetadata",
+    "SavedMetadata.Layer": f"{KERAS}.SavedObject",
+}
 NAMES = [line for line in SCHEMA.splitlines() if line and not line.startswith(" ")]
 
 
@@ -54,13 +62,17 @@ def describe(field: Any) -> tuple[Any, ...]:
     entry = tuple(describe(part) for part in message.fields) if is_map else None
     oneof = field.containing_oneof.name if field.containing_oneof else None
     name = message.full_name if message is not None and not is_map else None
+    ours = {f"{PACKAGE}.{ours}": theirs for ours, theirs in ELSEWHERE.items()}
+    name = ours.get(name, name)
     return (field.name, field.number, kind, field.is_repeated, oneof, name, entry)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_field_is_tensorflows(name: str) -> None:
     ours = message_class(name).DESCRIPTOR
-    theirs = descriptor_pool.Default().FindMessageTypeByName(f"{PACKAGE}.{name}")
+    theirs = descriptor_pool.Default().FindMessageTypeByName(
+        ELSEWHERE.get(name, f"{PACKAGE}.{name}")
+    )
     expected = {field.name: describe(field) for field in theirs.fields}
     assert ours.fields
     for field in ours.fields:
