@@ -15,6 +15,7 @@ from rnnscope.errors import RnnscopeError
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
+    "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
 }
 """Commands and their one line of help: a command's module is imported when it is asked for."""
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rnnscope.report.model import InspectReport, RunReport
+from rnnscope.report.pool_model import PoolReport
 
-AnyReport = RunReport | InspectReport
+AnyReport = RunReport | InspectReport | PoolReport
 
 
 class Render(Protocol):

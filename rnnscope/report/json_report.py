@@ -1,10 +1,10 @@
 """The JSON report.
 
 One object. ``schema_version`` is raised when a key changes its meaning or goes; new keys may come
-at any time. ``report`` is ``"run"`` or ``"inspect"``; the other keys are the fields of
-`rnnscope.report.model.RunReport` and `InspectReport`, and ``status`` (run only) is the worst
-status of the checks. JSON has no NaN or infinity: such numbers are the strings ``"NaN"``,
-``"Infinity"`` and ``"-Infinity"``.
+at any time. ``report`` is ``"run"``, ``"inspect"`` or ``"pool"``; the other keys are the fields of
+`RunReport` and `InspectReport` in `rnnscope.report.model`, of `PoolReport` in
+`rnnscope.report.pool_model`, and ``status`` (run only) is the worst status of the checks. JSON has
+no NaN or infinity: such numbers are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ def render(report: AnyReport, *, width: int = 100, color: bool = False) -> str:
 
 def document(report: AnyReport) -> dict[str, Any]:
     """The report as an object that `json.dumps` takes."""
-    head: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    kind = type(report).__name__.removesuffix("Report").lower()
+    head: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "report": kind}
     if isinstance(report, RunReport):
-        head |= {"report": "run", "status": report.status}
-    else:
-        head |= {"report": "inspect"}
+        head["status"] = report.status
     return head | plain(report)  # type: ignore[no-any-return]
 
 

@@ -38,7 +38,7 @@ def render(report: AnyReport, *, width: int = 100, color: bool = False) -> str:
 
     Parameters
     ----------
-    report : RunReport or InspectReport
+    report : RunReport, InspectReport or PoolReport
     width : int
         Columns.
     color : bool
@@ -70,11 +70,20 @@ def _console(width: int, *, color: bool) -> Console:
 
 def show(report: AnyReport, console: Console) -> None:
     """Print the report on a console of rich."""
-    parts = _run_parts(report) if isinstance(report, RunReport) else _inspect_parts(report)
-    for position, part in enumerate(parts):
+    for position, part in enumerate(_parts(report)):
         if position:
             console.print()
         console.print(part)
+
+
+def _parts(report: AnyReport) -> Iterator[RenderableType]:
+    if isinstance(report, RunReport):
+        return _run_parts(report)
+    if isinstance(report, InspectReport):
+        return _inspect_parts(report)
+    from rnnscope.report.text_pool import pool_parts
+
+    return pool_parts(report)
 
 
 def render_error(error: RnnscopeError, *, color: bool = False) -> str:

@@ -23,13 +23,14 @@ STEP = "step"
 
 LENGTHS, MASK, INPUT_STEPS, OFFSETS = "lengths", "mask", "input_steps", "offsets"
 OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
+POOLED = "pooled"
 STATE_M = "m"
 
 DTYPES = ("float32", "float64")
 
 RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
-    | {OUTPUTS, GATES, INITIAL, FINAL, "c", "m"}
+    | {OUTPUTS, GATES, INITIAL, FINAL, POOLED, "c", "m"}
 )
 """Names that a part of a layer's group never has."""
 

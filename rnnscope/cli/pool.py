@@ -1,0 +1,143 @@
+"""``rnnscope pool``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnscope.cli.options import format_option, print_report
+
+if TYPE_CHECKING:
+    from rnnscope.pool import PoolPlan
+    from rnnscope.pool.interface import Sink
+    from rnnscope.trace import Trace
+
+STATES = ("m", "c", "outputs")
+METHODS = ("sum", "mean", "max", "argmax", "last", "first")
+"""The keys of `rnnscope.pool.POOLINGS`, which a test compares; as in `rnnscope.cli.options`."""
+
+ALL = "all"
+
+
+@click.command("pool")
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(STATES),
+    default=("m",),
+    show_default=True,
+    help="What to pool; may be given several times.",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice([*METHODS, ALL]),
+    default=("mean",),
+    show_default=True,
+    help="How to pool; may be given several times. all: every method.",
+)
+@click.option(
+    "--layer", "layers", multiple=True, metavar="GLOB", help="Pool only layers whose name fits."
+)
+@click.option(
+    "--direction",
+    type=click.Choice(["forward", "backward", "concat", "sum"]),
+    help="What to take of bidirectional layers: one direction, or both joined "
+    "[default: each as a layer of its own].",
+)
+@click.option(
+    "--edge",
+    type=click.Choice(["input", "final"]),
+    default="input",
+    show_default=True,
+    help="Where last and first are: at the edges of the input, or at the ends of each "
+    "direction's own way through it.",
+)
+@click.option(
+    "--naive",
+    is_flag=True,
+    help="Show what ignoring the padding would give, and by how much it differs.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write an .npy or .npz instead of writing into TRACE.",
+)
+@click.option("--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
+@format_option
+def command(**given: Any) -> None:
+    """Pool the states of TRACE: one value a unit instead of one a timestep.
+
+    Only valid steps count: those within the lengths, or of the mask, that the run was given,
+    whatever the layer's padding rule made of the others. A sequence without valid steps gets NaN
+    (argmax -1, sum 0). Sums are taken in float64 and stored in the dtype of the trace.
+
+    The arrays are added to TRACE as /pooled/LAYER/STATE/METHOD, in a copy that replaces it when
+    it is whole; or written to FILE.
+
+    \b
+    rnnscope pool trace.h5 --method mean
+    rnnscope pool trace.h5 --state m --state c --method last --method max --naive
+    rnnscope pool trace.h5 --direction concat --method last --edge final
+    rnnscope pool trace.h5 --layer 'encoder/*' --method all -o pooled.npz
+
+    Exits with 0, or with 2 if it could not be done; then TRACE is left as it was.
+    """
+    from rnnscope.pool import plan_pool, pool_trace
+    from rnnscope.trace import Trace
+
+    with Trace.open(given["trace"]) as trace:
+        plan = plan_pool(
+            trace,
+            given["states"],
+            METHODS if ALL in given["methods"] else given["methods"],
+            layers=given["layers"],
+            direction=given["direction"],
+            edge=given["edge"],
+        )
+        with _sink(trace, plan, given) as sink:
+            results = pool_trace(trace, plan, sink, naive=given["naive"])
+        report = _report(trace, plan, results, given)
+    print_report(report, given["report_format"])
+
+
+def _sink(trace: Trace, plan: PoolPlan, given: dict[str, Any]) -> AbstractContextManager[Sink]:
+    if given["output"] is None:
+        from rnnscope.trace.pooled import PooledWriter
+
+        return PooledWriter(given["trace"], plan.headers, force=given["force"])
+    from rnnscope.pool.files import ArrayFile
+
+    return ArrayFile(
+        given["output"],
+        plan.headers,
+        trace.sequences,
+        force=given["force"],
+        inputs=(given["trace"],),
+    )
+
+
+def _report(trace: Trace, plan: PoolPlan, results: Any, given: dict[str, Any]) -> Any:
+    from rnnscope.pool.words import pool_notes, valid_steps_words
+    from rnnscope.report.pool_model import PoolReport
+
+    return PoolReport(
+        command=" ".join(["rnnscope", *sys.argv[1:]]),
+        trace=str(given["trace"]),
+        sequences=trace.sequences,
+        timesteps=trace.timesteps,
+        valid=valid_steps_words(trace),
+        written=str(given["output"] or f"{given['trace']}::/pooled"),
+        pooled=results,
+        naive=given["naive"],
+        notes=(*plan.notes, *pool_notes(results)),
+    )

@@ -1,0 +1,270 @@
+"""Pooled arrays inside a trace: ``/pooled/<layer>/<state>/<method>``, added to a whole trace.
+
+A trace may be days of work, and HDF5 that is killed while it writes can leave a file that nothing
+opens. So nothing is written into the trace itself: a copy beside it gets the arrays, and takes its
+name when it is whole. That costs the trace's room on the disk for a while, and nothing can be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.checkpoints.safe_hdf5 import child, open_h5
+from rnnscope.errors import TraceError
+from rnnscope.inputs.hdf5 import check_storage
+from rnnscope.trace.attributes import LAYER
+from rnnscope.trace.groups import layer_groups
+from rnnscope.trace.partial import _locked, partial_path
+from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
+from rnnscope.trace.target import check_target, publish
+
+
+@dataclass(frozen=True)
+class PooledHeader:
+    """What a trace says of a pooled array.
+
+    Attributes
+    ----------
+    layer : str
+        The layer's name; of two directions that were joined a name for both.
+    state, method : str
+        ``"m"``, ``"c"`` or ``"outputs"``; a key of `rnnscope.pool.POOLINGS`.
+    width : int
+    dtype : str
+        That of the layers; ``"int64"`` for numbers of timesteps.
+    layers : tuple of str
+        The layers of the trace that went in: one; or forward and backward.
+    direction : str or None
+        How they were joined, ``"concat"`` or ``"sum"``, or which one of two was taken.
+    edge : str or None
+        For a method that takes one step: whose, ``"input"`` or ``"final"``.
+    """
+
+    layer: str
+    state: str
+    method: str
+    width: int
+    dtype: str
+    layers: tuple[str, ...]
+    direction: str | None = None
+    edge: str | None = None
+
+    @property
+    def key(self) -> str:
+        """``LAYER/STATE/METHOD``."""
+        return f"{self.layer}/{self.state}/{self.method}"
+
+
+class PooledWriter:
+    """Adds pooled arrays to a trace; use ``with``. After an exception the trace is as it was.
+
+    Parameters
+    ----------
+    path : str or path
+        A whole trace, as `Trace.open` takes it.
+    headers : sequence of PooledHeader
+    force : bool
+        Replace pooled arrays of the same layer, state and method.
+
+    Raises
+    ------
+    TraceError
+        The trace may not be written, or holds one of the arrays already and `force` is False. On
+        entering ``with``: another process adds to it, or there is no room. On leaving: the trace
+        was changed meanwhile.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], headers: Sequence[PooledHeader], *, force: bool = False
+    ) -> None:
+        self.path = check_target(path, force=True)
+        if not os.access(self.path, os.W_OK):
+            raise TraceError(
+                "The trace may not be written.",
+                where=self.path,
+                expected="permission to write",
+                found="none",
+                hint="name a file of its own with -o",
+            )
+        self._given, self._headers, self._force = path, tuple(headers), force
+        self._partial = partial_path(self.path.with_name(f"{self.path.name}.{POOLED}"))
+        self._before = _signature(self.path)
+        self._paths: dict[str, str] = {}
+        self._lock: int | None = None
+        self._file: Any = None
+        with open_h5(self.path, error=TraceError) as file:
+            self._find_places(file)
+
+    def place(self, header: PooledHeader) -> str:
+        """The array's path in the trace."""
+        return f"{self._given}::{self._paths[header.key]}"
+
+    def __enter__(self) -> PooledWriter:
+        import h5py
+
+        try:
+            with self._disk_errors():
+                self._lock = _locked(self._partial, self.path)
+                shutil.copyfile(self.path, self._partial)
+                shutil.copymode(self.path, self._partial)
+                self._require_unchanged()
+                # HDF5's own lock would collide with the one that is held here.
+                self._file = h5py.File(self._partial, "r+", locking=False)
+                self._file.attrs["complete"] = 0
+                for header in self._headers:
+                    self._create(header)
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            with self._disk_errors():
+                self._file.attrs["complete"] = 1
+                self._file.close()
+                self._require_unchanged()
+                publish(self._partial, self.path, force=True)
+        except BaseException:
+            self._abandon()
+            raise
+        self._release()
+
+    def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:
+        """Write values (sequence, unit) of some sequences."""
+        with self._disk_errors():
+            self._file[self._paths[header.key]][sequences] = values
+
+    def _find_places(self, file: Any) -> None:
+        groups = {str(group.attrs[LAYER]): str(group.name) for group in layer_groups(file)}
+        joined = {header.layer for header in self._headers} - groups.keys()
+        # Among all layers, so that a made-up name never gets the place of a real one.
+        made_up = group_paths([*groups, *joined])
+        present = []
+        for header in self._headers:
+            group = groups.get(header.layer, f"/{made_up[header.layer]}")
+            path = f"/{POOLED}{group}/{header.state}/{header.method}"
+            self._paths[header.key] = path
+            if child(file, path, TraceError) is not None:
+                present.append(path)
+        if present and not self._force:
+            raise TraceError(
+                "The trace holds these pooled arrays already.",
+                where=self.path,
+                expected="none of them",
+                found=", ".join(present[:5]) + (" …" if len(present) > 5 else ""),
+                hint="replace them with --force, or name a file of their own with -o",
+            )
+
+    def _create(self, header: PooledHeader) -> None:
+        path = self._paths[header.key]
+        child(self._file, path, TraceError)  # refuses links to elsewhere on the way
+        folder, _, method = path.rpartition("/")
+        group = self._file.require_group(folder)
+        dimension = UNIT if header.state == "c" else OUTPUT
+        if dimension not in group:
+            scale = group.create_dataset(dimension, data=np.arange(header.width, dtype=np.int64))
+            scale.make_scale(dimension)
+            group.attrs["layers"] = list(header.layers)
+            group.attrs["direction"] = header.direction or "none"
+        if method in group:
+            del group[method]
+        shape = (int(self._file[SEQUENCE].shape[0]), header.width)
+        dataset = group.create_dataset(method, shape, header.dtype)
+        dataset.dims[0].attach_scale(self._file[SEQUENCE])
+        dataset.dims[1].attach_scale(group[dimension])
+        if header.edge is not None:
+            dataset.attrs["edge"] = header.edge
+
+    def _require_unchanged(self) -> None:
+        if _signature(self.path) != self._before:
+            raise TraceError(
+                "The trace was changed while its states were pooled.",
+                where=self.path,
+                expected="one program at a time",
+                found="another one wrote it",
+                hint="run it again",
+            )
+
+    def _abandon(self) -> None:
+        """Leave the trace as it was, and nothing beside it."""
+        if self._lock is None:
+            return
+        if self._file is not None:
+            # A file that could not be written often cannot be closed either.
+            with suppress(Exception):
+                self._file.close()
+        with suppress(OSError):
+            self._partial.unlink()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        # h5py turns what HDF5 cannot write into either, depending on the call.
+        except (OSError, RuntimeError) as error:
+            raise TraceError(
+                "The pooled arrays cannot be written into the trace.",
+                where=self.path,
+                expected="room on the disk for a copy of the trace, and permission to write",
+                found=str(error),
+                hint="the trace is as it was; free some space, or name a small file with -o",
+            ) from error
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written or replaced."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def load_pooled(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """All pooled arrays (sequence, unit) of a trace, by ``LAYER/STATE/METHOD`` as in the file.
+
+    Raises
+    ------
+    TraceError
+        The file is damaged, or its links lead elsewhere.
+    """
+    import h5py
+
+    found: dict[str, Array] = {}
+
+    def visit(group: Any, prefix: str) -> None:
+        for name in group:
+            item = child(group, name, TraceError)
+            if isinstance(item, h5py.Group):
+                visit(item, f"{prefix}{name}/")
+            elif isinstance(item, h5py.Dataset) and item.ndim == 2:
+                check_storage(item, TraceError)
+                found[f"{prefix}{name}"] = np.asarray(item[()])
+
+    with open_h5(Path(path), error=TraceError) as file:
+        top = child(file, POOLED, TraceError)
+        if isinstance(top, h5py.Group):
+            visit(top, "")
+    return found
