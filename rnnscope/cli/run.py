@@ -15,11 +15,14 @@ import click
 from rnnscope.cli.options import format_option, layout_option, print_report
 
 if TYPE_CHECKING:
+    from rnnscope.cell import Array
     from rnnscope.checkpoints.interface import Checkpoint
     from rnnscope.inputs import InputSource
     from rnnscope.run import LayerOptions, Plan, RunResult
+    from rnnscope.trace import TraceHeader
 
 PADDING_RULES = ("zeros", "hold", "none")
+COMPRESSIONS = ("gzip", "lzf", "zstd")
 ENGINES = ("auto", "numpy", "numba", "reference")
 """The keys of `rnnscope.engines.choose.ENGINES`, which a test compares; see FORMATS."""
 
@@ -36,28 +39,63 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
 @click.command("run")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("input_", metavar="INPUT")
-@click.option("-o", "--output", "trace", required=True, type=click.Path(path_type=Path),
-              metavar="TRACE", help="The HDF5 trace to write.")
+@click.option(
+    "-o",
+    "--output",
+    "trace",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="TRACE",
+    help="The HDF5 trace to write.",
+)
 @click.option("--inputs", "inputs_key", metavar="KEY", help="Name of the input array in INPUT.")
-@click.option("--lengths", metavar="N,N,…|KEY|FILE|auto|none",
-              help="Valid steps of each sequence; auto: all-zero steps at the end are padding.")
-@click.option("--mask", metavar="KEY|FILE|none",
-              help="1 where a step counts: (sequence, timestep).")
+@click.option(
+    "--lengths",
+    metavar="N,N,…|KEY|FILE|auto|none",
+    help="Valid steps of each sequence; auto: all-zero steps at the end are padding.",
+)
+@click.option(
+    "--mask", metavar="KEY|FILE|none", help="1 where a step counts: (sequence, timestep)."
+)
+@click.option(
+    "--offsets",
+    metavar="KEY|FILE|none",
+    help="Where each sequence of a ragged INPUT begins: n + 1 integers from 0.",
+)
 @click.option("--initial-c", metavar="KEY|FILE", help="State c before the first step.")
 @click.option("--initial-m", metavar="KEY|FILE", help="State m before the first step.")
-@click.option("--ids/--no-ids", default=None,
-              help="INPUT holds ids for the file's embedding (default: if it is called 'ids').")
+@click.option(
+    "--ids/--no-ids",
+    default=None,
+    help="INPUT holds ids for the file's embedding (default: if it is called 'ids').",
+)
 @click.option("--time-major", is_flag=True, help="INPUT is (timestep, sequence, feature).")
-@click.option("--model-input", is_flag=True,
-              help="INPUT is the model's own input: run the layers in front of the first LSTM.")
-@click.option("--layer", "layers", multiple=True, metavar="GLOB",
-              help="Run only layers whose name fits, and what they read.")
-@click.option("--feed", multiple=True, metavar="LAYER",
-              help="The input goes to this layer, and to no other.")
-@click.option("--after", multiple=True, metavar="LAYER=OTHER",
-              help="LAYER reads the outputs of OTHER, whatever the file says.")
-@click.option("--embedding", metavar="NAME",
-              help="The embedding that takes the ids, where the file has several.")
+@click.option(
+    "--model-input",
+    is_flag=True,
+    help="INPUT is the model's own input: run the layers in front of the first LSTM.",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    help="Run only layers whose name fits, and what they read.",
+)
+@click.option(
+    "--feed", multiple=True, metavar="LAYER", help="The input goes to this layer, and to no other."
+)
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="LAYER=OTHER",
+    help="LAYER reads the outputs of OTHER, whatever the file says.",
+)
+@click.option(
+    "--embedding",
+    metavar="NAME",
+    help="The embedding that takes the ids, where the file has several.",
+)
 @_layer_option("--forget-bias", "Added to the forget gate at run time.")
 @_layer_option("--activation", "Activation of the candidate and of c.")
 @_layer_option("--recurrent-activation", "Activation of the gates i, f, o.")
@@ -66,18 +104,61 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
 @_layer_option("--cell", "Class of the cell, where the file does not tell.")
 @_layer_option("--padding", "What happens past the length: zeros, hold or none.")
 @layout_option
-@click.option("--go-backwards", is_flag=True,
-              help="The layer reads from the end, where the file does not tell.")
+@click.option(
+    "--go-backwards",
+    is_flag=True,
+    help="The layer reads from the end, where the file does not tell.",
+)
 @click.option("--override", is_flag=True, help="Let a flag replace what the file states.")
 @click.option("--gates", is_flag=True, help="Write the gates i, f, g, o, too.")
-@click.option("--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True,
-              help="What computes the steps; auto takes numba where it pays.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N",
-              help="Threads over the batch [default: all that the process may use].")
-@click.option("--memory", default="256MB", metavar="SIZE", show_default=True,
-              help="Memory for the arrays of the run; longer runs go slice by slice.")
-@click.option("--verify", type=click.Choice(["tensorflow"]),
-              help="Recompute with TensorFlow's own kernels and compare.")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
+    show_default=True,
+    help="What computes the steps; auto takes numba where it pays.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Threads over the batch [default: all that the process may use].",
+)
+@click.option(
+    "--memory",
+    default="256MB",
+    metavar="SIZE",
+    show_default=True,
+    help="Memory for the arrays of the run; longer runs go slice by slice.",
+)
+@click.option(
+    "--select",
+    "selection",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Keep only layers=GLOB,… states=c,m,… units=0:16,… steps=::10|last:3 of the run.",
+)
+@click.option(
+    "--ragged",
+    is_flag=True,
+    help="Store the valid steps only, one sequence after another, with their offsets.",
+)
+@click.option(
+    "--compress",
+    type=click.Choice(COMPRESSIONS),
+    help="Compress the trace; zstd needs the package hdf5plugin.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue a run of the same TRACE that was interrupted, if there is one.",
+)
+@click.option(
+    "--verify",
+    type=click.Choice(["tensorflow"]),
+    help="Recompute with TensorFlow's own kernels and compare.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @format_option
@@ -113,6 +194,7 @@ def command(**given: Any) -> int:
         initial={name: value for name, value in initial.items() if value},
         ids=given["ids"],
         time_major=given["time_major"],
+        offsets=given["offsets"],
     ) as source:
         files = (*checkpoint.files, source.path)
         check_target(given["trace"], given["force"], files)
@@ -140,22 +222,31 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
     from rnnscope.run.memory import parse_memory
     from rnnscope.run.report import run_report, trace_header
     from rnnscope.run.runner import RunSettings
-    from rnnscope.trace import LayerHeader, TraceWriter
+    from rnnscope.trace import LayerHeader, TraceWriter, parse_selection
 
     command_line = " ".join(["rnnscope", *sys.argv[1:]])
     header = trace_header(checkpoint, source, command_line)
 
-    def open_writer(layers: list[LayerHeader], has_lengths: bool, has_mask: bool) -> TraceWriter:
+    selection = parse_selection(given["selection"])
+
+    def open_writer(
+        layers: list[LayerHeader], lengths: Array | None, has_mask: bool
+    ) -> TraceWriter:
         return TraceWriter(
             given["trace"],
             header,
             layers,
             source.sequences,
             source.timesteps,
-            has_lengths=has_lengths,
+            has_lengths=lengths is not None,
             has_mask=has_mask,
             force=given["force"],
             inputs=(*checkpoint.files, source.path),
+            resume=given["resume"],
+            fingerprint=_fingerprint(header, given),
+            selection=selection,
+            compress=given["compress"],
+            ragged=_ragged_lengths(lengths, source) if given["ragged"] else None,
         )
 
     settings = RunSettings(
@@ -174,13 +265,33 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
         result: RunResult = run_plan(
             plan, source, open_writer, settings, verifier=verifier, progress=advance
         )
-    report = run_report(
-        checkpoint, source, plan, result, given["trace"], command_line, verifier
-    )
+    report = run_report(checkpoint, source, plan, result, given["trace"], command_line, verifier)
     failed = report.status == "fail"
     if failed or not given["quiet"]:
         print_report(report, given["report_format"])
     return 1 if failed else 0
+
+
+WHERE_AND_HOW_SHOWN = ("trace", "force", "quiet", "report_format", "resume", "verify")
+"""Options that do not change what is in a trace: a run can be continued with others."""
+
+
+def _fingerprint(header: TraceHeader, given: dict[str, Any]) -> str:
+    """A run by what decides its results: checkpoint, input and options."""
+    options = {key: str(value) for key, value in given.items() if key not in WHERE_AND_HOW_SHOWN}
+    return repr((header.checkpoint_sha256, header.input_sha256, sorted(options.items())))
+
+
+def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:
+    from rnnscope.errors import OptionError
+
+    if lengths is None:
+        raise OptionError(
+            "--ragged leaves out what is past each length, and there are no lengths.",
+            where=source.name,
+            hint="give them with --lengths, or leave --ragged out",
+        )
+    return lengths
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.engines.interface import LayerStates
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, OptionError
 from rnnscope.network import Node, RecurrentLayer, Signal
 from rnnscope.run.compute import run_plain
 from rnnscope.run.looking import Looking
@@ -127,7 +127,21 @@ class LongRun:
         self._thread = thread
         self._looking = looking
         self._passes = passes(prepared.plan)
-        self._masks: dict[str, Array | None] = {}
+        self._refuse_unkept()
+
+    def _refuse_unkept(self) -> None:
+        """A later pass reads outputs back from the trace, which have to be there then."""
+        done: set[str] = set()
+        for one in self._passes:
+            for name in {name for node in one.nodes for name in node.inputs} & done:
+                if not self._writer.keeps_outputs(name):
+                    raise OptionError(
+                        "--select leaves out what another layer reads, and the sequences do not "
+                        "fit the memory budget.",
+                        where=f"outputs of layer '{name}'",
+                        hint="keep them, or give more memory with --memory",
+                    )
+            done |= {node.name for node in one.nodes if node.recurrent}
 
     def run(self, sequences: slice) -> None:
         """Compute and write some sequences."""

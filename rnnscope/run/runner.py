@@ -32,8 +32,8 @@ from rnnscope.trace import LayerHeader, TraceWriter
 Progress = Callable[[int], None]
 """Called with the number of sequences done since the last call."""
 
-OpenWriter = Callable[[list[LayerHeader], bool, bool], TraceWriter]
-"""``open_writer(layer_headers, has_lengths, has_mask)``."""
+OpenWriter = Callable[[list[LayerHeader], Array | None, bool], TraceWriter]
+"""``open_writer(layer_headers, lengths, has_mask)``."""
 
 
 class Verifier(Protocol):
@@ -166,14 +166,15 @@ def run_plan(
                if prepared.kept(node)]  # fmt: skip
     with (
         _engines(prepared, settings) as engines,
-        open_writer(headers, prepared.lengths is not None, prepared.has_mask) as writer,
+        open_writer(headers, prepared.lengths, prepared.has_mask) as writer,
     ):
-        saved = getattr(writer, "saved_state", None)
-        if saved is not None:
-            looking.restore(saved)
+        if writer.saved_state is not None:
+            looking.restore(writer.saved_state)
+            if progress is not None:
+                progress(writer.done)
         with WritingThread() as thread:
             run = _Run(prepared, engines, size, writer, thread, looking, verifier)
-            for sequences in size.rows_of(source.sequences, getattr(writer, "done", 0)):
+            for sequences in size.rows_of(source.sequences, writer.done):
                 run.run(sequences)
                 if progress is not None:
                     progress(sequences.stop - sequences.start)
@@ -242,8 +243,7 @@ class _Run:
         else:
             self._run_whole(sequences)
         state = self._looking.state()
-        if hasattr(self._writer, "commit"):
-            self._thread.put(lambda: self._writer.commit(sequences.stop, state))
+        self._thread.put(lambda: self._writer.commit(sequences.stop, state))
 
     def _run_whole(self, sequences: slice) -> None:
         prepared = self._prepared
