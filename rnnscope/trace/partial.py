@@ -2,7 +2,8 @@
 
 Once a run that may be continued has committed, ``.NAME.partial.json`` lies beside it: which run it
 is, how many sequences are done, and a text of the caller's. It is replaced in one step, after the
-arrays have reached the disk, and so never promises more than there is.
+arrays have reached the disk, and so never promises more than there is. ``.NAME.partial.lock`` is
+locked by the process that writes; what a killed one leaves of it locks nobody out.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class PartialFile:
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
         self._cache = cache
+        self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._lock: int | None = None
 
     def open(self) -> bool:
@@ -91,7 +93,7 @@ class PartialFile:
         """
         import h5py
 
-        self._lock = _locked(self.path, self._target)
+        self._lock = _locked(self._lock_path, self._target)
         left = None if self._fingerprint is None else _read_commit(self._record)
         if left is not None and left.fingerprint != self._fingerprint:
             self._release()
@@ -105,8 +107,7 @@ class PartialFile:
         if left is not None:
             # A file that cannot be opened was cut off before its first commit, or since.
             with suppress(OSError):
-                # HDF5's own lock would collide with the one that is held here.
-                self.file = h5py.File(self.path, "r+", locking=False)
+                self.file = h5py.File(self.path, "r+")
                 self.commit = left
                 return True
         self.restart()
@@ -120,7 +121,9 @@ class PartialFile:
         if self.file is not None:
             self.file.close()
         self.commit = None
-        self.file = h5py.File(self.path, "w", locking=False, rdcc_nbytes=self._cache)
+        # A new file, not the old one emptied: ext4 writes those to the disk when they are closed.
+        self.path.unlink(missing_ok=True)
+        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache)
 
     def write_commit(self, done: int, state: str) -> None:
         """Bring everything to the disk, then say so; nothing without a fingerprint."""
@@ -158,6 +161,8 @@ class PartialFile:
 
     def _release(self) -> None:
         if self._lock is not None:
+            with suppress(OSError):
+                self._lock_path.unlink()
             os.close(self._lock)
             self._lock = None
 
@@ -177,13 +182,13 @@ def fingerprint_of(*parts: object) -> str:
 
 
 def _locked(path: Path, target: Path) -> int:
-    """A descriptor of the file, made if need be, that holds its lock."""
+    """A descriptor of the lock file, made if need be, that holds its lock."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             if sys.platform != "win32":
                 _lock(descriptor)
-            # Its last owner may have renamed it while we waited at its door.
+            # Its last owner may have removed it between the two calls.
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         except BlockingIOError as error:
@@ -192,7 +197,7 @@ def _locked(path: Path, target: Path) -> int:
                 "Another run is writing this trace.",
                 where=target,
                 expected="one run at a time",
-                found=f"{path.name} is in use",
+                found=f"{path.name} is locked",
                 hint="wait for it, or name another file with -o",
             ) from error
         except BaseException:

@@ -412,8 +412,9 @@ def test_a_killed_run_leaves_no_file_that_looks_whole(tmp_path: Path) -> None:
     assert process.stdout.readline() == "half\n"
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    (left,) = tmp_path.iterdir()
+    left, lock = sorted(tmp_path.iterdir())
     assert left.name == ".t.h5.partial"
+    assert lock.name == ".t.h5.partial.lock"
     with h5py.File(left) as file:
         assert file.attrs["complete"] == 0
 
