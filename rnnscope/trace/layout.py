@@ -14,35 +14,27 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.errors import OptionError
+from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
 from rnnscope.trace.blocks import Destination, RaggedDestination
 from rnnscope.trace.schema import (
-    DTYPES,
     FINAL,
-    GATES,
     INITIAL,
     INPUT_STEPS,
     INPUT_TIMESTEP,
     LENGTHS,
     MASK,
     OFFSETS,
-    OUTPUT,
     OUTPUTS,
     SEQUENCE,
     STATE_M,
     STEP,
     TIMESTEP,
-    UNIT,
     LayerHeader,
     group_paths,
 )
 from rnnscope.trace.selection import Selection
 from rnnscope.trace.storage import Compression, chunk_shape, creation, filters
-
-Arrays = dict[str, tuple[str, ...]]
-"""Dimensions of datasets, by path in their group."""
-
-OVER_TIME = (SEQUENCE, TIMESTEP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,32 +241,6 @@ class TraceLayout:
                 expected=f"places from 0 to {size - 1} of {dimension}",
                 found="none of these",
             )
-
-
-def layer_arrays(header: LayerHeader) -> Arrays:
-    """The arrays of a layer's group, if everything is kept: dimensions by path."""
-    arrays: Arrays = {OUTPUTS: (*OVER_TIME, OUTPUT)}
-    arrays |= {f"{GATES}/{gate}": (*OVER_TIME, UNIT) for gate in header.gates}
-    for state in header.widths:
-        dimension = header.state_dimension(state)
-        arrays[state] = (*OVER_TIME, dimension)
-        arrays |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
-    return arrays
-
-
-def check_layer(header: LayerHeader) -> None:
-    """Refuse a header that says what cannot be.
-
-    Raises
-    ------
-    ValueError
-    """
-    if header.dtype not in DTYPES:
-        raise ValueError(f"layer {header.name}: a trace holds {DTYPES}, not {header.dtype}")
-    in_order = header.known_facts.outputs_in_input_order
-    fits = header.widths.get(STATE_M) == header.output_size
-    if header.outputs_are_m and not (in_order and fits):
-        raise ValueError(f"layer {header.name}: its outputs cannot be m")
 
 
 def _scale(group: Any, name: str, places: Array) -> Any:

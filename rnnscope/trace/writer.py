@@ -15,15 +15,13 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
+from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
 from rnnscope.trace.attributes import CHECKS, encode_header
-from rnnscope.trace.blocks import ALL, Destination, same_bits
-from rnnscope.trace.layout import TraceLayout, layer_arrays
+from rnnscope.trace.blocks import ALL, Destination
+from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.options import check_compression, check_ragged
 from rnnscope.trace.partial import PartialFile, fingerprint_of
 from rnnscope.trace.schema import (
-    FINAL,
-    GATES,
-    INITIAL,
     INPUT_STEPS,
     LENGTHS,
     MASK,
@@ -225,21 +223,13 @@ class TraceWriter:
     def _write_states(
         self, header: LayerHeader, states: LayerStates, sequences: slice, steps: slice
     ) -> None:
-        first, last, outputs_at = self._part_of_run(header, steps)
-        arrays = {state: (array, steps) for state, array in states.states.items()}
-        arrays |= {f"{GATES}/{gate}": (array, steps) for gate, array in states.gates.items()}
-        arrays[OUTPUTS] = (states.outputs, outputs_at)
-        if header.outputs_are_m and not same_bits(states.outputs, states.m):
-            raise ValueError(f"layer {header.name}: the outputs differ from m, against the header")
-        ends = {f"{INITIAL}/{state}": (array, first) for state, array in states.initial.items()}
-        ends |= {f"{FINAL}/{state}": (array, last) for state, array in states.final.items()}
-        everything = arrays | {path: (array, ALL) for path, (array, _) in ends.items()}
-        datasets = self._expected(header, everything.keys())
+        timesteps = self._layout.sizes(header)[TIMESTEP]
+        parts = layer_parts(header, states, timesteps, steps)
+        datasets = self._expected(header, parts.keys())
         with self._disk_errors():
             for path, dataset in datasets.items():
-                array, at = everything[path]
-                if path not in ends or ends[path][1]:
-                    dataset.write(array, sequences, at)
+                if parts[path].belongs:
+                    dataset.write(parts[path].array, sequences, parts[path].steps)
 
     def write_outputs(self, name: str, array: Array, sequences: slice, steps: slice = ALL) -> None:
         """Write outputs (sequence, timestep, output) of a layer that has no states."""
@@ -278,7 +268,8 @@ class TraceWriter:
                 found=f"--select {' '.join(self._layout.selection.texts())}",
                 hint="select the outputs of that layer as well, or run with more --memory",
             )
-        *_, at = self._part_of_run(self._layers[name], steps)
+        header = self._layers[name]
+        at = outputs_place(header, self._layout.sizes(header)[TIMESTEP], steps)
         with self._disk_errors():
             return dataset.read(sequences, at)
 
@@ -320,17 +311,6 @@ class TraceWriter:
         # From here on only numbers are written, each to its place: killed at any time, the file
         # can be opened again.
         file.flush()
-
-    def _part_of_run(self, header: LayerHeader, steps: slice) -> tuple[bool, bool, slice]:
-        """Whether `steps` are processed first, and last, and where their outputs belong."""
-        timesteps = self._layout.sizes(header)[TIMESTEP]
-        start, stop, _ = steps.indices(timesteps)
-        facts = header.known_facts
-        ends = (start == 0, stop == timesteps)
-        first, last = reversed(ends) if facts.backward else ends
-        if facts.backward and not facts.outputs_in_input_order:
-            return first, last, slice(timesteps - stop, timesteps - start)
-        return first, last, steps
 
     def _expected(self, header: LayerHeader, given: AbstractSet[str]) -> dict[str, Destination]:
         """The layer's datasets: each must be given, and nothing that the header does not have."""
