@@ -81,6 +81,8 @@ class StateSet:
         Coordinates; None: 0, 1, 2 …
     notes : tuple of str
         What had to be assumed, or was left aside.
+    selected : bool
+        Steps or units were left out on purpose: what only the other side has is no difference.
     close : callable
         Closes the file; the arrays cannot be read afterwards.
     """
@@ -93,6 +95,7 @@ class StateSet:
     sequence: Array | None = None
     timestep: Array | None = None
     notes: tuple[str, ...] = ()
+    selected: bool = False
     close: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property

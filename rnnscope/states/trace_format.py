@@ -69,6 +69,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:  # noq
             sequence=_coordinates(arrays, SEQUENCE),
             timestep=_coordinates(arrays, TIMESTEP, INPUT_TIMESTEP),
             notes=notes,
+            selected=bool(trace.selection),
             close=arrays.close,
         )
     return [Reading(NAME, "c and m of every layer", "its schema", states, sure=True)]

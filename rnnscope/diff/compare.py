@@ -1,0 +1,171 @@
+"""The comparison of two sets of states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnnscope.diff.align import Side, align, length_differences
+from rnnscope.diff.arrays import diff_arrays
+from rnnscope.diff.gates import gate_of
+from rnnscope.diff.hints import layer_hints, length_hints
+from rnnscope.diff.matching import match_layers
+from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport
+from rnnscope.diff.tolerance import DiffSettings
+from rnnscope.errors import InputError
+from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
+from rnnscope.states.recognise import Recognised
+
+ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o", "final/c",
+         "final/m", "initial/c", "initial/m")  # fmt: skip
+
+
+def diff_states(
+    a: Recognised, b: Recognised, settings: DiffSettings | None = None, command: str = ""
+) -> DiffResult:
+    """Compare two sets of states.
+
+    Parameters
+    ----------
+    a, b : Recognised
+        From `rnnscope.states.recognise.recognise`.
+    settings : DiffSettings, optional
+    command : str
+        For the report.
+
+    Returns
+    -------
+    DiffResult
+
+    Raises
+    ------
+    InputError
+        The two have no array in common.
+    """
+    settings = settings or DiffSettings()
+    set_a, set_b = with_final(a.states), with_final(b.states)
+    pairs, rest_a, rest_b = match_layers(set_a.layers, set_b.layers)
+    rest_a, rest_b, left = _without_merges(rest_a, rest_b, set_a, set_b)
+    differences, notes = length_differences(set_a, set_b)
+    layers = tuple(
+        _diff_layer(Side(set_a, pair.a), Side(set_b, pair.b), pair.how, settings) for pair in pairs
+    )
+    if not any(layer.arrays for layer in layers):
+        raise InputError(
+            "The two hold no array in common.",
+            where=f"{set_a.name} and {set_b.name}",
+            expected="layers with c, m or outputs in both",
+            found=f"A: {_described(set_a)}; B: {_described(set_b)}",
+            hint="say how they are to be read: --a-format, --b-format",
+        )
+    result = DiffResult(
+        a=_operand(a),
+        b=_operand(b),
+        tolerance=settings.tolerances.words(),
+        layers=layers,
+        only_a=tuple(layer.name or "its only layer" for layer in rest_a),
+        only_b=tuple(layer.name or "its only layer" for layer in rest_b),
+        differences=tuple(differences),
+        notes=(*notes, *left),
+        command=command,
+    )
+    if differences and settings.hints:
+        extra = length_hints(set_a, set_b, result)
+        result = replace(result, notes=(*result.notes, *extra))
+    return result
+
+
+def _operand(side: Recognised) -> OperandReport:
+    reading = side.reading
+    return OperandReport(
+        side.states.name, reading.format, reading.words, side.reason, side.states.notes
+    )
+
+
+def _described(states: StateSet) -> str:
+    parts = [
+        f"{layer.name or 'a layer'} with {', '.join(f'{key} {array.shape}' for key, array in layer.arrays.items())}"  # noqa: E501
+        for layer in states.layers[:4]
+    ]
+    return "; ".join(parts) or "no layers"
+
+
+def _without_merges(
+    rest_a: list[StateLayer], rest_b: list[StateLayer], a: StateSet, b: StateSet
+) -> tuple[list[StateLayer], list[StateLayer], list[str]]:
+    """Leave out layers that have outputs alone, which only a trace keeps, and say so."""
+    if a.format == b.format == "trace":
+        return rest_a, rest_b, []
+    notes, kept = [], []
+    for side, rest in (("A", rest_a), ("B", rest_b)):
+        merges = [layer for layer in rest if not _has_state(layer)]
+        notes += [f"{layer.name} of {side} has outputs alone: not compared" for layer in merges]
+        kept.append([layer for layer in rest if _has_state(layer)])
+    return kept[0], kept[1], notes
+
+
+def _has_state(layer: StateLayer) -> bool:
+    return bool({"c", "m", FINAL + "c", FINAL + "m"} & layer.arrays.keys())
+
+
+def _diff_layer(a: Side, b: Side, how: str, settings: DiffSettings) -> LayerDiff:
+    arrays = [_diff_array(a, b, key, settings) for key in shared_keys(a.layer, b.layer)]
+    only = [
+        f"{key} (only in {side})"
+        for side, own, other in (("A", a.layer, b.layer), ("B", b.layer, a.layer))
+        for key in _sorted(own.arrays.keys() - other.arrays.keys())
+    ]
+    hints: tuple[str, ...] = ()
+    if settings.hints and any(array.verdict == "differ" for array in arrays):
+        hints = layer_hints(a, b, settings)
+    return LayerDiff(
+        a.layer.name, b.layer.name, how, tuple(arrays), not_compared=tuple(only), hints=hints
+    )
+
+
+def shared_keys(a: StateLayer, b: StateLayer) -> list[str]:
+    """Names of the arrays that both have; outputs not where they are m in both."""
+    shared = set(a.arrays) & set(b.arrays)
+    if "outputs" in shared and all(
+        layer.arrays.get("m") is layer.arrays["outputs"] for layer in (a, b)
+    ):
+        shared.discard("outputs")
+    return _sorted(shared)
+
+
+def _sorted(keys: set[str]) -> list[str]:
+    return sorted(keys, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
+
+
+def _diff_array(a: Side, b: Side, key: str, settings: DiffSettings) -> ArrayDiff:
+    first, second = a.layer.arrays[key], b.layer.arrays[key]
+    pair, problems = align(a, b, key, padding=settings.padding)
+    tolerance = settings.tolerances.of(a.layer.name, key, (first.dtype, second.dtype))
+    if pair is None:
+        return ArrayDiff(
+            name=key,
+            verdict="differ",
+            axes=(),
+            shape_a=first.shape,
+            shape_b=second.shape,
+            dtype_a=str(first.dtype),
+            dtype_b=str(second.dtype),
+            tolerance=str(tolerance),
+            problems=problems,
+        )
+    found = diff_arrays(
+        key,
+        pair,
+        tolerance,
+        equal_nan=settings.tolerances.equal_nan,
+        fail_fast=settings.fail_fast,
+        problems=problems,
+        shapes=(first.shape, second.shape),
+    )
+    if found.first is None or len(pair.a.shape) != 3:
+        return found
+    place = tuple(
+        int((names == at).argmax())
+        for names, at in zip(pair.coordinates, found.first.place, strict=True)
+    )
+    gate = gate_of(a, b, key, place, settings.tolerances)
+    return replace(found, first=replace(found.first, gate=gate))

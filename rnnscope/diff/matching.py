@@ -1,0 +1,53 @@
+"""Which layer of one side is which of the other: by name, then by values, then by shape."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rnnscope.states.model import StateLayer
+from rnnscope.states.recognise import layers_near
+
+Shapes = frozenset[tuple[str, tuple[int, ...]]]
+
+
+class Matched(NamedTuple):
+    """Two layers that are compared, and why these two."""
+
+    a: StateLayer
+    b: StateLayer
+    how: str
+
+
+def match_layers(
+    a: tuple[StateLayer, ...], b: tuple[StateLayer, ...]
+) -> tuple[list[Matched], list[StateLayer], list[StateLayer]]:
+    """Pairs in the order of A, and what is left over on either side."""
+    found: dict[int, Matched] = {}
+    rest_a, rest_b = dict(enumerate(a)), list(b)
+
+    def take(number: int, other: StateLayer, how: str) -> None:
+        found[number] = Matched(rest_a.pop(number), other, how)
+        rest_b.remove(other)
+
+    for number, layer in list(rest_a.items()):
+        same = [other for other in rest_b if layer.named and other.named]
+        same = [other for other in same if other.name == layer.name]
+        if same:
+            take(number, same[0], "by name")
+    if len(rest_a) == len(rest_b) == 1:
+        take(next(iter(rest_a)), rest_b[0], "the only ones left" if found else "the only ones")
+    for number, layer in list(rest_a.items()):
+        near = [other for other in rest_b if layers_near(layer, other)]
+        if near:
+            take(number, near[0], "by values")
+    for number, layer in list(rest_a.items()):
+        alike = [other for other in rest_b if _shapes(layer) & _shapes(other)]
+        if alike:
+            take(number, alike[0], "by shape and order")
+    pairs = [found[number] for number in sorted(found)]
+    return pairs, list(rest_a.values()), rest_b
+
+
+def _shapes(layer: StateLayer) -> Shapes:
+    """The shapes of the states; two layers that share none cannot be the same."""
+    return frozenset((key, array.shape) for key, array in layer.arrays.items() if "/" not in key)

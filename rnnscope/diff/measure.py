@@ -1,0 +1,202 @@
+"""Differences of two blocks of values, and what is kept of them: sums, peaks, a histogram.
+
+Nothing that is kept grows with the number of values, so that arrays of any size are measured in
+slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, inf, log10
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+from rnnscope.diff.tolerance import Tolerance
+
+EXACT_ULPS = 1024
+"""Distances up to this have a bin each; above, sixteen bins an octave, so within 5 %."""
+
+BINS_PER_OCTAVE = 16
+OCTAVES = 54
+
+
+@dataclass
+class Peak:
+    """The largest value seen so far, and where; -1 before the first."""
+
+    value: float = -1.0
+    place: tuple[int, ...] = ()
+
+    def see(self, values: Array, corner: tuple[int, ...]) -> None:
+        """Look at values that begin at `corner` of the whole array; NaN is passed over."""
+        if not values.size:
+            return
+        at = int(np.argmax(values))
+        value = float(values.reshape(-1)[at])
+        if value > self.value:
+            within = np.unravel_index(at, values.shape)
+            self.value = value
+            self.place = tuple(int(i) + start for i, start in zip(within, corner, strict=True))
+
+
+class Histogram:
+    """How many distances lie in each bin."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(EXACT_ULPS + BINS_PER_OCTAVE * OCTAVES + 1, np.int64)
+
+    def add(self, distances: Array) -> None:
+        """Count distances, uint64."""
+        small = distances < EXACT_ULPS
+        size = len(self.counts)
+        self.counts += np.bincount(distances[small].astype(np.int64), minlength=size)
+        if not small.all():
+            logs = np.log2(distances[~small].astype(np.float64)) - np.log2(EXACT_ULPS)
+            bins = EXACT_ULPS + np.floor(logs * BINS_PER_OCTAVE).astype(np.int64)
+            self.counts += np.bincount(np.minimum(bins, size - 1), minlength=size)
+
+    def quantile(self, share: float) -> int:
+        """The distance that this share of the values does not exceed; bins count as their start."""
+        total = int(self.counts.sum())
+        if not total:
+            return 0
+        at = int(np.searchsorted(np.cumsum(self.counts), share * total))
+        if at < EXACT_ULPS:
+            return at
+        return int(EXACT_ULPS * 2 ** ((at - EXACT_ULPS) / BINS_PER_OCTAVE))
+
+
+def ulp_distances(a: Array, b: Array, dtype: np.dtype[Any]) -> Array:
+    """Representable numbers of `dtype` between finite values: uint64.
+
+    References
+    ----------
+    Floats of one sign are ordered as their bits are, read as integers.
+    """
+    whole = {2: np.int16, 4: np.int32, 8: np.int64}[dtype.itemsize]
+    keys = []
+    for values in (a, b):
+        bits = np.ascontiguousarray(values, dtype).view(whole).astype(np.int64)
+        lowest = np.int64(-(2 ** (8 * dtype.itemsize - 1)))
+        # Negative floats count down from -0, which is the same number as 0.
+        keys.append(np.where(bits < 0, lowest - bits, bits))
+    high, low = np.maximum(*keys), np.minimum(*keys)
+    # The true distance fits uint64 even where the difference of int64 would not.
+    distance: Array = high.view(np.uint64) - low.view(np.uint64)
+    return distance
+
+
+class Measure:
+    """Everything that is known of the differences of one pair of arrays.
+
+    Parameters
+    ----------
+    tolerance : Tolerance
+    ulp_dtype : dtype
+        What ULP are counted in.
+    equal_nan : bool
+    """
+
+    def __init__(self, tolerance: Tolerance, ulp_dtype: np.dtype[Any], *, equal_nan: bool) -> None:
+        self.tolerance, self.ulp_dtype, self.equal_nan = tolerance, ulp_dtype, equal_nan
+        self.compared = self.exceed = self.nonfinite_a = self.nonfinite_b = 0
+        self.finite = 0
+        self.sum_abs = 0.0
+        self.max_abs, self.max_rel, self.needed = Peak(), Peak(), Peak()
+        self.worst_is_nonfinite = False
+        self.ulp_max = 0
+        self.histogram = Histogram()
+
+    def add(self, a: Array, b: Array, valid: Array | None, corner: tuple[int, ...]) -> Array | None:
+        """Measure two blocks.
+
+        Parameters
+        ----------
+        a, b : ndarray
+            Of one shape.
+        valid : ndarray of bool or None
+            Which values count, of a shape that broadcasts to theirs.
+        corner : tuple of int
+            Where the blocks begin in the whole arrays.
+
+        Returns
+        -------
+        (differences, beyond) : two ndarrays, or None
+            |a - b| as float64, 0 where nothing counts, and where it exceeds the tolerance; None if
+            all values that count are the same.
+        """
+        counted = np.broadcast_to(True if valid is None else valid, a.shape)
+        number = int(np.count_nonzero(counted))
+        self.compared += number
+        finite_a, finite_b = np.isfinite(a), np.isfinite(b)
+        self._count_nonfinite(finite_a, finite_b, counted)
+        same = (a == b) | ~counted
+        if self.equal_nan:
+            same |= np.isnan(a) & np.isnan(b)
+        both = finite_a & finite_b & counted
+        self.finite += int(np.count_nonzero(both))
+        if same.all():
+            self.histogram.counts[0] += int(np.count_nonzero(both))
+            return None
+        return self._add_different(a, b, same, both, corner)
+
+    def _count_nonfinite(self, finite_a: Array, finite_b: Array, counted: Array) -> None:
+        for name, finite in (("nonfinite_a", finite_a), ("nonfinite_b", finite_b)):
+            if not finite.all():
+                setattr(self, name, getattr(self, name) + int(np.count_nonzero(~finite & counted)))
+
+    def _add_different(
+        self, a: Array, b: Array, same: Array, both: Array, corner: tuple[int, ...]
+    ) -> Any:
+        wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            difference = np.abs(wide_a - wide_b)
+            scale = np.maximum(np.abs(wide_a), np.abs(wide_b))
+            difference[same] = 0
+            measured = np.where(both, difference, 0)
+            self.sum_abs += float(measured.sum())
+            self.max_abs.see(measured, corner)
+            self.max_rel.see(np.where(measured > 0, measured / scale, 0), corner)
+            self.needed.see(np.where(both, difference - self.tolerance.rtol * scale, 0), corner)
+            beyond = self._beyond(a, b, difference, scale, same, both)
+        self.exceed += int(np.count_nonzero(beyond))
+        self.worst_is_nonfinite |= bool((~same & ~both).any())
+        return difference, beyond
+
+    def _beyond(
+        self, a: Array, b: Array, difference: Array, scale: Array, same: Array, both: Array
+    ) -> Array:
+        ulps = np.zeros(a.shape, np.uint64)
+        if self.ulp_dtype.kind == "f":
+            ulps[both] = ulp_distances(a[both], b[both], self.ulp_dtype)
+            self.histogram.add(ulps[both])
+            self.ulp_max = max(self.ulp_max, int(ulps[both].max(initial=0)))
+        if self.tolerance.ulp is not None:
+            return ~same & (~both | (ulps > self.tolerance.ulp))
+        # NaN compares False, so that it is beyond.
+        within = difference <= self.tolerance.atol + self.tolerance.rtol * scale
+        return ~same & ~(within & both)
+
+    def mean_abs(self) -> float:
+        return self.sum_abs / self.finite if self.finite else 0.0
+
+    def passes_at(self) -> str:
+        """The smallest tolerance at which it would pass; empty where none would."""
+        if self.worst_is_nonfinite:
+            return ""
+        if self.tolerance.ulp is not None:
+            return f"{self.ulp_max} ulp"
+        needed = round_up(max(self.needed.value, 0.0))
+        given = f", rtol {self.tolerance.rtol:g}" if self.tolerance.rtol else ""
+        return f"atol {needed:g}{given}"
+
+
+def round_up(value: float, digits: int = 3) -> float:
+    """The next number of so few digits that is not smaller."""
+    if not 0 < value < inf:
+        return value
+    step = 10.0 ** (floor(log10(value)) - digits + 1)
+    rounded = float(f"{value:.{digits - 1}e}")
+    return rounded if rounded >= value else float(f"{rounded + step:.{digits - 1}e}")

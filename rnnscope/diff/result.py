@@ -1,0 +1,203 @@
+"""What a comparison finds: plain data; the field names are the keys of the JSON report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Verdict = Literal["same", "differ"]
+
+STATE_AXES = ("sequence", "timestep", "unit")
+FINAL_AXES = ("sequence", "unit")
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first place where two arrays differ by more than the tolerance.
+
+    Attributes
+    ----------
+    place : tuple of int
+        An index for each of the array's axes, by the coordinates of A.
+    a, b : float
+        The two values.
+    gate : str
+        Where it comes from, as far as the gates or the other state tell; empty if they do not.
+    """
+
+    place: tuple[int, ...]
+    a: float
+    b: float
+    gate: str = ""
+
+
+@dataclass(frozen=True)
+class ArrayDiff:
+    """One array of both operands.
+
+    Attributes
+    ----------
+    name : str
+        ``c``, ``m``, ``outputs``, ``gates/i``, ``final/c`` …, or the name of a weight.
+    verdict : "same" or "differ"
+    axes : tuple of str
+        What `Divergence.place` counts.
+    shape_a, shape_b : tuple of int
+    dtype_a, dtype_b : str
+    compared : int
+        Values compared: those of valid steps, unless padding was asked for.
+    max_abs, mean_abs : float
+        Of the differences that are finite.
+    max_rel : float
+        |a - b| / max(|a|, |b|).
+    ulp_max : int or None
+        Representable numbers of `ulp_dtype` between the two, at most; None if a value is NaN
+        or infinite on one side alone.
+    ulp_99 : int
+        99 % of the values are at most so far apart.
+    ulp_dtype : str
+        The narrower dtype of both.
+    nonfinite_a, nonfinite_b : int
+        NaN and infinities.
+    exceed : int
+        Values beyond the tolerance.
+    tolerance : str
+        ``"atol 1e-05, rtol 1e-05"``, ``"exact"``, ``"4 ulp"``.
+    passes_at : str
+        The smallest tolerance at which it would pass: ``"atol 3.1e-05"``; empty where none would.
+    first : Divergence or None
+    worst : tuple of int
+        The place of the largest difference; empty if there is none.
+    growth : tuple of float
+        The largest difference at each timestep, or of each of up to 60 runs of timesteps.
+    problems : tuple of str
+        Why it differs beside the values: shapes, lengths.
+    complete : bool
+        False if the comparison stopped at the first difference.
+    """
+
+    name: str
+    verdict: Verdict
+    axes: tuple[str, ...]
+    shape_a: tuple[int, ...]
+    shape_b: tuple[int, ...]
+    dtype_a: str
+    dtype_b: str
+    compared: int = 0
+    max_abs: float = 0.0
+    mean_abs: float = 0.0
+    max_rel: float = 0.0
+    ulp_max: int | None = 0
+    ulp_99: int = 0
+    ulp_dtype: str = ""
+    nonfinite_a: int = 0
+    nonfinite_b: int = 0
+    exceed: int = 0
+    tolerance: str = ""
+    passes_at: str = ""
+    first: Divergence | None = None
+    worst: tuple[int, ...] = ()
+    growth: tuple[float, ...] = ()
+    problems: tuple[str, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class LayerDiff:
+    """One layer of both operands.
+
+    Attributes
+    ----------
+    a, b : str
+        Its name on either side.
+    matched : str
+        How they came together: ``"by name"``, ``"by values"`` …
+    arrays : tuple of ArrayDiff
+    options : tuple of OptionDiff
+        For weights: options that differ.
+    not_compared : tuple of str
+        Arrays that only one side has.
+    hints : tuple of str
+        How the two would be equal.
+    """
+
+    a: str
+    b: str
+    matched: str
+    arrays: tuple[ArrayDiff, ...]
+    options: tuple[OptionDiff, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        same = all(array.verdict == "same" for array in self.arrays) and not self.options
+        return "same" if same else "differ"
+
+
+@dataclass(frozen=True)
+class OptionDiff:
+    """An option of a cell that differs, with the origin of each value."""
+
+    name: str
+    a: str
+    a_origin: str
+    b: str
+    b_origin: str
+
+
+@dataclass(frozen=True)
+class OperandReport:
+    """How an operand was read.
+
+    Attributes
+    ----------
+    name : str
+    format : str
+        A key of STATE_FORMATS, or of READERS.
+    words, reason : str
+        What is read as what, and why.
+    notes : tuple of str
+    """
+
+    name: str
+    format: str
+    words: str = ""
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DiffResult:
+    """A whole comparison.
+
+    Attributes
+    ----------
+    a, b : OperandReport
+    tolerance : str
+        What was allowed, in words.
+    layers : tuple of LayerDiff
+    only_a, only_b : tuple of str
+        Layers that the other side lacks.
+    differences : tuple of str
+        What differs beside the values: lengths, coordinates.
+    notes : tuple of str
+    command : str
+    """
+
+    a: OperandReport
+    b: OperandReport
+    tolerance: str
+    layers: tuple[LayerDiff, ...]
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    command: str = ""
+    kind: Literal["states", "weights"] = field(default="states")
+
+    @property
+    def verdict(self) -> Verdict:
+        whole = not (self.only_a or self.only_b or self.differences)
+        same = whole and all(layer.verdict == "same" for layer in self.layers)
+        return "same" if same else "differ"

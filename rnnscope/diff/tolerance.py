@@ -1,0 +1,155 @@
+"""How far two values may be apart: |a - b| <= atol + rtol * max(|a|, |b|), or a number of ULP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import isfinite
+
+import numpy as np
+
+from rnnscope.errors import OptionError
+
+DEFAULTS = {2: (1e-3, 1e-3), 4: (1e-5, 1e-5), 8: (1e-10, 1e-10)}
+"""atol and rtol by the bytes of the narrower of both dtypes. Engines that add in another order part
+by some 1e-6 in float32, and it grows with time; a wrong gate parts by more than 1e-3."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What one array is held to.
+
+    Attributes
+    ----------
+    atol, rtol : float
+    ulp : int or None
+        Instead of both: representable numbers between the two.
+    """
+
+    atol: float
+    rtol: float
+    ulp: int | None = None
+
+    def __str__(self) -> str:
+        if self.ulp is not None:
+            return f"{self.ulp} ulp"
+        if not self.atol and not self.rtol:
+            return "exact"
+        return f"atol {self.atol:g}, rtol {self.rtol:g}"
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Tolerances as given: by array, by pattern, or for all.
+
+    Attributes
+    ----------
+    atol, rtol : tuple of (pattern, value)
+        The last whose pattern fits wins; patterns are arrays (``c``, ``final/*``) or
+        ``LAYER/ARRAY``.
+    exact : bool
+    ulp : int or None
+    equal_nan : bool
+        NaN beside NaN is no difference.
+    """
+
+    atol: tuple[tuple[str, float], ...] = ()
+    rtol: tuple[tuple[str, float], ...] = ()
+    exact: bool = False
+    ulp: int | None = None
+    equal_nan: bool = False
+
+    def of(self, layer: str, array: str, dtypes: Sequence[np.dtype[np.generic]]) -> Tolerance:
+        """The tolerance of one array: as given, else the default of the narrower dtype."""
+        if self.exact:
+            return Tolerance(0.0, 0.0)
+        narrow = narrower(*dtypes)
+        atol, rtol = DEFAULTS.get(narrow.itemsize if narrow.kind == "f" else 0, (0.0, 0.0))
+        given_atol = _given(self.atol, layer, array)
+        given_rtol = _given(self.rtol, layer, array)
+        if given_atol is not None or given_rtol is not None:
+            # What is said of one of them is meant to be all that is allowed.
+            return Tolerance(given_atol or 0.0, given_rtol or 0.0)
+        return Tolerance(atol, rtol, self.ulp)
+
+    def words(self) -> str:
+        """For the head of a report."""
+        nan = ", NaN beside NaN is equal" if self.equal_nan else ""
+        if self.exact:
+            return f"exact{nan}"
+        if self.ulp is not None:
+            return f"{self.ulp} ulp{nan}"
+        given = [f"{name} {pattern}{':' if pattern else ''}{value:g}".replace("*:", "")
+                 for name, pairs in (("atol", self.atol), ("rtol", self.rtol))
+                 for pattern, value in pairs]  # fmt: skip
+        plain = "|a - b| <= atol + rtol * max(|a|, |b|)"
+        if given:
+            return f"{plain}; {', '.join(given)}{nan}"
+        listed = ", ".join(
+            f"{both[0]:g} for float{size * 8}" for size, both in DEFAULTS.items() if size > 2
+        )
+        return f"{plain}; by default atol = rtol = {listed}{nan}"
+
+
+def narrower(a: np.dtype[np.generic], b: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    """The dtype with fewer bytes, if both are floats; else the float, or the wider."""
+    floats = [dtype for dtype in (a, b) if dtype.kind == "f"]
+    if len(floats) == 1:
+        return floats[0]
+    return min((a, b), key=lambda dtype: dtype.itemsize)
+
+
+def _given(pairs: Sequence[tuple[str, float]], layer: str, array: str) -> float | None:
+    fitting = [
+        value
+        for pattern, value in pairs
+        if fnmatchcase(array, pattern) or fnmatchcase(f"{layer}/{array}", pattern)
+    ]
+    return fitting[-1] if fitting else None
+
+
+def parse_tolerances(flag: str, texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """``1e-6`` and ``c:1e-6`` as pairs of a pattern and a value.
+
+    Raises
+    ------
+    OptionError
+        A value is no finite number of 0 or more.
+    """
+    pairs = []
+    for text in texts:
+        pattern, _, number = text.rpartition(":")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not (isfinite(value) and value >= 0):
+            raise OptionError(
+                f"{flag} does not understand its value.",
+                expected="a number of 0 or more, or ARRAY:NUMBER, for example c:1e-6",
+                found=text,
+            )
+        pairs.append((pattern or "*", value))
+    return tuple(pairs)
+
+
+@dataclass(frozen=True)
+class DiffSettings:
+    """How to compare.
+
+    Attributes
+    ----------
+    tolerances : Tolerances
+    padding : bool
+        Compare steps past the length, too.
+    fail_fast : bool
+        Stop at the first difference of an array.
+    hints : bool
+        Look for a misreading that would explain a difference.
+    """
+
+    tolerances: Tolerances = Tolerances()
+    padding: bool = False
+    fail_fast: bool = False
+    hints: bool = True
