@@ -12,6 +12,7 @@ from rnnscope.diff.matching import match_layers
 from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.errors import InputError
+from rnnscope.states.lazy import StepOf
 from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
 from rnnscope.states.recognise import Recognised
 
@@ -123,8 +124,15 @@ def _diff_layer(a: Side, b: Side, how: str, settings: DiffSettings) -> LayerDiff
 
 
 def shared_keys(a: StateLayer, b: StateLayer) -> list[str]:
-    """Names of the arrays that both have; outputs not where they are m in both."""
-    shared = set(a.arrays) & set(b.arrays)
+    """Names of the arrays that both have, but not what follows from others on both sides.
+
+    That are outputs which are m, and final states which were taken out of the steps.
+    """
+    shared = {
+        key
+        for key in set(a.arrays) & set(b.arrays)
+        if not all(isinstance(layer.arrays[key], StepOf) for layer in (a, b))
+    }
     if "outputs" in shared and all(
         layer.arrays.get("m") is layer.arrays["outputs"] for layer in (a, b)
     ):

@@ -72,7 +72,8 @@ def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             where=arrays.label,
             expected="; ".join(f"{entry.name}: {entry.expects}" for entry in state_formats()),
             found=_described(arrays),
-            hint="say what it is with --a-format or --b-format, or name one array: FILE::NAME",
+            hint="name one array: FILE::NAME; say what it is with --a-format or --b-format; "
+            "checkpoints are compared with --weights, or with --input INPUT",
         )
     return found
 

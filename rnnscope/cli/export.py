@@ -1,0 +1,72 @@
+"""``rnnscope export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnscope.states import ALIASES, STATE_FORMAT_MODULES
+
+STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
+
+
+@click.command("export")
+@click.argument("trace", metavar="TRACE")
+@click.option("--to", "to", type=click.Choice(STATE_FORMATS), required=True,
+              help="The format of the states.")
+@click.option("-o", "--output", "target", required=True, type=click.Path(path_type=Path),
+              metavar="OUT", help="The file to write, or a folder: see below.")
+@click.option("--steps", type=click.Choice(["all", "final"]), default="all", show_default=True,
+              help="States of every timestep, or after the last one.")
+@click.option("--layer", "layers", multiple=True, metavar="GLOB",
+              help="Only layers whose name fits.")
+@click.option("--time-major/--batch-major", "time_major", default=None,
+              help="Axes of arrays over time; ONNX layout 0 or 1 [default: as the format has it].")
+@click.option("--ids", metavar="FILE",
+              help="LSTMVis: word ids (sequence, timestep), .npy or file.npz::NAME.")
+@click.option("--words", metavar="FILE", type=click.Path(path_type=Path),
+              help="LSTMVis: a line for each word: WORD ID.")
+@click.option("--from", "source_format", type=click.Choice(STATE_FORMATS),
+              help="The format of TRACE, if it is none.")
+@click.option("--force", is_flag=True, help="Replace an existing OUT.")
+@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+def command(**given: Any) -> int:
+    """Write the states of TRACE in the format of a framework or tool.
+
+    OUT's suffix says what file holds them: .npz, .h5, .safetensors, .json (small ones), .npy (one
+    array); without a suffix it is a folder of .npy. LSTMVis takes a folder of its own, and
+    'trace' an .h5 file. TRACE may be a file in any format that 'rnnscope diff' reads.
+
+    \b
+    rnnscope export trace.h5 --to keras -o states.npz
+    rnnscope export trace.h5 --to torch --steps final -o h_c.safetensors
+    rnnscope export trace.h5 --to lstmvis --ids ids.npy --words words.dict -o project
+
+    What the format cannot hold is said on stdout.
+    """
+    from rnnscope.states.export import ExportRequest, export_states
+    from rnnscope.states.interface import ReadOptions
+    from rnnscope.states.recognise import recognise_one
+
+    source = recognise_one(given["trace"], ReadOptions(given["source_format"]))
+    with source.states:
+        done = export_states(
+            source.states,
+            ExportRequest(
+                to=given["to"],
+                target=given["target"],
+                steps=given["steps"],
+                layers=given["layers"],
+                time_major=given["time_major"],
+                ids=given["ids"],
+                words=given["words"],
+                force=given["force"],
+            ),
+        )
+    if not given["quiet"]:
+        from rnnscope.report.export_text import render_export
+
+        click.echo(render_export(done), nl=False)
+    return 0

@@ -1,0 +1,27 @@
+"""A comparison as JSON: the fields of `rnnscope.diff.result.DiffResult`, and the verdicts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rnnscope.diff.result import DiffResult
+from rnnscope.report.json_report import SCHEMA_VERSION, plain
+
+
+def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
+    """The comparison as one JSON object; `width` and `color` change nothing."""
+    return json.dumps(document(result), indent=2, allow_nan=False) + "\n"
+
+
+def document(result: DiffResult) -> dict[str, Any]:
+    """The comparison as an object that `json.dumps` takes."""
+    head: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "report": "diff",
+        "verdict": result.verdict,
+    }
+    body = plain(result)
+    for layer, written in zip(result.layers, body["layers"], strict=True):
+        written["verdict"] = layer.verdict
+    return head | dict(body)

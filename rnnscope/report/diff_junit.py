@@ -1,0 +1,52 @@
+"""A comparison as JUnit XML: a case for each array, and for each difference beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff
+from rnnscope.report.diff_words import COLUMNS, details, operand, row
+from rnnscope.report.junit import JUnitCase, JUnitSuite, render_junit
+
+
+def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
+    """The comparison as JUnit XML; `width` and `color` change nothing."""
+    properties = {
+        "A": operand(result.a),
+        "B": operand(result.b),
+        "tolerance": result.tolerance,
+        "command": result.command,
+    }
+    suite = JUnitSuite("rnnscope diff", tuple(_cases(result)), properties)
+    return render_junit([suite], "rnnscope diff")
+
+
+def _cases(result: DiffResult) -> Iterator[JUnitCase]:
+    for layer in result.layers:
+        for array in layer.arrays:
+            yield _array_case(layer, array)
+        for option in layer.options:
+            words = f"{option.a} ({option.a_origin}) in A, {option.b} ({option.b_origin}) in B"
+            yield JUnitCase(f"option {option.name}", _group(layer), "failed", words)
+        for name in layer.not_compared:
+            yield JUnitCase(name, _group(layer), "skipped", "only one side has it")
+    for side, names in (("A", result.only_a), ("B", result.only_b)):
+        for name in names:
+            yield JUnitCase("layer", name, "failed", f"only in {side}")
+    for words in result.differences:
+        yield JUnitCase(words.partition(":")[0], "diff", "failed", words)
+
+
+def _array_case(layer: LayerDiff, array: ArrayDiff) -> JUnitCase:
+    numbers = "\n".join(
+        f"{name}: {value}" for name, value in zip(COLUMNS, row(array), strict=True) if value
+    )
+    if array.verdict == "same":
+        return JUnitCase(array.name, _group(layer), details=numbers)
+    said = details(array)
+    more = "\n".join([*said, *layer.hints, numbers])
+    return JUnitCase(array.name, _group(layer), "failed", said[0] if said else "differs", more)
+
+
+def _group(layer: LayerDiff) -> str:
+    return layer.a or layer.b or "layer"

@@ -1,0 +1,93 @@
+"""A comparison as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from rnnscope.diff.result import DiffResult, LayerDiff
+from rnnscope.report.diff_words import (
+    COLUMNS,
+    NUMBERS,
+    RELATIVE,
+    details,
+    dtypes,
+    headline,
+    layer_title,
+    operand,
+    row,
+)
+from rnnscope.report.text_parts import heading, lines, pairs, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:
+    """The comparison as text: verdict, operands, a table a layer, and where they part.
+
+    Returns
+    -------
+    str
+        Lines without trailing blanks, with a newline at the end.
+    """
+    from rich.console import Console
+
+    console = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        for position, part in enumerate(_parts(result)):
+            if position:
+                console.print()
+            console.print(part)
+    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+def _parts(result: DiffResult) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    style = "bold green" if result.verdict == "same" else "bold red"
+    yield Text(headline(result), style=style)
+    yield pairs(
+        [("A", operand(result.a)), ("B", operand(result.b)), ("tolerance", result.tolerance)]
+    )
+    for layer in result.layers:
+        yield from _layer_parts(layer)
+    unmatched = [f"{name}: only in A" for name in result.only_a]
+    unmatched += [f"{name}: only in B" for name in result.only_b]
+    if unmatched:
+        yield lines("layers without a partner", unmatched)
+    if result.differences:
+        yield lines("other differences", result.differences)
+    notes = [f"A: {note}" for note in result.a.notes] + [f"B: {note}" for note in result.b.notes]
+    notes += result.notes
+    if any(array.exceed for layer in result.layers for array in layer.arrays):
+        notes.append(RELATIVE)
+    if notes:
+        yield lines("notes", notes)
+
+
+def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:
+    from rich.console import Group
+
+    kinds = dict.fromkeys(dtypes(array) for array in layer.arrays)
+    title = f"{layer_title(layer)}, {', '.join(kinds)}" if kinds else layer_title(layer)
+    rows = [row(array) for array in layer.arrays]
+    yield Group(heading(title), table(COLUMNS, rows, right=NUMBERS, fold={"tolerance"}))
+    if layer.options:
+        body = [(option.name, option.a, option.a_origin, option.b, option.b_origin)
+                for option in layer.options]  # fmt: skip
+        yield table(["option", "A", "origin", "B", "origin "], body, fold={"A", "B"})
+    for array in layer.arrays:
+        if array.verdict == "differ":
+            yield lines(array.name, details(array))
+    if layer.hints:
+        yield lines("what it looks like", layer.hints)
+    if layer.not_compared:
+        yield lines("not compared", [", ".join(layer.not_compared)])

@@ -1,0 +1,21 @@
+"""What an export wrote, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnscope.report.words import plural, printable, shape
+from rnnscope.states.export import ExportResult
+
+
+def render_export(done: ExportResult) -> str:
+    """The target, its arrays, and what the format cannot hold; a line each."""
+    return "".join(f"{printable(line)}\n" for line in _lines(done))
+
+
+def _lines(done: ExportResult) -> Iterator[str]:
+    arrays = plural(len(done.arrays), "array")
+    yield f"wrote {done.target} ({done.format}{f', {arrays}' if done.arrays else ''})"
+    yield from (f"  {name}: {shape(sizes)}, {dtype}" for name, sizes, dtype in done.arrays)
+    yield from (f"note: {note}" for note in done.notes if note)
+    yield from (f"not held: {entry}" for entry in done.lost)

@@ -1,0 +1,181 @@
+"""From a set of states to a file in another format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnscope.errors import InputError, OptionError
+from rnnscope.inputs.stored import StoredArray
+from rnnscope.states import state_format
+from rnnscope.states.interface import Steps, WriteOptions
+from rnnscope.states.model import StateSet, with_final
+from rnnscope.states.named import open_named
+from rnnscope.states.saving import (
+    check_arrays_target,
+    check_folder,
+    save_arrays,
+    save_file,
+    save_folder,
+)
+from rnnscope.trace import check_target
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to write, and where.
+
+    Attributes
+    ----------
+    to : str
+        A key of STATE_FORMATS.
+    target : Path
+    steps : "all" or "final"
+    layers : tuple of str
+        Patterns; empty: every layer.
+    time_major : bool or None
+    ids : str or None
+        For LSTMVis: a file of word ids, or ``FILE::NAME``.
+    words : Path or None
+        For LSTMVis: lines of a word and its id.
+    force : bool
+        Replace what is there.
+    """
+
+    to: str
+    target: Path
+    steps: Steps = "all"
+    layers: tuple[str, ...] = ()
+    time_major: bool | None = None
+    ids: str | None = None
+    words: Path | None = None
+    force: bool = False
+
+
+class ExportArray(NamedTuple):
+    """One array as it was written."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written.
+
+    Attributes
+    ----------
+    source, format : str
+    target : str
+    arrays : tuple of ExportArray
+    lost, notes : tuple of str
+        What the format cannot hold; and what else is to be known.
+    """
+
+    source: str
+    format: str
+    target: str
+    arrays: tuple[ExportArray, ...]
+    lost: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
+    """Write states in a format; the target appears when it is whole.
+
+    Raises
+    ------
+    OptionError
+        The format cannot hold these layers, a pattern fits none, or an option is of another format.
+    TraceError
+        The target cannot be written.
+    InputError
+        The ids or words do not fit.
+    """
+    entry = state_format(request.to)
+    if (request.ids or request.words) and entry.name != "lstmvis":
+        raise OptionError("--ids and --words are for LSTMVis.", found=f"--to {request.to}")
+    chosen = _chosen(with_final(states), request.layers)
+    with ExitStack() as opened:
+        ids: StoredArray | None = None
+        if request.ids:
+            held = open_named(request.ids)
+            opened.callback(held.close)
+            if len(held.names) != 1:
+                raise InputError(
+                    "The ids are one array.",
+                    where=request.ids,
+                    expected="FILE::NAME",
+                    found=", ".join(held.names),
+                )
+            ids = held.array(held.names[0])
+        words = {} if request.words is None else read_words(request.words)
+        options = WriteOptions(request.steps, request.time_major, ids, words)
+        written = entry.write(chosen, options)
+        source = Path(states.name.partition("::")[0])
+        if written.folder is not None:
+            target = check_folder(request.target, force=request.force)
+            save_folder(target, written.folder)
+        elif written.file is not None:
+            target = check_target(request.target, request.force, (source,))
+            save_file(target, written.file, force=request.force)
+        else:
+            target = check_arrays_target(request.target, force=request.force, inputs=(source,))
+            save_arrays(target, written.arrays, force=request.force)
+    arrays = tuple(
+        ExportArray(name, tuple(array.shape), str(array.dtype))
+        for name, array in written.arrays.items()
+    )
+    return ExportResult(
+        states.name, entry.name, str(request.target), arrays, written.lost, written.notes
+    )
+
+
+def _chosen(states: StateSet, patterns: tuple[str, ...]) -> StateSet:
+    """The layers that fit a pattern; without patterns those that have states, if any has."""
+    names = [layer.name for layer in states.layers]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise OptionError(
+                "--layer fits no layer.", expected=f"one of {', '.join(names)}", found=pattern
+            )
+    fits: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
+    kept = tuple(layer for layer in states.layers if not patterns or fits(layer.name))
+    if not patterns:
+        # The merge of two directions has outputs alone: formats of states have no place for it.
+        with_states = tuple(layer for layer in kept if "m" in layer.arrays or "c" in layer.arrays)
+        kept = with_states or kept
+    return replace(states, layers=kept)
+
+
+def read_words(path: Path) -> dict[int, str]:
+    """The word of each id: lines of a word and a number, as LSTMVis has them.
+
+    Raises
+    ------
+    InputError
+        A line is something else; it names it.
+    """
+    words = {}
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("The words cannot be read.", where=path, found=str(error)) from error
+    for number, line in enumerate(lines, 1):
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 2 or not parts[1].isdecimal():
+            raise InputError(
+                "A line of the words is not to be understood.",
+                where=f"{path}, line {number}",
+                expected="a word and its id, with a blank between",
+                found=line[:60],
+            )
+        words[int(parts[1])] = parts[0]
+    return words
