@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 STATES = ("m", "c", "outputs")
 METHODS = ("sum", "mean", "max", "argmax", "last", "first")
-"""The keys of `rnnscope.pool.POOLINGS`, which a test compares; as in `rnnscope.cli.options`."""
+DIRECTIONS = ("forward", "backward", "concat", "sum")
+EDGES = ("input", "final")
+"""What `rnnscope.pool` knows, which a test compares: see FORMATS in `rnnscope.cli.options`."""
 
 ALL = "all"
 
@@ -48,13 +50,13 @@ ALL = "all"
 )
 @click.option(
     "--direction",
-    type=click.Choice(["forward", "backward", "concat", "sum"]),
+    type=click.Choice(DIRECTIONS),
     help="What to take of bidirectional layers: one direction, or both joined "
     "[default: each as a layer of its own].",
 )
 @click.option(
     "--edge",
-    type=click.Choice(["input", "final"]),
+    type=click.Choice(EDGES),
     default="input",
     show_default=True,
     help="Where last and first are: at the edges of the input, or at the ends of each "

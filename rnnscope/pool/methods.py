@@ -52,7 +52,7 @@ class Pooling:
     gives_steps: bool = False
 
     def __call__(self, values: Array, valid: Array) -> Array:
-        """Pool; float64 where sums were taken, int64 for steps, else the dtype of the values.
+        """Pool; int64 for steps, else float64 or, for methods that only choose, the values' dtype.
 
         Parameters
         ----------
@@ -64,11 +64,12 @@ class Pooling:
         ndarray (sequence, unit)
         """
         rows = np.flatnonzero(valid.any(axis=1))
-        if len(rows) == len(valid):
+        if len(rows) and len(rows) == len(valid):
             return self.function(values, valid)
-        found = self.function(values[rows], valid[rows])
-        result = np.full((len(values), values.shape[2]), self.empty, found.dtype)
-        result[rows] = found
+        dtype = np.int64 if self.gives_steps else np.float64
+        result = np.full((len(values), values.shape[2]), self.empty, dtype)
+        if len(rows):
+            result[rows] = self.function(values[rows], valid[rows])
         return result
 
 

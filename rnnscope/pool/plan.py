@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import OptionError, TraceError
+from rnnscope.pool.directions import Pair, find_pairs, source_of_pair
 from rnnscope.pool.interface import Direction, Edge, Job, Source
 from rnnscope.pool.methods import POOLINGS
+from rnnscope.pool.words import plan_notes
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.schema import LayerHeader
 
 if TYPE_CHECKING:
     from rnnscope.trace import Trace
 
-Pair = tuple[LayerHeader, LayerHeader]
-"""Forward, backward."""
-
 STATES = ("m", "c", "outputs")
-DIRECTION_WORDS = ({"forward", "backward"}, {"fw", "bw"})
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def plan_pool(
             jobs += [_job(source, state, method, edge) for method in dict.fromkeys(methods)]
     jobs.sort(key=lambda job: sources.index(job.source))  # stable: states stay in their order
     used = list(dict.fromkeys(job.source for job in jobs))
-    notes += _notes(trace, used, methods, edge)
+    notes += plan_notes(trace, used, methods, edge)
     return PoolPlan(tuple(jobs), edge, tuple(dict.fromkeys(notes)))
 
 
@@ -139,58 +136,6 @@ def _job(source: Source, state: str, method: str, edge: Edge) -> Job:
     return Job(source, state, method, header)
 
 
-def find_pairs(layers: Iterable[LayerHeader]) -> list[Pair]:
-    """The bidirectional layers: one forward and one backward that belong together.
-
-    By what they read, where no other layer reads the same; or by names that differ in one word,
-    ``fw`` and ``bw`` or ``forward`` and ``backward``, as in stacks inside of each direction.
-    """
-    layers = tuple(layers)
-    pairs = []
-    for layer in layers:
-        if layer.known_facts.backward:
-            continue
-        alike = [other for other in layers if layer.inputs and other.inputs == layer.inputs]
-        others = [other for other in alike if other is not layer]
-        if len(others) != 1 or not _opposed(layer, others[0]):
-            others = [other for other in layers if _named_alike(layer, other)]
-        if len(others) == 1 and _opposed(layer, others[0]):
-            pairs.append((layer, others[0]))
-    return pairs
-
-
-def _opposed(forward: LayerHeader, other: LayerHeader) -> bool:
-    return other.known_facts.backward and other.timesteps == forward.timesteps
-
-
-def _named_alike(forward: LayerHeader, other: LayerHeader) -> bool:
-    different = _different_word(forward.name, other.name)
-    return different is not None and {different[1], different[2]} in DIRECTION_WORDS
-
-
-def _words(name: str) -> list[str]:
-    return re.split(r"([/_])", name)
-
-
-def _different_word(one: str, other: str) -> tuple[int, str, str] | None:
-    """The only word in which two names differ, and its place."""
-    a, b = _words(one), _words(other)
-    differing = [k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y]
-    if len(a) != len(b) or len(differing) != 1:
-        return None
-    return differing[0], a[differing[0]], b[differing[0]]
-
-
-def joined_name(forward: str, backward: str, direction: str) -> str:
-    """``bidi/concat_lstm`` for ``bidi/forward_lstm`` and ``bidi/backward_lstm``."""
-    different = _different_word(forward, backward)
-    if different is None:
-        return f"{forward}/{direction}"
-    words = _words(forward)
-    words[different[0]] = direction
-    return "".join(words)
-
-
 def _sources(trace: Trace, globs: Sequence[str], direction: Direction | None) -> tuple[Source, ...]:
     """All that can be pooled, in the order of the run, as far as a glob fits one of its names."""
     headers = trace.layers + trace.merges
@@ -231,63 +176,8 @@ def _all_sources(
             merges = (
                 merge.name for merge in headers if {*merge.inputs} >= {pair[0].name, pair[1].name}
             )
-            source = _of_pair(pair, direction)
+            source = source_of_pair(pair, direction)
             yield source, (source.name, pair[0].name, pair[1].name, *merges)
-
-
-def _of_pair(pair: Pair, direction: Direction) -> Source:
-    forward, backward = pair
-    if direction == "forward":
-        return Source(forward.name, (forward,), direction)
-    if direction == "backward":
-        return Source(backward.name, (backward,), direction, (backward.name,))
-    name = joined_name(forward.name, backward.name, direction)
-    if direction == "sum" and (forward.widths, forward.output_size) != (
-        backward.widths,
-        backward.output_size,
-    ):
-        raise OptionError(
-            "Directions of different widths have no sum.",
-            where=f"{forward.name}, {backward.name}",
-            expected="the same widths",
-            found=f"{dict(forward.widths)} and {dict(backward.widths)}",
-            hint="take --direction concat",
-        )
-    return Source(name, pair, direction, (backward.name,))
-
-
-def _notes(
-    trace: Trace, sources: Sequence[Source], methods: Sequence[str], edge: Edge
-) -> Iterator[str]:
-    """What a reader of the numbers has to know beforehand."""
-    counted = trace.lengths is not None or trace.mask is not None
-    for source in sources:
-        if any(layer.timesteps not in (None, trace.timesteps) for layer in source.layers):
-            yield f"{source.name} has other timesteps than the input: all of them count."
-            continue
-        computed_on = [
-            layer.name for layer in source.layers
-            if layer.widths and layer.known_facts.padding == "none"
-        ]  # fmt: skip
-        if counted and computed_on:
-            yield (
-                f"{' and '.join(computed_on)} computed every step (padding rule none); the valid "
-                "steps are still those of the given lengths or mask."
-            )
-        if "last" in methods and source.backward_parts:
-            yield _about_last(source, edge, alone=not (counted and computed_on))
-
-
-def _about_last(source: Source, edge: Edge, *, alone: bool) -> str:
-    merged = not source.layers[0].widths
-    who = "the backward half" if len(source.layers) > 1 or merged else "this backward layer"
-    if edge == "final" and not merged:
-        return f"{source.name}: last is each direction's own last step (--edge final)."
-    seen = "one step only" if alone else "that step and the padding behind it only"
-    text = f"{source.name}: last is the last valid step of the input, where {who} has seen {seen}"
-    if merged:
-        return f"{text}; --direction concat --edge final takes each direction's own last step."
-    return f"{text}; --edge final takes its own last step."
 
 
 def _no_layer(trace: Trace, glob: str, names: Sequence[str]) -> TraceError:

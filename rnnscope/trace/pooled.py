@@ -123,6 +123,7 @@ class PooledWriter:
                 self._file.attrs["complete"] = 0
                 for header in self._headers:
                     self._create(header)
+                self._file.flush()  # killed from here on, the copy says that it is not complete
         except BaseException:
             self._abandon()
             raise
