@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from rnnscope.checkpoints.tf1_graph import (
     block_ops,
     coupled_cells,
+    cudnn_ops,
     gru_cells,
     layer_norm_cells,
     lstm_cells,
@@ -28,12 +29,14 @@ FINDERS: tuple[Finder, ...] = (
     coupled_cells.find,
     layer_norm_cells.find,
     simple_cells.find,
+    cudnn_ops.find,
 )
 """None of them claims a cell of another: each asks for the whole equation of its own."""
 
 
 def find_cells(view: GraphView, weights: GraphWeights) -> Iterator[FoundCell]:
     """Every appearance of a cell, in the order of the graph's nodes."""
+    cudnn_ops.lay_open(view, weights)
     reading = Reading(view, weights)
     place = {node.name: position for position, node in enumerate(view)}
     found = [cell for finder in FINDERS for cell in finder(reading)]

@@ -62,6 +62,8 @@ def class_of(cell: FoundCell, kernel: str) -> str:
     """The class that made a cell, as far as op, scopes and the kernel's name tell."""
     scopes = [part.replace("_", "").lower() for part in f"{kernel}/{cell.name}".split("/")]
     if cell.op:
+        if cell.op == "CudnnRNN":
+            return {"lstm": "CudnnLSTM", "gru": "CudnnGRU"}.get(cell.kind, "CudnnRNN")
         fused = next((CLASSES[scope] for scope in scopes if scope in CLASSES), "")
         return fused if fused.startswith("Cudnn") else FUSED.get(cell.op, cell.op)
     if len(cell.weights) > 1 and cell.split_inputs:

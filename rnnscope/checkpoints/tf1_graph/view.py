@@ -95,6 +95,15 @@ class GraphView:
     def __iter__(self) -> Iterator[GraphNode]:
         return iter(self.nodes.values())
 
+    def add(self, node: GraphNode) -> None:
+        """Put in a node, or another one in its place."""
+        old = self.nodes.get(node.name)
+        for tensor in dict.fromkeys(() if old is None else old.inputs):
+            self._consumers[tensor] = [n for n in self._consumers[tensor] if n.name != node.name]
+        self.nodes[node.name] = node
+        for tensor in dict.fromkeys(node.inputs):
+            self._consumers[tensor].append(node)
+
     def node(self, tensor: Tensor) -> GraphNode | None:
         """The node that makes a tensor; None for one the graph does not hold."""
         return self.nodes.get(tensor.node)

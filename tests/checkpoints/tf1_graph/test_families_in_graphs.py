@@ -10,6 +10,7 @@ import pytest
 
 from rnnscope.checkpoints.tf1_saver import read_saver
 from rnnscope.engines.numpy_engine import run_layer
+from rnnscope.network import Signal
 
 RNG = np.random.default_rng(31)
 X = RNG.normal(size=(3, 6, 3)).astype(np.float32)
@@ -311,6 +312,86 @@ def test_a_residual_wrapper_adds_the_cells_own_x(tf, tf1):
     close(found.final["m"], final)
     # Past the length the framework's zeros replace m + x.
     assert not found.outputs[2, 1:].any()
+
+
+def cudnn_meta(tf, tf1, prefix, ways=1):
+    """CudnnLSTM's graph in the place of the saved one: no processor here runs its op."""
+    v1 = tf1.v1
+    with tf.Graph().as_default() as graph:
+        x = tf1.placeholder()
+        with v1.variable_scope("cudnn"):
+            zeros = tf.zeros([2 * ways, tf.shape(x)[0], 4])
+            tf.raw_ops.CudnnRNN(
+                input=tf.transpose(x, [1, 0, 2]), input_h=zeros, input_c=zeros,
+                params=v1.get_variable("opaque_kernel", [99]),
+                direction=("unidirectional", "bidirectional")[ways - 1],
+            )  # fmt: skip
+        v1.train.export_meta_graph(f"{prefix}.meta", graph=graph, clear_devices=True)
+
+
+CUDNN = {
+    1: "cudnn/rnn/multi_rnn_cell/cell_{layer}/cudnn_compatible_lstm_cell",
+    2: "cudnn/stack_bidirectional_rnn/cell_{layer}/bidirectional_rnn/{way}/"
+    "cudnn_compatible_lstm_cell",
+}
+
+
+@pytest.mark.parametrize("ways", [1, 2], ids=["one direction", "two directions"])
+def test_canonical_cudnn_parameters_are_layers(tf, tf1, ways):
+    """Two layers under one op; the truth is what the compatible cells compute."""
+
+    def lstm(cell, x, state):
+        c, m = state
+        i, g, f, o = tf.split(cell.linear([x, m], 16), 4, 1)
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+        m = tf.sigmoid(o) * tf.tanh(c)
+        return m, (c, m)
+
+    def build():
+        below, told = tf1.placeholder(), []
+        for layer in (0, 1):
+            found = []
+            for way, turn in [("fw", tf.identity), ("bw", lambda z: tf.reverse(z, [1]))][:ways]:
+                cell = Cell(tf, lstm, scope=CUDNN[ways].format(layer=layer, way=way), states=2)
+                made, state = [], cell.zero_state(3, "float32")
+                for x in tf.unstack(turn(below), axis=1):
+                    with tf1.v1.variable_scope("", reuse=tf1.v1.AUTO_REUSE):
+                        m, state = cell(x, state)
+                    made.append(m)
+                found.append(turn(tf.stack(made, 1)))
+                told.append(found[-1])
+            below = tf.concat(found, 2)
+        return told
+
+    prefix, outputs = tf1.save(build, {"x": X})
+    cudnn_meta(tf, tf1, prefix, ways)
+    network = read_saver(prefix).network
+    signals, found = {"x": X}, []
+    for node in network.nodes:
+        reads = [signals[name] for name in node.inputs]
+        if node.recurrent:
+            assert node.recurrent.cell.source_class == "CudnnLSTM"
+            signals[node.name] = run_layer(node.recurrent, reads[0]).outputs
+            found.append(signals[node.name])
+        else:
+            signals[node.name] = node.layer(*map(Signal, reads)).values
+    assert len(found) == len(outputs)
+    for ours, theirs in zip(found, outputs, strict=True):
+        close(ours, theirs)
+
+
+def test_opaque_cudnn_parameters_are_named(tf, tf1):
+    def build():
+        with tf1.v1.variable_scope("cudnn"):
+            return tf1.v1.get_variable("opaque_kernel", [99])
+
+    prefix, _ = tf1.save(build)
+    cudnn_meta(tf, tf1, prefix)
+    checkpoint = read_saver(prefix)
+    assert not checkpoint.network.recurrent
+    (left,) = checkpoint.left_out
+    assert left.name == "cudnn/opaque_kernel"
+    assert "whose layout only cuDNN knows" in left.reason
 
 
 def test_cells_that_are_not_built_are_named_and_the_others_run(tf, tf1):
