@@ -57,7 +57,7 @@ class PaddingSummary:
         """Count the sequences of a slice by their lengths or mask; states are not looked at."""
         sequences, self.timesteps = steps.shape(layer)
         self.sequences += sequences
-        self._state_names = tuple(layer.states.states)
+        self._state_names = self._state_names or tuple(layer.states.states)
         mask = steps.valid_steps(layer)
         if layer.input_steps is not None:
             self.zero_tails += int(np.count_nonzero(zero_tails(layer)))
@@ -76,6 +76,7 @@ class PaddingSummary:
 
     def look(self, layer: LayerSlice) -> None:
         """See what the states and outputs of a slice show past the length."""
+        self._state_names = tuple(layer.states.states)
         if steps.valid_steps(layer) is None:
             return
         # A layer that computes every step starts from rest: what comes before its first valid

@@ -261,10 +261,22 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
 
         with _stderr_to_nowhere():
             verifier = TensorFlowVerifier()
-    with _progress(source, plan, given["quiet"]) as advance:
-        result: RunResult = run_plan(
-            plan, source, open_writer, settings, verifier=verifier, progress=advance
-        )
+    writers: list[TraceWriter] = []
+
+    def remember(*arguments: Any) -> TraceWriter:
+        writers.append(open_writer(*arguments))
+        return writers[-1]
+
+    try:
+        with _progress(source, plan, given["quiet"]) as advance:
+            result: RunResult = run_plan(
+                plan, source, remember, settings, verifier=verifier, progress=advance
+            )
+    except KeyboardInterrupt:
+        if writers and writers[-1].kept_partial:
+            click.echo("interrupted: the same command with --resume goes on from here", err=True)
+            return 2
+        raise
     report = run_report(checkpoint, source, plan, result, given["trace"], command_line, verifier)
     failed = report.status == "fail"
     if failed or not given["quiet"]:

@@ -2,7 +2,7 @@
 
 Once a run that may be continued has committed, ``.NAME.partial.json`` lies beside it: which run it
 is, how many sequences are done, and a text of the caller's. It is replaced in one step, after the
-arrays have reached the disk, and so never promises more than there is. ``.NAME.partial.lock`` is
+arrays have left the process, and so never promises more than there is. ``.NAME.partial.lock`` is
 locked by the process that writes; what a killed one leaves of it locks nobody out.
 """
 
@@ -52,7 +52,9 @@ class PartialFile:
     force : bool
         Replace the target when done.
     fingerprint : str or None
-        None: nothing is taken up, and nothing is left to be taken up.
+        None: nothing is left to be taken up.
+    resume : bool
+        Take up what an earlier run of the same fingerprint left.
     cache : int or None
         Bytes of HDF5's chunk cache, for each dataset; None: HDF5's own choice.
 
@@ -66,13 +68,19 @@ class PartialFile:
     """
 
     def __init__(
-        self, target: Path, force: bool, fingerprint: str | None, cache: int | None = None
+        self,
+        target: Path,
+        force: bool,
+        fingerprint: str | None,
+        resume: bool = False,
+        cache: int | None = None,
     ) -> None:
         self.path = partial_path(target)
         self.file: Any = None
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
+        self._resume = resume
         self._cache = cache
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._lock: int | None = None
@@ -94,7 +102,7 @@ class PartialFile:
         import h5py
 
         self._lock = _locked(self._lock_path, self._target)
-        left = None if self._fingerprint is None else _read_commit(self._record)
+        left = _read_commit(self._record) if self._resume and self._fingerprint else None
         if left is not None and left.fingerprint != self._fingerprint:
             self._release()
             raise TraceError(
@@ -126,15 +134,17 @@ class PartialFile:
         self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache)
 
     def write_commit(self, done: int, state: str) -> None:
-        """Bring everything to the disk, then say so; nothing without a fingerprint."""
+        """Hand everything to the operating system, then say so; nothing without a fingerprint.
+
+        What it has been handed outlives the process, however that ends. To outlive the machine's
+        end it would have to be forced to the disk each time, which costs more than the run.
+        """
         if self._fingerprint is None:
             return
         self.file.flush()
-        _sync(self.path)
         commit = Commit(self._fingerprint, done, state)
         new = self._record.with_name(self._record.name + ".new")
         new.write_text(json.dumps(asdict(commit)), "utf-8")
-        _sync(new)
         new.replace(self._record)
         self.commit = commit
 
@@ -225,8 +235,3 @@ def _read_commit(path: Path) -> Commit | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return commit if commit.done >= 0 else None
-
-
-def _sync(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())

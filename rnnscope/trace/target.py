@@ -93,7 +93,10 @@ def _exists(target: Path) -> TraceError:
 
 
 def publish(partial: Path, target: Path, force: bool) -> None:
-    """Flush the finished file to the disk and give it its name.
+    """Give the finished file its name; force it to the disk first where it replaces another.
+
+    A new trace is as safe as any file just written. One that takes an older one's place must not
+    be lost together with it if the machine stops a moment later.
 
     Raises
     ------
@@ -102,8 +105,9 @@ def publish(partial: Path, target: Path, force: bool) -> None:
     OSError
         The disk is full, or failed.
     """
-    with partial.open("r+b") as file:
-        os.fsync(file.fileno())
+    if target.exists():
+        with partial.open("r+b") as file:
+            os.fsync(file.fileno())
     if not force:
         try:
             os.link(partial, target)  # unlike a rename it never replaces

@@ -58,8 +58,8 @@ class TraceWriter:
     inputs : iterable of Path
         Files that the run reads; they are never replaced.
     resume : bool
-        Take up what an interrupted run has committed, and commit for a later one. Without, a
-        partial file that was left is replaced.
+        Take up what an interrupted run has committed. Without, a partial file that was left is
+        replaced; it commits for a later one all the same.
     fingerprint : str
         Of the run that is taken up: checkpoint, input, and the options that its numbers depend on.
         The layout of the trace and the version of rnnscope are added to it.
@@ -129,7 +129,7 @@ class TraceWriter:
         lengths = b"" if ragged is None else ragged.tobytes()
         run = fingerprint_of(fingerprint, header.rnnscope_version, self._layout, lengths)
         cache = CACHE_BYTES if compress else None
-        self._partial = PartialFile(self.path, force, run if resume else None, cache)
+        self._partial = PartialFile(self.path, force, None if compress else run, resume, cache)
         self._header = header
         self._layers = {layer.name: layer for layer in layers}
         self._written: Counter[str] = Counter()
@@ -165,9 +165,9 @@ class TraceWriter:
             raise
 
     def commit(self, done: int, state: str = "") -> None:
-        """Bring what is written to the disk, so that a later run can continue from here.
+        """Make sure of what is written, so that a run killed later can continue from here.
 
-        Without ``resume`` nothing happens.
+        With ``compress`` nothing happens.
 
         Parameters
         ----------
