@@ -63,6 +63,8 @@ class LayerSlice:
         None for layers that do not read the run's input themselves.
     first_sequence : int
         The number of the slice's first sequence in the whole run.
+    held : ndarray (sequence, output) or None
+        The output before the first step, where the slice is cut out of a longer time; else zeros.
     """
 
     facts: LayerFacts
@@ -71,6 +73,7 @@ class LayerSlice:
     mask: Array | None = None
     input_steps: Array | None = None
     first_sequence: int = 0
+    held: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def outputs_past(layer: LayerSlice, after_valid: bool = False) -> PastLength:
 
     With `after_valid`, only at steps that the layer took after a valid one.
     """
-    return _past(layer, layer.states.outputs, None, after_valid, outputs=True)
+    return _past(layer, layer.states.outputs, layer.held, after_valid, outputs=True)
 
 
 def states_past(layer: LayerSlice, after_valid: bool = False) -> PastLength:

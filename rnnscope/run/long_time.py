@@ -216,10 +216,13 @@ class LongRun:
             common = signal.mask if common is None else common
             if node.name not in carried:
                 carried[node.name] = _Carried(prepared.initial(node, batch, sequences, {}))
+            held = carried[node.name].held
             states = self._run_layer(node, node.layer, signal, carried[node.name])
             signals[node.name] = Signal(states.outputs, signal.mask)
             lengths = prefix_lengths(signal.mask)
-            self._looking.look_at_steps(node, states, signal.mask, lengths, sequences, steps.start)
+            self._looking.look_at_steps(
+                node, states, signal.mask, lengths, sequences, steps.start, held
+            )
             # Padding that is filled at the end must not pass for the start of the run.
             kept = replace(states, initial=carried[node.name].first)
             self._write_layer(node.name, kept, sequences, steps)

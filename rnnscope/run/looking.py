@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from rnnscope.cell import Array
+from rnnscope.cells import CELLS
 from rnnscope.checks import CHECKS, merge, run_checks
 from rnnscope.checks.interface import Finding, LayerSlice, Place
 from rnnscope.checks.verdict import PaddingSummary
@@ -46,11 +47,12 @@ class Looking:
 
     def look_at_steps(
         self, node: Node, states: LayerStates, mask: Array | None, lengths: Array | None,
-        sequences: slice, first_step: int,
+        sequences: slice, first_step: int, held: Array | None,
     ) -> None:  # fmt: skip
         """Check some sequences of a layer over a slice of time, with lengths within it.
 
-        A slice is a run of its own: it starts from the state that the slice before left.
+        A slice is a run of its own: it starts from the state, and after the output `held`, that
+        the slice before left.
         """
         view = LayerSlice(
             facts=self._prepared.facts[node.name],
@@ -58,6 +60,7 @@ class Looking:
             lengths=lengths,
             mask=mask,
             first_sequence=sequences.start,
+            held=held,
         )
         found = run_checks(view, only=CHECKS.keys() - WHOLE_TIME)
         moved = [replace(one, place=_later(one.place, first_step)) for one in found]
@@ -72,9 +75,10 @@ class Looking:
         # No states are needed, only how many there are: one number, seen many times.
         rows = sequences.stop - sequences.start
         nothing = np.broadcast_to(np.float32(0), (rows, timesteps, 1))
+        facts = self._prepared.facts[node.name]
         view = LayerSlice(
-            facts=self._prepared.facts[node.name],
-            states=LayerStates({"m": nothing}, nothing, {}, {}),
+            facts=facts,
+            states=LayerStates(dict.fromkeys(CELLS[facts.cell].states, nothing), nothing, {}, {}),
             lengths=lengths,
             mask=mask,
             input_steps=self._input_steps(node, input_steps),
