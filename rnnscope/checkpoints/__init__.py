@@ -21,6 +21,7 @@ READER_MODULES = (
     "frozen_graph",
     "keras_zip",
     "keras_h5",
+    "keras_loose_file",
     "onnx_model",
     "safetensors_file",
     "torch_file",

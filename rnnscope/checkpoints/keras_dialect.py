@@ -29,9 +29,19 @@ class Dialect:
 
     version: str
 
+    told: str = ""
+    """Who wrote the file, in words, where it does not state its version."""
+
     @property
     def framework(self) -> str:
+        if self.told:
+            return self.told
         return f"Keras {self.version}" if self.version else "Keras (version not stated)"
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the version tells the defaults: stated, and not one that two programs share."""
+        return bool(self.version) and not self.version.startswith("2.2.4-tf")
 
     @property
     def number(self) -> tuple[int, ...]:

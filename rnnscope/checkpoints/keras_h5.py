@@ -174,6 +174,7 @@ def _read(path: Path) -> Checkpoint:
         network=network,
         left_out=tuple(findings.left_out),
         notes=tuple(findings.notes),
+        hard_sigmoid=dialect.hard_sigmoid,
     )
 
 
@@ -187,9 +188,9 @@ def _leave_out_optimizer(file: h5py.File, findings: Findings) -> None:
 READER = Reader(
     name="keras-h5",
     title="Keras full model in HDF5 (.h5, .hdf5)",
-    reads="LSTM, CuDNNLSTM, RNN of LSTMCells and Bidirectional in Sequential, Functional and "
-    "nested models of Keras 1, 2, 3 and tf.keras, with their options and wiring",
-    does_not_read="files with weights alone; Lambda and custom layers are named, not computed",
+    reads="LSTM, GRU, SimpleRNN, their cuDNN forms, RNN of cells and Bidirectional in Sequential, "
+    "Functional and nested models of Keras 1, 2, 3 and tf.keras, with their options and wiring",
+    does_not_read="ConvLSTM, Lambda and custom layers, which are named, not computed",
     sniff=_sniff,
     read=_read,
 )

@@ -257,6 +257,7 @@ def _read(path: Path) -> Checkpoint:
         network=network,
         left_out=tuple(findings.left_out),
         notes=tuple(findings.notes),
+        hard_sigmoid=dialect.hard_sigmoid,
     )
 
 
@@ -271,7 +272,7 @@ READER = Reader(
     name="keras-v3",
     title="Keras model in a zip (.keras)",
     reads="what keras-h5 reads, from Keras 2.13 and later and Keras 3",
-    does_not_read="sharded weights; Lambda and custom layers are named, not computed",
+    does_not_read="sharded weights; ConvLSTM, Lambda and custom layers, which are named",
     sniff=_sniff,
     read=_read,
 )
