@@ -210,6 +210,14 @@ def _override_class(name: str, cell: CellSpec, given: Given, insist: bool) -> Ce
             hint="leave --cell out, or add --override to take that class's defaults",
         )
     defaults = CELL_CLASSES[value].options("flag" if insist else "class default")
+    if type(defaults) is not type(cell.options):
+        raise OptionError(
+            "--cell names a class of another kind of cell.",
+            where=f"layer '{name}'",
+            expected=f"{cell.source_class}, as its weights are stored",
+            found=value,
+            hint="leave it out, or name the layer it is meant for: --cell LAYER=CLASS",
+        )
     kept = {
         key: option
         for key, option in cell.options.items()

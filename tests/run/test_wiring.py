@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from rnnscope.cell import CellSpec, LSTMWeights, Option
 from rnnscope.cells.classes import CELL_CLASSES
+from rnnscope.cells.gru import GRUOptions, GRUWeights
 from rnnscope.errors import OptionError
 from rnnscope.layers import Dense, Embedding
 from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.run.overrides import Given, LayerOptions, override_options
 from rnnscope.run.plan import plan_run
 from rnnscope.run.wiring import FED, rewire
 
@@ -130,3 +133,15 @@ def test_an_input_projection_wrapper_is_part_of_its_cell(name, entries):
     found = plan(net, source(3))
     assert found.entries == entries
     assert len(found.nodes) == (2 if entries == {"x"} else 1)
+
+
+def test_a_class_of_another_kind_is_no_option_of_a_cell():
+    weights = GRUWeights(np.zeros((3, 6)), np.zeros((2, 6)), np.zeros(6))
+    options = GRUOptions(
+        Option("tanh", "graph"), Option("sigmoid", "graph"), Option(False, "graph")
+    )
+    cell = CellSpec("gru", "GRUCell", weights, options, (), "r z n")
+    gru = network(Node("a", replace(layer(3), cell=cell), ("x",)))
+    with pytest.raises(OptionError) as caught:
+        override_options(gru, LayerOptions(cell=Given((("*", "LSTMCell"),))), insist=True)
+    assert "--cell names a class of another kind of cell." in str(caught.value)
