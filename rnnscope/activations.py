@@ -178,7 +178,7 @@ _CALL = re.compile(r"(\w+)\((.*)\)")
 
 def parametrised(name: str, *constants: float) -> str:
     """The name of an activation of `PARAMETRISED` with its constants."""
-    return f"{name}({','.join(f'{constant:.9g}' for constant in constants)})"
+    return f"{name}({','.join(repr(float(constant)) for constant in constants)})"
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.activations import ACTIVATIONS, parametrised
+from rnnscope.activations import parametrised
 from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
 from rnnscope.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 from rnnscope.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
@@ -33,6 +33,9 @@ DEFAULT_ACTIVATIONS = {
     "GRU": ("Sigmoid", "Tanh"),
     "RNN": ("Tanh",),
 }
+
+PLAIN = ("relu", "sigmoid", "softplus", "softsign", "tanh")
+"""Activations without constants; rnnscope's names are the same."""
 
 SPECIFIED = "default of the ONNX operator"
 
@@ -99,7 +102,7 @@ def build_cells(
     _require(p, (directions, 3 * units), "P")
     if node.int("hidden_size", units) != units:
         raise NotBuilt(f"has weights of {units} units, unlike its hidden_size")
-    chosen = _activations(node, directions)
+    chosen = _activations(node, directions, w.dtype)
     return [
         _cell(
             node,
@@ -136,7 +139,7 @@ def _require(array: Array | None, shape: tuple[int | None, ...], role: str) -> N
 def _cell(
     node: OnnxNode, stored: _Stored, activations: list[Option[str]], variables: tuple[str, ...]
 ) -> CellSpec:
-    bound = node.float("clip")
+    bound = _shown(node.float("clip", 0.0) or 0.0, stored.w.dtype)
     clip: Option[float | None] = Option(bound or None, "graph", "clip" if bound else SPECIFIED)
     build = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}[node.op]
     weights, options = build(node, stored, activations, clip)
@@ -234,17 +237,25 @@ CONSTANTS: dict[str, tuple[str, tuple[float | None, ...]]] = {
 name; None where there is no such operator, and so no default."""
 
 
-def _activations(node: OnnxNode, directions: int) -> list[list[Option[str]]]:
+def _activations(node: OnnxNode, directions: int, dtype: np.dtype[Any]) -> list[list[Option[str]]]:
     """The activations of each direction; alphas and betas are consumed in order, over all."""
     defaults = DEFAULT_ACTIVATIONS[node.op]
     stated = node.texts("activations")
     if stated and len(stated) != len(defaults) * directions:
         raise NotBuilt(f"names {len(stated)} activations, not {len(defaults) * directions}")
-    alphas, betas = iter(node.floats("activation_alpha")), iter(node.floats("activation_beta"))
+    alphas, betas = (
+        iter([_shown(value, dtype) for value in node.floats(name)])
+        for name in ("activation_alpha", "activation_beta")
+    )
     detail = "activations" if stated else SPECIFIED
     names = [_activation(name, alphas, betas) for name in stated or defaults * directions]
     options = [Option(name, "graph", detail) for name in names]
     return [options[first : first + len(defaults)] for first in range(0, len(names), len(defaults))]
+
+
+def _shown(value: float, dtype: np.dtype[Any]) -> float:
+    """An attribute's float32, as it was written where it makes no difference: 0.1 for 0.1000…01."""
+    return float(str(np.float32(value))) if dtype == np.float32 else value
 
 
 def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> str:
@@ -258,6 +269,6 @@ def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> s
         if len(known) < len(defaults):
             raise NotBuilt(f"has the activation {name} without its alpha and beta")
         return parametrised(ours, *known)
-    if key not in ACTIVATIONS:
+    if key not in PLAIN:
         raise NotBuilt(f"has the activation {name}, which is not computed")
     return key

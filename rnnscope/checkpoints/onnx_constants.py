@@ -107,11 +107,7 @@ class Constants:
 
     def before_expansion(self, key: str) -> Array | None:
         """A constant that the graph only repeats along axes of size 1 (a learned initial state)."""
-        node = self._graph.producers.get(key)
-        while node is not None and node.op in ("Expand", "Tile", "Identity"):
-            key = node.input(0)
-            node = self._graph.producers.get(key)
-        return self.array(key)
+        return self.array(self._graph.behind(key, ("Expand", "Tile", "Identity")))
 
 
 _ABSENT = np.zeros(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,17 @@ class OnnxGraph:
         found = cls()
         _Flattening(found, where).add(graph, "", {})
         return found
+
+    def behind(self, key: str, ops: Collection[str]) -> str:
+        """The value that a chain of such nodes begins with, each reading the next one first."""
+        seen: set[str] = set()
+        while key not in seen:  # a damaged graph may run in a circle
+            seen.add(key)
+            producer = self.producers.get(key)
+            if producer is None or producer.op not in ops or not producer.input(0):
+                return key
+            key = producer.input(0)
+        return key
 
 
 class _Flattening:

@@ -140,33 +140,21 @@ class RecurrentNodes:
         """The recurrent node whose Y_h and Y_c are handed on as they are."""
         found: set[OnnxNode | None] = set()
         for number, key in enumerate(keys.values()):
-            producer = self._graph.producers.get(self._alias(key))
-            fits = producer is not None and producer.op == node.op
-            if not fits or producer is None or producer.output(1 + number) != self._alias(key):
+            first = self._graph.behind(key, ("Identity",)) if key else ""
+            producer = self._graph.producers.get(first)
+            if producer is None or producer.op != node.op or producer.output(1 + number) != first:
                 return None
             found.add(producer)
         (after,) = found if len(found) == 1 else (None,)
         return after if after in self.names else None
 
-    def _alias(self, key: str) -> str:
-        producer = self._graph.producers.get(key)
-        while producer is not None and producer.op == "Identity":
-            key = producer.input(0)
-            producer = self._graph.producers.get(key)
-        return key
-
     def _source(self, key: str) -> str:
         """Words on where a value comes from: a graph input is what users can give."""
-        known: set[str] = set()
-        start = key
-        while key not in self._graph.inputs and key not in known:
-            known.add(key)
-            producer = self._graph.producers.get(key)
-            if producer is None or producer.op not in _MOVING or not producer.input(0):
-                made = f"op {producer.op}" if producer is not None else "an unknown op"
-                return f"'{start}', made by {made} "
-            key = producer.input(0)
-        return f"placeholder '{key}' (graph input)"
+        first = self._graph.behind(key, _MOVING)
+        if first in self._graph.inputs:
+            return f"placeholder '{first}' (graph input)"
+        producer = self._graph.producers.get(first)
+        return f"'{key}', made by op {producer.op if producer is not None else 'unknown'} "
 
 
 _MOVING = (
