@@ -183,6 +183,16 @@ def length_differences(a: StateSet, b: StateSet) -> tuple[list[str], list[str]]:
     has = ["A" if states is a else "B" for states in (a, b) if _tells(states)]
     if len(has) != 1:
         return [], []
+    told, silent = (a, b) if has == ["A"] else (b, a)
+    if told.selected and silent.timesteps is not None:
+        # Valid steps alone are kept: what the other side has beyond them is missing.
+        steps = told.valid_steps()
+        if steps is not None and (steps != silent.timesteps).any():
+            at = int(np.argmax(steps != silent.timesteps))
+            return [
+                f"lengths: sequence {at} has {steps[at]} steps in {has[0]}, the other side "
+                f"{silent.timesteps} and no lengths"
+            ], []
     if a.format == b.format == "trace":
         other = "B" if has == ["A"] else "A"
         return [f"lengths: {has[0]} has lengths or a mask, {other} computed every step"], []

@@ -13,7 +13,7 @@ from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.errors import InputError
 from rnnscope.states.lazy import StepOf
-from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
+from rnnscope.states.model import FINAL, StateLayer, StateSet, layer_with_final, with_final
 from rnnscope.states.recognise import Recognised
 
 ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o", "final/c",
@@ -43,12 +43,18 @@ def diff_states(
         The two have no array in common.
     """
     settings = settings or DiffSettings()
-    set_a, set_b = with_final(a.states), with_final(b.states)
+    set_a, set_b = (with_final(states) for states in _same_lengths(a.states, b.states))
     pairs, rest_a, rest_b = match_layers(set_a.layers, set_b.layers)
     rest_a, rest_b, left = _without_merges(rest_a, rest_b, set_a, set_b)
-    differences, notes = length_differences(set_a, set_b)
+    differences, notes = length_differences(a.states, b.states)
     layers = tuple(
-        _diff_layer(Side(set_a, pair.a), Side(set_b, pair.b), pair.how, settings) for pair in pairs
+        _diff_layer(
+            _directed(Side(set_a, pair.a), pair.b),
+            _directed(Side(set_b, pair.b), pair.a),
+            pair.how,
+            settings,
+        )
+        for pair in pairs
     )
     if not any(layer.arrays for layer in layers):
         raise InputError(
@@ -73,6 +79,29 @@ def diff_states(
         extra = length_hints(set_a, set_b, result)
         result = replace(result, notes=(*result.notes, *extra))
     return result
+
+
+def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:
+    """Both with lengths and mask if only one has them and its sequences are as many."""
+
+    def told(states: StateSet, other: StateSet) -> StateSet:
+        silent = states.lengths is None and states.mask is None
+        if not silent or states.sequences != other.sequences:
+            return states
+        fits = other.mask is None or other.timesteps == states.timesteps
+        mask = other.mask if fits else None
+        return replace(states, lengths=other.valid_steps(), mask=mask)
+
+    return told(a, b), told(b, a)
+
+
+def _directed(side: Side, other: StateLayer) -> Side:
+    """A layer that only has a number reads time in the direction of its partner."""
+    layer = side.layer
+    if layer.named or not other.backward or layer.backward:
+        return side
+    turned = replace(layer, facts=other.facts)
+    return Side(side.states, layer_with_final(turned, side.states))
 
 
 def _operand(side: Recognised) -> OperandReport:

@@ -49,5 +49,7 @@ def match_layers(
 
 
 def _shapes(layer: StateLayer) -> Shapes:
-    """The shapes of the states; two layers that share none cannot be the same."""
-    return frozenset((key, array.shape) for key, array in layer.arrays.items() if "/" not in key)
+    """Sequences and units of the arrays; two layers that share none cannot be the same."""
+    return frozenset(
+        (key, (array.shape[0], array.shape[-1])) for key, array in layer.arrays.items()
+    )

@@ -9,7 +9,6 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.checks.interface import LayerFacts
-from rnnscope.errors import InputError
 from rnnscope.inputs.stored import StoredArray
 from rnnscope.states.lazy import Expanded, Picked, Turned
 from rnnscope.states.model import FINAL, INITIAL, StateLayer, StateSet
@@ -81,12 +80,7 @@ def build_states(
     if len(sequences) != 1:
         return None
     if lengths is not None and len(lengths) not in sequences:
-        raise InputError(
-            "There must be one length for each sequence.",
-            where=arrays.label,
-            expected=f"{min(sequences)} lengths",
-            found=f"{len(lengths)} lengths",
-        )
+        return None
     return StateSet(
         arrays.label, format_name, built, lengths, mask, notes=notes, close=arrays.close
     )

@@ -42,12 +42,8 @@ def row_lengths(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[A
 
 
 def with_lengths(states: StateSet, lengths: Array) -> StateSet:
-    """The set with these lengths; none where all sequences are as long."""
-    return replace(states, lengths=None if _alike(lengths) else lengths)
-
-
-def _alike(lengths: Array) -> bool:
-    return len(set(lengths.tolist())) <= 1
+    """The set with these lengths; steps past them are left out on purpose."""
+    return replace(states, lengths=lengths, selected=True)
 
 
 def folded(states: StateSet, layer: StateLayer, array: StoredArray) -> tuple[StoredArray, Array]:

@@ -53,9 +53,12 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _damaged(config, f"{type(error).__name__}: {error}") from error
     rows = members[0].array.shape[0] if members else 0
-    beside = NamedArrays(
-        folder, "lstmvis", *_beside(files), close=lambda: [file.close() for file in files.values()]
-    )
+
+    def close() -> None:
+        for file in files.values():
+            file.close()
+
+    beside = NamedArrays(folder, "lstmvis", *_beside(files))
     lengths, why = row_lengths(beside, rows, options)
     starts = np.cumsum(lengths) - lengths
     unfolded = [
@@ -63,7 +66,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         for member in members
         if member.array.shape[0] == rows
     ]
-    states = build_states(NamedArrays(folder, "lstmvis", (), files.__getitem__), NAME, unfolded)
+    states = build_states(NamedArrays(folder, "lstmvis", (), _no_array, close), NAME, unfolded)
     if states is None:
         return []
     whole = with_lengths(states, lengths)
@@ -106,7 +109,11 @@ def _members(config: Mapping[str, Any], folder: Path, files: dict[str, Hdf5File]
 def _beside(files: Mapping[str, Hdf5File]) -> tuple[tuple[str, ...], Any]:
     """The sequences' lengths, which an export by rnnscope leaves beside the states."""
     holder = next((file for file in files.values() if "lengths" in file.names), None)
-    return (("lengths",), holder.array) if holder is not None else ((), None)
+    return (("lengths",), holder.array) if holder is not None else ((), _no_array)
+
+
+def _no_array(name: str) -> StoredArray:
+    raise KeyError(name)
 
 
 def _damaged(path: Path, found: str) -> InputError:

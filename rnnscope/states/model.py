@@ -127,12 +127,13 @@ def with_final(states: StateSet) -> StateSet:
     That is the last valid step of a sequence; for a backward layer, which a trace keeps in the
     order of the input, the first.
     """
-    layers = tuple(_layer_with_final(layer, states) for layer in states.layers)
+    layers = tuple(layer_with_final(layer, states) for layer in states.layers)
     return replace(states, layers=layers)
 
 
-def _layer_with_final(layer: StateLayer, states: StateSet) -> StateLayer:
-    found = dict(layer.arrays)
+def layer_with_final(layer: StateLayer, states: StateSet) -> StateLayer:
+    """The layer with the final states that its steps tell; those stored stay as they are."""
+    found = {key: array for key, array in layer.arrays.items() if not isinstance(array, StepOf)}
     kept = layer.coordinates.get("timestep", states.timestep)
     if (
         kept is not None

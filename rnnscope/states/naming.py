@@ -43,7 +43,7 @@ def parse_array_name(name: str) -> ArrayName | None:
     if words and words[-1] == "n" and len(words) > 1:  # torch: h_n
         when = "final/"
         words.pop()
-    if not words or words[-1] not in STATES:
+    if not words or words[-1] not in STATES or "Y" in words:  # Y_h and Y_c are ONNX's
         return None
     state = STATES[words.pop()]
     if groups and groups[-1] in ("final", "initial"):

@@ -8,7 +8,6 @@ over must agree, or the user is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,9 +117,9 @@ def recognise(
         One cannot be read, or in several ways that would give other results; it lists them.
     """
     a, b = (open_named(spec) for spec in specs)
-    found_a, found_b = readings_of(a, options[0]), readings_of(b, options[1])
-    found_a = _told_by_other(a, options[0], found_a, found_b)
-    found_b = _told_by_other(b, options[1], found_b, found_a)
+    found_a, found_b = _tried(a, options[0]), _tried(b, options[1])
+    found_a = _told_by_other(a, options[0], found_a, found_b) or readings_of(a, options[0])
+    found_b = _told_by_other(b, options[1], found_b, found_a) or readings_of(b, options[1])
     bounded_a, bounded_b = _bounded(found_a), _bounded(found_b)
     pairs = [(one, other) for one in bounded_a for other in bounded_b]
     pairs = _only(pairs, [_shapes_agree(*pair) for pair in pairs])
@@ -136,6 +135,14 @@ def recognise(
         _reasoned(chosen[0], found_a, bounded_a, "A", by_number=by_number),
         _reasoned(chosen[1], found_b, bounded_b, "B", by_number=by_number),
     )
+
+
+def _tried(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+    """The readings; none where the other operand may have to tell how to read it."""
+    try:
+        return readings_of(arrays, options)
+    except InputError:
+        return []
 
 
 def _reasoned(
@@ -180,23 +187,17 @@ def _told_by_other(
         told = replace(told, lengths=tuple(int(length) for length in lengths))
     if told == options:
         return own
-    concat = [reading for reading in own if reading.format == "concat"]
-    flat = any(reading.format in ("lstmvis", "diagnnose") for reading in own)
-    if not concat and not flat and any(reading.sure for reading in own):
+    kinds = {reading.format for reading in own}
+    if kinds & {"lstmvis", "diagnnose"}:
+        return _tried(arrays, told) or own
+    if any(reading.sure for reading in own):
         return own
-    more: list[Reading] = []
-    for trial in _width_trials(told):
-        with suppress(InputError):
-            more += readings_of(arrays, trial)
-        if any(reading.format == "concat" for reading in more):
-            break
-    return more or own
-
-
-def _width_trials(told: ReadOptions) -> list[ReadOptions]:
-    """All layers' widths, or those of one."""
-    ones = [replace(told, num_units=(width,)) for width in dict.fromkeys(told.num_units)]
-    return [told, *ones, replace(told, num_units=())]
+    more = list(own)
+    for widths in dict.fromkeys((told.num_units, *((width,) for width in told.num_units))):
+        for reading in _tried(arrays, replace(told, num_units=widths)):
+            if reading.format == "concat" and reading.words not in {one.words for one in more}:
+                more.append(reading)
+    return more
 
 
 def _width(layer: StateLayer, state: str) -> int | None:
@@ -259,16 +260,19 @@ def layers_near(a: StateLayer, b: StateLayer) -> bool:
 
 
 def _arrays_near(a: StoredArray, b: StoredArray) -> bool:
-    if a.shape != b.shape:
+    if len(a.shape) != len(b.shape) or (a.shape[0], a.shape[-1]) != (b.shape[0], b.shape[-1]):
         return False
     first, second = _sample(a), _sample(b)
+    if first.ndim == 3:  # one may keep fewer steps
+        steps = min(first.shape[1], second.shape[1])
+        first, second = first[:, :steps], second[:, :steps]
     with np.errstate(invalid="ignore"):
         close = np.abs(first - second) <= CLOSE * (1 + np.abs(second))
     # Steps past the length may hold zeros on one side and the carried state on the other.
     empty = (first == 0) | (second == 0)
     both = np.isnan(first) & np.isnan(second)
     counted = ~empty | (first == second)
-    return bool((close | empty | both).all() and (counted.mean() > 0.3 if counted.size else True))
+    return bool((close | empty | both).all() and (counted.any() or not counted.size))
 
 
 def _same_numbers(one: Reading, other: Reading) -> bool:

@@ -7,7 +7,8 @@ from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.named import NamedArrays
-from rnnscope.states.writing import companions, not_held, state_of, time_first
+from rnnscope.states.naming import CONCAT_NAMES
+from rnnscope.states.writing import not_held, state_of, time_first
 
 NAME = "single"
 MEANINGS = ("array", "m", "c", "outputs")
@@ -17,6 +18,8 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """The only array as each of the states."""
     names = [name for name in arrays.names if name.rpartition("/")[2] not in COMPANIONS]
     if len(names) != 1 or not is_number(arrays.array(names[0])):
+        return []
+    if names[0].rpartition("/")[2] in CONCAT_NAMES:
         return []
     array = arrays.array(names[0])
     found = []
@@ -52,8 +55,8 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         )
     layer = states.layers[0]
     array = time_first(state_of(layer, "m", options, NAME), options.time_major)
-    lost = ("c", "the layer's name", *not_held(states, options))
-    return Written({"m": array} | companions(states, options), lost)
+    lost = ("c", "lengths", "the layer's name", *not_held(states, options))
+    return Written({"m": array}, lost)
 
 
 STATE_FORMAT = StateFormat(
