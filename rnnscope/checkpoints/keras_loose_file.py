@@ -20,6 +20,7 @@ from rnnscope.checkpoints.safe_hdf5 import (
     attribute_text,
     attribute_texts,
     child_group,
+    child_names,
     has_signature,
     open_h5,
     walk_datasets,
@@ -40,7 +41,8 @@ def _sniff(path: Path) -> bool:
     try:
         with open_h5(path) as file:
             return "model_config" not in file.attrs and (_is_listed(file) or _is_v3(file))
-    except (RnnscopeError, OSError, RuntimeError):
+    # HDF5 that does not open is told by the reader of full models, whatever it held.
+    except (RnnscopeError, OSError, RuntimeError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -50,7 +52,7 @@ def _is_listed(file: h5py.File) -> bool:
 
 def _is_v3(file: h5py.File) -> bool:
     """Keras gives every object a group ``vars``, the model itself too."""
-    return child_group(file, "vars") is not None and len(file) > 1
+    return child_group(file, "vars") is not None and len(child_names(file)) > 1
 
 
 def _read(path: Path) -> Checkpoint:

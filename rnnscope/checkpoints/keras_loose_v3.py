@@ -87,7 +87,7 @@ def _model(file: h5py.File, path: str, prefix: str, depth: int) -> list[LooseLay
 def _container(file: h5py.File, path: str) -> str:
     for name in CONTAINERS:
         group = child_group(file, f"{path}/{name}")
-        if group is not None and len(group):
+        if group is not None and child_names(group):
             return name
     return ""
 
@@ -110,12 +110,19 @@ def _written_at(file: h5py.File, path: str) -> int:
     import h5py
 
     group = child_group(file, path)
-    places = [
-        int(h5py.h5o.get_info(item.id).addr)
-        for item in (group, child_group(file, f"{path}/vars"), *walk_datasets(group))
-        if item is not None
-    ]
-    return max(places)
+    below = walk_datasets(group) if group is not None else ()
+    objects = [group, child_group(file, f"{path}/vars"), *below]
+    try:
+        places = [int(h5py.h5o.get_info(item.id).addr) for item in objects if item is not None]
+    except (OSError, RuntimeError, KeyError, ValueError) as fault:
+        raise CheckpointError(
+            "The HDF5 file cannot be read: it is truncated or damaged.",
+            where=f"{file.filename}: {path}",
+            expected="a complete HDF5 file",
+            found=str(fault),
+            hint="Copy or download the file again, and compare its size with the original.",
+        ) from fault
+    return max(places, default=0)
 
 
 def _name(file: h5py.File, path: str, key: str) -> str:
@@ -149,7 +156,7 @@ def _prefixed(path: str, name: str) -> str:
 def _cells(file: h5py.File, path: str) -> tuple[Roles, ...]:
     """The cells of a layer; none if it is no recurrent one."""
     stack = child_group(file, f"{path}/cell/cells")
-    if stack is not None and len(stack):
+    if stack is not None and child_names(stack):
         places = [f"{path}/cell/cells/{name}" for name in child_names(stack)]
         places.sort(key=lambda place: _written_at(file, place))
     elif child_group(file, f"{path}/cell") is not None:
