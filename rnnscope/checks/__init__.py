@@ -7,15 +7,26 @@ from dataclasses import replace
 from difflib import get_close_matches
 from math import inf, isnan
 
+from rnnscope.checks.compared import COMPARED_CHECKS
+from rnnscope.checks.gates import GATE_CHECKS
 from rnnscope.checks.interface import STATUS_ORDER, Check, Finding, LayerSlice, Place
+from rnnscope.checks.lengths import LENGTH_CHECKS
 from rnnscope.checks.measure import skip
 from rnnscope.checks.numbers import NUMBER_CHECKS
 from rnnscope.checks.padding import PADDING_CHECKS
-from rnnscope.checks.state import STATE_CHECKS
+from rnnscope.checks.state import STATE_CHECKS, widths_that_differ
 from rnnscope.errors import OptionError
 
 CHECKS: dict[str, Check] = {
-    check.id: check for check in (*STATE_CHECKS, *PADDING_CHECKS, *NUMBER_CHECKS)
+    check.id: check
+    for check in (
+        *STATE_CHECKS,
+        *GATE_CHECKS,
+        *PADDING_CHECKS,
+        *LENGTH_CHECKS,
+        *NUMBER_CHECKS,
+        *COMPARED_CHECKS,
+    )
 }
 """Every check by id, in the order of reports."""
 
@@ -28,6 +39,12 @@ REQUIREMENTS = {
     "lengths": "lengths",
     "mask": "lengths or a mask",
     "input_steps": "a layer that reads the input of the run itself",
+    "initial": "the initial state",
+    "origin": "a layer whose final state it starts from",
+    "alone": "each sequence computed alone (--checkpoint and --input)",
+    "wide": "a float64 recomputation (--checkpoint and --input)",
+    "verified": "another engine (--verify)",
+    "golden": "a stored trace (--golden)",
 }
 """What a check may require of a slice, in the words of a skipped check."""
 
@@ -45,14 +62,28 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     -------
     list of Finding
         One for each check, in the order of `CHECKS`. A check that lacks what it requires is
-        skipped and says what that is.
+        skipped and says what that is. Of a slice that is not `LayerSlice.stored` (a run under
+        way) only the checks that a run does, and those at the end only of the last slice.
 
     Raises
     ------
     OptionError
         If `only` names no check; it suggests the nearest id.
     """
-    return [_run(check, layer) for check in select_checks(only)]
+    chosen = [check for check in select_checks(only) if _is_due(check, layer)]
+    if layer.stored is not None:
+        wrong = widths_that_differ(layer)
+        if wrong:
+            return [_run(check, layer) if check.id in ("state-width", "finite")
+                    else skip(check.id, layer, f"arrays do not fit each other: {wrong}")
+                    for check in chosen]  # fmt: skip
+    return [_run(check, layer) for check in chosen]
+
+
+def _is_due(check: Check, layer: LayerSlice) -> bool:
+    if layer.stored is None:
+        return check.during_run
+    return layer.stored.last or not check.at_end
 
 
 def select_checks(only: Iterable[str] | None = None) -> list[Check]:
@@ -85,6 +116,8 @@ def _holds(layer: LayerSlice, requirement: str) -> bool:
         return layer.mask is not None or layer.lengths is not None
     if requirement in ("lengths", "input_steps"):
         return getattr(layer, requirement) is not None
+    if requirement in ("origin", "alone", "wide", "verified", "golden"):
+        return layer.stored is not None and getattr(layer.stored, requirement) is not None
     present = getattr(layer.states, requirement)
     return present is not None and len(present) > 0
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from rnnscope.cell import Array
 from rnnscope.engines.interface import LayerStates
 from rnnscope.network import PaddingRule, Reversal
+
+if TYPE_CHECKING:
+    # The model of reports imports this module.
+    from rnnscope.diff.result import LayerDiff
+    from rnnscope.report.model import VerifyReport
 
 Status = Literal["pass", "warn", "fail", "skip"]
 """``warn`` names something the user should see; only ``fail`` changes the exit code."""
@@ -46,6 +51,64 @@ class LayerFacts:
     outputs_are_m: bool = True
 
 
+@dataclass(frozen=True)
+class GoldenDiff:
+    """How a layer compares with a stored trace.
+
+    Attributes
+    ----------
+    layer : LayerDiff or None
+        None: the stored trace lacks the layer.
+    differences : tuple of str
+        What differs of the whole traces: lengths, masks.
+    """
+
+    layer: LayerDiff | None
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What is known of a layer whose whole trace is at hand, beside its arrays.
+
+    Attributes
+    ----------
+    options : mapping of str to number, str, bool or None
+        The options of the cell as the trace keeps them; empty where nothing does (bare arrays).
+    last : bool
+        No slice of the trace follows.
+    projected : bool
+        A projection stands between o * act(c) and m.
+    mask_given : bool
+        A mask was given beside the lengths; else `LayerSlice.mask` only repeats them.
+    m_peaks : ndarray (unit,) or None
+        The largest |m| of each unit at valid steps, over this slice and those before it.
+    alone : LayerStates or None
+        Each sequence of the slice computed by itself, without padding after its last valid step.
+    wide : LayerStates or None
+        The slice computed in float64.
+    origin : mapping of str to ndarray (sequence, width), or None
+        The final state of the layer that this one starts from.
+    verified : tuple of VerifyReport or None
+        The trace against what another engine computes, so far.
+    golden : GoldenDiff or None
+    limits : mapping of str to float
+        Limits that the user sets, by id of the check.
+    """
+
+    options: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
+    last: bool = True
+    projected: bool = False
+    mask_given: bool = False
+    m_peaks: Array | None = None
+    alone: LayerStates | None = None
+    wide: LayerStates | None = None
+    origin: Mapping[str, Array] | None = None
+    verified: tuple[VerifyReport, ...] | None = None
+    golden: GoldenDiff | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class LayerSlice:
     """Some sequences of one layer, all timesteps.
@@ -65,6 +128,8 @@ class LayerSlice:
         The number of the slice's first sequence in the whole run.
     held : ndarray (sequence, output) or None
         The output before the first step, where the slice is cut out of a longer time; else zeros.
+    stored : Stored or None
+        None while a run is under way: the checks that need it are left out then.
     """
 
     facts: LayerFacts
@@ -74,6 +139,7 @@ class LayerSlice:
     input_steps: Array | None = None
     first_sequence: int = 0
     held: Array | None = None
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +194,8 @@ class Check:
     advice : str
         What to look at when it fails.
     requires : tuple of str
-        What a slice must hold, of: ``c m outputs gates final lengths mask input_steps``. Where
-        one is missing the check is skipped and says which.
+        What a slice must hold: keys of `rnnscope.checks.REQUIREMENTS`. Where one is missing the
+        check is skipped and says which.
     function : callable
         ``function(slice: LayerSlice) -> Finding``. It sees a slice of sequences; findings of
         several slices are merged by `rnnscope.checks.merge`: the worst status, then the largest
@@ -137,6 +203,16 @@ class Check:
     counted : str
         What `Finding.measured` counts (``"sequences"``, ``"values"``); empty where it is a value
         of the arrays. Counts of several slices are added up.
+    during_run : bool
+        Whether ``rnnscope run`` does it, too; others look at traces alone (`LayerSlice.stored`).
+    at_end : bool
+        It tells nothing before all slices were seen, and is done with the last one.
+    limit : float or None
+        The limit where it is one of taste, which the user may set; None where the check knows
+        what is right. A default of this kind warns; a limit that was set is a promise, and fails.
+    scaled : bool
+        `limit` is in units of rounding: times the dtype's epsilon and the largest value. One that
+        the user sets is a plain difference.
     """
 
     id: str
@@ -145,3 +221,7 @@ class Check:
     requires: tuple[str, ...]
     function: Callable[[LayerSlice], Finding]
     counted: str = ""
+    during_run: bool = True
+    at_end: bool = False
+    limit: float | None = None
+    scaled: bool = False

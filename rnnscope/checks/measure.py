@@ -43,7 +43,7 @@ def blocks(count: int, width: int) -> Iterator[slice]:
 def differences(a: Array, b: Array | float) -> Array:
     """|a - b|, with 0 where both are the same (equal infinities, NaN beside NaN)."""
     with np.errstate(invalid="ignore", over="ignore"):
-        same = (a == b) | ((a != a) & (b != b))
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
         result: Array = np.where(same, 0, np.abs(np.subtract(a, b)))
     return result
 
@@ -80,6 +80,29 @@ def judge(
         limit=limit,
         place=found.place,
     )
+
+
+def taste(check: str, layer: LayerSlice, default: float) -> tuple[float, Status]:
+    """The limit of a check that the user may set, and what happens beyond it.
+
+    A default of ours is a hint, and warns; a limit that was set is a promise.
+    """
+    given = {} if layer.stored is None else layer.stored.limits
+    return (given[check], "fail") if check in given else (default, "warn")
+
+
+def rounding(check: str, layer: LayerSlice, factor: float, values: Array) -> float:
+    """The limit of a check that allows for rounding: what the user sets, else by the dtype.
+
+    ``factor`` times the epsilon of the values' dtype, times the largest of them, or 1.
+    """
+    given = {} if layer.stored is None else layer.stored.limits
+    if check in given:
+        return given[check]
+    with np.errstate(invalid="ignore"):
+        largest = float(np.abs(values).max(initial=0))
+    scale = largest if np.isfinite(largest) else 0.0
+    return factor * float(np.finfo(values.dtype).eps) * max(1.0, scale)
 
 
 def skip(check: str, layer: LayerSlice, message: str) -> Finding:

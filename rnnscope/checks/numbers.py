@@ -9,7 +9,7 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
-from rnnscope.checks.measure import Peak, judge, peak, skip
+from rnnscope.checks.measure import Peak, judge, peak, skip, taste
 
 
 def _arrays(layer: LayerSlice) -> Iterator[tuple[str, Array]]:
@@ -22,7 +22,10 @@ def _arrays(layer: LayerSlice) -> Iterator[tuple[str, Array]]:
 def _finite(layer: LayerSlice) -> Finding:
     count = 0
     first: tuple[tuple[int, ...], str] | None = None
-    for name, array in _arrays(layer):
+    arrays = [(name, array) for name, array in _arrays(layer) if array.size]
+    if not arrays:
+        return skip("finite", layer, "the layer holds no values")
+    for name, array in arrays:
         with np.errstate(over="ignore", invalid="ignore"):
             # A finite sum has finite terms: one pass and no temporary in the usual case.
             if np.isfinite(array.sum()):
@@ -88,6 +91,45 @@ def _largest(layer: LayerSlice, m: Array) -> Peak:
     return Peak(float(abs(m.flat[at])), Place(layer.first_sequence + row, step, unit))
 
 
+DEAD_BELOW = 1e-3
+"""A unit whose |m| never gets above this has no say in what reads the layer."""
+
+MOST_C = 50.0
+"""|c| grows by one a step at most, and act(c) is flat long before this."""
+
+
+def _exploding_c(layer: LayerSlice) -> Finding:
+    c = layer.states.states["c"]
+    if not c.size:
+        return skip("exploding-c", layer, "no sequence has a step")
+    limit, bad = taste("exploding-c", layer, MOST_C)
+    messages = ("|c| stays small", "|c| grows large: act(c) no longer tells its values apart")
+    return judge("exploding-c", layer, _largest(layer, c), limit, messages, bad)
+
+
+def unit_peaks(layer: LayerSlice) -> Array:
+    """The largest |m| of each unit over the valid steps, float64 (unit,)."""
+    m, mask = layer.states.m, steps.computed_steps(layer)
+    where = True if mask is None else mask[:, :, None]
+    peaks: Array = np.abs(m).max(axis=(0, 1), initial=0, where=where).astype(np.float64)
+    return peaks
+
+
+def _dead_units(layer: LayerSlice) -> Finding:
+    given = None if layer.stored is None else layer.stored.m_peaks
+    peaks = unit_peaks(layer) if given is None else given
+    dead = np.flatnonzero(peaks <= DEAD_BELOW)
+    limit, bad = taste("dead-units", layer, 0.0)
+    place = Place(None, None, int(dead[0])) if dead.size else None
+    messages = (
+        f"every unit's |m| gets above {DEAD_BELOW:g} somewhere"
+        if not dead.size
+        else f"no more units than allowed stay below {DEAD_BELOW:g}",
+        f"|m| of {len(dead)} of {len(peaks)} units never gets above {DEAD_BELOW:g}",
+    )
+    return judge("dead-units", layer, Peak(float(dead.size), place), limit, messages, bad)
+
+
 NUMBER_CHECKS = (
     Check(
         id="finite",
@@ -109,5 +151,31 @@ NUMBER_CHECKS = (
         ),
         requires=("m",),
         function=_m_bound,
+    ),
+    Check(
+        id="exploding-c",
+        title="|c| stays small",
+        advice=(
+            "Look at the forget gate (is it always near 1?), at forget_bias, and whether the layer "
+            "was trained with a cell_clip."
+        ),
+        requires=("c",),
+        function=_exploding_c,
+        during_run=False,
+        limit=MOST_C,
+    ),
+    Check(
+        id="dead-units",
+        title="Every unit's m gets above a threshold somewhere",
+        advice=(
+            "A unit that never speaks is wasted, or its weights were not loaded; a short or "
+            "uniform input shows it, too."
+        ),
+        requires=("m",),
+        function=_dead_units,
+        counted="units",
+        during_run=False,
+        at_end=True,
+        limit=0.0,
     ),
 )

@@ -6,7 +6,7 @@ start or inside of a sequence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,8 +31,8 @@ class PastLength:
     """
 
     count: int
-    value: Peak = Peak()
-    change: Peak = Peak()
+    value: Peak = field(default_factory=Peak)
+    change: Peak = field(default_factory=Peak)
 
     @property
     def zeros(self) -> bool:
@@ -213,8 +213,10 @@ def _input_tail(layer: LayerSlice) -> Finding:
     count, place = _first(layer, zero_tails(layer), _input_steps(layer))
     messages = (
         "no length runs through all-zero rows at the end of the input",
-        "the length runs through all-zero rows at the end of the input: they look like padding, "
-        "yet are computed as steps",
+        (
+            "the length runs through all-zero rows at the end of the input: they look like "
+            "padding, yet are computed as steps"
+        ),
     )
     return judge("input-tail", layer, Peak(count, place), 0.0, messages, bad="warn")
 

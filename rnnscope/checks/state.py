@@ -1,4 +1,4 @@
-"""Checks of the state: is the last output m, and is the final state that of the last step?"""
+"""Checks of the state: the last output is m, the final state that of the last step."""
 
 from __future__ import annotations
 
@@ -68,6 +68,62 @@ def _final_difference(
     return found | unmoved
 
 
+def widths_that_differ(layer: LayerSlice) -> str:
+    """Arrays that should be equally wide and are not, in words; empty if all fit."""
+    states = layer.states
+    wide_as_c = {f"gate {name}": array for name, array in states.gates.items()}
+    wide_as_m = {}
+    if layer.facts.outputs_are_m and states.outputs is not None and len(states.outputs):
+        wide_as_m["outputs"] = states.outputs
+    for prefix, group in (("", states.states), ("final ", states.final),
+                          ("initial ", states.initial)):  # fmt: skip
+        for name, array in group.items():
+            (wide_as_c if name == "c" else wide_as_m)[f"{prefix}{name}"] = array
+    told = []
+    for family in (wide_as_c, wide_as_m):
+        found = {name: array.shape[-1] for name, array in family.items()}
+        if len(set(found.values())) > 1:
+            told.append(", ".join(f"{name} {width}" for name, width in found.items()))
+    return "; ".join(told)
+
+
+def _state_width(layer: LayerSlice) -> Finding:
+    wrong = widths_that_differ(layer)
+    if wrong:
+        message = f"arrays of one state have several widths: {wrong}"
+        return Finding("state-width", layer.facts.name, "fail", message)
+    parts = {**layer.states.final, **layer.states.states}
+    found = ", ".join(f"{name} is {array.shape[-1]} wide" for name, array in parts.items())
+    if not found:
+        return skip("state-width", layer, "needs a state")
+    return Finding("state-width", layer.facts.name, "pass", found)
+
+
+def _handoff(layer: LayerSlice) -> Finding:
+    check = "handoff"
+    assert layer.stored is not None, "guarded by Check.requires"
+    origin = layer.stored.origin or {}
+    found, worst = Peak(), ""
+    for name, given in origin.items():
+        initial = layer.states.initial.get(name)
+        if initial is None:
+            continue
+        if initial.shape != given.shape:
+            message = f"the initial {name} is {initial.shape[-1]} wide, not {given.shape[-1]}"
+            return Finding(check, layer.facts.name, "fail", message)
+        rows = np.arange(len(given))
+        here = peak(differences(initial, given), layer, rows, np.zeros_like(rows))
+        if here.place:
+            here = Peak(here.value, Place(here.place.sequence, None, here.place.unit))
+        if (found | here) is not found:
+            found, worst = here, name
+    messages = (
+        "the initial state is the final state of the layer it starts from, bit for bit",
+        f"the initial {worst} is not the final {worst} of the layer it starts from",
+    )
+    return judge(check, layer, found, 0.0, messages)
+
+
 STATE_CHECKS = (
     Check(
         id="last-output-is-m",
@@ -88,5 +144,27 @@ STATE_CHECKS = (
         ),
         requires=("m", "final"),
         function=_final_state,
+    ),
+    Check(
+        id="state-width",
+        title="c and m have one width each, in steps, initial and final state",
+        advice=(
+            "A concatenated state is [c, m] with widths num_units and num_proj; it is no pair of "
+            "equal halves where the cell has a projection."
+        ),
+        requires=(),
+        function=_state_width,
+        during_run=False,
+    ),
+    Check(
+        id="handoff",
+        title="A decoder's initial state is the encoder's final state, bit for bit",
+        advice=(
+            "Look whether c and m were handed over in the right order, and from the last valid "
+            "step of each sequence."
+        ),
+        requires=("origin", "initial"),
+        function=_handoff,
+        during_run=False,
     ),
 )

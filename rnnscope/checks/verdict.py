@@ -1,4 +1,4 @@
-"""One line a layer, in plain words: how was padding applied?
+"""One line a layer, in plain words: how padding was applied.
 
 The words tell what the arrays show, not what the rule promises; the checks compare the two.
 """

@@ -10,14 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.checks.interface import LayerFacts, LayerSlice
+from rnnscope.checks.interface import GoldenDiff, LayerFacts, LayerSlice, Stored
+from rnnscope.diff.result import ArrayDiff, Divergence, LayerDiff
 from rnnscope.engines.interface import LayerStates
+from rnnscope.report.model import VerifyReport
 
 UNITS, FEATURES = 3, 2
 
 
 def _sigmoid(z):
-    return (1 / (1 + np.exp(-z))).astype(z.dtype)
+    return (0.5 + 0.5 * np.tanh(z / 2)).astype(z.dtype)
 
 
 def _order(timesteps, end, backward, whole):
@@ -29,8 +31,10 @@ def _order(timesteps, end, backward, whole):
     return list(range(end))[::-1] + list(range(end, timesteps))
 
 
-def make_slice(facts, mask=None, *, sequences=3, timesteps=5, lengths=None, input_steps=None):
-    """A good slice: a small random LSTM run by the rules in `facts`."""
+def make_slice(
+    facts, mask=None, *, sequences=3, timesteps=5, lengths=None, input_steps=None, scale=1
+):
+    """A good slice: a small random LSTM run by the rules in `facts`; `scale` is of its weights."""
     rng = np.random.default_rng(7)
     if lengths is not None:
         lengths = np.asarray(lengths)
@@ -38,8 +42,8 @@ def make_slice(facts, mask=None, *, sequences=3, timesteps=5, lengths=None, inpu
     if mask is not None:
         mask = np.asarray(mask, bool)
         sequences, timesteps = mask.shape
-    kernel = rng.normal(size=(FEATURES + UNITS, 4 * UNITS)).astype(np.float32)
-    bias = rng.normal(size=4 * UNITS).astype(np.float32)
+    kernel = scale * rng.normal(size=(FEATURES + UNITS, 4 * UNITS)).astype(np.float32)
+    bias = scale * rng.normal(size=4 * UNITS).astype(np.float32)
     x = rng.normal(size=(sequences, timesteps, FEATURES)).astype(np.float32)
     shape = (sequences, timesteps, UNITS)
     arrays = {name: np.zeros(shape, np.float32) for name in ("c", "m", "outputs", *"ifgo")}
@@ -95,3 +99,35 @@ def damage(layer, array, value, *index):
     target = getattr(copied, group)
     (target[name] if name else target)[index] = value
     return replace(layer, states=copied)
+
+
+OPTIONS = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_clip": None}
+
+
+def stored(layer, **changes):
+    """The slice as a trace gives it, beside copies of itself that agree in every way."""
+    states = layer.states
+    wide = LayerStates(
+        {name: values.astype(np.float64) for name, values in states.states.items()},
+        states.outputs, states.initial, states.final,
+    )  # fmt: skip
+    known = Stored(
+        options=OPTIONS,
+        mask_given=True,
+        alone=damage(layer, "final.c", 0, 0).states,
+        wide=wide,
+        origin={name: values.copy() for name, values in states.initial.items()},
+        verified=(VerifyReport(layer.facts.name, "c", 1e-8, 1e-5, ok=True, kernel="BlockLSTM"),),
+        golden=golden(layer),
+    )
+    return replace(layer, stored=replace(known, **changes))
+
+
+def golden(layer, first=None):
+    """What `rnnscope.diff` says of the layer against a stored trace; they differ at `first`."""
+    differs = {"max_abs": 0.5, "exceed": 2, "tolerance": "exact"} if first else {}
+    array = ArrayDiff(
+        "c", "differ" if first else "same", ("sequence", "timestep", "unit"), (3, 5, 3), (3, 5, 3),
+        "float32", "float32", first=Divergence(first, 0.25, 0.75) if first else None, **differs,
+    )  # fmt: skip
+    return GoldenDiff(LayerDiff(layer.facts.name, layer.facts.name, "by name", (array,)))
