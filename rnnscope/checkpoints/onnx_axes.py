@@ -102,6 +102,13 @@ class Flow:
     lost: bool = False
 
 
+def axes_of(flow: Flow) -> Axes:
+    """The axes of a value, which must be known."""
+    if flow.axes is None:
+        raise NoFit("reads a value whose axes are not known")
+    return flow.axes
+
+
 def place(axis: int, count: int) -> int:
     """An axis counted from the front."""
     found = axis + count if axis < 0 else axis

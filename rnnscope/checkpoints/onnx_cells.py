@@ -67,7 +67,8 @@ def read_cells(node: OnnxNode, constants: Constants) -> list[CellSpec]:
     names = [node.input(number) for number in (1, 2, 3)]
     names += [node.input(7)] if node.op == "LSTM" else [""]
     arrays = [_weights(constants, name, role) for name, role in zip(names, "WRBP", strict=True)]
-    return build_cells(node, arrays, tuple(filter(None, names)))
+    stored = [name for key in names if key for name in constants.names(key)]
+    return build_cells(node, arrays, tuple(dict.fromkeys(stored)))
 
 
 def build_cells(

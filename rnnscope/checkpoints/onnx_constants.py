@@ -7,7 +7,7 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.checkpoints.onnx_folding import FOLDED
 from rnnscope.checkpoints.onnx_graph import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx_tensors import TensorStore
+from rnnscope.checkpoints.onnx_tensors import INTEGERS, TensorStore
 
 MAX_CHAIN = 100
 """How many nodes may stand between a stored tensor and what is made of it."""
@@ -70,6 +70,22 @@ class Constants:
         if "value_ints" in attributes:
             return np.asarray(node.ints("value_ints"), np.int64)
         return None
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """The stored floats that a constant is made of, by name; itself where none has one."""
+        found: dict[str, None] = {}
+        pending, seen = [key], set()
+        while pending and len(seen) < MAX_CHAIN:
+            name = pending.pop()
+            seen.add(name)
+            if name in self._graph.initializers:
+                if self._graph.initializers[name].data_type not in INTEGERS:
+                    found[name] = None
+                continue
+            producer = self._graph.producers.get(name)
+            reads = producer.inputs if producer is not None else ()
+            pending += [read for read in reversed(reads) if read and read not in seen]
+        return tuple(found) or (key,)
 
     def ints(self, node: OnnxNode, attribute: str, number: int) -> tuple[int, ...] | None:
         """Integers that are an attribute in old operator sets and an input in new ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,8 @@ class OnnxNode:
     op : str
         ``"LSTM"``; with its domain in front where that is not ONNX's own: ``"com.microsoft.LSTM"``.
     name : str
-        As stored, or that of its first output; in a subgraph with the subgraph's path in front.
+        As stored, or that of its first output; with the path of its subgraph in front where
+        another node has the same name.
     inputs, outputs : tuple of str
         Keys; empty where an optional one is left out. The outputs of a subgraph's branches
         follow the inputs of the node that holds it.
@@ -103,7 +105,7 @@ class OnnxGraph:
             Subgraphs are nested too deep.
         """
         found = cls()
-        _Flattening(found, where).add(graph, "", {})
+        _Flattening(found, where, _count_names(graph)).add(graph, "", {})
         return found
 
     def behind(self, key: str, ops: Collection[str]) -> str:
@@ -119,9 +121,10 @@ class OnnxGraph:
 
 
 class _Flattening:
-    def __init__(self, found: OnnxGraph, where: object) -> None:
+    def __init__(self, found: OnnxGraph, where: object, names: Counter[str]) -> None:
         self._found = found
         self._where = where
+        self._names = names
 
     def add(self, graph: Any, path: str, outer: dict[str, str], depth: int = 0) -> dict[str, str]:
         """Add a graph; the keys of all values that it can see, by name."""
@@ -150,11 +153,11 @@ class _Flattening:
         return known
 
     def _add_node(self, proto: Any, path: str, known: dict[str, str], depth: int) -> None:
-        own = proto.name or next(filter(None, proto.output), proto.op_type)
-        name = path + own.strip("/")
+        own = _own_name(proto)
+        name = own if self._names[own] == 1 else path + own
         inputs = [known.get(value, path + value) if value else "" for value in proto.input]
         for branch, body in _subgraphs(proto):
-            inside = f"{name}/{branch}/"
+            inside = f"{path}{own}/{branch}/"
             seen = self.add(body, inside, known, depth + 1)
             inputs += [seen.get(value.name, inside + value.name) for value in body.output]
         for value in filter(None, proto.output):
@@ -170,6 +173,22 @@ class _Flattening:
         self._found.nodes.append(node)
         for key in filter(None, node.outputs):
             self._found.producers.setdefault(key, node)
+
+
+def _own_name(proto: Any) -> str:
+    name: str = proto.name or next(filter(None, proto.output), proto.op_type)
+    return name.strip("/")
+
+
+def _count_names(graph: Any) -> Counter[str]:
+    """How often each name of a node occurs, in subgraphs too."""
+    names: Counter[str] = Counter()
+    pending = [graph]
+    while pending:
+        for proto in pending.pop().node:
+            names[_own_name(proto)] += 1
+            pending.extend(body for _, body in _subgraphs(proto))
+    return names
 
 
 def _subgraphs(proto: Any) -> Iterator[tuple[str, Any]]:

@@ -18,20 +18,18 @@ PACKAGE = "onnx"
 SCHEMA = """
 ModelProto
   ir_version=1 int64  producer_name=2 string  producer_version=3 string  graph=7 GraphProto
-  opset_import=8 *OperatorSetIdProto  functions=25 *FunctionProto
+  opset_import=8 *OperatorSetIdProto
 OperatorSetIdProto
   domain=1 string  version=2 int64
 GraphProto
   node=1 *NodeProto  name=2 string  initializer=5 *TensorProto  input=11 *ValueInfoProto
-  output=12 *ValueInfoProto  value_info=13 *ValueInfoProto  sparse_initializer=15 *SparseTensorProto
-FunctionProto
-  name=1 string  input=4 *string  output=5 *string  node=7 *NodeProto  domain=10 string
+  output=12 *ValueInfoProto
 NodeProto
   input=1 *string  output=2 *string  name=3 string  op_type=4 string  attribute=5 *AttributeProto
   domain=7 string
 AttributeProto
   name=1 string  f=2 float  i=3 int64  s=4 bytes  t=5 TensorProto  g=6 GraphProto  floats=7 *float
-  ints=8 *int64  strings=9 *bytes  type=20 int32  ref_attr_name=21 string
+  ints=8 *int64  strings=9 *bytes  type=20 int32
 ValueInfoProto
   name=1 string  type=2 TypeProto
 TypeProto
@@ -42,8 +40,6 @@ TensorShapeProto
   dim=1 *TensorShapeProto.Dimension
 TensorShapeProto.Dimension
   dim_value=1 int64:value  dim_param=2 string:value
-SparseTensorProto
-  values=1 TensorProto
 TensorProto
   dims=1 *int64  data_type=2 int32  float_data=4 *float  int32_data=5 *int32  int64_data=7 *int64
   name=8 string  raw_data=9 bytes  double_data=10 *double  uint64_data=11 *uint64

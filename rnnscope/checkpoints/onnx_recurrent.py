@@ -154,7 +154,7 @@ class RecurrentNodes:
         if first in self._graph.inputs:
             return f"placeholder '{first}' (graph input)"
         producer = self._graph.producers.get(first)
-        return f"'{key}', made by op {producer.op if producer is not None else 'unknown'} "
+        return f"'{key}', made by op {producer.op if producer is not None else 'unknown'}"
 
 
 _MOVING = (

@@ -38,6 +38,9 @@ STORED: dict[int, tuple[str, str]] = {
 }
 """TensorProto.DataType to the dtype of the stored bytes, and the field that lists values."""
 
+INTEGERS = (2, 4, 5, 6, 7, 9, 12, 13)
+"""DataTypes of indices and shapes; 8-bit integers with a sign may be quantised weights."""
+
 MAX_BYTES = 16 * 2**30
 """The largest tensor that is read."""
 
