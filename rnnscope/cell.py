@@ -39,6 +39,11 @@ the names tell. ``guess``: nothing stored says it.
 """
 
 
+IN_BIAS = "inside the bias"
+NO_CLIP = "the class has none"
+"""Details of options that a class of cell leaves no choice about: nothing is assumed there."""
+
+
 @dataclass(frozen=True)
 class Option(Generic[T]):
     """One option of a cell or layer: its value, and where that value comes from."""

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import GATE_ORDER, Array, CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.cell import (
+    GATE_ORDER,
+    IN_BIAS,
+    NO_CLIP,
+    Array,
+    CellSpec,
+    LSTMOptions,
+    LSTMWeights,
+    Option,
+)
 from rnnscope.cells.gru import GRUOptions
 from rnnscope.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
 from rnnscope.checkpoints.keras_cudnn import from_cudnn
@@ -93,10 +102,10 @@ def keras_cell(
 def _lstm_options(source: str, recurrent_activation: Option[str]) -> LSTMOptions:
     tanh: Option[str] = Option("tanh", "class default", f"default of {source}")
     return LSTMOptions(
-        forget_bias=Option(0.0, "class default", "inside the bias"),
+        forget_bias=Option(0.0, "class default", IN_BIAS),
         activation=tanh,
         recurrent_activation=recurrent_activation,
         output_activation=tanh,
-        cell_clip=Option(None, "class default"),
-        proj_clip=Option(None, "class default"),
+        cell_clip=Option(None, "class default", NO_CLIP),
+        proj_clip=Option(None, "class default", NO_CLIP),
     )

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
+from rnnscope.cell import (
+    IN_BIAS,
+    NO_CLIP,
+    Array,
+    CellSpec,
+    LSTMOptions,
+    LSTMWeights,
+    Option,
+    reorder_gates,
+)
 from rnnscope.checkpoints.config_view import ConfigView
 from rnnscope.checkpoints.keras_built import StoredLayer
 from rnnscope.checkpoints.keras_cudnn import from_cudnn
@@ -63,12 +72,12 @@ def lstm_cell(
         source_class="keras CuDNNLSTM" if cudnn else "keras LSTM",
         weights=LSTMWeights(*(reorder_gates(array, order) for array in (kernel, recurrent, bias))),
         options=LSTMOptions(
-            forget_bias=Option(0.0, "class default", "inside the bias"),
+            forget_bias=Option(0.0, "class default", IN_BIAS),
             activation=activation,
             recurrent_activation=gate_activation(stored, config, cudnn=cudnn),
             output_activation=activation,
-            cell_clip=Option(None, "class default"),
-            proj_clip=Option(None, "class default"),
+            cell_clip=Option(None, "class default", NO_CLIP),
+            proj_clip=Option(None, "class default", NO_CLIP),
         ),
         variables=tuple(variable.name for variable in weights.variables()),
         stored_gate_order=" ".join(order),

@@ -18,7 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
+from rnnscope.cell import (
+    IN_BIAS,
+    NO_CLIP,
+    Array,
+    CellSpec,
+    LSTMOptions,
+    LSTMWeights,
+    Option,
+    reorder_gates,
+)
 from rnnscope.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 from rnnscope.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
 from rnnscope.checkpoints.stored_arrays import StoredArray
@@ -150,12 +159,12 @@ def _lstm(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
     )
     detail = f"{class_name} has no other"
     options = LSTMOptions(
-        forget_bias=Option(0.0, "class default", "inside the bias"),
+        forget_bias=Option(0.0, "class default", IN_BIAS),
         activation=Option("tanh", "class default", detail),
         recurrent_activation=Option("sigmoid", "class default", detail),
         output_activation=Option("tanh", "class default", detail),
-        cell_clip=Option(None, "class default", detail),
-        proj_clip=Option(None, "class default", detail),
+        cell_clip=Option(None, "class default", NO_CLIP),
+        proj_clip=Option(None, "class default", NO_CLIP),
     )
     return weights, options
 

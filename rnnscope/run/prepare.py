@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
+from rnnscope.cell import IN_BIAS, NO_CLIP, Array
 from rnnscope.cells import CELLS
 from rnnscope.checks.interface import LayerFacts
 from rnnscope.engines.choose import prefix_lengths
@@ -315,7 +315,7 @@ def _mention_assumptions(
     assumed = [
         f"{name} {option.value} ({option.origin})"
         for name, option in layer.cell.options.items()
-        if option.origin in ("class default", "guess")
+        if option.origin in ("class default", "guess") and option.detail not in (IN_BIAS, NO_CLIP)
     ]
     if assumed:
         notes.setdefault(f"'{node.name}': the file does not hold {', '.join(assumed)}.")
