@@ -41,7 +41,8 @@ the names tell. ``guess``: nothing stored says it.
 
 IN_BIAS = "inside the bias"
 NO_CLIP = "the class has none"
-"""Details of options that a class of cell leaves no choice about: nothing is assumed there."""
+NO_OTHER = "has no other"
+"""Details, or their ends, of options that a class of cell leaves no choice about: nothing is assumed there."""
 
 
 @dataclass(frozen=True)

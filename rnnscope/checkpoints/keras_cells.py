@@ -66,7 +66,7 @@ def keras_cell(
     if cudnn:
         kernel, recurrent, given = from_cudnn(kernel, recurrent, given, gates)
         given = given.sum(axis=0) if gates == 4 else given
-        recurrent_activation = Option("sigmoid", "class default", "cuDNN computes no other")
+        recurrent_activation = Option("sigmoid", "class default", "cuDNN has no other")
     name = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}.get(gates, "")
     source = f"keras {'CuDNN' if cudnn else ''}{name}"
     if gates == 4 and given.shape == (columns,):

@@ -85,7 +85,7 @@ def gru_weights(kernel: Array, recurrent: Array, bias: Array) -> GRUWeights:
 
 def _reset_after(stored: StoredLayer, config: ConfigView, *, cudnn: bool) -> Option[bool]:
     if cudnn:
-        return Option(True, "class default", "cuDNN knows no other way")
+        return Option(True, "class default", "cuDNN has no other")
     if "reset_after" in config:
         return Option(config.get("reset_after", bool), "config", "reset_after")
     return Option(stored.dialect.reset_after, "class default", "GRU")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import IN_BIAS, NO_CLIP, Array
+from rnnscope.cell import IN_BIAS, NO_CLIP, NO_OTHER, Array, Option
 from rnnscope.cells import CELLS
 from rnnscope.checks.interface import LayerFacts
 from rnnscope.engines.choose import prefix_lengths
@@ -284,6 +284,11 @@ def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> 
     return None
 
 
+def _leaves_no_choice(option: Option[Any]) -> bool:
+    """Whether the class of cell knows no other value, so that nothing is assumed."""
+    return option.detail in (IN_BIAS, NO_CLIP) or option.detail.endswith(NO_OTHER)
+
+
 def _mention_assumptions(
     node: Node,
     source: InputSource,
@@ -315,7 +320,7 @@ def _mention_assumptions(
     assumed = [
         f"{name} {option.value} ({option.origin})"
         for name, option in layer.cell.options.items()
-        if option.origin in ("class default", "guess") and option.detail not in (IN_BIAS, NO_CLIP)
+        if option.origin in ("class default", "guess") and not _leaves_no_choice(option)
     ]
     if assumed:
         notes.setdefault(f"'{node.name}': the file does not hold {', '.join(assumed)}.")
