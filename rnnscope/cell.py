@@ -40,9 +40,9 @@ the names tell. ``guess``: nothing stored says it.
 
 
 IN_BIAS = "inside the bias"
-NO_CLIP = "the class has none"
+HAS_NONE = "the class has none"
 NO_OTHER = "has no other"
-"""Details, or their ends, of options that a class of cell leaves no choice about: nothing is assumed there."""
+"""Details, or their ends, of options about which a class of cell leaves no choice."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Option(Generic[T]):
     """The node, variable or key it was read from, for people who want to look."""
 
 
-NO_CLIP: Option[float | None] = Option(None, "class default")
-NOT_COUPLED: Option[bool] = Option(False, "class default")
+NO_CLIP: Option[float | None] = Option(None, "class default", HAS_NONE)
+NOT_COUPLED: Option[bool] = Option(False, "class default", HAS_NONE)
 """What cells without these options have; ONNX operators alone state them."""
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from rnnscope.cell import (
     GATE_ORDER,
+    HAS_NONE,
     IN_BIAS,
-    NO_CLIP,
     Array,
     CellSpec,
     LSTMOptions,
@@ -106,6 +106,6 @@ def _lstm_options(source: str, recurrent_activation: Option[str]) -> LSTMOptions
         activation=tanh,
         recurrent_activation=recurrent_activation,
         output_activation=tanh,
-        cell_clip=Option(None, "class default", NO_CLIP),
-        proj_clip=Option(None, "class default", NO_CLIP),
+        cell_clip=Option(None, "class default", HAS_NONE),
+        proj_clip=Option(None, "class default", HAS_NONE),
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.cell import (
+    HAS_NONE,
     IN_BIAS,
-    NO_CLIP,
     Array,
     CellSpec,
     LSTMOptions,
@@ -76,8 +76,8 @@ def lstm_cell(
             activation=activation,
             recurrent_activation=gate_activation(stored, config, cudnn=cudnn),
             output_activation=activation,
-            cell_clip=Option(None, "class default", NO_CLIP),
-            proj_clip=Option(None, "class default", NO_CLIP),
+            cell_clip=Option(None, "class default", HAS_NONE),
+            proj_clip=Option(None, "class default", HAS_NONE),
         ),
         variables=tuple(variable.name for variable in weights.variables()),
         stored_gate_order=" ".join(order),

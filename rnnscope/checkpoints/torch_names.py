@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.cell import (
+    HAS_NONE,
     IN_BIAS,
-    NO_CLIP,
     Array,
     CellSpec,
     LSTMOptions,
@@ -163,8 +163,8 @@ def _lstm(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
         activation=Option("tanh", "class default", detail),
         recurrent_activation=Option("sigmoid", "class default", detail),
         output_activation=Option("tanh", "class default", detail),
-        cell_clip=Option(None, "class default", NO_CLIP),
-        proj_clip=Option(None, "class default", NO_CLIP),
+        cell_clip=Option(None, "class default", HAS_NONE),
+        proj_clip=Option(None, "class default", HAS_NONE),
     )
     return weights, options
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import IN_BIAS, NO_CLIP, NO_OTHER, Array, Option
+from rnnscope.cell import HAS_NONE, IN_BIAS, NO_OTHER, Array, Option
 from rnnscope.cells import CELLS
 from rnnscope.checks.interface import LayerFacts
 from rnnscope.engines.choose import prefix_lengths
@@ -286,7 +286,7 @@ def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> 
 
 def _leaves_no_choice(option: Option[Any]) -> bool:
     """Whether the class of cell knows no other value, so that nothing is assumed."""
-    return option.detail in (IN_BIAS, NO_CLIP) or option.detail.endswith(NO_OTHER)
+    return option.detail in (IN_BIAS, HAS_NONE) or option.detail.endswith(NO_OTHER)
 
 
 def _mention_assumptions(
