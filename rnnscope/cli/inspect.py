@@ -16,12 +16,12 @@ from rnnscope.cli.options import format_option, layout_option, print_report
 def command(checkpoint: Path, layout: str | None, report_format: str) -> None:
     """Show every recurrent layer of CHECKPOINT: cell, sizes, options and where each comes from.
 
-    CHECKPOINT is a TensorFlow 1 checkpoint (its prefix, .index, .meta, or a folder with a
-    'checkpoint' file) or a Keras model (.h5, .hdf5, .keras). It is read as data: nothing of it is
-    executed, and neither TensorFlow nor Keras is imported.
+    CHECKPOINT is whatever TensorFlow 0.12 to 2.x, Keras 1 to 3, PyTorch or ONNX saved, or an .npz
+    of named arrays: a file, a folder, or the prefix of a TensorFlow checkpoint. It is read as data:
+    nothing of it is executed, and no framework is imported.
 
     \b
-    rnnscope inspect sample_data/encoder/model.ckpt
+    rnnscope inspect sample_data/lstm_float64/model.ckpt
     rnnscope inspect model.keras --format json
     """
     from rnnscope.checkpoints import read_checkpoint
