@@ -101,7 +101,7 @@ def build_cells(
     _require(r, (directions, rows, units), "R")
     _require(b, (directions, 2 * rows), "B")
     _require(p, (directions, 3 * units), "P")
-    if node.int("hidden_size", units) != units:
+    if node.integer("hidden_size", units) != units:
         raise NotBuilt(f"has weights of {units} units, unlike its hidden_size")
     chosen = _activations(node, directions, w.dtype)
     return [
@@ -140,7 +140,7 @@ def _require(array: Array | None, shape: tuple[int | None, ...], role: str) -> N
 def _cell(
     node: OnnxNode, stored: _Stored, activations: list[Option[str]], variables: tuple[str, ...]
 ) -> CellSpec:
-    bound = _shown(node.float("clip", 0.0) or 0.0, stored.w.dtype)
+    bound = _shown(node.number("clip", 0.0) or 0.0, stored.w.dtype)
     clip: Option[float | None] = Option(bound or None, "graph", "clip" if bound else SPECIFIED)
     build = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}[node.op]
     weights, options = build(node, stored, activations, clip)
@@ -175,7 +175,7 @@ def _lstm(
         bias=reorder_gates(bias_w + bias_r, LSTM_GATES),
         **peepholes,
     )
-    coupled = bool(node.int("input_forget"))
+    coupled = bool(node.integer("input_forget"))
     options = LSTMOptions(
         forget_bias=Option(0.0, "graph", "inside the bias"),
         activation=activations[1],
@@ -202,7 +202,7 @@ def _gru(
         activation=activations[1],
         recurrent_activation=activations[0],
         reset_after=Option(
-            bool(node.int("linear_before_reset")),
+            bool(node.integer("linear_before_reset")),
             "graph",
             "linear_before_reset" if stated else SPECIFIED,
         ),

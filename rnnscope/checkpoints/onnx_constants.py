@@ -63,10 +63,10 @@ class Constants:
         if "value" in attributes:
             return self._store.array(attributes["value"].t, node.name)
         if "value_float" in attributes or "value_floats" in attributes:
-            value = node.float("value_float")
+            value = node.number("value_float")
             return np.asarray(node.floats("value_floats") if value is None else value, np.float32)
         if "value_int" in attributes:
-            return np.asarray(node.int("value_int"), np.int64)
+            return np.asarray(node.integer("value_int"), np.int64)
         if "value_ints" in attributes:
             return np.asarray(node.ints("value_ints"), np.int64)
         return None
@@ -74,7 +74,8 @@ class Constants:
     def names(self, key: str) -> tuple[str, ...]:
         """The stored floats that a constant is made of, by name; itself where none has one."""
         found: dict[str, None] = {}
-        pending, seen = [key], set()
+        pending = [key]
+        seen: set[str] = set()
         while pending and len(seen) < MAX_CHAIN:
             name = pending.pop()
             seen.add(name)

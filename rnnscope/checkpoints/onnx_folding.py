@@ -27,14 +27,14 @@ def _axes(node: OnnxNode, values: list[Array], number: int = 1) -> tuple[int, ..
 
 
 def _cast(node: OnnxNode, values: list[Array]) -> Array:
-    number = node.int("to")
+    number = node.integer("to")
     wide = "<f4" if number in (10, 16) else STORED[number][0]  # 16-bit floats are kept as float32
     return values[0].astype(wide)
 
 
 def _concat(node: OnnxNode, values: list[Array]) -> Array:
     _require_size(sum(value.size for value in values))
-    return np.concatenate(values, axis=node.int("axis"))
+    return np.concatenate(values, axis=node.integer("axis"))
 
 
 def _add(_node: OnnxNode, values: list[Array]) -> Array:
@@ -86,17 +86,17 @@ def _slice(node: OnnxNode, values: list[Array]) -> Array:
 
 def _gather(node: OnnxNode, values: list[Array]) -> Array:
     made = math.prod(values[1].shape) * (
-        values[0].size // max(1, values[0].shape[node.int("axis")])
+        values[0].size // max(1, values[0].shape[node.integer("axis")])
     )
     _require_size(made)
-    return np.take(values[0], values[1].astype(np.int64), axis=node.int("axis"))
+    return np.take(values[0], values[1].astype(np.int64), axis=node.integer("axis"))
 
 
 def _split(node: OnnxNode, values: list[Array]) -> list[Array]:
     sizes = node.ints("split")
     if sizes is None and len(values) > 1:
         sizes = tuple(int(size) for size in values[1])
-    axis = node.int("axis")
+    axis = node.integer("axis")
     if sizes is None:
         return list(np.split(values[0], len(node.outputs), axis=axis))
     return list(np.split(values[0], np.cumsum(sizes)[:-1].tolist(), axis=axis))
@@ -113,7 +113,7 @@ def _dequantize(node: OnnxNode, values: list[Array]) -> Array:
     zero = values[2] if len(values) > 2 and values[2].size else np.zeros_like(scale)
     if scale.ndim:  # one for each place on an axis
         shape = [1] * values[0].ndim
-        shape[node.int("axis", 1)] = -1
+        shape[node.integer("axis", 1)] = -1
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     whole = values[0].astype(np.int32) - zero.astype(np.int32)
     result: Array = whole.astype(scale.dtype) * scale

@@ -47,10 +47,10 @@ class OnnxNode:
         """The key of an output, empty if left out."""
         return self.outputs[number] if number < len(self.outputs) else ""
 
-    def int(self, name: str, default: int = 0) -> int:
+    def integer(self, name: str, default: int = 0) -> int:
         return int(self.attributes[name].i) if name in self.attributes else default
 
-    def float(self, name: str, default: float | None = None) -> float | None:
+    def number(self, name: str, default: float | None = None) -> float | None:
         return float(self.attributes[name].f) if name in self.attributes else default
 
     def ints(self, name: str) -> tuple[int, ...] | None:

@@ -77,7 +77,7 @@ def _parts(wiring: Wiring, node: OnnxNode, axis: int) -> tuple[tuple[Flow, ...],
 
 
 def _split(wiring: Wiring, node: OnnxNode) -> None:
-    parts, _ = _parts(wiring, node, node.int("axis"))
+    parts, _ = _parts(wiring, node, node.integer("axis"))
     if len(node.outputs) != len(parts):
         raise NoFit("does not split its two directions")
     wiring.flows.update(zip(node.outputs, parts, strict=True))
@@ -104,7 +104,7 @@ def _gather(wiring: Wiring, node: OnnxNode) -> None:
     index = wiring.constants.array(node.input(1))
     if index is None or index.size != 1:
         raise NoFit("picks what is not constant")
-    parts, number = _parts(wiring, node, node.int("axis"))
+    parts, number = _parts(wiring, node, node.integer("axis"))
     at = int(index.ravel()[0])
     if not -len(parts) <= at < len(parts):
         raise NoFit(f"picks direction {at} of {len(parts)}")

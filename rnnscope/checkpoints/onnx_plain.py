@@ -27,7 +27,7 @@ def embedding(wiring: Wiring, node: OnnxNode) -> None:
     """A Gather of rows of a constant table."""
     ids = wiring.flow(node.input(1))
     table = wiring.constants.array(node.input(0))
-    if table is None or table.ndim != 2 or table.dtype.kind != "f" or node.int("axis"):
+    if table is None or table.ndim != 2 or table.dtype.kind != "f" or node.integer("axis"):
         raise NoFit("looks up something else than rows of a table")
     name = wiring.add(node, Embedding(table, name=node.name), ids)
     axes = None if ids.axes is None else (*ids.axes, Axis("feature", table.shape[1]))
@@ -54,10 +54,10 @@ def _matmul(wiring: Wiring, node: OnnxNode) -> None:
 
 def _gemm(wiring: Wiring, node: OnnxNode) -> None:
     flow, kernel = wiring.flow(node.input(0)), wiring.constants.array(node.input(1))
-    if kernel is None or kernel.ndim != 2 or node.int("transA"):
+    if kernel is None or kernel.ndim != 2 or node.integer("transA"):
         raise NoFit("multiplies by something else than a constant matrix")
-    alpha, beta = node.float("alpha", 1.0), node.float("beta", 1.0)
-    kernel = (kernel.T if node.int("transB") else kernel) * kernel.dtype.type(alpha)
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    kernel = (kernel.T if node.integer("transB") else kernel) * kernel.dtype.type(alpha)
     bias = None
     if node.input(2):
         bias = _on_features(wiring.constants.array(node.input(2)))
@@ -99,8 +99,8 @@ def _merge(wiring: Wiring, node: OnnxNode, layer: Merge) -> Axes | None:
     known = [flow.axes for flow in flows if flow.axes is not None]
     if len({len(axes) for axes in known}) > 1:
         raise NoFit("joins signals of different numbers of axes")
-    for axes in known[1:]:
-        for mine, other in zip(known[0], axes, strict=True):
+    for others in known[1:]:
+        for mine, other in zip(known[0], others, strict=True):
             mine.join(other)
     axes = known[0] if known else None
     wiring.flows[node.output(0)] = Flow(wiring.add(node, layer, *flows), axes)
@@ -112,10 +112,10 @@ def _concat(wiring: Wiring, node: OnnxNode) -> None:
         axes = wiring.flow(key).axes
         if axes is not None:
             # rnnscope keeps features last, wherever the graph has them.
-            axes[place(node.int("axis"), len(axes))].bind("feature")
+            axes[place(node.integer("axis"), len(axes))].bind("feature")
     joined = _merge(wiring, node, Merge("Concatenate"))
     if joined is not None:
-        number = place(node.int("axis"), len(joined))
+        number = place(node.integer("axis"), len(joined))
         made = (*joined[:number], Axis("feature"), *joined[number + 1 :])
         wiring.flows[node.output(0)] = replace(wiring.flows[node.output(0)], axes=made)
 
@@ -126,7 +126,7 @@ def _activation(name: str, wiring: Wiring, node: OnnxNode) -> None:
 
 def _parametrised(name: str, defaults: tuple[float, ...], wiring: Wiring, node: OnnxNode) -> None:
     pairs = zip(("alpha", "beta"), defaults, strict=False)
-    values = [node.float(key, default) for key, default in pairs]
+    values = [node.number(key, default) for key, default in pairs]
     function = parametrised(name, *(value for value in values if value is not None))
     _activation(function, wiring, node)
 
@@ -135,7 +135,7 @@ def _on_last_axis(name: str, wiring: Wiring, node: OnnxNode) -> None:
     """Softmax: rnnscope knows it along features."""
     flow = wiring.flow(node.input(0))
     axes = axes_of(flow)
-    axes[place(node.int("axis", -1), len(axes))].bind("feature")
+    axes[place(node.integer("axis", -1), len(axes))].bind("feature")
     keep_axes(wiring, node, flow, Activation(name, kind=node.op))
 
 
@@ -146,7 +146,7 @@ def _batch_normalization(wiring: Wiring, node: OnnxNode) -> None:
         raise NoFit("normalizes with what is not constant")
     if flow.axes is not None:
         flow.axes[place(1, len(flow.axes))].bind("feature")
-    epsilon = node.float("epsilon", 1e-5)
+    epsilon = node.number("epsilon", 1e-5)
     layer = BatchNormalization(mean, variance, gamma, beta, epsilon or 0.0, name=node.name)
     keep_axes(wiring, node, flow, layer)
 
@@ -154,14 +154,14 @@ def _batch_normalization(wiring: Wiring, node: OnnxNode) -> None:
 def _layer_normalization(wiring: Wiring, node: OnnxNode) -> None:
     flow = wiring.flow(node.input(0))
     axes = axes_of(flow)
-    if place(node.int("axis", -1), len(axes)) != len(axes) - 1 or any(node.outputs[1:]):
+    if place(node.integer("axis", -1), len(axes)) != len(axes) - 1 or any(node.outputs[1:]):
         raise NoFit("normalizes more than the last axis")
     axes[-1].bind("feature")
     gamma = wiring.constants.array(node.input(1))
     beta = wiring.constants.array(node.input(2)) if node.input(2) else None
     if gamma is None or (beta is None and node.input(2)):
         raise NoFit("normalizes with what is not constant")
-    epsilon = node.float("epsilon", 1e-5)
+    epsilon = node.number("epsilon", 1e-5)
     layer = LayerNormalization(gamma, beta, epsilon or 0.0, name=node.name)
     keep_axes(wiring, node, flow, layer)
 

@@ -129,7 +129,7 @@ class RecurrentNodes:
             if fill is None:
                 return None
             return np.full((len(cells), units), fill, cells[0].dtype)
-        if array.ndim == 3 and node.int("layout"):
+        if array.ndim == 3 and node.integer("layout"):
             array = array.swapaxes(0, 1)
         if array.ndim != 3 or (array.shape[0], array.shape[2]) != (len(cells), units):
             raise NotBuilt(f"has an initial state '{key}' of shape {array.shape}")

@@ -170,7 +170,7 @@ class Wiring:
         parts = names if both else ()
         axes = (time, direction, batch, feature)
         end_axes = (direction, batch, feature)
-        if node.int("layout"):
+        if node.integer("layout"):
             axes, end_axes = (batch, time, direction, feature), (batch, direction, feature)
         made = (Flow(steps, axes, parts), Flow(end, end_axes, ends if both else ()))
         for number, flow in enumerate(made):
@@ -220,7 +220,7 @@ def _bind_input(node: OnnxNode, source: Flow, axes: Sequence[Axis]) -> bool:
     """Say what the axes of a recurrent node's input are; whether its only feature is inserted."""
     if source.parts or len(axes) != 3:
         raise NoFit(f"has {len(axes)} axes, or two directions on an axis of their own")
-    order: tuple[Role, ...] = ("batch", "time") if node.int("layout") else ("time", "batch")
+    order: tuple[Role, ...] = ("batch", "time") if node.integer("layout") else ("time", "batch")
     for axis, role in zip(axes[:2], order, strict=True):
         axis.bind(role)
     if axes[2].is_unit:
