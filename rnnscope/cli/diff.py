@@ -24,31 +24,56 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 @click.command("diff")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("--input", "inputs", metavar="INPUT",
-              help="A and B are checkpoints: run both over INPUT and compare their states.")
-@click.option("--weights", is_flag=True,
-              help="A and B are checkpoints: compare their recurrent weights and options.")
-@click.option("--model-input", is_flag=True,
-              help="With --input: INPUT is the models' own input.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="INPUT",
+    help="A and B are checkpoints: run both over INPUT and compare their states.",
+)
+@click.option(
+    "--weights",
+    is_flag=True,
+    help="A and B are checkpoints: compare their recurrent weights and options.",
+)
+@click.option("--model-input", is_flag=True, help="With --input: INPUT is the models' own input.")
 @click.option("--a-format", type=click.Choice(STATE_FORMATS), help="How A keeps its states.")
 @click.option("--b-format", type=click.Choice(STATE_FORMATS), help="How B keeps its states.")
-@click.option("--num-units", metavar="N[,N…]",
-              help="Width of c in a concatenated state, one for each layer.")
+@click.option(
+    "--num-units", metavar="N[,N…]", help="Width of c in a concatenated state, one for each layer."
+)
 @click.option("--time-major-a", is_flag=True, help="A is (timestep, sequence, unit).")
 @click.option("--time-major-b", is_flag=True, help="B is (timestep, sequence, unit).")
-@click.option("--atol", multiple=True, metavar="[ARRAY:]X",
-              help="Absolute difference allowed; ARRAY, such as c or 'final/*', may be a pattern.")
-@click.option("--rtol", multiple=True, metavar="[ARRAY:]X",
-              help="Relative difference allowed, of the larger of both values.")
+@click.option(
+    "--atol",
+    multiple=True,
+    metavar="[ARRAY:]X",
+    help="Absolute difference allowed; ARRAY, such as c or 'final/*', may be a pattern.",
+)
+@click.option(
+    "--rtol",
+    multiple=True,
+    metavar="[ARRAY:]X",
+    help="Relative difference allowed, of the larger of both values.",
+)
 @click.option("--exact", is_flag=True, help="Allow no difference.")
-@click.option("--ulp", type=click.IntRange(min=0), metavar="N",
-              help="Allow N representable numbers between the two values.")
+@click.option(
+    "--ulp",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Allow N representable numbers between the two values.",
+)
 @click.option("--equal-nan", is_flag=True, help="NaN beside NaN is no difference.")
 @click.option("--padding", is_flag=True, help="Compare steps past the length, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first difference of each array.")
 @click.option("--quiet", is_flag=True, help="Print nothing: the exit code says it.")
-@click.option("--format", "report_format", type=click.Choice(DIFF_FORMATS),
-              default=DIFF_FORMATS[0], show_default=True, help="How to print the comparison.")
+@click.option(
+    "--format",
+    "report_format",
+    type=click.Choice(DIFF_FORMATS),
+    default=DIFF_FORMATS[0],
+    show_default=True,
+    help="How to print the comparison.",
+)
 def command(**given: Any) -> int:
     """Compare the states in A and B, whatever formats they are in, and say where they part.
 

@@ -14,22 +14,49 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 
 @click.command("export")
 @click.argument("trace", metavar="TRACE")
-@click.option("--to", "to", type=click.Choice(STATE_FORMATS), required=True,
-              help="The format of the states.")
-@click.option("-o", "--output", "target", required=True, type=click.Path(path_type=Path),
-              metavar="OUT", help="The file to write, or a folder: see below.")
-@click.option("--steps", type=click.Choice(["all", "final"]), default="all", show_default=True,
-              help="States of every timestep, or after the last one.")
-@click.option("--layer", "layers", multiple=True, metavar="GLOB",
-              help="Only layers whose name fits.")
-@click.option("--time-major/--batch-major", "time_major", default=None,
-              help="Axes of arrays over time; ONNX layout 0 or 1 [default: as the format has it].")
-@click.option("--ids", metavar="FILE",
-              help="LSTMVis: word ids (sequence, timestep), .npy or file.npz::NAME.")
-@click.option("--words", metavar="FILE", type=click.Path(path_type=Path),
-              help="LSTMVis: a line for each word: WORD ID.")
-@click.option("--from", "source_format", type=click.Choice(STATE_FORMATS),
-              help="The format of TRACE, if it is none.")
+@click.option(
+    "--to", "to", type=click.Choice(STATE_FORMATS), required=True, help="The format of the states."
+)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="The file to write, or a folder: see below.",
+)
+@click.option(
+    "--steps",
+    type=click.Choice(["all", "final"]),
+    default="all",
+    show_default=True,
+    help="States of every timestep, or after the last one.",
+)
+@click.option(
+    "--layer", "layers", multiple=True, metavar="GLOB", help="Only layers whose name fits."
+)
+@click.option(
+    "--time-major/--batch-major",
+    "time_major",
+    default=None,
+    help="Axes of arrays over time; ONNX layout 0 or 1 [default: as the format has it].",
+)
+@click.option(
+    "--ids", metavar="FILE", help="LSTMVis: word ids (sequence, timestep), .npy or file.npz::NAME."
+)
+@click.option(
+    "--words",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="LSTMVis: a line for each word: WORD ID.",
+)
+@click.option(
+    "--from",
+    "source_format",
+    type=click.Choice(STATE_FORMATS),
+    help="The format of TRACE, if it is none.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 def command(**given: Any) -> int:

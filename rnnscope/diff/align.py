@@ -100,7 +100,7 @@ def _range(names: Array) -> str:
 
 
 def _coordinates(side: Side, key: str, axis: str, size: int) -> Array:
-    """What the places of an axis are called: the file's coordinates where they fit, else numbers."""
+    """What the places of an axis are called: by the file where that fits, else numbers."""
     known = None
     if axis == "sequence":
         known = side.states.sequence
@@ -140,9 +140,7 @@ def valid_steps(side: Side, key: str) -> Array | None:
         valid = names < states.lengths[:, None]
     if valid is None or valid.shape != shape:
         return None
-    turned = (
-        key == "outputs" and layer.facts is not None and not layer.facts.outputs_in_input_order
-    )
+    turned = key == "outputs" and layer.facts is not None and not layer.facts.outputs_in_input_order
     # Outputs in the order of processing begin with the padding, unless each sequence was turned
     # within its length.
     if turned and layer.facts is not None and layer.facts.reversal == "whole":
@@ -189,10 +187,11 @@ def length_differences(a: StateSet, b: StateSet) -> tuple[list[str], list[str]]:
         steps = told.valid_steps()
         if steps is not None and (steps != silent.timesteps).any():
             at = int(np.argmax(steps != silent.timesteps))
-            return [
+            words = (
                 f"lengths: sequence {at} has {steps[at]} steps in {has[0]}, the other side "
                 f"{silent.timesteps} and no lengths"
-            ], []
+            )
+            return [words], []
     if a.format == b.format == "trace":
         other = "B" if has == ["A"] else "A"
         return [f"lengths: {has[0]} has lengths or a mask, {other} computed every step"], []

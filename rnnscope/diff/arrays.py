@@ -14,8 +14,8 @@ from rnnscope.diff.tolerance import Tolerance, narrower
 from rnnscope.inputs.stored import Key, StoredArray
 from rnnscope.states.lazy import blocks
 
-BLOCK_BYTES = 2 * 2**20
-"""Of one operand at a time: some copies of it in float64 are alive at once."""
+BLOCK_BYTES = 2**20
+"""Of one operand at a time: some copies of it in float64 are alive at once, and fit a cache."""
 
 GROWTH_COLUMNS = 60
 
@@ -42,30 +42,40 @@ class Aligned(NamedTuple):
 
 
 class First:
-    """The earliest place beyond the tolerance, in the order in which time is processed."""
+    """The earliest place beyond the tolerance, in the order in which time is processed.
+
+    Blocks come in C order, so that of places at one timestep the first that is seen stays.
+    """
 
     def __init__(self, *, backward: bool) -> None:
         self._backward = backward
-        self._rank: tuple[int, ...] | None = None
+        self._step: int | None = None
         self.place: tuple[int, ...] = ()
         self.values = (0.0, 0.0)
 
     def see(self, beyond: Array, a: Array, b: Array, corner: tuple[int, ...]) -> None:
-        places = np.argwhere(beyond)
-        if not len(places):
+        """Look at a block that begins at `corner`."""
+        if beyond.ndim != 3:
+            if not self.place and beyond.any():
+                self._take(np.argwhere(beyond)[0], a, b, corner)
             return
-        moved = places + np.array(corner)
-        time = moved[:, 1] if moved.shape[1] == 3 else np.zeros(len(moved), np.int64)
-        time = -time if self._backward else time
-        others = [moved[:, axis] for axis in range(moved.shape[1]) if axis != 1 or len(corner) < 3]
-        order = np.lexsort((*reversed(others), time))
-        at = int(order[0])
-        rank = (int(time[at]), *(int(values[at]) for values in others))
-        if self._rank is None or rank < self._rank:
-            self._rank = rank
-            self.place = tuple(int(value) for value in moved[at])
-            here = tuple(places[at])
-            self.values = (float(a[here]), float(b[here]))
+        steps = np.flatnonzero(beyond.any(axis=2).any(axis=0))
+        if not len(steps):
+            return
+        at = int(steps[-1] if self._backward else steps[0])
+        step = corner[1] + at
+        if self._step is not None and (
+            step <= self._step if self._backward else step >= self._step
+        ):
+            return
+        self._step = step
+        sequence, unit = np.argwhere(beyond[:, at])[0]
+        self._take((sequence, at, unit), a, b, corner)
+
+    def _take(self, here: Any, a: Array, b: Array, corner: tuple[int, ...]) -> None:
+        within = tuple(int(index) for index in here)
+        self.place = tuple(index + start for index, start in zip(within, corner, strict=True))
+        self.values = (float(a[within]), float(b[within]))
 
 
 class Growth:
@@ -75,9 +85,10 @@ class Growth:
         self.peaks = np.zeros(timesteps)
 
     def see(self, differences: Array, first_step: int) -> None:
-        finite = np.where(np.isfinite(differences), differences, np.inf)
+        largest = differences.max(axis=2, initial=0).max(axis=0, initial=0)  # NaN stays NaN
+        largest = np.where(np.isfinite(largest), largest, np.inf)
         steps = slice(first_step, first_step + differences.shape[1])
-        self.peaks[steps] = np.maximum(self.peaks[steps], finite.max(axis=(0, 2), initial=0))
+        self.peaks[steps] = np.maximum(self.peaks[steps], largest)
 
     def columns(self) -> tuple[float, ...]:
         """At most `GROWTH_COLUMNS` numbers: the largest of runs of timesteps."""
@@ -131,7 +142,8 @@ def diff_arrays(
         differences, beyond = found
         if len(shape) == 3:
             growth.see(differences, corner[1])
-        first.see(beyond, a, b, corner)
+        if measure.exceed:
+            first.see(beyond, a, b, corner)
         if fail_fast and measure.exceed:
             complete = False
             break

@@ -13,7 +13,7 @@ from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.inputs import open_input
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.report import trace_header
-from rnnscope.states.interface import ReadOptions, Reading
+from rnnscope.states.interface import Reading, ReadOptions
 from rnnscope.states.named import open_named
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.trace_format import readings as trace_readings
@@ -77,7 +77,9 @@ def run_to_trace(
         plan = plan_run(checkpoint, source, model_input=model_input)
 
         def open_writer(
-            layers: list[LayerHeader], lengths: Array | None, has_mask: bool  # noqa: FBT001
+            layers: list[LayerHeader],
+            lengths: Array | None,
+            has_mask: bool,
         ) -> TraceWriter:
             return TraceWriter(
                 trace,

@@ -128,7 +128,10 @@ def _without_merges(
     notes, kept = [], []
     for side, rest in (("A", rest_a), ("B", rest_b)):
         merges = [layer for layer in rest if not _has_state(layer)]
-        notes += [f"{layer.name} of {side} has outputs alone: not compared" for layer in merges]
+        notes += [
+            f"{layer.name or 'a layer'} of {side} has outputs alone: not compared"
+            for layer in merges
+        ]
         kept.append([layer for layer in rest if _has_state(layer)])
     return kept[0], kept[1], notes
 

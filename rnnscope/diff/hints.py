@@ -1,7 +1,7 @@
 """Why two layers differ, if one of them was only misread: each usual confusion is tried out.
 
-A confusion is a way to read B. Its arrays are views again, compared as any others, and a wrong guess
-ends at the first block that differs; so a hint is never said of something that was not seen equal.
+A confusion is a way to read B. Its arrays are views again, compared as any others, and a wrong
+guess ends at the first block that differs; a hint is never said of what was not seen equal.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def layer_hints(a: Side, b: Side, settings: DiffSettings) -> tuple[str, ...]:
 
 
 def _states(side: Side) -> dict[str, StoredArray]:
-    """c and m over time, or final where there is nothing else."""
+    """C and m over time, or final where there is nothing else."""
     arrays = side.layer.arrays
     over_time = {key: arrays[key] for key in ("c", "m", "array", "outputs") if key in arrays}
     if {"c", "m"} & over_time.keys():
@@ -98,7 +98,7 @@ def _guesses(a: Side, b: Side, settings: DiffSettings) -> Iterator[Guess]:
 
 
 def _other_cuts(own: Arrays, other: Arrays) -> list[tuple[str, Arrays]]:
-    """c and m cut out of B's [c, m] at the other place, for widths that are not equal."""
+    """C and m cut out of B's [c, m] at the other place, for widths that are not equal."""
     if not {"c", "m"} <= own.keys() & other.keys():
         return []
     axis = len(other["c"].shape) - 1

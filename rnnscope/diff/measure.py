@@ -49,9 +49,12 @@ class Histogram:
 
     def add(self, distances: Array) -> None:
         """Count distances, uint64."""
-        small = distances < EXACT_ULPS
         size = len(self.counts)
-        self.counts += np.bincount(distances[small].astype(np.int64), minlength=size)
+        if int(distances.max(initial=0)) < EXACT_ULPS:
+            self.counts += np.bincount(distances.view(np.int64), minlength=size)
+            return
+        small = distances < EXACT_ULPS
+        self.counts += np.bincount(distances[small].view(np.int64), minlength=size)
         if not small.all():
             logs = np.log2(distances[~small].astype(np.float64)) - np.log2(EXACT_ULPS)
             bins = EXACT_ULPS + np.floor(logs * BINS_PER_OCTAVE).astype(np.int64)
@@ -76,14 +79,18 @@ def ulp_distances(a: Array, b: Array, dtype: np.dtype[Any]) -> Array:
     Floats of one sign are ordered as their bits are, read as integers.
     """
     whole = {2: np.int16, 4: np.int32, 8: np.int64}[dtype.itemsize]
+    lowest = np.int64(-(2 ** (8 * dtype.itemsize - 1)))
     keys = []
     for values in (a, b):
         bits = np.ascontiguousarray(values, dtype).view(whole).astype(np.int64)
-        lowest = np.int64(-(2 ** (8 * dtype.itemsize - 1)))
         # Negative floats count down from -0, which is the same number as 0.
-        keys.append(np.where(bits < 0, lowest - bits, bits))
-    high, low = np.maximum(*keys), np.minimum(*keys)
+        np.subtract(lowest, bits, out=bits, where=bits < 0)
+        keys.append(bits)
+    if dtype.itemsize < 8:
+        apart = np.subtract(keys[0], keys[1], out=keys[0])
+        return np.abs(apart, out=apart).view(np.uint64)
     # The true distance fits uint64 even where the difference of int64 would not.
+    high, low = np.maximum(*keys), np.minimum(*keys)
     distance: Array = high.view(np.uint64) - low.view(np.uint64)
     return distance
 
@@ -109,7 +116,9 @@ class Measure:
         self.ulp_max = 0
         self.histogram = Histogram()
 
-    def add(self, a: Array, b: Array, valid: Array | None, corner: tuple[int, ...]) -> Array | None:
+    def add(
+        self, a: Array, b: Array, valid: Array | None, corner: tuple[int, ...]
+    ) -> tuple[Array, Array] | None:
         """Measure two blocks.
 
         Parameters
@@ -127,57 +136,76 @@ class Measure:
             |a - b| as float64, 0 where nothing counts, and where it exceeds the tolerance; None if
             all values that count are the same.
         """
-        counted = np.broadcast_to(True if valid is None else valid, a.shape)
-        number = int(np.count_nonzero(counted))
+        same = a == b
+        both = np.isfinite(a)
+        finite_b = np.isfinite(b)
+        number = a.size
+        if valid is not None:
+            counted = np.broadcast_to(valid, a.shape)
+            number = int(np.count_nonzero(counted))
+            same |= ~counted
         self.compared += number
-        finite_a, finite_b = np.isfinite(a), np.isfinite(b)
-        self._count_nonfinite(finite_a, finite_b, counted)
-        same = (a == b) | ~counted
-        if self.equal_nan:
-            same |= np.isnan(a) & np.isnan(b)
-        both = finite_a & finite_b & counted
+        if not (both.all() and finite_b.all()):
+            self._count_nonfinite(both, finite_b, True if valid is None else counted)
+            if self.equal_nan:
+                same |= np.isnan(a) & np.isnan(b)
+            both &= finite_b
+        if valid is not None:
+            both &= counted
         self.finite += int(np.count_nonzero(both))
         if same.all():
             self.histogram.counts[0] += int(np.count_nonzero(both))
             return None
         return self._add_different(a, b, same, both, corner)
 
-    def _count_nonfinite(self, finite_a: Array, finite_b: Array, counted: Array) -> None:
+    def _count_nonfinite(self, finite_a: Array, finite_b: Array, counted: Array | bool) -> None:
         for name, finite in (("nonfinite_a", finite_a), ("nonfinite_b", finite_b)):
             if not finite.all():
                 setattr(self, name, getattr(self, name) + int(np.count_nonzero(~finite & counted)))
 
     def _add_different(
         self, a: Array, b: Array, same: Array, both: Array, corner: tuple[int, ...]
-    ) -> Any:
-        wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    ) -> tuple[Array, Array]:
+        whole = bool(both.all())
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            difference = np.abs(wide_a - wide_b)
-            scale = np.maximum(np.abs(wide_a), np.abs(wide_b))
+            # float64 holds every difference of float32 values that matters here.
+            difference = np.subtract(a, b, dtype=np.float64)
+            np.abs(difference, out=difference)
             difference[same] = 0
-            measured = np.where(both, difference, 0)
+            scale = np.maximum(np.abs(a), np.abs(b)).astype(np.float64)
+            measured = difference if whole else np.where(both, difference, 0)
             self.sum_abs += float(measured.sum())
             self.max_abs.see(measured, corner)
-            self.max_rel.see(np.where(measured > 0, measured / scale, 0), corner)
-            self.needed.see(np.where(both, difference - self.tolerance.rtol * scale, 0), corner)
-            beyond = self._beyond(a, b, difference, scale, same, both)
+            # By itself 0 / 0 would be NaN.
+            self.max_rel.see(np.divide(measured, scale, out=np.zeros_like(scale),
+                                       where=measured > 0), corner)  # fmt: skip
+            scale *= self.tolerance.rtol
+            needed = np.subtract(difference, scale, out=scale)
+            self.needed.see(needed if whole else np.where(both, needed, 0), corner)
+            beyond = self._beyond(a, b, needed, same, both, whole=whole)
         self.exceed += int(np.count_nonzero(beyond))
-        self.worst_is_nonfinite |= bool((~same & ~both).any())
+        self.worst_is_nonfinite |= not whole and bool((~same & ~both).any())
         return difference, beyond
 
     def _beyond(
-        self, a: Array, b: Array, difference: Array, scale: Array, same: Array, both: Array
+        self, a: Array, b: Array, needed: Array, same: Array, both: Array, *, whole: bool
     ) -> Array:
-        ulps = np.zeros(a.shape, np.uint64)
+        """Where the tolerance is exceeded; `needed` is the atol that each value would take."""
+        ulps = None
         if self.ulp_dtype.kind == "f":
-            ulps[both] = ulp_distances(a[both], b[both], self.ulp_dtype)
-            self.histogram.add(ulps[both])
-            self.ulp_max = max(self.ulp_max, int(ulps[both].max(initial=0)))
-        if self.tolerance.ulp is not None:
-            return ~same & (~both | (ulps > self.tolerance.ulp))
-        # NaN compares False, so that it is beyond.
-        within = difference <= self.tolerance.atol + self.tolerance.rtol * scale
-        return ~same & ~(within & both)
+            ulps = ulp_distances(a, b, self.ulp_dtype)
+            counted = ulps if whole else ulps[both]
+            self.histogram.add(counted.reshape(-1))
+            self.ulp_max = max(self.ulp_max, int(counted.max(initial=0)))
+        if self.tolerance.ulp is not None and ulps is not None:
+            within = ulps <= np.uint64(self.tolerance.ulp)
+        else:
+            # NaN compares False, so that it is beyond.
+            within = needed <= self.tolerance.atol
+        if not whole:
+            within &= both
+        beyond: Array = ~(within | same)
+        return beyond
 
     def mean_abs(self) -> float:
         return self.sum_abs / self.finite if self.finite else 0.0

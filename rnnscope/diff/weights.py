@@ -28,8 +28,8 @@ def diff_weights(
 ) -> DiffResult:
     """Compare the recurrent layers of two checkpoints.
 
-    Layers are matched by name, then by the shapes of their weights in the order of the files. A
-    forget bias that a cell adds at run time is compared within the bias, since others keep it there.
+    Layers are matched by name, then by values, then by shape in the order of the files. A forget
+    bias that a cell adds at run time is compared within the bias, since others keep it there.
 
     Raises
     ------

@@ -91,6 +91,7 @@ def details(array: ArrayDiff) -> list[str]:
 
 
 def dtypes(array: ArrayDiff) -> str:
+    """The dtype, or both where they are not the same."""
     if array.dtype_a == array.dtype_b:
         return array.dtype_a
     return f"{array.dtype_a} <> {array.dtype_b}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from rnnscope.inputs.stored import StoredArray
 from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.model import StateSet
+from rnnscope.states.model import FINAL, INITIAL, StateSet
 from rnnscope.states.named import NamedArrays
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import companions, time_first, wanted_arrays
@@ -28,11 +29,17 @@ def named_members(arrays: NamedArrays) -> tuple[list[Member], list[str]]:
         parsed = parse_array_name(name)
         if name.rpartition("/")[2] in COMPANIONS:
             continue
-        if parsed is None or not is_number(arrays.array(name)):
+        if parsed is None or not _can_be(parsed.key, arrays.array(name)):
             left.append(name or "an array without a name")
         else:
             members.append(Member(parsed.layer, parsed.key, arrays.array(name), bool(parsed.layer)))
     return members, left
+
+
+def _can_be(key: str, array: StoredArray) -> bool:
+    """Numbers, with no more axes than the name allows: torch's h_n has one for the layers."""
+    most = 2 if key.startswith((FINAL, INITIAL)) else 3
+    return is_number(array) and 0 < len(array.shape) <= most
 
 
 def readings_of_members(
@@ -75,7 +82,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         for key, array in wanted_arrays(layer, options).items():
             name = f"{layer.name}/{key}".strip("/")
             held[name] = time_first(array, options.time_major)
-    lost = ("options of the layers, their direction and where they come from",)
+    lost: tuple[str, ...] = ("options of the layers, their direction and where they come from",)
     if options.steps == "final":
         lost = ("states of single timesteps", *lost)
     return Written(held | companions(states, options), lost)

@@ -29,6 +29,7 @@ class Member:
 
 
 def is_number(array: StoredArray) -> bool:
+    """Whether an array holds real numbers that float64 can hold."""
     return array.dtype.kind in "fiu" and array.dtype.itemsize <= 8
 
 

@@ -37,7 +37,7 @@ def looks_like_json(path: Path) -> bool:
 
 
 def read_json_arrays(path: Path) -> dict[str, StoredArray]:
-    """The arrays by name: keys, joined by slashes; a list of unlike arrays is ``0``, ``1`` …
+    """The arrays by name: keys joined by slashes, or numbers for a list of unlike arrays.
 
     Raises
     ------

@@ -87,7 +87,8 @@ class Turned(Lazy):
         stored = [slice(0)] * len(key)
         for part, axis in zip(key, self._axes, strict=True):
             stored[axis] = part
-        return self._source.read(tuple(stored)).transpose(self._axes)
+        turned: Array = self._source.read(tuple(stored)).transpose(self._axes)
+        return turned
 
 
 class Picked(Lazy):

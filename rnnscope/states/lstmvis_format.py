@@ -2,8 +2,8 @@
 
 Each layer's states are a dataset (step, unit); all sequences stand one after the other. LSTMVis
 applies tanh to what it reads unless told otherwise, which suits c: for m ``transform: none`` says
-that it is bounded already. Every id in ``word_ids`` must be in the dictionary, whose lines are a word
-without blanks, and its id. Names of files must end in .h5 or .hdf5, and .dict or .txt.
+that it is bounded already. Every id in ``word_ids`` must be in the dictionary, whose lines are a
+word without blanks, and its id. Names of files must end in .h5 or .hdf5, and .dict or .txt.
 
 References
 ----------

@@ -23,7 +23,7 @@ BACKWARD = re.compile(r"(?:^|[/_.\d])(bw|backward|reverse)(?:$|[/_.\d])")
 
 @dataclass(frozen=True)
 class ArrayName:
-    """A layer's name, and which of its arrays it is: ``c``, ``final/m``, ``gates/i`` …"""
+    """A layer's name, and which of its arrays it is, for example ``final/m``."""
 
     layer: str
     key: str

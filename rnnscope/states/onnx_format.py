@@ -19,6 +19,7 @@ from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOp
 from rnnscope.states.lazy import Picked, Turned, stacked
 from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.named import NamedArrays
+from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import (
     Directions,
     companions,
@@ -37,7 +38,6 @@ SIDES = ("forward", "backward")
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """By the names Y, Y_h, Y_c, or three arrays in this order; one for each layout that fits."""
-    forced = options.format == NAME
     found = positional(arrays, forced=False)
     layers: dict[str, dict[str, StoredArray]] = {}
     if found is not None:
@@ -48,6 +48,8 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         for name in arrays.names:
             if match := OUTPUT.fullmatch(name):
                 layers.setdefault(match["layer"] or "", {})[match["name"]] = arrays.array(name)
+    if options.format != NAME and any(parse_array_name(name) for name in arrays.names):
+        return []  # layers of their own stand beside ONNX's: the file tells more by name
     known = {True: (0,), False: (1,), None: (0, 1)}[options.time_major]
     result = []
     for layout in known:

@@ -1,8 +1,8 @@
 """Which way two files are to be read: names first, then shapes, then numbers, each with its reason.
 
 A file with names tells what its arrays are. Two arrays without names may be (c, m) or [h, c], or
-torch's layers; then the readings that cannot be are struck out one after the other, and what is left
-over must agree, or the user is asked.
+torch's layers; then the readings that cannot be are struck out one after the other, and what is
+left over must agree, or the user is asked.
 """
 
 from __future__ import annotations
@@ -130,11 +130,17 @@ def recognise(
         pairs = _only(pairs, near)
         if not any(near):
             _refuse_ambiguity(pairs)
-    chosen = pairs[0]
+    # Where both may be anything, they are two arrays, rather than states cut in halves.
+    plain = [pair for pair in pairs if all("array" in _keys(reading) for reading in pair)]
+    chosen = (plain or pairs)[0]
     return (
         _reasoned(chosen[0], found_a, bounded_a, "A", by_number=by_number),
         _reasoned(chosen[1], found_b, bounded_b, "B", by_number=by_number),
     )
+
+
+def _keys(reading: Reading) -> set[str]:
+    return {key for layer in reading.states.layers for key in layer.arrays}
 
 
 def _tried(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
@@ -177,9 +183,9 @@ def _told_by_other(
         return own
     told = options
     states = other[0].states
-    widths = [_width(layer, "c") for layer in states.layers]
-    if not options.num_units and all(widths):
-        told = replace(told, num_units=tuple(int(width or 0) for width in widths))
+    units = [_width(layer, "c") for layer in states.layers]
+    if not options.num_units and all(units):
+        told = replace(told, num_units=tuple(int(width or 0) for width in units))
     lengths = states.valid_steps()
     if lengths is None and states.timesteps is not None:
         lengths = np.full(states.sequences, states.timesteps)

@@ -52,7 +52,7 @@ def _write_npy_to(write: Callable[[bytes], object], array: StoredArray) -> None:
         "fortran_order": False,
         "shape": tuple(array.shape),
     }
-    np.lib.format.write_array_header_1_0(Sink(), header)  # type: ignore[arg-type]
+    np.lib.format.write_array_header_1_0(Sink(), header)
     for key in blocks(array.shape, array.dtype.itemsize):
         write(array.read(key).tobytes())
 

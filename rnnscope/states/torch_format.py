@@ -34,7 +34,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         named = dict(zip(("m", "c"), found, strict=True))
         why = "as --a-format or --b-format says" if forced else "two arrays, h first"
         return _reading(arrays, named, options, why, sure=forced)
-    named, sure = {}, forced
+    named, sure, others = {}, forced, 0
     for name in arrays.names:
         parsed = parse_array_name(name)
         array = arrays.array(name)
@@ -45,6 +45,10 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         if state in ("c", "m") and (stacked_ends or rank == 4 or (forced and rank == 3)):
             named[state] = array
             sure = sure or stacked_ends or rank == 4
+        elif state in ("c", "m"):
+            others += 1
+    if others and not forced:
+        return []  # layers of their own stand beside torch's: the file tells more by name
     return _reading(arrays, named, options, "h_n and c_n by name", sure=sure)
 
 

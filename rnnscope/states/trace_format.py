@@ -199,7 +199,7 @@ def _write_slice(writer: TraceWriter, states: StateSet, rows: slice) -> None:
             writer.write_outputs(name, layer.arrays["outputs"].read((rows,)), rows)
             continue
         held = {key: array.read((rows,)) for key, array in layer.arrays.items()}
-        over_time = {state: held[state] for state in ("c", "m") if state in held}
+        over_time: dict[str, Array] = {s: held[s] for s in ("c", "m") if s in held}
         writer.write_layer(
             name,
             LayerStates(

@@ -92,9 +92,7 @@ def test_a_backward_layer_diverges_from_its_end():
 
 
 def test_swapped_c_and_m():
-    assert hints(compare({"c": C, "h": M}, {"c": M, "h": C})) == [
-        "equal if B is read as [h, c]"
-    ]
+    assert hints(compare({"c": C, "h": M}, {"c": M, "h": C})) == ["equal if B is read as [h, c]"]
 
 
 def test_a_keras_list_read_as_a_tuple():

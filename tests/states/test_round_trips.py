@@ -27,13 +27,13 @@ CONTAINERS = [".npz", ".h5", ".safetensors", ".json", ""]
 
 
 def lstm_like(rng, sequences, timesteps, units, output, dtype, *, carried):
-    """c that leaves the bound of m, and an m within it, as cells with tanh have them."""
+    """C that leaves the bound of m, and an m within it, as cells with tanh have them."""
     c = (rng.normal(size=(sequences, timesteps, units)) * 2).astype(dtype)
     c[:, :1] += 3
     m = np.tanh(rng.normal(size=(sequences, timesteps, output))).astype(dtype)
     for row, length in enumerate(carried):
         for array in (c, m):
-            if 0 < length:
+            if length > 0:
                 array[row, length:] = array[row, length - 1]
             else:
                 array[row] = 0
