@@ -76,6 +76,12 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
     help="INPUT is the model's own input: run the layers in front of the first LSTM.",
 )
 @click.option(
+    "--trust-model",
+    is_flag=True,
+    help="With --model-input: Keras runs the layers in front that rnnscope does not compute. "
+    "This executes the model.",
+)
+@click.option(
     "--layer",
     "layers",
     multiple=True,
@@ -180,6 +186,7 @@ def command(**given: Any) -> int:
     was.
     """
     from rnnscope.checkpoints import read_checkpoint
+    from rnnscope.engines.through_keras import through_keras
     from rnnscope.inputs import open_input
     from rnnscope.run import override_options, plan_run
     from rnnscope.trace import check_target
@@ -204,17 +211,25 @@ def command(**given: Any) -> int:
             insist=given["override"],
             dialect_names={"hard_sigmoid": checkpoint.hard_sigmoid},
         )
-        plan = plan_run(
+        with through_keras(
             checkpoint,
+            network,
             source,
-            network=network,
-            layers=given["layers"],
+            given["layers"],
             model_input=given["model_input"],
-            feed=given["feed"],
-            after=given["after"],
-            embedding=given["embedding"],
-        )
-        return _run(checkpoint, source, plan, given)
+            trusted=given["trust_model"],
+        ) as front:
+            plan = plan_run(
+                checkpoint,
+                front.source,
+                network=network,
+                layers=given["layers"],
+                model_input=front.model_input,
+                feed=(*given["feed"], *front.feed),
+                after=given["after"],
+                embedding=given["embedding"],
+            )
+            return _run(checkpoint, front.source, plan, given)
 
 
 def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[str, Any]) -> int:
