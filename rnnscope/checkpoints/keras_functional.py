@@ -52,7 +52,7 @@ class FunctionalModel:
         outputs = tensor_refs(self.config.raw("output_layers", []), self.config.where)
         self._number_calls(outputs)
         self._place_all(self._mask_operations(outputs))
-        return tuple(self._must_find(ref) for ref in outputs)
+        return tuple(self._must_find(self._renumbered(ref)) for ref in outputs)
 
     def _place_inputs(self, refs: list[TensorRef]) -> None:
         given = self.scope.given
@@ -176,6 +176,18 @@ class FunctionalModel:
         if entry.open_ended:
             return outputs[0]
         raise self._no_such_tensor(ref)
+
+    def _renumbered(self, ref: TensorRef) -> TensorRef:
+        """Among a model's outputs Keras 3 counts every call that a nested model ever had.
+
+        Elsewhere it counts those of this model; the first, which made the nested model, is none.
+        """
+        entry = self.entries.get(ref.layer)
+        if entry is None or not entry.is_model or self.dialect.number < (3,):
+            return ref
+        if not entry.outputs or ref.call < len(entry.outputs):
+            return ref
+        return ref._replace(call=min(ref.call - 1, len(entry.outputs) - 1))
 
     def _must_find(self, ref: TensorRef) -> Tensor:
         tensor = self._find(ref)

@@ -9,6 +9,7 @@ from rnnscope.layers.masks import Embedding, Masking
 from rnnscope.layers.merges import BidirectionalMerge, Merge
 from rnnscope.layers.plain import (
     Activation,
+    ArgMax,
     BatchNormalization,
     Dense,
     LayerNormalization,
@@ -20,6 +21,7 @@ from rnnscope.layers.unsupported import Unsupported
 
 __all__ = [
     "Activation",
+    "ArgMax",
     "BatchNormalization",
     "BidirectionalMerge",
     "Dense",

@@ -36,6 +36,17 @@ class Activation(Layer):
         return replace(signals[0], values=function(signals[0].values))
 
 
+@dataclass(frozen=True)
+class ArgMax(Layer):
+    """The place of the largest feature, the first of several: an id for an embedding."""
+
+    kind: str = "ArgMax"
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Values (sequence, timestep, feature) to ids (sequence, timestep)."""
+        return replace(signals[0], values=np.argmax(signals[0].values, axis=-1))
+
+
 @dataclass(frozen=True, eq=False)
 class Dense(Layer):
     """``activation(x @ kernel + bias)`` on the last axis.

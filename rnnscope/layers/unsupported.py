@@ -8,6 +8,10 @@ from typing import NoReturn
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.network import Layer, Signal
 
+OWN_OUTPUT = frozenset({"attention", "loop function"})
+"""Kinds of stand-ins behind which a layer's x is made of its own last output: whatever is put in
+their place, it is not the model's input."""
+
 
 @dataclass(frozen=True)
 class Unsupported(Layer):

@@ -139,6 +139,14 @@ def nested_sequential(keras: Any) -> Any:
     return keras.Model(x, layers.LSTM(3)(inner(x)))
 
 
+def nested_last(keras: Any) -> Any:
+    """A nested model at the end: Keras 3 counts its making among the calls, there alone."""
+    a = keras.Input((8, 5))
+    inner = keras.Model(a, keras.layers.LSTM(3)(a), name="inner")
+    x = keras.Input((8, 5))
+    return keras.Model(x, inner(keras.layers.Masking()(x)))
+
+
 def residual(keras: Any) -> Any:
     """The mask reaches the second LSTM through an Add."""
     x = keras.Input((8, 5))
@@ -225,6 +233,7 @@ MODELS = {
     "own-backward": own_backward,
     "nested": nested,
     "nested-sequential": nested_sequential,
+    "nested-last": nested_last,
     "residual": residual,
     "encoder-repeat-decoder": encoder_repeat_decoder,
     "stacked-cells": stacked_cells,
