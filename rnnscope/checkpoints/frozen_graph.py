@@ -92,7 +92,8 @@ def read_frozen(path: Path) -> Checkpoint:
     for name, node in weights.items():
         # So that the graph reads like one with variables: a constant's value is that of its node.
         view.nodes[name] = replace(node, op="VariableV2")
-    model = read_view_model(view, Constants(path, weights))
+    stored = Constants(path, weights)
+    model = read_view_model(view, stored)
     return Checkpoint(
         path=path,
         format=READER.name,
@@ -101,6 +102,7 @@ def read_frozen(path: Path) -> Checkpoint:
         network=model.network,
         left_out=model.left_out,
         notes=model.notes,
+        read_variable=stored.read,
     )
 
 

@@ -72,8 +72,8 @@ class ObjectWeights:
             if stored is not None:
                 shape = self.graph.bundle.variables[stored.key].shape
                 role = name.lstrip("_")
-                label = f"{stored.key.removesuffix('/.ATTRIBUTES/VARIABLE_VALUE')}"
-                # The last part tells the role, which a key such as variables/0 does not.
+                # The last part tells the role, which a path such as variables/0 does not.
+                label = stored.path
                 label = label if label.endswith(f"/{role}") else f"{label}/{role}"
                 there.append(StoredVariable(label, shape, partial(self.graph.load, stored)))
         return tuple(there)

@@ -11,7 +11,7 @@ tensorflow/core/protobuf/{saved_model,meta_graph,saved_object_graph}.proto.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.protos import parse
@@ -19,6 +19,9 @@ from rnnscope.checkpoints.tensor_bundle import TensorBundle
 from rnnscope.checkpoints.tf1_model import Model, read_graph_model, tensorflow_version
 from rnnscope.checkpoints.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from rnnscope.checkpoints.tf2_names import FullNames
 
 FILE, VARIABLES, SERVE = "saved_model.pb", "variables/variables", "serve"
 
@@ -64,6 +67,7 @@ def read_saved_model(path: Path) -> Checkpoint:
         left_out=model.left_out,
         notes=tuple(text for text in (note, choice, *model.notes) if text),
         hard_sigmoid=hard_sigmoid,
+        read_variable=bundle.read,
     )
 
 
@@ -91,7 +95,7 @@ def _read(
     names = FullNames(graph)
     model = read_functions(meta, names)
     if model.network.recurrent:
-        return _by_key(model, names, graph), framework, meaning
+        return _by_key(model, names), framework, meaning
     return read_objects(graph), framework, meaning
 
 
@@ -101,14 +105,25 @@ def _is_keras_3(meta: Any, graph: ObjectGraph) -> bool:
     return graph.is_keras_3 or ("_all_variables" in root and SERVE in meta.signature_def)
 
 
-def _by_key(model: Model, names: Any, graph: ObjectGraph) -> Model:
-    """What is left out, as the file names it; copies of what was read are not listed."""
-    left_out = tuple(
-        LeftOut(names.stored[entry.name].key, entry.reason, entry.shape)
-        for entry in model.left_out
-        if entry.name in names.stored and names.stored[entry.name].key in graph.bundle.variables
-    )
-    return Model(model.network, left_out, model.notes)
+def _by_key(model: Model, names: FullNames) -> Model:
+    """What is left out, as the file names it, a cell that no function was seen to use as such."""
+    from rnnscope.checkpoints.tf2_names import read_full_names
+
+    unread = frozenset(names.stored[entry.name].key for entry in model.left_out)
+    others = frozenset(stored.key for stored in names.stored.values()) - unread
+    missed = read_full_names(names.graph, others).network.recurrent
+    reasons = {
+        key: f"'{node.name}' looks like a {node.recurrent.cell.source_class}, but what the "
+        "functions compute with it is not understood"
+        for node in missed
+        if node.recurrent
+        for key in node.recurrent.cell.variables
+    }
+    left_out = []
+    for entry in model.left_out:
+        key = names.stored[entry.name].key
+        left_out.append(LeftOut(key, reasons.get(key, entry.reason), entry.shape))
+    return Model(model.network, tuple(left_out), model.notes)
 
 
 def _choose(graphs: Any) -> tuple[Any, str]:

@@ -41,6 +41,7 @@ def read_bundle(path: Path) -> Checkpoint:
         network=model.network,
         left_out=model.left_out,
         notes=tuple(text for text in (note, *model.notes) if text),
+        read_variable=stored.read,
     )
 
 

@@ -28,6 +28,9 @@ OPTIMIZER_SLOT = re.compile(
 MOVING_AVERAGE = re.compile(r"/(ExponentialMovingAverage|EMA|moving_average|biased|local_step)$")
 STEP = re.compile(r"(^|/)(global_step|epoch|step)$")
 
+PLAIN_REASONS = ("dense layer", "not recurrent")
+"""Reasons of `reason_left_out` that say no more than that no cell uses a variable."""
+
 
 class Variables(Protocol):
     """Stored variables by name, whichever file holds them: a bundle, V1 tables, constants."""

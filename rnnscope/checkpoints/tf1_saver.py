@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.checkpoints import locate
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.tensor_bundle import TensorBundle
 from rnnscope.checkpoints.tf1_model import (
+    PLAIN_REASONS,
     Model,
     Variables,
     read_graph_model,
@@ -47,6 +49,7 @@ def read_with_meta(reader: str, located: locate.Located, stored: Variables) -> C
         model, framework, files = read_named_model(stored), "TensorFlow", stored.files
     else:
         model, framework = read_meta(located.meta, stored)
+        model = _or_by_names(model, stored)
         files = (*stored.files, located.meta)
     return Checkpoint(
         path=located.prefix,
@@ -56,7 +59,30 @@ def read_with_meta(reader: str, located: locate.Located, stored: Variables) -> C
         network=model.network,
         left_out=model.left_out,
         notes=tuple(note for note in (located.note, *model.notes) if note),
+        read_variable=stored.read,
     )
+
+
+def _or_by_names(model: Model, stored: Variables) -> Model:
+    """The layers by names where the graph shows none: cuDNN's own op hides its weights.
+
+    A kernel that the graph does use, in a way that is not understood, is not guessed at.
+    """
+    from rnnscope.checkpoints.tf1_names import read_named_model
+
+    if model.network.recurrent:
+        return model
+    named = read_named_model(stored)
+    plain = {entry.name for entry in model.left_out if entry.reason in PLAIN_REASONS}
+    used = {name for node in named.network.recurrent if node.recurrent
+            for name in node.recurrent.cell.variables}  # fmt: skip
+    if not used or not used <= plain:
+        return model
+    note = (
+        "The graph beside the variables shows no cell that computes with them (a cuDNN op hides "
+        "it), so that the layers were read from names and shapes, and options are defaults."
+    )
+    return replace(named, notes=(note, *named.notes[1:]))
 
 
 def read_meta(path: Path, stored: Variables) -> tuple[Model, str]:

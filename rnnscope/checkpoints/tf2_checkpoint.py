@@ -52,6 +52,7 @@ def read_object_checkpoint(path: Path) -> Checkpoint:
         left_out=model.left_out,
         notes=tuple(note for note in (located.note, *model.notes) if note),
         hard_sigmoid=hard_sigmoid(graph),
+        read_variable=graph.bundle.read,
     )
 
 

@@ -19,6 +19,9 @@ from rnnscope.network import Network, Node
 SIGNATURES = ("serving_default", "serve")
 """Signatures that are read before all others; Keras 3 writes both, and they compute the same."""
 
+SHAPES_ALONE = {"ZerosLike", "OnesLike", "Shape", "Size", "Rank"}
+"""Ops that need no value of what they read."""
+
 _CELL = re.compile(r"/(lstm|gru|simple_rnn)_cell(_\d+)?$")
 
 
@@ -33,10 +36,23 @@ def read_functions(meta: Any, stored: FullNames) -> Model:
     """
     _use_full_names(meta.graph_def, stored)
     _keep_one_signature(meta)
+    _prune_functions(meta.graph_def)
     model = read_graph_model(meta.graph_def, stored)
-    # A loop's body and its first step traced outside are no two uses of a layer.
-    notes = tuple(note for note in model.notes if "would compute the same" not in note)
-    return replace(model, network=_rename(model.network), notes=notes)
+    network = _rename(model.network)
+    return replace(model, network=replace(network, nodes=tuple(map(_as_returned, network.nodes))))
+
+
+def _as_returned(node: Node) -> Node:
+    """A layer of Keras with ``go_backwards`` returns its outputs as it makes them.
+
+    Only a Bidirectional turns them back; it names its directions.
+    """
+    layer = node.recurrent
+    if layer is None or not layer.backward.value or "/backward_" in f"/{node.name}":
+        return node
+    if not layer.cell.source_class.startswith("keras"):
+        return node
+    return replace(node, layer=replace(layer, outputs_in_input_order=False))
 
 
 def _use_full_names(graph: Any, stored: FullNames) -> None:
@@ -75,6 +91,32 @@ def _keep_one_signature(meta: Any) -> None:
         copies = [type(node).FromString(node.SerializeToString()) for node in graph]
         del meta.graph_def.node[:]
         meta.graph_def.node.extend(copies)
+
+
+def _prune_functions(graph: Any) -> None:
+    """Leave out of functions what their results do not depend on.
+
+    Keras 3 traces a cell once outside its loop, for the shape of its outputs.
+    """
+    for function in graph.library.function:
+        if any(node.op == "SaveV2" for node in function.node_def):
+            continue  # it saves, and its result does not tell
+        nodes = {node.name: node for node in function.node_def}
+        kept: set[str] = set()
+        pending = deque(function.ret.values())
+        while pending:
+            name = pending.popleft().split(":")[0]
+            if name in nodes and name not in kept:
+                kept.add(name)
+                if nodes[name].op not in SHAPES_ALONE:
+                    pending.extend(ref for ref in nodes[name].input if not ref.startswith("^"))
+        copies = [
+            type(node).FromString(node.SerializeToString())
+            for node in function.node_def
+            if node.name in kept
+        ]
+        del function.node_def[:]
+        function.node_def.extend(copies)
 
 
 def _saves(node: Any, graph: Any) -> bool:

@@ -109,7 +109,9 @@ class ObjectLayers:
             if name in NOT_LAYERS or number in self.graph.slots:
                 continue
             child = self.graph.objects[number]
-            behind = self._visit(child, last if last and depth else Feed(), depth + 1)
+            # A checkpoint's own attributes are models side by side.
+            aside = depth == 0 and "save_counter" in found.children
+            behind = self._visit(child, last if last and not aside else Feed(), depth + 1)
             last = behind if behind.name != INPUT else last
         return last
 
@@ -217,12 +219,14 @@ class ObjectLayers:
 
     def _plain(self, found: Tracked, feed: Feed) -> Feed | None:
         """A layer with weights that is no recurrent one; None for an object that is none."""
-        table = self.graph.variable(found, "embeddings")
+        table = self.graph.variable(found, "embeddings") or self.graph.variable(
+            found, "_embeddings"
+        )
         if table is not None:
             name = self._unique(_scope(table.full_name) or self._path(found))
             layer = Embedding(self.graph.load(table), name=name)
             self.nodes[name] = Node(name, layer, (feed.name,), wiring="guess")
-            return Feed(name, int(layer.table.shape[-1]) if hasattr(layer, "table") else None)
+            return Feed(name, int(layer.table.shape[-1]))
         inner = self.graph.child(found, "layer")
         holder = inner if inner is not None else found
         for attribute in ("kernel", "_kernel"):

@@ -42,7 +42,7 @@ class FullNames:
 
     @cached_property
     def stored(self) -> dict[str, Stored]:
-        """By full name, or by key where several share a name; of copies the first is taken."""
+        """By full name, or by path where several share a name; of copies the first is taken."""
         there = [
             each.variable
             for _, each in self.graph.walk()
@@ -50,14 +50,14 @@ class FullNames:
             and each.variable.key not in self.but
             and each.number not in self.graph.slots
         ]
+        own = Counter(each.full_name for each in there if not each.key.startswith(COPIES))
         # Keras 3 exports every variable twice.
-        own = {each.full_name for each in there if not each.key.startswith(COPIES)}
         there = [
-            each for each in there if not (each.key.startswith(COPIES) and each.full_name in own)
+            each for each in there if not (each.key.startswith(COPIES) and own[each.full_name] == 1)
         ]
         counts = Counter(each.full_name for each in there)
         return {
-            each.full_name if each.full_name and counts[each.full_name] == 1 else each.key: each
+            each.full_name if each.full_name and counts[each.full_name] == 1 else each.path: each
             for each in there
         }
 

@@ -43,6 +43,11 @@ class Stored:
     key: str
     full_name: str
 
+    @property
+    def path(self) -> str:
+        """The attributes that lead to it, as the key has them."""
+        return self.key.removesuffix(f"/.ATTRIBUTES/{VALUE}")
+
 
 @dataclass(frozen=True, eq=False)
 class Tracked:

@@ -46,12 +46,22 @@ def handed_on(view: GraphView, node: GraphNode, tensor: Tensor) -> tuple[Tensor,
     if node.op in CALLERS:
         return view.results(tensor) or None
     if node.op in SELECTS:
-        dropped = dropout_source(view, node)
+        dropped = dropout_source(view, node) or _wrapped_index(view, node)
         return (dropped,) if dropped else node.inputs[1:3]
     if node.op == "Mul":
         dropped = dropout_source(view, node)
         return (dropped,) if dropped else None
     return None
+
+
+def _wrapped_index(view: GraphView, node: GraphNode) -> Tensor | None:
+    """The ids of ``where(ids < 0, ids + size, ids)``, as Keras 3 looks up embeddings."""
+    below = view.node(node.inputs[0])
+    wrapped = view.node(node.inputs[1])
+    if below is None or below.op != "Less" or wrapped is None or wrapped.op not in ADDS:
+        return None
+    same = view.scalar(below.inputs[1]) == 0 and node.inputs[2] in wrapped.inputs
+    return node.inputs[2] if same else None
 
 
 def peel(view: GraphView, tensor: Tensor) -> Tensor:

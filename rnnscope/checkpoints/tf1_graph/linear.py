@@ -239,12 +239,23 @@ class Reading:
         if node.op in ("Unpack", "Unstack"):
             whole = self.part(node.inputs[0])
             return None if whole is None else replace(whole, row=tensor.index)
+        if node.op == "Squeeze":
+            return self._row(node)
         source = sliced(node)
         whole = None if source is None else self.part(source)
         if whole is None:
             return None
         bounds = columns(self.view, node, tensor, whole.width)
         return None if bounds is None else whole.columns(*bounds)
+
+    def _row(self, node: GraphNode) -> Part | None:
+        """A row of a matrix of biases, as Keras 3 splits them along the first axis."""
+        source = peel(self.view, node.inputs[0])
+        split = self.view.node(source)
+        if split is None or split.op != "Split" or self.view.scalar(split.inputs[0]) != 0:
+            return None
+        whole = self.part(split.inputs[1])
+        return None if whole is None else replace(whole, row=source.index)
 
     def read(self, part: Part) -> Array:
         """The values of some columns of a weight, float32 or float64."""

@@ -10,18 +10,20 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnnscope.cell import Array, CellSpec, Option
 from rnnscope.checkpoints.tf1_graph.flow import Chosen, origins, peel, walk
 from rnnscope.checkpoints.tf1_graph.found import FoundCell
 from rnnscope.checkpoints.tf1_graph.linear import Reading, floats
+from rnnscope.checkpoints.tf1_graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1_graph.names import class_of
 from rnnscope.checkpoints.tf1_graph.view import GraphView, Tensor, is_zero
 from rnnscope.checkpoints.tf1_graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1_graph.wiring import INPUT_OPS, Source, Wiring
 from rnnscope.checkpoints.tf1_graph.wrappers import find_wrapper
+from rnnscope.layers import Embedding, Masking
 from rnnscope.network import Network, Node, RecurrentLayer
 
 KERNEL_SUFFIX = re.compile(
@@ -138,7 +140,9 @@ class _Builder:
         recurrent = RecurrentLayer(
             cell=spec,
             backward=Option(backward, "graph"),
-            padding=Option("zeros" if uses_lengths else "none", "graph"),
+            padding=Option(
+                padding_rule(self._view, layer.cells) if uses_lengths else "none", "graph"
+            ),
             lengths=Option(lengths, "graph"),
             initial_state=initial.option,
             state_format=Option(_state_format(self._view, cell), "graph"),
@@ -150,8 +154,22 @@ class _Builder:
         )
         if source.turned:
             self._wiring.note_turn(name, source.turned)
-        reads = (source.name,) if source.name else ()
+        reads = (self._masked(source.name, layer),) if source.name else ()
         self._wiring.nodes[name] = Node(name, recurrent, reads)
+
+    def _masked(self, source: str, layer: Appearances) -> str:
+        """What a layer reads, behind the mask that the graph computes from the model's input."""
+        mask = computed_mask(self._view, (chosen.condition for chosen in layer.selects))
+        node = self._wiring.nodes.get(source)
+        if mask is None:
+            return source
+        if node is not None and isinstance(node.layer, Embedding) and not mask.features:
+            embedding = replace(node.layer, mask_zero=mask.value == 0)
+            self._wiring.nodes[source] = replace(node, layer=embedding)
+        if source not in self._wiring.inputs or not mask.features:
+            return source
+        self._wiring.nodes.setdefault(mask.name, Node(mask.name, Masking(mask.value), (source,)))
+        return mask.name
 
     def _read_source(self, layer: Appearances) -> Source:
         found = [self._wiring.source(cell.x) for cell in layer.cells]
@@ -205,6 +223,10 @@ class _Builder:
                 value = self._view.constant(current)
                 if value is not None and value.ndim == 1 and value.dtype.kind == "i":
                     return f"sequence_length {value.tolist()}, a constant of the graph", value
+        mask = computed_mask(self._view, tensors)
+        if mask is not None:
+            what = "features are not all" if mask.features else "ids are not"
+            return f"mask of the steps whose {what} {mask.value:g} (node '{mask.name}')", None
         return f"computed in the graph (node '{tensors[0].node}')", None
 
     def _initial_state(self, layer: Appearances) -> _Initial:
