@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rnnscope.cell import Array
 from rnnscope.network import Network
 
 
@@ -47,6 +48,9 @@ class Checkpoint:
         What the reader had to assume or wants the user to know, one sentence each.
     hard_sigmoid : str
         Which of the two functions of that name the file's framework means, as in ACTIVATIONS.
+    read_variable : callable or None
+        ``read_variable(name) -> ndarray``: a stored variable, used by the network or not; it raises
+        `CheckpointError` where there is none. None where a format has no variables by name.
     """
 
     path: Path
@@ -57,6 +61,7 @@ class Checkpoint:
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = field(default=())
     hard_sigmoid: str = "hard_sigmoid"
+    read_variable: Callable[[str], Array] | None = None
 
 
 @dataclass(frozen=True)
