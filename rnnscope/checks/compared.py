@@ -117,6 +117,8 @@ def _golden(layer: LayerSlice) -> Finding:
     if not differ:
         largest = max((array.max_abs for array in golden.layer.arrays), default=0.0)
         words = ", ".join(array.name for array in golden.layer.arrays)
+        if golden.layer.not_compared:
+            words += f"; not compared: {', '.join(golden.layer.not_compared)}"
         return Finding(check, name, "pass", f"within the tolerance: {words}", largest)
     worst = differ[0]
     if worst.first is None:

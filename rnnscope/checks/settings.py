@@ -1,0 +1,119 @@
+"""What a user says of the checks of a trace: which, of which layers, within what limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from math import isfinite
+
+from rnnscope.checks import CHECKS, select_checks
+from rnnscope.errors import OptionError
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """Which checks are done.
+
+    Attributes
+    ----------
+    only : tuple of str
+        Ids; empty: all.
+    skip : tuple of str
+        Ids that are left out.
+    layers : tuple of str
+        Globs; empty: all layers.
+    limits : mapping of str to float
+        By id of the check.
+    """
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def ids(self) -> frozenset[str]:
+        """The ids of the checks that are wanted.
+
+        Raises
+        ------
+        OptionError
+            An id is unknown, or none is left.
+        """
+        left_out = {check.id for check in select_checks(self.skip)}
+        wanted = frozenset(check.id for check in select_checks(self.only or None)) - left_out
+        if not wanted:
+            raise OptionError(
+                "No check is left to do.",
+                where="--only and --skip",
+                expected="one of " + ", ".join(CHECKS),
+                found="every chosen check is left out again",
+            )
+        return wanted
+
+    def keeps(self, layer: str) -> bool:
+        """Whether a layer is checked."""
+        return not self.layers or any(fnmatchcase(layer, glob) for glob in self.layers)
+
+    def check_layers(self, names: Iterable[str]) -> None:
+        """Refuse a glob that fits none of these layers.
+
+        Raises
+        ------
+        OptionError
+        """
+        known = list(names)
+        for glob in self.layers:
+            if not any(fnmatchcase(name, glob) for name in known):
+                raise OptionError(
+                    "--layer fits no layer of the trace.",
+                    expected=", ".join(known) or "a trace with recurrent layers",
+                    found=glob,
+                )
+
+
+def parse_limits(texts: Iterable[str]) -> dict[str, float]:
+    """``CHECK=VALUE`` as limits.
+
+    Raises
+    ------
+    OptionError
+        The check is unknown or has no limit to set, or the value is no number of 0 or more.
+    """
+    limits = {}
+    for text in texts:
+        name, mark, value = (part.strip() for part in text.partition("="))
+        if not mark:
+            raise OptionError("--limit needs CHECK=VALUE.", expected="finite=0", found=text)
+        limits[name] = limit_value(name, value, "--limit")
+    return limits
+
+
+def limit_value(name: str, value: object, where: str) -> float:
+    """The limit of a check, looked at.
+
+    Raises
+    ------
+    OptionError
+        As `parse_limits`.
+    """
+    adjustable = [check.id for check in CHECKS.values() if check.limit is not None]
+    if name not in adjustable:
+        near = get_close_matches(name, adjustable, n=1)
+        raise OptionError(
+            f"'{name}' has no limit to set." if name in CHECKS else f"There is no check '{name}'.",
+            where=where,
+            expected="one of " + ", ".join(adjustable),
+            found=name,
+            hint=f"Did you mean '{near[0]}'?" if near else None,
+        )
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if not (isfinite(number) and number >= 0):
+        raise OptionError(
+            f"The limit of '{name}' is no number of 0 or more.", where=where, found=value
+        )
+    return number

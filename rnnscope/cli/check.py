@@ -1,0 +1,267 @@
+"""``rnnscope check``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnscope.cli.run import _stderr_to_nowhere
+
+if TYPE_CHECKING:
+    from rnnscope.checks.on_trace import Beside
+    from rnnscope.checks.settings import CheckSettings
+    from rnnscope.diff.tolerance import Tolerances
+    from rnnscope.report.check_model import CheckReport, Subject
+
+CHECK_FORMATS = ("text", "json", "markdown")
+VERIFIERS = ("tensorflow", "onnxruntime")
+PADDING_RULES = ("zeros", "hold", "none")
+"""What `rnnscope.report.check_reports`, `rnnscope.checks.verifiers` and the network know, which a
+test compares: see FORMATS in `rnnscope.cli.options`."""
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+@click.command("check")
+@click.argument("traces", metavar="[TRACE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--suite",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run and check the cases of a TOML file.",
+)
+@click.option(
+    "--update-golden",
+    is_flag=True,
+    help="With --suite: write the golden traces anew, and say what changed.",
+)
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    metavar="GLOB",
+    help="With --suite: only cases whose name fits.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    show_default=True,
+    help="With --suite: processes that run cases.",
+)
+@click.option(
+    "--outputs",
+    metavar="FILE",
+    help="Check bare arrays: the outputs (sequence, timestep, unit) of a layer.",
+)
+@click.option(
+    "--state", metavar="FILE", help="With --outputs: the final state, c and m (or h), or one array."
+)
+@click.option("--lengths", metavar="N,N,…|FILE", help="With --outputs: valid steps a sequence.")
+@click.option(
+    "--padding",
+    type=click.Choice(PADDING_RULES),
+    help="With --outputs: what lies past the length [default: zeros].",
+)
+@click.option("--only", multiple=True, metavar="CHECK[,CHECK…]", help="Do these checks alone.")
+@click.option("--skip", multiple=True, metavar="CHECK[,CHECK…]", help="Leave these checks out.")
+@click.option(
+    "--layer", "layers", multiple=True, metavar="GLOB", help="Check only layers whose name fits."
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="CHECK=VALUE",
+    help="The most that a check allows; beyond a limit that is set it fails.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="CKPT",
+    help="With --input: compute the run again, alone and in float64, and compare.",
+)
+@click.option("--input", "inputs", metavar="INPUT", help="The input of the trace's run.")
+@click.option("--model-input", is_flag=True, help="INPUT is the model's own input.")
+@click.option(
+    "--verify",
+    type=click.Choice(VERIFIERS),
+    help="With --checkpoint and --input: compare with this engine's own kernels.",
+)
+@click.option(
+    "--golden",
+    type=click.Path(path_type=Path),
+    metavar="TRACE",
+    help="Compare with a stored trace.",
+)
+@click.option(
+    "--atol", multiple=True, metavar="[ARRAY:]X", help="With --golden: absolute difference allowed."
+)
+@click.option(
+    "--rtol", multiple=True, metavar="[ARRAY:]X", help="With --golden: relative difference allowed."
+)
+@click.option(
+    "--format",
+    "report_format",
+    type=click.Choice(CHECK_FORMATS),
+    default=CHECK_FORMATS[0],
+    show_default=True,
+    help="How to print the findings; JSON has stable keys and a schema_version.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the findings as JUnit XML, too.",
+)
+@click.option(
+    "--github",
+    is_flag=True,
+    help="Write annotations for GitHub Actions to stderr, all findings to its summary.",
+)
+@click.option("--allow-empty", is_flag=True, help="Nothing that could be judged is fine.")
+@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+def command(**given: Any) -> int:
+    """Check the states in TRACE: padding, final states, gates, numbers; for use in CI.
+
+    What a trace lacks is not judged: the check is skipped and says why.
+
+    \b
+    rnnscope check trace.h5
+    rnnscope check trace.h5 --checkpoint model.ckpt --input x.npz --only padding-leak
+    rnnscope check --outputs outputs.npy --state state.npz --lengths 3
+    rnnscope check --suite rnnscope.toml -j 4 --junit report.xml
+
+    Exits with 0 if no check fails, 1 if one does, 2 if something could not be checked, or if
+    every check was skipped.
+    """
+    from rnnscope.report.check_model import CheckReport
+    from rnnscope.report.check_reports import CHECK_REPORTS
+
+    _refuse_mixtures(given)
+    with _stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
+        subjects = tuple(_subjects(given))
+    report = CheckReport(" ".join(["rnnscope", *sys.argv[1:]]), subjects)
+    code = _exit_code(report, allow_empty=given["allow_empty"])
+    _write_files(report, given)
+    if code or not given["quiet"]:
+        terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+        color = terminal and "NO_COLOR" not in os.environ
+        text = CHECK_REPORTS[given["report_format"]](report, width=width, color=color)
+        click.echo(text, nl=False)
+    if report.status == "skip" and code:
+        click.echo("nothing could be judged: every check was skipped (--allow-empty)", err=True)
+    return code
+
+
+def _refuse_mixtures(given: dict[str, Any]) -> None:
+    ways = [name for name in ("traces", "suite", "outputs") if given[name]]
+    if len(ways) != 1:
+        raise click.UsageError("say what to check: TRACE, --suite FILE or --outputs FILE")
+    if given["outputs"] is None and (given["state"] or given["lengths"] or given["padding"]):
+        raise click.UsageError("--state, --lengths and --padding go with --outputs")
+    if given["suite"] is None and (given["update_golden"] or given["cases"]):
+        raise click.UsageError("--update-golden and --case go with --suite")
+    if bool(given["checkpoint"]) != bool(given["inputs"]):
+        raise click.UsageError("--checkpoint and --input go together")
+    if given["verify"] and not given["checkpoint"]:
+        raise click.UsageError("--verify needs --checkpoint and --input")
+    if (given["atol"] or given["rtol"]) and not given["golden"]:
+        raise click.UsageError("--atol and --rtol go with --golden")
+    beside = given["checkpoint"] or given["golden"]
+    if beside and not (len(given["traces"]) == 1):
+        raise click.UsageError("--checkpoint and --golden go with one TRACE")
+
+
+def _subjects(given: dict[str, Any]) -> list[Subject]:
+    settings = _settings(given)
+    if given["suite"]:
+        from rnnscope.checks.suite import run_suite
+
+        return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
+                         update_golden=given["update_golden"],
+                         command=" ".join(["rnnscope", *sys.argv[1:]]))  # fmt: skip
+    if given["outputs"]:
+        from rnnscope.checks.bare import check_arrays
+
+        return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
+                             settings)]  # fmt: skip
+    from rnnscope.checks.on_trace import check_or_error
+
+    beside = _beside(given)
+    return [check_or_error(path, settings, beside) for path in given["traces"]]
+
+
+def _settings(given: dict[str, Any]) -> CheckSettings:
+    from rnnscope.checks.settings import CheckSettings, parse_limits
+
+    def split(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+    settings = CheckSettings(
+        only=split(given["only"]),
+        skip=split(given["skip"]),
+        layers=given["layers"],
+        limits=parse_limits(given["limits"]),
+    )
+    settings.ids()  # refused here, once, not for every trace
+    return settings
+
+
+def _beside(given: dict[str, Any]) -> Beside:
+    from rnnscope.checks.on_trace import Beside
+
+    origins = None
+    if given["checkpoint"]:
+        from rnnscope.checks.recompute import Origins
+
+        origins = Origins(
+            given["checkpoint"], given["inputs"], given["model_input"], given["verify"]
+        )
+    return Beside(origins, given["golden"], _tolerances(given) if given["golden"] else None)
+
+
+def _tolerances(given: dict[str, Any]) -> Tolerances:
+    from rnnscope.diff.tolerance import Tolerances, parse_tolerances
+
+    return Tolerances(
+        parse_tolerances("--atol", given["atol"]), parse_tolerances("--rtol", given["rtol"])
+    )
+
+
+def _exit_code(report: CheckReport, *, allow_empty: bool) -> int:
+    status = report.status
+    if status == "error" or (status == "skip" and not allow_empty):
+        return 2
+    return 1 if status == "fail" else 0
+
+
+def _write_files(report: CheckReport, given: dict[str, Any]) -> None:
+    from rnnscope.errors import OptionError
+
+    if given["junit"]:
+        from rnnscope.report.check_junit import render
+
+        try:
+            given["junit"].write_text(render(report), encoding="utf-8")
+        except OSError as error:
+            raise OptionError(
+                "The JUnit file cannot be written.", where=given["junit"], found=error.strerror
+            ) from error
+    if given["github"]:
+        from rnnscope.report import check_markdown
+        from rnnscope.report.check_github import render_annotations
+
+        click.echo(render_annotations(report), err=True, nl=False)
+        if os.environ.get(SUMMARY):
+            with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as file:
+                file.write(check_markdown.render(report))

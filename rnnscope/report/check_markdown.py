@@ -1,0 +1,45 @@
+"""Checks as Markdown, for a comment or the summary of a CI job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.report.check_words import COLUMNS, advice, cells, headline, sentence
+from rnnscope.report.diff_markdown import escape
+
+
+def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
+    """The checks as Markdown; `width` and `color` change nothing."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: CheckReport) -> Iterator[str]:
+    yield f"### rnnscope check: {escape(headline(report))}"
+    for subject in report.subjects:
+        yield ""
+        yield from _subject(subject)
+
+
+def _subject(subject: Subject) -> Iterator[str]:
+    yield f"#### {escape(subject.name)}: {subject.status}"
+    if subject.error:
+        yield ""
+        yield from (f"- {escape(line.strip())}" for line in subject.error.splitlines())
+    if subject.findings:
+        yield ""
+        yield f"| {' | '.join(COLUMNS)} |"
+        yield f"|{'---|' * len(COLUMNS)}"
+        for finding in subject.findings:
+            yield f"| {' | '.join(escape(cell) for cell in cells(finding))} |"
+    said = [
+        f"**{escape(finding.check)}** in {escape(finding.layer)}: {escape(sentence(finding))}. "
+        f"{escape(advice(finding))}".rstrip()
+        for finding in subject.findings
+        if finding.status in ("fail", "warn")
+    ]
+    said += [f"padding of {escape(one.layer)}: {escape(one.verdict)}" for one in subject.padding]
+    said += [escape(text) for text in (*subject.changed, *subject.notes)]
+    if said:
+        yield ""
+        yield from (f"- {text}" for text in said)

@@ -1,0 +1,86 @@
+"""Checks as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.report.check_words import headline
+from rnnscope.report.text_checks import checks_part
+from rnnscope.report.text_parts import STATUS_STYLES, heading, lines, pairs
+from rnnscope.report.words import printable, some
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str:
+    """The checks as text: for each subject a table, what did not pass, and its padding.
+
+    Returns
+    -------
+    str
+        Lines without trailing blanks, with a newline at the end.
+    """
+    from rich.console import Console
+
+    console = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        for part in _parts(report):
+            console.print(part)
+            console.print()
+        console.print(_end(report))
+    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+def _parts(report: CheckReport) -> Iterator[RenderableType]:
+    for subject in report.subjects:
+        yield pairs(_head(subject))
+        if subject.error:
+            yield lines("error", [line.strip() for line in subject.error.splitlines()])
+        yield from checks_part([one for one in subject.findings if one.status != "skip"])
+        if any(one.status == "skip" for one in subject.findings):
+            yield lines("skipped", _skipped(subject))
+        if subject.padding:
+            yield lines("padding", [f"{one.layer}: {one.verdict}" for one in subject.padding])
+        if subject.changed:
+            yield lines("golden", subject.changed)
+        if subject.notes:
+            yield lines("notes", subject.notes)
+
+
+def _head(subject: Subject) -> Iterator[tuple[str, str]]:
+    yield "checked", subject.name
+    if subject.checkpoint:
+        yield "from", f"{subject.checkpoint} over {subject.input}"
+
+
+def _skipped(subject: Subject) -> Iterator[str]:
+    """Each reason once, with the checks and, where these are not all, the layers."""
+    layers = {finding.layer for finding in subject.findings}
+    reasons: dict[str, dict[str, set[str]]] = {}
+    for finding in subject.findings:
+        if finding.status == "skip":
+            checks = reasons.setdefault(finding.message, {})
+            checks.setdefault(finding.check, set()).add(finding.layer)
+    for reason, checks in reasons.items():
+        told = [
+            name if where == layers else f"{name} in {some(sorted(where))}"
+            for name, where in checks.items()
+        ]
+        yield f"{', '.join(told)}: {reason}"
+
+
+def _end(report: CheckReport) -> RenderableType:
+    from rich.text import Text
+
+    style = {**STATUS_STYLES, "error": "bold red"}[report.status]
+    return Text(printable(headline(report)), style) if report.subjects else heading("nothing")

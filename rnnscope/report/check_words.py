@@ -1,0 +1,70 @@
+"""Findings of checks as words and columns, the same in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnnscope.checks import CHECKS
+from rnnscope.checks.interface import Finding
+from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.report.words import index, number, plural, printable
+
+COLUMNS = ("status", "check", "layer", "measured", "limit", "where")
+
+STATUS_WORDS = {
+    "pass": "passed",
+    "warn": "warned",
+    "fail": "failed",
+    "skip": "skipped",
+    "error": "could not be checked",
+}
+
+
+def measured(finding: Finding) -> str:
+    """The number that decides: a count with its noun, or a value."""
+    known = CHECKS.get(finding.check)
+    if finding.measured is None or known is None or not known.counted:
+        return number(finding.measured)
+    return plural(int(finding.measured), known.counted.removesuffix("s"))
+
+
+def cells(finding: Finding) -> tuple[str, ...]:
+    """A row under `COLUMNS`."""
+    return (
+        finding.status,
+        finding.check,
+        finding.layer,
+        measured(finding),
+        number(finding.limit),
+        index(finding.place),
+    )
+
+
+def sentence(finding: Finding) -> str:
+    """What a finding says, with its numbers and place, on one line."""
+    numbers = (("measured", measured(finding)), ("limit", number(finding.limit)))
+    told = [f"{label} {value}" for label, value in numbers if value]
+    told += [str(finding.place)] if finding.place else []
+    return printable(f"{finding.message} ({', '.join(told)})" if told else finding.message)
+
+
+def advice(finding: Finding) -> str:
+    """What to look at when a check fails; empty if it is unknown."""
+    known = CHECKS.get(finding.check)
+    return known.advice if known else ""
+
+
+def bad(report: CheckReport) -> Iterator[tuple[Subject, Finding]]:
+    """Findings that failed, then those that warned, with what they are of."""
+    for status in ("fail", "warn"):
+        for subject in report.subjects:
+            for finding in subject.findings:
+                if finding.status == status:
+                    yield subject, finding
+
+
+def headline(report: CheckReport) -> str:
+    """``2 traces: 14 passed, 1 failed, 3 skipped``; how the whole ended."""
+    counts = {status: count for status, count in report.counts().items() if count}
+    told = [f"{count} {STATUS_WORDS[status]}" for status, count in counts.items()]
+    return f"{plural(len(report.subjects), 'subject')}: {', '.join(told) or 'nothing was checked'}"

@@ -1,0 +1,258 @@
+"""For pytest: assertions on states, and a fixture that runs a checkpoint.
+
+Loaded by pytest itself where rnnscope is installed; what it needs is imported when it is used.
+
+    def test_port(rnnscope_run):
+        trace = rnnscope_run("model.ckpt", "inputs.npz", gates=True)
+        assert_last_output_is_m(trace)
+        assert_states_close(trace, "reference.npz", atol=1e-6)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rnnscope.cell import Array
+    from rnnscope.checks.interface import Finding
+    from rnnscope.diff.result import ArrayDiff, DiffResult
+    from rnnscope.states.recognise import Recognised
+
+__all__ = ["assert_last_output_is_m", "assert_states_close", "rnnscope_run"]
+
+
+def assert_states_close(
+    actual: str | os.PathLike[str] | Mapping[str, Any],
+    expected: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    equal_nan: bool = False,
+    padding: bool = False,
+) -> None:
+    """Assert that two sets of states are equal within |a - b| <= atol + rtol * max(|a|, |b|).
+
+    Parameters
+    ----------
+    actual, expected : path, or mapping of str to array
+        A trace, or whatever ``rnnscope diff`` reads; or arrays by name: ``c``, ``m``, ``outputs``
+        (sequence, timestep, unit), ``final/c``, ``final/m`` (sequence, unit). Slashes before these
+        name a layer: ``encoder/c``.
+    atol, rtol : float, optional
+        Without both, those of ``rnnscope diff`` for the narrower dtype.
+    equal_nan : bool
+        NaN beside NaN is no difference.
+    padding : bool
+        Compare steps past the length, too.
+
+    Raises
+    ------
+    AssertionError
+        It names layer, array, sequence, timestep and unit of the first difference, and both values.
+    """
+    __tracebackhide__ = True
+    from rnnscope.diff import DiffSettings, Tolerances, diff_states
+
+    tolerances = Tolerances(
+        () if atol is None else (("*", atol),),
+        () if rtol is None else (("*", rtol),),
+        equal_nan=equal_nan,
+    )
+    with ExitStack() as opened:
+        one, other = _operands(actual, expected)
+        for side in (one, other):
+            opened.enter_context(side.states)
+        found = diff_states(one, other, DiffSettings(tolerances, padding=padding))
+    if found.verdict == "differ":
+        raise AssertionError(_differences(found))
+
+
+def assert_last_output_is_m(
+    trace: str | os.PathLike[str] | None = None,
+    *,
+    outputs: Any = None,
+    m: Any = None,
+    lengths: Any = None,
+    layer: str = "*",
+) -> None:
+    """Assert that the output of each sequence's last valid step is the state m, bit for bit.
+
+    Parameters
+    ----------
+    trace : path, optional
+    outputs : array (sequence, timestep, unit), or (timestep, unit)
+        In place of a trace.
+    m : array (sequence, unit), or (unit,)
+        The final m, which Keras and torch call h.
+    lengths : int or sequence of int, optional
+        Valid steps of each sequence; all, if None.
+    layer : str
+        Glob over the layers of the trace.
+
+    Raises
+    ------
+    AssertionError
+        It names layer, sequence, timestep and unit, and both values.
+    """
+    __tracebackhide__ = True
+    if (trace is None) == (outputs is None):
+        raise TypeError("give a trace, or outputs and m")
+    if trace is not None:
+        told = _last_outputs_of(Path(trace), layer)
+    else:
+        told = _last_outputs(outputs, m, lengths)
+    if told:
+        raise AssertionError("\n".join(told))
+
+
+@pytest.fixture
+def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``rnnscope_run(checkpoint, inputs, **options)``: run a checkpoint, return its trace.
+
+    Options are those of ``rnnscope run`` with _ for -: ``lengths=[10, 6]``, ``gates=True``,
+    ``forget_bias=1.0``.
+    """
+
+    def run(
+        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str], **options: Any
+    ) -> Path:
+        from rnnscope.checks.case_options import run_options
+        from rnnscope.checks.case_run import run_to_trace
+        from rnnscope.checks.suite_file import check_run_keys
+
+        check_run_keys(options, "rnnscope_run")
+        trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"
+        chosen = run_options(options, Path.cwd(), "rnnscope_run")
+        run_to_trace(Path(checkpoint), os.fspath(inputs), trace, chosen)
+        return trace
+
+    return run
+
+
+def _operands(actual: Any, expected: Any) -> tuple[Recognised, Recognised]:
+    from rnnscope.states.interface import ReadOptions
+    from rnnscope.states.recognise import recognise, recognise_one
+
+    if not isinstance(actual, Mapping) and not isinstance(expected, Mapping):
+        paths = os.fspath(actual), os.fspath(expected)
+        return recognise(paths, (ReadOptions(), ReadOptions()))
+    sides = [
+        _from_arrays(side, name)
+        if isinstance(side, Mapping)
+        else recognise_one(os.fspath(side), ReadOptions())
+        for side, name in ((actual, "actual"), (expected, "expected"))
+    ]
+    return sides[0], sides[1]
+
+
+def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
+    import numpy as np
+
+    from rnnscope.inputs.stored import LoadedArray
+    from rnnscope.states.interface import Reading
+    from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
+    from rnnscope.states.recognise import Recognised
+
+    layers: dict[str, dict[str, LoadedArray]] = {}
+    for key, values in arrays.items():
+        before, _, state = key.rpartition("/")
+        for group in (FINAL, INITIAL, GATES):
+            if f"{before}/".endswith(f"/{group}") or f"{before}/" == group:
+                before = before.removesuffix(group.strip("/")).rstrip("/")
+                state = group + state
+        layers.setdefault(before, {})[state] = LoadedArray(np.asarray(values))
+    found = tuple(StateLayer(layer, held, named=bool(layer)) for layer, held in layers.items())
+    states = StateSet(name, "arrays", found)
+    return Recognised(Reading("arrays", "arrays by name", "", states, sure=True), "as given")
+
+
+def _differences(found: DiffResult) -> str:
+    from rnnscope.report.diff_words import headline
+
+    told = [f"states {headline(found)}", *found.differences]
+    told += [f"layer '{name}' is in {found.a.name} alone" for name in found.only_a]
+    told += [f"layer '{name}' is in {found.b.name} alone" for name in found.only_b]
+    for layer in found.layers:
+        name = f"layer '{layer.a or layer.b}', " if layer.a or layer.b else ""
+        told += [name + _first(array) for array in layer.arrays if array.verdict == "differ"]
+        told += [f"hint: {hint}" for hint in layer.hints]
+    return "\n".join(told)
+
+
+def _first(array: ArrayDiff) -> str:
+    if array.first is None:
+        return f"{array.name}: {'; '.join(array.problems)}"
+    where = ", ".join(
+        f"{axis} {place}" for axis, place in zip(array.axes, array.first.place, strict=True)
+    )
+    return (
+        f"{array.name} at {where}: {array.first.a:.9g} is not {array.first.b:.9g} "
+        f"({array.exceed} values beyond {array.tolerance}, largest difference {array.max_abs:.3g})"
+    )
+
+
+def _last_outputs_of(path: Path, glob: str) -> list[str]:
+    from rnnscope.checks.on_trace import check_trace
+    from rnnscope.checks.settings import CheckSettings
+    from rnnscope.trace import Trace
+
+    check = "last-output-is-m"
+    subject = check_trace(path, CheckSettings(only=(check,), layers=(glob,)))
+    if not any(finding.status in ("pass", "fail") for finding in subject.findings):
+        reasons = "; ".join(f"{one.layer}: {one.message}" for one in subject.findings)
+        return [f"nothing could be judged: {reasons or 'the trace holds no layer'}"]
+    told = []
+    with Trace.open(path) as trace:
+        for finding in subject.findings:
+            if finding.status != "fail" or finding.place is None:
+                continue
+            row = finding.place.sequence or 0
+            layer = trace.read_layer(finding.layer, slice(row, row + 1))
+            told.append(_last_output(finding, layer))
+    return told
+
+
+def _last_outputs(outputs: Any, m: Any, lengths: Any) -> list[str]:
+    import numpy as np
+
+    from rnnscope.checks import run_checks
+    from rnnscope.checks.interface import LayerFacts, LayerSlice
+    from rnnscope.engines.interface import LayerStates
+
+    def whole(values: Any, axes: int) -> Array:
+        array = np.asarray(values)
+        return array[None] if array.ndim == axes - 1 else array
+
+    steps = None if lengths is None else np.atleast_1d(np.asarray(lengths))
+    states = LayerStates({}, whole(outputs, 3), {}, {"m": whole(m, 2)})
+    if states.outputs.shape[::2] != states.final["m"].shape:
+        return [f"outputs {states.outputs.shape} and m {states.final['m'].shape} do not fit"]
+    facts = LayerFacts("outputs", padding="none" if steps is None else "zeros")
+    layer = LayerSlice(facts, states, lengths=steps)
+    (finding,) = run_checks(layer, only=["last-output-is-m"])
+    if finding.status == "skip":
+        return [f"nothing could be judged: {finding.message}"]
+    return [_last_output(finding, layer)] if finding.status == "fail" else []
+
+
+def _last_output(finding: Finding, layer: Any) -> str:
+    """What failed, with its place and both values; the slice begins where it says."""
+    import numpy as np
+
+    from rnnscope.checks import steps
+
+    place = finding.place
+    assert place is not None
+    row = (place.sequence or 0) - layer.first_sequence
+    time, unit = place.timestep or 0, place.unit or 0
+    at = steps.output_rows(layer, np.array([row]), np.array([time]))
+    output = layer.states.outputs[row, at[0], unit]
+    states = layer.states.states.get("m")
+    m = layer.states.final["m"][row, unit] if states is None else states[row, time, unit]
+    return f"layer '{finding.layer}', {place}: the output is {output:.9g}, m is {m:.9g}"
