@@ -16,9 +16,13 @@ from rnnscope.layers import (
     Dense,
     Embedding,
     Flatten,
+    GetItem,
+    Join,
+    LastOutput,
     LayerNormalization,
     Masking,
     Merge,
+    Operation,
     PassThrough,
     Permute,
     RepeatVector,
@@ -277,3 +281,41 @@ def test_merges_as_keras(keras: Any, kind: str) -> None:
     ours = Merge(kind, mask_rule="any")(Signal(X, MASK), Signal(X[::-1], other))
     np.testing.assert_allclose(ours.values, oracle([X, X[::-1]]), rtol=1e-6)
     np.testing.assert_array_equal(ours.mask, oracle.compute_mask([X, X[::-1]], [MASK, other]))
+
+
+def test_the_output_that_is_the_final_state() -> None:
+    """The last valid step, or the first behind a layer that ends there; zeros without one."""
+    holes = np.array([[False, True, False], [False, False, False]])
+    last = LastOutput()(Signal(X, holes))
+    np.testing.assert_array_equal(last.values, [X[0, 1], np.zeros(4)])
+    assert last.mask is None
+    np.testing.assert_array_equal(LastOutput(first=True)(Signal(X, MASK)).values, X[:, 0])
+    np.testing.assert_array_equal(LastOutput(masked=False)(Signal(X, holes)).values, X[:, -1])
+    np.testing.assert_array_equal(LastOutput(first=True)(Signal(X)).values, X[:, 0])
+
+
+def test_operations_take_numbers_where_they_stand() -> None:
+    """And drop the mask, as Keras does."""
+    made = Operation("Subtract", (1.0, None))(Signal(X, MASK))
+    np.testing.assert_array_equal(made.values, 1 - X)
+    assert made.values.dtype == np.float32
+    assert made.mask is None
+    with pytest.raises(InputError, match="does not fit"):
+        Operation("Add", (None, None))(Signal(X), Signal(X[:, :2]))
+
+
+def test_get_item_never_picks_among_sequences() -> None:
+    whole = slice(None)
+    np.testing.assert_array_equal(GetItem((whole, -1))(Signal(X, MASK)).values, X[:, -1])
+    np.testing.assert_array_equal(GetItem((..., 0))(Signal(X)).values, X[..., 0])
+    for index in ((whole, 3), (..., 0, 0, 0), (whole, whole, whole, whole)):
+        with pytest.raises(InputError, match="index of the model"):
+            GetItem(index)(Signal(X))
+
+
+def test_join_brings_no_mask() -> None:
+    made = Join(1)(Signal(X, MASK), Signal(X, MASK))
+    np.testing.assert_array_equal(made.values, np.concatenate([X, X], axis=1))
+    assert made.mask is None
+    with pytest.raises(InputError, match="does not fit"):
+        Join()(Signal(X), Signal(X[:, :2]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from rnnscope.cell import Option
 from rnnscope.checkpoints.config_view import ConfigView
 from rnnscope.checkpoints.keras_bidirectional import RECURRENT_BUILDERS
-from rnnscope.checkpoints.keras_built import Built, Findings, StoredLayer, unsupported
+from rnnscope.checkpoints.keras_built import Built, Findings, StoredLayer, plain, unsupported
 from rnnscope.checkpoints.keras_dialect import Dialect
 from rnnscope.checkpoints.keras_entry import (
     MODEL_CLASSES,
@@ -20,6 +20,7 @@ from rnnscope.checkpoints.keras_entry import (
 from rnnscope.checkpoints.keras_functional import FunctionalModel
 from rnnscope.checkpoints.keras_graph import Graph, Tensor
 from rnnscope.checkpoints.keras_layers import PLAIN_BUILDERS
+from rnnscope.checkpoints.keras_operations import operation_layer
 from rnnscope.checkpoints.keras_weights import LayerWeights
 from rnnscope.errors import CheckpointError
 from rnnscope.layers import Unsupported
@@ -134,7 +135,7 @@ class _ModelReader:
         if entry.is_model:
             inner = Scope(f"{name}/", suffix, scope.depth + 1, inputs)
             return self.read_model(entry.view, entry.weights, inner)
-        built = self._build(entry, name)
+        built = self._operation(entry, call) or self._build(entry, name)
         if entry.class_name in RECURRENT_BUILDERS and not states:
             # RNN layers take their initial state as further inputs in Keras 1 and 2.
             inputs, states = inputs[:1], inputs[1:]
@@ -142,6 +143,15 @@ class _ModelReader:
             built = _unmasked(built)
         entry.open_ended = isinstance(built.steps[-1].layer, Unsupported)
         return self.graph.add_layer(name + suffix, built, inputs, states, entry.view.where)
+
+    def _operation(self, entry: Entry, call: int) -> Built | None:
+        """An operation that is computed; each of its calls has numbers of its own."""
+        calls = entry.view.raw("inbound_nodes")
+        if not entry.is_operation or not isinstance(calls, list):
+            return None
+        config = entry.view.view("config")
+        layer = operation_layer(entry.class_name, config, calls[call], self.dialect)
+        return plain(layer) if layer is not None else None
 
     def _build(self, entry: Entry, name: str) -> Built:
         if name not in self.built:

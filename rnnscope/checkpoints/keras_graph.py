@@ -12,9 +12,12 @@ from rnnscope.errors import CheckpointError
 from rnnscope.layers import (
     Embedding,
     Flatten,
+    GetItem,
+    Join,
     LastOutput,
     Masking,
     Merge,
+    Operation,
     Permute,
     RepeatVector,
     Reshape,
@@ -22,7 +25,17 @@ from rnnscope.layers import (
 )
 from rnnscope.network import Layer, Network, Node, RecurrentLayer
 
-_MASK_ENDS = (Flatten, LastOutput, Permute, RepeatVector, Reshape, Unsupported)
+_MASK_ENDS = (
+    Flatten,
+    GetItem,
+    Join,
+    LastOutput,
+    Operation,
+    Permute,
+    RepeatVector,
+    Reshape,
+    Unsupported,
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from the model's own input; what is not here is an `Unsupported` node, never exe
 
 from rnnscope.layers.masks import Embedding, Masking
 from rnnscope.layers.merges import BidirectionalMerge, Merge
+from rnnscope.layers.operations import GetItem, Join, Operation
 from rnnscope.layers.plain import (
     Activation,
     ArgMax,
@@ -27,10 +28,13 @@ __all__ = [
     "Dense",
     "Embedding",
     "Flatten",
+    "GetItem",
+    "Join",
     "LastOutput",
     "LayerNormalization",
     "Masking",
     "Merge",
+    "Operation",
     "PassThrough",
     "Permute",
     "RepeatVector",

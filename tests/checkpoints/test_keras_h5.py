@@ -460,6 +460,38 @@ BROKEN_MODELS: dict[str, tuple[Any, Weights]] = {
 }
 
 
+def gru_weights(*shapes: tuple[int, ...], name: str = "gru") -> Weights:
+    roles = ("kernel", "recurrent_kernel", "bias")
+    arrays = [np.arange(np.prod(shape), dtype="f4").reshape(shape) for shape in shapes]
+    return {name: [(f"{name}/{r}:0", a) for r, a in zip(roles, arrays, strict=False)]}
+
+
+BROKEN_MODELS |= {
+    "gru with one row": (
+        sequential(layer("GRU", "gru", units=1, reset_after=True)),
+        gru_weights((3, 3), (1, 3), (3,)),
+    ),
+    "gru with two rows": (
+        sequential(layer("GRU", "gru", units=1, reset_after=False)),
+        gru_weights((3, 3), (1, 3), (2, 3)),
+    ),
+    "cudnn gru with one bias": (
+        sequential(layer("CuDNNGRU", "gru", units=1)),
+        gru_weights((3, 3), (1, 3), (3,)),
+    ),
+    "simple rnn of other units": (
+        sequential(layer("SimpleRNN", "gru", units=2)),
+        gru_weights((3, 3), (1, 3), (3,)),
+    ),
+    "cells that are no list": (
+        sequential(
+            layer("RNN", "gru", cell={"class_name": "StackedRNNCells", "config": {"cells": 3}})
+        ),
+        {},
+    ),
+}
+
+
 def _too_deep() -> dict[str, Any]:
     model: dict[str, Any] = sequential(lstm())
     for number in range(40):
@@ -531,3 +563,91 @@ def test_no_byte_that_is_wrong_gets_through_as_another_error(path: Path) -> None
             READER.read(path)
         except CheckpointError:
             continue
+
+
+def keras3_operation(class_name: str, arguments: list[Any], **config: Any) -> dict[str, Any]:
+    tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}}
+    call = {"args": [tensor if a == "x" else a for a in arguments], "kwargs": {}}
+    return layer(class_name, "odd", call, **config)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "arguments"),
+    [
+        ("Add", ["x"]),
+        ("Add", ["x", None]),
+        ("Add", ["x", [1, 2]]),
+        ("Add", ["x", float("inf")]),
+        ("Add", ["x", 10**400]),
+        ("Multiply", ["x", True]),
+        ("GetItem", ["x", [0]]),
+        ("GetItem", ["x", []]),
+        ("GetItem", ["x", [{"class_name": "__slice__", "config": {"start": 1}}]]),
+        ("GetItem", ["x", [{"class_name": "__slice__", "config": {"step": 0}}]]),
+        ("GetItem", ["x", [{"class_name": "__slice__", "config": {"start": "a"}}]]),
+        ("GetItem", ["x", [{"class_name": "__slice__"}]]),
+        ("Einsum", ["x", "x"]),
+        ("Concatenate", ["x"]),
+    ],
+)
+def test_operations_that_are_not_computed_are_named(
+    path: Path, class_name: str, arguments: list[Any]
+) -> None:
+    """Whatever stands in their place in a file."""
+    model = functional(
+        [INPUT, keras3_operation(class_name, arguments), lstm("lstm", [["odd", 0, 0, {}]])],
+        [["x", 0, 0]],
+        [["lstm", 0, 0]],
+    )
+    model["config"]["layers"][2]["config"]["trainable"] = True
+    network = read(write(path, model, lstm_weights(), "3.5.0")).network
+    assert isinstance(network.node("odd").layer, Unsupported)
+
+
+def test_a_decoder_that_starts_from_something_else_is_kept_from_running(path: Path) -> None:
+    """States in another order than [h, c]: they are not taken for the final state."""
+    start = {"initial_state": [["enc", 0, 2], ["enc", 0, 1]]}
+    model = functional(
+        [
+            INPUT,
+            lstm("enc", [["x", 0, 0, {}]], return_state=True),
+            lstm("dec", [["x", 0, 0, start]]),
+        ],
+        [["x", 0, 0]],
+        [["dec", 0, 0]],
+    )
+    network = read(write(path, model, lstm_weights("enc") | lstm_weights("dec"))).network
+    node = network.node("dec")
+    assert node.recurrent is not None
+    assert node.recurrent.initial_from is None
+    assert node.inputs == ("x", "dec[initial state]")
+    assert isinstance(network.node("dec[initial state]").layer, Unsupported)
+
+
+def test_cudnn_gru(path: Path) -> None:
+    """Blocks are turned back and go from z, r, h into r, z, n; the two biases stay apart."""
+    weights = gru_weights((2, 6), (2, 6), (12,))
+    model = sequential(layer("CuDNNGRU", "gru", units=2))
+    cell = the_lstm(read(write(path, model, weights, "2.2.4"))).cell
+    kernel, recurrent, bias = (array for _, array in weights["gru"])
+    z, r, n = (block.T for block in np.hsplit(recurrent, 3))
+    np.testing.assert_array_equal(cell.weights.recurrent_kernel, np.hstack([r, z, n]))
+    # The input's block in Fortran's order: its values, row by row, fill the columns.
+    z, r, n = (block.ravel().reshape(2, 2, order="F") for block in np.hsplit(kernel, 3))
+    np.testing.assert_array_equal(cell.weights.kernel, np.hstack([r, z, n]))
+    np.testing.assert_array_equal(cell.weights.bias, bias[[2, 3, 0, 1, 4, 5]])
+    np.testing.assert_array_equal(cell.weights.recurrent_bias, bias[[8, 9, 6, 7, 10, 11]])
+    assert cell.options.reset_after.value
+    assert cell.options.recurrent_activation.value == "sigmoid"
+
+
+@pytest.mark.parametrize(("version", "after"), [("2.2.4", False), ("2.4.0", True)])
+def test_a_gru_that_does_not_say_where_it_resets(path: Path, version: str, after: bool) -> None:
+    """The default of its Keras, for which the bias has its shape."""
+    weights = gru_weights((3, 3), (1, 3), (2, 3) if after else (3,))
+    recurrent = the_lstm(
+        read(write(path, sequential(layer("GRU", "gru", units=1)), weights, version))
+    )
+    option = recurrent.cell.options.reset_after
+    assert (option.value, option.origin) == (after, "class default")
+    assert recurrent.state_format.value == "h"

@@ -147,6 +147,18 @@ def nested_last(keras: Any) -> Any:
     return keras.Model(x, inner(keras.layers.Masking()(x)))
 
 
+def formulas(keras: Any) -> Any:
+    """Operations on tensors; none of them hands on the mask."""
+    ops, layers = keras.ops, keras.layers
+    x = keras.Input((8, 5))
+    y = layers.LSTM(5, return_sequences=True)(layers.Masking()(x))
+    y = 1 - (x + y) * 2.0 / 3.0
+    y = ops.concatenate([ops.tanh(-y), ops.maximum(x, y)], axis=-1)
+    y = layers.GRU(4, return_sequences=True)(y[:, 1:, 2:])
+    joined = ops.concatenate([y[:, -1], y[:, 0, :]], axis=1)
+    return keras.Model(x, layers.LSTM(3)(layers.RepeatVector(2)(ops.relu(joined))))
+
+
 def residual(keras: Any) -> Any:
     """The mask reaches the second LSTM through an Add."""
     x = keras.Input((8, 5))
@@ -234,6 +246,7 @@ MODELS = {
     "nested": nested,
     "nested-sequential": nested_sequential,
     "nested-last": nested_last,
+    "formulas": formulas,
     "residual": residual,
     "encoder-repeat-decoder": encoder_repeat_decoder,
     "stacked-cells": stacked_cells,
@@ -354,6 +367,7 @@ def test_initial_state_is_told_and_wired(keras: Any, tmp_path: Path, file: str) 
     node = read_checkpoint(tmp_path / file).network.node("dec")
     assert node.inputs == ("enc", "enc", "enc")
     assert node.recurrent is not None
+    assert node.recurrent.initial_from == "enc"
     assert node.recurrent.initial_state.origin == "config"
     assert node.recurrent.initial_state.value == (
         "h from h of layer 'enc', c from c of layer 'enc'"
