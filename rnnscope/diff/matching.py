@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rnnscope.states.likeness import layers_near
 from rnnscope.states.model import StateLayer
-from rnnscope.states.recognise import layers_near
 
 Shapes = frozenset[tuple[str, tuple[int, ...]]]
 

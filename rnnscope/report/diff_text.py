@@ -76,10 +76,14 @@ def _parts(result: DiffResult) -> Iterator[RenderableType]:
 def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:
     from rich.console import Group
 
-    kinds = dict.fromkeys(dtypes(array) for array in layer.arrays)
-    title = f"{layer_title(layer)}, {', '.join(kinds)}" if kinds else layer_title(layer)
-    rows = [row(array) for array in layer.arrays]
-    yield Group(heading(title), table(COLUMNS, rows, right=NUMBERS, fold={"tolerance"}))
+    said = [*dict.fromkeys(dtypes(array) for array in layer.arrays)]
+    columns, rows = COLUMNS, [row(array) for array in layer.arrays]
+    tolerances = [*dict.fromkeys(array.tolerance for array in layer.arrays)]
+    if len(tolerances) == 1:  # said once, it leaves the columns more room
+        said += tolerances
+        columns, rows = columns[:-1], [cells[:-1] for cells in rows]
+    title = ", ".join([layer_title(layer), *said])
+    yield Group(heading(title), table(columns, rows, right=NUMBERS, fold={"tolerance"}))
     if layer.options:
         body = [(option.name, option.a, option.a_origin, option.b, option.b_origin)
                 for option in layer.options]  # fmt: skip

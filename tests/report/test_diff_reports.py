@@ -1,0 +1,110 @@
+"""A comparison in every report: literal text at a fixed width, and what all of them promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnnscope.diff.result import (
+    STATE_AXES,
+    ArrayDiff,
+    DiffResult,
+    Divergence,
+    LayerDiff,
+    OperandReport,
+    OptionDiff,
+)
+from rnnscope.report.diff_reports import DIFF_REPORTS
+from rnnscope.report.diff_words import growth_line
+
+SAME = ArrayDiff(
+    "m", "same", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32", compared=24,
+    tolerance="atol 1e-05, rtol 1e-05",
+)  # fmt: skip
+DIFFERS = ArrayDiff(
+    "c", "differ", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32",
+    compared=24, max_abs=0.5, mean_abs=0.03125, max_rel=0.25, ulp_max=4_194_304, ulp_99=12,
+    ulp_dtype="float32", exceed=2, tolerance="atol 1e-05, rtol 1e-05",
+    passes_at="atol 0.5, rtol 1e-05", first=Divergence((1, 2, 0), 1.5, 2.0, "gate f"),
+    worst=(1, 3, 0), growth=(0.0, 0.0, 0.05, 0.5),
+)  # fmt: skip
+RESULT = DiffResult(
+    OperandReport("a.h5", "trace", "c and m of every layer", "its schema"),
+    OperandReport("b.npz", "keras", "list [h, c]", "by name"),
+    "|a - b| <= atol + rtol * max(|a|, |b|)",
+    (
+        LayerDiff(
+            "encoder\x1b[31m", "0", "by values", (DIFFERS, SAME),
+            options=(OptionDiff("cell_clip", "none", "class default", "3.0", "graph"),),
+            not_compared=("outputs (only in A)",),
+            hints=("equal if B is read as [h, c]",),
+        ),
+    ),
+    only_b=("decoder",),
+    differences=("lengths: sequence 1 has 6 steps in A, 8 in B",),
+)  # fmt: skip
+
+TEXT = """\
+differ: 1 of 2 arrays, 1 layer without a partner, 1 option, lengths
+
+A          a.h5 (trace: c and m of every layer): its schema
+B          b.npz (keras: list [h, c]): by name
+tolerance  |a - b| <= atol + rtol * max(|a|, |b|)
+
+encoder[31m <> 0 (matched by values), float32, atol 1e-05, rtol 1e-05
+verdict  array  max abs  mean abs  max rel  max ulp  99% ulp   beyond
+differ   c          0.5    0.0312     0.25  4.2e+06       12  2 of 24
+same     m            0         0        0        0        0  0 of 24
+
+option     A     origin         B    origin
+cell_clip  none  class default  3.0  graph
+
+c
+  - first at sequence 1, timestep 2, unit 0: A 1.5, B 2; gate f
+  - largest at sequence 1, timestep 3, unit 0
+  - over time ··▆█
+  - would pass at atol 0.5, rtol 1e-05
+
+what it looks like
+  - equal if B is read as [h, c]
+
+not compared
+  - outputs (only in A)
+
+layers without a partner
+  - decoder: only in B
+
+other differences
+  - lengths: sequence 1 has 6 steps in A, 8 in B
+
+notes
+  - max rel is |a - b| / max(|a|, |b|); ulp are those of the narrower dtype
+"""
+
+
+def test_text():
+    assert DIFF_REPORTS["text"](RESULT, width=90) == TEXT
+
+
+@pytest.mark.parametrize("render", DIFF_REPORTS.values(), ids=DIFF_REPORTS)
+def test_every_report_is_pure_and_harmless(render, capsys):
+    text = render(RESULT, width=90, color=False)
+    assert text.endswith("\n")
+    assert render(RESULT, width=90, color=False) == text
+    assert "\x1b" not in text
+    assert capsys.readouterr() == ("", "")
+    for said in ("encoder", "decoder", "gate f", "cell_clip" if "cell_clip" in text else "cell"):
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ((), ""),
+        ((0.0, 0.0, 1.0), "··█"),
+        ((1e-9, 1e-8, 1e-7, 1e-6), "▂▄▆█"),  # drift climbs
+        ((0.0, 0.3, 0.4, 0.3), "·███"),  # a bug stands
+        ((1e-30, 1.0, float("inf")), "▁██"),
+    ],
+)
+def test_growth_as_blocks(values, line):
+    assert growth_line(values) == line
