@@ -116,6 +116,7 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
         network=model.network,
         left_out=model.left_out,
         notes=model.notes,
+        read_variable=variables.read,
     )
 
 

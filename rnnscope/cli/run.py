@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
     from rnnscope.inputs import InputSource
     from rnnscope.run import LayerOptions, Plan, RunResult
+    from rnnscope.run.decoding import Decoding
     from rnnscope.trace import TraceHeader
 
 PADDING_RULES = ("zeros", "hold", "none")
@@ -102,6 +104,28 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
     metavar="NAME",
     help="The embedding that takes the ids, where the file has several.",
 )
+@click.option(
+    "--decoder-inputs",
+    metavar="FILE[::KEY]",
+    help="What the decoder reads, as INPUT; its first state is the encoder's final one.",
+)
+@click.option(
+    "--encoder", metavar="SCOPE", help="The encoder's layers, where the file does not tell."
+)
+@click.option(
+    "--decoder", metavar="SCOPE", help="The decoder's layers, where the file does not tell."
+)
+@click.option(
+    "--loop-function",
+    metavar="none|identity|linear:W,B|argmax:W,B,EMBEDDING",
+    help="Makes the decoder's next input of its last output, with variables of these names.",
+)
+@click.option(
+    "--decoder-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Steps of a decoder with a loop function [default: those of its inputs].",
+)
 @_layer_option("--forget-bias", "Added to the forget gate at run time.")
 @_layer_option("--activation", "Activation of the candidate and of c.")
 @_layer_option("--recurrent-activation", "Activation of the gates i, f, o.")
@@ -181,6 +205,7 @@ def command(**given: Any) -> int:
     rnnscope run model.ckpt x.npy --lengths 10,6 -o trace.h5 --gates
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
+    rnnscope run model.ckpt in.npz --inputs enc --decoder-inputs in.npz::dec -o trace.h5
 
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
@@ -193,18 +218,20 @@ def command(**given: Any) -> int:
 
     checkpoint = read_checkpoint(given["checkpoint"], layout=given["layout"])
     initial = {f"initial_{state}": given[f"initial_{state}"] for state in ("c", "m")}
-    with open_input(
-        given["input_"],
-        inputs_key=given["inputs_key"],
-        lengths=given["lengths"],
-        mask=given["mask"],
-        initial={name: value for name, value in initial.items() if value},
-        ids=given["ids"],
-        time_major=given["time_major"],
-        offsets=given["offsets"],
-    ) as source:
-        files = (*checkpoint.files, source.path)
-        check_target(given["trace"], given["force"], files)
+    with (
+        open_input(
+            given["input_"],
+            inputs_key=given["inputs_key"],
+            lengths=given["lengths"],
+            mask=given["mask"],
+            initial={name: value for name, value in initial.items() if value},
+            ids=given["ids"],
+            time_major=given["time_major"],
+            offsets=given["offsets"],
+        ) as source,
+        _decoding(source, given) as decoding,
+    ):
+        check_target(given["trace"], given["force"], _files(checkpoint, source, decoding.source))
         network = override_options(
             checkpoint.network,
             _layer_options(given),
@@ -228,8 +255,44 @@ def command(**given: Any) -> int:
                 feed=(*given["feed"], *front.feed),
                 after=given["after"],
                 embedding=given["embedding"],
+                decoding=decoding,
             )
             return _run(checkpoint, front.source, plan, given)
+
+
+@contextmanager
+def _decoding(source: InputSource, given: dict[str, Any]) -> Iterator[Decoding]:
+    """What the flags say of a decoder, with its inputs opened."""
+    from rnnscope.inputs import open_input
+    from rnnscope.run.decoding import Decoding
+
+    said = Decoding(
+        encoder=given["encoder"],
+        decoder=given["decoder"],
+        loop_function=given["loop_function"],
+        steps=given["decoder_steps"],
+        insist=given["override"],
+    )
+    if given["decoder_inputs"] is None:
+        yield said
+        return
+    # Lengths, masks and states that lie beside them are those of the encoder's input.
+    with open_input(
+        given["decoder_inputs"],
+        lengths="none",
+        mask="none",
+        ids=True if source.is_ids else given["ids"],
+        time_major=given["time_major"],
+        offsets="none",
+    ) as decoder:
+        yield replace(said, source=decoder)
+
+
+def _files(
+    checkpoint: Checkpoint, source: InputSource, decoder: InputSource | None
+) -> tuple[Path, ...]:
+    """Every file that the run reads."""
+    return (*checkpoint.files, source.path, *([] if decoder is None else [decoder.path]))
 
 
 def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[str, Any]) -> int:
@@ -240,7 +303,7 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
     from rnnscope.trace import LayerHeader, TraceWriter, parse_selection
 
     command_line = " ".join(["rnnscope", *sys.argv[1:]])
-    header = trace_header(checkpoint, source, command_line)
+    header = trace_header(checkpoint, source, command_line, plan.decoder_source)
 
     selection = parse_selection(given["selection"])
 
@@ -256,7 +319,7 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
             has_lengths=lengths is not None,
             has_mask=has_mask,
             force=given["force"],
-            inputs=(*checkpoint.files, source.path),
+            inputs=_files(checkpoint, source, plan.decoder_source),
             resume=given["resume"],
             fingerprint=_fingerprint(header, given),
             selection=selection,
@@ -306,7 +369,8 @@ WHERE_AND_HOW_SHOWN = ("trace", "force", "quiet", "report_format", "resume", "ve
 def _fingerprint(header: TraceHeader, given: dict[str, Any]) -> str:
     """A run by what decides its results: checkpoint, input and options."""
     options = {key: str(value) for key, value in given.items() if key not in WHERE_AND_HOW_SHOWN}
-    return repr((header.checkpoint_sha256, header.input_sha256, sorted(options.items())))
+    inputs = (header.input_sha256, header.decoder_input_sha256)
+    return repr((header.checkpoint_sha256, inputs, sorted(options.items())))
 
 
 def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:

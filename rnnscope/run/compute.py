@@ -9,10 +9,11 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
-from rnnscope.engines.interface import LayerStates
+from rnnscope.engines.interface import LayerStates, joined
 from rnnscope.engines.lstm import Workspace
 from rnnscope.inputs import InputBatch
 from rnnscope.network import Layer, Node, RecurrentLayer, Signal
+from rnnscope.run.loops import Loop
 from rnnscope.run.prepare import Prepared
 
 
@@ -72,9 +73,17 @@ def compute_slice(
     """
     plan = prepared.plan
     signals = dict.fromkeys(plan.entries, prepared.entry(batch, sequences, slice(None)))
+    if plan.decoder_entries:
+        signals |= dict.fromkeys(plan.decoder_entries, prepared.decoder_entry(sequences))
     final: dict[str, Mapping[str, Array]] = {}
+    looped = {node.name: loop for loop in plan.loops for node in loop.nodes}
     for node in plan.nodes:
-        reads = [signals[name] for name in node.inputs if name in signals] or [signals[node.name]]
+        if node.name in looped:
+            loop = looped[node.name]
+            if node is loop.first:
+                yield from _loop(prepared, engines, loop, batch, sequences, signals, final)
+            continue
+        reads = [signals[name] for name in node.reads if name in signals] or [signals[node.name]]
         if not isinstance(node.layer, RecurrentLayer):
             signals[node.name] = run_plain(prepared, node, node.layer, reads)
             if prepared.kept(node):
@@ -93,6 +102,57 @@ def compute_slice(
         final[node.name] = states.final
         signals[node.name] = handed_on(node.layer, states, signal.mask)
         yield Computed(node, x, signal.mask, initial, states)
+
+
+def _loop(
+    prepared: Prepared,
+    engines: Mapping[str, LayerEngine],
+    loop: Loop,
+    batch: InputBatch,
+    sequences: slice,
+    signals: dict[str, Signal],
+    final: dict[str, Mapping[str, Array]],
+) -> Iterator[Computed | Merged]:
+    """Run a decoder step by step; each step's x is made of the output before."""
+    initial = {
+        node.name: prepared.initial(node, batch, sequences, final)
+        for node in loop.nodes
+        if node.recurrent
+    }
+    state = dict(initial)
+    ran: dict[str, list[LayerStates]] = {name: [] for name in initial}
+    read: dict[str, list[Array]] = {name: [] for name in initial}
+    made: dict[str, list[Array]] = {node.name: [] for node in loop.nodes}
+    outer = dict(signals)
+    first = loop.first
+    given = outer[first.reads[0] if first.reads else first.name].values[:, :1]
+    x, feedback = given, loop.feedback
+    for _ in range(prepared.decoder_steps):
+        here: dict[str, Signal] = {}
+        for node in loop.nodes:
+            inner = [here[name] for name in node.reads if name in here]
+            if not isinstance(node.layer, RecurrentLayer):
+                here[node.name] = run_plain(prepared, node, node.layer, inner)
+            else:
+                taken = x if node is first else inner[0].values
+                taken = np.ascontiguousarray(taken, dtype=node.layer.cell.dtype)
+                states = engines[node.name].run(taken, None, None, state[node.name])
+                state[node.name] = dict(states.final)
+                here[node.name] = Signal(states.outputs)
+                ran[node.name].append(states)
+                read[node.name].append(taken)
+            made[node.name].append(here[node.name].values)
+        last = ran[feedback.source][-1]
+        x = feedback(last.m if feedback.of_m else last.outputs)
+    for node in loop.nodes:
+        signals[node.name] = Signal(np.concatenate(made[node.name], axis=1))
+        if node.recurrent:
+            inputs = np.concatenate(read[node.name], axis=1)
+            states = joined(ran[node.name], inputs if node is first else None)
+            final[node.name] = states.final
+            yield Computed(node, inputs, None, initial[node.name], states)
+        elif prepared.kept(node):
+            yield Merged(node, signals[node.name].values)
 
 
 def run_plain(prepared: Prepared, node: Node, layer: Layer, reads: list[Signal]) -> Signal:

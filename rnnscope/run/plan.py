@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import InputSource
 from rnnscope.layers import BidirectionalMerge, Dense, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.layers.unsupported import OWN_OUTPUT
+from rnnscope.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.run.decoding import Decoding, wire_decoder
+from rnnscope.run.loops import Loop, find_loops
 from rnnscope.run.wiring import FED, rewire
 
 NO_CELL = {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
@@ -33,6 +37,14 @@ class Plan:
     from_input : frozenset of str
         The recurrent nodes that read the run's input itself, through masks and dropout at most.
     notes : tuple of str
+    decoder_entries : frozenset of str
+        Names of nodes or network inputs whose value is the decoder's input.
+    decoder_source : InputSource or None
+        The decoder's input.
+    decoder_steps : int or None
+        How many steps a decoder with a loop function takes, where not as many as its input has.
+    loops : tuple of Loop
+        Decoders with a loop function.
     """
 
     nodes: tuple[Node, ...]
@@ -40,6 +52,23 @@ class Plan:
     layers: tuple[Node, ...]
     from_input: frozenset[str]
     notes: tuple[str, ...]
+    decoder_entries: frozenset[str] = frozenset()
+    decoder_source: InputSource | None = None
+    decoder_steps: int | None = None
+    loops: tuple[Loop, ...] = ()
+
+    def decodes(self, node: Node) -> bool:
+        """Whether a node's time is that of the decoder inputs, not of the run's input."""
+        return node.name in self.decoding
+
+    @cached_property
+    def decoding(self) -> frozenset[str]:
+        """The nodes whose time is that of the decoder inputs."""
+        found = set(self.decoder_entries)
+        for node in self.nodes:
+            if node.name not in self.entries and found & {*node.reads}:
+                found.add(node.name)
+        return frozenset(found)
 
 
 def plan_run(
@@ -52,6 +81,7 @@ def plan_run(
     feed: Iterable[str] = (),
     after: Iterable[str] = (),
     embedding: str | None = None,
+    decoding: Decoding | None = None,
 ) -> Plan:
     """Decide which nodes run on an input.
 
@@ -70,6 +100,8 @@ def plan_run(
         the input goes to these layers alone.
     embedding : str, optional
         The embedding that takes the ids, where there are several.
+    decoding : Decoding, optional
+        The decoder inputs, and what is said of the decoder.
 
     Raises
     ------
@@ -81,7 +113,10 @@ def plan_run(
         The file holds no recurrent layer that rnnscope computes.
     """
     wired = rewire(network or checkpoint.network, feed, after)
-    planner = _Planner(checkpoint, source, wired, model_input)
+    decoding = decoding or Decoding()
+    wired, notes = wire_decoder(wired, checkpoint, decoding)
+    planner = _Planner(checkpoint, source, wired, model_input, decoding)
+    planner.note(*notes)
     if embedding is not None:
         planner.choose_embedding(embedding)
     return planner.plan(layers)
@@ -89,7 +124,12 @@ def plan_run(
 
 class _Planner:
     def __init__(
-        self, checkpoint: Checkpoint, source: InputSource, network: Network, model_input: bool
+        self,
+        checkpoint: Checkpoint,
+        source: InputSource,
+        network: Network,
+        model_input: bool,
+        decoding: Decoding,
     ) -> None:
         self._checkpoint = checkpoint
         self._source = source
@@ -98,6 +138,11 @@ class _Planner:
         self._model_input = model_input
         self._embedding: str | None = None
         self._notes: list[str] = []
+        self._decoding = decoding
+
+    def note(self, *notes: str) -> None:
+        """Add to the plan's notes."""
+        self._notes.extend(notes)
 
     def choose_embedding(self, name: str) -> None:
         """Let the ids go through this embedding alone."""
@@ -127,22 +172,122 @@ class _Planner:
             if isinstance(node.layer, BidirectionalMerge) and needed.issuperset(node.inputs)
         }
         entries: dict[str, str] = {}
+        decoder_entries: dict[str, str] = {}
         fed = FED in self._network.inputs
         for node in self._network.recurrent:
             if fed and FED not in node.inputs:
                 continue
-            if node.name in needed and not self._reads_recurrent(node):
-                entry = self._entry(node)
-                if entry is not None:
-                    entries[node.name] = entry
+            if node.name not in needed or self._reads_recurrent(node):
+                continue
+            decodes = self._decodes(node)
+            entry = self._decoder_entry(node) if decodes else self._entry(node, self._source)
+            if entry is not None:
+                (decoder_entries if decodes else entries)[node.name] = entry
         if not entries:
             raise self._no_entry([node for node in self._network.recurrent if node.name in needed])
         points = frozenset(entries.values())
-        runnable = self._runnable(needed, points)
+        decoder_points = frozenset(decoder_entries.values())
+        runnable = self._runnable(needed, points | decoder_points)
         layers = tuple(node for node in runnable if node.recurrent)
         self._mention_skipped(wanted, {node.name for node in layers})
         direct = frozenset(name for name, entry in entries.items() if self._is_direct(name, entry))
-        return Plan(tuple(runnable), points, layers, direct, tuple(dict.fromkeys(self._notes)))
+        loops = find_loops(runnable)
+        self._check_decoder(decoder_entries, loops, [node.name for node in layers])
+        return Plan(
+            nodes=tuple(runnable),
+            entries=points,
+            layers=layers,
+            from_input=direct,
+            notes=tuple(dict.fromkeys(self._notes)),
+            decoder_entries=decoder_points,
+            decoder_source=self._decoding.source,
+            decoder_steps=self._decoding.steps,
+            loops=loops,
+        )
+
+    def _decodes(self, node: Node) -> bool:
+        """Whether a layer reads inputs of its own that go with another layer's final state."""
+        layer = node.recurrent
+        if layer is None or not layer.handed_by:
+            return False
+        if layer.feedback is not None:
+            return True
+        shared = {name for other in layer.handed_by for name in self._inputs_behind(other)}
+        return not self._inputs_behind(node.name) & shared
+
+    def _inputs_behind(self, name: str) -> set[str]:
+        """The network's inputs that a layer reads in the end."""
+        pending, found, seen = [name], set[str](), set[str]()
+        while pending:
+            current = pending.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            if current in self._nodes:
+                pending.extend(self._nodes[current].reads)
+            else:
+                found.add(current)
+        return found
+
+    def _decoder_entry(self, node: Node) -> str | None:
+        """Where the decoder inputs go in."""
+        layer, source = node.recurrent, self._decoding.source
+        assert layer is not None
+        if source is None:
+            names = " and ".join(f"'{name}'" for name in layer.handed_by)
+            self._notes.append(
+                f"'{node.name}' starts from the final state of {names} and reads inputs of its "
+                "own, which were not given (--decoder-inputs): it was not run."
+            )
+            return None
+        entry = self._entry(node, source)
+        if entry is None and not self._is_stand_in(node):
+            wanted = "ids" if source.is_ids else f"{source.features} features"
+            raise InputError(
+                "The decoder inputs do not fit the decoder.",
+                where=source.name,
+                expected=f"{layer.cell.input_size} features (layer '{node.name}'), or ids where "
+                "an embedding stands in front of it",
+                found=wanted,
+            )
+        return entry
+
+    def _check_decoder(
+        self, entries: dict[str, str], loops: tuple[Loop, ...], layers: list[str]
+    ) -> None:
+        """Refuse decoder inputs that no layer reads, or that do not go with the input."""
+        decoding = self._decoding
+        if decoding.steps is not None and not loops:
+            raise OptionError(
+                "--decoder-steps is given, but no decoder makes its own inputs.",
+                expected="a loop function, which the graph has or --loop-function names",
+                hint="without one, the decoder takes as many steps as its inputs have",
+            )
+        if decoding.source is None or any(name in layers for name in entries):
+            self._check_sequences(entries)
+            return
+        raise OptionError(
+            "--decoder-inputs is given, but no layer that is run is a decoder.",
+            expected="a layer that starts from the final state of another",
+            found=", ".join(f"'{name}'" for name in layers),
+            hint="\n".join(self._notes) or "say which with --encoder and --decoder",
+        )
+
+    def _check_sequences(self, entries: dict[str, str]) -> None:
+        source = self._decoding.source
+        if source is not None and entries and source.sequences != self._source.sequences:
+            raise InputError(
+                "The decoder inputs are not as many sequences as the input.",
+                where=source.name,
+                expected=f"{self._source.sequences} sequences, as {self._source.name}",
+                found=f"{source.sequences} sequences",
+            )
+
+    def _is_stand_in(self, node: Node) -> bool:
+        """Whether a layer's x is made of its own output, in a way that is not computed."""
+        front = self._nodes.get(node.reads[0]) if node.reads else None
+        layer = None if front is None else front.layer
+        return isinstance(layer, Unsupported) and layer.kind in OWN_OUTPUT
 
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
         names = [node.name for node in self._network.recurrent]
@@ -183,29 +328,36 @@ class _Planner:
             needed.add(name)
             node = self._nodes[name]
             pending.extend(node.inputs)
-            if node.recurrent and node.recurrent.initial_from:
-                pending.append(node.recurrent.initial_from)
+            if node.recurrent:
+                pending.extend(node.recurrent.handed_by)
         return needed
 
     def _reads_recurrent(self, node: Node) -> bool:
-        behind = self._ancestors(node.inputs)
-        return any(self._nodes[name].recurrent for name in behind)
+        pending, seen = [*node.reads], set[str]()
+        while pending:
+            behind = self._nodes.get(name := pending.pop())
+            if behind is None or name in seen:
+                continue
+            if behind.recurrent:
+                return True
+            seen.add(name)
+            pending.extend(behind.reads)
+        return False
 
-    def _entry(self, root: Node) -> str | None:
-        """Where the input goes in for a layer that no recurrent layer feeds."""
+    def _entry(self, root: Node, source: InputSource) -> str | None:
+        """Where an input goes in for a layer that no recurrent layer feeds."""
         layer = root.recurrent
-        if layer is not None and layer.initial_from is not None:
-            self._notes.append(
-                f"'{root.name}' starts from the final state of '{layer.initial_from}' and reads "
-                "inputs of its own, which were not given: it was not run."
-            )
+        if self._is_stand_in(root):
+            stand_in = self._nodes[root.reads[0]].layer
+            assert isinstance(stand_in, Unsupported)
+            self._notes.append(f"'{root.name}' was not run: {stand_in.reason}.")
             return None
         entry = root.inputs[0] if root.inputs else root.name
         if self._model_input:
             return self._model_entry(root)
-        if self._source.is_ids:
+        if source.is_ids:
             return self._embedding_entry(root)
-        masked = self._source.lengths is not None or self._source.mask is not None
+        masked = source.lengths is not None or source.mask is not None
         while (node := self._nodes.get(entry)) is not None:
             if not isinstance(node.layer, (Masking, PassThrough)):
                 break
@@ -219,20 +371,17 @@ class _Planner:
         wrapped = self._nodes.get(entry)
         if wrapped is not None and _projects_input(wrapped):
             kernel = wrapped.layer.kernel  # type: ignore[union-attr]
-            if kernel.shape[0] == self._source.features:
+            if kernel.shape[0] == source.features:
                 self._notes.append(
                     f"'{root.name}' receives the input through '{wrapped.name}', the projection "
                     "that is part of its cell."
                 )
                 return wrapped.inputs[0]
         width = layer.cell.input_size if layer is not None else None
-        return entry if width == self._source.features else None
+        return entry if width == source.features else None
 
     def _model_entry(self, root: Node) -> str | None:
-        inputs = sorted(
-            {name for node in self._ancestors([root.name]) for name in self._nodes[node].inputs}
-            & set(self._network.inputs)
-        )
+        inputs = sorted(self._inputs_behind(root.name) & set(self._network.inputs))
         if len(inputs) != 1:
             raise OptionError(
                 "--model-input needs a layer that reads one input of the model.",
@@ -271,7 +420,7 @@ class _Planner:
             layer = node.layer
             ready = bool(node.inputs) and all(name in known for name in node.inputs)
             ready = ready or (isinstance(layer, RecurrentLayer) and node.name in points)
-            if not ready:
+            if not ready or not self._has_start(layer, known):
                 continue
             if isinstance(layer, Unsupported):
                 self._notes.append(
@@ -282,6 +431,10 @@ class _Planner:
             known.add(node.name)
             run.append(node)
         return run
+
+    def _has_start(self, layer: RecurrentLayer | Layer, known: set[str]) -> bool:
+        """Whether the layers that a layer starts from are run: else it would start from zeros."""
+        return not isinstance(layer, RecurrentLayer) or known.issuperset(layer.handed_by)
 
     def _mention_skipped(self, wanted: set[str], run: set[str]) -> None:
         mentioned = "\n".join(self._notes)

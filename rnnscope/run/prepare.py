@@ -14,7 +14,7 @@ from rnnscope.checks.interface import LayerFacts
 from rnnscope.engines.choose import prefix_lengths
 from rnnscope.errors import InputError
 from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.network import Node, RecurrentLayer, Signal
+from rnnscope.network import Node, RecurrentLayer, Signal, join_states
 from rnnscope.run.plan import Plan
 from rnnscope.trace import LayerHeader
 
@@ -29,8 +29,8 @@ class Prepared:
     source : InputSource
     shapes : dict of str to tuple
         The shape of each node's result for one sequence.
-    masked : bool
-        Whether any layer is handed a mask.
+    masked_layers : frozenset of str
+        The recurrent layers that are handed a mask.
     lengths : ndarray of int (sequence,) or None
         As given, or as the graph holds them.
     initial_keys : dict of str to str
@@ -43,16 +43,29 @@ class Prepared:
     plan: Plan
     source: InputSource
     shapes: dict[str, tuple[int, ...]]
-    masked: bool
+    masked_layers: frozenset[str]
     lengths: Array | None
     initial_keys: dict[str, str]
     facts: dict[str, LayerFacts]
     notes: dict[str, None]
 
     @property
+    def masked(self) -> bool:
+        """Whether any layer is handed a mask."""
+        return bool(self.masked_layers)
+
+    @property
     def has_mask(self) -> bool:
         """Whether the trace keeps a mask: lengths alone say the same in fewer bytes."""
-        return self.source.mask is not None or (self.masked and self.lengths is None)
+        # A mask of the decoder's own is of other steps than the input's.
+        made = bool(self.masked_layers - self.plan.decoding)
+        return self.source.mask is not None or (made and self.lengths is None)
+
+    @property
+    def decoder_steps(self) -> int:
+        """How many steps decoders take that have inputs of their own."""
+        source = self.plan.decoder_source
+        return self.plan.decoder_steps or (0 if source is None else source.timesteps)
 
     @property
     def work(self) -> int:
@@ -76,6 +89,13 @@ class Prepared:
             mask = np.arange(start, stop) < self.lengths[sequences][:, None]
         return Signal(batch.values, mask)
 
+    def decoder_entry(self, sequences: slice) -> Signal:
+        """The decoder inputs of some sequences; of a decoder with a loop, the first step."""
+        source = self.plan.decoder_source
+        assert source is not None
+        steps = slice(0, 1) if self.plan.loops else slice(None)
+        return Signal(source.read(sequences, steps).values)
+
     def initial(
         self,
         node: Node,
@@ -91,8 +111,9 @@ class Prepared:
             for name, value in layer.initial_values.items()
             if value.ndim == 1 or value.shape[0] == self.source.sequences
         }
-        if layer.initial_from is not None and layer.initial_from in final:
-            initial.update(final[layer.initial_from])
+        if layer.handed_by and all(name in final for name in layer.handed_by):
+            finals = [final[name] for name in layer.handed_by]
+            initial.update(join_states(finals, layer.initial_join))
         key = self.initial_keys.get(node.name)
         if key is not None:
             initial.update(batch.initial[key])
@@ -104,22 +125,26 @@ class Prepared:
             return True
         return node.layer.kind == "Bidirectional" and len(self.shapes[node.name]) == 3
 
-    def _outputs_are_m(self, layer: RecurrentLayer) -> bool:
+    def _outputs_are_m(self, node: Node, layer: RecurrentLayer) -> bool:
         """Whether outputs and m are the same array by rule, and so are kept once."""
-        padded = self.masked and layer.padding.value != "none"
+        # Layers of one source are told apart from none: a mask reaches all that read it.
+        others = self.masked_layers & self.plan.decoding
+        masked = others if self.plan.decodes(node) else self.masked_layers - others
+        padded = bool(masked) and layer.padding.value != "none"
         return layer.outputs_in_input_order and not padded and not layer.wrapper
 
     def header(self, node: Node, *, gates: bool) -> LayerHeader:
         """What the trace says of a node."""
         shape = self.shapes[node.name]
-        steps = None if shape[1] == self.source.timesteps else shape[1]
+        decodes = self.plan.decodes(node)
+        steps = None if shape[1] == self.source.timesteps and not decodes else shape[1]
         layer = node.layer
         if not isinstance(layer, RecurrentLayer):
             first = self.plan.layers[0].recurrent
             assert first is not None
             return LayerHeader(
                 node.name, shape[2], timesteps=steps, inputs=node.inputs, wiring=node.wiring,
-                dtype=first.cell.dtype.name,
+                dtype=first.cell.dtype.name, own_time=decodes,
             )  # fmt: skip
         cell = CELLS[layer.cell.kind]
         options: dict[str, tuple[Any, str]] = {
@@ -128,6 +153,11 @@ class Prepared:
         for name in ("backward", "padding", "lengths", "initial_state", "state_format"):
             option = getattr(layer, name)
             options[name] = (option.value, option.origin)
+        if layer.feedback is not None:
+            options["loop_function"] = layer.feedback.option.value, layer.feedback.option.origin
+        # A state that was given takes the place of one that would be handed over.
+        handed = () if node.name in self.initial_keys else layer.handed_by
+        fed_back = any(loop.first.name == node.name for loop in self.plan.loops)
         return LayerHeader(
             name=node.name,
             output_size=shape[2],
@@ -136,7 +166,11 @@ class Prepared:
             timesteps=steps,
             gates=cell.gates if gates else (),
             facts=self.facts[node.name],
-            outputs_are_m=self._outputs_are_m(layer),
+            outputs_are_m=self._outputs_are_m(node, layer),
+            initial_from=handed,
+            initial_join=layer.initial_join if handed else "",
+            own_time=decodes,
+            input_size=layer.cell.input_size if fed_back else None,
             options=options,
             source_class=layer.cell.source_class,
             stored_gate_order=layer.cell.stored_gate_order,
@@ -160,11 +194,14 @@ def prepare(plan: Plan, source: InputSource) -> Prepared:
     keys = _assign_initial(plan, source)
     lengths = _choose_lengths(plan, source, notes)
     facts = {node.name: layer_facts(node) for node in plan.layers}
+    if lengths is not None:
+        masked |= {node.name for node in plan.layers if not plan.decodes(node)}
     for node in plan.layers:
-        _mention_assumptions(node, source, lengths, keys, notes)
-    return Prepared(
-        plan, source, shapes, masked or lengths is not None, lengths, keys, facts, notes
-    )
+        decodes = plan.decodes(node) and plan.decoder_source is not None
+        read, valid = (plan.decoder_source, None) if decodes else (source, lengths)
+        assert read is not None
+        _mention_assumptions(node, read, valid, keys, notes)
+    return Prepared(plan, source, shapes, frozenset(masked), lengths, keys, facts, notes)
 
 
 def layer_facts(node: Node) -> LayerFacts:
@@ -188,22 +225,29 @@ def slice_lengths(mask: Array | None) -> Array | None:
     return prefix_lengths(mask)
 
 
-def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, ...]], bool]:
-    """The shape of every node's result, found with one sequence of zeros.
+def _zeros(source: InputSource, timesteps: int) -> Array:
+    """One sequence of an input, all zero."""
+    width = () if source.is_ids else (source.features or 0,)
+    return np.zeros((1, timesteps, *width), source.dtype if source.is_ids else np.float32)
+
+
+def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, ...]], set[str]]:
+    """The shape of every node's result, found with one sequence of zeros; who is handed a mask.
 
     Recurrent layers are not run for it; the plain ones are, on zeros, which costs little.
     """
-    width = () if source.is_ids else (source.features or 0,)
-    dtype = source.dtype if source.is_ids else np.dtype(np.float32)
     mask = None
     if source.lengths is not None or source.mask is not None:
         mask = np.ones((1, source.timesteps), bool)
-    zeros = Signal(np.zeros((1, source.timesteps, *width), dtype), mask)
-    signals = dict.fromkeys(plan.entries, zeros)
+    signals = dict.fromkeys(plan.entries, Signal(_zeros(source, source.timesteps), mask))
+    decoder = plan.decoder_source
+    if decoder is not None:
+        steps = plan.decoder_steps or decoder.timesteps
+        signals |= dict.fromkeys(plan.decoder_entries, Signal(_zeros(decoder, steps)))
     shapes: dict[str, tuple[int, ...]] = {}
-    masked = False
+    masked: set[str] = set()
     for node in plan.nodes:
-        reads = [signals[name] for name in node.inputs if name in signals] or [signals[node.name]]
+        reads = [signals[name] for name in node.reads if name in signals] or [signals[node.name]]
         if not isinstance(node.layer, RecurrentLayer):
             signals[node.name] = node.layer(*reads)
             shapes[node.name] = signals[node.name].values.shape
@@ -212,13 +256,14 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
         if len(shape) != 3 or shape[2] != layer.cell.input_size:
             raise InputError(
                 "What a layer would receive does not fit it.",
-                where=f"layer '{node.name}', which reads {', '.join(node.inputs)}",
+                where=f"layer '{node.name}', which reads {', '.join(node.reads)}",
                 expected=f"(sequence, timestep, {layer.cell.input_size})",
                 found=f"(sequence, {', '.join(map(str, shape[1:]))})",
                 hint="something between the layers is not read; run them one at a time with "
                 "--layer, each with its own input",
             )
-        masked = masked or reads[0].mask is not None
+        if reads[0].mask is not None:
+            masked.add(node.name)
         out = (1, shape[1], layer.output_size)
         shapes[node.name] = out
         made = np.zeros(out if layer.return_sequences else (1, out[2]), layer.cell.dtype)
@@ -229,17 +274,19 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
 def _assign_initial(plan: Plan, source: InputSource) -> dict[str, str]:
     """Which given initial states are whose: by layer name, or the only layer's."""
     names = [node.name for node in plan.layers]
+    # A decoder starts from the encoder's state unless it is named.
+    free = [node.name for node in plan.layers if node.recurrent and not node.recurrent.handed_by]
     assigned: dict[str, str] = {}
     for key, states in source.initial.items():
-        if not key and len(names) != 1:
+        if not key and len(free) != 1:
             raise InputError(
                 "Initial states without a layer's name were given for several layers.",
                 where=source.name,
-                expected=", ".join(f"{name}/initial_c" for name in names),
+                expected=", ".join(f"{name}/initial_c" for name in free or names),
                 found="initial_c, initial_m",
                 hint="name the arrays by layer, or choose one layer with --layer",
             )
-        name = key or names[0]
+        name = key or free[0]
         if name not in names:
             raise InputError(
                 "An initial state is given for a layer that is not run.",
@@ -267,6 +314,8 @@ def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> 
     if source.lengths is not None or source.mask is not None:
         return source.lengths
     for node in plan.layers:
+        if plan.decodes(node):
+            continue
         stored = node.recurrent.stored_lengths if node.recurrent else None
         if stored is None:
             continue

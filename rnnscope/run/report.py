@@ -25,8 +25,13 @@ from rnnscope.trace import TraceHeader
 HASH_BLOCK_BYTES = 2**20
 
 
-def trace_header(checkpoint: Checkpoint, source: InputSource, command: str) -> TraceHeader:
-    """Where a trace comes from."""
+def trace_header(
+    checkpoint: Checkpoint,
+    source: InputSource,
+    command: str,
+    decoder: InputSource | None = None,
+) -> TraceHeader:
+    """Where a trace comes from; `decoder` are the decoder inputs."""
     return TraceHeader(
         command=command,
         checkpoint=checkpoint.path.name,
@@ -35,6 +40,8 @@ def trace_header(checkpoint: Checkpoint, source: InputSource, command: str) -> T
         framework=checkpoint.framework,
         input=source.name,
         input_sha256=source.sha256(),
+        decoder_input="" if decoder is None else decoder.name,
+        decoder_input_sha256="" if decoder is None else decoder.sha256(),
         engine="numpy",
         rnnscope_version=__version__,
         notes=(*checkpoint.notes, *source.notes),

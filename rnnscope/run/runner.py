@@ -256,7 +256,8 @@ class _Run:
             made.append(one)
             if isinstance(one, Merged):
                 continue
-            common = one.mask if common is None else common
+            if common is None and not prepared.plan.decodes(one.node):
+                common = one.mask
             lengths = prefix_lengths(one.mask)
             self._looking.look(
                 one.node, one.states, one.mask, lengths, batch.input_steps, sequences

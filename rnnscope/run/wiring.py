@@ -61,7 +61,9 @@ def _fed(node: Node) -> Node:
     layer = node.recurrent
     if layer is not None and layer.initial_from is not None:
         start = Option("zeros", "flag", "--feed")
-        layer = replace(layer, initial_from=None, initial_state=start)
+        layer = replace(
+            layer, initial_from=None, initial_beside=(), initial_state=start, feedback=None
+        )
     return replace(node, layer=layer or node.layer, inputs=(FED,), wiring="flag")
 
 

@@ -12,6 +12,8 @@ from rnnscope.trace.schema import (
     FINAL,
     GATES,
     INITIAL,
+    INPUT,
+    INPUTS,
     OUTPUT,
     OUTPUTS,
     SEQUENCE,
@@ -43,6 +45,8 @@ def layer_arrays(header: LayerHeader) -> Arrays:
         dimension = header.state_dimension(state)
         arrays[state] = (*OVER_TIME, dimension)
         arrays |= {f"{when}/{state}": (SEQUENCE, dimension) for when in (INITIAL, FINAL)}
+    if header.input_size is not None:
+        arrays[INPUTS] = (*OVER_TIME, INPUT)
     return arrays
 
 
@@ -87,6 +91,8 @@ def layer_parts(
     first, last = reversed(ends) if header.known_facts.backward else ends
     parts = {state: Part(array, steps) for state, array in states.states.items()}
     parts |= {f"{GATES}/{gate}": Part(array, steps) for gate, array in states.gates.items()}
+    if states.inputs is not None:
+        parts[INPUTS] = Part(states.inputs, steps)
     parts[OUTPUTS] = Part(states.outputs, outputs_place(header, timesteps, steps))
     parts |= {f"{INITIAL}/{name}": Part(end, ALL, first) for name, end in states.initial.items()}
     parts |= {f"{FINAL}/{name}": Part(end, ALL, last) for name, end in states.final.items()}

@@ -19,6 +19,8 @@ SELECTION = "selection"
 FULL, FULL_TIMESTEPS = "full_", "full_timesteps"
 """Sizes as they would be had nothing been left out: ``full_c``, ``full_outputs`` …"""
 OPTION, ORIGIN = "option_", "_origin"
+INITIAL_FROM, INITIAL_JOIN, OWN_TIME = "initial_from", "initial_join", "own_time"
+"""Of decoders alone."""
 
 Attributes = dict[str, Any]
 
@@ -55,6 +57,11 @@ def encode_layer(header: LayerHeader, position: int) -> Attributes:
     }
     attributes |= {name: _encode(getattr(header, name)) for name in LAYER_TEXTS + LAYER_LISTS}
     attributes |= {name: _encode(getattr(facts, name)) for name in FACT_TEXTS + FACT_FLAGS}
+    if header.initial_from:
+        attributes[INITIAL_FROM] = _encode(header.initial_from)
+        attributes[INITIAL_JOIN] = header.initial_join
+    if header.own_time:
+        attributes[OWN_TIME] = 1
     for name, (value, origin) in header.options.items():
         attributes[OPTION + name] = _encode(value)
         attributes[OPTION + name + ORIGIN] = origin
@@ -87,6 +94,9 @@ def decode_layer(
             facts=LayerFacts(name, m_bound=None if bound == NONE else float(bound), **of_facts),
             options=_decode_options(attributes),
             reads_input=bool(attributes["reads_input"]),
+            initial_from=decode_texts(attributes.get(INITIAL_FROM, ())),
+            initial_join=_text(attributes.get(INITIAL_JOIN, "")),
+            own_time=bool(attributes.get(OWN_TIME, 0)),
             **of_layer,
         )
     except KeyError as error:

@@ -20,7 +20,7 @@ from rnnscope.trace.attributes import (
     RECURRENT,
     decode_layer,
 )
-from rnnscope.trace.schema import FINAL, GATES, OUTPUTS, STATE_M, LayerHeader
+from rnnscope.trace.schema import FINAL, GATES, INPUTS, OUTPUTS, STATE_M, LayerHeader
 from rnnscope.trace.storage import make_readable
 
 
@@ -57,7 +57,9 @@ def read_header(group: Any) -> LayerHeader:
     header = decode_layer(attributes, widths, sizes, stored)
     # Two names of one array: h5py compares objects by their place in the file.
     same = outputs is not None and child(group, STATE_M, TraceError) == outputs
-    return replace(header, outputs_are_m=same)
+    inputs: Any = child(group, INPUTS, TraceError)
+    width = None if inputs is None else int(inputs.shape[-1])
+    return replace(header, outputs_are_m=same, input_size=width)
 
 
 def _gate_position(gate: str) -> tuple[int, str]:

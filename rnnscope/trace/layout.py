@@ -20,6 +20,7 @@ from rnnscope.trace.blocks import Destination, RaggedDestination
 from rnnscope.trace.schema import (
     FINAL,
     INITIAL,
+    INPUT,
     INPUT_STEPS,
     INPUT_TIMESTEP,
     LENGTHS,
@@ -107,14 +108,16 @@ class TraceLayout:
 
     def kept(self, dimension: str, size: int) -> Array | None:
         """The places of a dimension that are kept; None for all."""
-        if dimension == SEQUENCE:
+        if dimension in (SEQUENCE, INPUT):
             return None
         over_time = dimension in (TIMESTEP, INPUT_TIMESTEP)
         places = self.selection.steps if over_time else self.selection.units
         return None if places is None else places.of(size)
 
     def is_ragged(self, layer: LayerHeader) -> bool:
-        return self.offsets is not None and layer.timesteps in (None, self.timesteps)
+        if self.offsets is None or layer.own_time:
+            return False
+        return layer.timesteps in (None, self.timesteps)
 
     def create(self, file: Any) -> None:
         """Fill an empty file with everything but numbers."""

@@ -17,6 +17,7 @@ from rnnscope.checks.interface import LayerSlice
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
 from rnnscope.inputs.hdf5 import damaged
+from rnnscope.network import join_states
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL_TIMESTEPS,
@@ -34,6 +35,7 @@ from rnnscope.trace.schema import (
     INITIAL,
     INPUT_STEPS,
     INPUT_TIMESTEP,
+    INPUTS,
     LENGTHS,
     MASK,
     OFFSETS,
@@ -191,7 +193,9 @@ class Trace:
             return LayerSlice(header.known_facts, states, first_sequence=first)
         states = self.read_states(name, rows)
         lengths = mask = None
-        if header.timesteps == self.timesteps:  # else they tell of the input, not of this layer
+        if (
+            header.timesteps == self.timesteps and not header.own_time
+        ):  # else they tell of the input, not of this layer
             lengths, mask = self._common(LENGTHS, rows), self._common(MASK, rows)
         if mask is None and lengths is not None:
             mask = np.arange(self.timesteps) < lengths[:, None]
@@ -238,7 +242,30 @@ class Trace:
             gate: self._over_time(header, group, f"{GATES}/{gate}", rows, ends)
             for gate in header.gates
         }
-        return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates)
+        inputs = None
+        if header.input_size is not None:
+            inputs = self._over_time(header, group, INPUTS, rows, ends)
+        return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
+
+    def read_origin(self, name: str, sequences: slice = EVERYTHING) -> dict[str, Array] | None:
+        """What a layer starts from, by state: the final states of others, joined as the run did.
+
+        Returns
+        -------
+        dict of str to ndarray (sequence, width), or None
+            None for a layer that starts from no other, or from one that was not kept whole.
+        """
+        header = self.layer(name)
+        others = [other for other in self.layers if other.name in header.initial_from]
+        if not others or len(others) < len(header.initial_from):
+            return None
+        if any(self.is_cut(other) for other in (name, *header.initial_from)):
+            return None
+        finals = [
+            read_all(self._groups[other], FINAL, tuple(self.layer(other).widths), sequences)
+            for other in header.initial_from
+        ]
+        return join_states(finals, "sum" if header.initial_join == "sum" else "concat")
 
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""

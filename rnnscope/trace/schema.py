@@ -23,6 +23,8 @@ STEP = "step"
 
 LENGTHS, MASK, INPUT_STEPS, OFFSETS = "lengths", "mask", "input_steps", "offsets"
 OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
+INPUTS, INPUT = "inputs", "input"
+"""What a decoder with a loop function read, and the dimension of its width."""
 POOLED = "pooled"
 STATE_M = "m"
 
@@ -30,7 +32,7 @@ DTYPES = ("float32", "float64")
 
 RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
-    | {OUTPUTS, GATES, INITIAL, FINAL, POOLED, "c", "m"}
+    | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, "c", "m"}
 )
 """Names that a part of a layer's group never has."""
 
@@ -53,6 +55,8 @@ class TraceHeader:
         Name, reader, digest over its files, and who wrote it as far as it tells.
     input, input_sha256 : str
         Name and digest of the input file.
+    decoder_input, decoder_input_sha256 : str
+        Of the decoder inputs, if there were any.
     engine : str
         ``"numpy"``, with its version.
     rnnscope_version : str
@@ -69,6 +73,8 @@ class TraceHeader:
     framework: str = ""
     input: str = ""
     input_sha256: str = ""
+    decoder_input: str = ""
+    decoder_input_sha256: str = ""
     engine: str = ""
     rnnscope_version: str = ""
     created: str = field(
@@ -108,6 +114,15 @@ class LayerHeader:
     outputs_are_m : bool
         True if the outputs of every step are m, padding too, bit for bit: they are then stored
         once. `LayerFacts.outputs_are_m` says less, that m is what padding is applied to.
+    initial_from : tuple of str
+        Layers whose final states this one starts from.
+    initial_join : str
+        How several become one initial state: ``"concat"`` or ``"sum"``; else empty.
+    own_time : bool
+        True for a decoder: its timesteps are not the input's, even where they are as many, and
+        the run's lengths and mask say nothing of it.
+    input_size : int or None
+        Width of ``inputs``, the x of every step, where the layer's own outputs made them.
     """
 
     name: str
@@ -125,6 +140,10 @@ class LayerHeader:
     inputs: tuple[str, ...] = ()
     reads_input: bool = False
     outputs_are_m: bool = False
+    initial_from: tuple[str, ...] = ()
+    initial_join: str = ""
+    own_time: bool = False
+    input_size: int | None = None
 
     @property
     def known_facts(self) -> LayerFacts:
@@ -142,6 +161,8 @@ class LayerHeader:
             own[UNIT] = self.unit_size
         for state, width in self.widths.items():
             own.setdefault(self.state_dimension(state), width)
+        if self.input_size is not None:
+            own[INPUT] = self.input_size
         return own
 
     def state_dimension(self, state: str) -> str:

@@ -7,15 +7,18 @@ other are one layer; copies that would compute the same are one layer, with a no
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnscope.cell import Array, CellSpec, Option
+from rnnscope.cells import CELLS
+from rnnscope.checkpoints.tf1_graph.feedback import Entangled, Feedbacks, FoundFeedback
 from rnnscope.checkpoints.tf1_graph.flow import Chosen, origins, peel, walk
 from rnnscope.checkpoints.tf1_graph.found import FoundCell
+from rnnscope.checkpoints.tf1_graph.grouping import Appearances, group
+from rnnscope.checkpoints.tf1_graph.handover import Handover, Handovers
 from rnnscope.checkpoints.tf1_graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1_graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1_graph.names import class_of
@@ -23,27 +26,12 @@ from rnnscope.checkpoints.tf1_graph.view import GraphView, Tensor, is_zero
 from rnnscope.checkpoints.tf1_graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1_graph.wiring import INPUT_OPS, Source, Wiring
 from rnnscope.checkpoints.tf1_graph.wrappers import find_wrapper
-from rnnscope.layers import Embedding, Masking
+from rnnscope.layers import Embedding, Masking, Unsupported
 from rnnscope.network import Network, Node, RecurrentLayer
-
-KERNEL_SUFFIX = re.compile(
-    r"(/gates|/Gates|/candidate|/Candidate)?(/Linear)?"
-    r"/(kernel|recurrent_kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$"
-)
 
 COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
             "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip
 SHAPES = {"Tile", "ExpandDims", "BroadcastTo", "Reshape", "Transpose"}
-
-
-@dataclass
-class Appearances:
-    """All appearances of one layer, in the order of its steps."""
-
-    name: str
-    cells: list[FoundCell]
-    sources: set[Tensor] = field(default_factory=set)
-    selects: list[Chosen] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,7 +53,7 @@ class _Builder:
     def __init__(self, view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> None:
         self._view = view
         self._weights = weights
-        self._layers = {layer.name: layer for layer in _group(view, weights, cells)}
+        self._layers = {layer.name: layer for layer in group(view, weights, cells)}
         self._name_of = {
             tensor: layer.name
             for layer in self._layers.values()
@@ -73,16 +61,21 @@ class _Builder:
             for tensor in (cell.m, peel(view, cell.m), cell.outputs)
             if tensor is not None
         }
-        self._c_of = {
-            cell.after["c"]: layer.name
-            for layer in self._layers.values()
-            for cell in layer.cells
-            if "c" in cell.after
-        }
+        reading = Reading(view, weights)
         self._wrappers = {
             name: wrapper
             for name, layer in self._layers.items()
-            if (wrapper := find_wrapper(Reading(view, weights), layer.cells[0])) is not None
+            if (wrapper := find_wrapper(reading, layer.cells[0])) is not None
+        }
+        steps = [(name, layer.cells) for name, layer in self._layers.items()]
+        self._feedbacks = Feedbacks(reading, steps)
+        self._handovers = Handovers(view, steps, self._width_of)
+        self._specs: dict[str, CellSpec] = {}
+        self._after = {
+            tensor
+            for layer in self._layers.values()
+            for cell in layer.cells
+            for tensor in cell.after.values()
         }
         self._name_of.update({found.outputs: name for name, found in self._wrappers.items()})
         self._alias: dict[str, str] = {}
@@ -119,18 +112,21 @@ class _Builder:
             return
         self._building.add(name)
         layer = self._layers[name]
-        source = self._read_source(layer)
-        backward = bool(source.turned) or _reads_backward(self._view, layer)
         initial = self._initial_state(layer)
+        feedback = self._feedbacks.find(name)
+        with self._wiring.apart(name if initial.handover else ""):
+            source = self._read_source(layer, feedback)
+        backward = bool(source.turned) or _reads_backward(self._view, layer)
         cell = layer.cells[0]
         inner = source.name if source.name in self._wiring.nodes else "the input"
-        key = (self._weights.variables(cell.kernel), inner, backward, initial.option.value)
+        fed = feedback.feedback.option.value if isinstance(feedback, FoundFeedback) else ""
+        key = (self._weights.variables(cell.kernel), inner, backward, initial.option.value, fed)
         same = self._built.setdefault(key, name)
         if same != name:
             self._alias[name] = same
             self._copies[same].append(name)
             return
-        spec = self._cell_spec(cell)
+        spec = self._cell_spec(name)
         lengths, stored = self._lengths(layer.selects, source)
         wrapper = self._wrappers.get(name)
         if wrapper is not None:
@@ -148,14 +144,41 @@ class _Builder:
             state_format=Option(_state_format(self._view, cell), "graph"),
             reversal="within length" if source.turned == "within length" else "whole",
             initial_values=initial.values,
-            initial_from=initial.layer,
             stored_lengths=stored,
             wrapper=() if wrapper is None else wrapper.layers,
         )
         if source.turned:
             self._wiring.note_turn(name, source.turned)
-        reads = (self._masked(source.name, layer),) if source.name else ()
-        self._wiring.nodes[name] = Node(name, recurrent, reads)
+        recurrent = self._handed(recurrent, initial.handover, feedback)
+        reads = [self._masked(source.name, layer)] if source.name else []
+        if initial.handover is not None and initial.handover.obstacle:
+            reads.append(self._obstacle(name, initial.handover))
+        self._wiring.nodes[name] = Node(name, recurrent, tuple(reads))
+
+    def _handed(
+        self,
+        layer: RecurrentLayer,
+        handover: Handover | None,
+        feedback: FoundFeedback | Entangled | None,
+    ) -> RecurrentLayer:
+        """The layer with what it starts from, and what makes its next x."""
+        if isinstance(feedback, FoundFeedback):
+            self._used.update(feedback.names)
+            layer = replace(layer, feedback=feedback.feedback)
+        if handover is None or handover.obstacle:
+            return layer
+        first, *beside = handover.layers
+        return replace(
+            layer, initial_from=first, initial_beside=tuple(beside), initial_join=handover.join
+        )
+
+    def _obstacle(self, name: str, handover: Handover) -> str:
+        """A stand-in for an initial state: without it the layer would start from zeros."""
+        stand_in = f"{name}[initial state]"
+        reason = f"'{name}' {handover.obstacle}, which rnnscope does not"
+        node = Node(stand_in, Unsupported("initial state", stand_in, reason), handover.layers)
+        self._wiring.nodes.setdefault(stand_in, node)
+        return stand_in
 
     def _masked(self, source: str, layer: Appearances) -> str:
         """What a layer reads, behind the mask that the graph computes from the model's input."""
@@ -171,7 +194,18 @@ class _Builder:
         self._wiring.nodes.setdefault(mask.name, Node(mask.name, Masking(mask.value), (source,)))
         return mask.name
 
-    def _read_source(self, layer: Appearances) -> Source:
+    def _read_source(
+        self, layer: Appearances, feedback: FoundFeedback | Entangled | None
+    ) -> Source:
+        if isinstance(feedback, Entangled):
+            name = f"{layer.name}/input"
+            self._wiring.inputs.setdefault(name)
+            stand_in = f"{layer.name}[{feedback.kind}]"
+            node = Node(stand_in, Unsupported(feedback.kind, stand_in, feedback.reason), (name,))
+            self._wiring.nodes.setdefault(stand_in, node)
+            return Source(stand_in)
+        if feedback is not None:
+            return self._wiring.source(feedback.first)
         found = [self._wiring.source(cell.x) for cell in layer.cells]
         named = {(source.name, source.turned): source for source in found if source.name}
         if len(named) == 1:
@@ -195,7 +229,16 @@ class _Builder:
             f"its steps read different sources: {', '.join(names)}", names,
         )  # fmt: skip
 
-    def _cell_spec(self, cell: FoundCell) -> CellSpec:
+    def _width_of(self, name: str, state: str) -> int:
+        spec = self._cell_spec(name)
+        return CELLS[spec.kind].widths(spec)[state]
+
+    def _cell_spec(self, name: str) -> CellSpec:
+        if name not in self._specs:
+            self._specs[name] = self._read_spec(self._layers[name].cells[0])
+        return self._specs[name]
+
+    def _read_spec(self, cell: FoundCell) -> CellSpec:
         weights, options = cell.make()
         names = (self._weights.variables(tensor) for tensor in cell.weights)
         used = tuple(dict.fromkeys(name for found in names for name in found))
@@ -230,18 +273,18 @@ class _Builder:
         return f"computed in the graph (node '{tensors[0].node}')", None
 
     def _initial_state(self, layer: Appearances) -> _Initial:
-        own = {tensor for cell in layer.cells for tensor in cell.after.values()}
+        handover = self._handovers.read(layer.name, layer.cells[0])
+        if handover is not None:
+            for other in handover.layers:
+                self._build(other)
+            names = tuple(self._alias.get(other, other) for other in handover.layers)
+            handover = replace(handover, layers=names)
+            return _Initial(Option(handover.obstacle or handover.words, "graph"), {}, handover)
         values: dict[str, Array] = {}
         words: list[str] = []
-        feeding: str | None = None
         for state, before in layer.cells[0].before.items():
-            for tensor in self._entering(before):
-                other = self._name_of.get(tensor) or self._c_of.get(tensor)
-                if tensor in own or is_zero(self._view, tensor):
-                    continue
-                if other is not None:
-                    if other != layer.name and not self._same_loop(tensor, layer):
-                        feeding = self._alias.get(other, other)
+            for tensor in origins(self._view, before)[0]:
+                if tensor in self._after or is_zero(self._view, tensor):
                     continue
                 variable = self._learned(tensor)
                 if variable is not None:
@@ -254,20 +297,8 @@ class _Builder:
                     words.append(f"{state} from placeholder '{node.name}'")
                 elif node is not None and node.op not in ("Const", "Fill", "TensorListReserve"):
                     words.append(f"{state} from op {node.op} '{node.name}'")
-        if feeding is not None:
-            return _Initial(Option(f"final state of layer '{feeding}'", "graph"), {}, feeding)
         text = ", ".join(dict.fromkeys(words)) or "zeros"
         return _Initial(Option(text, "graph"), values, None)
-
-    def _entering(self, tensor: Tensor) -> set[Tensor]:
-        return origins(self._view, tensor)[0]
-
-    def _same_loop(self, tensor: Tensor, layer: Appearances) -> bool:
-        """Whether another cell's state sits beside this one's in a packed state of one loop."""
-        scope = tensor.node.split("/while/")[0] if "/while/" in tensor.node else None
-        return any(
-            scope is not None and cell.name.startswith(f"{scope}/while/") for cell in layer.cells
-        ) or _state_format(self._view, layer.cells[0]).startswith("concat")
 
     def _learned(self, tensor: Tensor) -> tuple[str, Array] | None:
         """A stored initial state: a variable, tiled over the batch or not."""
@@ -296,48 +327,7 @@ class _Builder:
 class _Initial:
     option: Option[str]
     values: dict[str, Array]
-    layer: str | None
-
-
-def _group(view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]) -> list[Appearances]:
-    """One entry a layer: cells with the same kernel whose m reaches each other's m_prev."""
-    by_kernel: dict[tuple[str, ...], list[FoundCell]] = defaultdict(list)
-    for cell in cells:
-        by_kernel[weights.variables(cell.kernel)].append(cell)
-    layers: list[Appearances] = []
-    for names, same in by_kernel.items():
-        chains: list[Appearances] = []
-        scope = KERNEL_SUFFIX.sub("", names[0])
-        for cell in same:
-            sources: set[Tensor] = set()
-            selects = [] if cell.mask is None else [Chosen(cell.mask, cell.name)]
-            for number, tensor in enumerate(cell.before.values()):
-                more, passed = origins(view, tensor)
-                sources |= more
-                # The Selects of one state tell the lengths; those of the first, c, are taken.
-                selects += [] if number else passed
-            before = [
-                chain
-                for chain in chains
-                if any(not sources.isdisjoint(step.after.values()) for step in chain.cells)
-            ]
-            chain = before[0] if before else Appearances(scope, [])
-            if not before:
-                chains.append(chain)
-            chain.cells.append(cell)
-            chain.sources |= sources
-            chain.selects.extend(selects)
-        for number, chain in enumerate(chains):
-            if number:
-                chain.name = _copy_name(chain.cells[0], scope, number)
-        layers.extend(chains)
-    return layers
-
-
-def _copy_name(cell: FoundCell, scope: str, number: int) -> str:
-    """Another layer with the same weights is named by its ops: its variables are taken."""
-    ops = cell.name.replace("/while/", "/").rpartition("/")[0]
-    return ops if ops and ops != scope else f"{scope}_{number}"
+    handover: Handover | None
 
 
 def _reads_backward(view: GraphView, layer: Appearances) -> bool:
@@ -392,15 +382,16 @@ def _state_format(view: GraphView, cell: FoundCell) -> str:
 def _reached(nodes: dict[str, Node]) -> tuple[Node, ...]:
     """The recurrent nodes and what they read, each after what it reads."""
     order: dict[str, Node] = {}
+    begun: set[str] = set()
 
     def visit(name: str) -> None:
         node = nodes.get(name)
-        if node is None or name in order:
+        if node is None or name in begun:
             return
-        for reads in node.inputs:
-            if reads != name:
-                visit(reads)
-        order.setdefault(name, node)
+        begun.add(name)
+        for reads in (*node.inputs, *(node.recurrent.handed_by if node.recurrent else ())):
+            visit(reads)
+        order[name] = node
 
     for name, node in nodes.items():
         if node.recurrent:

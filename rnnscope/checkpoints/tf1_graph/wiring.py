@@ -8,7 +8,8 @@ backward; joins of two sequences, embeddings and dense layers become nodes of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1_graph.expressions import ACTIVATION_OPS, read_activation
@@ -104,6 +105,19 @@ class Wiring:
         self._known: dict[Tensor, Source | None] = {}
         self._turned_by: dict[str, str] = {}
         self._made: dict[tuple[object, ...], str] = {}
+        self._apart = ""
+
+    @contextmanager
+    def apart(self, layer: str) -> Iterator[None]:
+        """While a decoder's sources are followed: nodes that an encoder made are not its own.
+
+        Where both embed their ids with one table, each reads the embedding of its own ids.
+        """
+        before, self._apart = self._apart, layer
+        try:
+            yield
+        finally:
+            self._apart = before
 
     def note_turn(self, layer: str, turned: str) -> None:
         """Remember that a layer reads its input turned, so that its outputs are turned too."""
@@ -258,10 +272,17 @@ class Wiring:
         """A node, or the same one again: an unrolled graph repeats each layer once a step."""
         if not all(inputs):
             return Source("")
+        mine = f"{name} (of {self._apart})"
+        if self._apart and weighty and (mine in self.nodes or self._is_other(name, inputs)):
+            name = mine
         same = (layer.kind, inputs, getattr(layer, "activation", ""), name if weighty else "")
         known = self._made.setdefault(same, name)
         self.nodes.setdefault(known, Node(known, layer, inputs))
         return Source(known, turned)
+
+    def _is_other(self, name: str, inputs: tuple[str, ...]) -> bool:
+        """Whether a node of that name was made for other inputs."""
+        return name in self.nodes and self.nodes[name].inputs != inputs
 
     def _opaque(self, node: GraphNode) -> Source:
         """Something that rnnscope does not compute: an input of its own, or a named obstacle."""

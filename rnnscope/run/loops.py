@@ -1,0 +1,85 @@
+"""Decoders that make their own inputs: which nodes take their steps together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rnnscope.errors import UnsupportedCellError
+from rnnscope.network import Feedback, Node
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A decoder with a loop function.
+
+    Attributes
+    ----------
+    first : Node
+        The recurrent layer whose x is fed back.
+    nodes : tuple of Node
+        From it to the layer whose output is fed back, and what stands between, in order.
+    """
+
+    first: Node
+    nodes: tuple[Node, ...]
+
+    @property
+    def feedback(self) -> Feedback:
+        """The loop function."""
+        layer = self.first.recurrent
+        assert layer is not None
+        assert layer.feedback is not None
+        return layer.feedback
+
+    def __contains__(self, name: object) -> bool:
+        return any(node.name == name for node in self.nodes)
+
+
+def find_loops(nodes: Iterable[Node]) -> tuple[Loop, ...]:
+    """The loops among the nodes of a plan.
+
+    Raises
+    ------
+    UnsupportedCellError
+        A layer within a loop needs all timesteps at once.
+    """
+    nodes = list(nodes)
+    return tuple(_loop(node, nodes) for node in nodes if node.recurrent and node.recurrent.feedback)
+
+
+def _loop(first: Node, nodes: list[Node]) -> Loop:
+    layer = first.recurrent
+    assert layer is not None
+    assert layer.feedback is not None
+    source = layer.feedback.source
+    by_name = {node.name: node for node in nodes}
+    pending, behind = [source], set[str]()
+    while pending:
+        name = pending.pop()
+        if name not in behind and name in by_name:
+            behind.add(name)
+            # What the first layer reads is given, or comes round again.
+            pending.extend(() if name == first.name else by_name[name].reads)
+    after = {first.name}
+    for node in nodes:
+        if after & {*node.reads}:
+            after.add(node.name)
+    within = tuple(node for node in nodes if node.name in behind & after)
+    if source not in {node.name for node in within}:
+        raise UnsupportedCellError(
+            "A loop function feeds back what the decoder does not make.",
+            where=f"layer '{first.name}'",
+            expected="the output of the layer itself, or of one that is stacked on it",
+            found=source,
+        )
+    for node in within:
+        backward = node.recurrent is not None and node.recurrent.backward.value
+        if backward or not {*node.reads} <= after | {*first.reads}:
+            raise UnsupportedCellError(
+                "A layer of a decoder with a loop function needs all timesteps at once.",
+                where=f"layer '{node.name}', which reads {', '.join(node.reads)}",
+                hint="--loop-function none gives the decoder the inputs that are stored, step by "
+                "step",
+            )
+    return Loop(first, within)
