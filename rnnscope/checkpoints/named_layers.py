@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import takewhile
 
 from rnnscope.cell import CellSpec, Option
 from rnnscope.network import Network, Node, PaddingRule, RecurrentLayer
@@ -65,6 +66,12 @@ def separate_inputs(nodes: Iterable[Node], inputs: Iterable[str] = (INPUT,)) -> 
         for node in all_nodes
     )
     return Network(tuple(dict.fromkeys(first.values())) or (INPUT,), wired)
+
+
+def shared_scope(names: Iterable[str]) -> str:
+    """What the names of several layers begin with, in whole parts; empty if nothing."""
+    parts = zip(*(name.split("/") for name in names), strict=False)
+    return "/".join(same[0] for same in takewhile(lambda each: len(set(each)) == 1, parts))
 
 
 def _taken(node: Node) -> str:

@@ -15,7 +15,7 @@ from rnnscope.cell import CellSpec
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras_cells import keras_cell
 from rnnscope.checkpoints.named_cells import Made, tf1_cell
-from rnnscope.checkpoints.named_layers import INPUT, named_layer, separate_inputs
+from rnnscope.checkpoints.named_layers import INPUT, named_layer, separate_inputs, shared_scope
 from rnnscope.checkpoints.named_variables import (
     Bag,
     class_of,
@@ -170,9 +170,7 @@ class _NamedModel:
         if len(before) == 1:
             return before[0]
         forward_first = sorted(before, key=lambda scope: bool(place_of(scope).backward))
-        around = [scope.split("/") for scope in before]
-        shared = [parts[0] for parts in zip(*around, strict=False) if len(set(parts)) == 1]
-        name = "/".join([*shared, "concat"])
+        name = f"{shared_scope(before)}/concat".lstrip("/")
         self.nodes[name] = Node(name, Merge("Concatenate"), tuple(forward_first), wiring="guess")
         return name
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras_cells import keras_cell
 from rnnscope.checkpoints.named_cells import Made, tf1_cell
-from rnnscope.checkpoints.named_layers import INPUT, named_layer, separate_inputs
+from rnnscope.checkpoints.named_layers import INPUT, named_layer, separate_inputs, shared_scope
 from rnnscope.checkpoints.named_variables import Bag, class_of, natural_key
 from rnnscope.checkpoints.trackable import ObjectGraph, Tracked
 from rnnscope.layers import BidirectionalMerge, Embedding, Unsupported
@@ -208,9 +208,7 @@ class ObjectLayers:
                     self._path(found), "Bidirectional", "wraps a layer that is not read", feed, None
                 )
             ends.append(self._cell(layer, cell, feed, direction=direction))
-        around = [end.name.split("/") for end in ends]
-        shared = [parts[0] for parts in zip(*around, strict=False) if len(set(parts)) == 1]
-        name = self._unique("/".join(shared) or self._path(found))
+        name = self._unique(shared_scope(end.name for end in ends) or self._path(found))
         self.nodes[name] = Node(
             name, BidirectionalMerge("concat"), tuple(end.name for end in ends), wiring="guess"
         )
