@@ -313,7 +313,11 @@ class _Loop:
         """``x @ kernel + bias`` of some processed steps, (step, row, 4·unit)."""
         order, x = self._order, self._x
         rows = order.rows[:count]
-        gathered = np.empty((stop - start, count, x.shape[2]), x.dtype)
+        # BLAS rounds the product of a single row otherwise: it is given two, so that a run has the
+        # same bits wherever time is cut.
+        padded = np.empty((max(2, (stop - start) * count), x.shape[2]), x.dtype)
+        padded[-1] = 0
+        gathered = padded[: (stop - start) * count].reshape(stop - start, count, x.shape[2])
         if not order.within and self._slice is not None and count == len(order.rows):
             times = slice(start, stop)
             if order.backward:
@@ -327,7 +331,7 @@ class _Loop:
                 # never read; their place in time only has to exist.
                 times_of = np.clip(order.times(step, count), 0, order.timesteps - 1)
                 gathered[step - start] = x[rows, times_of]
-        z = np.matmul(gathered.reshape(-1, x.shape[2]), self._folded.kernel)
+        z = np.matmul(padded, self._folded.kernel)[: (stop - start) * count]
         z += self._folded.bias
         shaped: Array = z.reshape(stop - start, count, -1)
         return shaped

@@ -1,0 +1,413 @@
+"""The fast LSTM loop computes what the reference engine computes, whatever a layer asks for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.engines.choose import (
+    NUMBA_PAYS_FROM,
+    LayerEngine,
+    one_blas_thread,
+    prefix_lengths,
+    runs_fast,
+)
+from rnnscope.engines.lstm import SMALL_BATCH, Workspace, run_lstm
+from rnnscope.engines.numpy_engine import run_layer
+from rnnscope.errors import EngineError
+from rnnscope.network import RecurrentLayer
+
+ULP = 4
+"""The most that a value may be away from the reference: units in the last place of the largest."""
+
+needs_numba = pytest.mark.skipif(
+    find_spec("numba") is None, reason="numba (extra 'fast') is not installed"
+)
+ENGINES = ["numpy", pytest.param("numba", marks=needs_numba)]
+
+CELLS = {
+    "plain": {},
+    "float64": {"dtype": "float64"},
+    "forget bias": {"forget_bias": 1.0},
+    "peepholes": {"peepholes": True},
+    "projection": {"proj": 3},
+    "clips": {"cell_clip": 0.3, "proj": 3, "proj_clip": 0.05},
+    "clip of c": {"cell_clip": 0.3},
+    "everything": {"peepholes": True, "proj": 3, "cell_clip": 0.3, "proj_clip": 0.05,
+                   "forget_bias": 0.7},
+    "relu": {"activation": "relu", "output_activation": "relu"},
+    "hard sigmoid": {"recurrent_activation": "hard_sigmoid"},
+    "hard sigmoid, peepholes": {"recurrent_activation": "hard_sigmoid_keras3", "peepholes": True},
+    "linear output": {"output_activation": "linear"},
+}  # fmt: skip
+
+DIRECTIONS = {
+    "forward": {},
+    "backward whole": {"backward": True},
+    "backward within length": {"backward": True, "reversal": "within length"},
+    "backward, outputs as processed": {"backward": True, "in_input_order": False},
+}
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ThreadPoolExecutor(3) as made:
+        yield made
+
+
+def make_layer(
+    rng, features, units, *, dtype="float32", proj=None, peepholes=False, padding="zeros",
+    backward=False, reversal="whole", in_input_order=True, **values,
+):  # fmt: skip
+    """A layer with weights uniform within ±1/sqrt(units), about as trained ones are."""
+    most = 1 / np.sqrt(units)
+
+    def draw(*shape):
+        return rng.uniform(-most, most, shape).astype(dtype)
+
+    diagonals = {f"peephole_{gate}": draw(units) for gate in "ifo"} if peepholes else {}
+    settings = {
+        "forget_bias": 0.0,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "output_activation": "tanh",
+        "cell_clip": None,
+        "proj_clip": None,
+        **values,
+    }
+    cell = CellSpec(
+        kind="lstm",
+        source_class="LSTMCell",
+        weights=LSTMWeights(
+            draw(features, 4 * units),
+            draw(proj or units, 4 * units),
+            draw(4 * units),
+            projection=draw(units, proj) if proj else None,
+            **diagonals,
+        ),
+        options=LSTMOptions(**{name: Option(value, "graph") for name, value in settings.items()}),
+        variables=(),
+        stored_gate_order="i f g o",
+    )
+    return RecurrentLayer(
+        cell=cell,
+        backward=Option(backward, "graph"),
+        padding=Option(padding, "graph"),
+        lengths=Option("", "graph"),
+        initial_state=Option("zeros", "graph"),
+        state_format=Option("", "graph"),
+        reversal=reversal,
+        outputs_in_input_order=in_input_order,
+    )
+
+
+def make_input(rng, layer, sequences, timesteps):
+    shape = (sequences, timesteps, layer.cell.input_size)
+    return rng.standard_normal(shape).astype(layer.cell.dtype)
+
+
+def make_initial(rng, layer, sequences):
+    cell = layer.cell
+    widths = {"c": cell.num_units, "m": cell.output_size}
+    return {
+        name: rng.uniform(-0.5, 0.5, (sequences, width)).astype(cell.dtype)
+        for name, width in widths.items()
+    }
+
+
+def assert_same(expected, found, least=0.0):
+    """Hold every array of a result to the reference, `ULP` of the largest state or of `least`."""
+    largest = max(float(np.abs(array).max(initial=0)) for array in expected.states.values())
+    largest = max(largest, least)
+    assert found.states.keys() == expected.states.keys()
+    assert found.gates.keys() == expected.gates.keys()
+    pairs = {
+        "outputs": (expected.outputs, found.outputs),
+        **{name: (expected.states[name], found.states[name]) for name in expected.states},
+        **{f"final {name}": (expected.final[name], found.final[name]) for name in expected.final},
+        **{
+            f"initial {name}": (expected.initial[name], found.initial[name])
+            for name in expected.initial
+        },
+    }
+    for name, (want, have) in pairs.items():
+        assert_close(name, want, have, largest)
+    for name, want in expected.gates.items():
+        assert_close(f"gate {name}", want, found.gates[name], 1.0)
+
+
+def assert_close(name, want, have, largest):
+    assert have.shape == want.shape
+    assert have.dtype == want.dtype
+    ulps = np.abs(want - have).max(initial=0) / np.spacing(want.dtype.type(largest))
+    assert ulps <= ULP, f"{name} is {ulps:.1f} units in the last place away"
+
+
+def prefix_mask(lengths, timesteps):
+    return None if lengths is None else np.arange(timesteps) < np.asarray(lengths)[:, None]
+
+
+LENGTHS = {"no lengths": None, "lengths": [4, 7, 0, 1, 7]}
+
+
+@pytest.mark.parametrize("steps", ENGINES)
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
+@pytest.mark.parametrize("padding", ["zeros", "hold", "none"])
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS.keys())
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+def test_it_computes_what_the_reference_computes(cell, direction, padding, lengths, steps, pool):
+    rng = np.random.default_rng(5)
+    layer = make_layer(rng, 3, 8, padding=padding, **cell, **direction)
+    x = make_input(rng, layer, 5, 7)
+    lengths = None if lengths is None else np.array(lengths)
+    for initial, threads in product((None, make_initial(rng, layer, 5)), (1, 2, 3)):
+        expected = run_layer(layer, x, prefix_mask(lengths, 7), initial)
+        found = run_lstm(layer, x, lengths, initial, steps=steps, pool=pool, threads=threads)
+        assert_same(expected, found)
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+def test_gates_are_those_of_the_reference(cell, pool):
+    rng = np.random.default_rng(6)
+    layer = make_layer(rng, 3, 8, **cell)
+    x, lengths = make_input(rng, layer, 5, 7), np.array([7, 0, 3, 7, 1])
+    expected = run_layer(layer, x, prefix_mask(lengths, 7), gates=True)
+    assert_same(expected, run_lstm(layer, x, lengths, gates=True, pool=pool, threads=2))
+
+
+@pytest.mark.parametrize("steps", ENGINES)
+@given(case=st.data())
+def test_shapes_do_not_matter(case, steps):
+    """Any number of sequences, timesteps, features and units; one is where special cases begin."""
+    sequences = case.draw(st.sampled_from([1, 2, 3, SMALL_BATCH + 1, 17]), "sequences")
+    timesteps = case.draw(st.integers(1, 40), "timesteps")
+    features = case.draw(st.integers(1, 9), "features")
+    units = case.draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 16, 33, 64]), "units")
+    direction = case.draw(st.sampled_from(list(DIRECTIONS.values())), "direction")
+    cell = case.draw(st.sampled_from([CELLS["plain"], CELLS["clips"], CELLS["peepholes"]]), "cell")
+    padding = case.draw(st.sampled_from(["zeros", "hold", "none"]), "padding")
+    some = st.lists(st.integers(0, timesteps), min_size=sequences, max_size=sequences)
+    lengths = case.draw(st.none() | some, "lengths")
+    rng = np.random.default_rng(case.draw(st.integers(0, 2**32 - 1), "seed"))
+    layer = make_layer(rng, features, units, padding=padding, **cell, **direction)
+    x = make_input(rng, layer, sequences, timesteps)
+    expected = run_layer(layer, x, prefix_mask(lengths, timesteps))
+    lengths = None if lengths is None else np.array(lengths)
+    with ThreadPoolExecutor(2) as pool:
+        for threads in (1, 2):
+            found = run_lstm(layer, x, lengths, steps=steps, pool=pool, threads=threads)
+            # A small state may be what is left of large sums: compiled steps round these otherwise.
+            assert_same(expected, found, least=1.0 if steps == "numba" else 0.0)
+
+
+@pytest.mark.parametrize("steps", ENGINES)
+@pytest.mark.parametrize(
+    ("shape", "cell"),
+    [((32, 100, 128, 256), {}), ((1, 800, 64, 128), {}), ((256, 50, 64, 128), {"peepholes": True})],
+    ids=["batch", "one long sequence", "large batch"],
+)
+def test_real_sizes_stay_within_the_limit(shape, cell, steps, pool):
+    """Errors do not grow with the number of steps, units or sequences."""
+    sequences, timesteps, features, units = shape
+    rng = np.random.default_rng(8)
+    layer = make_layer(rng, features, units, **cell)
+    x = make_input(rng, layer, sequences, timesteps)
+    expected = run_layer(layer, x)
+    assert_same(expected, run_lstm(layer, x, steps=steps, pool=pool, threads=2))
+
+
+@pytest.mark.parametrize("steps", ENGINES)
+@pytest.mark.parametrize("sequences", [1, 6])
+def test_what_is_not_finite_stays_where_it_is(sequences, steps):
+    """A NaN in the input makes the rest of that sequence NaN, and no other."""
+    rng = np.random.default_rng(9)
+    layer = make_layer(rng, 3, 8)
+    x = make_input(rng, layer, sequences, 7)
+    x[-1, 4, 1] = np.nan
+    expected = run_layer(layer, x)
+    found = run_lstm(layer, x, steps=steps)
+    for name in ("c", "m"):
+        np.testing.assert_array_equal(np.isnan(found.states[name]), np.isnan(expected.states[name]))
+    assert np.isnan(expected.m[-1, 4:]).any()
+    assert not np.isnan(found.m[:-1]).any()
+
+
+@pytest.mark.parametrize("steps", ENGINES)
+@pytest.mark.parametrize("sequences", [1, 5])
+def test_saturated_gates_keep_c_for_as_long_as_they_stay_so(sequences, steps):
+    """Not even a unit in the last place is lost in a step: thousands of them would add up."""
+    layer = make_layer(np.random.default_rng(10), 1, 8, forget_bias=30.0)
+    weights = layer.cell.weights
+    weights.bias[:8] = -200.0  # the input gate is shut
+    x = np.zeros((sequences, 5000, 1), np.float32)
+    c = np.linspace(-2, 2, 8 * sequences, dtype=np.float32).reshape(sequences, 8)
+    found = run_lstm(layer, x, None, {"c": c, "m": np.zeros_like(c)}, steps=steps)
+    np.testing.assert_array_equal(found.final["c"], c)
+
+
+@needs_numba
+def test_the_compiled_tanh_is_within_five_units_in_the_last_place_and_exact_where_it_saturates():
+    import numba
+
+    from rnnscope.engines import lstm_numba
+
+    tanh = lstm_numba._tanh
+    each = numba.vectorize(["f4(f4)"], fastmath=lstm_numba.FAST)(tanh.py_func)
+    tiny = np.logspace(-38, 1, 200_001)
+    z = np.concatenate([np.linspace(-10, 10, 400_001), tiny, -tiny]).astype(np.float32)
+    true = np.tanh(z.astype(np.float64))
+    ulps = np.abs(each(z) - true) / np.spacing(np.abs(true).astype(np.float32))
+    assert ulps.max() <= 5
+    assert np.abs(each(z)).max() == 1
+    assert (each(np.linspace(9.02, 100, 1000).astype(np.float32)) == 1).all()
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(each(np.float32(np.nan)))
+    np.testing.assert_array_equal(each(np.float32([np.inf, -np.inf])), [1, -1])
+
+
+@pytest.mark.parametrize("steps", ENGINES)
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS.keys())
+def test_a_slice_goes_on_where_the_one_before_ended(direction, steps):
+    """State and held output handed over: the same bits as one run, whatever the cut."""
+    rng = np.random.default_rng(11)
+    direction = {name: value for name, value in direction.items() if name != "reversal"}
+    layer = make_layer(rng, 3, 8, padding="hold", **direction)
+    x = make_input(rng, layer, 5, 12)
+    whole = run_lstm(layer, x, steps=steps)
+    cuts = [slice(0, 5), slice(5, 6), slice(6, 12)]
+    if layer.backward.value:
+        cuts.reverse()
+    state, held = None, None
+    for part in cuts:
+        made = run_lstm(layer, np.ascontiguousarray(x[:, part]), None, state, steps=steps,
+                        held=held)  # fmt: skip
+        for name in ("c", "m"):
+            np.testing.assert_array_equal(made.states[name], whole.states[name][:, part])
+        state = made.final
+    for name in ("c", "m"):
+        np.testing.assert_array_equal(state[name], whole.final[name])
+
+
+def test_an_output_held_from_before_is_repeated_from_the_first_padded_step():
+    """As the reference does when Keras' rule meets a slice that begins with padding."""
+    rng = np.random.default_rng(12)
+    layer = make_layer(rng, 3, 8, padding="hold")
+    x, lengths = make_input(rng, layer, 3, 4), np.array([0, 2, 4])
+    initial = make_initial(rng, layer, 3)
+    held = initial["m"] + 1
+    expected = run_layer(layer, x, prefix_mask(lengths, 4), initial, held=held)
+    assert_same(expected, run_lstm(layer, x, lengths, initial, held=held))
+    np.testing.assert_array_equal(expected.outputs[0], np.repeat(held[:1], 4, axis=0))
+
+
+def test_a_workspace_is_used_again_and_holds_the_new_result():
+    rng = np.random.default_rng(13)
+    layer = make_layer(rng, 3, 8)
+    workspace = Workspace()
+    first = run_lstm(layer, make_input(rng, layer, 5, 7), workspace=workspace)
+    x, lengths = make_input(rng, layer, 4, 6), np.array([6, 2, 0, 5])
+    second = run_lstm(layer, x, lengths, workspace=workspace)
+    assert np.shares_memory(first.states["c"], second.states["c"])
+    assert_same(run_layer(layer, x, prefix_mask(lengths, 6)), second)
+
+
+def test_inputs_are_left_as_they_were():
+    """Neither the input, nor the initial state, nor the weights are written to."""
+    rng = np.random.default_rng(14)
+    layer = make_layer(rng, 3, 8, peepholes=True, forget_bias=1.0)
+    x, initial = make_input(rng, layer, 5, 7), make_initial(rng, layer, 5)
+    weights = layer.cell.weights
+    arrays = [x, *initial.values(), weights.kernel, weights.recurrent_kernel, weights.bias]
+    before = [array.copy() for array in arrays]
+    run_lstm(layer, x, np.array([7, 1, 0, 3, 7]), initial, gates=True)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def blas_threads():
+    from threadpoolctl import threadpool_info
+
+    return [found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"]
+
+
+def test_blas_gets_its_threads_back():
+    before = blas_threads()
+    with one_blas_thread(limit=True):
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+def test_blas_gets_its_threads_back_after_an_error():
+    before = blas_threads()
+    with pytest.raises(KeyError), one_blas_thread(limit=True):
+        raise KeyError
+    assert blas_threads() == before
+
+
+def test_an_error_in_a_thread_reaches_the_caller(pool):
+    """A part of the batch that fails fails the whole."""
+    rng = np.random.default_rng(15)
+    layer = make_layer(rng, 3, 8, activation="no such function")
+    x = make_input(rng, layer, 5, 7)
+    with pytest.raises(Exception, match="no such function"):
+        run_lstm(layer, x, pool=pool, threads=2)
+
+
+def engine_name(layer, **given):
+    return LayerEngine(layer, **given).name
+
+
+@pytest.mark.parametrize(
+    "options", [{"gate_clip": 1.0}, {"coupled": True}], ids=["clipped gates", "coupled gates"]
+)
+def test_what_only_onnx_cells_have_is_left_to_the_reference(options):
+    rng = np.random.default_rng(16)
+    layer = make_layer(rng, 3, 8, **options)
+    assert not runs_fast(layer)
+    assert engine_name(layer) == "reference"
+    x = make_input(rng, layer, 5, 7)
+    assert_same(run_layer(layer, x), LayerEngine(layer).run(x))
+
+
+def test_a_mask_with_holes_is_left_to_the_reference():
+    rng = np.random.default_rng(17)
+    layer = make_layer(rng, 3, 8, padding="hold")
+    x, mask = make_input(rng, layer, 2, 7), np.ones((2, 7), bool)
+    mask[1, 3] = False
+    assert prefix_lengths(mask) is None
+    expected = run_layer(layer, x, mask)
+    found = LayerEngine(layer).run(x, mask, prefix_lengths(mask))
+    np.testing.assert_array_equal(found.m, expected.m)
+    np.testing.assert_array_equal(found.outputs, expected.outputs)
+
+
+@needs_numba
+def test_numba_is_chosen_where_the_work_pays_for_loading_it():
+    layer = make_layer(np.random.default_rng(18), 3, 8)
+    assert engine_name(layer, work=NUMBA_PAYS_FROM - 1) == "numpy"
+    assert engine_name(layer, work=NUMBA_PAYS_FROM) == "numba"
+    assert engine_name(layer, work=NUMBA_PAYS_FROM, engine="numpy") == "numpy"
+    assert engine_name(layer, work=NUMBA_PAYS_FROM, engine="reference") == "reference"
+
+
+@needs_numba
+@pytest.mark.parametrize("cell", ["float64", "relu", "hard sigmoid"])
+def test_cells_that_the_compiled_steps_do_not_know_run_in_numpy(cell):
+    layer = make_layer(np.random.default_rng(19), 3, 8, **CELLS[cell])
+    assert engine_name(layer, engine="numba") == "numpy"
+
+
+def test_numba_asked_for_but_not_installed_is_an_error_that_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("rnnscope.engines.choose.find_spec", lambda name: None)
+    layer = make_layer(np.random.default_rng(20), 3, 8)
+    with pytest.raises(EngineError, match="numba") as caught:
+        LayerEngine(layer, engine="numba")
+    assert "rnnscope[fast]" in caught.value.hint
+    assert engine_name(layer, work=NUMBA_PAYS_FROM) == "numpy"
