@@ -23,7 +23,7 @@ from rnnscope.layers import (
     Reshape,
     Unsupported,
 )
-from rnnscope.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.network import HandoverJoin, Layer, Network, Node, RecurrentLayer
 
 _MASK_ENDS = (
     Flatten,
@@ -36,6 +36,8 @@ _MASK_ENDS = (
     Reshape,
     Unsupported,
 )
+
+JOINS: dict[str, HandoverJoin] = {"Concatenate": "concat", "Add": "sum"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Graph:
 
     inputs: list[str] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
+    joined: dict[str, tuple[HandoverJoin, tuple[Tensor, ...]]] = field(default_factory=dict)
+    """By node: the final states that a Concatenate or an Add joins, and how."""
     masked_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By node: the layers whose masks it hands on; absent where it hands on none."""
 
@@ -98,13 +102,17 @@ class Graph:
         else:
             reads = tuple(name + suffix for suffix in step.reads)
         layer = step.layer
+        if isinstance(layer, Merge) and step.reads is None and all(t.state for t in inputs):
+            how = JOINS.get(layer.kind)
+            if how is not None and layer.axis in (-1, 1):
+                self.joined[full] = how, tuple(inputs)
         if isinstance(layer, RecurrentLayer):
             layer = replace(layer, lengths=self._lengths(reads))
             mine = states[slice(*step.states)]
             if mine:
                 layer = self._started(layer, mine)
                 # A state is read from the node that makes it; the words say which state it is.
-                makers = tuple(tensor.node for tensor in mine)
+                makers = layer.handed_by or tuple(tensor.node for tensor in mine)
                 if layer.initial_from is None and not set(makers) <= set(self.inputs):
                     # Kept from running: it would start from zeros without a word.
                     reason = f"is {layer.initial_state.value}, which is not computed"
@@ -120,13 +128,39 @@ class Graph:
         """A layer that starts from tensors; all of one layer's final state is told as such."""
         text = ", ".join(f"{what} from {t.words}" for what, t in zip("hc", states, strict=False))
         layer = replace(layer, initial_state=Option(text, "config", "initial_state"))
-        source = states[0].node
-        before = self.nodes[source].recurrent if source in self.nodes else None
         kinds = {"lstm": ["h", "c"]}.get(layer.cell.kind, ["h"])
-        same = before is not None and before.cell.kind == layer.cell.kind
-        fits = before is not None and before.cell.num_units == layer.cell.num_units
-        whole = [(t.node, t.state) for t in states] == [(source, kind) for kind in kinds]
-        return replace(layer, initial_from=source) if same and fits and whole else layer
+        # What is joined is joined alike for each state, from the same layers.
+        parts = [self.joined.get(t.node, ("concat", (t,))) for t in states]
+        hows = {how for how, _ in parts}
+        sources = [[tensor.node for tensor in tensors] for _, tensors in parts]
+        told = [[tensor.state for tensor in tensors] for _, tensors in parts]
+        if len(hows) != 1 or any(source != sources[0] for source in sources):
+            return layer
+        if told != [[kind] * len(sources[0]) for kind in kinds]:
+            return layer
+        (how,) = hows
+        if not self._fits(layer, sources[0], how):
+            return layer
+        first, *beside = sources[0]
+        if beside:
+            names = ", ".join(f"'{name}'" for name in sources[0])
+            words = "side by side" if how == "concat" else "added up"
+            start: Option[str] = Option(
+                f"final states of layers {names}, {words}", "config", "initial_state"
+            )
+            layer = replace(layer, initial_state=start)
+        return replace(layer, initial_from=first, initial_beside=tuple(beside), initial_join=how)
+
+    def _fits(self, layer: RecurrentLayer, sources: list[str], how: HandoverJoin) -> bool:
+        """Whether layers are of the same kind, and their states together as wide, as one's own."""
+        cells = [node.recurrent.cell for node in map(self.nodes.get, sources)
+                 if node is not None and node.recurrent is not None]  # fmt: skip
+        if len(cells) != len(sources) or any(cell.kind != layer.cell.kind for cell in cells):
+            return False
+        units = [cell.num_units for cell in cells]
+        if how == "sum":
+            return set(units) == {layer.cell.num_units}
+        return sum(units) == layer.cell.num_units
 
     def _read(self, tensor: Tensor, where: str) -> str:
         """The node to read; a final state read as an input is a node of its own."""

@@ -231,6 +231,8 @@ def _options(layer: RecurrentLayer) -> tuple[OptionReport, ...]:
         ("initial_state", layer.initial_state),
         ("state_format", layer.state_format),
     ]
+    if layer.feedback is not None:
+        named.append(("loop_function", layer.feedback.option))
     return tuple(
         OptionReport(name, option.value, option.origin, option.detail) for name, option in named
     )

@@ -157,6 +157,8 @@ class Prepared:
             options["loop_function"] = layer.feedback.option.value, layer.feedback.option.origin
         # A state that was given takes the place of one that would be handed over.
         handed = () if node.name in self.initial_keys else layer.handed_by
+        if node.name in self.initial_keys:
+            options["initial_state"] = "given with the input", "flag"
         fed_back = any(loop.first.name == node.name for loop in self.plan.loops)
         return LayerHeader(
             name=node.name,

@@ -17,7 +17,6 @@ from rnnscope.checks.interface import LayerSlice
 from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
 from rnnscope.inputs.hdf5 import damaged
-from rnnscope.network import join_states
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL_TIMESTEPS,
@@ -246,26 +245,6 @@ class Trace:
         if header.input_size is not None:
             inputs = self._over_time(header, group, INPUTS, rows, ends)
         return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
-
-    def read_origin(self, name: str, sequences: slice = EVERYTHING) -> dict[str, Array] | None:
-        """What a layer starts from, by state: the final states of others, joined as the run did.
-
-        Returns
-        -------
-        dict of str to ndarray (sequence, width), or None
-            None for a layer that starts from no other, or from one that was not kept whole.
-        """
-        header = self.layer(name)
-        others = [other for other in self.layers if other.name in header.initial_from]
-        if not others or len(others) < len(header.initial_from):
-            return None
-        if any(self.is_cut(other) for other in (name, *header.initial_from)):
-            return None
-        finals = [
-            read_all(self._groups[other], FINAL, tuple(self.layer(other).widths), sequences)
-            for other in header.initial_from
-        ]
-        return join_states(finals, "sum" if header.initial_join == "sum" else "concat")
 
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
