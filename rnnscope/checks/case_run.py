@@ -130,7 +130,7 @@ def _beside(case: Case, golden: Path | None) -> Beside:
     origins = None
     if case.recompute or case.verify or RECOMPUTED & {*case.settings.only}:
         model_input = bool(case.run.plan.get("model_input"))
-        origins = Origins(case.checkpoint, case.input, model_input, case.verify)
+        origins = Origins(case.checkpoint, case.input, model_input, case.verify, case.run.layout)
     return Beside(origins, golden, case.tolerances)
 
 

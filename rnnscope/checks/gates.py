@@ -118,7 +118,8 @@ def _c_m_order(layer: LayerSlice) -> Finding:
     if c.shape != m.shape or (layer.stored is not None and layer.stored.projected):
         return skip(check, layer, "a projection stands between c and m")
     options = {} if layer.stored is None else layer.stored.options
-    act = str(options.get("output_activation", options.get("activation", "tanh")))
+    known = options.get("output_activation", options.get("activation"))
+    act = "tanh" if known is None else str(known)
     gate = str(options.get("recurrent_activation", "sigmoid"))
     o = layer.states.gates.get("o") if len(c.shape) == 3 else None
     if o is None and "sigmoid" not in gate:
@@ -129,6 +130,10 @@ def _c_m_order(layer: LayerSlice) -> Finding:
     wrong = f"m is not {rule}"
     if not found.value <= limit and _beyond_o(layer, m, c, o, act).value <= limit:
         wrong += "; with c and m exchanged it is"
+    if known is None:
+        # Bare arrays do not tell; with another activation all may be well.
+        messages = (f"m is {rule}", f"{wrong} (tanh is assumed)")
+        return judge(check, layer, found, limit, messages, bad="warn")
     return judge(check, layer, found, limit, (f"m is {rule}", wrong))
 
 

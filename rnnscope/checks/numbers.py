@@ -108,16 +108,18 @@ def _exploding_c(layer: LayerSlice) -> Finding:
 
 
 def unit_peaks(layer: LayerSlice) -> Array:
-    """The largest |m| of each unit over the valid steps, float64 (unit,)."""
+    """The largest |m| of each unit over the valid steps, float64 (unit,); -inf without one."""
     m, mask = layer.states.m, steps.computed_steps(layer)
     where = True if mask is None else mask[:, :, None]
-    peaks: Array = np.abs(m).max(axis=(0, 1), initial=0, where=where).astype(np.float64)
+    peaks: Array = np.abs(m).max(axis=(0, 1), initial=-np.inf, where=where).astype(np.float64)
     return peaks
 
 
 def _dead_units(layer: LayerSlice) -> Finding:
     given = None if layer.stored is None else layer.stored.m_peaks
     peaks = unit_peaks(layer) if given is None else given
+    if not np.isfinite(peaks).any():
+        return skip("dead-units", layer, "no sequence has a valid step")
     dead = np.flatnonzero(peaks <= DEAD_BELOW)
     limit, bad = taste("dead-units", layer, 0.0)
     place = Place(None, None, int(dead[0])) if dead.size else None

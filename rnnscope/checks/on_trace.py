@@ -20,6 +20,7 @@ from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.verdict import PaddingSummary
 from rnnscope.errors import RnnscopeError
+from rnnscope.network import HandoverJoin, join_states
 from rnnscope.report.check_model import Subject
 from rnnscope.report.model import PaddingReport
 from rnnscope.trace import LayerHeader, Trace
@@ -146,7 +147,9 @@ class _Looking:
         self._trace, self._settings, self._ids = trace, settings, ids
         self._again, self._golden = again, golden
         self._layers = [header for header in trace.layers if settings.keeps(header.name)]
-        self._cut = {header.name for header in trace.layers if trace.is_cut(header.name)}
+        cut = {header.name for header in trace.layers if trace.is_cut(header.name)}
+        # Sizes that no selection explains are damage, which state-width tells of.
+        self._cut, self._misshapen = (cut, set()) if trace.selection else (set(), cut)
         self._mask_given = trace.mask is not None and trace.lengths is not None
         self._found: list[Finding] = []
         self._peaks: dict[str, Array] = {}
@@ -170,6 +173,8 @@ class _Looking:
         finals: dict[str, Mapping[str, Array]] = {}
         for header in self._trace.layers:
             layer = self._trace.read_layer(header.name, rows)
+            if header.name in self._misshapen:
+                layer = replace(layer, states=self._trace.read_states(header.name, rows))
             finals[header.name] = layer.states.final
             if not self._settings.keeps(header.name):
                 continue
@@ -195,7 +200,7 @@ class _Looking:
             self._check(header, replace(layer, stored=known))
 
     def _peaks_with(self, layer: LayerSlice) -> Array | None:
-        if "m" not in layer.states.states:
+        if "m" not in layer.states.states or layer.facts.name in self._misshapen:
             return None
         name, peaks = layer.facts.name, unit_peaks(layer)
         self._peaks[name] = np.maximum(self._peaks.get(name, peaks), peaks)
@@ -215,7 +220,7 @@ class _Looking:
         found = run_checks(layer, only=ids - reasons.keys())
         skipped = [Finding(check, name, "skip", why) for check, why in reasons.items()]
         self._found = merge([*self._found, *found, *skipped])
-        if name not in self._cut:
+        if name not in self._cut | self._misshapen:
             self._look_at_padding(layer)
 
     def _look_at_padding(self, layer: LayerSlice) -> None:
@@ -246,6 +251,9 @@ def _origin(
     header: LayerHeader, finals: Mapping[str, Mapping[str, Array]]
 ) -> Mapping[str, Array] | None:
     """The final states of other layers that a layer starts from, as its options say, or None."""
+    if header.initial_from and all(name in finals for name in header.initial_from):
+        join: HandoverJoin = "sum" if header.initial_join == "sum" else "concat"
+        return join_states([finals[name] for name in header.initial_from], join)
     words = str(header.options.get("initial_state", ("", ""))[0])
     whole = re.fullmatch(r"(?:the )?final state of (?:layer )?'(.+)'", words)
     if whole:

@@ -42,12 +42,15 @@ class Origins:
     model_input : bool
     verify : str or None
         A key of `rnnscope.checks.verifiers.VERIFIERS`.
+    layout : str or None
+        As of `read_checkpoint`.
     """
 
     checkpoint: Path
     inputs: str
     model_input: bool = False
     verify: str | None = None
+    layout: str | None = None
 
 
 @dataclass
@@ -182,7 +185,7 @@ def open_recomputation(trace: Trace, origins: Origins) -> Iterator[Recomputation
     InputError
         The input has another number of sequences or timesteps than the trace.
     """
-    checkpoint = read_checkpoint(origins.checkpoint)
+    checkpoint = read_checkpoint(origins.checkpoint, layout=origins.layout)
     network = _as_run(checkpoint, trace)
     # The trace tells the lengths; those beside the input may have been set aside by a flag.
     with open_input(origins.inputs, lengths="none", mask="none") as opened:

@@ -84,13 +84,24 @@ def widths_that_differ(layer: LayerSlice) -> str:
         found = {name: array.shape[-1] for name, array in family.items()}
         if len(set(found.values())) > 1:
             told.append(", ".join(f"{name} {width}" for name, width in found.items()))
-    return "; ".join(told)
+    return "; ".join(told) or _axes_that_differ({**wide_as_c, **wide_as_m})
+
+
+def _axes_that_differ(arrays: dict[str, Array]) -> str:
+    over_time = {name: array.shape[:2] for name, array in arrays.items() if array.ndim == 3}
+    sequences = {name: array.shape[:1] for name, array in arrays.items()}
+    for found in (over_time, sequences):
+        if len(set(found.values())) > 1:
+            return ", ".join(
+                f"{name} {' x '.join(map(str, sizes))}" for name, sizes in found.items()
+            )
+    return ""
 
 
 def _state_width(layer: LayerSlice) -> Finding:
     wrong = widths_that_differ(layer)
     if wrong:
-        message = f"arrays of one state have several widths: {wrong}"
+        message = f"arrays of one state have several sizes: {wrong}"
         return Finding("state-width", layer.facts.name, "fail", message)
     parts = {**layer.states.final, **layer.states.states}
     found = ", ".join(f"{name} is {array.shape[-1]} wide" for name, array in parts.items())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from multiprocessing import get_context
@@ -60,7 +61,17 @@ def run_suite(
         return [do_case(case, how) for case in chosen]
     # Fresh processes: a fork would share threads of BLAS and HDF5 that are in the middle of work.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(do_case, chosen, [how] * len(chosen)))
+        waiting = [pool.submit(do_case, case, how) for case in chosen]
+        return [_result(case, future) for case, future in zip(chosen, waiting, strict=True)]
+
+
+def _result(case: Case, future: Future[Subject]) -> Subject:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        # Killed from outside, for its memory most likely; the pool does not say which case it was.
+        why = "A process was ended from outside before the case was done (out of memory?)."
+        return Subject(name=case.name, error=why)
 
 
 def _cpus() -> int:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from glob import glob
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,9 @@ def _checkpoints(patterns: Any, folder: Path, where: str) -> list[Path]:
         if not any(mark in str(pattern) for mark in "*?["):
             found[folder / pattern] = None
             continue
-        matches = sorted(folder.glob(str(pattern)))
+        # Path.glob refuses absolute patterns.
+        found_here = glob(pattern, root_dir=folder)  # noqa: PTH207
+        matches = [folder / match for match in sorted(found_here)]
         if not matches:
             raise OptionError(
                 "No checkpoint fits the suite's glob.",

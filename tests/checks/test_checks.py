@@ -184,9 +184,7 @@ def test_states_of_several_widths_fail_and_nothing_else_is_judged():
         "finite": "pass",
     }
     words = "gate i 3, gate f 3, gate g 3, gate o 3, c 3, final c 6, initial c 3"
-    assert (
-        by_id(layer)["state-width"].message == f"arrays of one state have several widths: {words}"
-    )
+    assert by_id(layer)["state-width"].message == f"arrays of one state have several sizes: {words}"
     assert by_id(layer)["m-bound"].message == f"arrays do not fit each other: {words}"
 
 
@@ -274,6 +272,12 @@ def test_a_limit_that_is_set_is_a_promise():
     for limit, status in ((0.0, "fail"), (1.0, "pass")):
         again = replace(layer, stored=replace(layer.stored, limits={"zero-length": limit}))
         assert statuses(again)["zero-length"] == status
+
+
+def test_units_are_not_dead_where_nothing_was_computed():
+    layer = stored(make_slice(facts(padding="zeros"), lengths=[0, 0]))
+    finding = by_id(layer)["dead-units"]
+    assert (finding.status, finding.message) == ("skip", "no sequence has a valid step")
 
 
 def test_a_layer_without_values_is_not_finite():
