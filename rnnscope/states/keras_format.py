@@ -26,7 +26,9 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     keys = [member.key for member in members]
-    if left or len(keys) % 2 or keys != ["m", "c"] * (len(keys) // 2) or not keys:
+    own = bool(keys) and not left and keys == ["m", "c"] * (len(keys) // 2)
+    # Names tell more than places: c and h are what they say, in either order.
+    if not own and not (forced and keys.count("m") == keys.count("c") > 0):
         return []
     return readings_of_members(arrays, NAME, members, options, words=WORDS)
 

@@ -25,7 +25,9 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         why = "as --a-format or --b-format says" if forced else "two arrays, c first"
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
-    own = [member.key for member in members] == ["c", "m"] and not left
+    keys = [member.key for member in members]
+    # Names tell more than places: c and h are what they say, in either order.
+    own = (keys == ["c", "m"] and not left) or (forced and sorted(keys) == ["c", "m"])
     if not own or any(member.layer for member in members):
         return []
     return readings_of_members(arrays, NAME, members, options, words=WORDS)
