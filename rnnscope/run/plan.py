@@ -190,6 +190,13 @@ class _Planner:
         runnable = self._runnable(needed, points | decoder_points)
         layers = tuple(node for node in runnable if node.recurrent)
         self._mention_skipped(wanted, {node.name for node in layers})
+        if not layers:
+            raise UnsupportedCellError(
+                "None of the file's recurrent layers can be run on this input.",
+                where=self._checkpoint.path,
+                found=" ".join(dict.fromkeys(self._notes)),
+                hint="'rnnscope inspect' lists the layers and what each reads",
+            )
         direct = frozenset(name for name, entry in entries.items() if self._is_direct(name, entry))
         loops = find_loops(runnable)
         self._check_decoder(decoder_entries, loops, [node.name for node in layers])
