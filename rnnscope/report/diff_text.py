@@ -77,7 +77,8 @@ def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:
     from rich.console import Group
 
     said = [*dict.fromkeys(dtypes(array) for array in layer.arrays)]
-    columns, rows = COLUMNS, [row(array) for array in layer.arrays]
+    columns: tuple[str, ...] = COLUMNS
+    rows = [row(array) for array in layer.arrays]
     tolerances = [*dict.fromkeys(array.tolerance for array in layer.arrays)]
     if len(tolerances) == 1:  # said once, it leaves the columns more room
         said += tolerances

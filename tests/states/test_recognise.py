@@ -174,7 +174,7 @@ def test_pickled_arrays_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["keras", "tuple"])
 def test_names_tell_more_than_places(tmp_path, name):
-    """c and h are what they are called, whatever order the format would have them in."""
+    """What arrays are called counts, whatever order the format would have them in."""
     for order in ({"c": C, "h": M}, {"h": M, "c": C}):
         np.savez(tmp_path / "b.npz", **order)
         found = recognise_one(str(tmp_path / "b.npz"), ReadOptions(name))
