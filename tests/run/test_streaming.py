@@ -569,7 +569,8 @@ def test_the_command_says_that_the_disk_is_full_and_leaves_nothing(tmp_path, mod
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent otherwise elsewhere")
-def test_ctrl_c_ends_the_command_and_leaves_nothing(tmp_path, model):
+def test_ctrl_c_leaves_no_trace_and_what_resume_goes_on_from(tmp_path, model):
+    """Nothing has the trace's name; the same command with --resume ends as if undisturbed."""
     x = save_input(tmp_path / "x.npy", 2000, 500)
     out = tmp_path / "out"
     out.mkdir()
@@ -589,4 +590,15 @@ def test_ctrl_c_ends_the_command_and_leaves_nothing(tmp_path, model):
     assert stdout == ""
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
-    assert list(out.iterdir()) == []
+    assert not (out / "trace.h5").exists()
+    assert all(path.name.startswith(".trace.h5.partial") for path in out.iterdir())
+    command = [sys.executable, "-m", "rnnscope"]
+    subprocess.run([*command, *run_command(model, x, out / "trace.h5"), "--resume"], check=True)
+    subprocess.run([*command, *run_command(model, x, out / "again.h5")], check=True)
+    assert sorted(path.name for path in out.iterdir()) == ["again.h5", "trace.h5"]
+    with h5py.File(out / "trace.h5") as resumed, h5py.File(out / "again.h5") as whole:
+        names: list[str] = []
+        whole.visit(names.append)
+        for name in names:
+            if isinstance(whole[name], h5py.Dataset):
+                np.testing.assert_array_equal(resumed[name][...], whole[name][...], err_msg=name)
