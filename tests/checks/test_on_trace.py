@@ -324,3 +324,22 @@ def test_a_decoder_starts_from_the_encoders_final_state(handed_over, tmp_path):
         add("initial/m", (2, 1), 0.5)(file[second])
     (finding,) = (one for one in check_trace(path).findings if one.status == "fail")
     assert (finding.check, finding.place) == ("handoff", Place(2, None, 1))
+
+
+def test_memory_does_not_grow_with_the_sequences(tmp_path, monkeypatch):
+    """The arrays of a slice are all that is held."""
+    import tracemalloc
+
+    monkeypatch.setattr("rnnscope.checks.on_trace.SLICE_BYTES", 2**20)
+    peaks = []
+    for sequences in (40, 160):
+        rng = np.random.default_rng(1)
+        np.save(tmp_path / "x.npy", rng.normal(size=(sequences, 60, 8)))
+        path = make(tmp_path, f"long{sequences}", inputs=tmp_path / "x.npy")
+        tracemalloc.start()
+        check_trace(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    stored = 160 * 60 * 64 * 2 * 8
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < stored
