@@ -44,7 +44,7 @@ class BlockHandle(NamedTuple):
     size: int
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     """A block does not decode; `read_table` adds the place and makes a CheckpointError of it."""
 
     def __init__(self, expected: str, found: str) -> None:
@@ -105,7 +105,7 @@ def iter_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
                         raise _corrupted(
                             path,
                             handle,
-                            _Malformed(f"a key above {previous!r}", f"{key!r}"),
+                            _MalformedError(f"a key above {previous!r}", f"{key!r}"),
                         )
                     previous = key
                     yield key, value
@@ -143,7 +143,9 @@ def _index_handle(file: BinaryIO, path: Path, size: int) -> BlockHandle:
         _, position = read_varint(footer, 0)
         _, position = read_varint(footer, position)
     except ValueError as error:
-        raise _corrupted(path, at_footer, _Malformed("two block handles", str(error))) from error
+        raise _corrupted(
+            path, at_footer, _MalformedError("two block handles", str(error))
+        ) from error
     return _decode_handle(footer[position:], path, at_footer)
 
 
@@ -152,7 +154,7 @@ def _decode_handle(encoded: bytes, path: Path, holder: BlockHandle) -> BlockHand
         offset, position = read_varint(encoded, 0)
         size, _ = read_varint(encoded, position)
     except ValueError as error:
-        raise _corrupted(path, holder, _Malformed("a block handle", str(error))) from error
+        raise _corrupted(path, holder, _MalformedError("a block handle", str(error))) from error
     return BlockHandle(offset, size)
 
 
@@ -165,7 +167,7 @@ def _read_block(
         raise _corrupted(
             path,
             handle,
-            _Malformed(
+            _MalformedError(
                 f"{handle.size} bytes and a trailer",
                 f"room for {max(0, file_size - FOOTER_SIZE - handle.offset)} bytes",
             ),
@@ -174,27 +176,27 @@ def _read_block(
     stored = file.read(handle.size + TRAILER_SIZE)
     try:
         return iter(_decode_entries(_verified(stored, handle.size)))
-    except _Malformed as error:
+    except _MalformedError as error:
         raise _corrupted(path, handle, error) from error
 
 
 def _verified(stored: bytes, size: int) -> bytes:
     """The uncompressed contents of a block from its stored bytes and trailer."""
     if len(stored) != size + TRAILER_SIZE:
-        raise _Malformed(f"{size + TRAILER_SIZE} bytes", f"{len(stored)} bytes")
+        raise _MalformedError(f"{size + TRAILER_SIZE} bytes", f"{len(stored)} bytes")
     expected = int.from_bytes(stored[size + 1 :], "little")
     found = masked_crc32c(stored[: size + 1])
     if found != expected:
-        raise _Malformed(f"masked CRC32C {expected:08x}", f"{found:08x}")
+        raise _MalformedError(f"masked CRC32C {expected:08x}", f"{found:08x}")
     compression = stored[size]
     if compression == UNCOMPRESSED:
         return stored[:size]
     if compression != SNAPPY:
-        raise _Malformed("compression type 0 (none) or 1 (snappy)", f"{compression}")
+        raise _MalformedError("compression type 0 (none) or 1 (snappy)", f"{compression}")
     try:
         return decompress_snappy(stored[:size])
     except ValueError as error:
-        raise _Malformed("a snappy block", str(error)) from error
+        raise _MalformedError("a snappy block", str(error)) from error
 
 
 def _decode_entries(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -202,7 +204,7 @@ def _decode_entries(block: bytes) -> list[tuple[bytes, bytes]]:
     restarts = int.from_bytes(block[-4:], "little") if len(block) >= 4 else 0
     end = len(block) - 4 * (restarts + 1)
     if len(block) < 4 or end < 0:
-        raise _Malformed(f"{restarts} restart offsets", f"a block of {len(block)} bytes")
+        raise _MalformedError(f"{restarts} restart offsets", f"a block of {len(block)} bytes")
     entries: list[tuple[bytes, bytes]] = []
     key, position, spelled = b"", 0, 0
     while position < end:
@@ -211,23 +213,23 @@ def _decode_entries(block: bytes) -> list[tuple[bytes, bytes]]:
             fresh, position = read_varint(block, position)
             length, position = read_varint(block, position)
         except ValueError as error:
-            raise _Malformed("an entry of the table", str(error)) from error
+            raise _MalformedError("an entry of the table", str(error)) from error
         stop = position + fresh + length
         if shared > len(key) or stop > end:
-            raise _Malformed(
+            raise _MalformedError(
                 f"an entry within {end} bytes, sharing at most {len(key)} bytes of key",
                 f"one that ends at {stop} and shares {shared}",
             )
         spelled += shared + fresh
         if spelled > MAX_KEY_EXPANSION * len(block):
-            raise _Malformed(f"keys of at most {MAX_KEY_EXPANSION * len(block)} bytes", "more")
+            raise _MalformedError(f"keys of at most {MAX_KEY_EXPANSION * len(block)} bytes", "more")
         key = key[:shared] + block[position : position + fresh]
         entries.append((key, block[position + fresh : stop]))
         position = stop
     return entries
 
 
-def _corrupted(path: Path, handle: BlockHandle, problem: _Malformed) -> CheckpointError:
+def _corrupted(path: Path, handle: BlockHandle, problem: _MalformedError) -> CheckpointError:
     return CheckpointError(
         "A checkpoint file is corrupted.",
         where=f"{path}, block at byte {handle.offset}",

@@ -211,9 +211,9 @@ def _decode_strings(raw: bytes, entry: Entry, where: str) -> Array:
     count = math.prod(entry.shape)
     lengths: list[int] = []
     position = 0
+    if count > len(raw):
+        raise corrupted(where, f"the lengths of {count} strings", f"{len(raw)} bytes")
     try:
-        if count > len(raw):
-            raise ValueError(f"{len(raw)} bytes")
         for _ in range(count):
             length, position = read_varint(raw, position)
             lengths.append(length)

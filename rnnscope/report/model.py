@@ -189,6 +189,7 @@ class InspectReport:
 
 
 def checkpoint_report(checkpoint: Checkpoint) -> CheckpointReport:
+    """What reports say of where a model comes from."""
     return CheckpointReport(str(checkpoint.path), checkpoint.format, checkpoint.framework)
 
 

@@ -15,6 +15,7 @@ STATUS_STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": 
 
 
 def heading(title: str) -> Text:
+    """A title above a table."""
     from rich.text import Text
 
     return Text(printable(title), style="bold")

@@ -124,7 +124,7 @@ ARRAYS = [
 
 
 def widened(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    narrow = array.dtype == np.float16 or array.dtype == tf.bfloat16.as_numpy_dtype
+    narrow = array.dtype in (np.float16, tf.bfloat16.as_numpy_dtype)
     return array.astype(np.float32) if narrow else array
 
 
