@@ -177,7 +177,7 @@ class _Planner:
         for node in self._network.recurrent:
             if fed and FED not in node.inputs:
                 continue
-            if node.name not in needed or self._reads_recurrent(node):
+            if node.name not in needed or self._reads_recurrent(node) or self._obstacle(node):
                 continue
             decodes = self._decodes(node)
             entry = self._decoder_entry(node) if decodes else self._entry(node, self._source)
@@ -240,22 +240,22 @@ class _Planner:
         """Where the decoder inputs go in."""
         layer, source = node.recurrent, self._decoding.source
         assert layer is not None
-        if source is None:
+        if source is None and not self._is_stand_in(node):
             names = " and ".join(f"'{name}'" for name in layer.handed_by)
             self._notes.append(
                 f"'{node.name}' starts from the final state of {names} and reads inputs of its "
                 "own, which were not given (--decoder-inputs): it was not run."
             )
             return None
-        entry = self._entry(node, source)
-        if entry is None and not self._is_stand_in(node):
-            wanted = "ids" if source.is_ids else f"{source.features} features"
+        entry = self._entry(node, source or self._source)
+        if entry is None and source is not None and not self._is_stand_in(node):
+            given = "ids" if source.is_ids else f"{source.features} features"
             raise InputError(
                 "The decoder inputs do not fit the decoder.",
                 where=source.name,
                 expected=f"{layer.cell.input_size} features (layer '{node.name}'), or ids where "
                 "an embedding stands in front of it",
-                found=wanted,
+                found=given,
             )
         return entry
 
@@ -289,6 +289,11 @@ class _Planner:
                 expected=f"{self._source.sequences} sequences, as {self._source.name}",
                 found=f"{source.sequences} sequences",
             )
+
+    def _obstacle(self, node: Node) -> bool:
+        """Whether a layer starts from what is not computed."""
+        others = [self._nodes[name] for name in node.inputs[1:] if name in self._nodes]
+        return any(isinstance(other.layer, Unsupported) for other in others)
 
     def _is_stand_in(self, node: Node) -> bool:
         """Whether a layer's x is made of its own output, in a way that is not computed."""

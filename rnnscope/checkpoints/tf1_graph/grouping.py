@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -50,9 +50,13 @@ def group(view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]) ->
     for cell in cells:
         by_kernel[weights.variables(cell.kernel)].append(cell)
     layers: list[Appearances] = []
+    reads = {
+        tensor: cell.x for same in by_kernel.values() for cell in same
+        for tensor in cell.after.values()
+    }  # fmt: skip
     for names, same in by_kernel.items():
         scope = KERNEL_SUFFIX.sub("", names[0])
-        parts = [part for chain in _chains(view, same) for part in _cut(view, chain)]
+        parts = [part for chain in _chains(view, same) for part in _cut(view, chain, reads)]
         for number, part in enumerate(parts):
             layers.append(
                 Appearances(
@@ -90,15 +94,18 @@ def _chains(view: GraphView, cells: Iterable[FoundCell]) -> list[list[_Step]]:
     return chains
 
 
-def _cut(view: GraphView, chain: list[_Step]) -> list[list[_Step]]:
-    """A chain cut into layers that follow one another with the same weights."""
+def _cut(view: GraphView, chain: list[_Step], reads: Mapping[Tensor, Tensor]) -> list[list[_Step]]:
+    """A chain cut into layers that follow one another with the same weights.
+
+    `reads` is what the cells of the graph read, by the states that they make.
+    """
     if len(chain) < 2:
         return [chain]
     places = _changes(chain)
     own = {tensor for step in chain for tensor in step.cell.after.values()}
     roots: list[frozenset[Tensor]] = []
     if places or len(chain) > 2:
-        roots = [_roots(view, step.cell.x, own) for step in chain]
+        roots = [_roots(view, step.cell.x, own, reads) for step in chain]
         places = sorted({*places, *_other_input(roots)})
     parts, first = list[list[_Step]](), 0
     for place in places:
@@ -143,8 +150,13 @@ def _other_input(roots: list[frozenset[Tensor]]) -> list[int]:
     return [fed_back - 1] if 1 < fed_back < len(roots) else []
 
 
-def _roots(view: GraphView, x: Tensor, own: set[Tensor]) -> frozenset[Tensor]:
-    """The model's inputs behind a cell's x, as far as no output of the chain stands between."""
+def _roots(
+    view: GraphView, x: Tensor, own: set[Tensor], reads: Mapping[Tensor, Tensor]
+) -> frozenset[Tensor]:
+    """The model's inputs behind a cell's x, as far as no output of the chain stands between.
+
+    Of a cell of another layer, what it reads counts, not the states that it was handed.
+    """
     pending, seen, found = [x], {x}, set[Tensor]()
     while pending and len(seen) < MAX_STEPS:
         current = pending.pop()
@@ -154,7 +166,8 @@ def _roots(view: GraphView, x: Tensor, own: set[Tensor]) -> frozenset[Tensor]:
         if node.op in INPUT_OPS or node.op in QUEUE_OPS:
             found.add(current)
             continue
-        for step in data_inputs(view, node, current):
+        other = reads.get(current)
+        for step in data_inputs(view, node, current) if other is None else (other,):
             if step not in seen:
                 seen.add(step)
                 pending.append(step)

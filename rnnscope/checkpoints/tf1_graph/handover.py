@@ -34,7 +34,7 @@ class Handover:
     layers : tuple of str
     join : HandoverJoin
     obstacle : str
-        Why it cannot be computed, in place of the layers.
+        Why it cannot be computed from the states of the layers; else empty.
     """
 
     layers: tuple[str, ...] = ()
@@ -86,13 +86,14 @@ class Handovers:
         named = all(part.state == state for state, parts in found.items() for part in parts or ())
         if len(layers) != 1 or not named:
             told = "; ".join(f"{state} from {_words(parts)}" for state, parts in found.items())
-            return Handover(obstacle=f"starts with {told}")
+            return Handover(_sources(found.values()), obstacle=f"starts with {told}")
         (parts,) = layers
         if len(parts) == 1:
             return Handover(parts[0], "sum" if len(parts[0]) > 1 else "concat")
         if all(len(part) == 1 for part in parts):
             return Handover(tuple(name for part in parts for name in part))
-        return Handover(obstacle="starts with sums of states side by side")
+        together = "starts with sums of states side by side"
+        return Handover(_sources(found.values()), obstacle=together)
 
     def _unclear(self, walk: PartWalk) -> Handover | None:
         """What could not be taken apart: nothing of a layer, a fused op's last step, or unknown."""
@@ -105,7 +106,8 @@ class Handovers:
                 return Handover((*behind,))
             op = "" if node is None else f" by op {node.op} (node '{node.name}')"
             names = ", ".join(f"'{name}'" for name in sorted(behind))
-            return Handover(obstacle=f"starts with what the graph computes{op} from {names}")
+            computed = f"starts with what the graph computes{op} from {names}"
+            return Handover(tuple(sorted(behind)), obstacle=computed)
         return None
 
     def _behind(self, tensor: Tensor, asking: str) -> set[str]:
@@ -124,6 +126,13 @@ class Handovers:
                     seen.add(step)
                     pending.append(step)
         return found - {asking}
+
+
+def _sources(found: Iterable[Parts | None]) -> tuple[str, ...]:
+    """The layers of all parts, each once."""
+    return tuple(
+        dict.fromkeys(name for parts in found for part in parts or () for name in part.layers)
+    )
 
 
 def _words(parts: Parts | None) -> str:

@@ -175,7 +175,7 @@ class _Builder:
     def _obstacle(self, name: str, handover: Handover) -> str:
         """A stand-in for an initial state: without it the layer would start from zeros."""
         stand_in = f"{name}[initial state]"
-        reason = f"'{name}' {handover.obstacle}, which rnnscope does not"
+        reason = f"'{name}' {handover.obstacle}, which is not computed"
         node = Node(stand_in, Unsupported("initial state", stand_in, reason), handover.layers)
         self._wiring.nodes.setdefault(stand_in, node)
         return stand_in
