@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnscope.cli.options import layout_option
 from rnnscope.cli.run import _stderr_to_nowhere
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 )
 @click.option("--input", "inputs", metavar="INPUT", help="The input of the trace's run.")
 @click.option("--model-input", is_flag=True, help="INPUT is the model's own input.")
+@layout_option
 @click.option(
     "--verify",
     type=click.Choice(VERIFIERS),
@@ -225,7 +227,11 @@ def _beside(given: dict[str, Any]) -> Beside:
         from rnnscope.checks.recompute import Origins
 
         origins = Origins(
-            given["checkpoint"], given["inputs"], given["model_input"], given["verify"]
+            given["checkpoint"],
+            given["inputs"],
+            given["model_input"],
+            given["verify"],
+            given["layout"],
         )
     return Beside(origins, given["golden"], _tolerances(given) if given["golden"] else None)
 
