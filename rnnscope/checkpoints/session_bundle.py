@@ -32,7 +32,7 @@ def read_bundle(path: Path) -> Checkpoint:
     """
     folder, note = _find(path)
     stored = _open(folder)
-    model, framework = read_meta(folder / META, stored)
+    model, framework, _ = read_meta(folder / META, stored)
     return Checkpoint(
         path=folder,
         format=READER.name,

@@ -15,6 +15,7 @@ from rnnscope.checkpoints.tf1_model import (
     read_graph_model,
     tensorflow_version,
 )
+from rnnscope.errors import CheckpointError
 
 
 def read_saver(path: Path) -> Checkpoint:
@@ -48,8 +49,8 @@ def read_with_meta(reader: str, located: locate.Located, stored: Variables) -> C
 
         model, framework, files = read_named_model(stored), "TensorFlow", stored.files
     else:
-        model, framework = read_meta(located.meta, stored)
-        model = _or_by_names(model, stored)
+        model, framework, hidden = read_meta(located.meta, stored)
+        model = _or_by_names(model, stored) if hidden else model
         files = (*stored.files, located.meta)
     return Checkpoint(
         path=located.prefix,
@@ -85,12 +86,21 @@ def _or_by_names(model: Model, stored: Variables) -> Model:
     return replace(named, notes=(note, *named.notes[1:]))
 
 
-def read_meta(path: Path, stored: Variables) -> tuple[Model, str]:
-    """The layers of a ``.meta`` file's graph, and who wrote it."""
+def read_meta(path: Path, stored: Variables) -> tuple[Model, str, bool]:
+    """The layers of a ``.meta`` file's graph, who wrote it, and whether an op hides weights."""
     from rnnscope.checkpoints.protos import parse
 
     meta = parse("MetaGraphDef", path.read_bytes(), path)
-    return read_graph_model(meta.graph_def, stored), tensorflow_version(meta)
+    if not meta.graph_def.node:
+        raise CheckpointError(
+            "The .meta file holds no graph.",
+            where=path,
+            expected="the graph that tf.train.Saver writes beside the variables",
+            found=f"{path.stat().st_size} bytes, no nodes",
+            hint="copy it again; without a .meta file the names of the variables would have to do",
+        )
+    hidden = any(node.op.startswith("Cudnn") for node in meta.graph_def.node)
+    return read_graph_model(meta.graph_def, stored), tensorflow_version(meta), hidden
 
 
 READER = Reader(

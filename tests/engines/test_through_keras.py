@@ -96,7 +96,7 @@ def test_inside_a_nested_model_and_a_wrapper(keras, run, tmp_path):
     """Both directions read what Keras hands back, with the mask that came with it."""
     layers = keras.layers
     a = keras.Input((8, 4))
-    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="bi")
+    both = layers.Bidirectional(layers.LSTM(3, return_sequences=True, name="lstm"), name="bi")
     inner = keras.Model(a, both(layers.PReLU(name="odd")(a)), name="inner")
     x = keras.Input((8, 5))
     model = keras.Model(x, inner(layers.Dense(4)(layers.Masking()(x))))

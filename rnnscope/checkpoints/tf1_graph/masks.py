@@ -42,6 +42,9 @@ def padding_rule(view: GraphView, cells: Iterable[FoundCell]) -> PaddingRule:
             if node.op not in SELECTS or len(node.inputs) < 3:
                 continue
             others = [part for part in node.inputs[1:] if peel(view, part) != peel(view, cell.m)]
+            # The state that is carried has a Select of its own, which says nothing of outputs.
+            if any(peel(view, part) == peel(view, cell.before["m"]) for part in others):
+                continue
             zeros = any(is_zero(view, peel(view, part)) for part in others)
             rules.append("zeros" if zeros else "hold")
     return "zeros" if "zeros" in rules or not rules else "hold"
