@@ -474,7 +474,7 @@ class _Planner:
             )
         widths = {
             node.recurrent.cell.input_size: node.name for node in roots
-            if node.recurrent and not self._reads_recurrent(node)
+            if node.recurrent and not self._reads_recurrent(node) and not self._decodes(node)
         }  # fmt: skip
         wanted = ", ".join(f"{width} (layer '{name}')" for width, name in widths.items())
         swapped = self._source.timesteps in widths

@@ -93,7 +93,9 @@ class Prepared:
         """The decoder inputs of some sequences; of a decoder with a loop, the first step."""
         source = self.plan.decoder_source
         assert source is not None
-        steps = slice(0, 1) if self.plan.loops else slice(None)
+        looped = {node.name for loop in self.plan.loops for node in loop.nodes}
+        alone = all(node.name in looped for node in self.plan.layers if self.plan.decodes(node))
+        steps = slice(0, 1) if alone else slice(None)
         return Signal(source.read(sequences, steps).values)
 
     def initial(
@@ -244,8 +246,9 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
     signals = dict.fromkeys(plan.entries, Signal(_zeros(source, source.timesteps), mask))
     decoder = plan.decoder_source
     if decoder is not None:
-        steps = plan.decoder_steps or decoder.timesteps
-        signals |= dict.fromkeys(plan.decoder_entries, Signal(_zeros(decoder, steps)))
+        given = Signal(_zeros(decoder, decoder.timesteps))
+        signals |= dict.fromkeys(plan.decoder_entries, given)
+    loops = {loop.first.name for loop in plan.loops}
     shapes: dict[str, tuple[int, ...]] = {}
     masked: set[str] = set()
     for node in plan.nodes:
@@ -255,6 +258,8 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
             shapes[node.name] = signals[node.name].values.shape
             continue
         layer, shape = node.layer, reads[0].values.shape
+        if node.name in loops and plan.decoder_steps:
+            shape = (shape[0], plan.decoder_steps, *shape[2:])
         if len(shape) != 3 or shape[2] != layer.cell.input_size:
             raise InputError(
                 "What a layer would receive does not fit it.",

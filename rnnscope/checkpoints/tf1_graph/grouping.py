@@ -24,6 +24,8 @@ KERNEL_SUFFIX = re.compile(
     r"/(kernel|recurrent_kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$"
 )
 
+NUMBER = re.compile(r"_?\d+$")
+
 
 @dataclass
 class Appearances:
@@ -143,7 +145,8 @@ def _other_input(roots: list[frozenset[Tensor]]) -> list[int]:
     own, begins the decoder.
     """
     fed_back = next((place for place, found in enumerate(roots) if not found), len(roots))
-    known = roots[:fed_back]
+    # One placeholder a step, as legacy_seq2seq takes them: their names differ in numbers.
+    known = [{NUMBER.sub("", tensor.node) for tensor in found} for found in roots[:fed_back]]
     places = [place for place in range(1, len(known)) if known[place] != known[place - 1]]
     if len(places) == 1 and (fed_back < len(roots) or len(known) > 2):
         return places
@@ -153,7 +156,7 @@ def _other_input(roots: list[frozenset[Tensor]]) -> list[int]:
 def _roots(
     view: GraphView, x: Tensor, own: set[Tensor], reads: Mapping[Tensor, Tensor]
 ) -> frozenset[Tensor]:
-    """The model's inputs behind a cell's x, as far as no output of the chain stands between.
+    """The model's inputs behind a cell's x; none if it is made of an output of the chain.
 
     Of a cell of another layer, what it reads counts, not the states that it was handed.
     """
@@ -161,7 +164,9 @@ def _roots(
     while pending and len(seen) < MAX_STEPS:
         current = pending.pop()
         node = view.node(current)
-        if node is None or current in own:
+        if current in own:
+            return frozenset()
+        if node is None:
             continue
         if node.op in INPUT_OPS or node.op in QUEUE_OPS:
             found.add(current)

@@ -106,6 +106,7 @@ class Wiring:
         self._turned_by: dict[str, str] = {}
         self._made: dict[tuple[object, ...], str] = {}
         self._apart = ""
+        self._made_for: dict[str, str] = {}
 
     @contextmanager
     def apart(self, layer: str) -> Iterator[None]:
@@ -273,16 +274,14 @@ class Wiring:
         if not all(inputs):
             return Source("")
         mine = f"{name} (of {self._apart})"
-        if self._apart and weighty and (mine in self.nodes or self._is_other(name, inputs)):
+        if self._apart and weighty and self._made_for.get(name, self._apart) != self._apart:
             name = mine
         same = (layer.kind, inputs, getattr(layer, "activation", ""), name if weighty else "")
         known = self._made.setdefault(same, name)
-        self.nodes.setdefault(known, Node(known, layer, inputs))
+        if known not in self.nodes:
+            self.nodes[known] = Node(known, layer, inputs)
+            self._made_for[known] = self._apart
         return Source(known, turned)
-
-    def _is_other(self, name: str, inputs: tuple[str, ...]) -> bool:
-        """Whether a node of that name was made for other inputs."""
-        return name in self.nodes and self.nodes[name].inputs != inputs
 
     def _opaque(self, node: GraphNode) -> Source:
         """Something that rnnscope does not compute: an input of its own, or a named obstacle."""
