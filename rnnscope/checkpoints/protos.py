@@ -120,9 +120,7 @@ def shape_of(shape: Any, where: object) -> tuple[int, ...]:
     return sizes
 
 
-def tensor_to_array(
-    tensor: Any, where: object = "a TensorProto", *, exact: bool = False
-) -> Array:
+def tensor_to_array(tensor: Any, where: object = "a TensorProto", *, exact: bool = False) -> Array:
     """The array that a TensorProto spells, as raw bytes or as a list of values.
 
     A list shorter than the tensor repeats its last value, as TensorFlow writes constants.
