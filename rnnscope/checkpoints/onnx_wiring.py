@@ -204,8 +204,8 @@ class Wiring:
             kept.add(name)
             node = self._nodes[name]
             wanted += node.inputs
-            if node.recurrent and node.recurrent.initial_from:
-                wanted.append(node.recurrent.initial_from)
+            if node.recurrent:
+                wanted += node.recurrent.handed_by
         kept |= {
             name for name, node in self._nodes.items()
             if isinstance(node.layer, BidirectionalMerge) and kept.issuperset(node.inputs)

@@ -140,8 +140,7 @@ def _rename(network: Network) -> Network:
 
 def _renamed(node: Node, new: dict[str, str]) -> Node:
     layer = node.layer
-    if node.recurrent is not None and node.recurrent.initial_from is not None:
-        source = node.recurrent.initial_from
-        layer = replace(node.recurrent, initial_from=new.get(source, source))
+    if node.recurrent is not None:
+        layer = node.recurrent.renamed(lambda name: new.get(name, name))
     reads = tuple(new.get(name, name) for name in node.inputs)
     return replace(node, name=new.get(node.name, node.name), layer=layer, inputs=reads)

@@ -57,7 +57,7 @@ def test_a_decoder_starts_from_two_directions(keras, rnnscope, read_trace, tmp_p
 
 
 def test_states_of_different_layers_are_no_final_state(keras, rnnscope, tmp_path):
-    """h of one direction, c of the other: named, and not run."""
+    """The h of one direction and the c of the other: named, and not run."""
     layers = keras.layers
     x, y = keras.Input((None, 5), name="x"), keras.Input((None, 2), name="y")
     inner = layers.LSTM(3, return_state=True, name="inner")
