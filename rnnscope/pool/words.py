@@ -31,7 +31,10 @@ def plan_notes(
     """What a reader of the numbers has to know beforehand."""
     counted = trace.lengths is not None or trace.mask is not None
     for source in sources:
-        if any(layer.timesteps not in (None, trace.timesteps) for layer in source.layers):
+        if any(
+            layer.own_time or layer.timesteps not in (None, trace.timesteps)
+            for layer in source.layers
+        ):
             yield f"{source.name} has other timesteps than the input: all of them count."
             continue
         computed_on = [

@@ -96,7 +96,7 @@ def _layer(arrays: NamedArrays, header: LayerHeader, group: str, trace: Trace) -
         held["outputs"] = held["m"]
     own = {axis: arrays.array(inside[axis]).read() for axis in (TIMESTEP, UNIT, OUTPUT)
            if axis in inside}  # fmt: skip
-    counted = header.timesteps in (None, trace.timesteps)
+    counted = header.timesteps in (None, trace.timesteps) and not header.own_time
     return StateLayer(header.name, held, header.known_facts, counted=counted, coordinates=own)
 
 

@@ -137,3 +137,24 @@ def test_the_decoder_inputs_are_never_overwritten(rnnscope, model, tmp_path):
     result = rnnscope("run", model.prefix, model.inputs, "-o", other, *flags)
     assert result.code == 2
     assert np.array_equal(np.load(other), FEED["decoder"])
+
+
+@pytest.mark.parametrize("steps", [5, 6])
+def test_lengths_of_the_encoder_leave_the_decoder_alone(rnnscope, model, tmp_path, steps):
+    """Also where both take six steps: pooling and comparing count every step of the decoder."""
+    trace, other = tmp_path / "t.h5", tmp_path / "u.h5"
+    flags = (*model.flags, "--loop-function", "linear:proj_w", "--decoder-steps", steps, "--quiet")
+    for path in (trace, other):
+        assert rnnscope("run", model.prefix, model.inputs, "-o", path, *flags).code == 0
+    pooled = tmp_path / "pooled.npz"
+    result = rnnscope("pool", trace, "--state", "m", "--method", "mean", "-o", pooled)
+    assert (result.code, result.stderr) == (0, "")
+    assert "decoder_rnn/lstm_cell has other timesteps than the input" in result.stdout
+    with h5py.File(trace) as file:
+        m = file["decoder_rnn/lstm_cell/m"][...]
+    with np.load(pooled) as found:
+        (name,) = (key for key in found.files if "decoder" in key)
+        np.testing.assert_allclose(found[name], m.mean(axis=1), rtol=0, atol=1e-6)
+    with h5py.File(other, "r+") as file:
+        file["decoder_rnn/lstm_cell/c"][2, -1] += 1  # past the encoder's length
+    assert rnnscope("diff", trace, other).code == 1
