@@ -73,11 +73,12 @@ def probe(tmp_path, *arguments):
 
 
 def samples():
-    """Every sample checkpoint with its input."""
+    """Every sample checkpoint with its input; a folder of bare arrays has none."""
     for folder in sorted(SAMPLES.iterdir()):
         if folder.is_dir():
             files = [*folder.glob("*.index"), *folder.glob("*.h5"), *folder.glob("*.keras")]
-            yield pytest.param(files[0], folder / "inputs.npz", id=folder.name)
+            if files:
+                yield pytest.param(files[0], folder / "inputs.npz", id=folder.name)
 
 
 @pytest.mark.parametrize(
