@@ -10,10 +10,10 @@ from functools import cached_property
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import InputSource
-from rnnscope.layers import BidirectionalMerge, Dense, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.layers.unsupported import OWN_OUTPUT
+from rnnscope.layers import BidirectionalMerge, Unsupported
 from rnnscope.network import Layer, Network, Node, RecurrentLayer
 from rnnscope.run.decoding import Decoding, wire_decoder
+from rnnscope.run.entrances import Entrances
 from rnnscope.run.loops import Loop, find_loops
 from rnnscope.run.wiring import FED, rewire
 
@@ -135,10 +135,11 @@ class _Planner:
         self._source = source
         self._network = network
         self._nodes = {node.name: node for node in network.nodes}
-        self._model_input = model_input
-        self._embedding: str | None = None
         self._notes: list[str] = []
         self._decoding = decoding
+        self._entrances = Entrances(
+            network, source, decoding.source, self._notes, model_input=model_input
+        )
 
     def note(self, *notes: str) -> None:
         """Add to the plan's notes."""
@@ -146,21 +147,7 @@ class _Planner:
 
     def choose_embedding(self, name: str) -> None:
         """Let the ids go through this embedding alone."""
-        names = [n.name for n in self._network.nodes if isinstance(n.layer, Embedding)]
-        if name not in names:
-            raise OptionError(
-                "--embedding names an embedding that stands in front of no layer.",
-                expected=f"one of {', '.join(names)}" if names else "a file with an embedding",
-                found=name,
-            )
-        if not self._source.is_ids:
-            raise OptionError(
-                "--embedding is given for an input that holds no ids.",
-                where=self._source.name,
-                expected="integers (sequence, timestep), called ids or given with --ids",
-                found=f"{self._source.dtype} with {self._source.features} features",
-            )
-        self._embedding = name
+        self._entrances.choose_embedding(name)
 
     def plan(self, patterns: Iterable[str]) -> Plan:
         wanted = self._wanted(tuple(patterns))
@@ -177,10 +164,18 @@ class _Planner:
         for node in self._network.recurrent:
             if fed and FED not in node.inputs:
                 continue
-            if node.name not in needed or self._reads_recurrent(node) or self._obstacle(node):
+            if (
+                node.name not in needed
+                or self._entrances.reads_recurrent(node)
+                or self._entrances.obstructed(node)
+            ):
                 continue
-            decodes = self._decodes(node)
-            entry = self._decoder_entry(node) if decodes else self._entry(node, self._source)
+            decodes = self._entrances.decodes(node)
+            entry = (
+                self._entrances.of_decoder(node)
+                if decodes
+                else self._entrances.of(node, self._source)
+            )
             if entry is not None:
                 (decoder_entries if decodes else entries)[node.name] = entry
         if not entries:
@@ -197,7 +192,9 @@ class _Planner:
                 found=" ".join(dict.fromkeys(self._notes)),
                 hint="'rnnscope inspect' lists the layers and what each reads",
             )
-        direct = frozenset(name for name, entry in entries.items() if self._is_direct(name, entry))
+        direct = frozenset(
+            name for name, entry in entries.items() if self._entrances.is_direct(name, entry)
+        )
         loops = find_loops(runnable)
         self._check_decoder(decoder_entries, loops, [node.name for node in layers])
         return Plan(
@@ -211,53 +208,6 @@ class _Planner:
             decoder_steps=self._decoding.steps,
             loops=loops,
         )
-
-    def _decodes(self, node: Node) -> bool:
-        """Whether a layer reads inputs of its own that go with another layer's final state."""
-        layer = node.recurrent
-        if layer is None or not layer.handed_by:
-            return False
-        if layer.feedback is not None:
-            return True
-        shared = {name for other in layer.handed_by for name in self._inputs_behind(other)}
-        return not self._inputs_behind(node.name) & shared
-
-    def _inputs_behind(self, name: str) -> set[str]:
-        """The network's inputs that a layer reads in the end."""
-        pending, found, seen = [name], set[str](), set[str]()
-        while pending:
-            current = pending.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            if current in self._nodes:
-                pending.extend(self._nodes[current].reads)
-            else:
-                found.add(current)
-        return found
-
-    def _decoder_entry(self, node: Node) -> str | None:
-        """Where the decoder inputs go in."""
-        layer, source = node.recurrent, self._decoding.source
-        assert layer is not None
-        if source is None and not self._is_stand_in(node):
-            names = " and ".join(f"'{name}'" for name in layer.handed_by)
-            self._notes.append(
-                f"'{node.name}' starts from the final state of {names} and reads inputs of its "
-                "own, which were not given (--decoder-inputs): it was not run."
-            )
-            return None
-        entry = self._entry(node, source or self._source)
-        if entry is None and source is not None and not self._is_stand_in(node):
-            given = "ids" if source.is_ids else f"{source.features} features"
-            raise InputError(
-                "The decoder inputs do not fit the decoder.",
-                where=source.name,
-                expected=f"{layer.cell.input_size} features (layer '{node.name}'), or ids where "
-                "an embedding stands in front of it",
-                found=given,
-            )
-        return entry
 
     def _check_decoder(
         self, entries: dict[str, str], loops: tuple[Loop, ...], layers: list[str]
@@ -289,17 +239,6 @@ class _Planner:
                 expected=f"{self._source.sequences} sequences, as {self._source.name}",
                 found=f"{source.sequences} sequences",
             )
-
-    def _obstacle(self, node: Node) -> bool:
-        """Whether a layer starts from what is not computed."""
-        others = [self._nodes[name] for name in node.inputs[1:] if name in self._nodes]
-        return any(isinstance(other.layer, Unsupported) for other in others)
-
-    def _is_stand_in(self, node: Node) -> bool:
-        """Whether a layer's x is made of its own output, in a way that is not computed."""
-        front = self._nodes.get(node.reads[0]) if node.reads else None
-        layer = None if front is None else front.layer
-        return isinstance(layer, Unsupported) and layer.kind in OWN_OUTPUT
 
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
         names = [node.name for node in self._network.recurrent]
@@ -344,84 +283,6 @@ class _Planner:
                 pending.extend(node.recurrent.handed_by)
         return needed
 
-    def _reads_recurrent(self, node: Node) -> bool:
-        pending, seen = [*node.reads], set[str]()
-        while pending:
-            behind = self._nodes.get(name := pending.pop())
-            if behind is None or name in seen:
-                continue
-            if behind.recurrent:
-                return True
-            seen.add(name)
-            pending.extend(behind.reads)
-        return False
-
-    def _entry(self, root: Node, source: InputSource) -> str | None:
-        """Where an input goes in for a layer that no recurrent layer feeds."""
-        layer = root.recurrent
-        if self._is_stand_in(root):
-            stand_in = self._nodes[root.reads[0]].layer
-            assert isinstance(stand_in, Unsupported)
-            self._notes.append(f"'{root.name}' was not run: {stand_in.reason}.")
-            return None
-        entry = root.inputs[0] if root.inputs else root.name
-        if self._model_input:
-            return self._model_entry(root)
-        if source.is_ids:
-            return self._embedding_entry(root)
-        masked = source.lengths is not None or source.mask is not None
-        while (node := self._nodes.get(entry)) is not None:
-            if not isinstance(node.layer, (Masking, PassThrough)):
-                break
-            if isinstance(node.layer, Masking) and masked:
-                self._notes.append(
-                    f"The lengths or mask given are used; '{node.name}' of the file, which would "
-                    "make a mask from the input, was not run."
-                )
-                break
-            entry = node.inputs[0]
-        wrapped = self._nodes.get(entry)
-        if wrapped is not None and _projects_input(wrapped):
-            kernel = wrapped.layer.kernel  # type: ignore[union-attr]
-            if kernel.shape[0] == source.features:
-                self._notes.append(
-                    f"'{root.name}' receives the input through '{wrapped.name}', the projection "
-                    "that is part of its cell."
-                )
-                return wrapped.inputs[0]
-        width = layer.cell.input_size if layer is not None else None
-        return entry if width == source.features else None
-
-    def _model_entry(self, root: Node) -> str | None:
-        inputs = sorted(self._inputs_behind(root.name) & set(self._network.inputs))
-        if len(inputs) != 1:
-            raise OptionError(
-                "--model-input needs a layer that reads one input of the model.",
-                where=f"layer '{root.name}'",
-                found=", ".join(inputs) or "none",
-                hint="give what the layer itself receives, without --model-input",
-            )
-        return inputs[0]
-
-    def _embedding_entry(self, root: Node) -> str | None:
-        name = root.inputs[0] if root.inputs else ""
-        while (node := self._nodes.get(name)) is not None and len(node.inputs) == 1:
-            if isinstance(node.layer, Embedding) and self._embedding in (None, node.name):
-                return node.inputs[0]
-            name = node.inputs[0]
-        return None
-
-    def _is_direct(self, name: str, entry: str) -> bool:
-        """Whether nothing but masks and dropout stand between the run's input and a layer."""
-        node = self._nodes[name]
-        reads = node.inputs[0] if node.inputs else name
-        while reads != entry:
-            between = self._nodes[reads]
-            if not isinstance(between.layer, (Masking, PassThrough)):
-                return False
-            reads = between.inputs[0]
-        return True
-
     def _runnable(self, needed: set[str], points: frozenset[str]) -> list[Node]:
         """The nodes that follow from the entries, in order."""
         known = set(points)
@@ -456,7 +317,7 @@ class _Planner:
             node = self._nodes[name]
             layer = node.recurrent
             width = layer.cell.input_size if layer else 0
-            if self._reads_recurrent(node):
+            if self._entrances.reads_recurrent(node):
                 self._notes.append(f"'{name}' was not run: what it reads was not computed.")
             else:
                 self._notes.append(
@@ -473,9 +334,12 @@ class _Planner:
                 found=f"ids of shape {(self._source.sequences, self._source.timesteps)}",
             )
         widths = {
-            node.recurrent.cell.input_size: node.name for node in roots
-            if node.recurrent and not self._reads_recurrent(node) and not self._decodes(node)
-        }  # fmt: skip
+            node.recurrent.cell.input_size: node.name
+            for node in roots
+            if node.recurrent
+            and not self._entrances.reads_recurrent(node)
+            and not self._entrances.decodes(node)
+        }
         wanted = ", ".join(f"{width} (layer '{name}')" for width, name in widths.items())
         swapped = self._source.timesteps in widths
         return InputError(
@@ -488,9 +352,3 @@ class _Planner:
             if swapped
             else "is this the model's own input? Then say --model-input",
         )
-
-
-def _projects_input(node: Node) -> bool:
-    """Whether a node is what TensorFlow 1's InputProjectionWrapper puts in front of a cell."""
-    named = "inputprojectionwrapper" in node.name.replace("_", "").lower()
-    return named and isinstance(node.layer, Dense)
