@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.cells import CELLS
 from rnnscope.checks import CHECKS, merge, run_checks
-from rnnscope.checks.interface import Finding, LayerSlice, Place
+from rnnscope.checks.interface import Finding, LayerSlice, Place, Stored
 from rnnscope.checks.verdict import PaddingSummary
 from rnnscope.engines.interface import LayerStates
 from rnnscope.network import Node
@@ -32,8 +33,12 @@ class Looking:
     def look(
         self, node: Node, states: LayerStates, mask: Array | None, lengths: Array | None,
         input_steps: Array | None, sequences: slice,
+        handed: Mapping[str, Array] | None = None,
     ) -> None:  # fmt: skip
-        """Check some sequences of a layer, all timesteps."""
+        """Check some sequences of a layer, all timesteps.
+
+        `handed` is the final state of the layers that this one starts from, joined.
+        """
         view = LayerSlice(
             facts=self._prepared.facts[node.name],
             states=states,
@@ -42,7 +47,10 @@ class Looking:
             input_steps=self._input_steps(node, input_steps),
             first_sequence=sequences.start,
         )
-        self._findings = merge([*self._findings, *run_checks(view)])
+        found = run_checks(view)
+        if handed is not None:
+            found += run_checks(replace(view, stored=Stored(origin=handed)), only=["handoff"])
+        self._findings = merge([*self._findings, *found])
         self._padding[node.name].add(view)
 
     def look_at_steps(

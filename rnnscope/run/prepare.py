@@ -98,6 +98,16 @@ class Prepared:
         steps = slice(0, 1) if alone else slice(None)
         return Signal(source.read(sequences, steps).values)
 
+    def handed(
+        self, node: Node, final: Mapping[str, Mapping[str, Array]]
+    ) -> Mapping[str, Array] | None:
+        """The final state of the layers that a layer starts from, joined; None if of none."""
+        layer = node.layer
+        assert isinstance(layer, RecurrentLayer)
+        if not layer.handed_by or not all(name in final for name in layer.handed_by):
+            return None
+        return join_states([final[name] for name in layer.handed_by], layer.initial_join)
+
     def initial(
         self,
         node: Node,
@@ -113,9 +123,7 @@ class Prepared:
             for name, value in layer.initial_values.items()
             if value.ndim == 1 or value.shape[0] == self.source.sequences
         }
-        if layer.handed_by and all(name in final for name in layer.handed_by):
-            finals = [final[name] for name in layer.handed_by]
-            initial.update(join_states(finals, layer.initial_join))
+        initial.update(self.handed(node, final) or {})
         key = self.initial_keys.get(node.name)
         if key is not None:
             initial.update(batch.initial[key])

@@ -252,6 +252,7 @@ class _Run:
         common = prepared.entry(batch, sequences, slice(None)).mask
         workspaces = self._free.get()
         made: list[Computed | Merged] = []
+        finals: dict[str, Mapping[str, Array]] = {}
         for one in compute_slice(prepared, self._engines, batch, sequences, workspaces):
             made.append(one)
             if isinstance(one, Merged):
@@ -259,8 +260,11 @@ class _Run:
             if common is None and not prepared.plan.decodes(one.node):
                 common = one.mask
             lengths = prefix_lengths(one.mask)
+            finals[one.node.name] = one.states.final
+            told = one.node.name in prepared.initial_keys
+            handed = None if told else prepared.handed(one.node, finals)
             self._looking.look(
-                one.node, one.states, one.mask, lengths, batch.input_steps, sequences
+                one.node, one.states, one.mask, lengths, batch.input_steps, sequences, handed
             )
             if self._verifier is not None:
                 self._verifier.compare(one.node, one.x, one.mask, one.initial, one.states)
