@@ -574,12 +574,14 @@ def test_ctrl_c_leaves_no_trace_and_what_resume_goes_on_from(tmp_path, model):
     x = save_input(tmp_path / "x.npy", 2000, 500)
     out = tmp_path / "out"
     out.mkdir()
-    # The reference engine is slow enough to be interrupted on any machine.
-    slowly = ["--engine", "reference"]
+    # Slow enough, in slices small enough, to be interrupted after a commit on any machine.
+    slowly = ["--engine", "reference", "--memory", "4MB"]
     command = [sys.executable, "-m", "rnnscope"]
     started = subprocess.Popen(
         [*command, *run_command(model, x, out / "trace.h5"), *slowly],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell that runs the tests in the background has its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     until = time.monotonic() + PATIENCE_SECONDS
     while not (out / ".trace.h5.partial.json").exists():  # the first commit
