@@ -87,7 +87,7 @@ def open_input(
         return accompany(
             source, key, lengths=lengths, mask=mask, initial=initial or {}, time_major=time_major
         )
-    except BaseException:
+    except BaseException:  # nothing is swallowed: an interrupt must not leave the file open
         container.close()
         raise
 

@@ -11,7 +11,6 @@ import numpy as np
 from rnnscope.cell import HAS_NONE, IN_BIAS, NO_OTHER, Array, Option
 from rnnscope.cells import CELLS
 from rnnscope.checks.interface import LayerFacts
-from rnnscope.engines.choose import prefix_lengths
 from rnnscope.errors import InputError
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.network import Node, RecurrentLayer, Signal, join_states
@@ -230,11 +229,6 @@ def layer_facts(node: Node) -> LayerFacts:
         outputs_in_input_order=layer.outputs_in_input_order,
         outputs_are_m=not layer.wrapper,
     )
-
-
-def slice_lengths(mask: Array | None) -> Array | None:
-    """The lengths within a slice of time that a mask says, if it has no holes."""
-    return prefix_lengths(mask)
 
 
 def _zeros(source: InputSource, timesteps: int) -> Array:

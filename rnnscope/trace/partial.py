@@ -210,7 +210,7 @@ def _locked(path: Path, target: Path) -> int:
                 found=f"{path.name} is locked",
                 hint="wait for it, or name another file with -o",
             ) from error
-        except BaseException:
+        except BaseException:  # nothing is swallowed: the descriptor holds a lock
             os.close(descriptor)
             raise
         os.close(descriptor)

@@ -124,7 +124,7 @@ class PooledWriter:
                 for header in self._headers:
                     self._create(header)
                 self._file.flush()  # killed from here on, the copy says that it is not complete
-        except BaseException:
+        except BaseException:  # nothing is swallowed: an interrupt leaves no half file either
             self._abandon()
             raise
         return self
@@ -144,7 +144,7 @@ class PooledWriter:
                 self._file.close()
                 self._require_unchanged()
                 publish(self._partial, self.path, force=True)
-        except BaseException:
+        except BaseException:  # nothing is swallowed: an interrupt leaves no half file either
             self._abandon()
             raise
         self._release()
