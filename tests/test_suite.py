@@ -192,7 +192,7 @@ def test_the_keys_of_a_run_are_flags_of_the_command():
         ('name = "keras"', 'name = "small"', "Two cases of the suite have one name"),
         ('input = "keras/inputs.npz"', "", "A case needs 'input'"),
         ("[[case]]", "[[case]", "The suite is no TOML"),
-        ("gates = true", 'engine = "fast"', "one of auto, numpy, numba, reference"),
+        ("gates = true", 'engine = "fast"', "one of auto, numpy, compiled, reference"),
         ("gates = true", 'cell_clip = "no"', "a number above 0"),
         ("gates = true", 'padding = "hol"', "one of zeros, hold, none"),
         ("recompute = true", 'verify = "torch"', "tensorflow, onnxruntime"),

@@ -30,6 +30,13 @@ READER_MODULES = (
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
 
+SIGNATURES = {
+    b"\x89HDF\r\n\x1a\n": ("keras_h5", "keras_loose_file"),
+    b"PK\x03\x04": ("keras_zip", "torch_file", "npz_arrays"),
+}
+"""What a file begins with, and who is asked first about it, so that the others need not load."""
+
+
 def readers() -> tuple[Reader, ...]:
     """READERS: every reader, in the order in which they are asked."""
     return tuple(import_module(f"{__name__}.{module}").READER for module in READER_MODULES)
@@ -59,7 +66,8 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
         An option is given that means nothing to a file of this format.
     """
     given = {"layout": layout} if layout is not None else {}
-    for module in READER_MODULES:
+    likely = _likely(path)
+    for module in (*likely, *(name for name in READER_MODULES if name not in likely)):
         reader: Reader = import_module(f"{__name__}.{module}").READER
         if reader.sniff(path):
             for option in given:
@@ -72,6 +80,14 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
                     )
             return reader.read(path, **given)
     raise _no_reader(path)
+
+
+def _likely(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        return ()
+    with path.open("rb") as file:
+        head = file.read(max(map(len, SIGNATURES)))
+    return next((names for start, names in SIGNATURES.items() if head.startswith(start)), ())
 
 
 def _no_reader(path: Path) -> CheckpointError:

@@ -16,7 +16,7 @@ from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.interface import LayerStates
-from rnnscope.engines.lstm import Workspace
+from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import InputError
 from rnnscope.inputs import InputBatch, InputSource, open_input
 from rnnscope.network import Network, Node, RecurrentLayer

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PADDING_RULES = ("zeros", "hold", "none")
 COMPRESSIONS = ("gzip", "lzf", "zstd")
-ENGINES = ("auto", "numpy", "numba", "reference")
+ENGINES = ("auto", "numpy", "compiled", "reference")
 """The keys of `rnnscope.engines.choose.ENGINES`, which a test compares; see FORMATS."""
 
 PROGRESS_AFTER = 2_000_000
@@ -146,7 +146,7 @@ def _layer_option(flag: str, help_text: str) -> Callable[[Any], Any]:
     type=click.Choice(ENGINES),
     default=ENGINES[0],
     show_default=True,
-    help="What computes the steps; auto takes numba where it pays.",
+    help="What computes the steps; auto compiles where it pays.",
 )
 @click.option(
     "--threads",
@@ -298,21 +298,23 @@ def _files(
 def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[str, Any]) -> int:
     from rnnscope.run import run_plan
     from rnnscope.run.memory import parse_memory
+    from rnnscope.run.pipeline import beside
     from rnnscope.run.report import run_report, trace_header
     from rnnscope.run.runner import RunSettings
     from rnnscope.trace import LayerHeader, TraceWriter, parse_selection
 
     command_line = " ".join(["rnnscope", *sys.argv[1:]])
-    header = trace_header(checkpoint, source, command_line, plan.decoder_source)
+    # Files are hashed while the run is prepared.
+    header = beside(lambda: trace_header(checkpoint, source, command_line, plan.decoder_source))
 
     selection = parse_selection(given["selection"])
 
     def open_writer(
-        layers: list[LayerHeader], lengths: Array | None, has_mask: bool
+        layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
     ) -> TraceWriter:
         return TraceWriter(
             given["trace"],
-            header,
+            replace(header.result(), engine=engine),
             layers,
             source.sequences,
             source.timesteps,
@@ -321,7 +323,7 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
             force=given["force"],
             inputs=_files(checkpoint, source, plan.decoder_source),
             resume=given["resume"],
-            fingerprint=_fingerprint(header, given),
+            fingerprint=_fingerprint(header.result(), given),
             selection=selection,
             compress=given["compress"],
             ragged=_ragged_lengths(lengths, source) if given["ragged"] else None,

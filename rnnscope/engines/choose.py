@@ -1,7 +1,7 @@
 """Which engine runs a layer: the compiled or the plain fast loop, or the reference.
 
 `ENGINES` is what ``--engine`` offers. ``auto`` takes the fast loop for every LSTM, with compiled
-steps where numba is installed and the work is large enough to pay for loading it.
+steps where llvmlite is installed and the work is large enough to pay for them.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.engines.interface import LayerStates
-from rnnscope.engines.lstm import FoldedLSTM, Steps, Workspace, run_lstm
+from rnnscope.engines.lstm import FoldedLSTM, Steps, run_lstm
 from rnnscope.engines.numpy_engine import run_layer
+from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import EngineError
 from rnnscope.network import RecurrentLayer
 
 ENGINES = {
     "auto": "the fastest that pays for its start-up",
     "numpy": "the fast loop in numpy",
-    "numba": "the fast loop with compiled steps (extra 'fast')",
+    "compiled": "the fast loop in machine code made for this CPU (extra 'fast')",
     "reference": "the equations as they are written, one step after another",
 }
 
-NUMBA_PAYS_FROM = 400_000_000
-"""Cell-steps (sequence x timestep x unit) from which loading numba is repaid: it takes about a
-second, and saves about 2.5 ns a cell-step on one core (tests/benchmarks/engine.py)."""
+COMPILING_PAYS_FROM = 4_000_000
+"""Cell-steps (sequence x timestep x unit) from which compiling is repaid (TODO)."""
 
 
 class LayerEngine:
@@ -65,6 +65,8 @@ class LayerEngine:
         fast = engine != "reference" and runs_fast(layer)
         self._folded = FoldedLSTM(layer.cell) if fast else None
         self.name, self._steps = _choose(engine, self._folded, work)
+        if self._folded is not None and self._steps == "compiled" and pool is not None:
+            pool.submit(self._folded.compile)  # while the first slice is read
 
     def run(
         self,
@@ -105,18 +107,18 @@ def runs_fast(layer: RecurrentLayer) -> bool:
 def _choose(engine: str, folded: FoldedLSTM | None, work: int) -> tuple[str, Steps]:
     if folded is None:
         return "reference", "numpy"
-    installed = find_spec("numba") is not None
-    if engine == "numba":
+    installed = find_spec("llvmlite") is not None
+    if engine == "compiled":
         if not installed:
             raise EngineError(
-                "The engine 'numba' is not installed.",
-                expected="the package numba",
+                "The engine 'compiled' is not installed.",
+                expected="the package llvmlite",
                 found="none",
                 hint="pip install 'rnnscope[fast]', or leave --engine out",
             )
-        return ("numba", "numba") if folded.compiles else ("numpy", "numpy")
-    if engine == "auto" and installed and folded.compiles and work >= NUMBA_PAYS_FROM:
-        return "numba", "numba"
+        return ("compiled", "compiled") if folded.compiles else ("numpy", "numpy")
+    if engine == "auto" and installed and folded.compiles and work >= COMPILING_PAYS_FROM:
+        return "compiled", "compiled"
     return "numpy", "numpy"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.engines.interface import LayerStates, joined
-from rnnscope.engines.lstm import Workspace
+from rnnscope.engines.workspace import Workspace
 from rnnscope.inputs import InputBatch
 from rnnscope.network import Layer, Node, RecurrentLayer, Signal
 from rnnscope.run.loops import Loop

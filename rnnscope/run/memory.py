@@ -88,7 +88,7 @@ def choose_slices(
     budget : int
         Bytes.
     """
-    per_step = float(input_bytes)
+    per_step = 2.0 * input_bytes  # the next slice is read while one is computed
     for node in plan.nodes:
         per_step += _bytes_per_step(node, shapes[node.name], timesteps, gates, masked)
     per_sequence = per_step * timesteps

@@ -42,7 +42,6 @@ def trace_header(
         input_sha256=source.sha256(),
         decoder_input="" if decoder is None else decoder.name,
         decoder_input_sha256="" if decoder is None else decoder.sha256(),
-        engine="numpy",
         rnnscope_version=__version__,
         notes=(*checkpoint.notes, *source.notes),
     )

@@ -5,26 +5,27 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from rnnscope.cell import Array
 from rnnscope.checks.interface import Finding
 from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
 from rnnscope.engines.interface import LayerStates
-from rnnscope.engines.lstm import Workspace
+from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError
-from rnnscope.inputs import InputSource
+from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.network import Node
 from rnnscope.report.model import VerifyReport
 from rnnscope.run.compute import Computed, Merged, compute_slice
 from rnnscope.run.long_time import LongRun
 from rnnscope.run.looking import Looking
 from rnnscope.run.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
-from rnnscope.run.pipeline import WritingThread
+from rnnscope.run.pipeline import WritingThread, ahead
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared, prepare
 from rnnscope.trace import LayerHeader, TraceWriter
@@ -32,8 +33,8 @@ from rnnscope.trace import LayerHeader, TraceWriter
 Progress = Callable[[int], None]
 """Called with the number of sequences done since the last call."""
 
-OpenWriter = Callable[[list[LayerHeader], Array | None, bool], TraceWriter]
-"""``open_writer(layer_headers, lengths, has_mask)``."""
+OpenWriter = Callable[[list[LayerHeader], Array | None, bool, str], TraceWriter]
+"""``open_writer(layer_headers, lengths, has_mask, engine)``."""
 
 
 class Verifier(Protocol):
@@ -166,7 +167,7 @@ def run_plan(
                if prepared.kept(node)]  # fmt: skip
     with (
         _engines(prepared, settings) as engines,
-        open_writer(headers, prepared.lengths, prepared.has_mask) as writer,
+        open_writer(headers, prepared.lengths, prepared.has_mask, _names(engines)) as writer,
     ):
         if writer.saved_state is not None:
             looking.restore(writer.saved_state)
@@ -174,17 +175,15 @@ def run_plan(
                 progress(writer.done)
         with WritingThread() as thread:
             run = _Run(prepared, engines, size, writer, thread, looking, verifier)
-            for sequences in size.rows_of(source.sequences, writer.done):
-                run.run(sequences)
+            for sequences in run.slices(size.rows_of(source.sequences, writer.done)):
                 if progress is not None:
                     progress(sequences.stop - sequences.start)
         writer.set_checks(looking.findings_json())
-        used = dict.fromkeys(engine.name for engine in engines.values())
     return RunResult(
         findings=looking.findings(),
         padding=looking.padding(),
         notes=tuple(prepared.notes),
-        engine=", ".join(used),
+        engine=_names(engines),
         seconds=time.perf_counter() - started,
         steps=prepared.steps,
     )
@@ -207,6 +206,11 @@ def _engines(prepared: Prepared, settings: RunSettings) -> Iterator[dict[str, La
             for node in prepared.plan.layers
             if node.recurrent is not None
         }
+
+
+def _names(engines: Mapping[str, LayerEngine]) -> str:
+    """The engines that run, each once."""
+    return ", ".join(dict.fromkeys(engine.name for engine in engines.values()))
 
 
 class _Run:
@@ -237,21 +241,27 @@ class _Run:
         if size.steps < prepared.source.timesteps:
             self._long = LongRun(prepared, engines, size, writer, thread, looking)
 
-    def run(self, sequences: slice) -> None:
-        if self._long is not None:
+    def slices(self, every: Iterable[slice]) -> Iterator[slice]:
+        """Run slices of sequences, each yielded when it is computed."""
+        if self._long is None:
+            with closing(ahead(every, self._prepared.source.read)) as batches:
+                for sequences, batch in batches:
+                    self._run_whole(sequences, batch)
+                    yield sequences
+            return
+        for sequences in every:
             self._long.run(sequences)
-        else:
-            self._run_whole(sequences)
-        state = self._looking.state()
-        self._thread.put(lambda: self._writer.commit(sequences.stop, state))
+            state = self._looking.state()
+            self._thread.put(partial(self._writer.commit, sequences.stop, state))
+            yield sequences
 
-    def _run_whole(self, sequences: slice) -> None:
+    def _run_whole(self, sequences: slice, batch: InputBatch) -> None:
         prepared = self._prepared
-        batch = prepared.source.read(sequences)
         given = None if prepared.lengths is None else prepared.lengths[sequences]
         common = prepared.entry(batch, sequences, slice(None)).mask
         workspaces = self._free.get()
         made: list[Computed | Merged] = []
+        looks: list[Callable[[], None]] = []
         finals: dict[str, Mapping[str, Array]] = {}
         for one in compute_slice(prepared, self._engines, batch, sequences, workspaces):
             made.append(one)
@@ -263,19 +273,25 @@ class _Run:
             finals[one.node.name] = one.states.final
             told = one.node.name in prepared.initial_keys
             handed = None if told else prepared.handed(one.node, finals)
-            self._looking.look(
-                one.node, one.states, one.mask, lengths, batch.input_steps, sequences, handed
-            )
+            looks.append(
+                partial(
+                    self._looking.look,
+                    one.node, one.states, one.mask, lengths, batch.input_steps, sequences, handed,
+                )
+            )  # fmt: skip
             if self._verifier is not None:
                 self._verifier.compare(one.node, one.x, one.mask, one.initial, one.states)
         mask = common if prepared.has_mask else None
 
         def write() -> None:
+            for look in looks:
+                look()
             for one in made:
                 if isinstance(one, Merged):
                     self._writer.write_outputs(one.node.name, one.outputs, sequences)
                 else:
                     self._writer.write_layer(one.node.name, one.states, sequences)
             self._writer.write_common(sequences, given, mask, batch.input_steps)
+            self._writer.commit(sequences.stop, self._looking.state())
 
         self._thread.put(write, after=lambda: self._free.put(workspaces))

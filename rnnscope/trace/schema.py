@@ -58,7 +58,7 @@ class TraceHeader:
     decoder_input, decoder_input_sha256 : str
         Of the decoder inputs, if there were any.
     engine : str
-        ``"numpy"``, with its version.
+        The engines that computed the states, by name.
     rnnscope_version : str
     created : str
         UTC, ISO 8601.

@@ -53,7 +53,7 @@ BARS = {"ONNX Runtime": 1.3, "fastest c": 0.6}
 the fastest other way to get c of every step."""
 
 ONNX = "ONNX Runtime LSTM"
-PACKAGES = ("rnnscope", "numpy", "numba", "onnxruntime", "torch", "tensorflow", "keras")
+PACKAGES = ("rnnscope", "numpy", "llvmlite", "onnxruntime", "torch", "tensorflow", "keras")
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _rnnscope(steps: str, case: Case) -> Ready:
     from concurrent.futures import ThreadPoolExecutor
 
     from rnnscope.engines.choose import LayerEngine, one_blas_thread
-    from rnnscope.engines.lstm import Workspace
+    from rnnscope.engines.workspace import Workspace
 
     engine = LayerEngine(
         case.layer(), engine=steps, threads=case.threads, pool=ThreadPoolExecutor(case.threads)
@@ -317,7 +317,7 @@ class Peer:
 
 PEERS = {
     "rnnscope, numpy": Peer(partial(_rnnscope, "numpy"), gives_c=True, ours=True),
-    "rnnscope, numba": Peer(partial(_rnnscope, "numba"), gives_c=True, ours=True),
+    "rnnscope, compiled": Peer(partial(_rnnscope, "compiled"), gives_c=True, ours=True),
     "ONNX Runtime LSTM": Peer(_onnxruntime, gives_c=False),
     "torch LSTM": Peer(_torch_lstm, gives_c=False),
     "torch LSTMCell loop": Peer(_torch_cell, gives_c=True),

@@ -86,7 +86,7 @@ class Case:
             plan = self.plan(source, decoder, **flags)
             self.notes = plan.notes
 
-            def open_writer(layers, lengths, has_mask):
+            def open_writer(layers, lengths, has_mask, _engine):
                 return TraceWriter(
                     path, TraceHeader(), layers, source.sequences, source.timesteps,
                     has_lengths=lengths is not None, has_mask=has_mask, force=True,

@@ -137,7 +137,7 @@ class Case:
         with open_input(str(self._input), lengths=self._lengths) as source:
             plan = plan_run(checkpoint, source)
 
-            def open_writer(layers, lengths, has_mask):
+            def open_writer(layers, lengths, has_mask, _engine):
                 return TraceWriter(
                     self.path, TraceHeader(), layers, source.sequences, source.timesteps,
                     has_lengths=lengths is not None, has_mask=has_mask, force=True,
@@ -229,11 +229,11 @@ def test_a_last_slice_of_any_size_gives_the_bits_of_one_run(tmp_path, timesteps)
 
 
 @pytest.mark.parametrize("units", [32, 64, 256])
-@pytest.mark.parametrize("steps", ["numpy", "numba"])
+@pytest.mark.parametrize("steps", ["numpy", "compiled"])
 def test_wide_layers_give_the_bits_of_one_run_however_time_is_cut(tmp_path, units, steps):
     """The last slice is a single step of a single row, which BLAS would round otherwise."""
-    if steps == "numba":
-        pytest.importorskip("numba", reason="numba (extra 'fast') is not installed")
+    if steps == "compiled":
+        pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
     nodes = (Node("a", make_layer(1, 128, units), ("x",)),)
     x = np.random.default_rng(4).standard_normal((1, 10 * SHORTEST_SLICE + 1, 128))
     case = Case(tmp_path, nodes, x.astype(np.float32))

@@ -1,0 +1,40 @@
+"""Memory that is used again, and starts where vectors like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnscope.cell import Array
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector."""
+
+
+def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Zeros whose memory starts at a multiple of `ALIGNMENT`."""
+    return _aligned(shape, np.dtype(dtype), np.zeros)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any], make: Any) -> Array:
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = make(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    array: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return array
+
+
+class Workspace:
+    """Arrays that are used again: asking for one of the same size gives the same memory."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array of that shape, contents undefined."""
+        size = int(np.prod(shape))
+        known = self._arrays.get(name)
+        if known is None or known.size < size or known.dtype != dtype:
+            known = self._arrays[name] = _aligned((size,), np.dtype(dtype), np.empty)
+        return known[:size].reshape(shape)
