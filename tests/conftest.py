@@ -21,6 +21,14 @@ settings.register_profile("rnnscope", deadline=None)
 settings.load_profile("rnnscope")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_folder(tmp_path_factory):
+    """Code compiled by tests, and by commands that they start, is not kept among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 class LSTMStateTuple(NamedTuple):
     """TensorFlow's own: c first."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnscope.checkpoints import READER_MODULES, SIGNATURES
+
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 
 # Runs the command line in a fresh interpreter, with an ear on everything that could execute a
@@ -41,7 +43,8 @@ sys.addaudithook(listen)
 def tell():
     roots = {name.partition(".")[0] for name in sys.modules}
     with open(told, "w") as file:
-        json.dump({"modules": sorted(roots), "heard": heard}, file)
+        readers = [name.rpartition(".")[2] for name in sys.modules if ".checkpoints." in name]
+        json.dump({"modules": sorted(roots), "heard": heard, "readers": readers}, file)
 
 atexit.register(tell)
 
@@ -108,6 +111,21 @@ def test_run_imports_no_framework_and_executes_nothing(tmp_path, checkpoint, inp
     assert trace.exists()
     assert not FRAMEWORKS & set(told["modules"])
     assert told["heard"] == []
+
+
+def test_a_reader_that_a_file_begins_like_is_asked_before_others_are_loaded(tmp_path):
+    checkpoint = next(SAMPLES.glob("*/*.h5"))
+    result, told = probe(tmp_path, "inspect", checkpoint)
+    assert result.returncode == 0
+    loaded = set(told["readers"])
+    assert "keras_h5" in loaded
+    assert not loaded & {"saved_model", "tf1_saver", "frozen_graph", "onnx_model", "torch_file"}
+
+
+def test_readers_asked_first_are_asked_in_the_order_of_the_table():
+    for names in SIGNATURES.values():
+        places = [READER_MODULES.index(name) for name in names]
+        assert places == sorted(places)
 
 
 def test_a_pickled_array_is_refused_unopened(tmp_path):

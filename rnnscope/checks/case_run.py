@@ -73,10 +73,11 @@ def run_to_trace(
             layers: list[LayerHeader],
             lengths: Array | None,
             has_mask: bool,
+            engine: str,
         ) -> TraceWriter:
             return TraceWriter(
                 trace,
-                trace_header(read, source, settings.command),
+                replace(trace_header(read, source, settings.command), engine=engine),
                 layers,
                 source.sequences,
                 source.timesteps,

@@ -18,6 +18,7 @@ from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.interface import LayerStates
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import InputError
+from rnnscope.hashing import files_sha256
 from rnnscope.inputs import InputBatch, InputSource, open_input
 from rnnscope.network import Network, Node, RecurrentLayer
 from rnnscope.report.model import VerifyReport
@@ -25,7 +26,6 @@ from rnnscope.run import LayerOptions, override_options, plan_run
 from rnnscope.run.compute import Computed, compute_slice
 from rnnscope.run.overrides import CELL_OPTIONS, Given
 from rnnscope.run.prepare import Prepared, prepare
-from rnnscope.run.report import files_sha256
 from rnnscope.run.runner import Verifier
 from rnnscope.trace import Trace
 

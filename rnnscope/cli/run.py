@@ -210,12 +210,17 @@ def command(**given: Any) -> int:
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
     """
+    from rnnscope.beside import beside
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.engines.through_keras import through_keras
+    from rnnscope.hashing import files_sha256
     from rnnscope.inputs import open_input
+    from rnnscope.inputs.given import split_reference
     from rnnscope.run import override_options, plan_run
     from rnnscope.trace import check_target
 
+    file, _ = split_reference(given["input_"])
+    hashed = beside(lambda: files_sha256([file]))  # while the checkpoint is read
     checkpoint = read_checkpoint(given["checkpoint"], layout=given["layout"])
     initial = {f"initial_{state}": given[f"initial_{state}"] for state in ("c", "m")}
     with (
@@ -257,7 +262,8 @@ def command(**given: Any) -> int:
                 embedding=given["embedding"],
                 decoding=decoding,
             )
-            return _run(checkpoint, front.source, plan, given)
+            own = front.source is source
+            return _run(checkpoint, front.source, plan, given, hashed.result if own else None)
 
 
 @contextmanager
@@ -295,17 +301,29 @@ def _files(
     return (*checkpoint.files, source.path, *([] if decoder is None else [decoder.path]))
 
 
-def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[str, Any]) -> int:
+def _run(
+    checkpoint: Checkpoint,
+    source: InputSource,
+    plan: Plan,
+    given: dict[str, Any],
+    hashed: Callable[[], str] | None,
+) -> int:
+    from rnnscope.beside import beside
     from rnnscope.run import run_plan
     from rnnscope.run.memory import parse_memory
-    from rnnscope.run.pipeline import beside
-    from rnnscope.run.report import run_report, trace_header
     from rnnscope.run.runner import RunSettings
     from rnnscope.trace import LayerHeader, TraceWriter, parse_selection
 
     command_line = " ".join(["rnnscope", *sys.argv[1:]])
-    # Files are hashed while the run is prepared.
-    header = beside(lambda: trace_header(checkpoint, source, command_line, plan.decoder_source))
+
+    def make_header() -> TraceHeader:
+        from rnnscope.run.report import trace_header
+
+        return trace_header(
+            checkpoint, source, command_line, plan.decoder_source, input_sha256=hashed
+        )
+
+    header = beside(make_header)  # files are hashed while the run is prepared
 
     selection = parse_selection(given["selection"])
 
@@ -357,6 +375,8 @@ def _run(checkpoint: Checkpoint, source: InputSource, plan: Plan, given: dict[st
             click.echo("interrupted: the same command with --resume goes on from here", err=True)
             return 2
         raise
+    from rnnscope.run.report import run_report
+
     report = run_report(checkpoint, source, plan, result, given["trace"], command_line, verifier)
     failed = report.status == "fail"
     if failed or not given["quiet"]:

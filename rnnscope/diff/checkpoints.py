@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.cell import Array
@@ -80,10 +81,11 @@ def run_to_trace(
             layers: list[LayerHeader],
             lengths: Array | None,
             has_mask: bool,
+            engine: str,
         ) -> TraceWriter:
             return TraceWriter(
                 trace,
-                trace_header(checkpoint, source, command),
+                replace(trace_header(checkpoint, source, command), engine=engine),
                 layers,
                 source.sequences,
                 source.timesteps,

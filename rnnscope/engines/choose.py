@@ -29,8 +29,10 @@ ENGINES = {
     "reference": "the equations as they are written, one step after another",
 }
 
-COMPILING_PAYS_FROM = 4_000_000
-"""Cell-steps (sequence x timestep x unit) from which compiling is repaid (TODO)."""
+COMPILING_PAYS_FROM = 1_000_000
+"""Cell-steps (sequence x timestep x unit) from which compiled steps are taken: loading them takes
+some 30 ms (a tenth of a second the first time, when they are compiled), and they save 11 to 110 ns
+a cell-step, 47 in the usual batch (tests/benchmarks/engine.py, two threads)."""
 
 
 class LayerEngine:
@@ -66,7 +68,7 @@ class LayerEngine:
         self._folded = FoldedLSTM(layer.cell) if fast else None
         self.name, self._steps = _choose(engine, self._folded, work)
         if self._folded is not None and self._steps == "compiled" and pool is not None:
-            pool.submit(self._folded.compile)  # while the first slice is read
+            pool.submit(self._folded.compile)  # while the trace is opened
 
     def run(
         self,

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -106,6 +104,8 @@ def through_keras(
             expected="a .keras file, or an .h5 file of model.save",
             found=checkpoint.format,
         )
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         version = _run(checkpoint, network, target, source, Path(folder))
         with open_input(Path(folder, "inputs.npy")) as made:
@@ -162,6 +162,8 @@ def _run(
     whole.flush()
     major = (re.findall(r"\d+", checkpoint.framework) or ["1"])[0]
     words = [str(checkpoint.path.resolve()), str(given), str(folder), *inputs, target.name, major]
+    import subprocess
+
     done = subprocess.run(  # noqa: S603 - our own module, without a shell
         [sys.executable, "-m", "rnnscope.engines.keras_front", *words],
         capture_output=True,

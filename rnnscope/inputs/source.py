@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +12,13 @@ import numpy as np
 
 from rnnscope.cell import Array
 from rnnscope.errors import InputError
+from rnnscope.hashing import files_sha256
 from rnnscope.inputs.axes import Layout, read_block
 from rnnscope.inputs.batch import InputBatch, last_input_step
 from rnnscope.inputs.containers import Container
 from rnnscope.inputs.ragged import read_ragged
 from rnnscope.inputs.stored import StoredArray
 
-HASH_BLOCK_BYTES = 2**20
 CHECK_VALUES = 2**16
 """Values that are looked at together: they are still in the processor's cache."""
 
@@ -132,11 +131,7 @@ class InputSource:
 
     def sha256(self) -> str:
         """The SHA-256 of the input's file, in hexadecimal."""
-        digest = hashlib.sha256()
-        with self.path.open("rb") as file:
-            while block := file.read(HASH_BLOCK_BYTES):
-                digest.update(block)
-        return digest.hexdigest()
+        return files_sha256([self.path])
 
     def close(self) -> None:
         self.container.close()

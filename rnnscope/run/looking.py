@@ -15,7 +15,6 @@ from rnnscope.checks.interface import Finding, LayerSlice, Place, Stored
 from rnnscope.checks.verdict import PaddingSummary
 from rnnscope.engines.interface import LayerStates
 from rnnscope.network import Node
-from rnnscope.report.json_report import plain
 from rnnscope.run.prepare import Prepared
 
 WHOLE_TIME = frozenset({"input-tail", "length-cuts-input"})
@@ -107,10 +106,14 @@ class Looking:
         return tuple((name, summary.text()) for name, summary in self._padding.items())
 
     def findings_json(self) -> str:
+        from rnnscope.report.json_report import plain
+
         return json.dumps(plain(self.findings()), allow_nan=False)
 
     def state(self) -> str:
         """All that was found, as JSON, to go on from later."""
+        from rnnscope.report.json_report import plain
+
         summaries = {name: _counts(summary) for name, summary in self._padding.items()}
         return json.dumps({"findings": plain(self._findings), "padding": summaries})
 

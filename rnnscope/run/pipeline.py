@@ -1,49 +1,13 @@
-"""What goes on beside computing: writing, one job after another, and single functions."""
+"""Writing while computing: a thread that does one job after another."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
-from functools import partial
+from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
 
 Job = Callable[[], None]
-Item = TypeVar("Item")
-Made = TypeVar("Made")
-
-
-def beside(function: Callable[[], Made]) -> Future[Made]:
-    """Call a function in a thread of its own, which keeps nobody who leaves early waiting."""
-    future: Future[Made] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="beside", daemon=True).start()
-    return future
-
-
-def ahead(items: Iterable[Item], function: Callable[[Item], Made]) -> Iterator[tuple[Item, Made]]:
-    """Each item and what a function makes of it, made while the one before is in use."""
-    waiting: deque[tuple[Item, Future[Made]]] = deque()
-    try:
-        for item in items:
-            waiting.append((item, beside(partial(function, item))))
-            if len(waiting) > 1:
-                first, made = waiting.popleft()
-                yield first, made.result()
-        while waiting:
-            last, made = waiting.popleft()
-            yield last, made.result()
-    finally:
-        wait(future for _, future in waiting)  # what it reads may be closed next
 
 
 class WritingThread:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from rnnscope import __version__
 from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.hashing import files_sha256
 from rnnscope.inputs import InputSource
 from rnnscope.report.model import (
     InputReport,
@@ -22,16 +22,27 @@ from rnnscope.run.plan import Plan
 from rnnscope.run.runner import RunResult, Verifier
 from rnnscope.trace import TraceHeader
 
-HASH_BLOCK_BYTES = 2**20
-
 
 def trace_header(
     checkpoint: Checkpoint,
     source: InputSource,
     command: str,
     decoder: InputSource | None = None,
+    *,
+    input_sha256: Callable[[], str] | None = None,
 ) -> TraceHeader:
-    """Where a trace comes from; `decoder` are the decoder inputs."""
+    """Where a trace comes from.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    source : InputSource
+    command : str
+    decoder : InputSource, optional
+        The decoder inputs.
+    input_sha256 : callable, optional
+        The digest of the input's file, where somebody has begun on it.
+    """
     return TraceHeader(
         command=command,
         checkpoint=checkpoint.path.name,
@@ -39,22 +50,12 @@ def trace_header(
         checkpoint_sha256=files_sha256(checkpoint.files),
         framework=checkpoint.framework,
         input=source.name,
-        input_sha256=source.sha256(),
+        input_sha256=(input_sha256 or source.sha256)(),
         decoder_input="" if decoder is None else decoder.name,
         decoder_input_sha256="" if decoder is None else decoder.sha256(),
         rnnscope_version=__version__,
         notes=(*checkpoint.notes, *source.notes),
     )
-
-
-def files_sha256(files: Iterable[Path]) -> str:
-    """One SHA-256 over the contents of files, in their order, in hexadecimal."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(HASH_BLOCK_BYTES):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def run_report(

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from rnnscope.beside import ahead
 from rnnscope.cell import Array
 from rnnscope.checks.interface import Finding
 from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
@@ -20,15 +21,17 @@ from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.network import Node
-from rnnscope.report.model import VerifyReport
 from rnnscope.run.compute import Computed, Merged, compute_slice
 from rnnscope.run.long_time import LongRun
 from rnnscope.run.looking import Looking
 from rnnscope.run.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
-from rnnscope.run.pipeline import WritingThread, ahead
+from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared, prepare
 from rnnscope.trace import LayerHeader, TraceWriter
+
+if TYPE_CHECKING:
+    from rnnscope.report.model import VerifyReport
 
 Progress = Callable[[int], None]
 """Called with the number of sequences done since the last call."""

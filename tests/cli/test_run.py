@@ -7,6 +7,7 @@ import os
 import shutil
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -65,6 +66,17 @@ def test_a_run_reports_on_stdout_and_writes_one_file(small, rnnscope, out, read_
     np.testing.assert_allclose(trace[f"{small.layer}/outputs"], small.outputs, atol=2e-6)
     np.testing.assert_allclose(trace[f"{small.layer}/final/c"], small.final_c, atol=2e-6)
     assert f"{small.layer}/gates/i" not in trace
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled", "reference"])
+def test_the_trace_names_the_engine_that_computed_it(small, rnnscope, out, engine):
+    if engine == "compiled":
+        pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
+    result = rnnscope("run", small.prefix, small.inputs, "-o", out / "trace.h5", "--engine", engine)
+    assert result.code == 0, result.stderr
+    assert f"engine      {engine}," in result.stdout
+    with h5py.File(out / "trace.h5") as trace:
+        assert trace.attrs["engine"] == engine
 
 
 def test_gates_are_written_when_asked_for(small, rnnscope, out, read_trace):

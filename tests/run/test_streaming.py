@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -35,6 +36,11 @@ from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.runner import RunSettings
 from rnnscope.trace import TraceHeader, TraceWriter
 from rnnscope.trace.blocks import Destination
+
+needs_llvmlite = pytest.mark.skipif(
+    find_spec("llvmlite") is None, reason="llvmlite (extra 'fast') is not installed"
+)
+STEPS = ["numpy", pytest.param("compiled", marks=needs_llvmlite)]
 
 FEATURES, UNITS = 5, 8
 ULP = 4
@@ -229,11 +235,9 @@ def test_a_last_slice_of_any_size_gives_the_bits_of_one_run(tmp_path, timesteps)
 
 
 @pytest.mark.parametrize("units", [32, 64, 256])
-@pytest.mark.parametrize("steps", ["numpy", "compiled"])
+@pytest.mark.parametrize("steps", STEPS)
 def test_wide_layers_give_the_bits_of_one_run_however_time_is_cut(tmp_path, units, steps):
     """The last slice is a single step of a single row, which BLAS would round otherwise."""
-    if steps == "compiled":
-        pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
     nodes = (Node("a", make_layer(1, 128, units), ("x",)),)
     x = np.random.default_rng(4).standard_normal((1, 10 * SHORTEST_SLICE + 1, 128))
     case = Case(tmp_path, nodes, x.astype(np.float32))
@@ -294,7 +298,8 @@ def test_any_budget_gives_the_same_states(tmp_path, monkeypatch, network, rows, 
 
 def test_a_slice_and_those_in_flight_fit_the_budget(tmp_path):
     case = make_case(tmp_path, "forward", 500, 100)
-    per_sequence = 100 * 4 * (FEATURES + IN_FLIGHT * 2 * UNITS + FEATURES)
+    read_ahead_too = 2 * FEATURES
+    per_sequence = 100 * 4 * (read_ahead_too + IN_FLIGHT * 2 * UNITS + FEATURES)
     for budget in (per_sequence, 3 * per_sequence, 100 * per_sequence, PLENTY):
         size = chosen_size(case, budget)
         assert size.steps == 100
@@ -530,17 +535,19 @@ def peak_kib(folder, model, sequences, timesteps, *options):
 
 @linux
 @pytest.mark.slow
-def test_memory_is_the_same_for_ten_times_the_sequences(tmp_path, model):
-    few = peak_kib(tmp_path, model, 400, 100)
-    many = peak_kib(tmp_path, model, 4000, 100)
+@pytest.mark.parametrize("steps", STEPS)
+def test_memory_is_the_same_for_ten_times_the_sequences(tmp_path, model, steps):
+    few = peak_kib(tmp_path, model, 400, 100, "--engine", steps)
+    many = peak_kib(tmp_path, model, 4000, 100, "--engine", steps)
     assert many <= 1.05 * few
 
 
 @linux
 @pytest.mark.slow
-def test_memory_is_the_same_for_ten_times_the_timesteps(tmp_path, model):
-    short = peak_kib(tmp_path, model, 1, 16_000)
-    long = peak_kib(tmp_path, model, 1, 160_000)
+@pytest.mark.parametrize("steps", STEPS)
+def test_memory_is_the_same_for_ten_times_the_timesteps(tmp_path, model, steps):
+    short = peak_kib(tmp_path, model, 1, 16_000, "--engine", steps)
+    long = peak_kib(tmp_path, model, 1, 160_000, "--engine", steps)
     assert long <= 1.05 * short
 
 

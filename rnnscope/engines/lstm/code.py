@@ -22,6 +22,7 @@ from threading import Lock
 
 from llvmlite import ir
 
+from rnnscope.engines.lstm import kept_code, vectors
 from rnnscope.engines.lstm.vectors import (
     FLOAT,
     FLOATS,
@@ -33,6 +34,8 @@ from rnnscope.engines.lstm.vectors import (
     Tile,
     Vector,
     Writer,
+    machine_code,
+    target,
 )
 
 P3, P5, P7 = 0.1134461835026741, 0.001230042427778244, -4.453414021554636e-06
@@ -147,10 +150,20 @@ def compiled(kind: Kind, tile: Tile) -> Compiled:
 
 @cache
 def _compiled(kind: Kind, tile: Tile) -> Compiled:
+    sources = (__file__, vectors.__file__)
+    name = kept_code.name(repr((kind, tile)), target(), sources=sources)
+    code = kept_code.load(name)
+    if code is None:
+        code = machine_code(_module(kind, tile))
+        kept_code.save(name, code)
+    return Compiled(code, {"steps": STEPS})
+
+
+def _module(kind: Kind, tile: Tile) -> ir.Module:
     module = ir.Module("lstm")
     products = {rows: _product(module, rows, tile.lanes) for rows in range(1, tile.rows + 1)}
     _steps(module, kind, products, tile)
-    return Compiled(module, {"steps": STEPS})
+    return module
 
 
 def _tanh(z: Vector) -> Vector:

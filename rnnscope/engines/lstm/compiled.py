@@ -71,7 +71,7 @@ def _cuts(starts: Array, places: int) -> Array:
     """Cut steps into chunks of as many places, or of one step where it has more."""
     wanted = np.arange(0, starts[-1], places)
     cuts = np.searchsorted(starts, wanted, side="right") - 1
-    return np.append(np.unique(cuts), len(starts) - 1)
+    return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1)
 
 
 def _limit(clip: float | None) -> float:

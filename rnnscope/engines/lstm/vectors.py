@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
@@ -322,31 +323,46 @@ def _int(value: ir.Value | int) -> ir.Value:
     return INT(value) if isinstance(value, int) else value
 
 
+def _machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+    )
+
+
+def target() -> str:
+    """What machine code depends on beside what it is written from."""
+    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return repr((llvmlite.__version__, llvm.get_default_triple(), *cpu))
+
+
+def machine_code(module: ir.Module) -> bytes:
+    """A module for the CPU at hand, as an object file."""
+    module.triple = llvm.get_default_triple()
+    code: bytes = _machine().emit_object(llvm.parse_assembly(str(module)))
+    return code
+
+
 class Compiled:
-    """Functions of a module, as machine code in memory.
+    """Functions of an object file, in memory.
 
     Calling one lets go of Python's global lock. What is called trusts that arrays are large enough.
 
     Parameters
     ----------
-    module : ir.Module
+    code : bytes
+        What `machine_code` returned on this machine.
     functions : mapping of str to mapping of str to ir.Type
         The arguments of those that can be called, by function.
     """
 
-    def __init__(
-        self, module: ir.Module, functions: Mapping[str, Mapping[str, ir.Type]]
-    ) -> None:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(),
-            features=llvm.get_host_cpu_features().flatten(),
-            opt=3,
-        )
-        module.triple = llvm.get_default_triple()
-        parsed = llvm.parse_assembly(str(module))
-        self._engine = llvm.create_mcjit_compiler(parsed, machine)  # owns the code
+    def __init__(self, code: bytes, functions: Mapping[str, Mapping[str, ir.Type]]) -> None:
+        machine = _machine()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         self._arguments = {name: list(arguments) for name, arguments in functions.items()}
         self._functions = {

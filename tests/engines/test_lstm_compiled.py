@@ -1,0 +1,138 @@
+"""The compiled steps: what they write, and that their bits depend on nothing but the numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from lstm_cases import CELLS, DIRECTIONS, make_initial, make_input, make_layer
+
+from rnnscope.engines.lstm import FoldedLSTM, run_lstm
+from rnnscope.engines.lstm.order import order_of
+from rnnscope.engines.numpy_engine import run_layer
+
+llvmlite = pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
+
+from rnnscope.engines.lstm import compiled, vectors  # noqa: E402
+from rnnscope.engines.lstm.vectors import Tile  # noqa: E402
+
+KNOWN = {
+    name: cell
+    for name, cell in CELLS.items()
+    if FoldedLSTM(make_layer(np.random.default_rng(0), 2, 2, **cell).cell).compiles
+}
+TILES = [Tile(lanes=16, rows=6), Tile(lanes=8, rows=3), Tile(lanes=4, rows=6), Tile(4, 3)]
+
+
+def same(one, other):
+    for name in ("c", "m"):
+        np.testing.assert_array_equal(one.states[name], other.states[name])
+        np.testing.assert_array_equal(one.final[name], other.final[name])
+    np.testing.assert_array_equal(one.outputs, other.outputs)
+
+
+def test_most_cells_are_known():
+    unknown = {"float64", "relu", "hard sigmoid", "hard sigmoid, peepholes", "linear output"}
+    assert KNOWN.keys() == CELLS.keys() - unknown
+
+
+@pytest.mark.parametrize("cell", KNOWN.values(), ids=KNOWN.keys())
+@pytest.mark.parametrize("lengths", [None, [7, 3, 0, 7, 1, 5, 2, 7, 7]], ids=["all", "lengths"])
+def test_the_bits_are_those_of_every_other_cpu(cell, lengths, monkeypatch):
+    """However wide its vectors are, and however many rows it takes together."""
+    rng = np.random.default_rng(21)
+    layer = make_layer(rng, 5, 19, **cell)
+    x, initial = make_input(rng, layer, 9, 7), make_initial(rng, layer, 9)
+    lengths = None if lengths is None else np.array(lengths)
+    made = []
+    for tile in TILES:
+        monkeypatch.setattr(compiled, "tile", lambda tile=tile: tile)
+        made.append(run_lstm(layer, x, lengths, initial, steps="compiled"))
+    for other in made[1:]:
+        same(made[0], other)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS.keys())
+@pytest.mark.parametrize("cell", KNOWN.values(), ids=KNOWN.keys())
+def test_a_sequence_has_the_bits_that_it_has_alone(cell, direction):
+    rng = np.random.default_rng(22)
+    layer = make_layer(rng, 5, 19, **cell, **direction)
+    x, lengths = make_input(rng, layer, 9, 7), np.array([7, 3, 0, 7, 1, 5, 2, 7, 7])
+    together = run_lstm(layer, x, lengths, steps="compiled")
+    for row in range(9):
+        alone = run_lstm(layer, x[row : row + 1], lengths[row : row + 1], steps="compiled")
+        for name in ("c", "m"):
+            np.testing.assert_array_equal(alone.states[name][0], together.states[name][row])
+
+
+@pytest.mark.parametrize("cell", KNOWN.values(), ids=KNOWN.keys())
+@pytest.mark.parametrize("places", [1, 3, 10])
+def test_cutting_work_into_chunks_and_calls_changes_no_bit(cell, places, monkeypatch):
+    rng = np.random.default_rng(23)
+    layer = make_layer(rng, 5, 19, **cell)
+    x, lengths = make_input(rng, layer, 4, 11), np.array([11, 3, 0, 8])
+    whole = run_lstm(layer, x, lengths, steps="compiled")
+    bias = FoldedLSTM(layer.cell).panels.bias
+    monkeypatch.setattr(compiled, "PROJECTION_BYTES", places * bias.nbytes)
+    same(whole, run_lstm(layer, x, lengths, steps="compiled"))
+    monkeypatch.setattr(compiled, "PLACES", 2 * places)
+    same(whole, run_lstm(layer, x, lengths, steps="compiled"))
+
+
+@pytest.mark.parametrize("tile", TILES, ids=str)
+@pytest.mark.parametrize("units", [1, 4, 7, 16, 17, 40])
+@pytest.mark.parametrize("cell", KNOWN.values(), ids=KNOWN.keys())
+def test_nothing_is_written_but_the_steps_that_count(cell, units, tile, monkeypatch):
+    """Not past the last unit of a panel, not past a length, not before or behind the arrays."""
+    monkeypatch.setattr(compiled, "tile", lambda: tile)
+    rng = np.random.default_rng(24)
+    layer = make_layer(rng, 3, units, **cell)
+    x, lengths = make_input(rng, layer, 4, 6), np.array([6, 2, 0, 5])
+    before = {name: array.copy() for name, array in make_initial(rng, layer, 4).items()}
+    guard, mark = 64, np.float32(123456)
+    states, memory = {}, {}
+    for name, first in before.items():
+        size = 4 * 6 * first.shape[1]
+        memory[name] = np.full(size + 2 * guard, mark)
+        states[name] = memory[name][guard : guard + size].reshape(4, 6, -1)
+    steps = compiled.CompiledSteps(
+        FoldedLSTM(layer.cell), order_of(layer, lengths, 4, 6), x, before, states
+    )
+    steps.run()
+    expected = run_layer(layer, x, np.arange(6) < lengths[:, None], before)
+    for name, array in states.items():
+        assert (memory[name][:guard] == mark).all()
+        assert (memory[name][-guard:] == mark).all()
+        for row, length in enumerate(lengths):
+            assert (array[row, length:] == mark).all()
+            found, wanted = array[row, :length], expected.states[name][row, :length]
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+
+
+def test_errors_from_the_true_states_are_as_small_as_the_references():
+    """Not only near the reference: both are away from float64, and one no more than the other."""
+    rng = np.random.default_rng(25)
+    layer = make_layer(rng, 256, 128)
+    x = make_input(rng, layer, 32, 60)
+    weights = layer.cell.weights
+    exact = {
+        part.name: array.astype(np.float64)
+        for part in dataclasses.fields(weights)
+        if (array := getattr(weights, part.name)) is not None
+    }
+    cell = dataclasses.replace(layer.cell, weights=type(weights)(**exact))
+    true = run_layer(dataclasses.replace(layer, cell=cell), x.astype(np.float64))
+    reference, found = run_layer(layer, x), run_lstm(layer, x, steps="compiled")
+    for name in ("c", "m"):
+        far = [np.sqrt(np.mean((made.states[name] - true.states[name]) ** 2))
+               for made in (reference, found)]  # fmt: skip
+        assert far[1] <= 1.25 * far[0]
+
+
+def test_a_tile_fits_the_registers_of_the_cpu():
+    tile = vectors.tile()
+    assert tile in TILES
+    registers = 32 if tile.rows == 6 else 16
+    # sums, the weights of the gates, and one input value
+    assert tile.rows * vectors.GATES <= registers - 3

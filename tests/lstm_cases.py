@@ -1,0 +1,91 @@
+"""LSTM layers of every kind, for tests of what runs them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.network import RecurrentLayer
+
+CELLS = {
+    "plain": {},
+    "float64": {"dtype": "float64"},
+    "forget bias": {"forget_bias": 1.0},
+    "peepholes": {"peepholes": True},
+    "projection": {"proj": 3},
+    "clips": {"cell_clip": 0.3, "proj": 3, "proj_clip": 0.05},
+    "clip of c": {"cell_clip": 0.3},
+    "everything": {"peepholes": True, "proj": 3, "cell_clip": 0.3, "proj_clip": 0.05,
+                   "forget_bias": 0.7},
+    "relu": {"activation": "relu", "output_activation": "relu"},
+    "hard sigmoid": {"recurrent_activation": "hard_sigmoid"},
+    "hard sigmoid, peepholes": {"recurrent_activation": "hard_sigmoid_keras3", "peepholes": True},
+    "linear output": {"output_activation": "linear"},
+}  # fmt: skip
+
+DIRECTIONS = {
+    "forward": {},
+    "backward whole": {"backward": True},
+    "backward within length": {"backward": True, "reversal": "within length"},
+    "backward, outputs as processed": {"backward": True, "in_input_order": False},
+}
+
+
+def make_layer(
+    rng, features, units, *, dtype="float32", proj=None, peepholes=False, padding="zeros",
+    backward=False, reversal="whole", in_input_order=True, **values,
+):  # fmt: skip
+    """A layer with weights uniform within ±1/sqrt(units), about as trained ones are."""
+    most = 1 / np.sqrt(units)
+
+    def draw(*shape):
+        return rng.uniform(-most, most, shape).astype(dtype)
+
+    diagonals = {f"peephole_{gate}": draw(units) for gate in "ifo"} if peepholes else {}
+    settings = {
+        "forget_bias": 0.0,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "output_activation": "tanh",
+        "cell_clip": None,
+        "proj_clip": None,
+        **values,
+    }
+    cell = CellSpec(
+        kind="lstm",
+        source_class="LSTMCell",
+        weights=LSTMWeights(
+            draw(features, 4 * units),
+            draw(proj or units, 4 * units),
+            draw(4 * units),
+            projection=draw(units, proj) if proj else None,
+            **diagonals,
+        ),
+        options=LSTMOptions(**{name: Option(value, "graph") for name, value in settings.items()}),
+        variables=(),
+        stored_gate_order="i f g o",
+    )
+    return RecurrentLayer(
+        cell=cell,
+        backward=Option(backward, "graph"),
+        padding=Option(padding, "graph"),
+        lengths=Option("", "graph"),
+        initial_state=Option("zeros", "graph"),
+        state_format=Option("", "graph"),
+        reversal=reversal,
+        outputs_in_input_order=in_input_order,
+    )
+
+
+def make_input(rng, layer, sequences, timesteps):
+    shape = (sequences, timesteps, layer.cell.input_size)
+    return rng.standard_normal(shape).astype(layer.cell.dtype)
+
+
+def make_initial(rng, layer, sequences):
+    cell = layer.cell
+    widths = {"c": cell.num_units, "m": cell.output_size}
+    return {
+        name: rng.uniform(-0.5, 0.5, (sequences, width)).astype(cell.dtype)
+        for name, width in widths.items()
+    }
