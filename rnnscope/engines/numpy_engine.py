@@ -54,7 +54,8 @@ def run_layer(
         mask = None
     turn = _Turn.of(layer, mask, timesteps)
     taken = turn(x)
-    z = cell.project(layer.cell, taken)
+    with _quiet():
+        z = cell.project(layer.cell, taken)
     steps_mask = None if mask is None else turn(mask)
 
     widths = cell.widths(layer.cell)
@@ -75,8 +76,9 @@ def run_layer(
     if held is None:
         held = np.zeros((sequences, layer.output_size), dtype)
     for t in range(timesteps):
-        new, step_gates = cell.step(layer.cell, z[:, t], state)
-        returned = layer.returned(new["m"], taken[:, t])
+        with _quiet():
+            new, step_gates = cell.step(layer.cell, z[:, t], state)
+            returned = layer.returned(new["m"], taken[:, t])
         if steps_mask is None:
             state = dict(new)
             outputs[:, t] = returned
@@ -97,6 +99,11 @@ def run_layer(
         final=state,
         gates={gate: turn(array) for gate, array in kept.items()},
     )
+
+
+def _quiet() -> np.errstate:
+    """What is not finite is found by a check, which says where; numpy would say in which line."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 class _Turn:

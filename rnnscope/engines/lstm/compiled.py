@@ -18,8 +18,9 @@ from rnnscope.engines.lstm.order import Order
 from rnnscope.engines.lstm.vectors import GATES, Compiled, Tile, tile
 from rnnscope.engines.workspace import aligned
 
-PROJECTION_BYTES = 2**20
-"""Projected inputs of this size are computed ahead: half of what a core's second cache holds."""
+PROJECTION_BYTES = 2**19
+"""Projected inputs of this size are computed ahead: a part of what a core's second cache holds, and
+at least a step's."""
 
 PLACES = 2**16
 """Steps of single sequences in one call, which nothing interrupts: a few tenths of a second."""

@@ -69,9 +69,12 @@ class NumpySteps:
             return self.c, self.m
         width = self._z.shape[1] * self._z.itemsize * max(1, len(self._order.rows))
         ahead = int(max(1, PROJECTION_BYTES // width))
-        for start in range(int(busy[0]), int(busy[-1]) + 1, ahead):
-            stop = min(start + ahead, int(busy[-1]) + 1)
-            self._advance(start, stop, self._project(start, stop, int(active[start:stop].max())))
+        # What is not finite is found by a check, which says where; numpy would say in which line.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(int(busy[0]), int(busy[-1]) + 1, ahead):
+                stop = min(start + ahead, int(busy[-1]) + 1)
+                count = int(active[start:stop].max())
+                self._advance(start, stop, self._project(start, stop, count))
         return self.c, self.m
 
     def _project(self, start: int, stop: int, count: int) -> Array:

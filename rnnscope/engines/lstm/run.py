@@ -25,7 +25,7 @@ Steps = Literal["numpy", "compiled"]
 
 GATES = ("i", "f", "g", "o")
 
-PARTS = 4
+PARTS = 2
 """Most parts of the batch for each thread, of compiled steps."""
 
 ROWS = 32
