@@ -12,14 +12,11 @@ ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
 
 
-def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-    """Zeros whose memory starts at a multiple of `ALIGNMENT`."""
-    return _aligned(shape, np.dtype(dtype), np.zeros)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any], make: Any) -> Array:
+def aligned(shape: tuple[int, ...], dtype: Any = np.float32, *, zeros: bool = True) -> Array:
+    """Zeros, or whatever was there, whose memory starts at a multiple of `ALIGNMENT`."""
+    dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    memory = make(size + ALIGNMENT, np.uint8)
+    memory = (np.zeros if zeros else np.empty)(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     array: Array = memory[start : start + size].view(dtype).reshape(shape)
     return array
@@ -36,5 +33,5 @@ class Workspace:
         size = int(np.prod(shape))
         known = self._arrays.get(name)
         if known is None or known.size < size or known.dtype != dtype:
-            known = self._arrays[name] = _aligned((size,), np.dtype(dtype), np.empty)
+            known = self._arrays[name] = aligned((size,), dtype, zeros=False)
         return known[:size].reshape(shape)

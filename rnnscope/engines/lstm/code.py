@@ -85,7 +85,7 @@ STEPS = {
     "numbers": INTS,  # (row,) 0, 1, 2 ...
     # The projection of the output.
     "wide": FLOATS,  # (row, panels x lanes): o * tanh(c), to be projected
-    "projection": FLOATS,  # (panel, panels x lanes, GATES x lane)
+    "projection": FLOATS,  # (panel, unit, GATES x lane)
     "projection_panels": INT,
     "zeros": FLOATS,  # (GATES, lane)
     "proj_clip": FLOAT,  # infinite for none
@@ -353,7 +353,7 @@ def _project_outputs(w: Writer, products: dict[int, ir.Function], tile: Tile) ->
     """``m = wide @ projection``, clipped, for the next step and for the trace."""
     width = GATES * tile.lanes
     padded = w.times(w["panels"], tile.lanes)
-    size = w.times(padded, width)
+    size = w.times(w["units"], width)
     with w.loop(w["projection_panels"]) as panel:
         weights = w.at(w["projection"], w.times(panel, size))
 
@@ -361,8 +361,8 @@ def _project_outputs(w: Writer, products: dict[int, ir.Function], tile: Tile) ->
             out = w.plus(w.times(first, w["m_stride"]), w.times(panel, width))
             w.call(products[rows], _PRODUCT, {
                 "x": w["wide"], "places": w.at(w["numbers"], first), "stride": padded,
-                "depth": padded, "panel": weights,
-                "ahead": _share(w, w.at(weights, size), place, padded, width),
+                "depth": w["units"], "panel": weights,
+                "ahead": _share(w, w.at(weights, size), place, w["units"], width),
                 "base": w["zeros"], "base_stride": INT(0),
                 "out": w.at(w["m_new"], out), "out_stride": w["m_stride"],
             })  # fmt: skip

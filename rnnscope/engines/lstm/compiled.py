@@ -23,7 +23,10 @@ PROJECTION_BYTES = 2**19
 at least a step's."""
 
 PLACES = 2**16
-"""Steps of single sequences in one call, which nothing interrupts: a few tenths of a second."""
+"""Steps of single sequences in one call: half a megabyte of where they are."""
+
+PRODUCTS = 2**34
+"""Multiplications in one call, which nothing interrupts: a quarter of a second."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,7 @@ class Panels:
             recurrent=_panels(folded.recurrent, lanes),
             bias=_panels(folded.bias[None], lanes),
             peepholes=peepholes,
-            projection=_blocks(weights.projection, units, GATES * lanes)
-            if projected
-            else aligned((0,)),
+            projection=_blocks(weights.projection, GATES * lanes) if projected else aligned((0,)),
         )
 
     def code(self) -> Compiled:
@@ -70,9 +71,9 @@ class Panels:
 
 def _cuts(starts: Array, places: int) -> Array:
     """Cut steps into chunks of as many places, or of one step where it has more."""
-    wanted = np.arange(0, starts[-1], places)
+    wanted = np.arange(0, starts[-1], places, dtype=np.int64)
     cuts = np.searchsorted(starts, wanted, side="right") - 1
-    return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1)
+    return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1).astype(np.int64)
 
 
 def _limit(clip: float | None) -> float:
@@ -91,12 +92,12 @@ def _panels(matrix: Array, lanes: int) -> Array:
     return packed
 
 
-def _blocks(matrix: Array, rows: int, width: int) -> Array:
-    """(row, column) to (block, `rows`, `width`), zeros past the last row and column."""
-    packed = aligned((-(-matrix.shape[1] // width), rows, width))
+def _blocks(matrix: Array, width: int) -> Array:
+    """(row, column) to (block, row, `width`), zeros past the last column."""
+    packed = aligned((-(-matrix.shape[1] // width), matrix.shape[0], width))
     for block in range(len(packed)):
         columns = matrix[:, block * width : (block + 1) * width]
-        packed[block, : columns.shape[0], : columns.shape[1]] = columns
+        packed[block, :, : columns.shape[1]] = columns
     return packed
 
 
@@ -135,7 +136,8 @@ class CompiledSteps:
             "depth": folded.spec.output_size, "all_c": all_states["c"], "all_m": all_states["m"],
             "part_c": aligned((panels.tile.rows, lanes)),
             "part_m": aligned((panels.tile.rows, lanes)),
-            "numbers": np.arange(max(rows, panels.tile.rows)), "peepholes": panels.peepholes,
+            "numbers": np.arange(max(rows, panels.tile.rows), dtype=np.int64),
+            "peepholes": panels.peepholes,
             "forget_bias": float(folded.forget_bias), "cell_clip": _limit(options.cell_clip.value),
             "wide": aligned((rows, count * lanes)) if projected else aligned((0,)),
             "projection": panels.projection, "projection_panels": len(panels.projection),
@@ -148,7 +150,8 @@ class CompiledSteps:
         busy = np.flatnonzero(active)
         if busy.size:
             first, last = int(busy[0]), int(busy[-1]) + 1
-            steps = max(1, PLACES // int(active.max()))
+            each = self._panels.kernel.size + self._panels.recurrent.size
+            steps = max(1, min(PLACES, PRODUCTS // each) // int(active.max()))
             for start in range(first, last, steps):
                 self._advance(start, min(start + steps, last))
         return self._c[:, : self._spec.num_units], self._last_m()
@@ -158,7 +161,7 @@ class CompiledSteps:
         places, starts = self._order.places(start, stop)
         cuts = _cuts(starts, max(1, PROJECTION_BYTES // bias.nbytes))
         most = int(np.diff(starts[cuts]).max())
-        z = np.empty(most * bias.size, np.float32)
+        z = aligned((most * bias.size,), zeros=False)
         self._code.call("steps", {
             "chunks": len(cuts) - 1, "cuts": cuts, "starts": starts, "places": places,
             "first": self._odd, "z": z, **self._fixed,

@@ -26,7 +26,9 @@ def folder() -> Path:
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not base.is_absolute():  # unset, empty, or what the standard says to ignore
+            base = Path.home() / ".cache"
     return Path(base, "rnnscope")
 
 
@@ -58,9 +60,14 @@ def save(name: str, code: bytes) -> None:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not trusted(place.stat()):
             return
-        with tempfile.NamedTemporaryFile(dir=place, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        Path(file.name).replace(place / name)
+        handle, path = tempfile.mkstemp(dir=place)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            Path(path).replace(place / name)
+        except OSError:
+            Path(path).unlink()
+            raise
 
 
 def trusted(found: os.stat_result) -> bool:

@@ -63,16 +63,16 @@ class Order:
             The first place of each step, and the end.
         """
         counts = self.active[start:stop]
-        starts = np.concatenate([[0], np.cumsum(counts)])
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         most = int(counts.max(initial=0))
-        steps = np.arange(start, stop)[:, None]
+        steps = np.arange(start, stop, dtype=np.int64)[:, None]
         if not self.backward:
             times = steps
         elif not self.within:
             times = self.timesteps - 1 - steps
         else:
             times = self.lengths[:most] - 1 - steps
-        grid = self.rows[:most] * self.timesteps + times
+        grid = (self.rows[:most] * self.timesteps + times).astype(np.int64, copy=False)
         if starts[-1] == grid.size:
             return grid.ravel(), starts
         return grid[np.arange(most) < counts[:, None]], starts

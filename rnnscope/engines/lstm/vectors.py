@@ -9,6 +9,7 @@ needs neither a compiler on the machine nor a file of the project built for each
 from __future__ import annotations
 
 import ctypes
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,12 +55,21 @@ class Tile:
 @cache
 def tile() -> Tile:
     """What suits the CPU at hand: its widest vectors, and rows until its registers are full."""
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
+    features = _features().split(",")
+    if "+avx512f" in features:
         return Tile(lanes=16, rows=6)  # 24 of 32 registers are sums
-    if features.get("avx"):
+    if "+avx" in features:
         return Tile(lanes=8, rows=3)  # 12 of 16
-    return Tile(lanes=4, rows=6 if features.get("neon") else 3)
+    has_32_registers = platform.machine().lower() in ("aarch64", "arm64")
+    return Tile(lanes=4, rows=6 if has_32_registers else 3)
+
+
+def _features() -> str:
+    """What the CPU at hand can do, as LLVM writes it: ``+avx,+fma,-sse4a``."""
+    try:
+        return str(llvm.get_host_cpu_features().flatten())
+    except RuntimeError:  # LLVM does not tell on every system
+        return ""
 
 
 @dataclass(frozen=True)
@@ -328,14 +338,14 @@ def _machine() -> llvm.TargetMachine:
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=_features(),
         opt=3,
     )
 
 
 def target() -> str:
     """What machine code depends on beside what it is written from."""
-    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    cpu = llvm.get_host_cpu_name(), _features()
     return repr((llvmlite.__version__, llvm.get_default_triple(), *cpu))
 
 
@@ -364,7 +374,7 @@ class Compiled:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self._arguments = {name: list(arguments) for name, arguments in functions.items()}
+        self._arguments = dict(functions)
         self._functions = {
             name: ctypes.CFUNCTYPE(None, *(_IN_C[kind] for kind in arguments.values()))(
                 self._engine.get_function_address(name)
@@ -375,13 +385,15 @@ class Compiled:
     def call(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Call a function with named arguments; arrays are passed by address."""
         values = []
-        for key in self._arguments[name]:
+        for key, kind in self._arguments[name].items():
             value = arguments[key]
-            if isinstance(value, np.ndarray):
+            if kind in _ELEMENTS:
                 assert value.flags.c_contiguous, key
+                assert value.dtype == _ELEMENTS[kind], key
                 value = value.ctypes.data
             values.append(value)
         self._functions[name](*values)
 
 
 _IN_C = {FLOATS: ctypes.c_void_p, INTS: ctypes.c_void_p, INT: ctypes.c_int64, FLOAT: ctypes.c_float}
+_ELEMENTS = {FLOATS: np.float32, INTS: np.int64}
