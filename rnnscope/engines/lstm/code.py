@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from threading import Lock
 
 from llvmlite import ir
@@ -161,7 +162,7 @@ def _compiled(kind: Kind, tile: Tile) -> Compiled:
 
 def _module(kind: Kind, tile: Tile) -> ir.Module:
     module = ir.Module("lstm")
-    products = {rows: _product(module, rows, tile.lanes) for rows in range(1, tile.rows + 1)}
+    products = {rows: _product(module, rows, tile) for rows in range(1, tile.rows + 1)}
     _steps(module, kind, products, tile)
     return module
 
@@ -179,23 +180,26 @@ def _gate(z: Vector) -> Vector:
     return _tanh(z) * 0.5 + 0.5
 
 
-def _product(module: ir.Module, rows: int, lanes: int) -> ir.Function:
+def _product(module: ir.Module, rows: int, tile: Tile) -> ir.Function:
     """``out = base + x[places] @ panel``, sums taken from zero.
 
     Shapes: x (place, stride), of which `depth` columns count; panel (depth, GATES, lane); base
     (row, base_stride) and out (row, out_stride), GATES x lane of each. `ahead` is fetched
     meanwhile.
     """
-    w = Writer(module, f"product_{rows}", _PRODUCT, lanes)
+    w = Writer(module, f"product_{rows}", _PRODUCT, tile.lanes)
     places = [w.load(w.at(w["places"], row)) for row in range(rows)]
     left = [w.at(w["x"], w.times(place, w["stride"])) for place in places]
-    sums = w.sums(left, w["panel"], w["depth"], w["ahead"])
-    for row in range(rows):
-        base = w.at(w["base"], w.times(row, w["base_stride"]))
-        out = w.at(w["out"], w.times(row, w["out_stride"]))
-        for gate in range(GATES):
-            column = gate * lanes
-            w.put(w.vector(w.at(base, column)) + sums[row * GATES + gate], w.at(out, column))
+    base = [w.at(w["base"], w.times(row, w["base_stride"])) for row in range(rows)]
+    out = [w.at(w["out"], w.times(row, w["out_stride"])) for row in range(rows)]
+    together = tile.vectors(rows)
+    for first in range(0, GATES, together):
+        gates = range(first, first + together)
+        ahead = None if first else w["ahead"]
+        sums = iter(w.sums(left, w["panel"], w["depth"], gates, ahead))
+        for row, gate in product(range(rows), gates):
+            column = gate * tile.lanes
+            w.put(w.vector(w.at(base[row], column)) + next(sums), w.at(out[row], column))
     w.done()
     return w.function
 

@@ -45,11 +45,22 @@ class Tile:
     lanes : int
         float32 in a vector.
     rows : int
-        Rows of the left side taken together, `GATES` vectors of sums each.
+        Rows of the left side taken together.
+    registers : int
+        Vectors that the CPU has at hand.
     """
 
     lanes: int
     rows: int
+    registers: int
+
+    def vectors(self, rows: int) -> int:
+        """Vectors of a panel's row taken together, a part of `GATES`, with some rows.
+
+        What fits the registers: sums, the vectors themselves, and one value of a row.
+        """
+        sizes = (size for size in (4, 2, 1) if rows * size + size + 1 <= self.registers)
+        return next(sizes, 1)
 
 
 @cache
@@ -57,11 +68,11 @@ def tile() -> Tile:
     """What suits the CPU at hand: its widest vectors, and rows until its registers are full."""
     features = _features().split(",")
     if "+avx512f" in features:
-        return Tile(lanes=16, rows=6)  # 24 of 32 registers are sums
+        return Tile(lanes=16, rows=6, registers=32)
     if "+avx" in features:
-        return Tile(lanes=8, rows=3)  # 12 of 16
-    has_32_registers = platform.machine().lower() in ("aarch64", "arm64")
-    return Tile(lanes=4, rows=6 if has_32_registers else 3)
+        return Tile(lanes=8, rows=6, registers=16)
+    is_arm = platform.machine().lower() in ("aarch64", "arm64")
+    return Tile(lanes=4, rows=6, registers=32 if is_arm else 16)
 
 
 def _features() -> str:
@@ -228,12 +239,13 @@ class Writer:
         rows: Sequence[ir.Value],
         panel: ir.Value,
         depth: ir.Value,
-        ahead: ir.Value,
+        gates: range,
+        ahead: ir.Value | None,
     ) -> list[Vector]:
-        """``rows @ panel``, all sums in registers.
+        """``rows @ panel`` for some of its vectors, all sums in registers.
 
         Every sum is taken over the depth from first to last, with one rounding an addition: its
-        bits do not depend on how many rows are taken together.
+        bits do not depend on how much is taken together.
 
         Parameters
         ----------
@@ -243,13 +255,15 @@ class Writer:
             (depth, GATES, lane).
         depth : int64
             At least 1.
-        ahead : pointer
+        gates : range
+            Which vectors of the panel's rows.
+        ahead : pointer or None
             What to fetch into the second cache meanwhile, a line for every row of the panel.
 
         Returns
         -------
         list of Vector
-            (row, GATES).
+            (row, gate).
         """
         before = self.builder.block
         body = self.builder.append_basic_block("depth")
@@ -259,19 +273,18 @@ class Writer:
         k = self.builder.phi(INT)
         k.add_incoming(INT(0), before)
         kept = []
-        for _ in range(len(rows) * GATES):
-            sum_ = self.builder.phi(self._vector)
-            sum_.add_incoming(number(0.0, self.lanes), before)
-            kept.append(sum_)
-        self._fetch(self.at(ahead, self.times(k, LINE)))
+        for _ in range(len(rows) * len(gates)):
+            kept.append(self.builder.phi(self._vector))
+            kept[-1].add_incoming(number(0.0, self.lanes), before)
+        if ahead is not None:
+            self._fetch(self.at(ahead, self.times(k, LINE)))
         right = self.at(panel, self.times(k, GATES * self.lanes))
-        weights = [self.vector(self.at(right, gate * self.lanes)) for gate in range(GATES)]
+        weights = [self.vector(self.at(right, gate * self.lanes)) for gate in gates]
+        sums = iter(kept)
         grown = []
-        for number_, row in enumerate(rows):
+        for row in rows:
             left = self.every_lane(self.load(self.at(row, k)))
-            for gate, weight in enumerate(weights):
-                sum_so_far = Vector(self.builder, kept[number_ * GATES + gate])
-                grown.append(left * weight + sum_so_far)
+            grown += [left * weight + Vector(self.builder, next(sums)) for weight in weights]
         k_next = self.plus(k, 1)
         k.add_incoming(k_next, self.builder.block)
         for phi, value in zip(kept, grown, strict=True):
