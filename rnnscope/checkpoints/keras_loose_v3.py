@@ -64,24 +64,31 @@ def _model(file: h5py.File, path: str, prefix: str, depth: int) -> list[LooseLay
             expected=f"at most {MAX_NESTING} models within models",
             found="more",
         )
-    container = _container(file, path)
-    base = f"{path}/{container}" if container else path
-    group = child_group(file, base) if base else file
-    keys = [
-        key
-        for key in (child_names(group) if group is not None else ())
-        if (container or key not in NOT_LAYERS) and child_group(file, f"{base}/{key}") is not None
-    ]
-    keys.sort(key=lambda key: _written_at(file, f"{base}/{key}"))
+    places = [f"{path}/{key}".lstrip("/") for key in _objects(file, path)]
+    places.sort(key=lambda place: _written_at(file, place))
     found: list[LooseLayer] = []
-    for key in keys:
-        below = f"{base}/{key}".lstrip("/")
-        name = prefix + _name(file, below, key)
-        if _container(file, below) or _hides_cells(file, below):
-            found += _model(file, below, f"{name}/", depth + 1)
+    for place in places:
+        key = place.rpartition("/")[2]
+        name = prefix + _name(file, place, key)
+        if _container(file, place) or _hides_cells(file, place):
+            found += _model(file, place, f"{name}/", depth + 1)
         else:
-            found.append(_layer(file, below, name, key))
+            found.append(_layer(file, place, name, key))
     return found
+
+
+def _objects(file: h5py.File, path: str) -> list[str]:
+    """What a model holds: its layers, and beside them what are attributes of a subclassed one."""
+    container = _container(file, path)
+    inside, beside = child_group(file, f"{path}/{container}"), child_group(file, path or "/")
+    found = [f"{container}/{key}" for key in child_names(inside)] if container and inside else []
+    for key in child_names(beside) if beside is not None else ():
+        group = child_group(file, f"{path}/{key}")
+        if key in (*NOT_LAYERS, *CONTAINERS) or group is None:
+            continue
+        if not container or any(True for _ in walk_datasets(group)):
+            found.append(key)
+    return [key for key in found if child_group(file, f"{path}/{key}") is not None]
 
 
 def _container(file: h5py.File, path: str) -> str:

@@ -5,6 +5,7 @@ An ``.npz`` does not say who wrote it, so ``--layout`` must. Names are those of 
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -124,9 +125,26 @@ def _read_tensorflow(variables: NpzVariables, path: Path) -> Model:  # noqa: ARG
     return read_named_model(variables)
 
 
+SHORT = re.compile(
+    r"(?P<module>.*?)[._/]?(?P<role>w|weight|b|bias)_(?P<end>(ih|hh)(_l\d+(_reverse)?)?)",
+    re.IGNORECASE,
+)
+"""How people name what they copy out of a PyTorch module: ``enc_w_ih``, ``weight_hh_l0``."""
+
+
+def _torch_name(name: str) -> str:
+    """The name that PyTorch would give an array."""
+    found = SHORT.fullmatch(name)
+    if found is None:
+        return name
+    role = "weight" if found["role"][0] in "wW" else "bias"
+    module = f"{found['module']}." if found["module"] else ""
+    return f"{module}{role}_{found['end'].lower()}"
+
+
 def _read_torch(variables: NpzVariables, path: Path) -> Model:
     arrays = [
-        StoredArray(name, info.shape, partial(variables.read, name))
+        StoredArray(_torch_name(name), info.shape, partial(variables.read, name))
         for name, info in variables.variables.items()
     ]
     found = read_state_dict(arrays, path)

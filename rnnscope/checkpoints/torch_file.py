@@ -14,9 +14,9 @@ from rnnscope.checkpoints.torch_names import TENSOR
 from rnnscope.checkpoints.torch_network import read_state_dict
 from rnnscope.checkpoints.torch_pickle import Script, Tensor
 from rnnscope.checkpoints.torch_storages import (
-    LEGACY_MAGIC,
     TorchFile,
     damaged,
+    is_legacy,
     read_legacy,
     read_zip,
 )
@@ -34,10 +34,10 @@ def sniff(path: Path) -> bool:
     try:
         if not path.is_file():
             return False
+        if is_legacy(path):
+            return True
         with path.open("rb") as file:
             head = file.read(128)
-        if head.startswith(LEGACY_MAGIC):
-            return True
         if not head.startswith(b"PK\x03\x04"):
             return False
         with zipfile.ZipFile(path) as archive:
@@ -59,9 +59,7 @@ def read_torch(path: Path) -> Checkpoint:
     UnsupportedCellError
         It holds no recurrent module.
     """
-    with path.open("rb") as file:
-        legacy = file.read(len(LEGACY_MAGIC)) == LEGACY_MAGIC
-    opened = read_legacy(path) if legacy else read_zip(path)
+    opened = read_legacy(path) if is_legacy(path) else read_zip(path)
     arrays, notes = _arrays(opened, path)
     found = read_state_dict(arrays, path)
     return Checkpoint(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import mmap
+import re
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
@@ -36,11 +37,22 @@ MAX_PICKLE = 256 * 2**20
 MAX_ELEMENTS = 1 << 30
 """A tensor with strides of zero can be larger than its storage."""
 
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""A file of before torch 1.6 begins with this pickle of one number."""
+LEGACY_START = re.compile(
+    rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL
+)
+"""A file of before torch 1.6 begins with a pickle of one number, in whichever protocol; from the
+fourth on, pickles come in frames."""
+
+LEGACY_START_BYTES = 24
 
 LEGACY_PROTOCOL = 1001
 SCRIPT_MEMBER = "constants.pkl"
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether a file begins as those of before torch 1.6."""
+    with path.open("rb") as file:
+        return LEGACY_START.match(file.read(LEGACY_START_BYTES)) is not None
 
 
 @dataclass(frozen=True, eq=False)

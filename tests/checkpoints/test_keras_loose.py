@@ -345,6 +345,18 @@ def test_layers_that_are_attributes(path: Path) -> None:
     assert list(layers_of(read(write_v3(path, objects)))) == ["first", "more/lstm"]
 
 
+def test_layers_that_are_attributes_beside_a_list_of_layers(path: Path) -> None:
+    """Keras lists under ``layers`` only those that no attribute was visited for before."""
+    objects = {
+        "attention": [],
+        "decoder/cell": arrays(5, 4),
+        "fc": [np.ones((4, 2), "f4"), np.ones(2, "f4")],
+        "layers/dense_1": [np.ones((2, 4), "f4"), np.ones(4, "f4")],
+        "layers/lstm/cell": arrays(4, 2),
+    }
+    assert list(layers_of(read(write_v3(path, objects)))) == ["decoder", "lstm"]
+
+
 def test_what_only_looks_like_a_cell_is_told(path: Path) -> None:
     """A convolutional LSTM, and a kernel that fits no number of gates."""
     conv = [

@@ -81,6 +81,27 @@ def test_layouts_agree(tmp_path, layout):
     assert origins <= {"class default", "guess"}
 
 
+@pytest.mark.parametrize(
+    ("weight", "bias", "module"),
+    [("enc_w", "enc_b", "enc"), ("w", "b", ""), ("W", "b", ""), ("a.b.weight", "a.b.bias", "a.b"),
+     ("a/lstm_weight", "a/lstm_bias", "a/lstm")],
+)  # fmt: skip
+def test_short_names_of_what_was_copied_out_of_pytorch(tmp_path, weight, bias, module):
+    short = {"weight": weight, "bias": bias}
+    arrays = {
+        f"{short[role]}_{end}": array
+        for name, array in torch().items()
+        for role, end in [name.removeprefix("lstm.").removesuffix("_l0").split("_", 1)]
+    }
+    expected = read_checkpoint(save(tmp_path / "t.npz", torch()), layout="torch")
+    made = read_checkpoint(save(tmp_path / "w.npz", arrays), layout="torch")
+    (ours,), (theirs,) = made.network.recurrent, expected.network.recurrent
+    assert ours.name == (module or "lstmcell")
+    np.testing.assert_array_equal(
+        run_layer(ours.recurrent, X).states["c"], run_layer(theirs.recurrent, X).states["c"]
+    )
+
+
 def test_the_command_line_offers_every_layout():
     assert tuple(LAYOUTS) == OFFERED
     assert set(EXAMPLES) == set(LAYOUTS)

@@ -11,7 +11,6 @@ import pytest
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.torch_pickle import read_pickle
-from rnnscope.checkpoints.torch_storages import LEGACY_MAGIC
 from rnnscope.errors import CheckpointError
 
 
@@ -41,10 +40,16 @@ def test_os_system_is_refused_and_not_executed(tmp_path, protocol):
     assert not touched.exists()
 
 
-def test_old_files_are_no_way_around(tmp_path):
+MAGIC = 0x1950A86A20F9469CFC6C
+"""What files of before torch 1.6 begin with."""
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_old_files_are_no_way_around(tmp_path, protocol):
     touched = tmp_path / "touched"
     evil = tmp_path / "evil.pt"
-    evil.write_bytes(LEGACY_MAGIC + pickle.dumps(1001, 2) + pickle.dumps(Touch(touched), 2))
+    parts = (MAGIC, 1001, Touch(touched))
+    evil.write_bytes(b"".join(pickle.dumps(part, protocol) for part in parts))
     with pytest.raises(CheckpointError, match="system', which is refused"):
         read_checkpoint(evil)
     assert not touched.exists()
