@@ -217,6 +217,7 @@ def command(**given: Any) -> int:
     from rnnscope.inputs import open_input
     from rnnscope.inputs.given import split_reference
     from rnnscope.run import override_options, plan_run
+    from rnnscope.run.entrances import begins_with_ids
     from rnnscope.trace import check_target
 
     file, _ = split_reference(given["input_"])
@@ -231,6 +232,7 @@ def command(**given: Any) -> int:
             mask=given["mask"],
             initial={name: value for name, value in initial.items() if value},
             ids=given["ids"],
+            integers_are_ids=given["model_input"] and begins_with_ids(checkpoint.network),
             time_major=given["time_major"],
             offsets=given["offsets"],
         ) as source,

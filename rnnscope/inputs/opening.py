@@ -34,6 +34,7 @@ def open_input(
     mask: str | None = None,
     initial: Mapping[str, str] | None = None,
     ids: bool | None = None,
+    integers_are_ids: bool = False,
     time_major: bool = False,
     offsets: str | None = None,
 ) -> InputSource:
@@ -59,6 +60,8 @@ def open_input(
     ids : bool, optional
         True: integers (sequence, timestep), or (timestep,) for one sequence, that an embedding
         turns into features. None: only an array that is called ``ids`` is.
+    integers_are_ids : bool
+        Without `ids`: what reads the input takes ids, so that integers of at most two axes are.
     time_major : bool
         Axes are (timestep, sequence, …).
     offsets : str, optional
@@ -81,7 +84,7 @@ def open_input(
     try:
         key = _choose_input(container, path, name or inputs_key)
         given = _given_offsets(container, path, offsets)
-        source = _shaped(container, path, key, ids, time_major)
+        source = _shaped(container, path, key, ids, time_major, integers_are_ids)
         if given is not None:
             source = _as_ragged(source, given)
         return accompany(
@@ -147,7 +150,12 @@ def _choose_input(container: Container, path: Path, name: str | None) -> str:
 
 
 def _shaped(
-    container: Container, path: Path, key: str, ids: bool | None, time_major: bool
+    container: Container,
+    path: Path,
+    key: str,
+    ids: bool | None,
+    time_major: bool,
+    integers_are_ids: bool,
 ) -> InputSource:
     """The source with its axes told apart and its dtype accepted."""
     array: StoredArray = container.array(key)
@@ -159,6 +167,8 @@ def _shaped(
     shape = tuple(int(size) for size in array.shape)
     if is_ids and ids is None and dtype.kind == "f" and len(shape) == 3:
         is_ids = False  # an array of that name which is no ids
+    taken = ids is None and integers_are_ids and dtype.kind in "iu" and len(shape) <= 2
+    is_ids = is_ids or taken
     _check_numbers(dtype, is_ids, where)
     axes = ("sequence", "timestep") if is_ids else ("sequence", "timestep", "feature")
     if len(shape) not in (len(axes), len(axes) - 1) or 0 in shape:
@@ -173,6 +183,8 @@ def _shaped(
         )
     layout: Layout = "time major" if time_major else "sequence first"
     notes = _loaded_note(array, where)
+    if taken:
+        notes += (f"The integers of shape {shape} are ids: the model begins with an embedding.",)
     if len(shape) == len(axes) - 1:
         layout = "one sequence"
         notes += (f"The input of shape {shape} is one sequence: ({', '.join(axes[1:])}).",)

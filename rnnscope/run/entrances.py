@@ -9,6 +9,12 @@ from rnnscope.layers.unsupported import OWN_OUTPUT
 from rnnscope.network import Network, Node
 
 
+def begins_with_ids(network: Network) -> bool:
+    """Whether all that reads the model's own inputs are embeddings."""
+    readers = [node for node in network.nodes if set(node.inputs) & set(network.inputs)]
+    return bool(readers) and all(isinstance(node.layer, Embedding) for node in readers)
+
+
 class Entrances:
     """Finds, for a layer that no recurrent layer feeds, what takes the place of its input.
 
