@@ -341,14 +341,24 @@ class _Planner:
             and not self._entrances.decodes(node)
         }
         wanted = ", ".join(f"{width} (layer '{name}')" for width, name in widths.items())
-        swapped = self._source.timesteps in widths
+        further = [
+            node.name
+            for node in self._nodes.values()
+            if node.recurrent and node.recurrent.cell.input_size == self._source.features
+        ]
+        hint = "is this the model's own input? Then say --model-input"
+        if further:
+            hint = (
+                f"it fits layer '{further[0]}', which reads others: --feed '{further[0]}' gives "
+                "the input to it"
+            )
+        elif self._source.timesteps in widths:
+            hint = "are the axes in another order? rnnscope reads (sequence, timestep, feature)"
         return InputError(
             "The input has the wrong number of features.",
             where=self._source.name,
             expected=wanted or "a layer that reads the input",
             found=f"{self._source.features} features: {self._source.sequences} sequences x "
             f"{self._source.timesteps} timesteps x {self._source.features}",
-            hint="are the axes in another order? rnnscope reads (sequence, timestep, feature)"
-            if swapped
-            else "is this the model's own input? Then say --model-input",
+            hint=hint,
         )

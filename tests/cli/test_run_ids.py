@@ -59,3 +59,20 @@ def test_integers_that_go_to_the_layer_itself_are_features(tmp_path, rnnscope, m
     np.save(tmp_path / "x.npy", IDS[:, :3])
     found, _ = run(rnnscope, tmp_path, model, tmp_path / "x.npy")
     assert found.shape == (1, 2, 4)
+
+
+def test_an_input_that_fits_a_layer_further_on_is_told_how_to_get_there(tmp_path, rnnscope):
+    path = tmp_path / "stack.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("vars").attrs["name"] = "model"
+        for place, features, units in (("lstm", 3, 4), ("lstm_1", 4, 2)):
+            for number, array in enumerate(
+                [draw(features, 4 * units), draw(units, 4 * units), draw(4 * units)]
+            ):
+                file[f"layers/{place}/cell/vars/{number}"] = array
+    np.save(tmp_path / "x.npy", draw(2, 5, 4))
+    command = ["run", path, tmp_path / "x.npy", "-o", tmp_path / "t.h5"]
+    result = rnnscope(*command)
+    assert result.code == 2
+    assert "--feed 'lstm_1'" in result.stderr
+    assert rnnscope(*command, "--feed", "lstm_1").code == 0
