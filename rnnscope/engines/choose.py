@@ -66,7 +66,7 @@ class LayerEngine:
         self._pool = pool
         fast = engine != "reference" and runs_fast(layer)
         self._folded = FoldedLSTM(layer.cell) if fast else None
-        self.name, self._steps = _choose(engine, self._folded, work)
+        self.name, self._steps = _choose(engine, self._folded, work, gates=gates)
         if self._folded is not None and self._steps == "compiled" and pool is not None:
             pool.submit(self._folded.compile)  # while the trace is opened
 
@@ -106,20 +106,19 @@ def runs_fast(layer: RecurrentLayer) -> bool:
     return not layer.wrapper and layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
 
 
-def _choose(engine: str, folded: FoldedLSTM | None, work: int) -> tuple[str, Steps]:
+def _choose(engine: str, folded: FoldedLSTM | None, work: int, *, gates: bool) -> tuple[str, Steps]:
     if folded is None:
         return "reference", "numpy"
     installed = find_spec("llvmlite") is not None
-    if engine == "compiled":
-        if not installed:
-            raise EngineError(
-                "The engine 'compiled' is not installed.",
-                expected="the package llvmlite",
-                found="none",
-                hint="pip install 'rnnscope[fast]', or leave --engine out",
-            )
-        return ("compiled", "compiled") if folded.compiles else ("numpy", "numpy")
-    if engine == "auto" and installed and folded.compiles and work >= COMPILING_PAYS_FROM:
+    if engine == "compiled" and not installed:
+        raise EngineError(
+            "The engine 'compiled' is not installed.",
+            expected="the package llvmlite",
+            found="none",
+            hint="pip install 'rnnscope[fast]', or leave --engine out",
+        )
+    worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM)
+    if worth and installed and folded.compiles and not gates:  # compiled steps keep no gates
         return "compiled", "compiled"
     return "numpy", "numpy"
 

@@ -89,13 +89,13 @@ def test_without_a_folder_nothing_is_kept_and_nothing_fails(tmp_path, monkeypatc
 
 def test_a_second_process_compiles_nothing(folder, monkeypatch):
     pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
-    from rnnscope.engines.lstm import code, vectors
+    from rnnscope.engines.lstm import code, machine
 
     monkeypatch.setattr(code, "_compiled", code._compiled.__wrapped__)
     made = []
     compile_ = code.machine_code
     monkeypatch.setattr(code, "machine_code", lambda module: made.append(1) or compile_(module))
     for _ in range(2):
-        code.compiled(code.Kind(), vectors.tile())
+        code.compiled(code.Kind(), machine.tile())
     assert made == [1]
     assert len(list(folder.iterdir())) == 1

@@ -14,7 +14,7 @@ from rnnscope.engines.numpy_engine import run_layer
 
 llvmlite = pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
 
-from rnnscope.engines.lstm import compiled, vectors  # noqa: E402
+from rnnscope.engines.lstm import compiled, machine  # noqa: E402
 from rnnscope.engines.lstm.vectors import Tile  # noqa: E402
 
 KNOWN = {
@@ -131,7 +131,7 @@ def test_errors_from_the_true_states_are_as_small_as_the_references():
 
 
 def test_the_tile_is_one_that_is_tested():
-    assert vectors.tile() in TILES
+    assert machine.tile() in TILES
 
 
 @pytest.mark.parametrize(

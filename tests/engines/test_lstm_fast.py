@@ -28,7 +28,7 @@ ULP = 4
 """The most that a value may be away from the reference: units in the last place of the largest."""
 
 needs_llvmlite = pytest.mark.skipif(
-    find_spec("llvmlite") is None, reason="numba (extra 'fast') is not installed"
+    find_spec("llvmlite") is None, reason="llvmlite (extra 'fast') is not installed"
 )
 ENGINES = ["numpy", pytest.param("compiled", marks=needs_llvmlite)]
 
@@ -172,9 +172,9 @@ def test_saturated_gates_keep_c_for_as_long_as_they_stay_so(sequences, steps):
 def compiled_tanh(z):
     from llvmlite import ir
 
-    from rnnscope.engines.lstm import code, vectors
+    from rnnscope.engines.lstm import code, machine, vectors
 
-    lanes = vectors.tile().lanes
+    lanes = machine.tile().lanes
     arguments = {"z": vectors.FLOATS, "out": vectors.FLOATS, "count": vectors.INT}
     module = ir.Module()
     w = vectors.Writer(module, "tanh", arguments, lanes, inner=False)
@@ -185,7 +185,7 @@ def compiled_tanh(z):
     vectors_of_z = -(-z.size // lanes)
     padded, out = np.zeros((2, vectors_of_z * lanes), np.float32)
     padded[: z.size] = z
-    made = vectors.Compiled(vectors.machine_code(module), {"tanh": arguments})
+    made = machine.Compiled(machine.machine_code(module), {"tanh": arguments})
     made.call("tanh", {"z": padded, "out": out, "count": vectors_of_z})
     return out[: z.size]
 
@@ -321,12 +321,18 @@ def test_a_mask_with_holes_is_left_to_the_reference():
 
 
 @needs_llvmlite
-def test_numba_is_chosen_where_the_work_pays_for_loading_it():
+def test_compiled_steps_are_chosen_where_the_work_pays_for_loading_it():
     layer = make_layer(np.random.default_rng(18), 3, 8)
     assert engine_name(layer, work=COMPILING_PAYS_FROM - 1) == "numpy"
     assert engine_name(layer, work=COMPILING_PAYS_FROM) == "compiled"
     assert engine_name(layer, work=COMPILING_PAYS_FROM, engine="numpy") == "numpy"
     assert engine_name(layer, work=COMPILING_PAYS_FROM, engine="reference") == "reference"
+
+
+@needs_llvmlite
+def test_a_run_that_keeps_gates_says_that_numpy_computes_them():
+    layer = make_layer(np.random.default_rng(18), 3, 8)
+    assert engine_name(layer, engine="compiled", gates=True) == "numpy"
 
 
 @needs_llvmlite
@@ -336,7 +342,9 @@ def test_cells_that_the_compiled_steps_do_not_know_run_in_numpy(cell):
     assert engine_name(layer, engine="compiled") == "numpy"
 
 
-def test_numba_asked_for_but_not_installed_is_an_error_that_says_how_to_get_it(monkeypatch):
+def test_compiled_steps_asked_for_but_not_installed_is_an_error_that_says_how_to_get_it(
+    monkeypatch,
+):
     monkeypatch.setattr("rnnscope.engines.choose.find_spec", lambda name: None)
     layer = make_layer(np.random.default_rng(20), 3, 8)
     with pytest.raises(EngineError, match="compiled") as caught:

@@ -23,20 +23,16 @@ from threading import Lock
 
 from llvmlite import ir
 
-from rnnscope.engines.lstm import kept_code, vectors
+from rnnscope.engines.lstm import arguments, kept_code, machine, vectors
+from rnnscope.engines.lstm.arguments import CELL, PRODUCT, PROJECT, STEP, STEPS
+from rnnscope.engines.lstm.machine import Compiled, machine_code, target
 from rnnscope.engines.lstm.vectors import (
-    FLOAT,
-    FLOATS,
     GATES,
     INT,
-    INTS,
     LINE,
-    Compiled,
     Tile,
     Vector,
     Writer,
-    machine_code,
-    target,
 )
 
 P3, P5, P7 = 0.1134461835026741, 0.001230042427778244, -4.453414021554636e-06
@@ -53,93 +49,6 @@ class Kind:
     projection: bool = False
 
 
-STEPS = {
-    # A call runs some steps, in chunks whose input is projected ahead.
-    "chunks": INT,
-    "cuts": INTS,  # (chunks + 1,) the first step of each
-    "starts": INTS,  # (steps + 1,) the first place of each
-    "places": INTS,  # where rows read and write: sequence x timesteps + timestep
-    "first": INT,  # 0 or 1: which m the first step reads
-    # The projection of the input.
-    "x": FLOATS,  # (place, input)
-    "input": INT,
-    "kernel": FLOATS,  # (panel, input, GATES, lane)
-    "bias": FLOATS,  # (panel, GATES, lane)
-    "z": FLOATS,  # (panel, place of the chunk, GATES, lane)
-    # The cell.
-    "recurrent": FLOATS,  # (panel, depth, GATES, lane)
-    "panels": INT,
-    "units": INT,
-    "forget_bias": FLOAT,
-    "peepholes": FLOATS,  # (3, panels x lanes)
-    "cell_clip": FLOAT,
-    # States.
-    "rows": INT,  # of c and m
-    "c": FLOATS,  # (row, panels x lanes)
-    "m": FLOATS,  # (2, row, m_stride): of even and of odd steps, of which one is read
-    "m_stride": INT,
-    "depth": INT,  # width of m
-    "all_c": FLOATS,  # (place, unit)
-    "all_m": FLOATS,  # (place, depth)
-    "part_c": FLOATS,  # (tile row, lane), for panels that are not full
-    "part_m": FLOATS,
-    "numbers": INTS,  # (row,) 0, 1, 2 ...
-    # The projection of the output.
-    "wide": FLOATS,  # (row, panels x lanes): o * tanh(c), to be projected
-    "projection": FLOATS,  # (panel, unit, GATES x lane)
-    "projection_panels": INT,
-    "zeros": FLOATS,  # (GATES, lane)
-    "proj_clip": FLOAT,  # infinite for none
-}
-"""Arguments of ``steps``."""
-
-_PROJECT = {
-    "x": FLOATS,
-    "input": INT,
-    "places": INTS,
-    "count": INT,
-    "kernel": FLOATS,
-    "bias": FLOATS,
-    "panels": INT,
-    "z": FLOATS,
-}
-
-_STEP = {
-    **{name: kind for name, kind in STEPS.items() if name not in ("chunks", "cuts", "starts")},
-    "running": INT,
-    "z_count": INT,
-    "m_new": FLOATS,
-}
-
-_PRODUCT = {
-    "x": FLOATS,
-    "places": INTS,
-    "stride": INT,
-    "depth": INT,
-    "panel": FLOATS,
-    "ahead": FLOATS,
-    "base": FLOATS,
-    "base_stride": INT,
-    "out": FLOATS,
-    "out_stride": INT,
-}
-
-_CELL = {
-    "rows": INT,
-    "z": FLOATS,
-    "c": FLOATS,
-    "out": FLOATS,
-    "stride": INT,
-    "places": INTS,
-    "all_c": FLOATS,
-    "all_m": FLOATS,
-    "width": INT,
-    "forget_bias": FLOAT,
-    "peepholes": FLOATS,
-    "cell_clip": FLOAT,
-}
-
-
 _one_at_a_time = Lock()
 
 
@@ -151,7 +60,7 @@ def compiled(kind: Kind, tile: Tile) -> Compiled:
 
 @cache
 def _compiled(kind: Kind, tile: Tile) -> Compiled:
-    sources = (__file__, vectors.__file__)
+    sources = (__file__, vectors.__file__, machine.__file__, arguments.__file__)
     name = kept_code.name(repr((kind, tile)), target(), sources=sources)
     code = kept_code.load(name)
     if code is None:
@@ -187,7 +96,7 @@ def _product(module: ir.Module, rows: int, tile: Tile) -> ir.Function:
     (row, base_stride) and out (row, out_stride), GATES x lane of each. `ahead` is fetched
     meanwhile.
     """
-    w = Writer(module, f"product_{rows}", _PRODUCT, tile.lanes)
+    w = Writer(module, f"product_{rows}", PRODUCT, tile.lanes)
     places = [w.load(w.at(w["places"], row)) for row in range(rows)]
     left = [w.at(w["x"], w.times(place, w["stride"])) for place in places]
     base = [w.at(w["base"], w.times(row, w["base_stride"])) for row in range(rows)]
@@ -212,7 +121,7 @@ def _cell(module: ir.Module, kind: Kind, lanes: int) -> ir.Function:
     only in a cell without projection; peepholes (3, stride), halved. Arrays of units start with
     the panel's first.
     """
-    w = Writer(module, "cell", _CELL, lanes)
+    w = Writer(module, "cell", CELL, lanes)
     forget_bias, clip = w.every_lane(w["forget_bias"]), w.every_lane(w["cell_clip"])
     with w.loop(w["rows"]) as row:
         here = w.times(row, w["stride"])
@@ -242,7 +151,7 @@ def _cell(module: ir.Module, kind: Kind, lanes: int) -> ir.Function:
 
 def _project(module: ir.Module, products: dict[int, ir.Function], tile: Tile) -> ir.Function:
     """``z = x[places] @ kernel + bias``, `count` places; shapes as in `STEPS`."""
-    w = Writer(module, "project", _PROJECT, tile.lanes)
+    w = Writer(module, "project", PROJECT, tile.lanes)
     width = GATES * tile.lanes
     size = w.times(w["input"], width)
     with w.loop(w["panels"]) as panel:
@@ -250,7 +159,7 @@ def _project(module: ir.Module, products: dict[int, ir.Function], tile: Tile) ->
         z = w.at(w["z"], w.times(w.times(panel, w["count"]), width))
 
         def part(rows: int, first: ir.Value, place: ir.Value) -> None:
-            w.call(products[rows], _PRODUCT, {
+            w.call(products[rows], PRODUCT, {
                 "x": w["x"], "places": w.at(w["places"], first), "stride": w["input"],
                 "depth": w["input"], "panel": weights,
                 "ahead": _share(w, w.at(weights, size), place, w["input"], width),
@@ -282,12 +191,12 @@ def _steps(module: ir.Module, kind: Kind, products: dict[int, ir.Function], tile
         end = w.load(w.at(w["starts"], w.plus(cut, steps)))
         count = w.minus(end, begin)
         projected = {"places": w.at(w["places"], begin), "count": count}
-        w.call(project, _PROJECT, w.arguments | projected)
+        w.call(project, PROJECT, w.arguments | projected)
         with w.loop(steps) as number:
             at = w.plus(cut, number)
             start = w.load(w.at(w["starts"], at))
             odd = w.builder.and_(w.plus(at, w["first"]), INT(1))
-            w.call(step, _STEP, w.arguments | {
+            w.call(step, STEP, w.arguments | {
                 "running": w.minus(w.load(w.at(w["starts"], w.plus(at, 1))), start),
                 "places": w.at(w["places"], start),
                 "z": w.at(w["z"], w.times(w.minus(start, begin), GATES * tile.lanes)),
@@ -304,7 +213,7 @@ def _step(
     """One step of the rows that run, the first `running`; other arguments as in `STEPS`."""
     lanes, width = tile.lanes, GATES * tile.lanes
     cell = _cell(module, kind, lanes)
-    w = Writer(module, "step", _STEP, lanes)
+    w = Writer(module, "step", STEP, lanes)
     choose = w.builder.select
     padded = w.times(w["panels"], lanes)
     panel_size = w.times(w["depth"], width)
@@ -319,7 +228,7 @@ def _step(
 
         def advance(rows: int, first: ir.Value, place: ir.Value) -> None:
             z = w.at(z_panel, w.times(first, width))
-            w.call(products[rows], _PRODUCT, {
+            w.call(products[rows], PRODUCT, {
                 "x": w["m"], "places": w.at(w["numbers"], first), "stride": w["m_stride"],
                 "depth": w["depth"], "panel": weights,
                 "ahead": _share(w, following, place, w["depth"], width),
@@ -327,7 +236,7 @@ def _step(
             })  # fmt: skip
             here = w.plus(w.times(first, padded), unit)
             mine = w.at(w["places"], first)
-            w.call(cell, _CELL, {
+            w.call(cell, CELL, {
                 "rows": INT(rows), "z": z, "c": w.at(w["c"], here), "stride": padded,
                 "out": w.at(w["wide"] if kind.projection else w["m_new"], here),
                 "places": choose(full, mine, w["numbers"]),
@@ -363,7 +272,7 @@ def _project_outputs(w: Writer, products: dict[int, ir.Function], tile: Tile) ->
 
         def part(rows: int, first: ir.Value, place: ir.Value) -> None:
             out = w.plus(w.times(first, w["m_stride"]), w.times(panel, width))
-            w.call(products[rows], _PRODUCT, {
+            w.call(products[rows], PRODUCT, {
                 "x": w["wide"], "places": w.at(w["numbers"], first), "stride": padded,
                 "depth": w["units"], "panel": weights,
                 "ahead": _share(w, w.at(weights, size), place, w["units"], width),

@@ -14,8 +14,9 @@ import numpy as np
 from rnnscope.cell import Array
 from rnnscope.engines.lstm.code import Kind, compiled
 from rnnscope.engines.lstm.folded import FoldedLSTM
+from rnnscope.engines.lstm.machine import Compiled, tile
 from rnnscope.engines.lstm.order import Order
-from rnnscope.engines.lstm.vectors import GATES, Compiled, Tile, tile
+from rnnscope.engines.lstm.vectors import GATES, Tile
 from rnnscope.engines.workspace import aligned
 
 PROJECTION_BYTES = 2**19
