@@ -83,10 +83,11 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
 
 
 def _likely(path: Path) -> tuple[str, ...]:
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            head = file.read(max(map(len, SIGNATURES)))
+    except OSError:
         return ()
-    with path.open("rb") as file:
-        head = file.read(max(map(len, SIGNATURES)))
     return next((names for start, names in SIGNATURES.items() if head.startswith(start)), ())
 
 
@@ -118,6 +119,9 @@ def _no_reader(path: Path) -> CheckpointError:
 
 
 def _first_bytes(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        return f"a file that cannot be read: {error.strerror}"
     return f"a file that begins with {head!r}"

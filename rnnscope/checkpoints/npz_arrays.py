@@ -126,7 +126,7 @@ def _read_tensorflow(variables: NpzVariables, path: Path) -> Model:  # noqa: ARG
 
 
 SHORT = re.compile(
-    r"(?P<module>.*?)[._/]?(?P<role>w|weight|b|bias)_(?P<end>(ih|hh)(_l\d+(_reverse)?)?)",
+    r"(?P<module>.*?)[._/]?(?P<role>w|weight|b|bias)_(?P<end>(ih|hh|hr)(_l\d+(_reverse)?)?)",
     re.IGNORECASE,
 )
 """How people name what they copy out of a PyTorch module: ``enc_w_ih``, ``weight_hh_l0``."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.checkpoint_state import latest_checkpoint
 from rnnscope.checkpoints.locate import Located, locate, sniff
 from rnnscope.errors import CheckpointError
@@ -218,3 +219,19 @@ def test_text_protos_escapes_and_quotes(tmp_path: Path) -> None:
     assert latest_checkpoint(path) == 'a-b\n"'
     path.write_bytes(rb'model_checkpoint_path: "nul\0"')
     assert latest_checkpoint(path) is None
+
+
+def test_a_file_that_may_not_be_read_is_an_error_in_words(tmp_path, monkeypatch):
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"something else")
+    open_ = Path.open
+
+    def refusing(self, *arguments, **named):
+        if self == path:
+            raise PermissionError(13, "Permission denied")
+        return open_(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    assert caught.value.found == "a file that cannot be read: Permission denied"
