@@ -35,7 +35,9 @@ SIZE = (1024, 100, 128, 256)
 TIMES = 4
 BATCH = 128
 THREADS = 2
-LARGEST_DIFFERENCE = 1e-5
+LARGEST_DIFFERENCE = 1e-4
+"""A gate in the wrong place is a hundred times that. Rounding alone stays under 1e-6, but the first
+step of torch 2.13 is now and then 2.8e-5 away from what it computes otherwise."""
 
 OURS = "rnnscope run"
 PEERS = {
