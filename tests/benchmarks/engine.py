@@ -39,9 +39,9 @@ SHAPES: tuple[Shape, ...] = (
 THREADS = 2
 
 LARGEST_DIFFERENCE = 1e-4
-"""From float64, as a part of the largest state. Rounding alone comes to a hundredth of it, a gate in
-the wrong place to more than a hundred times it; the first step of torch 2.13's LSTMCell is now and
-then 1.6e-5 away from what it computes otherwise."""
+"""From float64, as a part of the largest state. Rounding alone comes to a hundredth of it, a gate
+in the wrong place to more than a hundred times it; the first step of torch 2.13's LSTMCell is now
+and then 1.6e-5 away from what it computes otherwise."""
 
 SETTLE_SECONDS = 0.1
 """Between turns: threads of the peer before may spin for a while before they sleep."""
