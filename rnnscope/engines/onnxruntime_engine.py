@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.cell import Array, LSTMWeights
+from rnnscope.engines.differences import Differences, Largest
 from rnnscope.engines.interface import LayerStates
-from rnnscope.engines.tensorflow_engine import _Largest
 from rnnscope.errors import EngineError
 from rnnscope.network import Node, RecurrentLayer
 from rnnscope.report.model import VerifyReport
@@ -62,7 +62,7 @@ class OnnxRuntimeVerifier:
     def __init__(self) -> None:
         self._runtime = import_onnxruntime()
         self.name = f"ONNX Runtime {self._runtime.__version__}"
-        self._found: dict[tuple[str, str], _Largest] = {}
+        self._found = Differences()
 
     def compare(
         self,
@@ -88,20 +88,17 @@ class OnnxRuntimeVerifier:
         packed[order, rows] = x[rows, times]
         y, last_m, last_c = self._run(layer, packed, lengths, initial)
         some = lengths > 0
-        for state, ours, theirs in (
-            ("m", states.states["m"][rows, times], y[order, 0, rows]),
-            ("final m", states.final["m"][some], last_m[0][some]),
-            ("final c", states.final["c"][some], last_c[0][some]),
-        ):
-            entry = _Largest.of(KERNEL, ours, theirs)
-            self._found.setdefault((node.name, state), entry).join(entry)
+        pairs = {
+            "m": (states.states["m"][rows, times], y[order, 0, rows]),
+            "final m": (states.final["m"][some], last_m[0][some]),
+            "final c": (states.final["c"][some], last_c[0][some]),
+        }
+        found = {state: Largest.of(KERNEL, *pair) for state, pair in pairs.items()}
+        self._found.add(node.name, found)
 
     def rows(self) -> tuple[VerifyReport, ...]:
         """One row a layer and state, in the order in which they were computed."""
-        return tuple(
-            VerifyReport(layer, state, one.difference, one.limit, one.ok, one.kernel)
-            for (layer, state), one in self._found.items()
-        )
+        return self._found.rows()
 
     def _run(
         self, layer: RecurrentLayer, x: Array, lengths: Array, initial: Mapping[str, Array]

@@ -11,28 +11,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rnnscope.cell import Array, CellSpec
+from rnnscope.engines.differences import Differences, Largest
 from rnnscope.engines.interface import LayerStates
 from rnnscope.engines.tensorflow_kernels import Result, Task
 from rnnscope.errors import EngineError
 from rnnscope.network import Node
 from rnnscope.report.model import VerifyReport
-
-LIMIT_EPS = 256
-"""The limit in units of the dtype's rounding error, relative to the largest state.
-
-Two right computations differ because matrix products sum in another order, and because tanh and
-sigmoid are approximated differently. In a cell that forgets, these errors fade: random cells of 4
-to 1024 units with weights as initialised stay below 10 eps over 200 steps, with weights four
-times as large at 64 units below 30. 256 eps is 3.1e-5 in float32 and 5.7e-14 in float64; a gate
-in the wrong place is off by a thousand times that. Cells of hundreds of units with large weights
-are chaotic: there any two engines end up as far apart as two random states, see `SINGLE`.
-"""
 
 SINGLE = "single steps (rounding errors grow in a whole run)"
 """Said where a whole run is beyond the limit, but every single step is within it.
@@ -41,57 +31,19 @@ Each step is then computed again from the state that rnnscope stored before it, 
 errors cannot add up: steps that are all right make a run that is right.
 """
 
-SMALLEST_SCALE = 1e-2
-"""States smaller than this are sums of larger terms that cancel; their errors do not shrink."""
 
-
-@dataclass
-class _Largest:
-    """The largest difference of one state so far, and the largest state it is measured by."""
-
-    kernel: str
-    eps: float
-    difference: float = 0.0
-    scale: float = SMALLEST_SCALE
-
-    @classmethod
-    def of(cls, kernel: str, ours: Array, theirs: Array) -> _Largest:
-        eps = float(np.finfo(theirs.dtype).eps)
-        if not theirs.size:
-            return cls(kernel, eps)
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, and NaN is no match
-            difference = float(np.abs(ours - theirs).max())
-        return cls(kernel, eps, difference, max(SMALLEST_SCALE, float(np.abs(theirs).max())))
-
-    def join(self, other: _Largest) -> None:
-        """Take in another slice of the same layer."""
-        # Not max(), which keeps or drops a NaN by the order of its arguments.
-        if not (np.isnan(self.difference) or other.difference <= self.difference):
-            self.difference, self.kernel = other.difference, other.kernel
-        self.scale = max(self.scale, other.scale)
-
-    @property
-    def limit(self) -> float:
-        return LIMIT_EPS * self.eps * self.scale
-
-    @property
-    def ok(self) -> bool:
-        """Whether the difference is within the limit; NaN is within none."""
-        return self.difference <= self.limit
-
-
-def _differences(result: Result, states: LayerStates, *, wrapped: bool) -> dict[str, _Largest]:
+def _differences(result: Result, states: LayerStates, *, wrapped: bool) -> dict[str, Largest]:
     """By state: how far a result is off."""
     ours = {**states.states, "outputs": states.outputs}
     return {
         **{
-            name: _Largest.of(result.kernel, ours[name], theirs)
+            name: Largest.of(result.kernel, ours[name], theirs)
             for name, theirs in result.steps.items()
             # The kernels know cells only: what a wrapper makes of m is not theirs to verify.
             if not (wrapped and name == "outputs")
         },
         **{
-            f"final {name}": _Largest.of(result.kernel, states.final[name], theirs)
+            f"final {name}": Largest.of(result.kernel, states.final[name], theirs)
             for name, theirs in result.final.items()
         },
     }
@@ -114,7 +66,7 @@ class TensorFlowVerifier:
     def __init__(self) -> None:
         self._tf = import_tensorflow()
         self.name = f"TensorFlow {self._tf.__version__}"
-        self._found: dict[tuple[str, str], _Largest] = {}
+        self._found = Differences()
 
     def compare(
         self,
@@ -165,23 +117,11 @@ class TensorFlowVerifier:
             # Where a step is wrong by itself, the whole run is what should be looked at.
             if all(entry.ok for entry in single.values()):
                 found = single
-        for state, entry in found.items():
-            known = self._found.setdefault((node.name, state), entry)
-            known.join(entry)
+        self._found.add(node.name, found)
 
     def rows(self) -> tuple[VerifyReport, ...]:
         """One row a layer and state, in the order in which they were computed."""
-        return tuple(
-            VerifyReport(
-                layer=layer,
-                state=state,
-                difference=found.difference,
-                limit=found.limit,
-                ok=found.ok,
-                kernel=found.kernel,
-            )
-            for (layer, state), found in self._found.items()
-        )
+        return self._found.rows()
 
 
 def import_tensorflow() -> Any:

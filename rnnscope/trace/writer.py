@@ -140,8 +140,7 @@ class TraceWriter:
         try:
             with self._disk_errors():
                 self._open()
-        except BaseException:
-            # What an earlier run committed is not lost because this one could not begin.
+        except BaseException:  # an interrupt, too: what an earlier run committed is not lost
             self._partial.abandon(keep=True)
             raise
         return self

@@ -136,11 +136,9 @@ class Writer:
 
     # Integers and pointers.
 
-    def at(self, pointer: ir.Value, *offsets: ir.Value | int) -> ir.Value:
+    def at(self, pointer: ir.Value, offset: ir.Value | int) -> ir.Value:
         """A pointer, some elements further."""
-        for offset in offsets:
-            pointer = self.builder.gep(pointer, [_int(offset)])
-        return pointer
+        return self.builder.gep(pointer, [_int(offset)])
 
     def times(self, left: ir.Value | int, right: ir.Value | int) -> ir.Value:
         """The product of two integers."""
