@@ -51,19 +51,31 @@ def make_layer(
         "proj_clip": None,
         **values,
     }
+    weights = LSTMWeights(
+        draw(features, 4 * units),
+        draw(proj or units, 4 * units),
+        draw(4 * units),
+        projection=draw(units, proj) if proj else None,
+        **diagonals,
+    )
+    return layer_of(
+        weights, settings, padding=padding, backward=backward, reversal=reversal,
+        in_input_order=in_input_order, gate_order="i f g o",
+    )  # fmt: skip
+
+
+def layer_of(
+    weights, settings, *, padding="zeros", backward=False, reversal="whole", in_input_order=True,
+    source_class="LSTMCell", gate_order="i g f o",
+):  # fmt: skip
+    """A layer of some weights, all of its options as if read from a graph."""
     cell = CellSpec(
         kind="lstm",
-        source_class="LSTMCell",
-        weights=LSTMWeights(
-            draw(features, 4 * units),
-            draw(proj or units, 4 * units),
-            draw(4 * units),
-            projection=draw(units, proj) if proj else None,
-            **diagonals,
-        ),
+        source_class=source_class,
+        weights=weights,
         options=LSTMOptions(**{name: Option(value, "graph") for name, value in settings.items()}),
         variables=(),
-        stored_gate_order="i f g o",
+        stored_gate_order=gate_order,
     )
     return RecurrentLayer(
         cell=cell,

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from lstm_cases import layer_of
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.cell import LSTMWeights, Option
 from rnnscope.checks import run_checks
 from rnnscope.checks.interface import LayerSlice
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.network import Node, RecurrentLayer
+from rnnscope.network import Node
 from rnnscope.run.prepare import layer_facts
 
 FEATURES, UNITS = 3, 4
@@ -40,30 +41,17 @@ def make_layer(
         "proj_clip": None,
         **values,
     }
-    cell = CellSpec(
-        kind="lstm",
-        source_class="LSTMCell",
-        weights=LSTMWeights(
-            draw(FEATURES, 4 * UNITS),
-            draw(output, 4 * UNITS),
-            draw(4 * UNITS),
-            projection=draw(UNITS, proj) if proj else None,
-            **diagonals,
-        ),
-        options=LSTMOptions(**{name: Option(value, "graph") for name, value in settings_.items()}),
-        variables=(),
-        stored_gate_order="i g f o",
+    weights = LSTMWeights(
+        draw(FEATURES, 4 * UNITS),
+        draw(output, 4 * UNITS),
+        draw(4 * UNITS),
+        projection=draw(UNITS, proj) if proj else None,
+        **diagonals,
     )
-    return RecurrentLayer(
-        cell=cell,
-        backward=Option(backward, "graph"),
-        padding=Option(padding, "graph"),
-        lengths=Option("", "graph"),
-        initial_state=Option("zeros", "graph"),
-        state_format=Option("", "graph"),
-        reversal=reversal,
-        outputs_in_input_order=in_input_order,
-    )
+    return layer_of(
+        weights, settings_, padding=padding, backward=backward, reversal=reversal,
+        in_input_order=in_input_order,
+    )  # fmt: skip
 
 
 @st.composite

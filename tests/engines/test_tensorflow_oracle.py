@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from lstm_cases import layer_of
 
 from rnnscope.activations import ACTIVATIONS
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.cell import LSTMWeights
 from rnnscope.engines.interface import LayerStates
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.tensorflow_engine import TensorFlowVerifier
 from rnnscope.errors import EngineError
-from rnnscope.network import Node, RecurrentLayer
+from rnnscope.network import Node
 
 FEATURES, UNITS, SEQUENCES, TIMESTEPS = 5, 8, 4, 7
 LENGTHS = np.arange(TIMESTEPS) < np.array([7, 5, 1, 0])[:, None]
@@ -42,30 +43,17 @@ def make_layer(
         "proj_clip": None,
         **values,
     }
-    cell = CellSpec(
-        kind="lstm",
-        source_class=source,
-        weights=LSTMWeights(
-            draw(FEATURES, 4 * units),
-            draw(proj or units, 4 * units),
-            draw(4 * units),
-            projection=draw(units, proj) if proj else None,
-            **{f"peephole_{gate}": draw(units) for gate in peepholes},
-        ),
-        options=LSTMOptions(**{name: Option(value, "graph") for name, value in settings.items()}),
-        variables=(),
-        stored_gate_order="i g f o",
+    weights = LSTMWeights(
+        draw(FEATURES, 4 * units),
+        draw(proj or units, 4 * units),
+        draw(4 * units),
+        projection=draw(units, proj) if proj else None,
+        **{f"peephole_{gate}": draw(units) for gate in peepholes},
     )
-    return RecurrentLayer(
-        cell=cell,
-        backward=Option(backward, "graph"),
-        padding=Option(padding, "graph"),
-        lengths=Option("", "graph"),
-        initial_state=Option("zeros", "graph"),
-        state_format=Option("", "graph"),
-        reversal=reversal,
-        outputs_in_input_order=in_input_order,
-    )
+    return layer_of(
+        weights, settings, padding=padding, backward=backward, reversal=reversal,
+        in_input_order=in_input_order, source_class=source,
+    )  # fmt: skip
 
 
 def make_input(layer, seed=1, timesteps=TIMESTEPS):
