@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -178,9 +178,11 @@ def run_plan(
                 progress(writer.done)
         with WritingThread() as thread:
             run = _Run(prepared, engines, size, writer, thread, looking, verifier)
-            for sequences in run.slices(size.rows_of(source.sequences, writer.done)):
-                if progress is not None:
-                    progress(sequences.stop - sequences.start)
+            # Closed before the input is, also where `progress` is interrupted.
+            with closing(run.slices(size.rows_of(source.sequences, writer.done))) as computed:
+                for sequences in computed:
+                    if progress is not None:
+                        progress(sequences.stop - sequences.start)
         writer.set_checks(looking.findings_json())
     return RunResult(
         findings=looking.findings(),
@@ -244,7 +246,7 @@ class _Run:
         if size.steps < prepared.source.timesteps:
             self._long = LongRun(prepared, engines, size, writer, thread, looking)
 
-    def slices(self, every: Iterable[slice]) -> Iterator[slice]:
+    def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:
         """Run slices of sequences, each yielded when it is computed."""
         if self._long is None:
             with closing(ahead(every, self._prepared.source.read)) as batches:
