@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rnnscope.cell import Array
     from rnnscope.checks.interface import Finding
     from rnnscope.diff.result import ArrayDiff, DiffResult
+    from rnnscope.model.cell import Array
     from rnnscope.states.recognise import Recognised
 
 __all__ = ["assert_last_output_is_m", "assert_states_close", "rnnscope_run"]
@@ -122,9 +122,9 @@ def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
     def run(
         checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str], **options: Any
     ) -> Path:
-        from rnnscope.checks.case_options import run_options
-        from rnnscope.checks.case_run import run_to_trace
-        from rnnscope.checks.suite_file import check_run_keys
+        from rnnscope.record.case import run_to_trace
+        from rnnscope.record.case_options import run_options
+        from rnnscope.record.suite_file import check_run_keys
 
         check_run_keys(options, "rnnscope_run")
         trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"
@@ -154,7 +154,7 @@ def _operands(actual: Any, expected: Any) -> tuple[Recognised, Recognised]:
 def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
     import numpy as np
 
-    from rnnscope.inputs.stored import LoadedArray
+    from rnnscope.files.stored_array import LoadedArray
     from rnnscope.states.interface import Reading
     from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
     from rnnscope.states.recognise import Recognised
@@ -198,8 +198,8 @@ def _first(array: ArrayDiff) -> str:
 
 
 def _last_outputs_of(path: Path, glob: str) -> list[str]:
-    from rnnscope.checks.on_trace import check_trace
     from rnnscope.checks.settings import CheckSettings
+    from rnnscope.record.trace_checks import check_trace
     from rnnscope.trace import Trace
 
     check = "last-output-is-m"
@@ -223,7 +223,7 @@ def _last_outputs(outputs: Any, m: Any, lengths: Any) -> list[str]:
 
     from rnnscope.checks import run_checks
     from rnnscope.checks.interface import LayerFacts, LayerSlice
-    from rnnscope.engines.interface import LayerStates
+    from rnnscope.model.states import LayerStates
 
     def whole(values: Any, axes: int) -> Array:
         array = np.asarray(values)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip
-from rnnscope.engines.interface import LayerStates
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 
 LEAK_ROUNDING = 256.0
 """As for another engine: a matrix product of one row sums in another order than that of many."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.activations import activation
-from rnnscope.cell import Array
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip, taste
+from rnnscope.model.activations import activation
+from rnnscope.model.cell import Array
 
 ROUNDING = 64.0
 """Two products and a sum round three times; engines approximate tanh to a few units."""

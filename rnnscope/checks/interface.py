@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from rnnscope.cell import Array
-from rnnscope.engines.interface import LayerStates
-from rnnscope.network import PaddingRule, Reversal
+from rnnscope.model.cell import Array
+from rnnscope.model.network import PaddingRule, Reversal
+from rnnscope.model.states import LayerStates
 
 if TYPE_CHECKING:
     # The model of reports imports this module.

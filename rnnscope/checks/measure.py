@@ -12,8 +12,8 @@ from math import isnan
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks.interface import Finding, LayerSlice, Place, Status
+from rnnscope.model.cell import Array
 
 BLOCK_VALUES = 1 << 20
 """Values compared at a time: some MB, so that a check adds little to what the run holds."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
 from rnnscope.checks.measure import Peak, judge, peak, skip, taste
+from rnnscope.model.cell import Array
 
 
 def _arrays(layer: LayerSlice) -> Iterator[tuple[str, Array]]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, skip
+from rnnscope.model.cell import Array
 
 
 @dataclass(frozen=True)

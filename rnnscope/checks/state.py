@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
 from rnnscope.checks.measure import Peak, differences, judge, peak, skip
+from rnnscope.model.cell import Array
 
 
 def _last_output_is_m(layer: LayerSlice) -> Finding:

@@ -15,15 +15,15 @@ from rnnscope.cli.options import layout_option
 from rnnscope.cli.run import _stderr_to_nowhere
 
 if TYPE_CHECKING:
-    from rnnscope.checks.on_trace import Beside
+    from rnnscope.checks.result import CheckReport, Subject
     from rnnscope.checks.settings import CheckSettings
     from rnnscope.diff.tolerance import Tolerances
-    from rnnscope.report.check_model import CheckReport, Subject
+    from rnnscope.record.trace_checks import Beside
 
 CHECK_FORMATS = ("text", "json", "markdown")
 VERIFIERS = ("tensorflow", "onnxruntime")
 PADDING_RULES = ("zeros", "hold", "none")
-"""What `rnnscope.report.check_reports`, `rnnscope.checks.verifiers` and the network know, which a
+"""What `rnnscope.report.check_reports`, `rnnscope.oracles.verifiers` and the network know, which a
 test compares: see FORMATS in `rnnscope.cli.options`."""
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -145,7 +145,7 @@ def command(**given: Any) -> int:
     Exits with 0 if no check fails, 1 if one does, 2 if something could not be checked, or if
     every check was skipped.
     """
-    from rnnscope.report.check_model import CheckReport
+    from rnnscope.checks.result import CheckReport
     from rnnscope.report.check_reports import CHECK_REPORTS
 
     _refuse_mixtures(given)
@@ -187,17 +187,17 @@ def _refuse_mixtures(given: dict[str, Any]) -> None:
 def _subjects(given: dict[str, Any]) -> list[Subject]:
     settings = _settings(given)
     if given["suite"]:
-        from rnnscope.checks.suite import run_suite
+        from rnnscope.record.suite import run_suite
 
         return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
                          update_golden=given["update_golden"],
                          command=" ".join(["rnnscope", *sys.argv[1:]]))  # fmt: skip
     if given["outputs"]:
-        from rnnscope.checks.bare import check_arrays
+        from rnnscope.checks.bare_arrays import check_arrays
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
-    from rnnscope.checks.on_trace import check_or_error
+    from rnnscope.record.trace_checks import check_or_error
 
     beside = _beside(given)
     return [check_or_error(path, settings, beside) for path in given["traces"]]
@@ -220,11 +220,11 @@ def _settings(given: dict[str, Any]) -> CheckSettings:
 
 
 def _beside(given: dict[str, Any]) -> Beside:
-    from rnnscope.checks.on_trace import Beside
+    from rnnscope.record.trace_checks import Beside
 
     origins = None
     if given["checkpoint"]:
-        from rnnscope.checks.recompute import Origins
+        from rnnscope.record.replay import Origins
 
         origins = Origins(
             given["checkpoint"],

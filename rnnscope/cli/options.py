@@ -16,7 +16,7 @@ They stand here so that ``--help`` need not import the reports."""
 
 
 LAYOUTS = ("tf1", "keras", "torch", "onnx")
-"""What ``--layout`` offers: `rnnscope.checkpoints.npz_arrays.LAYOUTS`, which a test compares."""
+"""What ``--layout`` offers: `rnnscope.checkpoints.npz.LAYOUTS`, which a test compares."""
 
 
 def layout_option(function: F) -> F:

@@ -16,9 +16,9 @@ import click
 from rnnscope.cli.options import format_option, layout_option, print_report
 
 if TYPE_CHECKING:
-    from rnnscope.cell import Array
     from rnnscope.checkpoints.interface import Checkpoint
     from rnnscope.inputs import InputSource
+    from rnnscope.model.cell import Array
     from rnnscope.run import LayerOptions, Plan, RunResult
     from rnnscope.run.decoding import Decoding
     from rnnscope.trace import TraceHeader
@@ -210,13 +210,13 @@ def command(**given: Any) -> int:
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
     """
-    from rnnscope.beside import beside
     from rnnscope.checkpoints import read_checkpoint
-    from rnnscope.engines.through_keras import through_keras
-    from rnnscope.hashing import files_sha256
+    from rnnscope.files.hashing import files_sha256
     from rnnscope.inputs import open_input
-    from rnnscope.inputs.given import split_reference
+    from rnnscope.inputs.lengths_masks_states import split_reference
+    from rnnscope.oracles.through_keras import through_keras
     from rnnscope.run import override_options, plan_run
+    from rnnscope.run.background import beside
     from rnnscope.run.entrances import begins_with_ids
     from rnnscope.trace import check_target
 
@@ -310,8 +310,8 @@ def _run(
     given: dict[str, Any],
     hashed: Callable[[], str] | None,
 ) -> int:
-    from rnnscope.beside import beside
     from rnnscope.run import run_plan
+    from rnnscope.run.background import beside
     from rnnscope.run.memory import parse_memory
     from rnnscope.run.runner import RunSettings
     from rnnscope.trace import LayerHeader, TraceWriter, parse_selection
@@ -319,7 +319,7 @@ def _run(
     command_line = " ".join(["rnnscope", *sys.argv[1:]])
 
     def make_header() -> TraceHeader:
-        from rnnscope.run.report import trace_header
+        from rnnscope.record.run_report import trace_header
 
         return trace_header(
             checkpoint, source, command_line, plan.decoder_source, input_sha256=hashed
@@ -357,7 +357,7 @@ def _run(
     )
     verifier = None
     if given["verify"]:
-        from rnnscope.engines.tensorflow_engine import TensorFlowVerifier
+        from rnnscope.oracles.tensorflow_verifier import TensorFlowVerifier
 
         with _stderr_to_nowhere():
             verifier = TensorFlowVerifier()
@@ -377,7 +377,7 @@ def _run(
             click.echo("interrupted: the same command with --resume goes on from here", err=True)
             return 2
         raise
-    from rnnscope.run.report import run_report
+    from rnnscope.record.run_report import run_report
 
     report = run_report(checkpoint, source, plan, result, given["trace"], command_line, verifier)
     failed = report.status == "fail"
@@ -473,8 +473,8 @@ def _layer_options(given: dict[str, Any]) -> LayerOptions:
 
         return convert
 
-    from rnnscope.activations import ACTIVATIONS
-    from rnnscope.cells.classes import CELL_CLASSES
+    from rnnscope.model.activations import ACTIVATIONS
+    from rnnscope.model.cells.classes import CELL_CLASSES
 
     return LayerOptions(
         forget_bias=parse_given(given["forget_bias"], real, "--forget-bias"),

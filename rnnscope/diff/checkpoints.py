@@ -6,16 +6,16 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from rnnscope.cell import Array
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.diff.compare import diff_states
 from rnnscope.diff.result import DiffResult
 from rnnscope.diff.tolerance import DiffSettings
+from rnnscope.files.named_arrays import open_named
 from rnnscope.inputs import open_input
+from rnnscope.model.cell import Array
+from rnnscope.record.run_report import trace_header
 from rnnscope.run import plan_run, run_plan
-from rnnscope.run.report import trace_header
 from rnnscope.states.interface import Reading, ReadOptions
-from rnnscope.states.named import open_named
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.trace_format import readings as trace_readings
 from rnnscope.trace import LayerHeader, TraceWriter

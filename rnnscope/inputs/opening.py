@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
+from rnnscope.files.containers import Container, open_container
+from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.inputs.axes import Layout
-from rnnscope.inputs.companions import OFFSETS, accompany, is_companion
-from rnnscope.inputs.containers import Container, open_container
-from rnnscope.inputs.given import Given, choose_name, find_array, split_reference
+from rnnscope.inputs.lengths_masks_states import Given, choose_name, find_array, split_reference
 from rnnscope.inputs.ragged import check_offsets
+from rnnscope.inputs.sibling_arrays import OFFSETS, accompany, is_companion
 from rnnscope.inputs.source import InputSource
-from rnnscope.inputs.stored import LoadedArray, StoredArray
+from rnnscope.model.cell import Array
 
 INPUT_NAMES = ("inputs", "x")
 IDS_NAME = "ids"

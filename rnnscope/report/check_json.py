@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from rnnscope.report.check_model import CheckReport
+from rnnscope.checks.result import CheckReport
 from rnnscope.report.json_report import SCHEMA_VERSION, plain
 
 

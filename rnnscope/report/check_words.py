@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rnnscope.checks import CHECKS
 from rnnscope.checks.interface import Finding
-from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.words import index, number, plural, printable
 
 COLUMNS = ("status", "check", "layer", "measured", "limit", "where")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rnnscope.cell import Option
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
-from rnnscope.network import Node, RecurrentLayer
+from rnnscope.model.cell import Option
+from rnnscope.model.network import Node, RecurrentLayer
 from rnnscope.report.wiring import wiring_lines
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.network import Network, Node
+from rnnscope.model.network import Network, Node
 
 
 def wiring_lines(network: Network) -> tuple[str, ...]:

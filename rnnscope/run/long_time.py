@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import InputError, OptionError
-from rnnscope.network import Node, RecurrentLayer, Signal
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Node, RecurrentLayer, Signal
+from rnnscope.model.states import LayerStates
 from rnnscope.run.compute import run_plain
-from rnnscope.run.looking import Looking
 from rnnscope.run.memory import SliceSize
 from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared
+from rnnscope.run.run_checks import Looking
 from rnnscope.trace import TraceWriter
 
 STEP_BY_STEP = frozenset({

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rnnscope.cells import CELLS
 from rnnscope.errors import OptionError
-from rnnscope.network import Node, RecurrentLayer
+from rnnscope.model.cells import CELLS
+from rnnscope.model.network import Node, RecurrentLayer
 from rnnscope.run.plan import Plan
 
 DEFAULT_BYTES = 256 * 10**6

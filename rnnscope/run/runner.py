@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from rnnscope.beside import ahead
-from rnnscope.cell import Array
 from rnnscope.checks.interface import Finding
 from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
-from rnnscope.engines.interface import LayerStates
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError
 from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.network import Node
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Node
+from rnnscope.model.states import LayerStates
+from rnnscope.run.background import ahead
 from rnnscope.run.compute import Computed, Merged, compute_slice
 from rnnscope.run.long_time import LongRun
-from rnnscope.run.looking import Looking
 from rnnscope.run.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
 from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared, prepare
+from rnnscope.run.run_checks import Looking
 from rnnscope.trace import LayerHeader, TraceWriter
 
 if TYPE_CHECKING:

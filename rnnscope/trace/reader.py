@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checkpoints.safe_hdf5 import child, has_signature, open_h5
 from rnnscope.checks.interface import LayerSlice
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
-from rnnscope.inputs.hdf5 import damaged
+from rnnscope.files.hdf5 import damaged
+from rnnscope.files.safe_hdf5 import child, has_signature, open_h5
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL_TIMESTEPS,

@@ -12,9 +12,9 @@ from types import TracebackType
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
 from rnnscope.trace.attributes import CHECKS, encode_header
 from rnnscope.trace.blocks import ALL, Destination

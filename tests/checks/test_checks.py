@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_lstm import damage, facts, golden, make_slice, stored
 
 from rnnscope.checks import CHECKS, REQUIREMENTS, merge, run_checks, worst_status
 from rnnscope.checks.interface import Finding, LayerFacts, LayerSlice, Place
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import OptionError
-
-from .tiny_lstm import damage, facts, golden, make_slice, stored
+from rnnscope.model.states import LayerStates
 
 HOLES = [[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]]
 

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.checks.verifiers import VERIFIERS as KNOWN_VERIFIERS
 from rnnscope.cli.check import CHECK_FORMATS, PADDING_RULES, VERIFIERS
-from rnnscope.network import PaddingRule
+from rnnscope.model.network import PaddingRule
+from rnnscope.oracles.verifiers import VERIFIERS as KNOWN_VERIFIERS
 from rnnscope.report.check_reports import CHECK_REPORTS
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "lstm_float64"

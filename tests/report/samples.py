@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checks.interface import Finding, Place
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.report.model import (
     CheckpointReport,
     InputReport,

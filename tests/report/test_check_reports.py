@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rnnscope.checks.interface import Finding, Place
+from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report import check_junit
 from rnnscope.report.check_github import MOST, escape_data, escape_property, render_annotations
 from rnnscope.report.check_json import document, schema
-from rnnscope.report.check_model import CheckReport, Subject
 from rnnscope.report.check_reports import CHECK_REPORTS
 from rnnscope.report.model import PaddingReport
 

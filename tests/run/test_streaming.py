@@ -16,13 +16,13 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.errors import InputError, OptionError, TraceError
 from rnnscope.inputs import open_input
-from rnnscope.layers import BidirectionalMerge
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.layers import BidirectionalMerge
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.memory import (
     IN_FLIGHT,
