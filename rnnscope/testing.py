@@ -173,7 +173,7 @@ def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
 
 
 def _differences(found: DiffResult) -> str:
-    from rnnscope.report.diff_words import headline
+    from rnnscope.diff.wording import headline
 
     told = [f"states {headline(found)}", *found.differences]
     told += [f"layer '{name}' is in {found.a.name} alone" for name in found.only_a]
@@ -222,8 +222,7 @@ def _last_outputs(outputs: Any, m: Any, lengths: Any) -> list[str]:
     import numpy as np
 
     from rnnscope.checks import run_checks
-    from rnnscope.checks.interface import LayerFacts, LayerSlice
-    from rnnscope.model.states import LayerStates
+    from rnnscope.model.states import LayerFacts, LayerSlice, LayerStates
 
     def whole(values: Any, axes: int) -> Array:
         array = np.asarray(values)

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.checks.interface import GoldenDiff, LayerFacts, LayerSlice, Stored
+from rnnscope.checks.interface import CheckedSlice, GoldenDiff, Stored
 from rnnscope.diff.result import ArrayDiff, Divergence, LayerDiff
-from rnnscope.model.states import LayerStates
-from rnnscope.report.model import VerifyReport
+from rnnscope.model.states import LayerFacts, LayerStates
+from rnnscope.model.verification import KernelDifference
 
 UNITS, FEATURES = 3, 2
 
@@ -78,7 +78,7 @@ def make_slice(
     )
     if input_steps is None:
         input_steps = np.full(sequences, timesteps) if lengths is None else lengths
-    return LayerSlice(facts, states, lengths, mask, np.asarray(input_steps))
+    return CheckedSlice(facts, states, lengths, mask, np.asarray(input_steps))
 
 
 def facts(**changes):
@@ -117,7 +117,9 @@ def stored(layer, **changes):
         alone=damage(layer, "final.c", 0, 0).states,
         wide=wide,
         origin={name: values.copy() for name, values in states.initial.items()},
-        verified=(VerifyReport(layer.facts.name, "c", 1e-8, 1e-5, ok=True, kernel="BlockLSTM"),),
+        verified=(
+            KernelDifference(layer.facts.name, "c", 1e-8, 1e-5, ok=True, kernel="BlockLSTM"),
+        ),
         golden=golden(layer),
     )
     return replace(layer, stored=replace(known, **changes))

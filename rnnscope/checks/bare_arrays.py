@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.checks import CHECKS, run_checks
-from rnnscope.checks.interface import Finding, LayerFacts, LayerSlice, Stored
-from rnnscope.checks.padding_verdict import padding_verdict
+from rnnscope.checks.interface import CheckedSlice, Finding, Stored
+from rnnscope.checks.padding_verdict import PaddingVerdict, padding_verdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import InputError
@@ -14,8 +14,7 @@ from rnnscope.files.named_arrays import NamedArrays, open_named
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import Array
 from rnnscope.model.network import PaddingRule
-from rnnscope.model.states import LayerStates
-from rnnscope.report.model import PaddingReport
+from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.states.naming import STATES, parse_array_name
 
 JUDGED = frozenset({"c", "m", "outputs", "final", "mask", "lengths"})
@@ -65,7 +64,7 @@ def check_arrays(
     rule: PaddingRule = padding or ("none" if steps is None and mask is None else "zeros")
     if mask is None and steps is not None:
         mask = np.arange(values.shape[1]) < steps[:, None]
-    layer = LayerSlice(
+    layer = CheckedSlice(
         facts=LayerFacts(LAYER, padding=rule),
         states=LayerStates({}, values, {}, final),
         lengths=steps,
@@ -73,7 +72,7 @@ def check_arrays(
         stored=Stored(limits=settings.limits),
     )
     found = run_checks(layer, only=ids) if values.size else _nothing(ids)
-    verdict = (PaddingReport(LAYER, padding_verdict(layer)),) if values.size else ()
+    verdict = (PaddingVerdict(LAYER, padding_verdict(layer)),) if values.size else ()
     return Subject(name=outputs, findings=tuple(found), padding=verdict)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import LayerFacts, LayerSlice
 from rnnscope.checks.padding import cut_rows, outputs_past, states_past, zero_tails
+from rnnscope.model.states import LayerFacts, LayerSlice
 
 
 @dataclass
@@ -204,3 +204,11 @@ def padding_verdict(layer: LayerSlice, source: str = "") -> str:
     summary = PaddingSummary(layer.facts)
     summary.add(layer)
     return summary.text(source)
+
+
+@dataclass(frozen=True)
+class PaddingVerdict:
+    """The verdict on one layer's padding, one line."""
+
+    layer: str
+    verdict: str

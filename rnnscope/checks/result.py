@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding
-from rnnscope.report.model import PaddingReport
+from rnnscope.checks.padding_verdict import PaddingVerdict
 
 CheckStatus = Literal["pass", "warn", "fail", "skip", "error"]
 
@@ -24,7 +24,7 @@ class Subject:
         What the states come from, as far as it is known.
     findings : tuple of Finding
         In the order of layers, then of CHECKS.
-    padding : tuple of PaddingReport
+    padding : tuple of PaddingVerdict
     notes : tuple of str
     changed : tuple of str
         What was written to a golden trace, and what it changed.
@@ -37,7 +37,7 @@ class Subject:
     checkpoint: str = ""
     input: str = ""
     findings: tuple[Finding, ...] = ()
-    padding: tuple[PaddingReport, ...] = ()
+    padding: tuple[PaddingVerdict, ...] = ()
     notes: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     error: str = ""

@@ -1,4 +1,4 @@
-"""What an engine returns: the states of every timestep of one recurrent layer."""
+"""The states of every timestep of one recurrent layer, and what is known of it beside them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnscope.model.cell import Array
+from rnnscope.model.network import PaddingRule, Reversal
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +63,63 @@ def joined(parts: Sequence[LayerStates], inputs: Array | None = None) -> LayerSt
         gates=over_time(part.gates for part in parts),
         inputs=inputs,
     )
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """What a check may know of a layer beside its arrays; all of it is kept in the trace.
+
+    Attributes
+    ----------
+    name : str
+    cell : str
+        The kind of cell, a key of CELLS.
+    backward : bool
+    reversal : Reversal
+    padding : PaddingRule
+        The rule that was applied past the length.
+    m_bound : float or None
+        The largest |m| that the activation (and proj_clip) allow; None if unbounded.
+    outputs_in_input_order : bool
+    outputs_are_m : bool
+        False where a wrapper stands between m and the outputs (projection wrapper, residual).
+    """
+
+    name: str
+    cell: str = "lstm"
+    backward: bool = False
+    reversal: Reversal = "whole"
+    padding: PaddingRule = "none"
+    m_bound: float | None = None
+    outputs_in_input_order: bool = True
+    outputs_are_m: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSlice:
+    """Some sequences of one layer, all timesteps.
+
+    Attributes
+    ----------
+    facts : LayerFacts
+    states : LayerStates
+    lengths : ndarray of int (sequence,) or None
+        Valid steps a sequence, when lengths were given (or the mask is a plain prefix).
+    mask : ndarray of bool (sequence, timestep) or None
+        True at valid steps; given whenever lengths or a mask were.
+    input_steps : ndarray of int (sequence,) or None
+        Steps up to and including the last row of the layer's input that is not all zero.
+        None for layers that do not read the run's input themselves.
+    first_sequence : int
+        The number of the slice's first sequence in the whole run.
+    held : ndarray (sequence, output) or None
+        The output before the first step, where the slice is cut out of a longer time; else zeros.
+    """
+
+    facts: LayerFacts
+    states: LayerStates
+    lengths: Array | None = None
+    mask: Array | None = None
+    input_steps: Array | None = None
+    first_sequence: int = 0
+    held: Array | None = None

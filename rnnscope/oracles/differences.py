@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.report.model import VerifyReport
+from rnnscope.model.verification import KernelDifference
 
 LIMIT_EPS = 256
 """The limit in units of the dtype's rounding error, relative to the largest state.
@@ -72,9 +72,9 @@ class Differences:
         for state, entry in found.items():
             self._found.setdefault((layer, state), entry).join(entry)
 
-    def rows(self) -> tuple[VerifyReport, ...]:
+    def rows(self) -> tuple[KernelDifference, ...]:
         """One row a layer and state, in the order in which they were computed."""
         return tuple(
-            VerifyReport(layer, state, one.difference, one.limit, one.ok, one.kernel)
+            KernelDifference(layer, state, one.difference, one.limit, one.ok, one.kernel)
             for (layer, state), one in self._found.items()
         )

@@ -23,8 +23,8 @@ from rnnscope.errors import EngineError
 from rnnscope.model.cell import Array, LSTMWeights
 from rnnscope.model.network import Node, RecurrentLayer
 from rnnscope.model.states import LayerStates
+from rnnscope.model.verification import KernelDifference
 from rnnscope.oracles.differences import Differences, Largest
-from rnnscope.report.model import VerifyReport
 
 GATES = ("i", "o", "f", "g")
 PEEPHOLES = ("i", "o", "f")
@@ -96,7 +96,7 @@ class OnnxRuntimeVerifier:
         found = {state: Largest.of(KERNEL, *pair) for state, pair in pairs.items()}
         self._found.add(node.name, found)
 
-    def rows(self) -> tuple[VerifyReport, ...]:
+    def rows(self) -> tuple[KernelDifference, ...]:
         """One row a layer and state, in the order in which they were computed."""
         return self._found.rows()
 

@@ -20,9 +20,9 @@ from rnnscope.errors import EngineError
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.network import Node
 from rnnscope.model.states import LayerStates
+from rnnscope.model.verification import KernelDifference
 from rnnscope.oracles.differences import Differences, Largest
 from rnnscope.oracles.tensorflow_kernels import Result, Task
-from rnnscope.report.model import VerifyReport
 
 SINGLE = "single steps (rounding errors grow in a whole run)"
 """Said where a whole run is beyond the limit, but every single step is within it.
@@ -119,7 +119,7 @@ class TensorFlowVerifier:
                 found = single
         self._found.add(node.name, found)
 
-    def rows(self) -> tuple[VerifyReport, ...]:
+    def rows(self) -> tuple[KernelDifference, ...]:
         """One row a layer and state, in the order in which they were computed."""
         return self._found.rows()
 

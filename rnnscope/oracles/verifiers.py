@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rnnscope.run.runner import Verifier
+from rnnscope.model.verification import Verifier
 
 
 def _tensorflow() -> Verifier:

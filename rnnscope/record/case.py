@@ -10,6 +10,7 @@ from pathlib import Path
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checks.result import Subject
 from rnnscope.diff import DiffResult, DiffSettings, diff_states
+from rnnscope.diff.wording import details, headline
 from rnnscope.errors import OptionError, RnnscopeError
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import Array
@@ -18,7 +19,6 @@ from rnnscope.record.replay import Origins
 from rnnscope.record.run_report import trace_header
 from rnnscope.record.suite_file import Case
 from rnnscope.record.trace_checks import RECOMPUTED, Beside, check_trace
-from rnnscope.report.diff_words import details, headline
 from rnnscope.run import override_options, plan_run, run_plan
 from rnnscope.run.runner import RunSettings
 from rnnscope.states.interface import ReadOptions

@@ -21,12 +21,11 @@ from rnnscope.inputs import InputBatch, InputSource, open_input
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.model.states import LayerStates
-from rnnscope.report.model import VerifyReport
+from rnnscope.model.verification import KernelDifference, Verifier
 from rnnscope.run import LayerOptions, override_options, plan_run
 from rnnscope.run.compute import Computed, compute_slice
 from rnnscope.run.overrides import CELL_OPTIONS, Given
 from rnnscope.run.prepare import Prepared, prepare
-from rnnscope.run.runner import Verifier
 from rnnscope.trace import Trace
 
 
@@ -108,7 +107,7 @@ class Recomputation:
                     whole[row, : values.shape[1]] = values[0, :timesteps]
         return {name: LayerStates(arrays, np.empty(0), {}, {}) for name, arrays in found.items()}
 
-    def verify(self, computed: Computed, states: LayerStates) -> tuple[VerifyReport, ...]:
+    def verify(self, computed: Computed, states: LayerStates) -> tuple[KernelDifference, ...]:
         """What the other engine says of the states of a slice, and of those before it."""
         if self.verifier is None:
             return ()

@@ -8,18 +8,14 @@ from pathlib import Path
 
 from rnnscope import __version__
 from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.files.hashing import files_sha256
 from rnnscope.inputs import InputSource
-from rnnscope.report.model import (
-    InputReport,
-    PaddingReport,
-    RunReport,
-    checkpoint_report,
-    layer_report,
-)
-from rnnscope.report.wiring import wiring_lines
+from rnnscope.model.verification import Verifier
+from rnnscope.model.wiring_words import wiring_lines
+from rnnscope.record.results import InputReport, RunReport, checkpoint_report, layer_report
 from rnnscope.run.plan import Plan
-from rnnscope.run.runner import RunResult, Verifier
+from rnnscope.run.runner import RunResult
 from rnnscope.trace import TraceHeader
 
 
@@ -81,7 +77,7 @@ def run_report(
         ),
         layers=tuple(layer_report(node) for node in plan.layers),
         findings=result.findings,
-        padding=tuple(PaddingReport(layer, verdict) for layer, verdict in result.padding),
+        padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in result.padding),
         wiring=wiring_lines(ran),
         notes=(*checkpoint.notes, *source.notes, *plan.notes, *result.notes),
         verify=() if verifier is None else verifier.rows(),

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnscope.checks import CHECKS, merge, run_checks
-from rnnscope.checks.interface import Finding, GoldenDiff, LayerSlice, Stored
+from rnnscope.checks.interface import CheckedSlice, Finding, GoldenDiff, Stored
 from rnnscope.checks.numbers import unit_peaks
-from rnnscope.checks.padding_verdict import PaddingSummary
+from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.cell import Array
 from rnnscope.model.network import HandoverJoin, join_states
-from rnnscope.report.model import PaddingReport
+from rnnscope.model.states import LayerSlice
 from rnnscope.trace import LayerHeader, Trace
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class _Looking:
                 golden=golden,
                 limits=self._settings.limits,
             )
-            self._check(header, replace(layer, stored=known))
+            self._check(header, CheckedSlice.of(layer, known))
 
     def _peaks_with(self, layer: LayerSlice) -> Array | None:
         if "m" not in layer.states.states or layer.facts.name in self._misshapen:
@@ -206,7 +206,7 @@ class _Looking:
         self._peaks[name] = np.maximum(self._peaks.get(name, peaks), peaks)
         return self._peaks[name]
 
-    def _check(self, header: LayerHeader, layer: LayerSlice) -> None:
+    def _check(self, header: LayerHeader, layer: CheckedSlice) -> None:
         ids, name = self._ids, header.name
         reasons = {}
         if name in self._cut:
@@ -223,7 +223,7 @@ class _Looking:
         if name not in self._cut | self._misshapen:
             self._look_at_padding(layer)
 
-    def _look_at_padding(self, layer: LayerSlice) -> None:
+    def _look_at_padding(self, layer: CheckedSlice) -> None:
         states = layer.states
         if not states.states and not len(states.outputs):
             return
@@ -239,9 +239,9 @@ class _Looking:
         key = lambda found: (layers[found.layer], checks[found.check])  # noqa: E731
         return tuple(sorted(self._found, key=key))
 
-    def padding(self) -> tuple[PaddingReport, ...]:
+    def padding(self) -> tuple[PaddingVerdict, ...]:
         """The verdict on each layer's padding."""
-        return tuple(PaddingReport(name, one.text()) for name, one in self._padding.items())
+        return tuple(PaddingVerdict(name, one.text()) for name, one in self._padding.items())
 
 
 STATE_NAMES = {"h": "m", "c": "c"}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from rnnscope.checks.result import CheckReport
 from rnnscope.report.check_words import bad, sentence
-from rnnscope.report.words import printable
+from rnnscope.wording import printable
 
 MOST = 10
 

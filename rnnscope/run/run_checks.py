@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from rnnscope.checks import CHECKS, merge, run_checks
-from rnnscope.checks.interface import Finding, LayerSlice, Place, Stored
+from rnnscope.checks.interface import CheckedSlice, Finding, Place, Stored
 from rnnscope.checks.padding_verdict import PaddingSummary
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
@@ -38,7 +38,7 @@ class Looking:
 
         `handed` is the final state of the layers that this one starts from, joined.
         """
-        view = LayerSlice(
+        view = CheckedSlice(
             facts=self._prepared.facts[node.name],
             states=states,
             lengths=lengths,
@@ -61,7 +61,7 @@ class Looking:
         A slice is a run of its own: it starts from the state, and after the output `held`, that
         the slice before left.
         """
-        view = LayerSlice(
+        view = CheckedSlice(
             facts=self._prepared.facts[node.name],
             states=states,
             lengths=lengths,
@@ -83,7 +83,7 @@ class Looking:
         rows = sequences.stop - sequences.start
         nothing = np.broadcast_to(np.float32(0), (rows, timesteps, 1))
         facts = self._prepared.facts[node.name]
-        view = LayerSlice(
+        view = CheckedSlice(
             facts=facts,
             states=LayerStates(dict.fromkeys(CELLS[facts.cell].states, nothing), nothing, {}, {}),
             lengths=lengths,
@@ -106,13 +106,13 @@ class Looking:
         return tuple((name, summary.text()) for name, summary in self._padding.items())
 
     def findings_json(self) -> str:
-        from rnnscope.report.json_report import plain
+        from rnnscope.json_values import plain
 
         return json.dumps(plain(self.findings()), allow_nan=False)
 
     def state(self) -> str:
         """All that was found, as JSON, to go on from later."""
-        from rnnscope.report.json_report import plain
+        from rnnscope.json_values import plain
 
         summaries = {name: _counts(summary) for name, summary in self._padding.items()}
         return json.dumps({"findings": plain(self._findings), "padding": summaries})

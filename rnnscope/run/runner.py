@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from rnnscope.checks.interface import Finding
 from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
@@ -18,8 +17,7 @@ from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Node
-from rnnscope.model.states import LayerStates
+from rnnscope.model.verification import Verifier
 from rnnscope.run.background import ahead
 from rnnscope.run.compute import Computed, Merged, compute_slice
 from rnnscope.run.long_time import LongRun
@@ -30,33 +28,11 @@ from rnnscope.run.prepare import Prepared, prepare
 from rnnscope.run.run_checks import Looking
 from rnnscope.trace import LayerHeader, TraceWriter
 
-if TYPE_CHECKING:
-    from rnnscope.report.model import VerifyReport
-
 Progress = Callable[[int], None]
 """Called with the number of sequences done since the last call."""
 
 OpenWriter = Callable[[list[LayerHeader], Array | None, bool, str], TraceWriter]
 """``open_writer(layer_headers, lengths, has_mask, engine)``."""
-
-
-class Verifier(Protocol):
-    """Another engine that computes the same layers, for comparison."""
-
-    name: str
-
-    def compare(
-        self,
-        node: Node,
-        x: Array,
-        mask: Array | None,
-        initial: Mapping[str, Array],
-        states: LayerStates,
-    ) -> None:
-        """Compute a slice of a layer anew and keep the largest difference."""
-
-    def rows(self) -> tuple[VerifyReport, ...]:
-        """What was found, layer by layer."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checks.interface import LayerSlice
 from rnnscope.errors import TraceError
 from rnnscope.files.hdf5 import damaged
 from rnnscope.files.safe_hdf5 import child, has_signature, open_h5
 from rnnscope.model.cell import Array
-from rnnscope.model.states import LayerStates
+from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL_TIMESTEPS,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from rnnscope.checks.interface import LayerFacts
+from rnnscope.model.states import LayerFacts
 
 SCHEMA = "rnnscope-trace"
 SCHEMA_VERSION = 1

@@ -94,7 +94,9 @@ def test_a_second_process_compiles_nothing(folder, monkeypatch):
     monkeypatch.setattr(kernel_code, "_compiled", kernel_code._compiled.__wrapped__)
     made = []
     compile_ = kernel_code.machine_code
-    monkeypatch.setattr(kernel_code, "machine_code", lambda module: made.append(1) or compile_(module))
+    monkeypatch.setattr(
+        kernel_code, "machine_code", lambda module: made.append(1) or compile_(module)
+    )
     for _ in range(2):
         kernel_code.compiled(kernel_code.Kind(), cpu.tile())
     assert made == [1]

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.checks.interface import LayerFacts, LayerSlice
 from rnnscope.errors import OptionError, TraceError
-from rnnscope.model.states import LayerStates
+from rnnscope.model.states import LayerFacts, LayerSlice, LayerStates
 from rnnscope.pool import POOLINGS, plan_pool, pool_trace, streaming
 from rnnscope.pool.directions import find_pairs, joined_name
 from rnnscope.pool.files import ArrayFile

@@ -15,10 +15,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.checks.interface import LayerFacts
 from rnnscope.errors import TraceError
 from rnnscope.model.cell import Array
-from rnnscope.model.states import LayerStates
+from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, check_target
 from rnnscope.trace.schema import group_paths
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from rnnscope.checks.interface import Place
-
 
 def printable(text: object) -> str:
     """The text on one line and without anything that could steer a terminal.
@@ -42,16 +40,6 @@ def option_value(value: object) -> str:
 def shape(sizes: Sequence[int]) -> str:
     """``2 x 10 x 8``; ``scalar`` for no axes."""
     return " x ".join(str(size) for size in sizes) or "scalar"
-
-
-def index(place: Place | None) -> str:
-    """The place as an index into a state array: ``[1, 4, 0]``, ``[1, :, 2]``, ``[1, 6]``."""
-    if place is None:
-        return ""
-    parts = [place.sequence, place.timestep, place.unit]
-    while parts and parts[-1] is None:
-        parts.pop()
-    return f"[{', '.join(':' if part is None else str(part) for part in parts)}]" if parts else ""
 
 
 def plural(count: int, noun: str) -> str:

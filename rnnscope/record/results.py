@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
+from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.cell import Option
 from rnnscope.model.network import Node, RecurrentLayer
-from rnnscope.report.wiring import wiring_lines
+from rnnscope.model.verification import KernelDifference
+from rnnscope.model.wiring_words import wiring_lines
 
 if TYPE_CHECKING:
     # Reports on traces must not load the readers of checkpoints.
@@ -83,29 +85,6 @@ class InputReport:
 
 
 @dataclass(frozen=True)
-class PaddingReport:
-    """The verdict on one layer's padding, one line."""
-
-    layer: str
-    verdict: str
-
-
-@dataclass(frozen=True)
-class VerifyReport:
-    """The largest difference of one state (c, m, outputs, final c …) against another engine.
-
-    `kernel` is what computed it there, and why not a better one: ``"BlockLSTM"``.
-    """
-
-    layer: str
-    state: str
-    difference: float
-    limit: float
-    ok: bool
-    kernel: str = ""
-
-
-@dataclass(frozen=True)
 class RunReport:
     """What ``rnnscope run`` found.
 
@@ -115,7 +94,7 @@ class RunReport:
         As given.
     wiring, notes : tuple of str
         One sentence each.
-    verify : tuple of VerifyReport
+    verify : tuple of KernelDifference
         Empty when nothing was verified; `verified_by` names the other engine.
     trace : str or None
         Where the trace was written.
@@ -130,10 +109,10 @@ class RunReport:
     input: InputReport
     layers: tuple[LayerReport, ...]
     findings: tuple[Finding, ...] = ()
-    padding: tuple[PaddingReport, ...] = ()
+    padding: tuple[PaddingVerdict, ...] = ()
     wiring: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    verify: tuple[VerifyReport, ...] = ()
+    verify: tuple[KernelDifference, ...] = ()
     verified_by: str | None = None
     trace: str | None = None
     engine: str = "numpy"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnnscope.pool.interface import Edge, PooledResult, Source
-from rnnscope.report.words import plural, some
+from rnnscope.wording import plural, some
 
 if TYPE_CHECKING:
     from rnnscope.trace import Trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite, log10
 
 from rnnscope.diff.result import ArrayDiff, DiffResult, Divergence, LayerDiff, OperandReport
-from rnnscope.report.words import number, plural, printable, shape
+from rnnscope.wording import number, plural, printable, shape
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ZERO = "·"
