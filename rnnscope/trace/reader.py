@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -245,6 +245,11 @@ class Trace:
             inputs = self._over_time(header, group, INPUTS, rows, ends)
         return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
 
+    def read_initial(self, name: str, sequences: slice = EVERYTHING) -> Mapping[str, Array]:
+        """The states of a layer before its first step, (sequence, width) each."""
+        header = self.layer(name)
+        return read_all(self._groups[name], INITIAL, tuple(header.widths), sequences)
+
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
         header, group = self.layer(name), self._groups[name]
@@ -268,6 +273,10 @@ class Trace:
         flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])))
         past = past_length(header, name, ends)
         return padded(flat, np.diff(offsets), self.timesteps, past)
+
+    def closing(self, function: Callable[[], object]) -> None:
+        """Call a function, too, when the trace is closed."""
+        self._close.callback(function)
 
     def close(self) -> None:
         self._close.close()
