@@ -39,6 +39,8 @@ class Replay:
         What `open_input` takes, in place of the recipe's.
     options : mapping of str to object
         Options of a run by name, in place of the recipe's.
+    recipe : Recipe or None
+        In place of the trace's own text of it, which holds no arrays.
     verify : str or None
         A key of `rnnscope.oracles.verifiers.VERIFIERS`.
     """
@@ -47,6 +49,7 @@ class Replay:
     inputs: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     verify: str | None = None
+    recipe: Recipe | None = None
 
 
 @dataclass
@@ -211,7 +214,7 @@ def replayed(trace: Trace, replay: Replay) -> Recipe:
     OptionError
         The trace is of schema 1 and checkpoint or input are not named.
     """
-    recipe = recipe_of(trace)
+    recipe = replay.recipe or recipe_of(trace)
     if not trace.header.recipe and (replay.checkpoint is None or replay.inputs is None):
         raise OptionError(
             "The trace holds no recipe of its run: an older rnnscope wrote it.",

@@ -61,7 +61,7 @@ class Comparison:
 
 
 def check_trace(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Trace,
     settings: CheckSettings | None = None,
     against: Comparison | None = None,
 ) -> Subject:
@@ -69,7 +69,8 @@ def check_trace(
 
     Parameters
     ----------
-    path : path
+    path : path or Trace
+        A trace that is open stays open.
     settings : CheckSettings, optional
     against : Comparison, optional
 
@@ -85,7 +86,7 @@ def check_trace(
     settings, against = settings or CheckSettings(), against or Comparison()
     ids = settings.ids()
     with ExitStack() as opened:
-        trace = opened.enter_context(Trace.open(path))
+        trace = path if isinstance(path, Trace) else opened.enter_context(Trace.open(path))
         settings.check_layers(header.name for header in trace.layers)
         golden = None
         if against.golden is not None and "golden" in ids:
@@ -99,7 +100,7 @@ def check_trace(
         for rows in _slices(trace):
             looking.look(rows)
         return Subject(
-            name=str(path),
+            name=str(trace.path),
             checkpoint=trace.header.checkpoint,
             input=trace.header.input,
             findings=looking.findings(),

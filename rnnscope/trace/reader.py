@@ -245,6 +245,44 @@ class Trace:
             inputs = self._over_time(header, group, INPUTS, rows, ends)
         return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
 
+    def read_array(self, name: str, array: str, sequences: slice = EVERYTHING) -> Array:
+        """One array of a layer, as it was before anything was left out for being known.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+        array : str
+            ``"c"``, ``"m"``, ``"outputs"``, ``"inputs"``, ``"gates/f"``, ``"initial/c"``,
+            ``"final/m"``.
+        sequences : slice
+
+        Raises
+        ------
+        TraceError
+            The trace does not hold it.
+        """
+        header, group = self.layer(name), self._groups[name]
+        first, stop, _ = sequences.indices(self.sequences)
+        rows = slice(first, max(first, stop))
+        stored = STATE_M if array == OUTPUTS and header.outputs_are_m else array
+        part, _, leaf = stored.rpartition("/")
+        held = group if not part else child(group, part, TraceError)
+        if held is None or leaf not in held:
+            raise TraceError(
+                "The trace does not hold this array.",
+                where=f"{self.path}: {name}/{array}",
+                expected=", ".join(sorted(group)),
+                hint="run again with what keeps it: gates, or another selection",
+            )
+        if part in (INITIAL, FINAL):
+            return read_array(held, leaf, rows)
+        ends = {
+            when: read_all(group, when, tuple(header.widths) or (STATE_M,), rows)
+            for when in (INITIAL, FINAL)
+        }
+        return self._over_time(header, group, stored, rows, ends)
+
     def read_initial(self, name: str, sequences: slice = EVERYTHING) -> Mapping[str, Array]:
         """The states of a layer before its first step, (sequence, width) each."""
         header = self.layer(name)
