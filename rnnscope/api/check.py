@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def check(
     trace: str | os.PathLike[str] | StateTrace,
+    /,
     *,
     only: Iterable[str] = (),
     skip: Iterable[str] = (),
@@ -21,7 +22,7 @@ def check(
     limits: Mapping[str, float] | None = None,
     recompute: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
-    inputs: Any = None,
+    input: Any = None,  # noqa: A002  # the command's own word
     verify: str | None = None,
     golden: str | os.PathLike[str] | None = None,
     atol: float | Mapping[str, float] | None = None,
@@ -41,7 +42,7 @@ def check(
         The most that checks allow, by id.
     recompute : bool
         Compute the run again as the trace's recipe says, alone and in float64, and compare.
-    checkpoint, inputs : optional
+    checkpoint, input : optional
         In place of the recipe's.
     verify : str, optional
         ``"tensorflow"`` or ``"onnxruntime"``: compare with what its own kernels compute.
@@ -80,12 +81,12 @@ def check(
         layers=tuple(layers),
         limits={name: limit_value(name, value, "limits") for name, value in (limits or {}).items()},
     )
-    again = recompute or verify or checkpoint is not None or inputs is not None or options
+    again = recompute or verify or checkpoint is not None or input is not None or options
     replay = None
     if again:
         where = None if checkpoint is None else Path(checkpoint)
         known = trace.recipe if isinstance(trace, StateTrace) else None
-        replay = Replay(where, inputs, options, verify, known)
+        replay = Replay(where, input, options, verify, known)
     against = Comparison(replay, None if golden is None else Path(golden), _bounds(atol, rtol))
     stored = trace.stored if isinstance(trace, StateTrace) else trace
     return CheckReport("rnnscope.check", (check_trace(stored, settings, against),))

@@ -91,13 +91,13 @@ class Model:
 
         return inspect_report(self._checkpoint)
 
-    def run(self, inputs: Any, **options: Any) -> StateTrace:
+    def run(self, inputs: Any, /, **options: Any) -> StateTrace:
         """As `rnnscope.run` of this model."""
         from rnnscope.api.run import run
 
         return run(self.path, inputs, **self._with_layout(options))
 
-    def steps(self, inputs: Any, **options: Any) -> Iterator[Mapping[str, StepStates]]:
+    def steps(self, inputs: Any, /, **options: Any) -> Iterator[Mapping[str, StepStates]]:
         """Run the model one timestep at a time.
 
         Parameters

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def run(
     checkpoint: str | os.PathLike[str] | Recipe,
-    inputs: Any = None,
+    input: Any = None,  # noqa: A002  # the command's own word
+    /,
     *,
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
@@ -27,7 +28,7 @@ def run(
     checkpoint : str, path or Recipe
         What `rnnscope.open_model` opens; or a whole recipe, which says the input and the options,
         too.
-    inputs : array, str or path
+    input : array, str or path
         (sequence, timestep, feature): an array, a file, or ``FILE::KEY``.
     output : str or path, optional
         The trace to write; without one it lives in memory until it is closed.
@@ -62,10 +63,10 @@ def run(
     from rnnscope.record.recording import Target, record
 
     if isinstance(checkpoint, Recipe):
-        recipe = checkpoint.reading(None, inputs)
+        recipe = checkpoint.reading(None, input)
         recipe = recipe.with_options(**options) if options else recipe
     else:
-        recipe = Recipe.make(checkpoint, inputs, **options)
+        recipe = Recipe.make(checkpoint, input, **options)
     target = Target(None if output is None else Path(output), force, resume)
     recording = record(recipe, target, command="rnnscope.run")
     return StateTrace(recording.open(), recording.report, recipe, in_memory=output is None)
@@ -73,9 +74,10 @@ def run(
 
 def rerun(
     trace: str | os.PathLike[str] | StateTrace,
+    /,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
-    inputs: Any = None,
+    input: Any = None,  # noqa: A002  # the command's own word
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
     **options: Any,
@@ -87,7 +89,7 @@ def rerun(
     trace : str, path or StateTrace
     checkpoint : str or path, optional
         In place of the recipe's.
-    inputs : array, str or path, optional
+    input : array, str or path, optional
         In place of the recipe's.
     output, force
         As of `run`.
@@ -117,5 +119,5 @@ def rerun(
             refuse_execution(recipe, trace)
     else:
         recipe = recipe_to_rerun(Path(trace), Replay(options=options))
-    recipe = recipe.reading(checkpoint, inputs)
+    recipe = recipe.reading(checkpoint, input)
     return run(recipe.with_options(**options), output=output, force=force)

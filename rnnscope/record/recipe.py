@@ -55,6 +55,7 @@ class Recipe:
         cls,
         checkpoint: str | PathLike[str],
         input_: Any,
+        /,
         *,
         where: object = None,
         called: Callable[[str], str] = spell,

@@ -23,6 +23,7 @@ from rnnscope.model.verification import KernelDifference, Verifier
 from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.run.compute import Computed, compute_slice
+from rnnscope.run.loops import find_loops
 from rnnscope.run.prepare import Prepared, prepare
 from rnnscope.trace import Trace
 
@@ -156,6 +157,7 @@ def _widened(prepared: Prepared) -> Prepared:
         prepared.plan,
         nodes=tuple(nodes.values()),
         layers=tuple(nodes[node.name] for node in prepared.plan.layers),
+        loops=find_loops(nodes.values()),
     )
     return replace(prepared, plan=plan)
 
