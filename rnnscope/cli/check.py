@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import layout_option
+from rnnscope.cli.options import command_line, layout_option
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 from rnnscope.cli.terminal import stderr_to_nowhere
+from rnnscope.options.table import PADDING_RULES, VERIFIERS
 
 if TYPE_CHECKING:
     from rnnscope.checks.result import CheckReport, Subject
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from rnnscope.record.trace_checks import Comparison
 
 CHECK_FORMATS = ("text", "json", "markdown")
-VERIFIERS = ("tensorflow", "onnxruntime")
-PADDING_RULES = ("zeros", "hold", "none")
-"""What `rnnscope.report.check_reports`, `rnnscope.oracles.verifiers` and the network know, which a
-test compares: see FORMATS in `rnnscope.cli.options`."""
+"""What `rnnscope.report.check_reports` knows, which a test compares: see FORMATS in
+`rnnscope.cli.options`."""
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -163,7 +162,7 @@ def command(**given: Any) -> int:
     _refuse_mixtures(given)
     with stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
         subjects = tuple(_subjects(given))
-    report = CheckReport(" ".join(["rnnscope", *sys.argv[1:]]), subjects)
+    report = CheckReport(command_line(), subjects)
     code = _exit_code(report, allow_empty=given["allow_empty"])
     _write_files(report, given)
     if code or not given["quiet"]:
@@ -201,7 +200,7 @@ def _subjects(given: dict[str, Any]) -> list[Subject]:
 
         return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
                          update_golden=given["update_golden"],
-                         command=" ".join(["rnnscope", *sys.argv[1:]]))  # fmt: skip
+                         command=command_line())  # fmt: skip
     if given["outputs"]:
         from rnnscope.checks.bare_arrays import check_arrays
 

@@ -67,18 +67,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-FLAGS = {
-    "layers": "--layer",
-    "inputs_key": "--inputs",
-    "selection": "--select",
-    "go_backwards": "--go-backwards",
-}
-"""Flags that are not called as the option is."""
-
-
 def as_flag(name: str, value: str = "") -> str:
     """An option as the command line spells it: ``--lengths auto``."""
-    flag = FLAGS.get(name, "--" + name.replace("_", "-"))
+    from rnnscope.options import RUN_OPTIONS
+
+    flags = {option.name: option.flag_name.partition("/")[0] for option in RUN_OPTIONS}
+    flag = flags.get(name, "--" + name.replace("_", "-"))
     return f"{flag} {value}" if value else flag
 
 

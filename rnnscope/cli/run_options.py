@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
-from rnnscope.options.kinds import Choice, Integer
+from rnnscope.options.kinds import ByLayer, Choice, Integer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,8 @@ def as_click_option(option: RunOption) -> Callable[[F], F]:
     told: dict[str, Any] = {"help": option.help, "metavar": kind.metavar, "multiple": kind.many}
     if option.default_words:
         told["help"] += f" [default: {option.default_words}]."
+    if isinstance(kind, ByLayer) and isinstance(kind.of, Choice):
+        told["shell_complete"] = completing(kind.of)
     if isinstance(kind, Choice) and kind.names:
         told |= {"type": click.Choice(kind.names), "metavar": None}
     if isinstance(kind, Integer):
@@ -42,6 +44,17 @@ def as_click_option(option: RunOption) -> Callable[[F], F]:
     if option.default not in (None, ()) and not option.default_words:
         told |= {"default": option.default, "show_default": True}
     return click.option(option.flag_name, option.name, **told)
+
+
+def completing(kind: Choice) -> Callable[..., list[str]]:
+    """What a shell offers for ``[LAYER=]VALUE``."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+        layer, equals, value = begun.rpartition("=")
+        names = (*kind.names, *(kind.more() if kind.more else ()))
+        return [f"{layer}{equals}{name}" for name in names if name.startswith(value)]
+
+    return complete
 
 
 def given_options(values: Mapping[str, Any]) -> dict[str, Any]:
