@@ -124,6 +124,7 @@ def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
     def run(
         checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str] | Array, **options: Any
     ) -> Path:
+        __tracebackhide__ = True
         from rnnscope.record.recipe import Recipe
         from rnnscope.record.recording import Target, record
 
