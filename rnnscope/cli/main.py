@@ -16,6 +16,7 @@ from rnnscope.errors import RnnscopeError, spell_options
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
+    "rerun": "Run a trace's recipe again: compare the states, or write another trace.",
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
