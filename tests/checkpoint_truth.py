@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.model.network import RecurrentLayer, Signal
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 DATA = Path(__file__).parent / "data"
 

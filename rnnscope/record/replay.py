@@ -19,7 +19,8 @@ from rnnscope.errors import InputError
 from rnnscope.files.hashing import files_sha256
 from rnnscope.inputs import InputBatch, InputSource, open_input
 from rnnscope.model.cell import Array, CellSpec
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
 from rnnscope.run import LayerOptions, override_options, plan_run

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.cell import Option
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
 from rnnscope.model.wiring_words import wiring_lines
 

@@ -21,7 +21,7 @@ from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import HandoverJoin, join_states
+from rnnscope.model.recurrent_layer import HandoverJoin, join_states
 from rnnscope.model.states import LayerSlice
 from rnnscope.trace import LayerHeader, Trace
 

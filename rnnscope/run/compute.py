@@ -11,7 +11,9 @@ from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.engines.workspace import Workspace
 from rnnscope.inputs import InputBatch
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Node, RecurrentLayer, Signal
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer, Signal
 from rnnscope.model.states import LayerStates, joined
 from rnnscope.run.loops import Loop
 from rnnscope.run.prepare import Prepared

@@ -15,7 +15,8 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import OptionError
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers.unsupported import OWN_OUTPUT, Unsupported
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.loop_functions import parse_loop_function
 from rnnscope.run.starts import handed_by, linked, names_of, obstacle
 

@@ -15,7 +15,9 @@ import numpy as np
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.errors import InputError, OptionError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Node, RecurrentLayer, Signal
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 from rnnscope.run.compute import run_plain
 from rnnscope.run.memory import SliceSize

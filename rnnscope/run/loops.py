@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.model.network import Feedback, Node
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import Feedback
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from rnnscope.errors import OptionError
 from rnnscope.model.cells import CELLS
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.plan import Plan
 
 DEFAULT_BYTES = 256 * 10**6

@@ -11,7 +11,9 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import BidirectionalMerge, Unsupported
-from rnnscope.model.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer
 from rnnscope.run.decoding import Decoding, wire_decoder
 from rnnscope.run.entrances import Entrances
 from rnnscope.run.loops import Loop, find_loops

@@ -12,7 +12,9 @@ from rnnscope.errors import InputError
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import HAS_NONE, IN_BIAS, NO_OTHER, Array, Option
 from rnnscope.model.cells import CELLS
-from rnnscope.model.network import Node, RecurrentLayer, Signal, join_states
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer, join_states
+from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerFacts
 from rnnscope.run.plan import Plan
 from rnnscope.trace import LayerHeader

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 Shape = tuple[int, int, int, int]
 """(batch, time, in, units)."""

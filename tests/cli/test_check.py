@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rnnscope.cli.check import CHECK_FORMATS, PADDING_RULES, VERIFIERS
-from rnnscope.model.network import PaddingRule
+from rnnscope.model.recurrent_layer import PaddingRule
 from rnnscope.oracles.verifiers import VERIFIERS as KNOWN_VERIFIERS
 from rnnscope.report.check_reports import CHECK_REPORTS
 

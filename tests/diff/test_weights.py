@@ -13,7 +13,8 @@ from rnnscope.diff import DiffSettings, Tolerances
 from rnnscope.diff.weights import FOLDED, diff_weights
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 RNG = np.random.default_rng(4)
 KERNEL, RECURRENT = RNG.normal(size=(3, 8)), RNG.normal(size=(2, 8))

@@ -11,7 +11,8 @@ from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checks.interface import Finding, Place
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
 from rnnscope.record.results import CheckpointReport, InputReport, RunReport, layer_report
 

@@ -9,7 +9,8 @@ import pytest
 
 from rnnscope.errors import OptionError, UnsupportedCellError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import LayerOptions, override_options
 from rnnscope.run.overrides import Given, parse_given
 

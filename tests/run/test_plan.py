@@ -20,7 +20,8 @@ from rnnscope.model.layers import (
     PassThrough,
     Unsupported,
 )
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import plan_run
 
 

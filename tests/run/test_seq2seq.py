@@ -14,7 +14,8 @@ from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.layers import Dense, Embedding, Unsupported
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.decoding import DECODED, Decoding
 from rnnscope.run.runner import RunSettings

@@ -22,7 +22,8 @@ from rnnscope.errors import InputError, OptionError, TraceError
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.layers import BidirectionalMerge
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.memory import (
     IN_FLIGHT,

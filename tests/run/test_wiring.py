@@ -13,7 +13,8 @@ from rnnscope.model.cell import CellSpec, LSTMWeights, Option
 from rnnscope.model.cells.classes import CELL_CLASSES
 from rnnscope.model.cells.gru import GRUOptions, GRUWeights
 from rnnscope.model.layers import Dense, Embedding
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.overrides import Given, LayerOptions, override_options
 from rnnscope.run.plan import plan_run
 from rnnscope.run.wiring import FED, rewire

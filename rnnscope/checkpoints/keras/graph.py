@@ -23,7 +23,9 @@ from rnnscope.model.layers import (
     Reshape,
     Unsupported,
 )
-from rnnscope.model.network import HandoverJoin, Layer, Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import HandoverJoin, RecurrentLayer
+from rnnscope.model.signal import Layer
 
 _MASK_ENDS = (
     Flatten,

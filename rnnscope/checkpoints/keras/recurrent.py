@@ -19,7 +19,7 @@ from rnnscope.checkpoints.keras.simple_rnn import simple_rnn_cell
 from rnnscope.checkpoints.keras.weights import LayerWeights
 from rnnscope.files.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.network import PaddingRule, RecurrentLayer
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 NOT_BUILT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM2DCell", "ConvLSTM3D")
 """Recurrent classes that rnnscope names but does not compute."""

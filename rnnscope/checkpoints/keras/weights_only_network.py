@@ -18,7 +18,9 @@ from rnnscope.checkpoints.keras.weights_only import Direction, LooseLayer, make_
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.model.network import Layer, Network, Node, PaddingRule, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
+from rnnscope.model.signal import Layer
 
 NOT_STORED = "stands in a file of weights alone, which does not hold its options"
 NORMALIZATION = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})

@@ -14,7 +14,8 @@ from rnnscope.checkpoints.tf1.graph_model import Model, Variables
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.layers import BidirectionalMerge
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 INPUT = "input"
 

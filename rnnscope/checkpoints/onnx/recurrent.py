@@ -10,7 +10,7 @@ from rnnscope.checkpoints.onnx.cells import NotBuilt, read_cells
 from rnnscope.checkpoints.onnx.constants import Constants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.model.cell import Array, CellSpec, Option
-from rnnscope.model.network import PaddingRule, RecurrentLayer
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 STATES = {"LSTM": ("m", "c"), "GRU": ("m",), "RNN": ("m",)}

@@ -12,7 +12,9 @@ from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT, RecurrentNodes
 from rnnscope.model.layers import BidirectionalMerge, Merge, Reshape, Unsupported
 from rnnscope.model.layers.elementwise import LastStep
-from rnnscope.model.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer
 
 LOOPS = ("Loop", "Scan")
 

@@ -15,7 +15,8 @@ from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.files.loadable_arrays import StoredArray
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.layers import BidirectionalMerge, Embedding
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 INPUT = "input"
 

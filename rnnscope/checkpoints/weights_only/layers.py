@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import takewhile
 
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.network import Network, Node, PaddingRule, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 INPUT = "input"
 """What every layer reads that no other is known to feed; with its width where widths differ."""

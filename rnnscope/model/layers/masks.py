@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 
 def _as_ids(values: Array, where: str) -> Array:

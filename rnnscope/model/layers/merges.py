@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 MaskRule = Literal["all", "any"]
 """How masks join. ``all``: a step counts if it does in every input that has a mask (Keras before

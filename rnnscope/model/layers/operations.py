@@ -14,7 +14,7 @@ import numpy as np
 from rnnscope.errors import InputError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": np.add,

@@ -9,7 +9,7 @@ import numpy as np
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 OWN_OUTPUT = frozenset({"attention", "loop function"})
 """Kinds of stand-ins behind which a layer's x is made of its own last output: whatever is put in

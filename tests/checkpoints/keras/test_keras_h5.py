@@ -14,7 +14,8 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checkpoints.keras.h5_file import READER
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.model.layers import Dense, Unsupported
-from rnnscope.model.network import RecurrentLayer, Signal
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 Weights = dict[str, list[tuple[str, np.ndarray]]]
 

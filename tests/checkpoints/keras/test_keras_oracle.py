@@ -15,7 +15,9 @@ from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.model.network import Network, RecurrentLayer, Signal
+from rnnscope.model.network import Network
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 
 pytestmark = [

@@ -17,7 +17,8 @@ from rnnscope.checkpoints.keras.weights_file import READER
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError
 from rnnscope.model.layers import Embedding, Masking, PassThrough, Unsupported
-from rnnscope.model.network import RecurrentLayer, Signal
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 Layers = dict[str, list[tuple[str, np.ndarray]]]
 

@@ -16,7 +16,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.state_parts import KnownStates, Parts, PartWalk
 from rnnscope.checkpoints.tf1.graph.wiring import MAX_STEPS
-from rnnscope.model.network import HandoverJoin
+from rnnscope.model.recurrent_layer import HandoverJoin
 
 VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
 """Ops that take no values from what they read: a batch size is no state that is handed over."""

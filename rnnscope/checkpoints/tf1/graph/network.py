@@ -27,7 +27,8 @@ from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.layers import Embedding, Masking, Unsupported
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
             "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip

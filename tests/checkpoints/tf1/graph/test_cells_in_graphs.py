@@ -9,7 +9,7 @@ import pytest
 
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.errors import CheckpointError, UnsupportedCellError
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 RNG = np.random.default_rng(21)
 X = RNG.normal(size=(3, 6, 3)).astype(np.float32)

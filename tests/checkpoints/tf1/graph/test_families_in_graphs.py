@@ -10,7 +10,7 @@ import pytest
 
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.model.network import Signal
+from rnnscope.model.signal import Signal
 
 RNG = np.random.default_rng(31)
 X = RNG.normal(size=(3, 6, 3)).astype(np.float32)
