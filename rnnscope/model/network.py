@@ -1,13 +1,16 @@
 """How the layers of a file feed each other: nodes in order, recurrent and other.
 
-A `Network` is a list of nodes in which every node comes after the nodes it reads. A node's
-operation is a recurrent layer (`RecurrentLayer`) or one of the plain layers of
-`rnnscope.model.layers`. What flows between nodes is a `Signal`.
+A `Network` is a list of nodes in which every node comes after the nodes it reads and starts from.
+A node's operation is a recurrent layer (`RecurrentLayer`) or one of the plain layers of
+`rnnscope.model.layers`. What flows between nodes is a `Signal`. Every walk over a network is a
+method here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer
@@ -24,15 +27,16 @@ class Node:
         the trace. The two directions of a Keras Bidirectional layer ``b`` are ``b/forward_…`` and
         ``b/backward_…``, and ``b`` is the merge of both.
     layer : RecurrentLayer or Layer
-    inputs : tuple of str
-        Names of earlier nodes, or of entries of `Network.inputs`.
+    reads : tuple of str
+        Names of earlier nodes, or of entries of `Network.inputs`, whose values it reads step by
+        step; a recurrent node has one at most.
     wiring : Origin-like str
-        ``"graph"``, ``"config"``, ``"guess"`` or ``"flag"``: how the inputs are known.
+        ``"graph"``, ``"config"``, ``"guess"`` or ``"flag"``: how `reads` is known.
     """
 
     name: str
     layer: RecurrentLayer | Layer
-    inputs: tuple[str, ...]
+    reads: tuple[str, ...]
     wiring: str = "graph"
 
     @property
@@ -40,9 +44,15 @@ class Node:
         return self.layer if isinstance(self.layer, RecurrentLayer) else None
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The inputs that are read step by step; Keras names initial states among `inputs`, too."""
-        return self.inputs[:1] if self.recurrent else self.inputs
+    def starts_from(self) -> tuple[str, ...]:
+        """The nodes that the state before its first step is made of; none for most."""
+        return self.recurrent.initial_state.value.nodes if self.recurrent else ()
+
+    @property
+    def listed_inputs(self) -> tuple[str, ...]:
+        """What reports and traces list: what it reads, then initial states that the file lists."""
+        listed = self.recurrent.initial_state.value.listed if self.recurrent else ()
+        return (*self.reads, *listed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +64,7 @@ class Network:
     inputs : tuple of str
         The model's own inputs.
     nodes : tuple of Node
-        Each after all that it reads.
+        Each after all that it reads and starts from.
     """
 
     inputs: tuple[str, ...]
@@ -64,5 +74,167 @@ class Network:
     def recurrent(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.recurrent)
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Node]:
+        """The nodes by name, in order."""
+        return {node.name: node for node in self.nodes}
+
     def node(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
+        """The node of a name; `KeyError` where there is none."""
+        return self.by_name[name]
+
+    def replaced(self, nodes: Mapping[str, Node], *, inputs: Iterable[str] = ()) -> Network:
+        """The network with other nodes in the places of some, by name, and with more inputs."""
+        changed = tuple(nodes.get(node.name, node) for node in self.nodes)
+        return Network((*self.inputs, *inputs), changed)
+
+    def upstream_of(self, names: Iterable[str], *, until: Collection[str] = ()) -> frozenset[str]:
+        """All whose values reach some nodes step by step, nodes and inputs, and these themselves.
+
+        What the names in `until` read is not followed.
+        """
+        pending, found = [*names], set[str]()
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                known = name in self.by_name and name not in until
+                pending.extend(self.by_name[name].reads if known else ())
+        return frozenset(found)
+
+    def downstream_of(self, names: Iterable[str], *, until: Collection[str] = ()) -> frozenset[str]:
+        """All nodes that the values of some nodes or inputs reach step by step, and these.
+
+        The nodes in `until`, and what reads only them, are left out.
+        """
+        found = set(names)
+        for node in self.nodes:
+            if node.name not in until and found & {*node.reads}:
+                found.add(node.name)
+        return frozenset(found)
+
+    def needed_by(self, names: Iterable[str]) -> frozenset[str]:
+        """The nodes that have to be computed for some: what they read or start from, and these."""
+        pending, found = [*names], set[str]()
+        while pending:
+            name = pending.pop()
+            if name in self.by_name and name not in found:
+                found.add(name)
+                pending.extend((*self.by_name[name].reads, *self.by_name[name].starts_from))
+        return frozenset(found)
+
+    def with_merges(self, names: Collection[str]) -> frozenset[str]:
+        """Some nodes, and the joins of two directions that are both among them."""
+        return frozenset(names) | {
+            node.name
+            for node in self.nodes
+            if not isinstance(node.layer, RecurrentLayer)
+            and node.layer.joins_directions
+            and {*names}.issuperset(node.reads)
+        }
+
+    def around_recurrent(self, also: Iterable[str] = ()) -> Network:
+        """The recurrent layers, the joins of their directions, and all that these need.
+
+        Nodes named in `also` stay with what they need; inputs that no node reads do not stay.
+        """
+        recurrent = [node.name for node in self.recurrent]
+        kept = self.with_merges(self.needed_by([*recurrent, *also]))
+        nodes = tuple(node for node in self.nodes if node.name in kept)
+        read = {name for node in nodes for name in (*node.reads, *node.listed_inputs)}
+        return Network(tuple(name for name in self.inputs if name in read), nodes)
+
+    def inputs_behind(self, name: str) -> frozenset[str]:
+        """The model's inputs whose values reach a node step by step."""
+        return self.upstream_of([name]) - self.by_name.keys()
+
+    def recurrent_below(self, node: Node) -> tuple[str, ...]:
+        """The nearest recurrent layers that feed a node, through plain layers or straight."""
+        found: dict[str, None] = {}
+        seen, waiting = set[str](), [*node.reads]
+        while waiting:
+            below = self.by_name.get(waiting.pop(0))
+            if below is None or below.name in seen:
+                continue
+            seen.add(below.name)
+            if below.recurrent:
+                found[below.name] = None
+            else:
+                waiting.extend(below.reads)
+        return tuple(found)
+
+    def other_direction(self, node: Node) -> Node | None:
+        """The one recurrent node that reads the same the other way round."""
+        if node.recurrent is None:
+            return None
+        alike = [other for other in self.recurrent if other.reads == node.reads]
+        directions = [other.recurrent.backward.value for other in alike if other.recurrent]
+        if sorted(directions) != [False, True]:
+            return None
+        return next(other for other in alike if other is not node)
+
+    def decodes(self, node: Node) -> bool:
+        """Whether a layer reads inputs of its own that go with another layer's final state."""
+        layer = node.recurrent
+        if layer is None or not layer.starts_from_layers:
+            return False
+        if layer.feedback is not None:
+            return True
+        encoders = (self.inputs_behind(name) for name in layer.starts_from_layers)
+        return not self.inputs_behind(node.name) & frozenset().union(*encoders)
+
+    def uncomputed_start(self, node: Node) -> Node | None:
+        """The stand-in for an initial state of a layer that is not computed."""
+        stand_ins = node.recurrent.initial_state.value.stand_ins if node.recurrent else ()
+        return next((self.by_name[name] for name in stand_ins if name in self.by_name), None)
+
+    def own_output_before(self, node: Node) -> Node | None:
+        """The stand-in that a layer reads its own last output through, in a way not computed."""
+        before = self.by_name.get(node.reads[0]) if node.reads else None
+        if before is None or isinstance(before.layer, RecurrentLayer):
+            return None
+        return before if before.layer.of_own_output else None
+
+    def in_order(self, names: Iterable[str] | None = None) -> Network:
+        """The network with each node after what it needs, where the nodes make no circle.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Only these nodes and what they need, in their order; all nodes if left out.
+        """
+        order: dict[str, Node] = {}
+        begun: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name in begun or name not in self.by_name:
+                return
+            begun.add(name)
+            node = self.by_name[name]
+            for before in (*node.reads, *node.starts_from):
+                visit(before)
+            order[name] = node
+
+        for name in self.by_name if names is None else names:
+            visit(name)
+        return replace(self, nodes=tuple(order.values()))
+
+    def circle(self) -> tuple[str, ...]:
+        """Nodes each of which needs the next, the first again at the end; empty if none do."""
+        done: set[str] = set()
+        path: list[str] = []
+
+        def visit(name: str) -> tuple[str, ...]:
+            if name in path:
+                return (*path[path.index(name) :], name)
+            if name in done or name not in self.by_name:
+                return ()
+            path.append(name)
+            node = self.by_name[name]
+            found = (visit(before) for before in (*node.reads, *node.starts_from))
+            circle = next((one for one in found if one), ())
+            path.pop()
+            done.add(name)
+            return circle
+
+        return next((circle for name in self.by_name if (circle := visit(name))), ())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import reduce
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from rnnscope.model.cell import Array, CellSpec, Option
+from rnnscope.model.cell import Array, CellSpec, Option, Origin
+from rnnscope.model.initial_state import InitialState
+from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.signal import Layer, Signal
 
 PaddingRule = Literal["zeros", "hold", "none"]
@@ -23,22 +24,6 @@ first valid step). ``none``: every step is computed, lengths or not.
 Reversal = Literal["whole", "within length"]
 """How a backward layer turns time: the whole axis (Keras), or each sequence's valid steps
 (TensorFlow's reverse_sequence, torch, ONNX), which leaves the padding at the end."""
-
-
-HandoverJoin = Literal["concat", "sum"]
-"""How the final states of two directions become one initial state."""
-
-MERGES_WITH_X = ("Add", "Concatenate")
-"""Kinds of layers that, as wrappers, take the layer's own x as their second input."""
-
-
-def join_states(finals: Sequence[Mapping[str, Array]], join: HandoverJoin) -> dict[str, Array]:
-    """The initial state (sequence, width), by name, that final states of several layers make."""
-    made = {}
-    for name in finals[0]:
-        parts = [final[name] for final in finals]
-        made[name] = np.concatenate(parts, -1) if join == "concat" else reduce(np.add, parts)
-    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,27 +67,16 @@ class RecurrentLayer:
     reversal : Reversal
         What a backward layer turns round.
     padding : Option[PaddingRule]
-    lengths : Option[str]
-        Words on where the stored model takes its lengths or mask from, for `inspect`; for example
-        ``"sequence_length from placeholder 'lengths'"`` or ``"not used"``.
-    initial_state : Option[str]
-        Words on the state before the first step: ``"zeros"``, or what feeds it.
+    lengths : Option[LengthsSource]
+        Where the stored model takes its lengths or mask from.
+    initial_state : Option[InitialState]
+        The state before the first step, and where each part of it is from.
     outputs_in_input_order : bool
         False for Keras ``go_backwards`` on its own: its outputs come in the order of processing.
     return_sequences : bool
         False if the layer after it receives the last output only. The trace holds every step.
-    initial_values : mapping of str to ndarray (width,) or (sequence, width)
-        Initial states that the file holds (a learned initial state), by state name.
-    initial_from : str or None
-        The recurrent layer whose final state this one starts from.
-    initial_beside : tuple of str
-        More layers whose final states are joined to that one's: another direction.
-    initial_join : HandoverJoin
-        How they are joined, in the order `initial_from`, `initial_beside`.
     feedback : Feedback or None
         What makes this layer's x after its first step, where its own outputs do.
-    stored_lengths : ndarray of int (sequence,) or None
-        Lengths that are a constant of the stored graph.
     state_format : Option[str]
         ``"tuple (c, m)"``, ``"concat [c, m]"``, ``"list [h, c]"``.
     wrapper : tuple of Layer
@@ -113,18 +87,13 @@ class RecurrentLayer:
     cell: CellSpec
     backward: Option[bool]
     padding: Option[PaddingRule]
-    lengths: Option[str]
-    initial_state: Option[str]
+    lengths: Option[LengthsSource]
+    initial_state: Option[InitialState]
     state_format: Option[str]
     reversal: Reversal = "whole"
     outputs_in_input_order: bool = True
     return_sequences: bool = True
-    initial_values: Mapping[str, Array] = field(default_factory=dict)
-    initial_from: str | None = None
-    initial_beside: tuple[str, ...] = ()
-    initial_join: HandoverJoin = "concat"
     feedback: Feedback | None = None
-    stored_lengths: Array | None = None
     wrapper: tuple[Layer, ...] = ()
 
     @property
@@ -137,27 +106,38 @@ class RecurrentLayer:
         )
         return int(self.returned(m, x).shape[-1]) if self.wrapper else cell.output_size
 
+    def options(self) -> Iterator[tuple[str, Option[Any]]]:
+        """Every option by name, the cell's first, its value as a number, a truth value or text."""
+        yield from self.cell.options.items()
+        yield "backward", self.backward
+        yield "padding", self.padding
+        yield "lengths", self.lengths.as_text()
+        yield "initial_state", self.initial_state.as_text()
+        yield "state_format", self.state_format
+        if self.feedback is not None:
+            yield "loop_function", self.feedback.option
+
     @property
-    def handed_by(self) -> tuple[str, ...]:
-        """Every layer whose final state this one starts from."""
-        return () if self.initial_from is None else (self.initial_from, *self.initial_beside)
+    def starts_from_layers(self) -> tuple[str, ...]:
+        """The layers whose final states this one starts from; none for most."""
+        return self.initial_state.value.from_layers
+
+    def starting(self, state: InitialState, origin: Origin, detail: str = "") -> RecurrentLayer:
+        """The layer with another state before its first step."""
+        return replace(self, initial_state=Option(state, origin, detail))
 
     def renamed(self, new: Callable[[str], str]) -> RecurrentLayer:
         """The layer with other names for the layers that it refers to."""
-        if self.initial_from is None and self.feedback is None:
-            return self
-        names = [new(name) for name in self.handed_by]
-        back = self.feedback
+        start, back = self.initial_state, self.feedback
         return replace(
             self,
-            initial_from=names[0] if names else None,
-            initial_beside=tuple(names[1:]),
+            initial_state=replace(start, value=start.value.renamed(new)),
             feedback=None if back is None else replace(back, source=new(back.source)),
         )
 
     def returned(self, m: Array, x: Array) -> Array:
         """What the layer returns for m (sequence, output) of a step that read x."""
         for layer in self.wrapper:
-            signals = (Signal(m), Signal(x)) if layer.kind in MERGES_WITH_X else (Signal(m),)
+            signals = (Signal(m), Signal(x)) if layer.merges_with_x else (Signal(m),)
             m = layer(*signals).values
         return m

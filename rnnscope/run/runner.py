@@ -252,8 +252,7 @@ class _Run:
                 common = one.mask
             lengths = prefix_lengths(one.mask)
             finals[one.node.name] = one.states.final
-            told = one.node.name in prepared.initial_keys
-            handed = None if told else prepared.handed(one.node, finals)
+            handed = prepared.handed_over(one.node, finals)
             looks.append(
                 partial(
                     self._looking.look,

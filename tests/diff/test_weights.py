@@ -13,6 +13,8 @@ from rnnscope.diff import DiffSettings, Tolerances
 from rnnscope.diff.weights import FOLDED, diff_weights
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -35,8 +37,8 @@ def checkpoint(name="lstm", *, forget_bias=0.0, clip=None, kernel=KERNEL, bias=B
         cell=cell,
         backward=Option(False, "graph"),
         padding=Option("zeros", "graph"),
-        lengths=Option("not used", "graph"),
-        initial_state=Option("zeros", "graph"),
+        lengths=Option(LENGTHS_UNUSED, "graph"),
+        initial_state=Option(ZERO_STATE, "graph"),
         state_format=Option("tuple (c, m)", "guess"),
     )
     made = (Node(name, layer, ("x",)),) if nodes is None else nodes

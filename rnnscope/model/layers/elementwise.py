@@ -35,6 +35,7 @@ class Arithmetic(Layer):
     kind: str
     constant: Array
     constant_first: bool = False
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, …, feature), each with the constant."""

@@ -46,6 +46,7 @@ class Operation(Layer):
 
     kind: str
     arguments: tuple[float | None, ...]
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Compute it in the dtype of the first signal."""
@@ -99,6 +100,11 @@ class Join(Layer):
 
     axis: int = -1
     kind: str = "Concatenate"
+
+    @property
+    def step_by_step(self) -> bool:
+        """Where features are joined, not timesteps: the last axis alone is always that."""
+        return self.axis == -1
 
     def __call__(self, *signals: Signal) -> Signal:
         """Join values of fitting shapes; unlike the layer of that name, without a mask."""

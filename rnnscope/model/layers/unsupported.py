@@ -8,10 +8,6 @@ from typing import NoReturn
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.signal import Layer, Signal
 
-OWN_OUTPUT = frozenset({"attention", "loop function"})
-"""Kinds of stand-ins behind which a layer's x is made of its own last output: whatever is put in
-their place, it is not the model's input."""
-
 
 @dataclass(frozen=True)
 class Unsupported(Layer):
@@ -32,6 +28,12 @@ class Unsupported(Layer):
     kind: str
     name: str
     reason: str = "is not computed by rnnscope"
+    computed = False
+
+    @property
+    def of_own_output(self) -> bool:
+        """Attention and loop functions make the next x of the last output."""
+        return self.kind in ("attention", "loop function")
 
     def __call__(self, *signals: Signal) -> NoReturn:  # noqa: ARG002 - it never gets to use them
         """Raise `UnsupportedCellError`, naming the layer and its class."""
