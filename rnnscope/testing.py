@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnnscope.checks.interface import Finding
     from rnnscope.diff.result import ArrayDiff, DiffResult
     from rnnscope.model.cell import Array
+    from rnnscope.record.results import RunReport
     from rnnscope.states.recognise import Recognised
 
 __all__ = ["assert_last_output_is_m", "assert_states_close", "rnnscope_run"]
@@ -115,24 +116,35 @@ def assert_last_output_is_m(
 def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """``rnnscope_run(checkpoint, inputs, **options)``: run a checkpoint, return its trace.
 
-    Options are those of ``rnnscope run`` with _ for -: ``lengths=[10, 6]``, ``gates=True``,
-    ``forget_bias=1.0``.
+    Options are all those of ``rnnscope run``, with _ for -: ``lengths=[10, 6]``, ``gates=True``,
+    ``forget_bias=1.0``; `inputs` may be an array. With ``verify=`` a difference from the other
+    engine is an assertion that fails.
     """
 
     def run(
-        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str], **options: Any
+        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str] | Array, **options: Any
     ) -> Path:
-        from rnnscope.record.case import run_to_trace
-        from rnnscope.record.case_options import run_options
-        from rnnscope.record.suite_file import check_run_keys
+        __tracebackhide__ = True
+        from rnnscope.record.recipe import Recipe
+        from rnnscope.record.recording import Target, record
 
-        check_run_keys(options, "rnnscope_run")
+        recipe = Recipe.make(checkpoint, inputs, where="rnnscope_run", **options)
         trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"
-        chosen = run_options(options, Path.cwd(), "rnnscope_run")
-        run_to_trace(Path(checkpoint), os.fspath(inputs), trace, chosen)
+        report = record(recipe, Target(trace), command="rnnscope_run").report
+        if any(not row.ok for row in report.verify):
+            raise AssertionError(_verify_words(report))
         return trace
 
     return run
+
+
+def _verify_words(report: RunReport) -> str:
+    wrong = [row for row in report.verify if not row.ok]
+    return "\n".join(
+        f"layer '{row.layer}', {row.state}: differs from {row.kernel or report.verified_by} by "
+        f"{row.difference:.3g}, more than {row.limit:.3g}"
+        for row in wrong
+    )
 
 
 def _operands(actual: Any, expected: Any) -> tuple[Recognised, Recognised]:

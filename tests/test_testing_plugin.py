@@ -98,8 +98,9 @@ def test_the_last_output_of_arrays():
 
 
 TESTS = """
+import numpy as np
 import pytest
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, RnnscopeError
 from rnnscope.testing import assert_last_output_is_m, assert_states_close
 from rnnscope.trace import Trace
 
@@ -119,6 +120,28 @@ def test_bad(rnnscope_run):
 def test_unknown(rnnscope_run):
     with pytest.raises(OptionError, match="Did you mean 'forget_bias'"):
         rnnscope_run(MODEL, INPUTS, forget_bia=0.5)
+
+@pytest.mark.parametrize("options", [
+    dict(threads=1), dict(memory="1MB"), dict(select=["states=c"]), dict(compress="gzip"),
+    dict(ragged=True), dict(verify="onnxruntime"), dict(ids=False), dict(engine="reference"),
+])
+def test_every_option_of_a_run(rnnscope_run, options):
+    assert rnnscope_run(MODEL, INPUTS, **options).exists()
+
+@pytest.mark.parametrize("options, words", [
+    (dict(decoder_steps=3), "which layer is the decoder"),
+    (dict(loop_function="identity"), "which layer is"), (dict(decoder="dec"), "decoder"),
+    (dict(encoder="enc"), "encoder"), (dict(decoder_inputs="none.npy"), "none.npy"),
+    (dict(trust_model=True), "trust_model|trust-model"),
+])
+def test_options_that_this_model_has_no_use_for_are_understood(rnnscope_run, options, words):
+    with pytest.raises(RnnscopeError, match=words):
+        rnnscope_run(MODEL, INPUTS, **options)
+
+def test_an_array_in_place_of_a_file(rnnscope_run):
+    with np.load(INPUTS) as given:
+        trace = rnnscope_run(MODEL, given["x"], lengths=given["lengths"])
+    assert_states_close(trace, rnnscope_run(MODEL, INPUTS))
 """
 
 
@@ -127,7 +150,7 @@ def test_the_fixture_runs_a_checkpoint(pytester):
     model, inputs = str(SAMPLE / "model.ckpt"), str(SAMPLE / "inputs.npz")
     pytester.makepyfile(TESTS.format(model=model, inputs=inputs))
     result = pytester.runpytest("-p", "rnnscope.testing", "-p", "no:randomly")
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=17, failed=1)
     result.stdout.fnmatch_lines(
         [
             "E*AssertionError: states differ: *",

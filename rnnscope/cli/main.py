@@ -16,6 +16,7 @@ from rnnscope.errors import RnnscopeError, spell_options
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
+    "rerun": "Run a trace's recipe again: compare the states, or write another trace.",
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
@@ -66,18 +67,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-FLAGS = {
-    "layers": "--layer",
-    "inputs_key": "--inputs",
-    "selection": "--select",
-    "go_backwards": "--go-backwards",
-}
-"""Flags that are not called as the option is."""
-
-
 def as_flag(name: str, value: str = "") -> str:
     """An option as the command line spells it: ``--lengths auto``."""
-    flag = FLAGS.get(name, "--" + name.replace("_", "-"))
+    from rnnscope.options import RUN_OPTIONS
+
+    flags = {option.name: option.flag_name.partition("/")[0] for option in RUN_OPTIONS}
+    flag = flags.get(name, "--" + name.replace("_", "-"))
     return f"{flag} {value}" if value else flag
 
 

@@ -30,7 +30,7 @@ class Container(Protocol):
     Attributes
     ----------
     kind : str
-        ``"npy"``, ``"npz"``, ``"hdf5"`` or ``"csv"``.
+        ``"npy"``, ``"npz"``, ``"hdf5"``, ``"csv"`` or ``"memory"``.
     names : tuple of str
         The arrays' names; one empty name where the format gives none.
     """
@@ -40,6 +40,22 @@ class Container(Protocol):
 
     def array(self, name: str) -> StoredArray: ...
     def close(self) -> None: ...
+
+
+class MemoryArray:
+    """One array that is no file's, opened like one that is."""
+
+    kind = "memory"
+    names: tuple[str, ...] = ("",)
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+
+    def array(self, name: str) -> StoredArray:  # noqa: ARG002  # a container of one array
+        return LoadedArray(self._array)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 class TextFile:

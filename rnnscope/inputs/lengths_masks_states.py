@@ -31,13 +31,17 @@ def split_reference(spec: str) -> tuple[Path, str | None]:
     return Path(path), name.strip("/")
 
 
-def find_array(spec: str, option: str, beside: Container, path: Path) -> Given:
+ArrayReference = str | Array
+"""``KEY``, ``FILE`` or ``FILE::KEY``; or the array itself."""
+
+
+def find_array(spec: ArrayReference, option: str, beside: Container, path: Path) -> Given:
     """The array that an option names: a key of the input file, or a file of its own.
 
     Parameters
     ----------
-    spec : str
-        ``KEY``, ``FILE`` or ``FILE::KEY``.
+    spec : str or ndarray
+        ``KEY``, ``FILE`` or ``FILE::KEY``; or the array itself.
     option : str
         The flag, for messages.
     beside, path : Container, Path
@@ -48,6 +52,8 @@ def find_array(spec: str, option: str, beside: Container, path: Path) -> Given:
     InputError
         It is neither a key nor a file; the message names the nearest key.
     """
+    if not isinstance(spec, str):
+        return Given(np.asarray(spec), option)
     if spec in beside.names:
         return Given(beside.array(spec).read(), f"{path}::{spec}")
     file, name = split_reference(spec)

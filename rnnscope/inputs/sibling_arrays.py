@@ -12,6 +12,7 @@ from rnnscope.errors import InputError
 from rnnscope.inputs.batch import last_input_step
 from rnnscope.inputs.lengths_masks_states import (
     INLINE_INTEGERS,
+    ArrayReference,
     Given,
     check_agreement,
     check_initial,
@@ -37,9 +38,9 @@ def accompany(
     source: InputSource,
     key: str,
     *,
-    lengths: str | None,
-    mask: str | None,
-    initial: Mapping[str, str],
+    lengths: ArrayReference | None,
+    mask: ArrayReference | None,
+    initial: Mapping[str, ArrayReference],
     time_major: bool,
 ) -> InputSource:
     """The source with its lengths, mask and initial states; parameters as in `open_input`.
@@ -56,7 +57,7 @@ def accompany(
     steps = valid = None
     if given_mask:
         valid = check_mask(given_mask, *size, time_major and source.layout == "time major")
-    if lengths == "auto":
+    if isinstance(lengths, str) and lengths == "auto":
         steps = _auto_lengths(source)
         notes.append(
             "Lengths 'auto': trailing all-zero timesteps were taken as padding; lengths run from "
@@ -80,7 +81,9 @@ def accompany(
     return replace(source, lengths=steps, mask=valid, initial=states, notes=tuple(notes))
 
 
-def _given(source: InputSource, what: str, spec: str | None, notes: list[str]) -> Given | None:
+def _given(
+    source: InputSource, what: str, spec: ArrayReference | None, notes: list[str]
+) -> Given | None:
     """Lengths or mask: as the user says, else as the ``.npz`` holds them."""
     container = source.container
     if spec is None:
@@ -88,6 +91,8 @@ def _given(source: InputSource, what: str, spec: str | None, notes: list[str]) -
             return None
         notes.append(f"{what.capitalize()} taken from {source.path.name}.")
         spec = what
+    if not isinstance(spec, str):
+        return find_array(spec, f"--{what}", container, source.path)
     if spec in ("none", "auto"):
         return None
     if what == "lengths" and INLINE_INTEGERS.fullmatch(spec):
@@ -131,7 +136,7 @@ def _auto_lengths(source: InputSource) -> Array:
 
 
 def _unused_siblings(
-    source: InputSource, key: str, lengths: str | None, mask: str | None
+    source: InputSource, key: str, lengths: ArrayReference | None, mask: ArrayReference | None
 ) -> list[str]:
     """HDF5 datasets called lengths or mask beside the input: never taken without being asked."""
     group = key.rpartition("/")[0]
@@ -146,7 +151,9 @@ def _unused_siblings(
     return notes
 
 
-def _initial_states(source: InputSource, named: Mapping[str, str]) -> dict[str, dict[str, Array]]:
+def _initial_states(
+    source: InputSource, named: Mapping[str, ArrayReference]
+) -> dict[str, dict[str, Array]]:
     """Initial states by layer and state: the ``.npz``'s own, then those that the user names."""
     wanted = dict(named)
     if source.container.kind == "npz":

@@ -7,23 +7,16 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checks.result import Subject
 from rnnscope.diff import DiffResult, DiffSettings, diff_states
 from rnnscope.diff.wording import details, headline
-from rnnscope.errors import OptionError, RnnscopeError
-from rnnscope.inputs import open_input
-from rnnscope.model.cell import Array
-from rnnscope.record.case_options import RunOptions
-from rnnscope.record.replay import Origins
-from rnnscope.record.run_report import trace_header
+from rnnscope.errors import OptionError, RnnscopeError, spell
+from rnnscope.record.recording import Target, record
+from rnnscope.record.replay import Replay
 from rnnscope.record.suite_file import Case
-from rnnscope.record.trace_checks import RECOMPUTED, Beside, check_trace
-from rnnscope.run import override_options, plan_run, run_plan
-from rnnscope.run.runner import RunSettings
+from rnnscope.record.trace_checks import RECOMPUTED, Comparison, check_trace
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise
-from rnnscope.trace import LayerHeader, TraceWriter
 
 
 @dataclass(frozen=True)
@@ -44,54 +37,6 @@ class CaseSettings:
     command: str = ""
 
 
-def run_to_trace(
-    checkpoint: Path,
-    inputs: str,
-    trace: Path,
-    options: RunOptions | None = None,
-    settings: CaseSettings | None = None,
-) -> tuple[str, ...]:
-    """Run a checkpoint over an input into a trace, which is replaced.
-
-    Returns
-    -------
-    tuple of str
-        What had to be assumed, one sentence each.
-    """
-    options, settings = options or RunOptions(), settings or CaseSettings()
-    read = read_checkpoint(checkpoint, layout=options.layout)
-    with open_input(inputs, **options.input) as source:
-        network = override_options(
-            read.network,
-            options.layers,
-            insist=options.override,
-            dialect_names={"hard_sigmoid": read.hard_sigmoid},
-        )
-        plan = plan_run(read, source, network=network, **options.plan)
-
-        def open_writer(
-            layers: list[LayerHeader],
-            lengths: Array | None,
-            has_mask: bool,
-            engine: str,
-        ) -> TraceWriter:
-            return TraceWriter(
-                trace,
-                replace(trace_header(read, source, settings.command), engine=engine),
-                layers,
-                source.sequences,
-                source.timesteps,
-                has_lengths=lengths is not None,
-                has_mask=has_mask,
-                force=True,
-                inputs=(*read.files, source.path),
-            )
-
-        how = RunSettings(gates=options.gates, engine=options.engine, threads=settings.threads)
-        result = run_plan(plan, source, open_writer, how)
-    return (*read.notes, *source.notes, *plan.notes, *result.notes)
-
-
 def do_case(case: Case, settings: CaseSettings | None = None) -> Subject:
     """Run and check a case; what goes wrong is in the subject."""
     started = time.perf_counter()
@@ -109,7 +54,7 @@ def _do(case: Case, settings: CaseSettings) -> Subject:
         raise OptionError(
             "The golden trace of the case is not there.",
             where=golden,
-            hint="write it with --update-golden, and keep it with the suite",
+            hint=f"write it with {spell('update_golden')}, and keep it with the suite",
         )
     folder = None if golden is None else golden.parent
     if folder is not None and settings.update_golden:
@@ -118,21 +63,21 @@ def _do(case: Case, settings: CaseSettings) -> Subject:
     near = folder if settings.update_golden else None
     with tempfile.TemporaryDirectory(prefix=".rnnscope-suite-", dir=near) as temporary:
         trace = Path(temporary) / "trace.h5"
-        notes = run_to_trace(case.checkpoint, case.input, trace, case.run, settings)
+        recipe = case.recipe
+        if settings.threads:
+            recipe = recipe.with_options(threads=settings.threads)
+        recording = record(recipe, Target(trace, force=True), command=settings.command)
         compared = None if settings.update_golden else golden
-        subject = check_trace(trace, case.settings, _beside(case, compared))
-        subject = replace(subject, notes=(*notes, *subject.notes))
+        subject = check_trace(trace, case.settings, _comparison(case, compared))
+        subject = replace(subject, notes=(*recording.report.notes, *subject.notes))
         if golden is not None and settings.update_golden:
             subject = replace(subject, changed=_update(case, golden, trace, subject))
     return subject
 
 
-def _beside(case: Case, golden: Path | None) -> Beside:
-    origins = None
-    if case.recompute or case.verify or RECOMPUTED & {*case.settings.only}:
-        model_input = bool(case.run.plan.get("model_input"))
-        origins = Origins(case.checkpoint, case.input, model_input, case.verify, case.run.layout)
-    return Beside(origins, golden, case.tolerances)
+def _comparison(case: Case, golden: Path | None) -> Comparison:
+    again = case.recompute or case.verify or RECOMPUTED & {*case.settings.only}
+    return Comparison(Replay(verify=case.verify) if again else None, golden, case.tolerances)
 
 
 def _update(case: Case, golden: Path, trace: Path, subject: Subject) -> tuple[str, ...]:

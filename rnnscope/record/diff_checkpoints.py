@@ -5,20 +5,18 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from rnnscope.checkpoints import read_checkpoint
 from rnnscope.diff.compare import diff_states
 from rnnscope.diff.result import DiffResult
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.files.named_arrays import open_named
-from rnnscope.inputs import open_input
-from rnnscope.model.cell import Array
-from rnnscope.record.run_report import trace_header
-from rnnscope.run import plan_run, run_plan
+from rnnscope.record.recipe import Recipe
+from rnnscope.record.recording import Target, record
+from rnnscope.record.results import RunReport
 from rnnscope.states.interface import Reading, ReadOptions
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.trace_format import readings as trace_readings
-from rnnscope.trace import LayerHeader, TraceWriter
 
 
 def diff_checkpoints(
@@ -27,8 +25,7 @@ def diff_checkpoints(
     inputs: str,
     settings: DiffSettings | None = None,
     command: str = "",
-    *,
-    model_input: bool = False,
+    **options: Any,
 ) -> DiffResult:
     """Run two checkpoints over an input, and compare the states of every timestep.
 
@@ -40,19 +37,21 @@ def diff_checkpoints(
         What `open_input` takes.
     settings : DiffSettings, optional
     command : str
-    model_input : bool
-        The input is what the models take, not what their first recurrent layer receives.
+    **options
+        Of the runs, the same for both, by the names of `RUN_OPTIONS`.
 
     Raises
     ------
     CheckpointError, InputError, UnsupportedCellError
         As a run would.
     """
+    recipe = Recipe.make("", inputs, **options)
     with tempfile.TemporaryDirectory(prefix="rnnscope-diff-") as folder:
         sides = []
         for number, path in enumerate((a, b)):
             trace = Path(folder) / f"{number}.h5"
-            reason = run_to_trace(path, inputs, trace, command, model_input=model_input)
+            recording = record(recipe.reading(path), Target(trace), command=command)
+            reason = _ran(recording.report)
             reading = trace_readings(open_named(str(trace)), ReadOptions())[0]
             sides.append(Recognised(_named(reading, path), reason))
         try:
@@ -63,35 +62,11 @@ def diff_checkpoints(
 
 
 def _named(reading: Reading, path: Path) -> Reading:
-    from dataclasses import replace
-
     states = replace(reading.states, name=str(path))
     return Reading(reading.format, reading.words, reading.reason, states, sure=True)
 
 
-def run_to_trace(
-    path: Path, inputs: str, trace: Path, command: str = "", *, model_input: bool = False
-) -> str:
-    """Run a checkpoint over an input into a trace; returns what ran, in words."""
-    checkpoint = read_checkpoint(path)
-    with open_input(inputs) as source:
-        plan = plan_run(checkpoint, source, model_input=model_input)
-
-        def open_writer(
-            layers: list[LayerHeader],
-            lengths: Array | None,
-            has_mask: bool,
-            engine: str,
-        ) -> TraceWriter:
-            return TraceWriter(
-                trace,
-                replace(trace_header(checkpoint, source, command), engine=engine),
-                layers,
-                source.sequences,
-                source.timesteps,
-                has_lengths=lengths is not None,
-                has_mask=has_mask,
-            )
-
-        run_plan(plan, source, open_writer)
-    return f"{checkpoint.format}, {checkpoint.framework}, run over {source.name}"
+def _ran(report: RunReport) -> str:
+    """What ran, in words."""
+    checkpoint = report.checkpoint
+    return f"{checkpoint.format}, {checkpoint.framework}, run over {report.input.name}"

@@ -11,46 +11,47 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.workspace import Workspace
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.hashing import files_sha256
-from rnnscope.inputs import InputBatch, InputSource, open_input
+from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import Array, CellSpec
-from rnnscope.model.network import Network, Node
+from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
-from rnnscope.run import LayerOptions, override_options, plan_run
+from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
+from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.run.compute import Computed, compute_slice
-from rnnscope.run.overrides import CELL_OPTIONS, Given
+from rnnscope.run.loops import find_loops
 from rnnscope.run.prepare import Prepared, prepare
 from rnnscope.trace import Trace
 
 
 @dataclass(frozen=True)
-class Origins:
-    """Where the run of a trace can be done again from.
+class Replay:
+    """How the run of a trace is done again where it is not as its recipe says.
 
     Attributes
     ----------
-    checkpoint : Path
-    inputs : str
-        What `open_input` takes. Lengths and mask are those of the trace.
-    model_input : bool
+    checkpoint : Path or None
+        In place of the recipe's.
+    inputs : str or None
+        What `open_input` takes, in place of the recipe's.
+    options : mapping of str to object
+        Options of a run by name, in place of the recipe's.
+    recipe : Recipe or None
+        In place of the trace's own text of it, which holds no arrays.
     verify : str or None
         A key of `rnnscope.oracles.verifiers.VERIFIERS`.
-    layout : str or None
-        As of `read_checkpoint`.
     """
 
-    checkpoint: Path
-    inputs: str
-    model_input: bool = False
+    checkpoint: Path | None = None
+    inputs: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     verify: str | None = None
-    layout: str | None = None
+    recipe: Recipe | None = None
 
 
 @dataclass
@@ -157,6 +158,7 @@ def _widened(prepared: Prepared) -> Prepared:
         prepared.plan,
         nodes=tuple(nodes.values()),
         layers=tuple(nodes[node.name] for node in prepared.plan.layers),
+        loops=find_loops(nodes.values()),
     )
     return replace(prepared, plan=plan)
 
@@ -176,20 +178,80 @@ def _wide_cell(cell: CellSpec) -> CellSpec:
     return replace(cell, weights=replace(cell.weights, **wide))
 
 
+def recipe_of(trace: Trace) -> Recipe:
+    """The recipe of a trace's run.
+
+    Traces of schema 1 hold none: what flags gave to their layers is read from the layers, and
+    checkpoint and input have to be named again.
+
+    Raises
+    ------
+    TraceError
+        It is damaged, or of a later version.
+    """
+    if trace.header.recipe:
+        return Recipe.from_json(trace.header.recipe, where=trace.path)
+    given: dict[str, Any] = {}
+    for header in trace.layers:
+        for name, (value, origin) in header.options.items():
+            if origin != "flag" or name not in BY_LAYER:
+                continue
+            given.setdefault(name, []).append((glob.escape(header.name), value))
+    backward = any(header.options.get("backward", ("", ""))[1] == "flag" for header in trace.layers)
+    return Recipe.make(
+        trace.header.checkpoint,
+        trace.header.input,
+        layers=[glob.escape(header.name) for header in trace.layers],
+        override=True if given or backward else None,
+        go_backwards=True if backward else None,
+        **given,
+    )
+
+
+def replayed(trace: Trace, replay: Replay) -> Recipe:
+    """The recipe that a replay runs.
+
+    Raises
+    ------
+    OptionError
+        The trace is of schema 1 and checkpoint or input are not named.
+    """
+    recipe = replay.recipe or recipe_of(trace)
+    if not trace.header.recipe and (replay.checkpoint is None or replay.inputs is None):
+        raise OptionError(
+            "The trace holds no recipe of its run: an older rnnscope wrote it.",
+            where=trace.path,
+            expected=f"{spell('checkpoint')} and {spell('input')}",
+            hint="name what it was run on",
+        )
+    recipe = recipe.reading(replay.checkpoint, replay.inputs)
+    return recipe.with_options(**replay.options) if replay.options else recipe
+
+
 @contextmanager
-def open_recomputation(trace: Trace, origins: Origins) -> Iterator[Recomputation]:
-    """Read the checkpoint and the input of a trace's run, to do it again.
+def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[Recomputation]:
+    """Plan the run of a trace once more, to compute it slice by slice in other ways.
+
+    Lengths, mask and given initial states are those that the trace holds.
 
     Raises
     ------
     InputError
         The input has another number of sequences or timesteps than the trace.
+    RnnscopeError
+        The checkpoint or the input cannot be read.
     """
-    checkpoint = read_checkpoint(origins.checkpoint, layout=origins.layout)
-    network = _as_run(checkpoint, trace)
-    # The trace tells the lengths; those beside the input may have been set aside by a flag.
-    with open_input(origins.inputs, lengths="none", mask="none") as opened:
-        source = opened
+    replay = replay or Replay()
+    recipe = replayed(trace, replay)
+    refuse_execution(recipe, trace.path)
+    whole = not trace.selection
+    # What the trace holds itself need not be in files any more.
+    options: dict[str, Any] = {name: None for name in ("initial_c", "initial_m") if whole}
+    if recipe["offsets"] is None:
+        options |= {"lengths": "none", "mask": "none"}
+    known = recipe.with_options(**options)
+
+    def adjust(source: InputSource) -> InputSource:
         if (source.sequences, source.timesteps) != (trace.sequences, trace.timesteps):
             raise InputError(
                 "The input is not that of the trace.",
@@ -197,42 +259,37 @@ def open_recomputation(trace: Trace, origins: Origins) -> Iterator[Recomputation
                 expected=f"{trace.sequences} sequences x {trace.timesteps} timesteps",
                 found=f"{source.sequences} sequences x {source.timesteps} timesteps",
             )
-        if source.offsets is None:
-            source = replace(source, lengths=trace.lengths, mask=trace.mask)
-        plan = plan_run(
-            checkpoint,
-            source,
-            network=network,
-            layers=[glob.escape(header.name) for header in trace.layers],
-            model_input=origins.model_input,
-        )
+        initial = _given_initial(trace) if whole else source.initial
+        if source.offsets is not None:
+            return replace(source, initial=initial)
+        return replace(source, lengths=trace.lengths, mask=trace.mask, initial=initial)
+
+    with plan_recipe(known, adjust=adjust) as planned:
         verifier = None
-        if origins.verify is not None:
+        if replay.verify is not None:
             from rnnscope.oracles.verifiers import make_verifier
 
-            verifier = make_verifier(origins.verify)
-        notes = tuple(_mismatches(checkpoint, source, trace))
-        yield Recomputation(trace, source, prepare(plan, source), verifier, notes)
+            verifier = make_verifier(replay.verify)
+        notes = tuple(_mismatches(planned, trace))
+        prepared = prepare(planned.plan, planned.source)
+        yield Recomputation(trace, planned.source, prepared, verifier, notes)
 
 
-def _as_run(checkpoint: Checkpoint, trace: Trace) -> Network:
-    """The network with the options that flags gave to the run of the trace."""
-    given: dict[str, list[tuple[str, Any]]] = {}
-    present = {node.name for node in checkpoint.network.recurrent}
+def _given_initial(trace: Trace) -> dict[str, dict[str, Array]]:
+    """The initial states that were given to layers of a run."""
+    given: dict[str, dict[str, Array]] = {}
     for header in trace.layers:
-        for name, (value, origin) in header.options.items():
-            known = name in (*CELL_OPTIONS, "padding", "backward")
-            if origin == "flag" and known and header.name in present:
-                meant = bool(value) if name == "backward" else value
-                given.setdefault(name, []).append((glob.escape(header.name), meant))
-    options: Mapping[str, Given] = {name: Given(tuple(pairs)) for name, pairs in given.items()}
-    return override_options(checkpoint.network, LayerOptions(**options), insist=True)
+        if header.initial_given:
+            stored = trace.read_initial(header.name)
+            given[header.name] = {state: stored[state] for state in header.initial_given}
+    return given
 
 
-def _mismatches(checkpoint: Checkpoint, source: InputSource, trace: Trace) -> Iterator[str]:
+def _mismatches(planned: PlannedRun, trace: Trace) -> Iterator[str]:
     stored = trace.header.checkpoint_sha256
-    if stored and stored != files_sha256(checkpoint.files):
-        yield f"{checkpoint.path.name} is not the checkpoint of the trace: its SHA-256 differs."
+    if stored and stored != files_sha256(planned.checkpoint.files):
+        name = planned.checkpoint.path.name
+        yield f"{name} is not the checkpoint of the trace: its SHA-256 differs."
     stored = trace.header.input_sha256
-    if stored and stored != source.sha256():
-        yield f"{source.name} is not the input of the trace: its SHA-256 differs."
+    if stored and stored != planned.input_sha256():
+        yield f"{planned.source.name} is not the input of the trace: its SHA-256 differs."

@@ -17,8 +17,9 @@ from typing import Any
 from rnnscope.checks.settings import CheckSettings, limit_value
 from rnnscope.diff.tolerance import Tolerances, parse_tolerances
 from rnnscope.errors import OptionError
+from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS
-from rnnscope.record.case_options import RUN_KEYS, RunOptions, run_options
+from rnnscope.record.recipe import Recipe
 
 CASE_KEYS = {
     "name": str, "checkpoint": (str, list), "input": str, "run": dict, "checks": dict,
@@ -31,6 +32,11 @@ TOLERANCE_KEYS = {
     "atol": (int, float, dict), "rtol": (int, float, dict), "exact": bool, "ulp": int,
     "equal_nan": bool,
 }  # fmt: skip
+RUN_KEYS = tuple(option.name for option in RUN_OPTIONS if option.in_suites)
+"""Keys of a case's ``run``: the options of a run, except what only a person may say
+and what a key of the case itself says. An option of a
+layer may be a table: ``forget_bias = {"encoder/*" = 1.0}``."""
+
 TOP_KEYS = {"case": list, "defaults": dict}
 STEM, NAME = "{stem}", "{name}"
 
@@ -42,9 +48,7 @@ class Case:
     Attributes
     ----------
     name : str
-    checkpoint : Path
-    input : str
-    run : RunOptions
+    recipe : Recipe
     settings : CheckSettings
     recompute : bool
         Do the checks that compute the run again.
@@ -54,9 +58,7 @@ class Case:
     """
 
     name: str
-    checkpoint: Path
-    input: str
-    run: RunOptions
+    recipe: Recipe
     settings: CheckSettings = field(default_factory=CheckSettings)
     recompute: bool = False
     verify: str | None = None
@@ -104,17 +106,23 @@ def _parse(path: Path) -> dict[str, Any]:
     return found
 
 
-def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
-    for key, value in given.items():
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
+def _check_names(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    names = list(known)
+    for key in given:
+        if key not in names:
+            near = get_close_matches(key, names, n=1)
             raise OptionError(
                 f"The suite has an unknown key '{key}'.",
                 where=where,
-                expected=", ".join(known),
+                expected=", ".join(names),
                 found=key,
                 hint=f"Did you mean '{near[0]}'?" if near else None,
             )
+
+
+def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    _check_names(given, known, where)
+    for key, value in given.items():
         kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
         # In Python True is a number, in TOML it is none.
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -124,16 +132,6 @@ def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) 
                 expected=" or ".join(kind.__name__ for kind in kinds),
                 found=repr(value),
             )
-
-
-def check_run_keys(given: Mapping[str, Any], where: str) -> None:
-    """Refuse an option of a run that is unknown, or of another type.
-
-    Raises
-    ------
-    OptionError
-    """
-    _check_keys(given, RUN_KEYS, where)
 
 
 def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +151,7 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
             raise OptionError(f"A case needs '{key}'.", where=where)
     _check_keys(given.get("checks", {}), CHECKS_KEYS, f"{where}, checks")
     _check_keys(given.get("tolerances", {}), TOLERANCE_KEYS, f"{where}, tolerances")
-    _check_keys(given.get("run", {}), RUN_KEYS, f"{where}, run")
+    _check_names(given.get("run", {}), RUN_KEYS, f"{where}, run")
     verify = given.get("verify")
     if verify is not None and verify not in VERIFIERS:
         raise OptionError("The suite verifies with an unknown engine.", where=where,
@@ -174,14 +172,19 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
                 for check, value in given.get("limits", {}).items()},
     )  # fmt: skip
     settings.ids()
-    options = run_options(given.get("run", {}), folder, where)
+    recipe = Recipe.make(
+        "",
+        _in_folder(folder, given["input"]),
+        where=where,
+        called=lambda option: f"The suite's '{option}'",
+        **given.get("run", {}),
+    )
+    recipe = recipe.relative_to(folder)
     stems = _stems(checkpoints)
     return [
         Case(
             name=f"{name} [{stem}]" if len(checkpoints) > 1 else name,
-            checkpoint=checkpoint,
-            input=_beside(folder, given["input"]),
-            run=options,
+            recipe=recipe.reading(checkpoint),
             settings=settings,
             recompute=given.get("recompute", False),
             verify=verify,
@@ -221,7 +224,7 @@ def _stems(checkpoints: list[Path]) -> list[str]:
     return stems
 
 
-def _beside(folder: Path, spec: str) -> str:
+def _in_folder(folder: Path, spec: str) -> str:
     """A path (with ``::KEY``) relative to the suite's folder."""
     return str(folder / spec)
 

@@ -27,7 +27,7 @@ from rnnscope.trace import LayerHeader, Trace
 if TYPE_CHECKING:
     # Neither checkpoints nor the comparison of states is loaded unless it is asked for.
     from rnnscope.diff.tolerance import Tolerances
-    from rnnscope.record.replay import Origins, Recomputation
+    from rnnscope.record.replay import Recomputation, Replay
 
 SLICE_BYTES = 16 * 2**20
 """Of stored arrays at a time; checks hold a few times as much. One sequence is never cut."""
@@ -38,36 +38,37 @@ PAST_LENGTH = ("outputs-past-length", "state-past-length")
 
 
 @dataclass(frozen=True)
-class Beside:
+class Comparison:
     """What a trace is compared with.
 
     Attributes
     ----------
-    origins : Origins or None
-        Checkpoint and input, for the checks that compute the run again.
+    replay : Replay or None
+        How the run is done again, for the checks that do so; None: they are skipped.
     golden : Path or None
         A stored trace.
     tolerances : Tolerances or None
         Of the comparison with it; None: those of ``rnnscope diff``.
     """
 
-    origins: Origins | None = None
+    replay: Replay | None = None
     golden: Path | None = None
     tolerances: Tolerances | None = None
 
 
 def check_trace(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Trace,
     settings: CheckSettings | None = None,
-    beside: Beside | None = None,
+    against: Comparison | None = None,
 ) -> Subject:
     """Check a trace.
 
     Parameters
     ----------
-    path : path
+    path : path or Trace
+        A trace that is open stays open.
     settings : CheckSettings, optional
-    beside : Beside, optional
+    against : Comparison, optional
 
     Returns
     -------
@@ -78,24 +79,24 @@ def check_trace(
     RnnscopeError
         The trace, or what it is compared with, cannot be read.
     """
-    settings, beside = settings or CheckSettings(), beside or Beside()
+    settings, against = settings or CheckSettings(), against or Comparison()
     ids = settings.ids()
     with ExitStack() as opened:
-        trace = opened.enter_context(Trace.open(path))
+        trace = path if isinstance(path, Trace) else opened.enter_context(Trace.open(path))
         settings.check_layers(header.name for header in trace.layers)
         golden = None
-        if beside.golden is not None and "golden" in ids:
-            golden = _golden(trace, beside, whole=not settings.layers)
+        if against.golden is not None and "golden" in ids:
+            golden = _golden(trace, against, whole=not settings.layers)
         again = None
-        if beside.origins is not None and ids & RECOMPUTED:
+        if against.replay is not None and ids & RECOMPUTED:
             from rnnscope.record.replay import open_recomputation
 
-            again = opened.enter_context(open_recomputation(trace, beside.origins))
+            again = opened.enter_context(open_recomputation(trace, against.replay))
         looking = _Looking(trace, settings, ids, again, golden)
         for rows in _slices(trace):
             looking.look(rows)
         return Subject(
-            name=str(path),
+            name=str(trace.path),
             checkpoint=trace.header.checkpoint,
             input=trace.header.input,
             findings=looking.findings(),
@@ -107,12 +108,12 @@ def check_trace(
 def check_or_error(
     path: str | os.PathLike[str],
     settings: CheckSettings | None = None,
-    beside: Beside | None = None,
+    against: Comparison | None = None,
 ) -> Subject:
     """As `check_trace`, but what cannot be read is a subject that says so, among others."""
     started = time.perf_counter()
     try:
-        subject = check_trace(path, settings, beside)
+        subject = check_trace(path, settings, against)
     except RnnscopeError as error:
         subject = Subject(name=str(path), error=error.describe())
     return replace(subject, seconds=time.perf_counter() - started)
@@ -254,16 +255,16 @@ def _joined_finals(
     }
 
 
-def _golden(trace: Trace, beside: Beside, *, whole: bool) -> dict[str, GoldenDiff]:
+def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, GoldenDiff]:
     """How each layer compares with a stored trace; `whole`: which must not have others."""
     from rnnscope.diff import DiffSettings, Tolerances, diff_states
     from rnnscope.states.interface import ReadOptions
     from rnnscope.states.recognise import recognise
 
     options = ReadOptions("trace")
-    one, other = recognise((str(trace.path), str(beside.golden)), (options, options))
+    one, other = recognise((str(trace.path), str(against.golden)), (options, options))
     with one.states, other.states:
-        settings = DiffSettings(beside.tolerances or Tolerances(), hints=False)
+        settings = DiffSettings(against.tolerances or Tolerances(), hints=False)
         result = diff_states(one, other, settings)
     alone = [f"layer '{name}' is in the stored trace alone" for name in result.only_b]
     differences = (*result.differences, *(alone if whole else ()))

@@ -1,4 +1,4 @@
-"""Functions called beside what goes on, each in a thread of its own."""
+"""Functions called in threads of their own while the caller goes on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import partial
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-def beside(function: Callable[[], Made]) -> Future[Made]:
+def background_call(function: Callable[[], Result]) -> Future[Result]:
     """Call a function in a thread of its own, which keeps nobody who leaves early waiting."""
-    future: Future[Made] = Future()
+    future: Future[Result] = Future()
 
     def work() -> None:
         try:
@@ -22,25 +22,25 @@ def beside(function: Callable[[], Made]) -> Future[Made]:
         except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
             future.set_exception(error)
 
-    threading.Thread(target=work, name="beside", daemon=True).start()
+    threading.Thread(target=work, name="background", daemon=True).start()
     return future
 
 
-def ahead(
-    items: Iterable[Item], function: Callable[[Item], Made]
-) -> Generator[tuple[Item, Made], None, None]:
+def prefetch(
+    items: Iterable[Item], function: Callable[[Item], Result]
+) -> Generator[tuple[Item, Result], None, None]:
     """Each item and what a function makes of it, made while the one before is in use.
 
     Calls follow one another: what the function reads from need not be made for threads.
     """
-    begun: tuple[Item, Future[Made]] | None = None
+    begun: tuple[Item, Future[Result]] | None = None
     try:
         for item in items:
             if begun is None:
-                begun = item, beside(partial(function, item))
+                begun = item, background_call(partial(function, item))
                 continue
             before, made = begun[0], begun[1].result()
-            begun = item, beside(partial(function, item))
+            begun = item, background_call(partial(function, item))
             yield before, made
         if begun is not None:
             yield begun[0], begun[1].result()

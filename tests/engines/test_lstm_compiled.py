@@ -14,7 +14,7 @@ from rnnscope.engines.numpy_engine import run_layer
 
 llvmlite = pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
 
-from rnnscope.engines.lstm import compiled, cpu  # noqa: E402
+from rnnscope.engines.lstm import compiled, cpu, panels  # noqa: E402
 from rnnscope.engines.lstm.vectors import Tile  # noqa: E402
 
 KNOWN = {
@@ -47,7 +47,7 @@ def test_the_bits_are_those_of_every_other_cpu(cell, lengths, monkeypatch):
     lengths = None if lengths is None else np.array(lengths)
     made = []
     for tile in TILES:
-        monkeypatch.setattr(compiled, "tile", lambda tile=tile: tile)
+        monkeypatch.setattr(panels, "tile", lambda tile=tile: tile)
         made.append(run_lstm(layer, x, lengths, initial, steps="compiled"))
     for other in made[1:]:
         same(made[0], other)
@@ -85,7 +85,7 @@ def test_cutting_work_into_chunks_and_calls_changes_no_bit(cell, places, monkeyp
 @pytest.mark.parametrize("cell", KNOWN.values(), ids=KNOWN.keys())
 def test_nothing_is_written_but_the_steps_that_count(cell, units, tile, monkeypatch):
     """Not past the last unit of a panel, not past a length, not before or behind the arrays."""
-    monkeypatch.setattr(compiled, "tile", lambda: tile)
+    monkeypatch.setattr(panels, "tile", lambda: tile)
     rng = np.random.default_rng(24)
     layer = make_layer(rng, 3, units, **cell)
     x, lengths = make_input(rng, layer, 4, 6), np.array([6, 2, 0, 5])

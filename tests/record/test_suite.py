@@ -14,8 +14,7 @@ import pytest
 from rnnscope.cli.run import command as run_command
 from rnnscope.errors import OptionError
 from rnnscope.record.case import do_case
-from rnnscope.record.case_options import RUN_KEYS
-from rnnscope.record.suite_file import read_suite
+from rnnscope.record.suite_file import RUN_KEYS, read_suite
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 
@@ -164,16 +163,15 @@ def test_options_of_a_run(folder):
     Path("rnnscope.toml").write_text(text)
     (case,) = read_suite(folder / "rnnscope.toml")
     assert case.name == "case 1"
-    assert case.run.input["lengths"] == "9,4,1"
-    assert case.run.layers.forget_bias.pairs == (("rnn/*", 0.5),)
+    assert case.recipe["lengths"] == (9, 4, 1)
+    assert case.recipe["forget_bias"] == (("rnn/*", 0.5),)
     subject = do_case(case)
     assert subject.error == ""
     assert "2 of 3 sequences are shorter than 9 steps" in subject.padding[0].verdict
 
 
 def test_the_keys_of_a_run_are_flags_of_the_command():
-    names = {"inputs_key": "inputs"}
-    assert set(RUN_KEYS) <= {names.get(option.name, option.name) for option in run_command.params}
+    assert set(RUN_KEYS) <= {option.name for option in run_command.params}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_the_keys_of_a_run_are_flags_of_the_command():
         ('"length-cuts-input"', '"length-cut-input"', "Did you mean 'length-cuts-input'?"),
         ("saturation =", "saturatio =", "Did you mean 'saturation'?"),
         ("atol =", "atoll =", "Did you mean 'atol'?"),
-        ("gates = true", "gates = 1", "expected: bool"),
+        ("gates = true", "gates = 1", "expected: true or false"),
         ("recompute = true", 'recompute = "yes"', "expected: bool"),
         ("keras/*.h5", "keras/*.h6", "No checkpoint fits the suite's glob"),
         ('name = "keras"', 'name = "small"', "Two cases of the suite have one name"),

@@ -13,8 +13,8 @@ from rnnscope.checks import CHECKS
 from rnnscope.checks.interface import Place
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import EngineError, InputError, OptionError
-from rnnscope.record.replay import Origins
-from rnnscope.record.trace_checks import Beside, check_trace
+from rnnscope.record.replay import Replay
+from rnnscope.record.trace_checks import Comparison, check_trace
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 MODEL, INPUTS = SAMPLES / "lstm_float64" / "model.ckpt", SAMPLES / "lstm_float64" / "inputs.npz"
@@ -182,7 +182,7 @@ def test_a_cut_trace_is_not_judged(folder, options, message):
     assert {finding.status for finding in findings.values()} == {"skip"}
     assert message in findings["finite"].message
     # A stored trace that was cut in the same way can still be compared with.
-    assert found(path, Beside(golden=path))["golden"].status == "pass"
+    assert found(path, Comparison(golden=path))["golden"].status == "pass"
 
 
 def test_a_trace_of_some_states_is_judged_by_these(folder):
@@ -209,12 +209,12 @@ def test_layers_and_limits_that_are_not_there(good):
     assert found(good, layers=("rnn/*",))["finite"].status == "pass"
 
 
-def beside(model=MODEL, inputs=INPUTS, **more):
-    return Beside(Origins(model, str(inputs), **more))
+def again(model=MODEL, inputs=INPUTS, **more):
+    return Comparison(Replay(model, str(inputs), **more))
 
 
 def test_a_run_is_done_again_to_the_same_states(good):
-    findings = found(good, beside())
+    findings = found(good, again())
     assert findings["padding-leak"].status == "pass"
     assert findings["float-drift"].message == "the layer is float64 itself"
 
@@ -222,7 +222,7 @@ def test_a_run_is_done_again_to_the_same_states(good):
 def test_flags_of_the_run_are_taken_from_the_trace(folder):
     options = ["--forget-bias", "0.25", "--override"]
     path = make(folder, "flags", *options, model=SMALL, inputs=SMALL_INPUTS)
-    findings = found(path, beside(SMALL, SMALL_INPUTS))
+    findings = found(path, again(SMALL, SMALL_INPUTS))
     assert findings["padding-leak"].status == findings["float-drift"].status == "pass"
     assert "in the first quarter of the steps" in findings["float-drift"].message
     assert 0 < findings["float-drift"].measured < 1e-5
@@ -233,7 +233,7 @@ def test_states_that_are_not_those_of_the_checkpoint(folder, tmp_path, check):
     path = make(tmp_path, "damaged", model=SMALL, inputs=SMALL_INPUTS)
     with h5py.File(path, "r+") as file:
         add("c", (0, 2, 1), 0.1)(file[LAYER])
-    finding = found(path, beside(SMALL, SMALL_INPUTS), only=(check,))[check]
+    finding = found(path, again(SMALL, SMALL_INPUTS), only=(check,))[check]
     assert (finding.status, finding.place) == ("fail", Place(0, 2, 1))
     assert finding.measured == pytest.approx(0.1, rel=1e-5)
 
@@ -242,23 +242,23 @@ def test_padding_that_is_read_first_leaks(folder):
     """A backward layer without lengths reads the padding before everything else."""
     options = ["--padding", "none", "--go-backwards", "--override"]
     path = make(folder, "leak", *options)
-    finding = found(path, beside())["padding-leak"]
+    finding = found(path, again())["padding-leak"]
     assert (finding.status, finding.place.sequence) == ("fail", 1)
 
 
 def test_another_checkpoint_is_mentioned(good):
-    subject = check_trace(good, None, beside(SAMPLES / "lstm_float64", INPUTS))
+    subject = check_trace(good, None, again(SAMPLES / "lstm_float64", INPUTS))
     assert subject.notes == ()
     with pytest.raises(InputError, match="The input is not that of the trace"):
-        check_trace(good, None, beside(SMALL, SMALL_INPUTS))
+        check_trace(good, None, again(SMALL, SMALL_INPUTS))
 
 
 def test_golden(good, tmp_path):
     path = shutil.copyfile(good, tmp_path / "golden.h5")
-    assert found(good, Beside(golden=path))["golden"].status == "pass"
+    assert found(good, Comparison(golden=path))["golden"].status == "pass"
     with h5py.File(path, "r+") as file:
         add("c", (1, 3, 7), 0.25)(file[LAYER])
-    finding = found(good, Beside(golden=path))["golden"]
+    finding = found(good, Comparison(golden=path))["golden"]
     assert (finding.status, finding.place) == ("fail", Place(1, 3, 7))
     assert finding.measured == pytest.approx(0.25)
     assert finding.message.startswith("c: 1 values beyond atol 1e-10, rtol 1e-10; first ")
@@ -266,7 +266,7 @@ def test_golden(good, tmp_path):
 
 def test_verified_with_tensorflow(tf, tmp_path):
     path = make(tmp_path, "small", model=SMALL, inputs=SMALL_INPUTS)
-    given = beside(SMALL, SMALL_INPUTS, verify="tensorflow")
+    given = again(SMALL, SMALL_INPUTS, verify="tensorflow")
     assert found(path, given, only=("framework-kernel",))["framework-kernel"].status == "pass"
     with h5py.File(path, "r+") as file:
         add("c", (0, 2, 1), 0.1)(file[LAYER])
@@ -280,7 +280,7 @@ def test_verified_with_onnx_runtime(tmp_path):
     folder = SAMPLES / "keras_stack"
     model, inputs = folder / "model.h5", folder / "inputs.npz"
     path = make(tmp_path, "keras", model=model, inputs=inputs)
-    given = beside(model, inputs, verify="onnxruntime")
+    given = again(model, inputs, verify="onnxruntime")
     assert found(path, given, only=("framework-kernel",))["framework-kernel"].status == "pass"
     with h5py.File(path, "r+") as file:
         add("m", (0, 2, 1), 0.1)(file["lstm_2"])
@@ -290,7 +290,7 @@ def test_verified_with_onnx_runtime(tmp_path):
 def test_an_engine_that_is_not_installed_is_named(good, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(EngineError, match="ONNX Runtime"):
-        check_trace(good, None, beside(verify="onnxruntime"))
+        check_trace(good, None, again(verify="onnxruntime"))
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,13 @@ Imported only when llvmlite is installed and the work pays for loading it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rnnscope.engines.lstm.cpu import Compiled, tile
 from rnnscope.engines.lstm.folded import FoldedLSTM
-from rnnscope.engines.lstm.kernel_code import Kind, compiled
 from rnnscope.engines.lstm.step_order import Order
-from rnnscope.engines.lstm.vectors import GATES, Tile
+from rnnscope.engines.lstm.vectors import GATES
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array
 
@@ -30,46 +27,6 @@ PRODUCTS = 2**34
 """Multiplications in one call, which nothing interrupts: a quarter of a second."""
 
 
-@dataclass(frozen=True)
-class Panels:
-    """A cell's weights in panels, as `rnnscope.engines.lstm.kernel_code` reads them."""
-
-    kind: Kind
-    tile: Tile
-    kernel: Array
-    recurrent: Array
-    bias: Array
-    peepholes: Array
-    projection: Array
-
-    @classmethod
-    def of(cls, folded: FoldedLSTM) -> Panels:
-        """Pack a cell's weights."""
-        spec, lanes = folded.spec, tile().lanes
-        weights, options = spec.weights, spec.options
-        units = -(-spec.num_units // lanes) * lanes
-        peepholes = aligned((3, units))
-        peepholes[:, : spec.num_units] = folded.stacked_peepholes
-        projected = weights.projection is not None
-        return cls(
-            kind=Kind(
-                peepholes=bool(folded.peepholes),
-                cell_clip=options.cell_clip.value is not None,
-                projection=projected,
-            ),
-            tile=tile(),
-            kernel=_panels(folded.kernel, lanes),
-            recurrent=_panels(folded.recurrent, lanes),
-            bias=_panels(folded.bias[None], lanes),
-            peepholes=peepholes,
-            projection=_blocks(weights.projection, GATES * lanes) if projected else aligned((0,)),
-        )
-
-    def code(self) -> Compiled:
-        """The functions that run such a cell."""
-        return compiled(self.kind, self.tile)
-
-
 def _cuts(starts: Array, places: int) -> Array:
     """Cut steps into chunks of as many places, or of one step where it has more."""
     wanted = np.arange(0, starts[-1], places, dtype=np.int64)
@@ -79,27 +36,6 @@ def _cuts(starts: Array, places: int) -> Array:
 
 def _limit(clip: float | None) -> float:
     return float("inf") if clip is None else float(clip)
-
-
-def _panels(matrix: Array, lanes: int) -> Array:
-    """(row, 4·unit) to (panel, row, gate, lane), zeros past the last unit."""
-    rows, units = matrix.shape[0], matrix.shape[1] // GATES
-    panels = -(-units // lanes)
-    packed = aligned((panels, rows, GATES, lanes))
-    gates = matrix.reshape(rows, GATES, units)
-    for panel in range(panels):
-        block = gates[:, :, panel * lanes : (panel + 1) * lanes]
-        packed[panel, :, :, : block.shape[2]] = block
-    return packed
-
-
-def _blocks(matrix: Array, width: int) -> Array:
-    """(row, column) to (block, row, `width`), zeros past the last column."""
-    packed = aligned((-(-matrix.shape[1] // width), matrix.shape[0], width))
-    for block in range(len(packed)):
-        columns = matrix[:, block * width : (block + 1) * width]
-        packed[block, :, : columns.shape[1]] = columns
-    return packed
 
 
 class CompiledSteps:

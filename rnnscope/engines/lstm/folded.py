@@ -11,7 +11,7 @@ import numpy as np
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights
 
 if TYPE_CHECKING:
-    from rnnscope.engines.lstm.compiled import Panels
+    from rnnscope.engines.lstm.panels import Panels
 
 
 @dataclass
@@ -93,9 +93,9 @@ class FoldedLSTM:
     @cached_property
     def panels(self) -> Panels:
         """The weights as compiled steps read them."""
-        from rnnscope.engines.lstm.compiled import Panels
+        from rnnscope.engines.lstm.panels import Panels
 
-        return Panels.of(self)
+        return Panels.of(self.spec, self.kernel, self.recurrent, self.bias, self.stacked_peepholes)
 
     def compile(self) -> None:
         """Pack the weights and make the code, once; threads that come meanwhile wait for it."""

@@ -1,4 +1,4 @@
-"""Checking what a run computes while it is at hand, and keeping what was found."""
+"""The checks of a run: done on every slice while it is at hand, and kept in the trace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHOLE_TIME = frozenset({"input-tail", "length-cuts-input"})
 """Checks that a slice of time says nothing about: they compare lengths with the whole input."""
 
 
-class Looking:
+class RunChecks:
     """Findings and padding verdicts of all layers, gathered slice by slice."""
 
     def __init__(self, prepared: Prepared) -> None:
@@ -29,14 +29,14 @@ class Looking:
         self._findings: list[Finding] = []
         self._padding = {name: PaddingSummary(facts) for name, facts in prepared.facts.items()}
 
-    def look(
+    def see_layer(
         self, node: Node, states: LayerStates, mask: Array | None, lengths: Array | None,
         input_steps: Array | None, sequences: slice,
-        handed: Mapping[str, Array] | None = None,
+        start: Mapping[str, Array] | None = None,
     ) -> None:  # fmt: skip
         """Check some sequences of a layer, all timesteps.
 
-        `handed` is the final state of the layers that this one starts from, joined.
+        `start` is the final state of the layers that this one starts from, joined.
         """
         view = CheckedSlice(
             facts=self._prepared.facts[node.name],
@@ -47,19 +47,19 @@ class Looking:
             first_sequence=sequences.start,
         )
         found = run_checks(view)
-        if handed is not None:
-            found += run_checks(replace(view, stored=Stored(origin=handed)), only=["handoff"])
+        if start is not None:
+            found += run_checks(replace(view, stored=Stored(origin=start)), only=["handoff"])
         self._findings = merge([*self._findings, *found])
         self._padding[node.name].add(view)
 
-    def look_at_steps(
+    def see_steps(
         self, node: Node, states: LayerStates, mask: Array | None, lengths: Array | None,
-        sequences: slice, first_step: int, held: Array | None,
+        sequences: slice, first_step: int, output_before: Array | None,
     ) -> None:  # fmt: skip
         """Check some sequences of a layer over a slice of time, with lengths within it.
 
-        A slice is a run of its own: it starts from the state, and after the output `held`, that
-        the slice before left.
+        A slice is a run of its own: it starts from the state, and after the output
+        `output_before`, that the slice before left.
         """
         view = CheckedSlice(
             facts=self._prepared.facts[node.name],
@@ -67,14 +67,14 @@ class Looking:
             lengths=lengths,
             mask=mask,
             first_sequence=sequences.start,
-            held=held,
+            held=output_before,
         )
         found = run_checks(view, only=CHECKS.keys() - WHOLE_TIME)
         moved = [replace(one, place=_later(one.place, first_step)) for one in found]
         self._findings = merge([*self._findings, *moved])
         self._padding[node.name].look(view)
 
-    def look_at_lengths(
+    def see_lengths(
         self, node: Node, mask: Array | None, lengths: Array | None, input_steps: Array | None,
         sequences: slice, timesteps: int,
     ) -> None:  # fmt: skip
@@ -105,12 +105,12 @@ class Looking:
         """The verdict on each layer's padding."""
         return tuple((name, summary.text()) for name, summary in self._padding.items())
 
-    def findings_json(self) -> str:
+    def summary(self) -> str:
         from rnnscope.json_values import plain
 
         return json.dumps(plain(self.findings()), allow_nan=False)
 
-    def state(self) -> str:
+    def saved(self) -> str:
         """All that was found, as JSON, to go on from later."""
         from rnnscope.json_values import plain
 
@@ -118,7 +118,7 @@ class Looking:
         return json.dumps({"findings": plain(self._findings), "padding": summaries})
 
     def restore(self, text: str) -> None:
-        """Go on from what `state` returned."""
+        """Go on from what `saved` returned."""
         saved = json.loads(text)
         self._findings = [_finding(entry) for entry in saved["findings"]]
         for name, counts in saved["padding"].items():
