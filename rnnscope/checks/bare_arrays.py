@@ -15,7 +15,7 @@ from rnnscope.inputs import open_input
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import PaddingRule
 from rnnscope.model.states import LayerFacts, LayerStates
-from rnnscope.states.naming import STATES, parse_array_name
+from rnnscope.states.naming import STATES, parse_array_name, tells
 
 JUDGED = frozenset({"c", "m", "outputs", "final", "mask", "lengths"})
 """What arrays without a trace may hold: checks that require more are not even mentioned."""
@@ -83,7 +83,7 @@ def _nothing(ids: frozenset[str]) -> list[Finding]:
 
 def _read_state(spec: str, outputs: Array) -> dict[str, Array]:
     """The final state by name, (sequence, unit) each."""
-    arrays = open_named(spec)
+    arrays = open_named(spec, tells)
     try:
         named = {name: _state_name(name) for name in arrays.names}
         if len(arrays.names) == 1 and not named[arrays.names[0]]:

@@ -87,7 +87,8 @@ def command(**given: Any) -> int:
     rnnscope diff old.ckpt new.keras --input x.npz
     rnnscope diff --weights old.ckpt new.keras
 
-    Exits with 0 if they are the same, 1 if they differ, 2 if they cannot be compared.
+    Exits with 0 if they are the same, 1 if they differ, 2 if they cannot be compared. Arrays that
+    one of them lacks, or that were not read, are no difference: the first line names them.
     """
     from rnnscope.report.diff_reports import DIFF_REPORTS
 

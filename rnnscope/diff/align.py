@@ -10,7 +10,7 @@ from rnnscope.diff.arrays import Aligned
 from rnnscope.files.array_views import Span, Taken
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
-from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
+from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
 
 AXES = ("sequence", "timestep", "unit")
 
@@ -108,7 +108,7 @@ def _coordinates(side: Side, key: str, axis: str, size: int) -> Array:
         known = side.layer.coordinates.get(
             "timestep", side.states.timestep if side.layer.counted else None
         )
-    else:
+    elif key != INPUTS:
         state = key.removeprefix(FINAL).removeprefix(INITIAL)
         of_units = state == "c" or key.startswith(GATES)
         known = side.layer.coordinates.get("unit" if of_units else "output")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from rnnscope.diff.align import Side, align, length_differences
 from rnnscope.diff.arrays import diff_arrays
 from rnnscope.diff.gates import gate_of
 from rnnscope.diff.hints import layer_hints, length_hints
-from rnnscope.diff.matching import match_layers
-from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport
+from rnnscope.diff.matching import Matched, match_layers
+from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OneSided, OperandReport, SideName
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.errors import InputError
 from rnnscope.files.array_views import StepOf
-from rnnscope.states.model import FINAL, StateLayer, StateSet, layer_with_final, with_final
+from rnnscope.model.cells import CELLS
+from rnnscope.states.model import GATES, StateLayer, StateSet, layer_with_final, with_final
 from rnnscope.states.recognise import Recognised
 
-ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o", "final/c",
-         "final/m", "initial/c", "initial/m")  # fmt: skip
+ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o", "inputs",
+         "final/c", "final/m", "initial/c", "initial/m")  # fmt: skip
 
 
 def diff_states(
@@ -41,11 +43,17 @@ def diff_states(
     ------
     InputError
         The two have no array in common.
+    OptionError
+        A tolerance is for an array that there is not.
     """
     settings = settings or DiffSettings()
     set_a, set_b = (with_final(states) for states in _same_lengths(a.states, b.states))
     pairs, rest_a, rest_b = match_layers(set_a.layers, set_b.layers)
-    rest_a, rest_b, left = _without_merges(rest_a, rest_b, set_a, set_b)
+    both_traces = a.states.format == b.states.format == "trace"
+    alone_a, alone_b = ([], []) if both_traces else map(_outputs_alone, (rest_a, rest_b))
+    rest_a = [layer for layer in rest_a if layer not in alone_a]
+    rest_b = [layer for layer in rest_b if layer not in alone_b]
+    settings.tolerances.check_arrays(_arrays_by_layer(pairs, rest_a, alone_a), state_names())
     differences, notes = length_differences(a.states, b.states)
     layers = tuple(
         _diff_layer(
@@ -69,10 +77,12 @@ def diff_states(
         b=_operand(b),
         tolerance=settings.tolerances.words(),
         layers=layers,
-        only_a=tuple(layer.name or "its only layer" for layer in rest_a),
-        only_b=tuple(layer.name or "its only layer" for layer in rest_b),
+        only_a=_names(rest_a),
+        only_b=_names(rest_b),
+        outputs_alone_a=_names(alone_a),
+        outputs_alone_b=_names(alone_b),
         differences=tuple(differences),
-        notes=(*notes, *left),
+        notes=tuple(notes),
         command=command,
     )
     if differences and settings.hints:
@@ -107,7 +117,12 @@ def _directed(side: Side, other: StateLayer) -> Side:
 def _operand(side: Recognised) -> OperandReport:
     reading = side.reading
     return OperandReport(
-        side.states.name, reading.format, reading.words, side.reason, side.states.notes
+        side.states.name,
+        reading.format,
+        reading.words,
+        side.reason,
+        side.states.notes,
+        side.states.not_read,
     )
 
 
@@ -119,40 +134,45 @@ def _described(states: StateSet) -> str:
     return "; ".join(parts) or "no layers"
 
 
-def _without_merges(
-    rest_a: list[StateLayer], rest_b: list[StateLayer], a: StateSet, b: StateSet
-) -> tuple[list[StateLayer], list[StateLayer], list[str]]:
-    """Leave out layers that have outputs alone, which only a trace keeps, and say so."""
-    if a.format == b.format == "trace":
-        return rest_a, rest_b, []
-    notes, kept = [], []
-    for side, rest in (("A", rest_a), ("B", rest_b)):
-        merges = [layer for layer in rest if not _has_state(layer)]
-        notes += [
-            f"{layer.name or 'a layer'} of {side} has outputs alone: not compared"
-            for layer in merges
-        ]
-        kept.append([layer for layer in rest if _has_state(layer)])
-    return kept[0], kept[1], notes
+def _names(layers: Iterable[StateLayer]) -> tuple[str, ...]:
+    return tuple(layer.name or "its only layer" for layer in layers)
 
 
-def _has_state(layer: StateLayer) -> bool:
-    return bool({"c", "m", FINAL + "c", FINAL + "m"} & layer.arrays.keys())
+def _outputs_alone(layers: list[StateLayer]) -> list[StateLayer]:
+    """The layers that have outputs and no states, as merges have, which only a trace keeps."""
+    return [layer for layer in layers if not layer.has_states]
+
+
+def _arrays_by_layer(
+    pairs: Iterable[Matched], *others: Iterable[StateLayer]
+) -> dict[str, list[str]]:
+    """Names of all arrays, by the layer's name in A."""
+    found = {pair.a.name: _sorted({*pair.a.arrays, *pair.b.arrays}) for pair in pairs}
+    return found | {layer.name: _sorted({*layer.arrays}) for rest in others for layer in rest}
+
+
+def state_names() -> list[str]:
+    """What the arrays of a layer can be called, whatever the layer."""
+    gates = dict.fromkeys(gate for cell in CELLS.values() for gate in cell.gates)
+    return list(dict.fromkeys([*ORDER, *(f"{GATES}{gate}" for gate in gates)]))
 
 
 def _diff_layer(a: Side, b: Side, how: str, settings: DiffSettings) -> LayerDiff:
     arrays = [_diff_array(a, b, key, settings) for key in shared_keys(a.layer, b.layer)]
-    only = [
-        f"{key} (only in {side})"
-        for side, own, other in (("A", a.layer, b.layer), ("B", b.layer, a.layer))
-        for key in _sorted(own.arrays.keys() - other.arrays.keys())
-    ]
     hints: tuple[str, ...] = ()
     if settings.hints and any(array.verdict == "differ" for array in arrays):
         hints = layer_hints(a, b, settings)
+    one_sided = (*_one_sided("A", a, b), *_one_sided("B", b, a))
     return LayerDiff(
-        a.layer.name, b.layer.name, how, tuple(arrays), not_compared=tuple(only), hints=hints
+        a.layer.name, b.layer.name, how, tuple(arrays), one_sided=one_sided, hints=hints
     )
+
+
+def _one_sided(name: SideName, side: Side, other: Side) -> Iterator[OneSided]:
+    """The arrays of a layer that the other's lacks; it may be in the other's file, and not read."""
+    unread = {array.key: array.label for array in other.states.not_read if array.key}
+    for key in _sorted(side.layer.arrays.keys() - other.layer.arrays.keys()):
+        yield OneSided(key, name, unread.get(key, ""))
 
 
 def shared_keys(a: StateLayer, b: StateLayer) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rnnscope.states.model import UnreadArray
+
 Verdict = Literal["same", "differ"]
+SideName = Literal["A", "B"]
 
 STATE_AXES = ("sequence", "timestep", "unit")
 FINAL_AXES = ("sequence", "unit")
@@ -103,6 +106,35 @@ class ArrayDiff:
 
 
 @dataclass(frozen=True)
+class OneSided:
+    """An array of a layer that is compared with nothing.
+
+    Attributes
+    ----------
+    name : str
+    side : "A" or "B"
+        Which of the two has it.
+    unread : str
+        The array in the file of the other that its name says to be the same, and that was not
+        read; empty if there is none.
+    """
+
+    name: str
+    side: SideName
+    unread: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.why})"
+
+    @property
+    def why(self) -> str:
+        """``only in A``, or which array of the other was not read."""
+        if self.unread:
+            return f"in {'B' if self.side == 'A' else 'A'} not read: {self.unread}"
+        return f"only in {self.side}"
+
+
+@dataclass(frozen=True)
 class LayerDiff:
     """One layer of both operands.
 
@@ -115,7 +147,7 @@ class LayerDiff:
     arrays : tuple of ArrayDiff
     options : tuple of OptionDiff
         For weights: options that differ.
-    not_compared : tuple of str
+    one_sided : tuple of OneSided
         Arrays that only one side has.
     hints : tuple of str
         How the two would be equal.
@@ -126,8 +158,13 @@ class LayerDiff:
     matched: str
     arrays: tuple[ArrayDiff, ...]
     options: tuple[OptionDiff, ...] = ()
-    not_compared: tuple[str, ...] = ()
+    one_sided: tuple[OneSided, ...] = ()
     hints: tuple[str, ...] = ()
+
+    @property
+    def not_compared(self) -> tuple[str, ...]:
+        """The arrays that only one side has, in words: ``outputs (only in A)``."""
+        return tuple(map(str, self.one_sided))
 
     @property
     def verdict(self) -> Verdict:
@@ -158,6 +195,8 @@ class OperandReport:
     words, reason : str
         What is read as what, and why.
     notes : tuple of str
+    not_read : tuple of UnreadArray
+        What the file holds and no state was read from.
     """
 
     name: str
@@ -165,6 +204,7 @@ class OperandReport:
     words: str = ""
     reason: str = ""
     notes: tuple[str, ...] = ()
+    not_read: tuple[UnreadArray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,6 +219,9 @@ class DiffResult:
     layers : tuple of LayerDiff
     only_a, only_b : tuple of str
         Layers that the other side lacks.
+    outputs_alone_a, outputs_alone_b : tuple of str
+        Layers without states (merges) that are compared with nothing, since the other side's
+        format has no place for them.
     differences : tuple of str
         What differs beside the values: lengths, coordinates.
     notes : tuple of str
@@ -191,6 +234,8 @@ class DiffResult:
     layers: tuple[LayerDiff, ...]
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
+    outputs_alone_a: tuple[str, ...] = ()
+    outputs_alone_b: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
@@ -201,3 +246,9 @@ class DiffResult:
         whole = not (self.only_a or self.only_b or self.differences)
         same = whole and all(layer.verdict == "same" for layer in self.layers)
         return "same" if same else "differ"
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the two files hold was read, and compared with something."""
+        left = (self.a.not_read, self.b.not_read, self.outputs_alone_a, self.outputs_alone_b)
+        return not any(left) and not any(layer.one_sided for layer in self.layers)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import isfinite
 
 import numpy as np
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 
 DEFAULTS = {2: (1e-3, 1e-3), 4: (1e-5, 1e-5), 8: (1e-10, 1e-10)}
 """atol and rtol by the bytes of the narrower of both dtypes. Engines that add in another order part
@@ -72,6 +73,37 @@ class Tolerances:
             # What is said of one of them is meant to be all that is allowed.
             return Tolerance(given_atol or 0.0, given_rtol or 0.0)
         return Tolerance(atol, rtol, self.ulp)
+
+    def check_arrays(self, arrays: Mapping[str, Iterable[str]], known: Iterable[str] = ()) -> None:
+        """Refuse a pattern that fits no array.
+
+        Parameters
+        ----------
+        arrays : mapping of str to (iterable of str)
+            The arrays that there are, by layer.
+        known : iterable of str
+            Names that an array may have elsewhere: these are not misspelt.
+
+        Raises
+        ------
+        OptionError
+            It names the arrays, and the nearest one.
+        """
+        plain = list(dict.fromkeys(name for names in arrays.values() for name in names))
+        whole = [f"{layer}/{name}" for layer, names in arrays.items() for name in names]
+        fine = [*plain, *whole, *known]
+        for option, pairs in (("atol", self.atol), ("rtol", self.rtol)):
+            for pattern, value in pairs:
+                if any(fnmatchcase(name, pattern) for name in fine):
+                    continue
+                near = get_close_matches(pattern, fine, n=1, cutoff=0.5)
+                raise OptionError(
+                    "A tolerance is for an array that is not there.",
+                    where=spell(option, f"{pattern}:{value:g}"),
+                    expected=f"one of {', '.join(plain)}; or LAYER/ARRAY",
+                    found=pattern,
+                    hint=f"did you mean {near[0]}?" if near else None,
+                )
 
     def words(self) -> str:
         """For the head of a report."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -10,7 +10,14 @@ import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.diff.arrays import Aligned, coordinates_of, diff_arrays
-from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport, OptionDiff
+from rnnscope.diff.result import (
+    ArrayDiff,
+    DiffResult,
+    LayerDiff,
+    OneSided,
+    OperandReport,
+    OptionDiff,
+)
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.errors import CheckpointError
 from rnnscope.files.stored_array import LoadedArray
@@ -35,6 +42,8 @@ def diff_weights(
     ------
     CheckpointError
         One holds no recurrent layer.
+    OptionError
+        A tolerance is for a weight that there is not.
     """
     settings = settings or DiffSettings()
     for checkpoint in (a, b):
@@ -45,6 +54,7 @@ def diff_weights(
                 hint="'rnnscope inspect' lists everything the file holds",
             )
     pairs, rest_a, rest_b = _match(a.network.recurrent, b.network.recurrent)
+    settings.tolerances.check_arrays(_weights_by_layer(pairs, rest_a))
     return DiffResult(
         a=_operand(a),
         b=_operand(b),
@@ -55,6 +65,14 @@ def diff_weights(
         command=command,
         kind="weights",
     )
+
+
+def _weights_by_layer(
+    pairs: Iterable[tuple[Node, Node, str]], rest: Iterable[Node]
+) -> dict[str, list[str]]:
+    """Names of all weights, by the layer's name in A."""
+    found = {a.name: [*weights_of(_cell(a)), *weights_of(_cell(b))] for a, b, _ in pairs}
+    return found | {node.name: list(weights_of(_cell(node))) for node in rest}
 
 
 def _operand(checkpoint: Checkpoint) -> OperandReport:
@@ -130,19 +148,15 @@ def _diff_layer(a: Node, b: Node, how: str, settings: DiffSettings) -> LayerDiff
         for name in one
         if name in other
     )
-    only = [
-        f"{name} (only in {side})"
-        for side, own, others in (("A", one, other), ("B", other, one))
-        for name in own
-        if name not in others
-    ]
+    only_a = [OneSided(name, "A") for name in one if name not in other]
+    only_b = [OneSided(name, "B") for name in other if name not in one]
     # Unlike a state that a file leaves out, a weight that one side lacks is a difference.
-    options = tuple(_options(a, b)) + tuple(
-        OptionDiff(name.split(" (")[0], "there" if "in A" in name else "none", "weights",
-                   "there" if "in B" in name else "none", "weights")
-        for name in only
-    )  # fmt: skip
-    return LayerDiff(a.name, b.name, how, arrays, options, tuple(only))
+    options = [
+        *_options(a, b),
+        *(OptionDiff(weight.name, "there", "weights", "none", "weights") for weight in only_a),
+        *(OptionDiff(weight.name, "none", "weights", "there", "weights") for weight in only_b),
+    ]
+    return LayerDiff(a.name, b.name, how, arrays, tuple(options), (*only_a, *only_b))
 
 
 def _diff_weight(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite, log10
 
 from rnnscope.diff.result import ArrayDiff, DiffResult, Divergence, LayerDiff, OperandReport
-from rnnscope.wording import number, plural, printable, shape
+from rnnscope.wording import number, plural, printable, shape, some
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ZERO = "·"
@@ -29,7 +29,47 @@ def _block(value: float, largest: float) -> str:
 
 
 def headline(result: DiffResult) -> str:
-    """The verdict in one line."""
+    """The verdict in one line, with what was not compared and not read."""
+    left = [f"not compared: {'; '.join(words)}"] if (words := uncompared(result)) else []
+    left += [
+        f"not read: {some([array.label for array in side.not_read])} (in {name})"
+        for name, side in (("A", result.a), ("B", result.b))
+        if side.not_read
+    ]
+    return "; ".join([_verdict(result), *left])
+
+
+def uncompared(result: DiffResult) -> list[str]:
+    """Arrays and layers that were compared with nothing, put together by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for layer in result.layers:
+        for array in layer.one_sided:
+            by_reason.setdefault(array.why, []).append(array.name)
+    for side, names in (("A", result.outputs_alone_a), ("B", result.outputs_alone_b)):
+        if names:
+            by_reason[f"outputs alone, in {side}"] = list(names)
+    return [f"{some(list(dict.fromkeys(names)))} ({why})" for why, names in by_reason.items()]
+
+
+def outputs_alone(result: DiffResult) -> list[str]:
+    """A sentence for each layer without states that is compared with nothing."""
+    return [
+        f"{name} of {side} has outputs alone: not compared"
+        for side, names in (("A", result.outputs_alone_a), ("B", result.outputs_alone_b))
+        for name in names
+    ]
+
+
+def unread(result: DiffResult) -> list[str]:
+    """``B: foo``, with the reason where there is one, for each array that was not read."""
+    return [
+        f"{side}: {array}"
+        for side, operand in (("A", result.a), ("B", result.b))
+        for array in operand.not_read
+    ]
+
+
+def _verdict(result: DiffResult) -> str:
     arrays = [array for layer in result.layers for array in layer.arrays]
     wrong = [array for array in arrays if array.verdict == "differ"]
     if result.verdict == "same":

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rnnscope.errors import InputError
 from rnnscope.files.containers import nearest, open_container
 from rnnscope.files.json_arrays import looks_like_json, read_json_arrays
 from rnnscope.files.npy import NpyFile
-from rnnscope.files.safetensors import looks_like_safetensors, open_safetensors
+from rnnscope.files.reference import split_reference
+from rnnscope.files.safetensors import looks_like_safetensors, open_tensor, read_header
 from rnnscope.files.stored_array import StoredArray
-from rnnscope.inputs.lengths_masks_states import split_reference
-from rnnscope.states.naming import tells
 
 KINDS = "a trace, .npy, .npz, a folder of .npy, .h5, .safetensors, .json, or FILE::NAME"
 LSTMVIS_CONFIG = "lstm.yml"
@@ -31,6 +30,8 @@ class NamedArrays:
         In the file's order; slashes as in HDF5. One empty name where there is none.
     part : str or None
         What was named after ``::``.
+    unreadable : mapping of str to str
+        Arrays that the file holds and nobody can read here, each with the reason.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class NamedArrays:
         get: Callable[[str], StoredArray],
         close: Callable[[], None] = lambda: None,
         part: str | None = None,
+        unreadable: Mapping[str, str] | None = None,
     ) -> None:
+        self.unreadable: Mapping[str, str] = unreadable or {}
         self.path, self.kind, self.names, self.part = path, kind, names, part
         self._get, self.close = get, close
 
@@ -55,11 +58,19 @@ class NamedArrays:
 
     def only(self, names: tuple[str, ...], part: str) -> NamedArrays:
         """The same with some of its names."""
-        return NamedArrays(self.path, self.kind, names, self._get, self.close, part)
+        return NamedArrays(
+            self.path, self.kind, names, self._get, self.close, part, self.unreadable
+        )
 
 
-def open_named(spec: str) -> NamedArrays:
+def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> NamedArrays:
     """Open what the user names: a path, or ``PATH::NAME`` for an array or a group in it.
+
+    Parameters
+    ----------
+    spec : str
+    is_name : callable, optional
+        ``is_name(stem)``: whether the name of a file of one array names the array, too.
 
     Raises
     ------
@@ -67,7 +78,7 @@ def open_named(spec: str) -> NamedArrays:
         Nothing is there, or nothing that holds arrays.
     """
     path, part = split_reference(spec)
-    arrays = _open(path)
+    arrays = _open(path, is_name)
     if not part:
         return arrays
     if part in arrays.names:
@@ -86,14 +97,13 @@ def open_named(spec: str) -> NamedArrays:
     return arrays.only(inside, part)
 
 
-def _open(path: Path) -> NamedArrays:
+def _open(path: Path, is_name: Callable[[str], bool] | None) -> NamedArrays:
     if path.name == LSTMVIS_CONFIG and path.is_file():
         path = path.parent
     if path.is_dir():
         return _open_folder(path)
     if looks_like_safetensors(path):
-        members = open_safetensors(path)
-        return NamedArrays(path, "safetensors", tuple(members), members.__getitem__)
+        return _open_safetensors(path)
     if looks_like_json(path):
         found = read_json_arrays(path)
         return NamedArrays(path, "json", tuple(found), found.__getitem__)
@@ -107,9 +117,22 @@ def _open(path: Path) -> NamedArrays:
         )
     container = open_container(path)
     names = container.names
-    if names == ("",) and tells(path.stem):
-        names = (path.stem,)  # the file of one array is called as the array would be
+    if names == ("",) and is_name is not None and is_name(path.stem):
+        names = (path.stem,)
     return NamedArrays(path, container.kind, names, container.array, container.close)
+
+
+def _open_safetensors(path: Path) -> NamedArrays:
+    tensors = {entry.name: entry for entry in read_header(path).tensors}
+    return NamedArrays(
+        path,
+        "safetensors",
+        tuple(name for name, entry in tensors.items() if entry.is_readable),
+        lambda name: open_tensor(path, tensors[name]),
+        unreadable={
+            name: f"dtype {entry.dtype}" for name, entry in tensors.items() if not entry.is_readable
+        },
+    )
 
 
 def _open_folder(path: Path) -> NamedArrays:

@@ -11,19 +11,22 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, RnnscopeError
 from rnnscope.files.array_views import Lazy, blocks
 from rnnscope.files.stored_array import FileArray, Key, LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 
-MAX_HEADER = 100 * 2**20
-"""The format's own limit."""
+MAX_HEADER = 100_000_000
+"""What the library allows, in bytes."""
+
+MAX_AXES = 32
 
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4",
@@ -44,55 +47,151 @@ class Bfloat16(Lazy):
         return wide.view(np.float32)
 
 
+@dataclass(frozen=True)
+class TensorEntry:
+    """What the header says of one tensor.
+
+    Attributes
+    ----------
+    name : str
+    dtype : str
+        As the format calls it: ``"F32"``, ``"BF16"``.
+    shape : tuple of int
+    offset : int
+        Of its first byte in the file.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def is_readable(self) -> bool:
+        """False for types that numpy lacks, such as the 8-bit floats."""
+        return self.dtype in DTYPES
+
+
+@dataclass(frozen=True)
+class SafetensorsHeader:
+    """What a file holds.
+
+    Attributes
+    ----------
+    tensors : tuple of TensorEntry
+        In the file's order.
+    metadata : mapping of str to object
+    """
+
+    tensors: tuple[TensorEntry, ...]
+    metadata: Mapping[str, Any]
+
+
 def looks_like_safetensors(path: Path) -> bool:
     """True if a JSON object follows eight bytes that tell its length. Never raises."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             head = file.read(9)
-            size = path.stat().st_size
     except OSError:
         return False
-    return len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] + 8 <= size
+    if len(head) < 9 or head[8:] != b"{":
+        return False
+    (length,) = struct.unpack("<Q", head[:8])
+    return bool(2 <= length <= MAX_HEADER)
 
 
-def open_safetensors(path: Path) -> dict[str, StoredArray]:
-    """The arrays by name, each read when asked for.
+def read_header(path: Path, error: type[RnnscopeError] = InputError) -> SafetensorsHeader:
+    """What a file says that it holds, held to the bytes that are there.
+
+    Parameters
+    ----------
+    path : Path
+    error : class of RnnscopeError
+        What to raise.
 
     Raises
     ------
-    InputError
-        The header is damaged, or an array lies outside the file.
+    RnnscopeError
+        The header does not parse, or tells of bytes that are not there.
     """
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            # What is cut off here does not parse.
-            header = json.loads(file.read(min(length, MAX_HEADER)))
-        return {
-            name: _array(path, 8 + length, entry)
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
-        raise InputError(
-            "The .safetensors file cannot be read.",
-            where=path,
-            expected="a whole file: header, then arrays",
-            found=str(error) or type(error).__name__,
-            hint="copy or write the file again",
-        ) from error
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = file.read(length) if length <= min(MAX_HEADER, size - 8) else b""
+    except (OSError, struct.error) as trouble:
+        raise _damaged(path, "a header", str(trouble), error) from trouble
+    if len(header) != length:
+        raise _damaged(path, f"a header of {length} bytes", f"a file of {size}", error)
+    try:
+        entries = json.loads(header)
+    except (ValueError, RecursionError) as trouble:
+        raise _damaged(path, "a header in JSON", str(trouble)[:200], error) from trouble
+    if not isinstance(entries, dict):
+        raise _damaged(path, "a JSON object", type(entries).__name__, error)
+    metadata = entries.pop("__metadata__", None)
+    tensors = tuple(
+        _entry(path, name, entry, 8 + length, size, error) for name, entry in entries.items()
+    )
+    return SafetensorsHeader(tensors, metadata if isinstance(metadata, dict) else {})
 
 
-def _array(path: Path, base: int, entry: Mapping[str, Any]) -> StoredArray:
-    dtype = np.dtype(DTYPES[entry["dtype"]])
-    shape = tuple(int(size) for size in entry["shape"])
-    start, stop = (int(offset) for offset in entry["data_offsets"])
-    if min((*shape, start), default=0) < 0 or stop - start != prod(shape) * dtype.itemsize:
-        raise ValueError(f"shape {shape} of {dtype} does not take bytes {start} to {stop}")
-    array: StoredArray = FileArray(path, base + start, shape, dtype, fortran=False)
-    if not shape:
+def _entry(
+    path: Path, name: str, entry: Any, start: int, size: int, error: type[RnnscopeError]
+) -> TensorEntry:
+    where = f"{path}: {name}"
+    try:
+        stored, shape = str(entry["dtype"]), tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+    except (KeyError, TypeError, ValueError) as trouble:
+        expected = "dtype, shape and two data_offsets"
+        raise _damaged(where, expected, str(entry)[:200], error) from trouble
+    numbers = (*shape, begin, end)
+    if not all(type(number) is int and number >= 0 for number in numbers) or len(shape) > MAX_AXES:
+        expected = "sizes and offsets that are whole numbers"
+        raise _damaged(where, expected, str(entry)[:200], error)
+    if start + end > size or end < begin:
+        raise _damaged(where, f"bytes up to {start + end}", f"a file of {size}", error)
+    dtype = DTYPES.get(stored)
+    if dtype is not None and prod(shape) * np.dtype(dtype).itemsize != end - begin:
+        raise _damaged(where, f"the bytes of {stored} x {shape}", f"{end - begin} bytes", error)
+    return TensorEntry(name, stored, shape, start + begin)
+
+
+def _damaged(where: object, expected: str, found: str, error: type[RnnscopeError]) -> RnnscopeError:
+    return error(
+        "The .safetensors file is truncated or damaged.",
+        where=where,
+        expected=expected,
+        found=found,
+        hint="copy or download the file again, and compare its size with the original",
+    )
+
+
+def open_tensor(
+    path: Path, entry: TensorEntry, error: type[RnnscopeError] = InputError
+) -> StoredArray:
+    """A tensor of a file, read when asked for; 16-bit brain floats come as float32.
+
+    Raises
+    ------
+    RnnscopeError
+        It is of a type that numpy lacks.
+    """
+    if not entry.is_readable:
+        raise error(
+            "A stored tensor has a dtype that rnnscope does not read.",
+            where=f"{path}: {entry.name}",
+            expected=f"one of {', '.join(DTYPES)}",
+            found=entry.dtype,
+        )
+    dtype = np.dtype(DTYPES[entry.dtype])
+    array: StoredArray = FileArray(path, entry.offset, entry.shape, dtype, fortran=False)
+    if not entry.shape:
         array = LoadedArray(array.read())
-    return Bfloat16(array) if entry["dtype"] == "BF16" else array
+    return Bfloat16(array) if entry.dtype == "BF16" else array
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, StoredArray]) -> None:

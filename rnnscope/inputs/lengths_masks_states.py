@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.files.containers import Container, nearest, open_container
+from rnnscope.files.reference import split_reference
 from rnnscope.model.cell import Array
 
 INLINE_INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")
@@ -21,14 +22,6 @@ class Given:
 
     array: Array
     where: str
-
-
-def split_reference(spec: str) -> tuple[Path, str | None]:
-    """``file::name`` into a path and a name; a file that is really called so wins."""
-    path, mark, name = spec.rpartition("::")
-    if not mark or Path(spec).exists():
-        return Path(spec), None
-    return Path(path), name.strip("/")
 
 
 ArrayReference = str | Array

@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.files.containers import Container, MemoryArray, open_container
+from rnnscope.files.reference import split_reference
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.inputs.axes import Layout
 from rnnscope.inputs.lengths_masks_states import (
@@ -19,7 +20,6 @@ from rnnscope.inputs.lengths_masks_states import (
     Given,
     choose_name,
     find_array,
-    split_reference,
 )
 from rnnscope.inputs.ragged import check_offsets
 from rnnscope.inputs.sibling_arrays import OFFSETS, accompany, is_companion

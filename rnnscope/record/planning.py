@@ -151,7 +151,7 @@ def layer_options(recipe: Recipe) -> LayerOptions:
 
 
 def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
-    from rnnscope.inputs.lengths_masks_states import split_reference
+    from rnnscope.files.reference import split_reference
 
     if isinstance(recipe.input, HeldArray):
         digest = recipe.input.sha256

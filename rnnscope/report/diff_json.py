@@ -21,8 +21,10 @@ def document(result: DiffResult) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "report": "diff",
         "verdict": result.verdict,
+        "complete": result.complete,
     }
     body = plain(result)
     for layer, written in zip(result.layers, body["layers"], strict=True):
         written["verdict"] = layer.verdict
+        written["not_compared"] = list(layer.not_compared)
     return head | dict(body)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff
-from rnnscope.diff.wording import COLUMNS, details, operand, row
+from rnnscope.diff.wording import COLUMNS, details, headline, operand, outputs_alone, row
 from rnnscope.report.junit import JUnitCase, JUnitSuite, render_junit
 
 
 def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """The comparison as JUnit XML; `width` and `color` change nothing."""
     properties = {
+        "verdict": headline(result),
         "A": operand(result.a),
         "B": operand(result.b),
         "tolerance": result.tolerance,
@@ -28,13 +29,19 @@ def _cases(result: DiffResult) -> Iterator[JUnitCase]:
         for option in layer.options:
             words = f"{option.a} ({option.a_origin}) in A, {option.b} ({option.b_origin}) in B"
             yield JUnitCase(f"option {option.name}", _group(layer), "failed", words)
-        for name in layer.not_compared:
-            yield JUnitCase(name, _group(layer), "skipped", "only one side has it")
+        for lone in layer.one_sided:
+            yield JUnitCase(str(lone), _group(layer), "skipped", "only one side has it")
     for side, names in (("A", result.only_a), ("B", result.only_b)):
         for name in names:
             yield JUnitCase("layer", name, "failed", f"only in {side}")
     for words in result.differences:
         yield JUnitCase(words.partition(":")[0], "diff", "failed", words)
+    for words in outputs_alone(result):
+        yield JUnitCase("layer", "diff", "skipped", words)
+    for name, report in (("A", result.a), ("B", result.b)):
+        for left in report.not_read:
+            why = left.reason or "its name is no state's"
+            yield JUnitCase(left.label, name, "skipped", f"not read: {why}")
 
 
 def _array_case(layer: LayerDiff, array: ArrayDiff) -> JUnitCase:

@@ -12,7 +12,9 @@ from rnnscope.diff.wording import (
     headline,
     layer_title,
     operand,
+    outputs_alone,
     row,
+    unread,
 )
 from rnnscope.wording import printable
 
@@ -33,7 +35,8 @@ def _lines(result: DiffResult) -> Iterator[str]:
         yield from _layer(layer)
     entries = [f"only in A: layer {name}" for name in result.only_a]
     entries += [f"only in B: layer {name}" for name in result.only_b]
-    entries += [*result.differences, *result.notes]
+    entries += [*result.differences, *result.notes, *outputs_alone(result)]
+    entries += [f"not read of {entry}" for entry in unread(result)]
     entries += [f"A: {note}" for note in result.a.notes] + [f"B: {note}" for note in result.b.notes]
     if entries:
         yield ""

@@ -16,7 +16,9 @@ from rnnscope.diff.wording import (
     headline,
     layer_title,
     operand,
+    outputs_alone,
     row,
+    unread,
 )
 from rnnscope.report.text_parts import heading, lines, pairs, table
 
@@ -52,7 +54,9 @@ def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:
 def _parts(result: DiffResult) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    style = "bold green" if result.verdict == "same" else "bold red"
+    style = "bold red"
+    if result.verdict == "same":
+        style = "bold green" if result.complete else "bold yellow"
     yield Text(headline(result), style=style)
     yield pairs(
         [("A", operand(result.a)), ("B", operand(result.b)), ("tolerance", result.tolerance)]
@@ -65,8 +69,10 @@ def _parts(result: DiffResult) -> Iterator[RenderableType]:
         yield lines("layers without a partner", unmatched)
     if result.differences:
         yield lines("other differences", result.differences)
+    if not_read := unread(result):
+        yield lines("not read", not_read)
     notes = [f"A: {note}" for note in result.a.notes] + [f"B: {note}" for note in result.b.notes]
-    notes += result.notes
+    notes += [*result.notes, *outputs_alone(result)]
     if any(array.exceed for layer in result.layers for array in layer.arrays):
         notes.append(RELATIVE)
     if notes:
@@ -94,5 +100,5 @@ def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:
             yield lines(array.name, details(array))
     if layer.hints:
         yield lines("what it looks like", layer.hints)
-    if layer.not_compared:
+    if layer.one_sided:
         yield lines("not compared", [", ".join(layer.not_compared)])

@@ -19,3 +19,4 @@ def _lines(done: ExportResult) -> Iterator[str]:
     yield from (f"  {name}: {shape(sizes)}, {dtype}" for name, sizes, dtype in done.arrays)
     yield from (f"note: {note}" for note in done.notes if note)
     yield from (f"not held: {entry}" for entry in done.lost)
+    yield from (f"not read: {array}" for array in done.not_read)

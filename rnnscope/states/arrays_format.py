@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
-from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
+from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.model import FINAL, INITIAL, StateSet
+from rnnscope.states.model import FINAL, INITIAL, INPUTS, StateSet
 from rnnscope.states.naming import parse_array_name
-from rnnscope.states.writing import companions, time_first, wanted_arrays
+from rnnscope.states.writing import READ_BY_DECODER, companions, time_first, wanted_arrays
 
 NAME = "arrays"
 
@@ -16,23 +18,24 @@ NAME = "arrays"
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """By names; two axes under a state's name are final states, or one sequence over time."""
     members, left = named_members(arrays)
-    if not members:
-        return []
-    notes = (f"not read as states: {', '.join(left)}",) if left else ()
-    return readings_of_members(arrays, NAME, members, options, notes)
+    return readings_of_members(arrays, NAME, members, options, left) if members else []
 
 
-def named_members(arrays: NamedArrays) -> tuple[list[Member], list[str]]:
-    """The arrays whose names tell what they are, and the names of the others."""
-    members, left = [], []
+def named_members(arrays: NamedArrays) -> tuple[list[LayerArray], dict[str, str]]:
+    """The arrays whose names tell what they are; and the others, with the reason where known."""
+    members: list[LayerArray] = []
+    left: dict[str, str] = {}
     for name in arrays.names:
-        parsed = parse_array_name(name)
-        if name.rpartition("/")[2] in COMPANIONS:
+        if is_lengths_or_mask(name):
             continue
-        if parsed is None or not _can_be(parsed.key, arrays.array(name)):
-            left.append(name or "an array without a name")
+        parsed = parse_array_name(name)
+        if parsed is None:
+            left[name] = ""
+        elif not _can_be(parsed.key, array := arrays.array(name)):
+            left[name] = f"{array.dtype} of shape {array.shape} is no {parsed.key}"
         else:
-            members.append(Member(parsed.layer, parsed.key, arrays.array(name), bool(parsed.layer)))
+            layer, key = parsed.layer, parsed.key
+            members.append(LayerArray(layer, key, array, name, named=bool(layer)))
     return members, left
 
 
@@ -45,9 +48,9 @@ def _can_be(key: str, array: StoredArray) -> bool:
 def readings_of_members(
     arrays: NamedArrays,
     format_name: str,
-    members: list[Member],
+    members: list[LayerArray],
     options: ReadOptions,
-    notes: tuple[str, ...] = (),
+    left: Mapping[str, str] | None = None,
     words: str = "arrays by name",
 ) -> list[Reading]:
     """One reading where axes leave no doubt, else one for each meaning of two axes."""
@@ -64,7 +67,7 @@ def readings_of_members(
             members,
             time_major=options.time_major,
             flat_is_final=final,
-            notes=notes,
+            reasons=left,
         )
         if states is None:
             continue
@@ -83,6 +86,8 @@ def write(states: StateSet, options: WriteOptions) -> Written:
             name = f"{layer.name}/{key}".strip("/")
             held[name] = time_first(array, options.time_major)
     lost: tuple[str, ...] = ("options of the layers, their direction and where they come from",)
+    if any(INPUTS in layer.arrays for layer in states.layers):
+        lost = (READ_BY_DECODER, *lost)
     if options.steps == "final":
         lost = ("states of single timesteps", *lost)
     return Written(held | companions(states, options), lost)
@@ -95,4 +100,5 @@ STATE_FORMAT = StateFormat(
     "everything but the layers' options",
     readings,
     write,
+    holds_outputs_alone=True,
 )

@@ -1,9 +1,10 @@
-"""From arrays whose meaning is known to a `StateSet`: axes in order, lengths and masks beside."""
+"""From arrays whose meaning is known to a `StateSet`: axes in order, with lengths and mask."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,25 +13,68 @@ from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerFacts
-from rnnscope.states.model import FINAL, INITIAL, StateLayer, StateSet
-from rnnscope.states.naming import LENGTH_NAMES, MASK_NAMES, is_backward, position_of
-
-COMPANIONS = {*LENGTH_NAMES, *MASK_NAMES}
+from rnnscope.states.model import FINAL, INITIAL, StateLayer, StateSet, UnreadArray
+from rnnscope.states.naming import (
+    LENGTH_NAMES,
+    MASK_NAMES,
+    is_backward,
+    parse_array_name,
+    position_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
-    """One array of one layer: where it belongs, and the array as the file has it."""
+class LayerArray:
+    """One array of one layer: where it belongs, and the array as the file has it.
+
+    Attributes
+    ----------
+    layer, key : str
+        The layer's name, and which of its arrays it is: ``"c"``, ``"final/m"``.
+    array : StoredArray
+    source : str
+        The name in the file of the array that it is, or is a part of.
+    named : bool
+        False if `layer` is only a position.
+    """
 
     layer: str
     key: str
     array: StoredArray
+    source: str
     named: bool = True
+
+
+class PositionalArray(NamedTuple):
+    """An array that only has a place, and the name in the file of what it is (a part of)."""
+
+    source: str
+    array: StoredArray
+
+
+class LengthsAndMask(NamedTuple):
+    """What a file says of valid steps, and the names of the arrays that say it.
+
+    Attributes
+    ----------
+    lengths : ndarray of int64 (sequence,) or None
+    mask : ndarray of bool (sequence, timestep) or None
+    sources : tuple of str
+    """
+
+    lengths: Array | None
+    mask: Array | None
+    sources: tuple[str, ...]
 
 
 def is_number(array: StoredArray) -> bool:
     """Whether an array holds real numbers that float64 can hold."""
     return array.dtype.kind in "fiu" and array.dtype.itemsize <= 8
+
+
+def is_lengths_or_mask(name: str) -> bool:
+    """Whether an array is called as lengths or a mask are, which are no states."""
+    return name.rpartition("/")[2] in (*LENGTH_NAMES, *MASK_NAMES)
 
 
 def over_time(array: StoredArray, *, time_major: bool | None) -> StoredArray:
@@ -43,52 +87,92 @@ def over_time(array: StoredArray, *, time_major: bool | None) -> StoredArray:
 def build_states(
     arrays: NamedArrays,
     format_name: str,
-    members: Iterable[Member],
+    members: Iterable[LayerArray],
     *,
     time_major: bool | None = None,
     flat_is_final: bool = True,
-    notes: tuple[str, ...] = (),
+    reasons: Mapping[str, str] | None = None,
 ) -> StateSet | None:
     """Members as layers; None if their axes do not fit each other or what they are.
+
+    Every array of the file is accounted for: it is in a layer, tells lengths or the mask, or is
+    listed in `StateSet.not_read`.
 
     Parameters
     ----------
     arrays : NamedArrays
         Lengths and a mask are taken from it by name.
     format_name : str
-    members : iterable of Member
+    members : iterable of LayerArray
+        Of two that would be the same array of the same layer the first is read.
     time_major : bool or None
         Arrays over time, and the mask, are (timestep, sequence, …).
     flat_is_final : bool
         What two axes are: True (sequence, unit); False (timestep, unit) of one sequence.
-    notes : tuple of str
+    reasons : mapping of str to str, optional
+        Why the format does not read an array, by its name in the file.
     """
     layers: dict[str, dict[str, StoredArray]] = {}
     named: dict[str, bool] = {}
+    read: set[str] = set()
+    unread = dict(reasons or {})
     for member in members:
         placed = _placed(member, time_major=time_major, flat_is_final=flat_is_final)
         if placed is None:
             return None
-        layers.setdefault(member.layer, {})[placed[0]] = placed[1]
+        held = layers.setdefault(member.layer, {})
+        if placed[0] in held:
+            unread[member.source] = f"another array is {placed[0]} already"
+            continue
+        held[placed[0]] = placed[1]
         named[member.layer] = member.named
+        read.add(member.source)
     built = tuple(
         StateLayer(name, held, _facts(name), named=named[name]) for name, held in layers.items()
     )
     if not built or not all(_fits(layer) for layer in built):
         return None
-    lengths, mask = read_companions(arrays, time_major=time_major)
+    valid = read_lengths_and_mask(arrays, time_major=time_major)
     sequences = {layer.sequences for layer in built}
     if len(sequences) != 1:
         return None
-    if lengths is not None and len(lengths) not in sequences:
+    if valid.lengths is not None and len(valid.lengths) not in sequences:
+        return None
+    steps = {layer.timesteps for layer in built} - {None}
+    if valid.mask is not None and valid.mask.shape[0] not in sequences:
+        return None
+    if valid.mask is not None and steps and valid.mask.shape[1] not in steps:
         return None
     return StateSet(
-        arrays.label, format_name, built, lengths, mask, notes=notes, close=arrays.close
+        arrays.label,
+        format_name,
+        built,
+        valid.lengths,
+        valid.mask,
+        not_read=unread_arrays(arrays.names, read.union(valid.sources), unread),
+        close=arrays.close,
     )
 
 
+def unread_arrays(
+    names: Iterable[str], read: Iterable[str], reasons: Mapping[str, str] | None = None
+) -> tuple[UnreadArray, ...]:
+    """The arrays of a file that are not among those read, in the file's order."""
+    known, reasons = set(read), reasons or {}
+    return tuple(
+        UnreadArray(name, _key_of(name), reasons.get(name, ""))
+        for name in names
+        if name not in known
+    )
+
+
+def _key_of(name: str) -> str:
+    parsed = parse_array_name(name)
+    return "" if parsed is None else parsed.key
+
+
 def _placed(
-    member: Member, *, time_major: bool | None, flat_is_final: bool
+    member: LayerArray, *, time_major: bool | None, flat_is_final: bool
 ) -> tuple[str, StoredArray] | None:
     """Under which key an array goes, and the view that has the axes of that key."""
     array, key = member.array, member.key
@@ -119,47 +203,49 @@ def _facts(name: str) -> LayerFacts | None:
     return LayerFacts(name, backward=True) if is_backward(name) else None
 
 
-def read_companions(
-    arrays: NamedArrays, *, time_major: bool | None = None
-) -> tuple[Array | None, Array | None]:
-    """Lengths (int64) and mask (bool) that stand beside the states under their usual names."""
+def read_lengths_and_mask(arrays: NamedArrays, *, time_major: bool | None = None) -> LengthsAndMask:
+    """Lengths and mask of a file under their usual names: of several the first that fits."""
     lengths = mask = None
+    sources = []
     for name in arrays.names:
-        leaf = name.rpartition("/")[2]
-        if leaf in LENGTH_NAMES and len(arrays.array(name).shape) == 1 and lengths is None:
-            lengths = arrays.array(name).read().astype(np.int64)
-        elif leaf in MASK_NAMES and len(arrays.array(name).shape) == 2 and mask is None:
-            mask = arrays.array(name).read() != 0
+        if not is_lengths_or_mask(name):
+            continue
+        leaf, array = name.rpartition("/")[2], arrays.array(name)
+        if leaf in LENGTH_NAMES and len(array.shape) == 1 and lengths is None:
+            lengths = array.read().astype(np.int64)
+            sources.append(name)
+        elif leaf in MASK_NAMES and len(array.shape) == 2 and mask is None:
+            mask = array.read() != 0
             mask = mask.T if time_major else mask
-    return lengths, mask
+            sources.append(name)
+    return LengthsAndMask(lengths, mask, tuple(sources))
 
 
-def positional(arrays: NamedArrays, *, forced: bool) -> list[StoredArray] | None:
+def positional_arrays(arrays: NamedArrays, *, forced: bool) -> list[PositionalArray] | None:
     """The arrays in their order where they have no names; None if they have.
 
     That is ``arr_0``, ``arr_1`` … of `numpy.savez`, a list of lists, or one array with the list
     along its first axis: of four axes, or of three if the user says that it is a list.
     """
-    names = [name for name in arrays.names if name.rpartition("/")[2] not in COMPANIONS]
+    names = [name for name in arrays.names if not is_lengths_or_mask(name)]
     places = [position_of(name) for name in names]
     if len(names) > 1 and all(place is not None for place in places):
         order = sorted(range(len(names)), key=lambda number: places[number] or ())
-        return [arrays.array(names[number]) for number in order]
+        return [PositionalArray(names[at], arrays.array(names[at])) for at in order]
     if len(names) == 1 and (names[0] == "" or position_of(names[0]) is not None):
         whole = arrays.array(names[0])
         rank = len(whole.shape)
         if whole.shape and whole.shape[0] % 2 == 0 and (rank == 4 or (rank == 3 and forced)):
-            return [Picked(whole, 0, number) for number in range(whole.shape[0])]
+            return [PositionalArray(names[0], Picked(whole, 0, at))
+                    for at in range(whole.shape[0])]  # fmt: skip
     return None
 
 
-def pairs_of(
-    found: list[StoredArray], order: tuple[str, str], layers: list[str] | None = None
-) -> list[Member]:
+def pairs_of(found: list[PositionalArray], order: tuple[str, str]) -> list[LayerArray]:
     """Arrays two by two as the states of one layer after the other."""
     members = []
     for number in range(0, len(found), 2):
-        layer = layers[number // 2] if layers else str(number // 2) if len(found) > 2 else ""
-        pair = zip(order, found[number : number + 2], strict=True)
-        members += [Member(layer, key, array, named=False) for key, array in pair]
+        layer = str(number // 2) if len(found) > 2 else ""
+        for key, (source, array) in zip(order, found[number : number + 2], strict=True):
+            members.append(LayerArray(layer, key, array, source, named=False))
     return members

@@ -6,10 +6,12 @@ a stack is all of its layers' side by side: c, m, c, m …
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rnnscope.files.array_views import Joined, Span
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
-from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
+from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
@@ -25,14 +27,14 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     if not found:
         return []
     readings_: list[Reading] = []
-    flat = all(len(array.shape) == 2 for _, array in found)
+    flat = all(len(state.array.shape) == 2 for state in found)
     for final in (True, False) if flat else (True,):
-        members: list[Member] = []
-        for layer, array in found:
-            cuts = split_widths(array.shape[-1], options.num_units)
+        members: list[LayerArray] = []
+        for state in found:
+            cuts = split_widths(state.array.shape[-1], options.num_units)
             if cuts is None:
                 return []
-            members += _split(layer, array, cuts)
+            members += _split(state, cuts)
         states = build_states(
             arrays, NAME, members, time_major=options.time_major, flat_is_final=final
         )
@@ -49,16 +51,24 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     return readings_
 
 
-def _states(arrays: NamedArrays, *, forced: bool) -> list[tuple[str, StoredArray]]:
-    names = [name for name in arrays.names if name.rpartition("/")[2] not in COMPANIONS]
+class ConcatState(NamedTuple):
+    """An array that is c and m of a layer side by side, and its name in the file."""
+
+    layer: str
+    source: str
+    array: StoredArray
+
+
+def _states(arrays: NamedArrays, *, forced: bool) -> list[ConcatState]:
+    names = [name for name in arrays.names if not is_lengths_or_mask(name)]
     named = [name for name in names if name.rpartition("/")[2] in CONCAT_NAMES]
     if named:
-        return [(name.rpartition("/")[0], arrays.array(name)) for name in named]
-    if len(names) == 1 and (array := arrays.array(names[0])) is not None:
-        leaf = names[0].rpartition("/")[2]
+        return [ConcatState(name.rpartition("/")[0], name, arrays.array(name)) for name in named]
+    if len(names) == 1:
+        array, leaf = arrays.array(names[0]), names[0].rpartition("/")[2]
         plain = forced or leaf in ("", "arr_0", "array")
         if plain and is_number(array) and len(array.shape) in (2, 3):
-            return [("", array)]
+            return [ConcatState("", names[0], array)]
     return []
 
 
@@ -72,19 +82,20 @@ def split_widths(width: int, num_units: tuple[int, ...]) -> list[tuple[int, int]
     return [(num_units[0], rest)] if len(num_units) == 1 and rest > 0 else None
 
 
-def _split(layer: str, array: StoredArray, cuts: list[tuple[int, int]]) -> list[Member]:
+def _split(state: ConcatState, cuts: list[tuple[int, int]]) -> list[LayerArray]:
+    layer, source, array = state
     members, at = [], 0
     axis = len(array.shape) - 1
     for number, widths in enumerate(cuts):
         name = layer if len(cuts) == 1 else f"{layer}/{number}".strip("/")
         for key, width in zip(("c", "m"), widths, strict=True):
             part = Span(array, axis, at, at + width)
-            members.append(Member(name, key, part, named=bool(layer)))
+            members.append(LayerArray(name, key, part, source, named=bool(layer)))
             at += width
     return members
 
 
-def _words(members: list[Member]) -> str:
+def _words(members: list[LayerArray]) -> str:
     parts = ", ".join(f"{member.key} {member.array.shape[-1]}" for member in members[:4])
     return f"concat [{parts}{', …' if len(members) > 4 else ''}]"
 

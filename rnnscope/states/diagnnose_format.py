@@ -11,6 +11,7 @@ https://github.com/i-machine-think/diagNNose, activation_writer.py
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from rnnscope.files.array_views import Unfolded
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
-from rnnscope.states.build import Member, build_states
-from rnnscope.states.flat import folded, row_lengths, with_lengths
+from rnnscope.states.build import LayerArray, build_states
+from rnnscope.states.flat import RowCuts, cut_by_lengths, folded, with_lengths
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import not_held, state_of
@@ -35,33 +36,33 @@ RANGES = ("ranges", "activation_ranges")
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """``hx_l0`` or ``0-hx``, of two axes, cut into sequences by ``ranges``."""
-    found: list[tuple[str, str, StoredArray]] = []
+    found: list[LayerArray] = []
     for name in arrays.names:
         match = ARRAY.fullmatch(name)
         number = match and (match["before"] or match["after"])
-        if match and number and len(arrays.array(name).shape) == 2:
-            found.append((number, KEYS[match["name"]], arrays.array(name)))
+        if match and number and len((array := arrays.array(name)).shape) == 2:
+            found.append(LayerArray(number, KEYS[match["name"]], array, name, named=False))
     if not found:
         return []
-    rows = found[0][2].shape[0]
-    starts, lengths, reason = _ranges(arrays, rows, options)
-    if any(array.shape[0] != rows for _, _, array in found):
+    rows = found[0].array.shape[0]
+    cuts = _ranges(arrays, rows, options)
+    if any(member.array.shape[0] != rows for member in found):
         return []
     members = [
-        Member(number, key, Unfolded(array, starts, lengths), named=False)
-        for number, key, array in found
+        replace(member, array=Unfolded(member.array, cuts.starts, cuts.lengths)) for member in found
     ]
     states = build_states(arrays, NAME, members)
     if states is None:
         return []
-    return [Reading(NAME, "hx, cx in rows", reason, with_lengths(states, lengths), sure=True)]
+    left = tuple(array for array in states.not_read if array.name not in cuts.sources)
+    states = replace(with_lengths(states, cuts.lengths), not_read=left)
+    return [Reading(NAME, "hx, cx in rows", cuts.reason, states, sure=True)]
 
 
-def _ranges(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[Array, Array, str]:
+def _ranges(arrays: NamedArrays, rows: int, options: ReadOptions) -> RowCuts:
     name = next((name for name in RANGES if name in arrays.names), None)
     if name is None:
-        lengths, why = row_lengths(arrays, rows, options)
-        return np.cumsum(lengths) - lengths, lengths, why
+        return cut_by_lengths(arrays, rows, options)
     ranges = arrays.array(name).read()
     good = ranges.ndim == 2 and ranges.shape[1:] == (2,) and ranges.dtype.kind in "iu"
     if not good or ((ranges < 0) | (ranges > rows)).any() or (ranges[:, 1] < ranges[:, 0]).any():
@@ -72,7 +73,8 @@ def _ranges(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[Array
             found=f"shape {ranges.shape}, {ranges.dtype}",
         )
     whole = ranges.astype(np.int64)
-    return whole[:, 0], whole[:, 1] - whole[:, 0], f"its arrays are called hx_l0 …, and {name}"
+    reason = f"its arrays are called hx_l0 …, and {name}"
+    return RowCuts(whole[:, 0], whole[:, 1] - whole[:, 0], reason, (name,))
 
 
 def write(states: StateSet, options: WriteOptions) -> Written:

@@ -14,7 +14,7 @@ from rnnscope.files.named_arrays import open_named
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions
-from rnnscope.states.model import StateSet, with_final
+from rnnscope.states.model import StateSet, UnreadArray, with_final
 from rnnscope.states.saving import (
     check_arrays_target,
     check_folder,
@@ -75,6 +75,8 @@ class ExportResult:
     arrays : tuple of ExportArray
     lost, notes : tuple of str
         What the format cannot hold; and what else is to be known.
+    not_read : tuple of UnreadArray
+        What the source holds and no state was read from.
     """
 
     source: str
@@ -83,6 +85,7 @@ class ExportResult:
     arrays: tuple[ExportArray, ...]
     lost: tuple[str, ...]
     notes: tuple[str, ...]
+    not_read: tuple[UnreadArray, ...] = ()
 
 
 def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
@@ -101,6 +104,9 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
     if (request.ids or request.words) and entry.name != "lstmvis":
         raise OptionError("--ids and --words are for LSTMVis.", found=f"--to {request.to}")
     chosen = _chosen(with_final(states), request.layers)
+    left_out: tuple[str, ...] = ()
+    if not request.layers and not entry.holds_outputs_alone:
+        chosen, left_out = _without_outputs_alone(chosen)
     with ExitStack() as opened:
         ids: StoredArray | None = None
         if request.ids:
@@ -132,12 +138,18 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
         for name, array in written.arrays.items()
     )
     return ExportResult(
-        states.name, entry.name, str(request.target), arrays, written.lost, written.notes
+        states.name,
+        entry.name,
+        str(request.target),
+        arrays,
+        (*left_out, *written.lost),
+        written.notes,
+        states.not_read,
     )
 
 
 def _chosen(states: StateSet, patterns: tuple[str, ...]) -> StateSet:
-    """The layers that fit a pattern; without patterns those that have states, if any has."""
+    """The layers that fit a pattern; without patterns all."""
     names = [layer.name for layer in states.layers]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -146,11 +158,17 @@ def _chosen(states: StateSet, patterns: tuple[str, ...]) -> StateSet:
             )
     fits: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
     kept = tuple(layer for layer in states.layers if not patterns or fits(layer.name))
-    if not patterns:
-        # The merge of two directions has outputs alone: formats of states have no place for it.
-        with_states = tuple(layer for layer in kept if "m" in layer.arrays or "c" in layer.arrays)
-        kept = with_states or kept
     return replace(states, layers=kept)
+
+
+def _without_outputs_alone(states: StateSet) -> tuple[StateSet, tuple[str, ...]]:
+    """The layers that have states, if any has, and what is said of the others."""
+    kept = tuple(layer for layer in states.layers if layer.has_states)
+    if not kept:
+        return states, ()
+    left = [layer.name for layer in states.layers if not layer.has_states]
+    said = (f"layers that have outputs alone: {', '.join(left)}",) if left else ()
+    return replace(states, layers=kept), said
 
 
 def read_words(path: Path) -> dict[int, str]:

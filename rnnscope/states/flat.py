@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,27 @@ from rnnscope.states.interface import ReadOptions
 from rnnscope.states.model import StateLayer, StateSet
 
 
-def row_lengths(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[Array, str]:
-    """Steps of each sequence in so many rows, and how that is known.
+class RowCuts(NamedTuple):
+    """How rows of steps are cut into sequences.
+
+    Attributes
+    ----------
+    starts, lengths : ndarray of int64 (sequence,)
+        The first row of each sequence, and how many it has.
+    reason : str
+        How that is known, in words.
+    sources : tuple of str
+        The arrays of the file that tell it.
+    """
+
+    starts: Array
+    lengths: Array
+    reason: str
+    sources: tuple[str, ...] = ()
+
+
+def cut_by_lengths(arrays: NamedArrays, rows: int, options: ReadOptions) -> RowCuts:
+    """Sequences that stand in so many rows one after the other.
 
     From ``lengths`` in the file, else those of the file compared with if they add up, else all
     rows are one sequence.
@@ -35,10 +55,14 @@ def row_lengths(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[A
                 expected=f"{rows} rows in all",
                 found=f"{int(lengths.sum())}",
             )
-        return lengths, "by name, cut by its lengths"
+        return _cuts(lengths, "by name, cut by its lengths", "lengths")
     if options.lengths is not None and sum(options.lengths) == rows:
-        return np.array(options.lengths, np.int64), "cut by the lengths of the other"
-    return np.array([rows], np.int64), "nothing cuts the rows: they are one sequence"
+        return _cuts(np.array(options.lengths, np.int64), "cut by the lengths of the other")
+    return _cuts(np.array([rows], np.int64), "nothing cuts the rows: they are one sequence")
+
+
+def _cuts(lengths: Array, reason: str, *sources: str) -> RowCuts:
+    return RowCuts(np.cumsum(lengths) - lengths, lengths, reason, sources)
 
 
 def with_lengths(states: StateSet, lengths: Array) -> StateSet:

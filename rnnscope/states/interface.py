@@ -125,8 +125,10 @@ class StateFormat:
         ``readings(arrays, options) -> list of Reading``: every way to read the arrays in this
         format; none if they are in another. It looks at names and shapes, not at values.
     write : callable
-        ``write(states, options) -> Written``; raises `ExportError` if the format cannot hold the
+        ``write(states, options) -> Written``; raises `OptionError` if the format cannot hold the
         layers at all.
+    holds_outputs_alone : bool
+        Whether it has a place for layers without states, such as the merge of two directions.
     """
 
     name: str
@@ -135,3 +137,4 @@ class StateFormat:
     holds: str
     readings: Callable[[NamedArrays, ReadOptions], list[Reading]]
     write: Callable[[StateSet, WriteOptions], Written]
+    holds_outputs_alone: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnscope.errors import OptionError
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.states.build import Member, build_states, positional
+from rnnscope.states.build import LayerArray, build_states, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, direction_pairs, not_held, state_of, time_first
@@ -22,16 +22,16 @@ ORDER = (
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """Four arrays a layer: by the names ``forward_h`` …, or in their order."""
     forced = options.format == NAME
-    found = positional(arrays, forced=forced)
+    found = positional_arrays(arrays, forced=forced)
     if found is None:
         return _by_name(arrays, options)
     if len(found) % 4 or not found:
         return []
     members = []
-    for number, array in enumerate(found):
+    for number, (source, array) in enumerate(found):
         direction, _, state = ORDER[number % 4]
         layer = direction if len(found) == 4 else f"{number // 4}/{direction}"
-        members.append(Member(layer, state, array, named=False))
+        members.append(LayerArray(layer, state, array, source, named=False))
     states = build_states(arrays, NAME, members, time_major=options.time_major)
     why = "as --a-format or --b-format says" if forced else "arrays four by four"
     return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
@@ -45,7 +45,8 @@ def _by_name(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         if name in known:
             direction, state = known[name]
             place = f"{layer}/{direction}".strip("/")
-            members.append(Member(place, state, arrays.array(whole), named=bool(layer)))
+            array = arrays.array(whole)
+            members.append(LayerArray(place, state, array, whole, named=bool(layer)))
     states = len(members) >= 4 and build_states(
         arrays, NAME, members, time_major=options.time_major
     )

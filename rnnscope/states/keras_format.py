@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional
+from rnnscope.states.build import build_states, pairs_of, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
@@ -16,7 +16,7 @@ WORDS = "list [h, c]"
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """Arrays two by two, h first; or by name, h before c."""
     forced = options.format == NAME
-    found = positional(arrays, forced=forced)
+    found = positional_arrays(arrays, forced=forced)
     if found is not None:
         if len(found) % 2:
             return []
@@ -30,7 +30,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     # Names tell more than places: c and h are what they say, in either order.
     if not own and not (forced and keys.count("m") == keys.count("c") > 0):
         return []
-    return readings_of_members(arrays, NAME, members, options, words=WORDS)
+    return readings_of_members(arrays, NAME, members, options, left, words=WORDS)
 
 
 def write(states: StateSet, options: WriteOptions) -> Written:

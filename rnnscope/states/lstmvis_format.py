@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from rnnscope.files.hdf5 import Hdf5File
 from rnnscope.files.named_arrays import LSTMVIS_CONFIG, NamedArrays
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
-from rnnscope.states.build import Member, build_states
-from rnnscope.states.flat import folded, row_lengths, with_lengths
+from rnnscope.states.build import LayerArray, build_states, unread_arrays
+from rnnscope.states.flat import cut_by_lengths, folded, with_lengths
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.plain_yaml import read_yaml
@@ -50,6 +51,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     files: dict[str, Hdf5File] = {}
     try:
         members = _members(held, folder, files)
+        words = _word_ids(held, folder, files)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _damaged(config, f"{type(error).__name__}: {error}") from error
     rows = members[0].array.shape[0] if members else 0
@@ -58,20 +60,28 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         for file in files.values():
             file.close()
 
-    beside = NamedArrays(folder, "lstmvis", *_beside(files))
-    lengths, why = row_lengths(beside, rows, options)
-    starts = np.cumsum(lengths) - lengths
+    holder = _file_with_lengths(files)
+    lengths_alone = NamedArrays(
+        folder, "lstmvis", ("lengths",) if holder else (),
+        files[holder].array if holder else _no_array,
+    )  # fmt: skip
+    cuts = cut_by_lengths(lengths_alone, rows, options)
     unfolded = [
-        Member(member.layer, member.key, Unfolded(member.array, starts, lengths), named=False)
+        replace(member, array=Unfolded(member.array, cuts.starts, cuts.lengths))
         for member in members
         if member.array.shape[0] == rows
     ]
     states = build_states(NamedArrays(folder, "lstmvis", (), _no_array, close), NAME, unfolded)
     if states is None:
         return []
-    whole = with_lengths(states, lengths)
-    sure = "lengths" in beside.names or options.format == NAME or options.lengths is None
-    return [Reading(NAME, "state is c, output is m", f"{LSTMVIS_CONFIG}; {why}", whole, sure=sure)]
+    read = {words, f"{holder}/lengths", *(member.source for member in unfolded)}
+    names = [f"{place}/{name}" for place, file in files.items() for name in file.names]
+    sizes = {member.source: f"{member.array.shape[0]} rows, not {rows}" for member in members}
+    not_read = unread_arrays(names, read, sizes)
+    whole = replace(with_lengths(states, cuts.lengths), not_read=not_read)
+    sure = bool(cuts.sources) or options.format == NAME or options.lengths is None
+    why = f"{LSTMVIS_CONFIG}; {cuts.reason}"
+    return [Reading(NAME, "state is c, output is m", why, whole, sure=sure)]
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
@@ -86,30 +96,48 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     return held
 
 
-def _members(config: Mapping[str, Any], folder: Path, files: dict[str, Hdf5File]) -> list[Member]:
+def _members(
+    config: Mapping[str, Any], folder: Path, files: dict[str, Hdf5File]
+) -> list[LayerArray]:
     states = config["states"]
     members = []
     for entry in states["types"]:
-        key = entry.get("file", states.get("file"))
-        place = (folder / str(config["files"][key])).resolve()
-        if folder.resolve() not in place.parents or place.suffix not in SUFFIXES:
-            raise ValueError(f"{place.name} is no .h5 file of the folder")
-        if key not in files:
-            files[key] = Hdf5File(place)
+        place = _open(config, folder, entry.get("file", states.get("file")), files)
         name = str(entry["path"]).strip("/")
-        if name not in files[key].names:
-            raise ValueError(f"{place.name} has no dataset {name}")
-        array = files[key].array(name)
+        if name not in files[place].names:
+            raise ValueError(f"{place} has no dataset {name}")
+        array = files[place].array(name)
         if len(array.shape) != 2:
             raise ValueError(f"{name} has shape {array.shape}, not (step, unit)")
-        members.append(Member(str(entry["layer"]), TYPES[entry["type"]], array))
+        layer, key = str(entry["layer"]), TYPES[entry["type"]]
+        members.append(LayerArray(layer, key, array, f"{place}/{name}", named=False))
     return members
 
 
-def _beside(files: Mapping[str, Hdf5File]) -> tuple[tuple[str, ...], Any]:
-    """The sequences' lengths, which an export by rnnscope leaves beside the states."""
-    holder = next((file for file in files.values() if "lengths" in file.names), None)
-    return (("lengths",), holder.array) if holder is not None else ((), _no_array)
+def _open(config: Mapping[str, Any], folder: Path, key: object, files: dict[str, Hdf5File]) -> str:
+    """Open a file of the configuration, never outside of its folder; its path in the folder."""
+    path = (folder / str(config["files"][key])).resolve()
+    if folder.resolve() not in path.parents or path.suffix not in SUFFIXES:
+        raise ValueError(f"{path.name} is no .h5 file of the folder")
+    place = path.relative_to(folder.resolve()).as_posix()
+    if place not in files:
+        files[place] = Hdf5File(path)
+    return place
+
+
+def _word_ids(config: Mapping[str, Any], folder: Path, files: dict[str, Hdf5File]) -> str:
+    """The name of the dataset of word ids, which are no states; its file is opened, too."""
+    words = config.get("word_sequence")
+    if not isinstance(words, Mapping) or "file" not in words:
+        return ""
+    if not (folder / str(config["files"][words["file"]])).is_file():
+        return ""
+    return f"{_open(config, folder, words['file'], files)}/{str(words['path']).strip('/')}"
+
+
+def _file_with_lengths(files: Mapping[str, Hdf5File]) -> str | None:
+    """The file that holds the sequences' lengths, as an export by rnnscope does."""
+    return next((place for place, file in files.items() if "lengths" in file.names), None)
 
 
 def _no_array(name: str) -> StoredArray:

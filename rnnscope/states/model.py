@@ -12,11 +12,37 @@ from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerFacts
 
-STEP_STATES = ("c", "m", "outputs", "array")
-"""Arrays over time, (sequence, timestep, unit). ``array``: nothing says which of them it is."""
+INPUTS = "inputs"
+"""What a decoder read at each step, (sequence, timestep, input), where a trace holds it."""
 
 FINAL, INITIAL, GATES = "final/", "initial/", "gates/"
 """What stands before an array's name: ``final/c`` is (sequence, unit), ``gates/i`` as ``c``."""
+
+
+@dataclass(frozen=True)
+class UnreadArray:
+    """An array that a file holds and that was not read as a state.
+
+    Attributes
+    ----------
+    name : str
+        As the file calls it; empty where it gives no name.
+    key : str
+        The state that its name says it is, ``"outputs"``; empty if it says none.
+    reason : str
+        Why it was not read, in words; empty if its name is no state's.
+    """
+
+    name: str
+    key: str = ""
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or "an array without a name"
+
+    def __str__(self) -> str:
+        return f"{self.label}, {self.reason}" if self.reason else self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +79,11 @@ class StateLayer:
         return self.facts is not None and self.facts.backward
 
     @property
+    def has_states(self) -> bool:
+        """Whether it has c or m, over time or at the end; a merge has outputs alone."""
+        return bool({"c", "m", FINAL + "c", FINAL + "m"} & self.arrays.keys())
+
+    @property
     def timesteps(self) -> int | None:
         """Steps of the arrays over time; None where there are final states alone."""
         return next(
@@ -83,6 +114,8 @@ class StateSet:
         What had to be assumed, or was left aside.
     selected : bool
         Steps or units were left out on purpose: what only the other side has is no difference.
+    not_read : tuple of UnreadArray
+        The arrays of the file that are neither in `layers` nor lengths, mask or coordinates.
     close : callable
         Closes the file; the arrays cannot be read afterwards.
     """
@@ -96,6 +129,7 @@ class StateSet:
     timestep: Array | None = None
     notes: tuple[str, ...] = ()
     selected: bool = False
+    not_read: tuple[UnreadArray, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property

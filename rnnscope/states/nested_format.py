@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional
+from rnnscope.states.build import build_states, pairs_of, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
@@ -19,7 +20,7 @@ LAYER = re.compile(r"(?:cell|layer)?_?\d+")
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """``cell_0/c``, ``cell_0/h`` …, or arrays two by two."""
     forced = options.format == NAME
-    found = positional(arrays, forced=forced)
+    found = positional_arrays(arrays, forced=forced)
     if found is not None:
         if len(found) % 2 or (len(found) < 4 and not forced):
             return []
@@ -29,11 +30,10 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     layers = {member.layer for member in members}
-    if left or not layers or not all(LAYER.fullmatch(layer) for layer in layers):
+    if (left and not forced) or not layers or not all(LAYER.fullmatch(layer) for layer in layers):
         return []
-    members = [type(member)(member.layer, member.key, member.array, named=False)
-               for member in members]  # fmt: skip
-    return readings_of_members(arrays, NAME, members, options, words=WORDS)
+    members = [replace(member, named=False) for member in members]
+    return readings_of_members(arrays, NAME, members, options, left, words=WORDS)
 
 
 def write(states: StateSet, options: WriteOptions) -> Written:

@@ -16,7 +16,12 @@ from collections.abc import Mapping
 from rnnscope.files.array_views import Picked, Turned, stacked
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
-from rnnscope.states.build import Member, build_states, positional
+from rnnscope.states.build import (
+    LayerArray,
+    PositionalArray,
+    build_states,
+    positional_arrays,
+)
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
@@ -38,16 +43,17 @@ SIDES = ("forward", "backward")
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """By the names Y, Y_h, Y_c, or three arrays in this order; one for each layout that fits."""
-    found = positional(arrays, forced=False)
-    layers: dict[str, dict[str, StoredArray]] = {}
+    found = positional_arrays(arrays, forced=False)
+    layers: dict[str, dict[str, PositionalArray]] = {}
     if found is not None:
-        if len(found) != 3 or len(found[0].shape) != 4:
+        if len(found) != 3 or len(found[0].array.shape) != 4:
             return []
         layers[""] = dict(zip(ARRAYS, found, strict=True))
     else:
         for name in arrays.names:
             if match := OUTPUT.fullmatch(name):
-                layers.setdefault(match["layer"] or "", {})[match["name"]] = arrays.array(name)
+                held = layers.setdefault(match["layer"] or "", {})
+                held[match["name"]] = PositionalArray(name, arrays.array(name))
     if options.format != NAME and any(parse_array_name(name) for name in arrays.names):
         return []  # layers of their own stand beside ONNX's: the file tells more by name
     known = {True: (0,), False: (1,), None: (0, 1)}[options.time_major]
@@ -68,22 +74,22 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     return result
 
 
-def _layout_fits(held: Mapping[str, StoredArray], layout: int) -> bool:
+def _layout_fits(held: Mapping[str, PositionalArray], layout: int) -> bool:
     """One or two directions on their axis, and the same batch in all arrays."""
     batches = set()
-    for name, array in held.items():
+    for name, (_, array) in held.items():
         if len(array.shape) != (4 if name == "Y" else 3):
             return False
         if array.shape[DIRECTION_AXIS[name, layout]] not in (1, 2):
             return False
         batches.add(array.shape[-2] if layout == 0 else array.shape[0])
-    directions = {array.shape[DIRECTION_AXIS[name, layout]] for name, array in held.items()}
+    directions = {array.shape[DIRECTION_AXIS[name, layout]] for name, (_, array) in held.items()}
     return len(batches) == 1 and len(directions) == 1
 
 
-def _members(layer: str, held: Mapping[str, StoredArray], layout: int) -> list[Member]:
+def _members(layer: str, held: Mapping[str, PositionalArray], layout: int) -> list[LayerArray]:
     members = []
-    for name, array in held.items():
+    for name, (source, array) in held.items():
         axis = DIRECTION_AXIS[name, layout]
         if len(array.shape) <= axis:
             continue
@@ -92,7 +98,7 @@ def _members(layer: str, held: Mapping[str, StoredArray], layout: int) -> list[M
             if name == "Y" and layout == 0:
                 part = Turned(part, (1, 0, 2))
             side = f"{layer}/{SIDES[number]}".strip("/") if array.shape[axis] == 2 else layer
-            members.append(Member(side, ARRAYS[name], part, named=bool(layer)))
+            members.append(LayerArray(side, ARRAYS[name], part, source, named=bool(layer)))
     return members
 
 

@@ -18,6 +18,7 @@ from rnnscope.states import state_format, state_formats
 from rnnscope.states.interface import Reading, ReadOptions
 from rnnscope.states.likeness import keeps_bound, layers_near
 from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
+from rnnscope.states.naming import tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def recognise_one(spec: str, options: ReadOptions) -> Recognised:
     InputError
         It can be read in several ways; the message lists them.
     """
-    found = _bounded(readings_of(open_named(spec), options))
+    found = _bounded(readings_of(open_named(spec, tells), options))
     if len(found) > 1 and not all(_same_numbers(found[0], other) for other in found):
         raise ambiguous(found, "--from")
     return Recognised(found[0], found[0].reason)
@@ -108,7 +109,7 @@ def recognise(
     InputError
         One cannot be read, or in several ways that would give other results; it lists them.
     """
-    a, b = (open_named(spec) for spec in specs)
+    a, b = (open_named(spec, tells) for spec in specs)
     found_a, found_b = _tried(a, options[0]), _tried(b, options[1])
     found_a = _told_by_other(a, options[0], found_a, found_b) or readings_of(a, options[0])
     found_b = _told_by_other(b, options[1], found_b, found_a) or readings_of(b, options[1])

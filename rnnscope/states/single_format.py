@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnscope.errors import OptionError
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
+from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
@@ -16,7 +16,7 @@ MEANINGS = ("array", "m", "c", "outputs")
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """The only array as each of the states."""
-    names = [name for name in arrays.names if name.rpartition("/")[2] not in COMPANIONS]
+    names = [name for name in arrays.names if not is_lengths_or_mask(name)]
     if len(names) != 1 or not is_number(arrays.array(names[0])):
         return []
     if names[0].rpartition("/")[2] in CONCAT_NAMES:
@@ -30,7 +30,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             states = build_states(
                 arrays,
                 NAME,
-                [Member("", key, array, named=False)],
+                [LayerArray("", key, array, names[0], named=False)],
                 time_major=options.time_major,
                 flat_is_final=final,
             )

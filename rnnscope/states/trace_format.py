@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,9 @@ from rnnscope.files.safe_hdf5 import open_h5
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
+from rnnscope.states.build import unread_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet, with_final
-from rnnscope.trace.attributes import LAYER
-from rnnscope.trace.groups import layer_groups
+from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet, with_final
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
     INPUT_TIMESTEP,
@@ -30,6 +29,7 @@ from rnnscope.trace.schema import (
     LayerHeader,
     TraceHeader,
 )
+from rnnscope.trace.stored_arrays import TraceArrays, layer_paths, names_of_no_states
 from rnnscope.trace.writer import TraceWriter
 
 NAME = "trace"
@@ -46,64 +46,66 @@ def is_trace(arrays: NamedArrays) -> bool:
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:  # noqa: ARG001
     """Every layer, with what the trace says of it; of ``trace.h5::encoder/m`` that array."""
+    if isinstance(arrays, TraceArrays):
+        return [_reading(arrays, arrays.trace)]
     if not is_trace(arrays):
         return []
-    groups = _groups(arrays.path)
     with Trace.open(arrays.path) as trace:
-        layers = tuple(
-            layer
-            for header in (*trace.layers, *trace.merges)
-            if (layer := _layer(arrays, header, groups[header.name], trace)).arrays
-        )
-        notes: tuple[str, ...] = ()
-        if trace.selection:
-            notes = (f"the trace keeps {', '.join(trace.selection)} alone",)
-        if trace.offsets is not None:
-            notes = (*notes, "the trace is ragged: zeros stand past each sequence's length")
-        states = StateSet(
-            arrays.label,
-            NAME,
-            layers,
-            trace.lengths,
-            trace.mask,
-            sequence=_coordinates(arrays, SEQUENCE),
-            timestep=_coordinates(arrays, TIMESTEP, INPUT_TIMESTEP),
-            notes=notes,
-            selected=bool(trace.selection),
-            close=arrays.close,
-        )
-    return [Reading(NAME, "c and m of every layer", "its schema", states, sure=True)]
+        return [_reading(arrays, trace)]
 
 
-def _groups(path: Path) -> dict[str, str]:
-    """The group of each layer by the layer's name."""
-    with open_h5(path, error=TraceError) as file:
-        return {
-            decode_text(group.attrs[LAYER]): group.name.strip("/") for group in layer_groups(file)
-        }
+def _reading(arrays: NamedArrays, trace: Trace) -> Reading:
+    groups, described = layer_paths(trace), names_of_no_states(trace)
+    layers = []
+    read: set[str] = set()
+    for header in (*trace.layers, *trace.merges):
+        inside = _states_inside(arrays, groups[header.name])
+        if inside:
+            own = _own_coordinates(arrays, groups[header.name], described)
+            layers.append(_layer(arrays, header, inside, own, trace))
+            read.update(inside.values())
+    notes: tuple[str, ...] = ()
+    if trace.selection:
+        notes = (f"the trace keeps {', '.join(trace.selection)} alone",)
+    if trace.offsets is not None:
+        notes = (*notes, "the trace is ragged: zeros stand past each sequence's length")
+    states = StateSet(
+        arrays.label,
+        NAME,
+        tuple(layers),
+        trace.lengths,
+        trace.mask,
+        sequence=_coordinates(arrays, described, SEQUENCE),
+        timestep=_coordinates(arrays, described, TIMESTEP, INPUT_TIMESTEP),
+        notes=notes,
+        selected=bool(trace.selection),
+        not_read=unread_arrays(arrays.names, read | described),
+        close=arrays.close,
+    )
+    return Reading(NAME, "c and m of every layer", "its schema", states, sure=True)
 
 
-def decode_text(value: object) -> str:
-    """An attribute as text, however HDF5 holds it."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _layer(arrays: NamedArrays, header: LayerHeader, group: str, trace: Trace) -> StateLayer:
+def _states_inside(arrays: NamedArrays, group: str) -> dict[str, str]:
+    """The arrays of a layer's group that are states: the name in the file by the state's."""
     inside = {name.removeprefix(f"{group}/"): name for name in arrays.names
               if name.startswith(f"{group}/")}  # fmt: skip
-    held = {key: _array(arrays, name, key, trace) for key, name in inside.items() if _is_state(key)}
-    if "outputs" not in held and "m" in held and arrays.part is None and _twice(arrays, group):
+    return {key: name for key, name in inside.items() if _is_state(key)}
+
+
+def _layer(
+    arrays: NamedArrays,
+    header: LayerHeader,
+    inside: Mapping[str, str],
+    coordinates: Mapping[str, Array],
+    trace: Trace,
+) -> StateLayer:
+    held = {key: _array(arrays, name, key, trace) for key, name in inside.items()}
+    if header.outputs_are_m and arrays.part is None and "m" in held:
         held["outputs"] = held["m"]
-    own = {axis: arrays.array(inside[axis]).read() for axis in (TIMESTEP, UNIT, OUTPUT)
-           if axis in inside}  # fmt: skip
     counted = header.timesteps in (None, trace.timesteps) and not header.own_time
-    return StateLayer(header.name, held, header.known_facts, counted=counted, coordinates=own)
-
-
-def _twice(arrays: NamedArrays, group: str) -> bool:
-    """Whether ``outputs`` are a second name of ``m``."""
-    with open_h5(arrays.path, error=TraceError) as file:
-        return f"{group}/outputs" in file
+    return StateLayer(
+        header.name, held, header.known_facts, counted=counted, coordinates=coordinates
+    )
 
 
 def _array(arrays: NamedArrays, name: str, key: str, trace: Trace) -> StoredArray:
@@ -117,13 +119,23 @@ def _array(arrays: NamedArrays, name: str, key: str, trace: Trace) -> StoredArra
 
 
 def _is_state(key: str) -> bool:
-    return key in ("c", "m", "outputs") or key.startswith((FINAL, INITIAL, GATES))
+    return key in ("c", "m", "outputs", INPUTS) or key.startswith((FINAL, INITIAL, GATES))
 
 
-def _coordinates(arrays: NamedArrays, *names: str) -> Array | None:
-    """A dimension's coordinates; `NamedArrays.names` lacks them where only a part is named."""
-    with open_h5(arrays.path, error=TraceError) as file:
-        name = next((name for name in names if name in file), None)
+def _own_coordinates(
+    arrays: NamedArrays, group: str, described: Collection[str]
+) -> dict[str, Array]:
+    """The coordinates of a layer's own dimensions."""
+    found = {
+        axis: _coordinates(arrays, described, f"{group}/{axis}")
+        for axis in (TIMESTEP, UNIT, OUTPUT)
+    }
+    return {axis: values for axis, values in found.items() if values is not None}
+
+
+def _coordinates(arrays: NamedArrays, described: Collection[str], *names: str) -> Array | None:
+    """The first of a dimension's coordinates that the file has, also where it is not named."""
+    name = next((name for name in names if name in described), None)
     return None if name is None else arrays.array(name).read()
 
 
@@ -165,6 +177,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
 def _header(layer: StateLayer) -> LayerHeader:
     widths = {state: layer.arrays[state].shape[2] for state in ("c", "m") if state in layer.arrays}
     outputs = layer.arrays.get("outputs", layer.arrays.get("m"))
+    inputs = layer.arrays.get(INPUTS)
     if outputs is None:
         raise TraceError(
             "A layer of a trace has m, or outputs.",
@@ -176,8 +189,11 @@ def _header(layer: StateLayer) -> LayerHeader:
         outputs.shape[2],
         widths,
         dtype=str(outputs.dtype),
+        timesteps=outputs.shape[1],
+        own_time=not layer.counted,
         gates=tuple(key.removeprefix(GATES) for key in layer.arrays if key.startswith(GATES)),
         facts=layer.facts,
+        input_size=None if inputs is None else inputs.shape[2],
     )
 
 
@@ -209,6 +225,7 @@ def _write_slice(writer: TraceWriter, states: StateSet, rows: slice) -> None:
                          over_time.items()},
                 final={state: held[FINAL + state] for state in over_time},
                 gates={k.removeprefix(GATES): a for k, a in held.items() if k.startswith(GATES)},
+                inputs=held.get(INPUTS),
             ),
             rows,
         )  # fmt: skip
@@ -225,4 +242,5 @@ STATE_FORMAT = StateFormat(
     "everything",
     readings,
     write,
+    holds_outputs_alone=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnscope.errors import OptionError
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional
+from rnnscope.states.build import build_states, pairs_of, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
@@ -17,7 +17,7 @@ WORDS = "tuple (c, m)"
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     """Fields c and h by name, or two arrays in that order."""
     forced = options.format == NAME
-    found = positional(arrays, forced=forced)
+    found = positional_arrays(arrays, forced=forced)
     if found is not None:
         states = len(found) == 2 and build_states(
             arrays, NAME, pairs_of(found, ("c", "m")), time_major=options.time_major
@@ -30,7 +30,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     own = (keys == ["c", "m"] and not left) or (forced and sorted(keys) == ["c", "m"])
     if not own or any(member.layer for member in members):
         return []
-    return readings_of_members(arrays, NAME, members, options, words=WORDS)
+    return readings_of_members(arrays, NAME, members, options, left, words=WORDS)
 
 
 def write(states: StateSet, options: WriteOptions) -> Written:

@@ -10,15 +10,17 @@ from rnnscope.errors import OptionError
 from rnnscope.files.array_views import Turned
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.states.interface import WriteOptions
-from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
+from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
+
+READ_BY_DECODER = "what a decoder read at each step"
 
 DIRECTION = re.compile(r"fw|forward|bw|backward|_reverse", re.IGNORECASE)
 
 
 def wanted_arrays(layer: StateLayer, options: WriteOptions) -> dict[str, StoredArray]:
-    """A layer's arrays: all of them, or the final states alone."""
+    """A layer's states: all of them, or the final ones alone."""
     if options.steps == "all":
-        return dict(layer.arrays)
+        return {key: array for key, array in layer.arrays.items() if key != INPUTS}
     return {key: array for key, array in layer.arrays.items() if key.startswith(FINAL)}
 
 
@@ -73,6 +75,8 @@ def not_held(states: StateSet, options: WriteOptions, *held: str) -> tuple[str, 
         lost.append("outputs, which past the length or behind a wrapper are not m")
     if any(key.startswith(INITIAL) for key in keys):
         lost.append("initial states")
+    if INPUTS in keys:
+        lost.append(READ_BY_DECODER)
     return (*lost, "options of the layers, their direction and where they come from")
 
 

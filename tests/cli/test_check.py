@@ -213,6 +213,13 @@ def test_usage(traces, rnnscope, arguments, words):
     assert words in result.stderr
 
 
+def test_a_misspelt_array_of_a_tolerance(traces, rnnscope):
+    result = rnnscope("check", "good.h5", "--golden", "good.h5", "--atol", "outptus:1e-6")
+    assert result.code == 2
+    assert "--atol outptus:1e-06" in result.stdout
+    assert "did you mean outputs?" in result.stdout
+
+
 def test_everything_beside_a_trace(traces, rnnscope):
     """The run done again from checkpoint and input, and a stored trace."""
     result = rnnscope(

@@ -55,6 +55,38 @@ def test_a_difference(rnnscope, pair):
     assert "by default atol = rtol = 1e-05 for float32" in text
 
 
+def test_an_array_that_was_not_read_is_in_the_first_line(rnnscope, pair, tmp_path):
+    """Torch's output is the layer's outputs; what has no meaning is named."""
+    states = {"h_n": M[:, -1][None], "c_n": C[:, -1][None]}
+    np.savez(tmp_path / "tf.npz", **{"lstm/c": C, "lstm/m": M, "lstm/outputs": M})
+    np.savez(tmp_path / "torch.npz", output=M + 1, **states)
+    done = rnnscope("diff", tmp_path / "tf.npz", tmp_path / "torch.npz")
+    assert (done.code, done.stderr) == (1, "")
+    assert done.stdout.startswith("differ: 1 of 3 arrays; not compared: c, m (only in A)\n")
+    assert "differ   outputs " in done.stdout
+    np.savez(tmp_path / "torch.npz", output=M, attention=M, **states)
+    done = rnnscope("diff", tmp_path / "tf.npz", tmp_path / "torch.npz")
+    assert (done.code, done.stderr) == (0, "")
+    first = " ".join(done.stdout.partition("\n\n")[0].split())
+    assert first == (
+        "same: 3 arrays of 1 layer, 42 values; not compared: c, m (only in A); "
+        "not read: attention (in B)"
+    )
+    assert "not read\n  - B: attention\n" in done.stdout
+
+
+def test_a_misspelt_array_of_a_tolerance(rnnscope, pair):
+    done = rnnscope("diff", *pair, "--rtol", "outptus:1")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: A tolerance is for an array that is not there.\n"
+        "  where: --rtol outptus:1\n"
+        "  expected: one of c, m, final/c, final/m; or LAYER/ARRAY\n"
+        "  found: outptus\n"
+        "  next: did you mean outputs?\n"
+    )
+
+
 def test_quiet_prints_nothing(rnnscope, pair):
     done = rnnscope("diff", *pair, "--quiet")
     assert (done.code, done.stdout, done.stderr) == (1, "", "")

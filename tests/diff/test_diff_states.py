@@ -11,13 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnscope.diff import DiffSettings, Tolerances, diff_states
-from rnnscope.errors import InputError
+from rnnscope.diff.wording import headline
+from rnnscope.errors import InputError, OptionError
+from rnnscope.files.stored_array import LoadedArray
+from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
+from rnnscope.states.model import StateLayer, StateSet
 from rnnscope.states.recognise import recognise
 
 RNG = np.random.default_rng(5)
 C = (RNG.normal(size=(3, 6, 4)) * 2).astype(np.float32)
 M = np.tanh(RNG.normal(size=(3, 6, 4))).astype(np.float32)
+
+
+MERGED = StateSet(
+    "s", "arrays",
+    (
+        StateLayer("fw", {"c": LoadedArray(C), "m": LoadedArray(M)}),
+        StateLayer("merge", {"outputs": LoadedArray(M)}),
+    ),
+)  # fmt: skip
 
 
 def save(path, **arrays):
@@ -286,6 +299,60 @@ def test_gates_tell_where_a_difference_comes_from():
 def test_fail_fast_stops_and_says_so():
     result = compare({"c": C}, {"c": C + 1}, fail_fast=True)
     assert array_of(result).complete is False
+
+
+@pytest.mark.parametrize(
+    ("pattern", "near"),
+    [
+        ("zz", None),
+        ("gatesf", "gates/f"),
+        ("l0/cc", "l0/c"),
+        ("lo/c", "l0/c"),
+        ("final", "final/m"),
+    ],
+)
+@pytest.mark.parametrize("option", ["atol", "rtol"])
+def test_a_tolerance_for_an_array_that_there_is_not(option, pattern, near):
+    """A misspelt name would leave the array with the default, or let everything pass."""
+    held = {"l0/c": C, "l0/m": M}
+    with pytest.raises(OptionError) as caught:
+        compare(held, held, Tolerances(**{option: ((pattern, 1.0),)}))
+    assert caught.value.where == f"{option}={pattern}:1"
+    assert caught.value.expected.startswith("one of c, m, final/c, final/m;")
+    assert (caught.value.hint or "").removeprefix("did you mean ") == (f"{near}?" if near else "")
+
+
+@pytest.mark.parametrize("pattern", ["*", "c", "l0/c", "l?/*", "final/*", "gates/f", "outputs"])
+def test_a_tolerance_for_an_array_that_there_may_be(pattern):
+    """A suite has one set of tolerances for runs with gates and without."""
+    held = {"l0/c": C, "l0/m": M}
+    assert compare(held, held, Tolerances(atol=((pattern, 1.0),))).verdict == "same"
+
+
+def test_an_array_of_the_other_that_was_not_read_is_not_said_to_be_missing():
+    """Its axes may be either: the two are as many."""
+    square = M[:, :3]
+    held = {"output": square, "h_n": square[:, 0][None] + 1, "c_n": C[:, 0][None]}
+    result = compare({"l0/m": square, "l0/outputs": square + 2, "l0/final/m": held["h_n"][0]}, held)
+    assert result.verdict == "same"
+    assert result.complete is False
+    assert "outputs (in B not read: output)" in result.layers[0].not_compared
+    assert headline(result).endswith(
+        "; not compared: m (only in A); outputs (in B not read: output); final/c (only in B); "
+        "not read: output (in B)"
+    )
+
+
+def test_a_merge_that_the_other_has_no_place_for_is_said(tmp_path):
+    export_states(MERGED, ExportRequest("trace", tmp_path / "t.h5"))
+    np.savez(tmp_path / "b.npz", **{"fw/c": C, "fw/m": M})
+    one, other = recognise(
+        (str(tmp_path / "t.h5"), str(tmp_path / "b.npz")), (ReadOptions(), ReadOptions())
+    )
+    with one.states, other.states:
+        result = diff_states(one, other)
+    assert (result.verdict, result.outputs_alone_a, result.complete) == ("same", ("merge",), False)
+    assert "merge (outputs alone, in A)" in headline(result)
 
 
 # Layers.

@@ -11,7 +11,7 @@ import pytest
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.diff import DiffSettings, Tolerances
 from rnnscope.diff.weights import FOLDED, diff_weights
-from rnnscope.errors import CheckpointError
+from rnnscope.errors import CheckpointError, OptionError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
@@ -23,7 +23,9 @@ KERNEL, RECURRENT = RNG.normal(size=(3, 8)), RNG.normal(size=(2, 8))
 BIAS = RNG.normal(size=8)
 
 
-def checkpoint(name="lstm", *, forget_bias=0.0, clip=None, kernel=KERNEL, bias=BIAS, nodes=None):
+def checkpoint(
+    name="lstm", *, forget_bias=0.0, clip=None, kernel=KERNEL, bias=BIAS, peephole=None, nodes=None
+):
     options = LSTMOptions(
         forget_bias=Option(forget_bias, "graph"),
         activation=Option("tanh", "graph"),
@@ -32,7 +34,9 @@ def checkpoint(name="lstm", *, forget_bias=0.0, clip=None, kernel=KERNEL, bias=B
         cell_clip=Option(clip, "flag"),
         proj_clip=Option(None, "class default"),
     )
-    cell = CellSpec("lstm", "LSTM", LSTMWeights(kernel, RECURRENT, bias), options, (), "i f g o")
+    cell = CellSpec(
+        "lstm", "LSTM", LSTMWeights(kernel, RECURRENT, bias, peephole), options, (), "i f g o"
+    )
     layer = RecurrentLayer(
         cell=cell,
         backward=Option(False, "graph"),
@@ -90,6 +94,23 @@ def test_other_shapes():
     wide = checkpoint(kernel=RNG.normal(size=(4, 8)))
     array = diff_weights(checkpoint(), wide, DiffSettings(Tolerances())).layers[0].arrays[0]
     assert array.problems == ("the shapes differ",)
+
+
+def test_a_weight_that_one_side_lacks_is_a_difference():
+    (layer,) = diff_weights(checkpoint(), checkpoint(peephole=np.ones(2))).layers
+    assert layer.not_compared == ("peephole_i (only in B)",)
+    (option,) = layer.options
+    assert (option.name, option.a, option.b) == ("peephole_i", "none", "there")
+    assert layer.verdict == "differ"
+
+
+def test_a_tolerance_for_a_weight_that_there_is_not():
+    settings = DiffSettings(Tolerances(atol=(("recurent_kernel", 1.0),)))
+    with pytest.raises(OptionError) as caught:
+        diff_weights(checkpoint(), checkpoint(), settings)
+    assert caught.value.hint == "did you mean recurrent_kernel?"
+    settings = DiffSettings(Tolerances(atol=(("lstm/kernel", 1.0),)))
+    assert diff_weights(checkpoint(), checkpoint(), settings).verdict == "same"
 
 
 def test_a_file_without_recurrent_layers():

@@ -109,6 +109,18 @@ def test_a_golden_trace_that_differs_fails_and_can_be_replaced(folder, rnnscope)
     assert Path("golden/small.h5").read_bytes() == kept
 
 
+def test_a_misspelt_array_of_a_tolerance_is_an_error(folder, rnnscope):
+    """It would leave the array with another tolerance than the suite says."""
+    suite(rnnscope, "--update-golden")
+    Path("rnnscope.toml").write_text(SUITE.replace('"final/*" =', '"fianl/c" ='))
+    result = suite(rnnscope, "--case", "small")
+    assert result.code == 2
+    error = subjects(result)["small"]["error"]
+    assert error.startswith("A tolerance is for an array that is not there.")
+    assert "fianl/c" in error
+    assert "did you mean final/c?" in error
+
+
 def test_a_trace_that_fails_its_checks_becomes_no_golden_one(folder, rnnscope):
     result = suite(rnnscope, "--update-golden", "--case", "small", "--limit", "exploding-c=0.001")
     assert result.code == 1

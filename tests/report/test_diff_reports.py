@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from rnnscope.diff.result import (
@@ -10,11 +13,13 @@ from rnnscope.diff.result import (
     DiffResult,
     Divergence,
     LayerDiff,
+    OneSided,
     OperandReport,
     OptionDiff,
 )
-from rnnscope.diff.wording import growth_line
+from rnnscope.diff.wording import growth_line, headline
 from rnnscope.report.diff_reports import DIFF_REPORTS
+from rnnscope.states.model import UnreadArray
 
 SAME = ArrayDiff(
     "m", "same", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32", compared=24,
@@ -29,22 +34,24 @@ DIFFERS = ArrayDiff(
 )  # fmt: skip
 RESULT = DiffResult(
     OperandReport("a.h5", "trace", "c and m of every layer", "its schema"),
-    OperandReport("b.npz", "keras", "list [h, c]", "by name"),
+    OperandReport("b.npz", "keras", "list [h, c]", "by name", not_read=(UnreadArray("foo*"),)),
     "|a - b| <= atol + rtol * max(|a|, |b|)",
     (
         LayerDiff(
             "encoder\x1b[31m", "0", "by values", (DIFFERS, SAME),
             options=(OptionDiff("cell_clip", "none", "class default", "3.0", "graph"),),
-            not_compared=("outputs (only in A)",),
+            one_sided=(OneSided("outputs", "A"),),
             hints=("equal if B is read as [h, c]",),
         ),
     ),
     only_b=("decoder",),
+    outputs_alone_a=("merge",),
     differences=("lengths: sequence 1 has 6 steps in A, 8 in B",),
 )  # fmt: skip
 
 TEXT = """\
-differ: 1 of 2 arrays, 1 layer without a partner, 1 option, lengths
+differ: 1 of 2 arrays, 1 layer without a partner, 1 option, lengths; not compared: outputs
+(only in A); merge (outputs alone, in A); not read: foo* (in B)
 
 A          a.h5 (trace: c and m of every layer): its schema
 B          b.npz (keras: list [h, c]): by name
@@ -76,13 +83,52 @@ layers without a partner
 other differences
   - lengths: sequence 1 has 6 steps in A, 8 in B
 
+not read
+  - B: foo*
+
 notes
+  - merge of A has outputs alone: not compared
   - max rel is |a - b| / max(|a|, |b|); ulp are those of the narrower dtype
 """
 
 
 def test_text():
     assert DIFF_REPORTS["text"](RESULT, width=90) == TEXT
+
+
+@pytest.mark.parametrize("name", DIFF_REPORTS)
+def test_what_was_not_compared_and_not_read_is_said_by_name(name):
+    """In the headline too, where the format has one."""
+    text = DIFF_REPORTS[name](RESULT, width=90).replace("\\*", "*")
+    assert text.count("foo*") >= (1 if name == "json" else 2)
+    assert text.count("merge") >= (1 if name == "json" else 2)
+    assert text.count("outputs (only in A)") >= 1
+    if name == "json":
+        told = json.loads(text)
+        assert told["complete"] is False
+        assert told["b"]["not_read"] == [{"name": "foo*", "key": "", "reason": ""}]
+        assert told["outputs_alone_a"] == ["merge"]
+        assert told["layers"][0]["not_compared"] == ["outputs (only in A)"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complete"),
+    [
+        ({}, True),
+        ({"a": OperandReport("a", "torch", not_read=(UnreadArray("foo"),))}, False),
+        ({"outputs_alone_b": ("merge",)}, False),
+        ({"layers": (LayerDiff("l", "l", "by name", (SAME,), one_sided=(OneSided("m", "A"),)),)},
+         False),
+    ],
+)  # fmt: skip
+def test_complete_is_all_of_both(changes, complete):
+    whole = DiffResult(
+        OperandReport("a", "keras"), OperandReport("b", "keras"), "",
+        (LayerDiff("l", "l", "by name", (SAME,)),),
+    )  # fmt: skip
+    result = replace(whole, **changes)
+    assert (result.verdict, result.complete) == ("same", complete)
+    assert (headline(result) == "same: 1 array of 1 layer, 24 values") is complete
 
 
 @pytest.mark.parametrize("render", DIFF_REPORTS.values(), ids=DIFF_REPORTS)

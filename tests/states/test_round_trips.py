@@ -116,6 +116,35 @@ def test_time_major_and_batch_major(name, time_major, data):
     assert result.verdict == "same"
 
 
+def test_a_trace_keeps_layers_of_other_timesteps_and_layers_with_outputs_alone(tmp_path):
+    rng = np.random.default_rng(1)
+    c, m = lstm_like(rng, 2, 6, 4, 4, "float32", carried=[6, 3])
+    encoder = StateLayer("enc", {"c": LoadedArray(c), "m": LoadedArray(m)})
+    short = {
+        "c": LoadedArray(c[:, :3]),
+        "m": LoadedArray(m[:, :3]),
+        "inputs": LoadedArray(m[:, :3]),
+    }
+    decoder = StateLayer("dec", short, counted=False)
+    merge = StateLayer("merge", {"outputs": LoadedArray(m)})
+    states = StateSet("states", "arrays", (encoder, decoder, merge), np.array([6, 3]))
+    for name in ("a.h5", "b.h5"):
+        export_states(states, ExportRequest("trace", tmp_path / name))
+    done = export_states(states, ExportRequest("keras", tmp_path / "c.npz"))
+    assert "layers that have outputs alone: merge" in done.lost
+    one, other = recognise(
+        (str(tmp_path / "a.h5"), str(tmp_path / "b.h5")), (ReadOptions(), ReadOptions())
+    )
+    with one.states, other.states:
+        result = diff_states(one, other, EXACT)
+        arrays = {layer.name: layer for layer in one.states.layers}
+        assert [layer.counted for layer in one.states.layers] == [True, False, True]
+        np.testing.assert_array_equal(arrays["dec"].arrays["inputs"].read(), m[:, :3])
+        np.testing.assert_array_equal(arrays["merge"].arrays["outputs"].read(), m)
+    assert (result.verdict, result.complete) == ("same", True)
+    assert len(result.layers) == 3
+
+
 @pytest.mark.parametrize("entry", state_formats(), ids=STATE_FORMAT_MODULES)
 def test_entry(entry):
     """Each line of the table is whole, and its module says the same name."""
