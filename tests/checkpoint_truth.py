@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.model.network import RecurrentLayer, Signal
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 DATA = Path(__file__).parent / "data"
 
@@ -18,10 +19,13 @@ def run_network(network, x, lengths=None, initial=None):
     mask = None if lengths is None else np.arange(x.shape[1]) < np.asarray(lengths)[:, None]
     signals = {name: Signal(x, mask) for name in network.inputs}
     for node in network.nodes:
-        reads = [signals[name] for name in node.inputs]
+        reads = [signals[name] for name in node.reads]
         if isinstance(node.layer, RecurrentLayer):
             values = np.asarray(reads[0].values, node.layer.cell.dtype)
-            start = {**node.layer.initial_values, **(initial or {}).get(node.name, {})}
+            start = {
+                **node.layer.initial_state.value.stored(),
+                **(initial or {}).get(node.name, {}),
+            }
             states = run_layer(node.layer, values, reads[0].mask, start)
             signals[node.name] = Signal(states.outputs, reads[0].mask)
         else:

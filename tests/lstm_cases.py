@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 CELLS = {
     "plain": {},
@@ -81,8 +83,8 @@ def layer_of(
         cell=cell,
         backward=Option(backward, "graph"),
         padding=Option(padding, "graph"),
-        lengths=Option("", "graph"),
-        initial_state=Option("zeros", "graph"),
+        lengths=Option(LENGTHS_UNUSED, "graph"),
+        initial_state=Option(ZERO_STATE, "graph"),
         state_format=Option("", "graph"),
         reversal=reversal,
         outputs_in_input_order=in_input_order,

@@ -13,7 +13,7 @@ from rnnscope.errors import InputError
 from rnnscope.files.named_arrays import NamedArrays, open_named
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import Array
-from rnnscope.model.network import PaddingRule
+from rnnscope.model.recurrent_layer import PaddingRule
 from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.states.naming import STATES, parse_array_name, tells
 

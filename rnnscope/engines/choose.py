@@ -19,7 +19,7 @@ from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import EngineError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 
 ENGINES = {

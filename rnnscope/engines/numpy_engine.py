@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 
 

@@ -39,12 +39,6 @@ the names tell. ``guess``: nothing stored says it.
 """
 
 
-IN_BIAS = "inside the bias"
-HAS_NONE = "the class has none"
-NO_OTHER = "has no other"
-"""Details, or their ends, of options about which a class of cell leaves no choice."""
-
-
 @dataclass(frozen=True)
 class Option(Generic[T]):
     """One option of a cell or layer: its value, and where that value comes from."""
@@ -53,11 +47,25 @@ class Option(Generic[T]):
     origin: Origin
     detail: str = ""
     """The node, variable or key it was read from, for people who want to look."""
+    only_choice: bool = False
+    """True where the class of cell knows no other value, so that nothing is assumed."""
+
+    def as_text(self) -> Option[str]:
+        """The same with the words of its value."""
+        return Option(str(self.value), self.origin, self.detail, self.only_choice)
 
 
-NO_CLIP: Option[float | None] = Option(None, "class default", HAS_NONE)
-NOT_COUPLED: Option[bool] = Option(False, "class default", HAS_NONE)
-"""What cells without these options have; ONNX operators alone state them."""
+def only_choice(value: T, detail: str) -> Option[T]:
+    """An option about which a class of cell leaves no choice; `detail` says why, for people."""
+    return Option(value, "class default", detail, only_choice=True)
+
+
+IN_BIAS: Option[float] = only_choice(0.0, "inside the bias")
+"""The forget bias of a class that keeps it in its bias."""
+
+NO_CLIP: Option[float | None] = only_choice(None, "the class has none")
+NOT_COUPLED: Option[bool] = only_choice(False, "the class has none")
+"""What cells without these options have; ONNX operators alone state the second."""
 
 
 def reorder_gates(

@@ -1,196 +1,19 @@
 """How the layers of a file feed each other: nodes in order, recurrent and other.
 
-A `Network` is a list of nodes in which every node comes after the nodes it reads. A node's
-operation is a recurrent layer (`RecurrentLayer`) or one of the plain layers of
-`rnnscope.model.layers`. What flows between nodes is a `Signal`.
+A `Network` is a list of nodes in which every node comes after the nodes it reads and starts from.
+A node's operation is a recurrent layer (`RecurrentLayer`) or one of the plain layers of
+`rnnscope.model.layers`. What flows between nodes is a `Signal`. Every walk over a network is a
+method here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import reduce
-from typing import Literal, Protocol
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-import numpy as np
-
-from rnnscope.model.cell import Array, CellSpec, Option
-
-PaddingRule = Literal["zeros", "hold", "none"]
-"""What a layer does past a sequence's length, or at a masked step.
-
-``zeros``: outputs are zero, the state is carried (dynamic_rnn with sequence_length, torch, ONNX).
-``hold``: the previous output is repeated, the state is carried (Keras masking; zeros before the
-first valid step). ``none``: every step is computed, lengths or not.
-"""
-
-Reversal = Literal["whole", "within length"]
-"""How a backward layer turns time: the whole axis (Keras), or each sequence's valid steps
-(TensorFlow's reverse_sequence, torch, ONNX), which leaves the padding at the end."""
-
-
-HandoverJoin = Literal["concat", "sum"]
-"""How the final states of two directions become one initial state."""
-
-MERGES_WITH_X = ("Add", "Concatenate")
-"""Kinds of layers that, as wrappers, take the layer's own x as their second input."""
-
-
-def join_states(finals: Sequence[Mapping[str, Array]], join: HandoverJoin) -> dict[str, Array]:
-    """The initial state (sequence, width), by name, that final states of several layers make."""
-    made = {}
-    for name in finals[0]:
-        parts = [final[name] for final in finals]
-        made[name] = np.concatenate(parts, -1) if join == "concat" else reduce(np.add, parts)
-    return made
-
-
-@dataclass(frozen=True, eq=False)
-class Signal:
-    """What one node hands to the next.
-
-    Attributes
-    ----------
-    values : ndarray
-        (sequence, timestep, feature), or (sequence, feature) after a layer that returns its last
-        output only, or (sequence, timestep) integers in front of an embedding.
-    mask : ndarray of bool (sequence, timestep) or None
-        True where a step counts; None where every step does.
-    """
-
-    values: Array
-    mask: Array | None = None
-
-
-class Layer(Protocol):
-    """A layer without a state over time: `Signal`s in, one `Signal` out."""
-
-    kind: str
-    """What users call it: ``"Dense"``, ``"Embedding"``, ``"Concatenate"``."""
-
-    def __call__(self, *signals: Signal) -> Signal: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Feedback:
-    """A loop function: a decoder's next x, made of its last output.
-
-    Attributes
-    ----------
-    source : str
-        The recurrent layer whose outputs are fed back: the decoder itself, or the top of its stack.
-    layers : tuple of Layer
-        What stands between an output and the next x; none for the identity.
-    option : Option[str]
-        The same in the words of ``--loop-function``, and who says so.
-    of_m : bool
-        True where m itself is fed back, also if a wrapper stands between it and the outputs.
-    """
-
-    source: str
-    layers: tuple[Layer, ...]
-    option: Option[str]
-    of_m: bool = False
-
-    def __call__(self, outputs: Array) -> Array:
-        """The next x (sequence, timestep, input) of outputs, or m, (sequence, timestep, output)."""
-        signal = Signal(outputs)
-        for layer in self.layers:
-            signal = layer(signal)
-        return signal.values
-
-
-@dataclass(frozen=True, eq=False)
-class RecurrentLayer:
-    """One direction of one recurrent layer, and how it is driven over time.
-
-    Attributes
-    ----------
-    cell : CellSpec
-    backward : Option[bool]
-        True if it reads the sequence from its end.
-    reversal : Reversal
-        What a backward layer turns round.
-    padding : Option[PaddingRule]
-    lengths : Option[str]
-        Words on where the stored model takes its lengths or mask from, for `inspect`; for example
-        ``"sequence_length from placeholder 'lengths'"`` or ``"not used"``.
-    initial_state : Option[str]
-        Words on the state before the first step: ``"zeros"``, or what feeds it.
-    outputs_in_input_order : bool
-        False for Keras ``go_backwards`` on its own: its outputs come in the order of processing.
-    return_sequences : bool
-        False if the layer after it receives the last output only. The trace holds every step.
-    initial_values : mapping of str to ndarray (width,) or (sequence, width)
-        Initial states that the file holds (a learned initial state), by state name.
-    initial_from : str or None
-        The recurrent layer whose final state this one starts from.
-    initial_beside : tuple of str
-        More layers whose final states are joined to that one's: another direction.
-    initial_join : HandoverJoin
-        How they are joined, in the order `initial_from`, `initial_beside`.
-    feedback : Feedback or None
-        What makes this layer's x after its first step, where its own outputs do.
-    stored_lengths : ndarray of int (sequence,) or None
-        Lengths that are a constant of the stored graph.
-    state_format : Option[str]
-        ``"tuple (c, m)"``, ``"concat [c, m]"``, ``"list [h, c]"``.
-    wrapper : tuple of Layer
-        What stands between m and the outputs of each step, before the padding rule: a dense layer
-        (OutputProjectionWrapper), a merge with the layer's own x (ResidualWrapper).
-    """
-
-    cell: CellSpec
-    backward: Option[bool]
-    padding: Option[PaddingRule]
-    lengths: Option[str]
-    initial_state: Option[str]
-    state_format: Option[str]
-    reversal: Reversal = "whole"
-    outputs_in_input_order: bool = True
-    return_sequences: bool = True
-    initial_values: Mapping[str, Array] = field(default_factory=dict)
-    initial_from: str | None = None
-    initial_beside: tuple[str, ...] = ()
-    initial_join: HandoverJoin = "concat"
-    feedback: Feedback | None = None
-    stored_lengths: Array | None = None
-    wrapper: tuple[Layer, ...] = ()
-
-    @property
-    def output_size(self) -> int:
-        """Width of the outputs: that of m, unless a wrapper changes it."""
-        cell = self.cell
-        m, x = (
-            np.zeros((1, cell.output_size), cell.dtype),
-            np.zeros((1, cell.input_size), cell.dtype),
-        )
-        return int(self.returned(m, x).shape[-1]) if self.wrapper else cell.output_size
-
-    @property
-    def handed_by(self) -> tuple[str, ...]:
-        """Every layer whose final state this one starts from."""
-        return () if self.initial_from is None else (self.initial_from, *self.initial_beside)
-
-    def renamed(self, new: Callable[[str], str]) -> RecurrentLayer:
-        """The layer with other names for the layers that it refers to."""
-        if self.initial_from is None and self.feedback is None:
-            return self
-        names = [new(name) for name in self.handed_by]
-        back = self.feedback
-        return replace(
-            self,
-            initial_from=names[0] if names else None,
-            initial_beside=tuple(names[1:]),
-            feedback=None if back is None else replace(back, source=new(back.source)),
-        )
-
-    def returned(self, m: Array, x: Array) -> Array:
-        """What the layer returns for m (sequence, output) of a step that read x."""
-        for layer in self.wrapper:
-            signals = (Signal(m), Signal(x)) if layer.kind in MERGES_WITH_X else (Signal(m),)
-            m = layer(*signals).values
-        return m
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,15 +27,16 @@ class Node:
         the trace. The two directions of a Keras Bidirectional layer ``b`` are ``b/forward_…`` and
         ``b/backward_…``, and ``b`` is the merge of both.
     layer : RecurrentLayer or Layer
-    inputs : tuple of str
-        Names of earlier nodes, or of entries of `Network.inputs`.
+    reads : tuple of str
+        Names of earlier nodes, or of entries of `Network.inputs`, whose values it reads step by
+        step; a recurrent node has one at most.
     wiring : Origin-like str
-        ``"graph"``, ``"config"``, ``"guess"`` or ``"flag"``: how the inputs are known.
+        ``"graph"``, ``"config"``, ``"guess"`` or ``"flag"``: how `reads` is known.
     """
 
     name: str
     layer: RecurrentLayer | Layer
-    inputs: tuple[str, ...]
+    reads: tuple[str, ...]
     wiring: str = "graph"
 
     @property
@@ -220,9 +44,15 @@ class Node:
         return self.layer if isinstance(self.layer, RecurrentLayer) else None
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """The inputs that are read step by step; Keras names initial states among `inputs`, too."""
-        return self.inputs[:1] if self.recurrent else self.inputs
+    def starts_from(self) -> tuple[str, ...]:
+        """The nodes that the state before its first step is made of; none for most."""
+        return self.recurrent.initial_state.value.nodes if self.recurrent else ()
+
+    @property
+    def listed_inputs(self) -> tuple[str, ...]:
+        """What reports and traces list: what it reads, then initial states that the file lists."""
+        listed = self.recurrent.initial_state.value.listed if self.recurrent else ()
+        return (*self.reads, *listed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +64,7 @@ class Network:
     inputs : tuple of str
         The model's own inputs.
     nodes : tuple of Node
-        Each after all that it reads.
+        Each after all that it reads and starts from.
     """
 
     inputs: tuple[str, ...]
@@ -244,5 +74,167 @@ class Network:
     def recurrent(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.recurrent)
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Node]:
+        """The nodes by name, in order."""
+        return {node.name: node for node in self.nodes}
+
     def node(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
+        """The node of a name; `KeyError` where there is none."""
+        return self.by_name[name]
+
+    def replaced(self, nodes: Mapping[str, Node], *, inputs: Iterable[str] = ()) -> Network:
+        """The network with other nodes in the places of some, by name, and with more inputs."""
+        changed = tuple(nodes.get(node.name, node) for node in self.nodes)
+        return Network((*self.inputs, *inputs), changed)
+
+    def upstream_of(self, names: Iterable[str], *, until: Collection[str] = ()) -> frozenset[str]:
+        """All whose values reach some nodes step by step, nodes and inputs, and these themselves.
+
+        What the names in `until` read is not followed.
+        """
+        pending, found = [*names], set[str]()
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                known = name in self.by_name and name not in until
+                pending.extend(self.by_name[name].reads if known else ())
+        return frozenset(found)
+
+    def downstream_of(self, names: Iterable[str], *, until: Collection[str] = ()) -> frozenset[str]:
+        """All nodes that the values of some nodes or inputs reach step by step, and these.
+
+        The nodes in `until`, and what reads only them, are left out.
+        """
+        found = set(names)
+        for node in self.nodes:
+            if node.name not in until and found & {*node.reads}:
+                found.add(node.name)
+        return frozenset(found)
+
+    def needed_by(self, names: Iterable[str]) -> frozenset[str]:
+        """The nodes that have to be computed for some: what they read or start from, and these."""
+        pending, found = [*names], set[str]()
+        while pending:
+            name = pending.pop()
+            if name in self.by_name and name not in found:
+                found.add(name)
+                pending.extend((*self.by_name[name].reads, *self.by_name[name].starts_from))
+        return frozenset(found)
+
+    def with_merges(self, names: Collection[str]) -> frozenset[str]:
+        """Some nodes, and the joins of two directions that are both among them."""
+        return frozenset(names) | {
+            node.name
+            for node in self.nodes
+            if not isinstance(node.layer, RecurrentLayer)
+            and node.layer.joins_directions
+            and {*names}.issuperset(node.reads)
+        }
+
+    def around_recurrent(self, also: Iterable[str] = ()) -> Network:
+        """The recurrent layers, the joins of their directions, and all that these need.
+
+        Nodes named in `also` stay with what they need; inputs that no node reads do not stay.
+        """
+        recurrent = [node.name for node in self.recurrent]
+        kept = self.with_merges(self.needed_by([*recurrent, *also]))
+        nodes = tuple(node for node in self.nodes if node.name in kept)
+        read = {name for node in nodes for name in (*node.reads, *node.listed_inputs)}
+        return Network(tuple(name for name in self.inputs if name in read), nodes)
+
+    def inputs_behind(self, name: str) -> frozenset[str]:
+        """The model's inputs whose values reach a node step by step."""
+        return self.upstream_of([name]) - self.by_name.keys()
+
+    def recurrent_below(self, node: Node) -> tuple[str, ...]:
+        """The nearest recurrent layers that feed a node, through plain layers or straight."""
+        found: dict[str, None] = {}
+        seen, waiting = set[str](), [*node.reads]
+        while waiting:
+            below = self.by_name.get(waiting.pop(0))
+            if below is None or below.name in seen:
+                continue
+            seen.add(below.name)
+            if below.recurrent:
+                found[below.name] = None
+            else:
+                waiting.extend(below.reads)
+        return tuple(found)
+
+    def other_direction(self, node: Node) -> Node | None:
+        """The one recurrent node that reads the same the other way round."""
+        if node.recurrent is None:
+            return None
+        alike = [other for other in self.recurrent if other.reads == node.reads]
+        directions = [other.recurrent.backward.value for other in alike if other.recurrent]
+        if sorted(directions) != [False, True]:
+            return None
+        return next(other for other in alike if other is not node)
+
+    def decodes(self, node: Node) -> bool:
+        """Whether a layer reads inputs of its own that go with another layer's final state."""
+        layer = node.recurrent
+        if layer is None or not layer.starts_from_layers:
+            return False
+        if layer.feedback is not None:
+            return True
+        encoders = (self.inputs_behind(name) for name in layer.starts_from_layers)
+        return not self.inputs_behind(node.name) & frozenset().union(*encoders)
+
+    def uncomputed_start(self, node: Node) -> Node | None:
+        """The stand-in for an initial state of a layer that is not computed."""
+        stand_ins = node.recurrent.initial_state.value.stand_ins if node.recurrent else ()
+        return next((self.by_name[name] for name in stand_ins if name in self.by_name), None)
+
+    def own_output_before(self, node: Node) -> Node | None:
+        """The stand-in that a layer reads its own last output through, in a way not computed."""
+        before = self.by_name.get(node.reads[0]) if node.reads else None
+        if before is None or isinstance(before.layer, RecurrentLayer):
+            return None
+        return before if before.layer.of_own_output else None
+
+    def in_order(self, names: Iterable[str] | None = None) -> Network:
+        """The network with each node after what it needs, where the nodes make no circle.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Only these nodes and what they need, in their order; all nodes if left out.
+        """
+        order: dict[str, Node] = {}
+        begun: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name in begun or name not in self.by_name:
+                return
+            begun.add(name)
+            node = self.by_name[name]
+            for before in (*node.reads, *node.starts_from):
+                visit(before)
+            order[name] = node
+
+        for name in self.by_name if names is None else names:
+            visit(name)
+        return replace(self, nodes=tuple(order.values()))
+
+    def circle(self) -> tuple[str, ...]:
+        """Nodes each of which needs the next, the first again at the end; empty if none do."""
+        done: set[str] = set()
+        path: list[str] = []
+
+        def visit(name: str) -> tuple[str, ...]:
+            if name in path:
+                return (*path[path.index(name) :], name)
+            if name in done or name not in self.by_name:
+                return ()
+            path.append(name)
+            node = self.by_name[name]
+            found = (visit(before) for before in (*node.reads, *node.starts_from))
+            circle = next((one for one in found if one), ())
+            path.pop()
+            done.add(name)
+            return circle
+
+        return next((circle for name in self.by_name if (circle := visit(name))), ())

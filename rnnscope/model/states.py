@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.network import PaddingRule, Reversal
+from rnnscope.model.recurrent_layer import PaddingRule, Reversal
 
 
 @dataclass(frozen=True, eq=False)

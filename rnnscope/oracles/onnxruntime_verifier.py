@@ -21,7 +21,8 @@ import numpy as np
 
 from rnnscope.errors import EngineError
 from rnnscope.model.cell import Array, LSTMWeights
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference
 from rnnscope.oracles.differences import Differences, Largest

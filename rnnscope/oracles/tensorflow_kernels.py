@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnscope.errors import EngineError
 from rnnscope.model.cell import Array, CellSpec
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 STEPWISE = "TensorFlow ops"
 """The kernel's name where every step is spelled out in elementary ops."""

@@ -109,7 +109,7 @@ def through_keras(
     with tempfile.TemporaryDirectory() as folder:
         version = _run(checkpoint, network, target, source, Path(folder))
         with open_input(Path(folder, "inputs.npy")) as made:
-            feed = tuple(node.name for node in network.recurrent if node.inputs == target.inputs)
+            feed = tuple(node.name for node in network.recurrent if node.reads == target.reads)
             yield Front(_as_source(made, source, target, Path(folder), version), False, feed)
 
 
@@ -124,20 +124,14 @@ def _target(network: Network, patterns: tuple[str, ...]) -> Node | None:
     )
 
 
-def _behind(network: Network, node: Node) -> list[Node]:
-    """Everything that a node reads x from, directly or not, in the network's order."""
-    nodes = {each.name: each for each in network.nodes}
-    pending, found = list(node.inputs[:1]), set[str]()
-    while pending:
-        name = pending.pop()
-        if name in nodes and name not in found:
-            found.add(name)
-            pending += nodes[name].inputs
-    return [each for each in network.nodes if each.name in found]
+def _in_front_of(network: Network, node: Node) -> list[Node]:
+    """Everything that the x of a node is made of, in the network's order."""
+    needed = network.needed_by(node.reads)
+    return [each for each in network.nodes if each.name in needed]
 
 
 def _blocker(network: Network, target: Node) -> Unsupported | None:
-    layers = (node.layer for node in _behind(network, target))
+    layers = (node.layer for node in _in_front_of(network, target))
     return next((layer for layer in layers if isinstance(layer, Unsupported)), None)
 
 
@@ -145,7 +139,7 @@ def _run(
     checkpoint: Checkpoint, network: Network, target: Node, source: InputSource, folder: Path
 ) -> str:
     """Start Keras and wait for it; returns its version."""
-    read = {name for node in _behind(network, target) for name in node.inputs}
+    read = {name for node in _in_front_of(network, target) for name in node.reads}
     inputs = sorted(read & set(network.inputs))
     if len(inputs) != 1 or "@" in target.name:
         raise OptionError(

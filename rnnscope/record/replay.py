@@ -17,7 +17,8 @@ from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.hashing import files_sha256
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import Array, CellSpec
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
 from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
@@ -195,8 +196,7 @@ def recipe_of(trace: Trace) -> Recipe:
         for name, (value, origin) in header.options.items():
             if origin != "flag" or name not in BY_LAYER:
                 continue
-            stored = "none" if name == "padding" and value is None else value
-            given.setdefault(name, []).append((glob.escape(header.name), stored))
+            given.setdefault(name, []).append((glob.escape(header.name), value))
     backward = any(header.options.get("backward", ("", ""))[1] == "flag" for header in trace.layers)
     return Recipe.make(
         trace.header.checkpoint,
@@ -275,16 +275,14 @@ def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[R
         yield Recomputation(trace, planned.source, prepared, verifier, notes)
 
 
-GIVEN_INITIAL = "given with the input"
-
-
 def _given_initial(trace: Trace) -> dict[str, dict[str, Array]]:
     """The initial states that were given to layers of a run."""
-    return {
-        header.name: dict(trace.read_initial(header.name))
-        for header in trace.layers
-        if header.options.get("initial_state", ("", "")) == (GIVEN_INITIAL, "flag")
-    }
+    given: dict[str, dict[str, Array]] = {}
+    for header in trace.layers:
+        if header.initial_given:
+            stored = trace.read_initial(header.name)
+            given[header.name] = {state: stored[state] for state in header.initial_given}
+    return given
 
 
 def _mismatches(planned: PlannedRun, trace: Trace) -> Iterator[str]:

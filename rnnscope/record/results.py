@@ -6,12 +6,12 @@ The field names are the keys of the JSON report, and so are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
-from rnnscope.model.cell import Option
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
 from rnnscope.model.wiring_words import wiring_lines
 
@@ -191,7 +191,7 @@ def layer_report(node: Node) -> LayerReport:
         dtype=cell.dtype.name,
         stored_gate_order=cell.stored_gate_order,
         variables=cell.variables,
-        reads=node.inputs,
+        reads=node.listed_inputs,
         wiring=node.wiring,
         options=_options(layer),
     )
@@ -202,19 +202,11 @@ def _direction(layer: RecurrentLayer) -> str:
 
 
 def _options(layer: RecurrentLayer) -> tuple[OptionReport, ...]:
-    direction = Option(_direction(layer), layer.backward.origin, layer.backward.detail)
-    named: list[tuple[str, Option[Any]]] = [
-        *layer.cell.options.items(),
-        ("direction", direction),
-        ("padding", layer.padding),
-        ("lengths", layer.lengths),
-        ("initial_state", layer.initial_state),
-        ("state_format", layer.state_format),
-    ]
-    if layer.feedback is not None:
-        named.append(("loop_function", layer.feedback.option))
     return tuple(
-        OptionReport(name, option.value, option.origin, option.detail) for name, option in named
+        OptionReport("direction", _direction(layer), option.origin, option.detail)
+        if name == "backward"
+        else OptionReport(name, option.value, option.origin, option.detail)
+        for name, option in layer.options()
     )
 
 
@@ -228,7 +220,7 @@ def inspect_report(checkpoint: Checkpoint) -> InspectReport:
         inputs=network.inputs,
         layers=tuple(layer_report(node) for node in network.recurrent),
         other_layers=tuple(
-            OtherLayer(node.name, node.layer.kind, node.inputs)
+            OtherLayer(node.name, node.layer.kind, node.listed_inputs)
             for node in network.nodes
             if not isinstance(node.layer, RecurrentLayer)
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import HandoverJoin, join_states
+from rnnscope.model.initial_state import HandoverJoin, join_state
 from rnnscope.model.states import LayerSlice
 from rnnscope.trace import LayerHeader, Trace
 
@@ -36,9 +35,6 @@ SLICE_BYTES = 16 * 2**20
 RECOMPUTED = frozenset({"padding-leak", "float-drift", "framework-kernel"})
 
 PAST_LENGTH = ("outputs-past-length", "state-past-length")
-
-PROJECTIONS = re.compile(r"projection|w_p_\d|weight_hr", re.IGNORECASE)
-"""In the names of variables of a cell with a projection (TensorFlow's eras, torch)."""
 
 
 @dataclass(frozen=True)
@@ -188,12 +184,12 @@ class _Looking:
             known = Stored(
                 options={option: value for option, (value, _) in header.options.items()},
                 last=rows.stop >= self._trace.sequences,
-                projected=any(PROJECTIONS.search(variable) for variable in header.variables),
+                projected=header.projected,
                 mask_given=self._mask_given,
                 m_peaks=self._peaks_with(layer),
                 alone=alone.get(name),
                 wide=wide.get(name),
-                origin=_origin(header, finals),
+                origin=_joined_finals(header, finals),
                 verified=verified,
                 golden=golden,
                 limits=self._settings.limits,
@@ -245,28 +241,18 @@ class _Looking:
         return tuple(PaddingVerdict(name, one.text()) for name, one in self._padding.items())
 
 
-STATE_NAMES = {"h": "m", "c": "c"}
-
-
-def _origin(
+def _joined_finals(
     header: LayerHeader, finals: Mapping[str, Mapping[str, Array]]
 ) -> Mapping[str, Array] | None:
-    """The final states of other layers that a layer starts from, as its options say, or None."""
-    if header.initial_from and all(name in finals for name in header.initial_from):
-        join: HandoverJoin = "sum" if header.initial_join == "sum" else "concat"
-        return join_states([finals[name] for name in header.initial_from], join)
-    words = str(header.options.get("initial_state", ("", ""))[0])
-    whole = re.fullmatch(r"(?:the )?final state of (?:layer )?'(.+)'", words)
-    if whole:
-        return finals.get(whole[1])
-    # Keras hands over the parts one by one.
-    parts = re.findall(r"\b([hc]) from ([hc]) of layer '([^']+)'", words)
-    origin = {
-        STATE_NAMES[mine]: finals[layer][STATE_NAMES[theirs]]
-        for mine, theirs, layer in parts
-        if STATE_NAMES[theirs] in finals.get(layer, {})
+    """The final states of other layers that a layer starts from, joined; None if of none."""
+    layers = header.initial_from
+    if not layers or not finals.keys() >= {*layers}:
+        return None
+    join: HandoverJoin = "sum" if header.initial_join == "sum" else "concat"
+    return {
+        state: join_state([finals[name][state] for name in layers], join)
+        for state in header.initial_states
     }
-    return origin or None
 
 
 def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, GoldenDiff]:

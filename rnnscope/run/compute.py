@@ -11,7 +11,9 @@ from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.engines.workspace import Workspace
 from rnnscope.inputs import InputBatch
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Node, RecurrentLayer, Signal
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer, Signal
 from rnnscope.model.states import LayerStates, joined
 from rnnscope.run.loops import Loop
 from rnnscope.run.prepare import Prepared
@@ -83,7 +85,7 @@ def compute_slice(
             if node is loop.first:
                 yield from _loop(prepared, engines, loop, batch, sequences, signals, final)
             continue
-        reads = [signals[name] for name in node.reads if name in signals] or [signals[node.name]]
+        reads = [signals[name] for name in node.reads]
         if not isinstance(node.layer, RecurrentLayer):
             signals[node.name] = run_plain(prepared, node, node.layer, reads)
             if prepared.kept(node):
@@ -123,19 +125,18 @@ def _loop(
     ran: dict[str, list[LayerStates]] = {name: [] for name in initial}
     read: dict[str, list[Array]] = {name: [] for name in initial}
     made: dict[str, list[Array]] = {node.name: [] for node in loop.nodes}
-    outer = dict(signals)
     first = loop.first
-    given = outer[first.reads[0] if first.reads else first.name].values[:, :1]
-    x, feedback = given, loop.feedback
+    read_first = first.reads[0]
+    x, feedback = signals[read_first].values[:, :1], loop.feedback
     for _ in range(prepared.decoder_steps):
-        here: dict[str, Signal] = {}
+        # What reads the decoder's input beside it reads the x of this step, too.
+        here = {read_first: Signal(x)}
         for node in loop.nodes:
-            inner = [here[name] for name in node.reads if name in here]
+            inner = [here[name] for name in node.reads]
             if not isinstance(node.layer, RecurrentLayer):
                 here[node.name] = run_plain(prepared, node, node.layer, inner)
             else:
-                taken = x if node is first else inner[0].values
-                taken = np.ascontiguousarray(taken, dtype=node.layer.cell.dtype)
+                taken = np.ascontiguousarray(inner[0].values, dtype=node.layer.cell.dtype)
                 states = engines[node.name].run(taken, None, None, state[node.name])
                 state[node.name] = dict(states.final)
                 here[node.name] = Signal(states.outputs)
@@ -157,11 +158,11 @@ def _loop(
 
 def run_plain(prepared: Prepared, node: Node, layer: Layer, reads: list[Signal]) -> Signal:
     """A layer without a state, on floats; what it does with masks is said where it matters."""
-    if layer.kind != "Embedding":
+    if not layer.takes_ids:
         reads = [Signal(_as_floats(prepared, signal.values), signal.mask) for signal in reads]
     made = layer(*reads)
     given = reads[0].mask
-    if layer.kind not in ("Masking", "Embedding") or given is None:
+    if not layer.makes_mask or given is None:
         return made
     if made.mask is None:
         return Signal(made.values, given)

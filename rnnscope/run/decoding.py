@@ -14,10 +14,11 @@ from fnmatch import fnmatchcase
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import OptionError
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers.unsupported import OWN_OUTPUT, Unsupported
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import Origin
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.loop_functions import parse_loop_function
-from rnnscope.run.starts import handed_by, linked, names_of, obstacle
+from rnnscope.run.starts import linked, names_of
 
 DECODED = "the decoder inputs (--decoder-inputs)"
 """The network input of decoders that the file wires to nothing of their own."""
@@ -72,8 +73,8 @@ def wire_decoder(
     notes: tuple[str, ...] = ()
     decoders = _find(network, decoding.decoder, "--decoder") if decoding.decoder else []
     encoders = _find(network, decoding.encoder, "--encoder") if decoding.encoder else []
-    handed = [node for node in network.recurrent if _is_told(network, node)]
-    if not decoders and not handed:
+    started = [node for node in network.recurrent if _start_is_known(network, node)]
+    if not decoders and not started:
         decoders = _decoders_by_name(network, encoders)
         notes = (
             (
@@ -81,10 +82,10 @@ def wire_decoder(
                 "final state of the encoder (guess); --encoder and --decoder say otherwise."
             ),
         )
-    if decoders and not encoders and not all(handed_by(node) for node in decoders):
+    if decoders and not encoders and not all(map(_starts_elsewhere, decoders)):
         encoders = [node for node in network.recurrent if node not in decoders]
-    decoders = decoders or _handed_from(handed, encoders)
-    origin = "guess" if notes else "flag"
+    decoders = decoders or _starting_from(started, encoders)
+    origin: Origin = "guess" if notes else "flag"
     if encoders:
         network = linked(network, encoders, decoders, origin, insist=decoding.insist)
         decoders = [network.node(node.name) for node in decoders]
@@ -112,15 +113,20 @@ def _lies_in(name: str, scope: str) -> bool:
     return inside or fnmatchcase(name, scope) or fnmatchcase(name, f"{scope}/*")
 
 
-def _is_told(network: Network, node: Node) -> bool:
+def _start_is_known(network: Network, node: Node) -> bool:
     """Whether the file says what a layer starts from, be it something that is not computed."""
-    return bool(handed_by(node)) or obstacle(network, node) is not None
+    return _starts_elsewhere(node) or network.uncomputed_start(node) is not None
 
 
-def _handed_from(handed: list[Node], encoders: list[Node]) -> list[Node]:
+def _starts_elsewhere(node: Node) -> bool:
+    """Whether a layer starts from the final state of another one."""
+    return node.recurrent is not None and bool(node.recurrent.starts_from_layers)
+
+
+def _starting_from(started: list[Node], encoders: list[Node]) -> list[Node]:
     """The decoders that the file tells, those of the encoder that was named, if one was."""
     names = {node.name for node in encoders}
-    return [node for node in handed if not names or names & {*handed_by(node)}]
+    return [node for node in started if not names or names & {*node.starts_from}]
 
 
 def _decoders_by_name(network: Network, encoders: list[Node]) -> list[Node]:
@@ -141,44 +147,23 @@ def _decoders_by_name(network: Network, encoders: list[Node]) -> list[Node]:
 def _first_of(network: Network, decoders: list[Node]) -> list[Node]:
     """The layers of a decoder that read no other layer of it."""
     names = {node.name for node in decoders}
-    return [node for node in decoders if not names & (_behind(network, node.reads) - {node.name})]
-
-
-def _behind(network: Network, names: tuple[str, ...]) -> set[str]:
-    nodes = {node.name: node for node in network.nodes}
-    pending, found = [*names], set[str]()
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending.extend(nodes[name].reads if name in nodes else ())
-    return found
+    return [
+        node for node in decoders if not names & (network.upstream_of(node.reads) - {node.name})
+    ]
 
 
 def _fed(network: Network, first: list[Node], decoding: Decoding) -> Network:
     """Decoders that have no input of their own in the file read the decoder inputs."""
-    nodes = {node.name: node for node in network.nodes}
     changed: dict[str, Node] = {}
     for node in first:
-        front = nodes.get(node.reads[0]) if node.reads else None
-        behind = _behind(network, node.reads)
-        own_output = front is not None and (
-            isinstance(front.layer, Unsupported) and front.layer.kind in OWN_OUTPUT
-        )
-        sources = [nodes[name] for name in handed_by(node) if name in nodes]
-        shared = {
-            name for source in sources for name in {source.name} | _behind(network, source.reads)
-        }
+        own_output = network.own_output_before(node) is not None
         if own_output and decoding.loop_function is None:
             continue
-        if own_output or (node.wiring == "guess" and behind & shared) or not node.reads:
-            changed[node.name] = replace(node, inputs=(DECODED, *node.inputs[1:]), wiring="flag")
-    if not changed:
-        return network
-    return Network(
-        (*network.inputs, DECODED),
-        tuple(changed.get(node.name, node) for node in network.nodes),
-    )
+        encoders = node.recurrent.starts_from_layers if node.recurrent else ()
+        shared = network.upstream_of(node.reads) & network.upstream_of(encoders)
+        if own_output or (node.wiring == "guess" and shared) or not node.reads:
+            changed[node.name] = replace(node, reads=(DECODED,), wiring="flag")
+    return network.replaced(changed, inputs=[DECODED] if changed else [])
 
 
 def _with_loop(
@@ -200,14 +185,14 @@ def _with_loop(
             )
         _refuse_contradiction(node, decoding)
         changed[name] = replace(node, layer=replace(layer, feedback=feedback))
-    return replace(network, nodes=tuple(changed.get(node.name, node) for node in network.nodes))
+    return network.replaced(changed)
 
 
 def _top_of(network: Network, bottom: Node) -> Node:
     """The last layer of a stack: its outputs are what the decoder returns."""
     top = bottom
     for node in network.recurrent:
-        if handed_by(node) and bottom.name in _behind(network, node.reads):
+        if _starts_elsewhere(node) and bottom.name in network.upstream_of(node.reads):
             top = node
     return top
 

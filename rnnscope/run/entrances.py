@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import InputError, OptionError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import Dense, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.model.layers.unsupported import OWN_OUTPUT
 from rnnscope.model.network import Network, Node
+from rnnscope.run.skipped import SkippedLayer
 
 
 def begins_with_ids(network: Network) -> bool:
     """Whether all that reads the model's own inputs are embeddings."""
-    readers = [node for node in network.nodes if set(node.inputs) & set(network.inputs)]
+    readers = [node for node in network.nodes if set(node.reads) & set(network.inputs)]
     return bool(readers) and all(isinstance(node.layer, Embedding) for node in readers)
 
 
@@ -41,7 +41,7 @@ class Entrances:
         model_input: bool,
     ) -> None:
         self._network = network
-        self._nodes = {node.name: node for node in network.nodes}
+        self._nodes = network.by_name
         self._source = source
         self._decoder_source = decoder_source
         self._notes = notes
@@ -53,102 +53,90 @@ class Entrances:
         names = [n.name for n in self._network.nodes if isinstance(n.layer, Embedding)]
         if name not in names:
             raise OptionError(
-                "--embedding names an embedding that stands in front of no layer.",
+                f"{spell('embedding')} names an embedding that stands in front of no layer.",
                 expected=f"one of {', '.join(names)}" if names else "a file with an embedding",
                 found=name,
             )
         if not self._source.is_ids:
             raise OptionError(
-                "--embedding is given for an input that holds no ids.",
+                f"{spell('embedding')} is given for an input that holds no ids.",
                 where=self._source.name,
-                expected="integers (sequence, timestep), called ids or given with --ids",
+                expected=f"integers (sequence, timestep), called ids or given with {spell('ids')}",
                 found=f"{self._source.dtype} with {self._source.features} features",
             )
         self._embedding = name
 
-    def decodes(self, node: Node) -> bool:
-        """Whether a layer reads inputs of its own that go with another layer's final state."""
-        layer = node.recurrent
-        if layer is None or not layer.handed_by:
-            return False
-        if layer.feedback is not None:
-            return True
-        shared = {name for other in layer.handed_by for name in self._inputs_behind(other)}
-        return not self._inputs_behind(node.name) & shared
+    def of_decoder(self, node: Node) -> str | SkippedLayer:
+        """Where the decoder inputs go in, or why they do not.
 
-    def _inputs_behind(self, name: str) -> set[str]:
-        """The network's inputs that a layer reads in the end."""
-        pending, found, seen = [name], set[str](), set[str]()
-        while pending:
-            current = pending.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            if current in self._nodes:
-                pending.extend(self._nodes[current].reads)
-            else:
-                found.add(current)
-        return found
-
-    def of_decoder(self, node: Node) -> str | None:
-        """Where the decoder inputs go in."""
+        Raises
+        ------
+        InputError
+            The layer takes another number of features.
+        """
         layer, source = node.recurrent, self._decoder_source
         assert layer is not None
-        if source is None and not self._is_stand_in(node):
-            names = " and ".join(f"'{name}'" for name in layer.handed_by)
-            self._notes.append(
+        own_output = self._network.own_output_before(node) is not None
+        if source is None and not own_output:
+            names = " and ".join(f"'{name}'" for name in layer.starts_from_layers)
+            return SkippedLayer(
+                node.name,
+                "decoder inputs",
                 f"'{node.name}' starts from the final state of {names} and reads inputs of its "
-                "own, which were not given (--decoder-inputs): it was not run."
+                f"own, which were not given ({spell('decoder_inputs')}): it was not run.",
             )
-            return None
         entry = self.of(node, source or self._source)
-        if entry is None and source is not None and not self._is_stand_in(node):
-            given = "ids" if source.is_ids else f"{source.features} features"
+        if isinstance(entry, SkippedLayer) and source is not None and not own_output:
             raise InputError(
                 "The decoder inputs do not fit the decoder.",
                 where=source.name,
                 expected=f"{layer.cell.input_size} features (layer '{node.name}'), or ids where "
                 "an embedding stands in front of it",
-                found=given,
+                found="ids" if source.is_ids else f"{source.features} features",
             )
         return entry
 
-    def obstructed(self, node: Node) -> bool:
-        """Whether a layer starts from what is not computed."""
-        others = [self._nodes[name] for name in node.inputs[1:] if name in self._nodes]
-        return any(isinstance(other.layer, Unsupported) for other in others)
-
-    def _is_stand_in(self, node: Node) -> bool:
-        """Whether a layer's x is made of its own output, in a way that is not computed."""
-        front = self._nodes.get(node.reads[0]) if node.reads else None
-        layer = None if front is None else front.layer
-        return isinstance(layer, Unsupported) and layer.kind in OWN_OUTPUT
-
-    def reads_recurrent(self, node: Node) -> bool:
-        pending, seen = [*node.reads], set[str]()
-        while pending:
-            behind = self._nodes.get(name := pending.pop())
-            if behind is None or name in seen:
-                continue
-            if behind.recurrent:
-                return True
-            seen.add(name)
-            pending.extend(behind.reads)
-        return False
-
-    def of(self, root: Node, source: InputSource) -> str | None:
-        """Where an input goes in for a layer that no recurrent layer feeds."""
-        layer = root.recurrent
-        if self._is_stand_in(root):
-            stand_in = self._nodes[root.reads[0]].layer
-            assert isinstance(stand_in, Unsupported)
-            self._notes.append(f"'{root.name}' was not run: {stand_in.reason}.")
-            return None
-        entry = root.inputs[0] if root.inputs else root.name
+    def of(self, root: Node, source: InputSource) -> str | SkippedLayer:
+        """Where an input goes in for a layer that no recurrent layer feeds, or why it does not."""
+        assert root.recurrent is not None
+        stand_in = self._network.own_output_before(root)
+        if stand_in is not None:
+            assert isinstance(stand_in.layer, Unsupported)
+            words = f"'{root.name}' was not run: {stand_in.layer.reason}."
+            return SkippedLayer(root.name, "own output", words)
+        if not root.reads:
+            return SkippedLayer(
+                root.name,
+                "no input",
+                f"'{root.name}' was not run: the file does not say what it reads "
+                f"({spell('feed', root.name)} gives the input to it).",
+            )
         if self._model_input:
             return self._model_entry(root)
         if source.is_ids:
             return self._embedding_entry(root)
+        entry = self._before_masks(root.reads[0], source)
+        width = root.recurrent.cell.input_size
+        wrapped = self._nodes.get(entry)
+        projected = None if wrapped is None else _input_projection(wrapped)
+        takes = None if projected is None else projected.kernel.shape[0]
+        if wrapped is not None and takes is not None and takes == source.features:
+            self._notes.append(
+                f"'{root.name}' receives the input through '{wrapped.name}', the projection that "
+                "is part of its cell."
+            )
+            return wrapped.reads[0]
+        if width == source.features:
+            return entry
+        return SkippedLayer(
+            root.name,
+            "width",
+            f"'{root.name}' was not run: it takes {width} features, the input has "
+            f"{source.features}.",
+        )
+
+    def _before_masks(self, entry: str, source: InputSource) -> str:
+        """What stands in front of a layer's dropout, and of its masks where none is given."""
         masked = source.lengths is not None or source.mask is not None
         while (node := self._nodes.get(entry)) is not None:
             if not isinstance(node.layer, (Masking, PassThrough)):
@@ -159,51 +147,47 @@ class Entrances:
                     "make a mask from the input, was not run."
                 )
                 break
-            entry = node.inputs[0]
-        wrapped = self._nodes.get(entry)
-        if wrapped is not None and _projects_input(wrapped):
-            kernel = wrapped.layer.kernel  # type: ignore[union-attr]
-            if kernel.shape[0] == source.features:
-                self._notes.append(
-                    f"'{root.name}' receives the input through '{wrapped.name}', the projection "
-                    "that is part of its cell."
-                )
-                return wrapped.inputs[0]
-        width = layer.cell.input_size if layer is not None else None
-        return entry if width == source.features else None
+            entry = node.reads[0]
+        return entry
 
-    def _model_entry(self, root: Node) -> str | None:
-        inputs = sorted(self._inputs_behind(root.name) & set(self._network.inputs))
+    def _model_entry(self, root: Node) -> str:
+        inputs = sorted(self._network.inputs_behind(root.name) & set(self._network.inputs))
         if len(inputs) != 1:
             raise OptionError(
-                "--model-input needs a layer that reads one input of the model.",
+                f"{spell('model_input')} needs a layer that reads one input of the model.",
                 where=f"layer '{root.name}'",
                 found=", ".join(inputs) or "none",
-                hint="give what the layer itself receives, without --model-input",
+                hint=f"give what the layer itself receives, without {spell('model_input')}",
             )
         return inputs[0]
 
-    def _embedding_entry(self, root: Node) -> str | None:
-        name = root.inputs[0] if root.inputs else ""
-        while (node := self._nodes.get(name)) is not None and len(node.inputs) == 1:
+    def _embedding_entry(self, root: Node) -> str | SkippedLayer:
+        name = root.reads[0]
+        while (node := self._nodes.get(name)) is not None and len(node.reads) == 1:
             if isinstance(node.layer, Embedding) and self._embedding in (None, node.name):
-                return node.inputs[0]
-            name = node.inputs[0]
-        return None
+                return node.reads[0]
+            name = node.reads[0]
+        chosen = "no embedding" if self._embedding is None else f"'{self._embedding}' does not"
+        stands = "stands" if self._embedding is None else "stand"
+        return SkippedLayer(
+            root.name,
+            "ids",
+            f"'{root.name}' was not run: the input holds ids, and {chosen} {stands} in front of "
+            "it.",
+        )
 
     def is_direct(self, name: str, entry: str) -> bool:
         """Whether nothing but masks and dropout stand between the run's input and a layer."""
-        node = self._nodes[name]
-        reads = node.inputs[0] if node.inputs else name
+        reads = self._nodes[name].reads[0]
         while reads != entry:
             between = self._nodes[reads]
             if not isinstance(between.layer, (Masking, PassThrough)):
                 return False
-            reads = between.inputs[0]
+            reads = between.reads[0]
         return True
 
 
-def _projects_input(node: Node) -> bool:
-    """Whether a node is what TensorFlow 1's InputProjectionWrapper puts in front of a cell."""
+def _input_projection(node: Node) -> Dense | None:
+    """What TensorFlow 1's InputProjectionWrapper puts in front of a cell, if a node is that."""
     named = "inputprojectionwrapper" in node.name.replace("_", "").lower()
-    return named and isinstance(node.layer, Dense)
+    return node.layer if named and isinstance(node.layer, Dense) else None

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
-from rnnscope.errors import InputError, OptionError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Node, RecurrentLayer, Signal
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 from rnnscope.run.compute import run_plain
 from rnnscope.run.interface import Observer, Sink
@@ -23,14 +25,6 @@ from rnnscope.run.memory import SliceSize
 from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared
-
-STEP_BY_STEP = frozenset({
-    "Embedding", "Masking", "Dense", "Activation", "BatchNormalization", "LayerNormalization",
-    "TimeDistributed", "Bidirectional", "Concatenate", "Add", "Subtract", "Multiply", "Average",
-    "Maximum", "Minimum", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout",
-    "AlphaDropout", "ActivityRegularization", "InputLayer",
-})  # fmt: skip
-"""Plain layers that treat each timestep by itself, so that time can be cut around them."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +59,7 @@ def passes(plan: Plan) -> list[Pass]:
     InputError
         A layer needs all timesteps at once.
     """
-    for node in plan.nodes:
-        _refuse_whole(node)
+    _refuse_whole(plan)
     done: set[str] = set(plan.entries)
     waiting = list(plan.nodes)
     found: list[Pass] = []
@@ -75,7 +68,7 @@ def passes(plan: Plan) -> list[Pass]:
         known, taken = set(done), list[Node]()
         for node in plan.nodes:
             layer = node.layer
-            ready = all(name in known for name in node.inputs) and node.name not in done
+            ready = known.issuperset(node.reads) and node.name not in done
             if isinstance(layer, RecurrentLayer) and layer.backward.value != backward:
                 ready = False
             if ready:
@@ -90,21 +83,27 @@ def passes(plan: Plan) -> list[Pass]:
     return found
 
 
-def _refuse_whole(node: Node) -> None:
-    layer = node.layer
-    if isinstance(layer, RecurrentLayer):
-        whole = not layer.return_sequences and bool(layer.initial_from)
-        reason = "starts from another layer's last state" if whole else ""
-        whole = whole or layer.initial_from is not None
-    else:
-        whole = layer.kind not in STEP_BY_STEP
-        reason = f"{layer.kind} takes all timesteps at once"
-    if whole:
-        raise InputError(
-            "The sequences do not fit the memory budget, and time cannot be cut here.",
-            where=f"layer '{node.name}': {reason or 'starts from the final state of another'}",
-            hint="give more memory with --memory, or run single layers with --layer",
-        )
+def _refuse_whole(plan: Plan) -> None:
+    """Refuse layers that need all timesteps at once."""
+    ran, recurrent = Network((), plan.nodes), {node.name for node in plan.layers}
+    for node in plan.nodes:
+        layer, reason = node.layer, ""
+        if not isinstance(layer, RecurrentLayer):
+            if not layer.step_by_step:
+                reason = f"{layer.kind} takes all timesteps at once"
+        elif layer.starts_from_layers:
+            reason = "starts from the final state of another"
+        elif not layer.return_sequences and recurrent & (
+            ran.downstream_of([node.name]) - {node.name}
+        ):
+            reason = "what it hands on is known at its last step"
+        if reason:
+            raise InputError(
+                "The sequences do not fit the memory budget, and time cannot be cut here.",
+                where=f"layer '{node.name}': {reason}",
+                hint=f"give more memory with {spell('memory')}, or run single layers with "
+                f"{spell('layers')}",
+            )
 
 
 class LongRun:
@@ -132,13 +131,13 @@ class LongRun:
         """A later pass reads outputs back from the trace, which have to be there then."""
         done: set[str] = set()
         for one in self._passes:
-            for name in {name for node in one.nodes for name in node.inputs} & done:
+            for name in {name for node in one.nodes for name in node.reads} & done:
                 if not self._sink.keeps_outputs(name):
                     raise OptionError(
-                        "--select leaves out what another layer reads, and the sequences do not "
-                        "fit the memory budget.",
+                        f"{spell('selection')} leaves out what another layer reads, and the "
+                        "sequences do not fit the memory budget.",
                         where=f"outputs of layer '{name}'",
-                        hint="keep them, or give more memory with --memory",
+                        hint=f"keep them, or give more memory with {spell('memory')}",
                     )
             done |= {node.name for node in one.nodes if node.recurrent}
 
@@ -205,7 +204,7 @@ class LongRun:
         common = entry.mask
         for node in one.nodes:
             reads = [self._read(name, sequences, steps, signals, done, common)
-                     for name in node.inputs] or [signals[node.name]]  # fmt: skip
+                     for name in node.reads]  # fmt: skip
             if not isinstance(node.layer, RecurrentLayer):
                 signals[node.name] = run_plain(prepared, node, node.layer, reads)
                 if node.name in merges:

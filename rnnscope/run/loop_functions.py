@@ -12,7 +12,9 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import OptionError
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.layers import ArgMax, Dense, Embedding
-from rnnscope.model.network import Feedback, Layer, Node
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import Feedback
+from rnnscope.model.signal import Layer
 
 FORMS = "none, identity, linear:W,B, or argmax:W,B,EMBEDDING (W and B may be left out)"
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.model.network import Feedback, Node
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import Feedback
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +54,11 @@ def _loop(first: Node, nodes: list[Node]) -> Loop:
     assert layer is not None
     assert layer.feedback is not None
     source = layer.feedback.source
-    by_name = {node.name: node for node in nodes}
-    pending, behind = [source], set[str]()
-    while pending:
-        name = pending.pop()
-        if name not in behind and name in by_name:
-            behind.add(name)
-            # What the first layer reads is given, or comes round again.
-            pending.extend(() if name == first.name else by_name[name].reads)
-    after = {first.name}
-    for node in nodes:
-        if after & {*node.reads}:
-            after.add(node.name)
-    within = tuple(node for node in nodes if node.name in behind & after)
+    ran = Network((), tuple(nodes))
+    # What the first layer reads is given, or comes round again.
+    after = ran.downstream_of([first.name])
+    inside = ran.upstream_of([source], until=[first.name]) & after
+    within = tuple(node for node in nodes if node.name in inside)
     if source not in {node.name for node in within}:
         raise UnsupportedCellError(
             "A loop function feeds back what the decoder does not make.",

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rnnscope.model.cells import CELLS
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.plan import Plan
 
 DEFAULT_BYTES = 256 * 10**6

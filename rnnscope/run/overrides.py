@@ -14,7 +14,8 @@ from typing import Any
 from rnnscope.errors import OptionError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.network import Network, RecurrentLayer
+from rnnscope.model.network import Network
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 STATED = ("graph", "config")
 """Origins that a flag does not replace without ``--override``."""

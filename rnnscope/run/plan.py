@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.errors import InputError, OptionError, UnsupportedCellError
+from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers import BidirectionalMerge, Unsupported
-from rnnscope.model.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.model.layers import Unsupported
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.decoding import Decoding, wire_decoder
 from rnnscope.run.entrances import Entrances
+from rnnscope.run.given_states import starting_from_given, unblocked
 from rnnscope.run.loops import Loop, find_loops
+from rnnscope.run.skipped import SkippedLayer, SkipReason
 from rnnscope.run.wiring import FED, rewire
 
 NO_CELL = {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
@@ -29,7 +32,8 @@ class Plan:
     Attributes
     ----------
     nodes : tuple of Node
-        In the order in which they are computed.
+        In the order in which they are computed, as they are run: with the initial states that the
+        user gives in the place of the file's.
     entries : frozenset of str
         Names of nodes or network inputs whose value is the run's input.
     layers : tuple of Node
@@ -45,6 +49,8 @@ class Plan:
         How many steps a decoder with a loop function takes, where not as many as its input has.
     loops : tuple of Loop
         Decoders with a loop function.
+    skipped : tuple of SkippedLayer
+        The layers that were asked for and are not run; `notes` has their words.
     """
 
     nodes: tuple[Node, ...]
@@ -56,6 +62,7 @@ class Plan:
     decoder_source: InputSource | None = None
     decoder_steps: int | None = None
     loops: tuple[Loop, ...] = ()
+    skipped: tuple[SkippedLayer, ...] = ()
 
     def decodes(self, node: Node) -> bool:
         """Whether a node's time is that of the decoder inputs, not of the run's input."""
@@ -64,11 +71,8 @@ class Plan:
     @cached_property
     def decoding(self) -> frozenset[str]:
         """The nodes whose time is that of the decoder inputs."""
-        found = set(self.decoder_entries)
-        for node in self.nodes:
-            if node.name not in self.entries and found & {*node.reads}:
-                found.add(node.name)
-        return frozenset(found)
+        ran = Network((), self.nodes)
+        return ran.downstream_of(self.decoder_entries, until=self.entries)
 
 
 def plan_run(
@@ -106,7 +110,7 @@ def plan_run(
     Raises
     ------
     InputError
-        No layer takes an input of this width.
+        No layer takes an input of this width, or an initial state that is given does not fit.
     OptionError
         A pattern fits no layer, or a flag names one that is not there.
     UnsupportedCellError
@@ -115,6 +119,7 @@ def plan_run(
     wired = rewire(network or checkpoint.network, feed, after)
     decoding = decoding or Decoding()
     wired, notes = wire_decoder(wired, checkpoint, decoding)
+    wired = unblocked(wired, source.initial)
     planner = _Planner(checkpoint, source, wired, model_input, decoding)
     planner.note(*notes)
     if embedding is not None:
@@ -134,8 +139,8 @@ class _Planner:
         self._checkpoint = checkpoint
         self._source = source
         self._network = network
-        self._nodes = {node.name: node for node in network.nodes}
         self._notes: list[str] = []
+        self._skipped: dict[str, SkippedLayer] = {}
         self._decoding = decoding
         self._entrances = Entrances(
             network, source, decoding.source, self._notes, model_input=model_input
@@ -150,48 +155,24 @@ class _Planner:
         self._entrances.choose_embedding(name)
 
     def plan(self, patterns: Iterable[str]) -> Plan:
+        network = self._network
         wanted = self._wanted(tuple(patterns))
-        needed = self._ancestors(wanted)
         # The merge of two directions belongs to them, whether or not a layer reads it.
-        needed |= {
-            node.name
-            for node in self._network.nodes
-            if isinstance(node.layer, BidirectionalMerge) and needed.issuperset(node.inputs)
-        }
-        entries: dict[str, str] = {}
-        decoder_entries: dict[str, str] = {}
-        fed = FED in self._network.inputs
-        for node in self._network.recurrent:
-            if fed and FED not in node.inputs:
-                continue
-            if (
-                node.name not in needed
-                or self._entrances.reads_recurrent(node)
-                or self._entrances.obstructed(node)
-            ):
-                continue
-            decodes = self._entrances.decodes(node)
-            entry = (
-                self._entrances.of_decoder(node)
-                if decodes
-                else self._entrances.of(node, self._source)
-            )
-            if entry is not None:
-                (decoder_entries if decodes else entries)[node.name] = entry
+        needed = network.with_merges(network.needed_by(wanted))
+        entries, decoder_entries = self._entries(needed)
         if not entries:
-            raise self._no_entry([node for node in self._network.recurrent if node.name in needed])
+            raise self._no_entry([node for node in network.recurrent if node.name in needed])
         points = frozenset(entries.values())
         decoder_points = frozenset(decoder_entries.values())
         runnable = self._runnable(needed, points | decoder_points)
+        names = {node.name for node in runnable}
+        skipped = tuple(self._skipped[name] for name in sorted(wanted - names))
+        self._notes.extend(layer.words for layer in skipped)
+        if not any(node.recurrent for node in runnable):
+            raise self._nothing_runs(self._notes)
+        as_run = starting_from_given([node for node in runnable if node.recurrent], self._source)
+        runnable = [as_run.get(node.name, node) for node in runnable]
         layers = tuple(node for node in runnable if node.recurrent)
-        self._mention_skipped(wanted, {node.name for node in layers})
-        if not layers:
-            raise UnsupportedCellError(
-                "None of the file's recurrent layers can be run on this input.",
-                where=self._checkpoint.path,
-                found=" ".join(dict.fromkeys(self._notes)),
-                hint="'rnnscope inspect' lists the layers and what each reads",
-            )
         direct = frozenset(
             name for name, entry in entries.items() if self._entrances.is_direct(name, entry)
         )
@@ -207,7 +188,41 @@ class _Planner:
             decoder_source=self._decoding.source,
             decoder_steps=self._decoding.steps,
             loops=loops,
+            skipped=skipped,
         )
+
+    def _entries(self, needed: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Where the input, and the decoder inputs, go in for each layer that none feeds."""
+        network = self._network
+        entries: dict[str, str] = {}
+        decoder_entries: dict[str, str] = {}
+        for node in network.recurrent:
+            if node.name not in needed or network.recurrent_below(node):
+                continue
+            if FED in network.inputs and FED not in node.reads:
+                self._skip(
+                    node, "not fed", f"the input goes to other layers alone ({spell('feed')})"
+                )
+                continue
+            if network.uncomputed_start(node) is not None:
+                self._skip(node, "initial state", "its initial state is not computed")
+                continue
+            decodes = network.decodes(node)
+            entry = (
+                self._entrances.of_decoder(node)
+                if decodes
+                else self._entrances.of(node, self._source)
+            )
+            if isinstance(entry, SkippedLayer):
+                self._skipped[node.name] = entry
+            else:
+                (decoder_entries if decodes else entries)[node.name] = entry
+        return entries, decoder_entries
+
+    def _skip(self, node: Node, reason: SkipReason, words: str) -> None:
+        """Record why a layer is not run; the first reason is the one."""
+        found = SkippedLayer(node.name, reason, f"'{node.name}' was not run: {words}.")
+        self._skipped.setdefault(node.name, found)
 
     def _check_decoder(
         self, entries: dict[str, str], loops: tuple[Loop, ...], layers: list[str]
@@ -269,63 +284,48 @@ class _Planner:
             if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
         }  # fmt: skip
 
-    def _ancestors(self, names: Iterable[str]) -> set[str]:
-        needed: set[str] = set()
-        pending = list(names)
-        while pending:
-            name = pending.pop()
-            if name in needed or name not in self._nodes:
-                continue
-            needed.add(name)
-            node = self._nodes[name]
-            pending.extend(node.inputs)
-            if node.recurrent:
-                pending.extend(node.recurrent.handed_by)
-        return needed
-
-    def _runnable(self, needed: set[str], points: frozenset[str]) -> list[Node]:
+    def _runnable(self, needed: Collection[str], points: frozenset[str]) -> list[Node]:
         """The nodes that follow from the entries, in order."""
         known = set(points)
         run: list[Node] = []
         for node in self._network.nodes:
             if node.name not in needed or node.name in points:
                 continue
-            layer = node.layer
-            ready = bool(node.inputs) and all(name in known for name in node.inputs)
-            ready = ready or (isinstance(layer, RecurrentLayer) and node.name in points)
-            if not ready or not self._has_start(layer, known):
-                continue
-            if isinstance(layer, Unsupported):
-                self._notes.append(
-                    f"'{node.name}' ({layer.kind}) is not computed by rnnscope: {layer.reason}. "
-                    "Layers that read it were not run."
-                )
-                continue
-            known.add(node.name)
-            run.append(node)
+            if not node.reads or not known.issuperset(node.reads):
+                self._skip(node, "reads", "what it reads was not computed")
+            elif not isinstance(node.layer, RecurrentLayer) and not node.layer.computed:
+                self._note_uncomputed(node)
+            elif self._network.uncomputed_start(node) is not None:
+                self._skip(node, "initial state", "its initial state is not computed")
+            elif not known.issuperset(node.starts_from):
+                # It would start from zeros.
+                names = " and ".join(f"'{name}'" for name in node.starts_from if name not in known)
+                self._skip(node, "start", f"{names}, from whose final state it starts, was not run")
+            else:
+                known.add(node.name)
+                run.append(node)
         return run
 
-    def _has_start(self, layer: RecurrentLayer | Layer, known: set[str]) -> bool:
-        """Whether the layers that a layer starts from are run: else it would start from zeros."""
-        return not isinstance(layer, RecurrentLayer) or known.issuperset(layer.handed_by)
+    def _note_uncomputed(self, node: Node) -> None:
+        layer = node.layer
+        assert isinstance(layer, Unsupported)
+        self._notes.append(
+            f"'{node.name}' ({layer.kind}) is not computed by rnnscope: {layer.reason}. "
+            "Layers that read it were not run."
+        )
 
-    def _mention_skipped(self, wanted: set[str], run: set[str]) -> None:
-        mentioned = "\n".join(self._notes)
-        for name in sorted(wanted - run):
-            if f"'{name}'" in mentioned:
-                continue
-            node = self._nodes[name]
-            layer = node.recurrent
-            width = layer.cell.input_size if layer else 0
-            if self._entrances.reads_recurrent(node):
-                self._notes.append(f"'{name}' was not run: what it reads was not computed.")
-            else:
-                self._notes.append(
-                    f"'{name}' was not run: it takes {width} features, the input has "
-                    f"{self._source.features}."
-                )
+    def _nothing_runs(self, notes: Iterable[str]) -> UnsupportedCellError:
+        return UnsupportedCellError(
+            "None of the file's recurrent layers can be run on this input.",
+            where=self._checkpoint.path,
+            found=" ".join(dict.fromkeys(notes)),
+            hint="'rnnscope inspect' lists the layers and what each reads",
+        )
 
-    def _no_entry(self, roots: list[Node]) -> InputError:
+    def _no_entry(self, roots: list[Node]) -> InputError | UnsupportedCellError:
+        skipped = self._skipped.values()
+        if skipped and not any(layer.reason in ("width", "ids") for layer in skipped):
+            return self._nothing_runs([*self._notes, *(layer.words for layer in skipped)])
         if self._source.is_ids:
             return InputError(
                 "The input holds ids, but no embedding of the file stands in front of a layer.",
@@ -337,13 +337,13 @@ class _Planner:
             node.recurrent.cell.input_size: node.name
             for node in roots
             if node.recurrent
-            and not self._entrances.reads_recurrent(node)
-            and not self._entrances.decodes(node)
+            and not self._network.recurrent_below(node)
+            and not self._network.decodes(node)
         }
         wanted = ", ".join(f"{width} (layer '{name}')" for width, name in widths.items())
         further = [
             node.name
-            for node in self._nodes.values()
+            for node in self._network.nodes
             if node.recurrent and node.recurrent.cell.input_size == self._source.features
         ]
         hint = "is this the model's own input? Then say --model-input"

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.model.cell import HAS_NONE, IN_BIAS, NO_OTHER, Array, Option
+from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
-from rnnscope.model.network import Node, RecurrentLayer, Signal, join_states
+from rnnscope.model.initial_state import (
+    FinalState,
+    GivenState,
+    InitialState,
+    StoredState,
+    join_state,
+)
+from rnnscope.model.lengths_source import LengthsSource
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerFacts
 from rnnscope.run.plan import Plan
 from rnnscope.trace import LayerHeader
@@ -32,8 +41,6 @@ class Prepared:
         The recurrent layers that are handed a mask.
     lengths : ndarray of int (sequence,) or None
         As given, or as the graph holds them.
-    initial_keys : dict of str to str
-        By layer: the key of its given initial states.
     facts : dict of str to LayerFacts
     notes : dict of str to None
         Sentences, each once, in order; more may be added while the run goes on.
@@ -44,7 +51,6 @@ class Prepared:
     shapes: dict[str, tuple[int, ...]]
     masked_layers: frozenset[str]
     lengths: Array | None
-    initial_keys: dict[str, str]
     facts: dict[str, LayerFacts]
     notes: dict[str, None]
 
@@ -97,15 +103,25 @@ class Prepared:
         steps = slice(0, 1) if alone else slice(None)
         return Signal(source.read(sequences, steps).values)
 
-    def handed(
+    def handed_over(
         self, node: Node, final: Mapping[str, Mapping[str, Array]]
     ) -> Mapping[str, Array] | None:
-        """The final state of the layers that a layer starts from, joined; None if of none."""
-        layer = node.layer
-        assert isinstance(layer, RecurrentLayer)
-        if not layer.handed_by or not all(name in final for name in layer.handed_by):
-            return None
-        return join_states([final[name] for name in layer.handed_by], layer.initial_join)
+        """The final states of other layers, joined, that a layer starts from; None if of none.
+
+        Parameters
+        ----------
+        node : Node
+        final : mapping of str to mapping of str to ndarray (sequence, width)
+            Final states by layer and state, of the layers that were run before.
+        """
+        layer = node.recurrent
+        assert layer is not None
+        made = {
+            state: join_state([final[name][state] for name in part.layers], part.join)
+            for state, part in layer.initial_state.value.parts.items()
+            if isinstance(part, FinalState) and final.keys() >= {*part.layers}
+        }
+        return made or None
 
     def initial(
         self,
@@ -115,24 +131,21 @@ class Prepared:
         final: Mapping[str, Mapping[str, Array]],
     ) -> dict[str, Array]:
         """The state of a layer before its first step, as far as it is not zero."""
-        layer = node.layer
-        assert isinstance(layer, RecurrentLayer)
-        initial = {
-            name: value if value.ndim == 1 else value[sequences]
-            for name, value in layer.initial_values.items()
-            if value.ndim == 1 or value.shape[0] == self.source.sequences
-        }
-        initial.update(self.handed(node, final) or {})
-        key = self.initial_keys.get(node.name)
-        if key is not None:
-            initial.update(batch.initial[key])
-        return initial
+        layer = node.recurrent
+        assert layer is not None
+        initial: dict[str, Array] = {}
+        for state, part in layer.initial_state.value.parts.items():
+            if isinstance(part, StoredState) and part.fits(self.source.sequences):
+                initial[state] = part.values if part.values.ndim == 1 else part.values[sequences]
+            elif isinstance(part, GivenState):
+                initial[state] = batch.initial[part.key][state]
+        return initial | dict(self.handed_over(node, final) or {})
 
     def kept(self, node: Node) -> bool:
         """Whether a node has a group in the trace: recurrent ones, and merges of directions."""
         if isinstance(node.layer, RecurrentLayer):
             return True
-        return node.layer.kind == "Bidirectional" and len(self.shapes[node.name]) == 3
+        return node.layer.joins_directions and len(self.shapes[node.name]) == 3
 
     def _outputs_are_m(self, node: Node, layer: RecurrentLayer) -> bool:
         """Whether outputs and m are the same array by rule, and so are kept once."""
@@ -152,22 +165,12 @@ class Prepared:
             first = self.plan.layers[0].recurrent
             assert first is not None
             return LayerHeader(
-                node.name, shape[2], timesteps=steps, inputs=node.inputs, wiring=node.wiring,
+                node.name, shape[2], timesteps=steps, inputs=node.listed_inputs, wiring=node.wiring,
                 dtype=first.cell.dtype.name, own_time=decodes,
             )  # fmt: skip
         cell = CELLS[layer.cell.kind]
-        options: dict[str, tuple[Any, str]] = {
-            name: (option.value, option.origin) for name, option in layer.cell.options.items()
-        }
-        for name in ("backward", "padding", "lengths", "initial_state", "state_format"):
-            option = getattr(layer, name)
-            options[name] = (option.value, option.origin)
-        if layer.feedback is not None:
-            options["loop_function"] = layer.feedback.option.value, layer.feedback.option.origin
-        # A state that was given takes the place of one that would be handed over.
-        handed = () if node.name in self.initial_keys else layer.handed_by
-        if node.name in self.initial_keys:
-            options["initial_state"] = "given with the input", "flag"
+        options = {name: (option.value, option.origin) for name, option in layer.options()}
+        start = layer.initial_state.value
         fed_back = any(loop.first.name == node.name for loop in self.plan.loops)
         return LayerHeader(
             name=node.name,
@@ -178,8 +181,11 @@ class Prepared:
             gates=cell.gates if gates else (),
             facts=self.facts[node.name],
             outputs_are_m=self._outputs_are_m(node, layer),
-            initial_from=handed,
-            initial_join=layer.initial_join if handed else "",
+            initial_from=start.from_layers,
+            initial_join=start.join or "",
+            initial_states=start.handed_states,
+            initial_given=start.given_states,
+            projected=layer.cell.num_proj is not None,
             own_time=decodes,
             input_size=layer.cell.input_size if fed_back else None,
             options=options,
@@ -187,7 +193,7 @@ class Prepared:
             stored_gate_order=layer.cell.stored_gate_order,
             wiring=node.wiring,
             variables=layer.cell.variables,
-            inputs=node.inputs,
+            inputs=node.listed_inputs,
             reads_input=node.name in self.plan.from_input,
         )
 
@@ -198,11 +204,10 @@ def prepare(plan: Plan, source: InputSource) -> Prepared:
     Raises
     ------
     InputError
-        What a layer would receive, or an initial state, does not fit it.
+        What a layer would receive does not fit it.
     """
     notes: dict[str, None] = {}
     shapes, masked = _shape_pass(plan, source)
-    keys = _assign_initial(plan, source)
     lengths = _choose_lengths(plan, source, notes)
     facts = {node.name: layer_facts(node) for node in plan.layers}
     if lengths is not None:
@@ -211,8 +216,8 @@ def prepare(plan: Plan, source: InputSource) -> Prepared:
         decodes = plan.decodes(node) and plan.decoder_source is not None
         read, valid = (plan.decoder_source, None) if decodes else (source, lengths)
         assert read is not None
-        _mention_assumptions(node, read, valid, keys, notes)
-    return Prepared(plan, source, shapes, frozenset(masked), lengths, keys, facts, notes)
+        _mention_assumptions(node, read, valid, notes)
+    return Prepared(plan, source, shapes, frozenset(masked), lengths, facts, notes)
 
 
 def layer_facts(node: Node) -> LayerFacts:
@@ -254,7 +259,7 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
     shapes: dict[str, tuple[int, ...]] = {}
     masked: set[str] = set()
     for node in plan.nodes:
-        reads = [signals[name] for name in node.reads if name in signals] or [signals[node.name]]
+        reads = [signals[name] for name in node.reads]
         if not isinstance(node.layer, RecurrentLayer):
             signals[node.name] = node.layer(*reads)
             shapes[node.name] = signals[node.name].values.shape
@@ -280,44 +285,6 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
     return shapes, masked
 
 
-def _assign_initial(plan: Plan, source: InputSource) -> dict[str, str]:
-    """Which given initial states are whose: by layer name, or the only layer's."""
-    names = [node.name for node in plan.layers]
-    # A decoder starts from the encoder's state unless it is named.
-    free = [node.name for node in plan.layers if node.recurrent and not node.recurrent.handed_by]
-    assigned: dict[str, str] = {}
-    for key, states in source.initial.items():
-        if not key and len(free) != 1:
-            raise InputError(
-                "Initial states without a layer's name were given for several layers.",
-                where=source.name,
-                expected=", ".join(f"{name}/initial_c" for name in free or names),
-                found="initial_c, initial_m",
-                hint="name the arrays by layer, or choose one layer with --layer",
-            )
-        name = key or free[0]
-        if name not in names:
-            raise InputError(
-                "An initial state is given for a layer that is not run.",
-                where=source.name,
-                expected=f"one of {', '.join(names)}",
-                found=name,
-            )
-        layer = next(node.recurrent for node in plan.layers if node.name == name)
-        assert layer is not None
-        widths = CELLS[layer.cell.kind].widths(layer.cell)
-        for state, array in states.items():
-            if state not in widths or array.shape[-1] != widths[state]:
-                raise InputError(
-                    "An initial state does not fit its layer.",
-                    where=f"initial_{state} of layer '{name}'",
-                    expected=", ".join(f"{known}: width {w}" for known, w in widths.items()),
-                    found=f"{state}: shape {array.shape}",
-                )
-        assigned[name] = key
-    return assigned
-
-
 def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> Array | None:
     """Lengths as given; else those that are a constant of the stored graph, if they fit."""
     if source.lengths is not None or source.mask is not None:
@@ -325,7 +292,7 @@ def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> 
     for node in plan.layers:
         if plan.decodes(node):
             continue
-        stored = node.recurrent.stored_lengths if node.recurrent else None
+        stored = node.recurrent.lengths.value.values if node.recurrent else None
         if stored is None:
             continue
         if stored.shape == (source.sequences,) and bool(
@@ -337,48 +304,27 @@ def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> 
             return stored.astype(np.int64)
         notes.setdefault(
             f"The graph holds the lengths {stored.tolist()}, which do not fit this input: every "
-            "step was computed. Give others with --lengths."
+            f"step was computed. Give others with {spell('lengths')}."
         )
     return None
-
-
-def _leaves_no_choice(option: Option[Any]) -> bool:
-    """Whether the class of cell knows no other value, so that nothing is assumed."""
-    return option.detail in (IN_BIAS, HAS_NONE) or option.detail.endswith(NO_OTHER)
 
 
 def _mention_assumptions(
     node: Node,
     source: InputSource,
     lengths: Array | None,
-    initial_keys: Mapping[str, str],
     notes: dict[str, None],
 ) -> None:
     """Say what a run takes for granted that the file or the user does not state."""
     layer = node.recurrent
     assert layer is not None
-    wanted = layer.lengths.value.startswith("sequence_length from")
-    if layer.padding.value != "none" and wanted and lengths is None and source.mask is None:
-        notes.setdefault(
-            f"The graph takes {layer.lengths.value}; none were given, so that every sequence "
-            f"counts as {source.timesteps} steps long (--lengths)."
-        )
-    start = layer.initial_state.value
-    if ("placeholder" in start or " op " in start) and node.name not in initial_keys:
-        notes.setdefault(
-            f"'{node.name}' starts from {start} in the graph; no initial_c and initial_m were "
-            "given, so that it starts from zeros here."
-        )
-    for name, value in layer.initial_values.items():
-        if value.ndim > 1 and value.shape[0] != source.sequences:
-            notes.setdefault(
-                f"The file holds an initial {name} of '{node.name}' for {value.shape[0]} "
-                f"sequences; the input has {source.sequences}, so that it starts from zeros here."
-            )
+    if layer.padding.value != "none" and lengths is None and source.mask is None:
+        _mention_lengths(layer.lengths.value, source.timesteps, notes)
+    _mention_start(node.name, layer.initial_state.value, source.sequences, notes)
     assumed = [
         f"{name} {option.value} ({option.origin})"
         for name, option in layer.cell.options.items()
-        if option.origin in ("class default", "guess") and not _leaves_no_choice(option)
+        if option.origin in ("class default", "guess") and not option.only_choice
     ]
     if assumed:
         notes.setdefault(f"'{node.name}': the file does not hold {', '.join(assumed)}.")
@@ -387,3 +333,38 @@ def _mention_assumptions(
             f"The input is {source.dtype} and was narrowed to {layer.cell.dtype}, the dtype of "
             "the weights."
         )
+
+
+def _mention_lengths(wanted: LengthsSource, timesteps: int, notes: dict[str, None]) -> None:
+    """Say that a layer takes lengths, and that none were given."""
+    counts = f"every sequence counts as {timesteps} steps long ({spell('lengths')})."
+    if wanted.kind == "input":
+        notes.setdefault(f"The graph takes {wanted}; none were given, so that {counts}")
+    elif wanted.kind == "computed":
+        notes.setdefault(
+            f"The graph computes its lengths, which rnnscope does not ({wanted}); none were given, "
+            f"so that {counts}"
+        )
+
+
+def _mention_start(name: str, state: InitialState, sequences: int, notes: dict[str, None]) -> None:
+    """Say which states start from zeros here and would not in the model."""
+    outside = state.outside()
+    if outside:
+        inputs = dict.fromkeys(part.name for part in outside.values() if part.kind == "model input")
+        names = ", ".join(f"'{one}'" for one in inputs)
+        start = (
+            f"'{name}' takes its initial state from the model's inputs {names} ({state});"
+            if inputs
+            else f"'{name}' starts from {state} in the graph;"
+        )
+        missing = " and ".join(f"initial_{part}" for part in sorted(outside))
+        were = "were" if len(outside) > 1 else "was"
+        it = "it" if len(outside) == len(state.parts) else min(outside)
+        notes.setdefault(f"{start} no {missing} {were} given, so that {it} starts from zeros here.")
+    for part, stored in state.parts.items():
+        if isinstance(stored, StoredState) and not stored.fits(sequences):
+            notes.setdefault(
+                f"The file holds an initial {part} of '{name}' for {len(stored.values)} "
+                f"sequences; the input has {sequences}, so that it starts from zeros here."
+            )

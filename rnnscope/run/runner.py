@@ -245,8 +245,7 @@ class _Run:
                 common = one.mask
             finals[one.node.name] = one.states.final
             if self._observer is not None:
-                given_start = one.node.name in prepared.initial_keys
-                start = None if given_start else prepared.handed(one.node, finals)
+                start = prepared.handed_over(one.node, finals)
                 observe = partial(
                     self._observer.see_layer,
                     one.node, one.states, one.mask, prefix_lengths(one.mask), batch.input_steps,

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rnnscope.errors import OptionError
-from rnnscope.model.cell import CellSpec, Option
+from rnnscope.errors import OptionError, spell
+from rnnscope.model.cell import CellSpec, Origin
 from rnnscope.model.cells import CELLS
-from rnnscope.model.layers.unsupported import Unsupported
+from rnnscope.model.initial_state import InitialState
 from rnnscope.model.network import Network, Node
 from rnnscope.run.overrides import STATED
 
 
-def handed_by(node: Node) -> tuple[str, ...]:
-    """The layers that a node starts from."""
-    return node.recurrent.handed_by if node.recurrent else ()
-
-
-def obstacle(network: Network, node: Node) -> Node | None:
-    """The stand-in for an initial state that is not computed."""
-    return next(
-        (
-            other
-            for other in network.nodes
-            if other.name in node.inputs[1:] and isinstance(other.layer, Unsupported)
-        ),
-        None,
-    )
-
-
 def linked(
-    network: Network, encoders: list[Node], decoders: list[Node], origin: str, *, insist: bool
+    network: Network, encoders: list[Node], decoders: list[Node], origin: Origin, *, insist: bool
 ) -> Network:
     """Each layer of the decoder starts from the layer of the encoder at its place."""
     if {node.name for node in encoders} & {node.name for node in decoders}:
@@ -40,7 +23,7 @@ def linked(
             found=names_of([node for node in encoders if node in decoders]),
         )
     names = {node.name for node in encoders}
-    if all(handed_by(node) and names >= {*handed_by(node)} for node in decoders):
+    if all(_starts_from_some(node, names) for node in decoders):
         return network  # the file says the same
     forward = [node for node in encoders if node.recurrent and not node.recurrent.backward.value]
     backward = [node for node in encoders if node not in forward]
@@ -55,16 +38,29 @@ def linked(
         )
     if not insist:
         for node in decoders:
-            _refuse_other_start(network, node)
-    made = {
+            _refuse_other_start(node)
+    changed = {
         node.name: _starting_from(node, [level[number] for level in levels], origin)
         for number, node in enumerate(decoders)
     }
-    nodes = tuple(made.get(node.name, node) for node in network.nodes)
-    return replace(network, nodes=_in_order(nodes))
+    linked_network = network.replaced(changed)
+    circle = linked_network.circle()
+    if circle:
+        raise OptionError(
+            "A layer of the encoder needs the decoder that would start from it.",
+            where=f"{spell('encoder')}, {spell('decoder')}",
+            found=" needs ".join(f"'{name}'" for name in circle),
+        )
+    return linked_network.in_order()
 
 
-def _starting_from(node: Node, sources: list[Node], origin: str) -> Node:
+def _starts_from_some(node: Node, names: set[str]) -> bool:
+    """Whether a layer starts from the final states of some of these layers, and of no others."""
+    layers = node.recurrent.starts_from_layers if node.recurrent else ()
+    return bool(layers) and names.issuperset(layers)
+
+
+def _starting_from(node: Node, sources: list[Node], origin: Origin) -> Node:
     """A layer that starts from the final states of one layer or of two directions."""
     layer = node.recurrent
     layers = [source.recurrent for source in sources]
@@ -87,26 +83,21 @@ def _starting_from(node: Node, sources: list[Node], origin: str) -> Node:
             if summed
             else None,
         )
-    first, *beside = (source.name for source in sources)
-    words = " and ".join(f"'{source.name}'" for source in sources)
-    layer = replace(
-        layer,
-        initial_from=first,
-        initial_beside=tuple(beside),
-        initial_join="concat",
-        initial_state=Option(f"final state of layer {words}", origin),  # type: ignore[arg-type]
-    )
+    names = [source.name for source in sources]
+    words = " and ".join(f"'{name}'" for name in names)
     # Whatever else the file names as its initial state is not read any more.
-    return replace(node, layer=layer, inputs=node.inputs[:1])
+    start = InitialState.handed_over(own, names, words=f"final state of layer {words}")
+    return replace(node, layer=layer.starting(start, origin))
 
 
-def _refuse_other_start(network: Network, node: Node) -> None:
+def _refuse_other_start(node: Node) -> None:
     """Refuse to replace what the file states of the state before the first step."""
     layer = node.recurrent
     if layer is None or layer.initial_state.origin not in STATED:
         return
-    start, blocked = layer.initial_state.value, obstacle(network, node) is not None
-    if start == "zeros" or layer.handed_by or blocked or layer.initial_values:
+    start = layer.initial_state.value
+    # What whoever runs the model would give is not contradicted by giving it.
+    if not start.outside() or len(start.outside()) < len(start.parts):
         raise OptionError(
             "--encoder and --decoder contradict the file.",
             where=f"layer '{node.name}'",
@@ -119,25 +110,6 @@ def _refuse_other_start(network: Network, node: Node) -> None:
 
 def _widths(cell: CellSpec) -> dict[str, int]:
     return dict(CELLS[cell.kind].widths(cell))
-
-
-def _in_order(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The nodes, each after those whose final state it starts from."""
-    by_name = {node.name: node for node in nodes}
-    order: dict[str, Node] = {}
-    begun: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name in begun or name not in by_name:
-            return
-        begun.add(name)
-        for before in (*by_name[name].inputs, *handed_by(by_name[name])):
-            visit(before)
-        order[name] = by_name[name]
-
-    for name in by_name:
-        visit(name)
-    return tuple(order.values())
 
 
 def names_of(nodes: list[Node] | tuple[Node, ...]) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Node, RecurrentLayer, Signal
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 from rnnscope.run.compute import run_plain
 from rnnscope.run.long_time import passes
 from rnnscope.run.prepare import Prepared

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from rnnscope.errors import OptionError
-from rnnscope.model.cell import Option
+from rnnscope.errors import OptionError, spell
+from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.network import Network, Node
 
 FED = "the input (--feed)"
@@ -50,21 +50,24 @@ def rewire(network: Network, feed: Iterable[str] = (), after: Iterable[str] = ()
         if other not in nodes:
             raise _unknown("--after", other, nodes)
         for name in _recurrent(network, pattern, "--after"):
-            nodes[name] = replace(nodes[name], inputs=(other,), wiring="flag")
-    fed = any(FED in node.inputs for node in nodes.values())
-    inputs = (*network.inputs, FED) if fed else network.inputs
-    return Network(inputs, _in_order(nodes))
+            nodes[name] = replace(nodes[name], reads=(other,), wiring="flag")
+    fed = any(FED in node.reads for node in nodes.values())
+    wired = network.replaced(nodes, inputs=[FED] if fed else [])
+    circle = wired.circle()
+    if circle:
+        raise OptionError(
+            f"{spell('after')} makes a circle: a layer would read its own outputs.",
+            found=" reads ".join(f"'{part}'" for part in circle),
+        )
+    return wired.in_order()
 
 
 def _fed(node: Node) -> Node:
     """A layer that reads the run's input, and starts on its own."""
     layer = node.recurrent
-    if layer is not None and layer.initial_from is not None:
-        start = Option("zeros", "flag", "--feed")
-        layer = replace(
-            layer, initial_from=None, initial_beside=(), initial_state=start, feedback=None
-        )
-    return replace(node, layer=layer or node.layer, inputs=(FED,), wiring="flag")
+    if layer is not None and layer.starts_from_layers:
+        layer = replace(layer.starting(ZERO_STATE, "flag", spell("feed")), feedback=None)
+    return replace(node, layer=layer or node.layer, reads=(FED,), wiring="flag")
 
 
 def _recurrent(network: Network, pattern: str, flag: str) -> list[str]:
@@ -81,28 +84,3 @@ def _unknown(flag: str, name: str, choices: Iterable[str]) -> OptionError:
         expected=f"one of {', '.join(choices)}",
         found=name,
     )
-
-
-def _in_order(nodes: dict[str, Node]) -> tuple[Node, ...]:
-    """The nodes, each after what it reads."""
-    order: dict[str, Node] = {}
-    open_names: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in order or name not in nodes:
-            return
-        if name in open_names:
-            circle = [*open_names[open_names.index(name) :], name]
-            raise OptionError(
-                "--after makes a circle: a layer would read its own outputs.",
-                found=" reads ".join(f"'{part}'" for part in circle),
-            )
-        open_names.append(name)
-        for reads in nodes[name].inputs:
-            visit(reads)
-        open_names.pop()
-        order[name] = nodes[name]
-
-    for name in nodes:
-        visit(name)
-    return tuple(order.values())

@@ -1,4 +1,8 @@
-"""Headers to HDF5 attributes and back. Booleans are 0 and 1, None is ``"none"``."""
+"""Headers to HDF5 attributes and back.
+
+Booleans are 0 and 1. An option whose value is None has its origin alone; elsewhere None is
+``"none"``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,14 @@ import numpy as np
 
 from rnnscope.errors import TraceError
 from rnnscope.model.states import LayerFacts
-from rnnscope.trace.schema import LayerHeader, OptionValue, TraceHeader, storable_text
+from rnnscope.trace import schema_1
+from rnnscope.trace.schema import (
+    SCHEMA_VERSION,
+    LayerHeader,
+    OptionValue,
+    TraceHeader,
+    storable_text,
+)
 
 NONE = "none"
 LAYER, POSITION, KIND = "layer", "position", "kind"
@@ -20,7 +31,10 @@ FULL, FULL_TIMESTEPS = "full_", "full_timesteps"
 """Sizes as they would be had nothing been left out: ``full_c``, ``full_outputs`` …"""
 OPTION, ORIGIN = "option_", "_origin"
 INITIAL_FROM, INITIAL_JOIN, OWN_TIME = "initial_from", "initial_join", "own_time"
+INITIAL_STATES = "initial_states"
 """Of decoders alone."""
+INITIAL_GIVEN = "initial_given"
+PROJECTED = "projected"
 
 Attributes = dict[str, Any]
 
@@ -54,24 +68,44 @@ def encode_layer(header: LayerHeader, position: int) -> Attributes:
         KIND: RECURRENT if header.widths else OUTPUTS_ONLY,
         "reads_input": int(header.reads_input),
         "m_bound": _encode(facts.m_bound),
+        PROJECTED: int(header.projected),
     }
     attributes |= {name: _encode(getattr(header, name)) for name in LAYER_TEXTS + LAYER_LISTS}
     attributes |= {name: _encode(getattr(facts, name)) for name in FACT_TEXTS + FACT_FLAGS}
     if header.initial_from:
         attributes[INITIAL_FROM] = _encode(header.initial_from)
         attributes[INITIAL_JOIN] = header.initial_join
+        attributes[INITIAL_STATES] = _encode(header.initial_states)
+    if header.initial_given:
+        attributes[INITIAL_GIVEN] = _encode(header.initial_given)
     if header.own_time:
         attributes[OWN_TIME] = 1
     for name, (value, origin) in header.options.items():
-        attributes[OPTION + name] = _encode(value)
+        if value is not None:
+            attributes[OPTION + name] = _encode(value)
         attributes[OPTION + name + ORIGIN] = origin
     return attributes
 
 
 def decode_layer(
-    attributes: Attributes, widths: dict[str, int], sizes: tuple[int, int], gates: tuple[str, ...]
+    attributes: Attributes,
+    widths: dict[str, int],
+    sizes: tuple[int, int],
+    gates: tuple[str, ...],
+    version: int = SCHEMA_VERSION,
 ) -> LayerHeader:
-    """A layer's header from its attributes and arrays; `sizes` are (output_size, timesteps).
+    """A layer's header from its attributes and arrays.
+
+    Parameters
+    ----------
+    attributes : dict
+    widths : dict of str to int
+        Of each state.
+    sizes : tuple of int
+        (output_size, timesteps).
+    gates : tuple of str
+    version : int
+        Of the trace's schema.
 
     Raises
     ------
@@ -85,20 +119,24 @@ def decode_layer(
         of_layer: Attributes = {key: _text(attributes[key]) for key in LAYER_TEXTS}
         of_layer |= {key: decode_texts(attributes[key]) for key in LAYER_LISTS}
         bound = attributes["m_bound"]
-        return LayerHeader(
+        header = LayerHeader(
             name,
             output_size=sizes[0],
             timesteps=sizes[1],
             widths=widths,
             gates=gates,
             facts=LayerFacts(name, m_bound=None if bound == NONE else float(bound), **of_facts),
-            options=_decode_options(attributes),
+            options=_decode_options(attributes, version),
             reads_input=bool(attributes["reads_input"]),
             initial_from=decode_texts(attributes.get(INITIAL_FROM, ())),
             initial_join=_text(attributes.get(INITIAL_JOIN, "")),
+            initial_states=decode_texts(attributes.get(INITIAL_STATES, ())),
+            initial_given=decode_texts(attributes.get(INITIAL_GIVEN, ())),
+            projected=bool(attributes.get(PROJECTED, 0)),
             own_time=bool(attributes.get(OWN_TIME, 0)),
             **of_layer,
         )
+        return schema_1.completed(header) if version < 2 else header
     except KeyError as error:
         raise TraceError(
             "The trace lacks an attribute of a layer.",
@@ -108,16 +146,17 @@ def decode_layer(
         ) from error
 
 
-def _decode_options(attributes: Attributes) -> dict[str, tuple[OptionValue, str]]:
+def _decode_options(attributes: Attributes, version: int) -> dict[str, tuple[OptionValue, str]]:
     names = [
         key.removeprefix(OPTION).removesuffix(ORIGIN)
         for key in attributes
         if key.startswith(OPTION) and key.endswith(ORIGIN)
     ]
-    return {
-        name: (_plain(attributes[OPTION + name]), _text(attributes[OPTION + name + ORIGIN]))
-        for name in names
-    }
+    values = {name: _plain(attributes.get(OPTION + name)) for name in names}
+    if version < 2:
+        values = {name: schema_1.option_value(name, value) for name, value in values.items()}
+    return {name: (value, _text(attributes[OPTION + name + ORIGIN]))
+            for name, value in values.items()}  # fmt: skip
 
 
 def _encode(value: object) -> Any:
@@ -142,8 +181,9 @@ def decode_texts(value: Any) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> OptionValue:
+    if value is None:
+        return None
     if isinstance(value, (bytes, str)):
-        text = _text(value)
-        return None if text == NONE else text
+        return _text(value)
     number: OptionValue = np.asarray(value).item()
     return number

@@ -54,7 +54,8 @@ def read_header(group: Any) -> LayerHeader:
         int(attributes.get(FULL + OUTPUTS, size)), int(attributes.get(FULL_TIMESTEPS, steps))
     )  # fmt: skip
     stored = tuple(sorted(gates or (), key=_gate_position))
-    header = decode_layer(attributes, widths, sizes, stored)
+    version = int(group.file.attrs["schema_version"])
+    header = decode_layer(attributes, widths, sizes, stored, version)
     # Two names of one array: h5py compares objects by their place in the file.
     same = outputs is not None and child(group, STATE_M, TraceError) == outputs
     inputs: Any = child(group, INPUTS, TraceError)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from rnnscope.model.states import LayerFacts
 
 SCHEMA = "rnnscope-trace"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SEQUENCE, TIMESTEP, UNIT, OUTPUT = "sequence", "timestep", "unit", "output"
 """Dimensions, in the order of an array's axes."""
@@ -121,6 +121,12 @@ class LayerHeader:
         Layers whose final states this one starts from.
     initial_join : str
         How several become one initial state: ``"concat"`` or ``"sum"``; else empty.
+    initial_states : tuple of str
+        The states that come from there, ``("c", "m")``.
+    initial_given : tuple of str
+        The states that were given with the input.
+    projected : bool
+        True if a projection stands between the cell's output and m.
     own_time : bool
         True for a decoder: its timesteps are not the input's, even where they are as many, and
         the run's lengths and mask say nothing of it.
@@ -145,6 +151,9 @@ class LayerHeader:
     outputs_are_m: bool = False
     initial_from: tuple[str, ...] = ()
     initial_join: str = ""
+    initial_states: tuple[str, ...] = ()
+    initial_given: tuple[str, ...] = ()
+    projected: bool = False
     own_time: bool = False
     input_size: int | None = None
 

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 Shape = tuple[int, int, int, int]
 """(batch, time, in, units)."""
@@ -80,8 +82,8 @@ class Case:
             cell,
             backward=known(False),
             padding=known("none"),
-            lengths=known("not used"),
-            initial_state=known("zeros"),
+            lengths=known(LENGTHS_UNUSED),
+            initial_state=known(ZERO_STATE),
             state_format=known("list [h, c]"),
         )
 

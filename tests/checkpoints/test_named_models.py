@@ -133,7 +133,7 @@ def test_a_stack_is_wired_in_the_order_of_numbers_and_said_to_be_guessed():
     found = read_named_model(Held(shapes))
     order = [f"rnn/multi_rnn_cell/cell_{number}/lstm_cell" for number in range(12)]
     assert [node.name for node in found.network.nodes] == order
-    reads = [node.inputs[0] for node in found.network.nodes]
+    reads = [node.reads[0] for node in found.network.nodes]
     assert reads == ["input", *order[:-1]]
     assert {node.wiring for node in found.network.nodes} == {"guess"}
 
@@ -147,13 +147,13 @@ def test_directions_are_read_from_names_and_joined_in_a_stack():
         width = 8
     found = read_named_model(Held(shapes))
     joined = "stack_bidirectional_rnn/cell_0/bidirectional_rnn/concat"
-    assert found.network.node(joined).inputs == tuple(
+    assert found.network.node(joined).reads == tuple(
         f"stack_bidirectional_rnn/cell_0/bidirectional_rnn/{way}/lstm_cell" for way in ("fw", "bw")
     )
     for node in found.network.recurrent:
         assert node.recurrent.backward.value == ("/bw/" in node.name)
         assert node.recurrent.backward.origin == "guess"
-        assert node.inputs == ((joined,) if "cell_1" in node.name else ("input",))
+        assert node.reads == ((joined,) if "cell_1" in node.name else ("input",))
 
 
 def test_layers_side_by_side_read_inputs_of_their_own_width():

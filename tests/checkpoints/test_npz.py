@@ -131,7 +131,7 @@ def test_onnx_arrays_of_two_directions_and_a_layer_on_top(tmp_path):
         "dense": np.ones((2, 2), "f4"),
     }  # fmt: skip
     checkpoint = read_checkpoint(save(tmp_path / "w.npz", arrays), layout="onnx")
-    assert [(node.name, node.inputs) for node in checkpoint.network.nodes] == [
+    assert [(node.name, node.reads) for node in checkpoint.network.nodes] == [
         ("first/forward", ("input",)),
         ("first/backward", ("input",)),
         ("first", ("first/forward", "first/backward")),

@@ -13,7 +13,10 @@ from rnnscope.diff import DiffSettings, Tolerances
 from rnnscope.diff.weights import FOLDED, diff_weights
 from rnnscope.errors import CheckpointError, OptionError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 RNG = np.random.default_rng(4)
 KERNEL, RECURRENT = RNG.normal(size=(3, 8)), RNG.normal(size=(2, 8))
@@ -38,8 +41,8 @@ def checkpoint(
         cell=cell,
         backward=Option(False, "graph"),
         padding=Option("zeros", "graph"),
-        lengths=Option("not used", "graph"),
-        initial_state=Option("zeros", "graph"),
+        lengths=Option(LENGTHS_UNUSED, "graph"),
+        initial_state=Option(ZERO_STATE, "graph"),
         state_format=Option("tuple (c, m)", "guess"),
     )
     made = (Node(name, layer, ("x",)),) if nodes is None else nodes

@@ -30,7 +30,7 @@ from rnnscope.model.layers import (
     TimeDistributed,
     Unsupported,
 )
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 X = np.random.default_rng(7).standard_normal((2, 3, 4)).astype(np.float32)
 MASK = np.array([[True, True, False], [True, False, False]])

@@ -9,7 +9,8 @@ import pytest
 
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Node, RecurrentLayer
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.oracles.onnxruntime_verifier import OnnxRuntimeVerifier, expressible
 
 UNITS, FEATURES = 5, 3

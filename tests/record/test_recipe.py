@@ -207,7 +207,7 @@ def test_references_of_a_suite_are_found_in_its_folder(tmp_path):
 def test_the_names_in_the_table_are_those_of_the_rooms():
     from rnnscope.checkpoints.npz import LAYOUTS as KNOWN_LAYOUTS
     from rnnscope.engines.choose import ENGINES as KNOWN_ENGINES
-    from rnnscope.model.network import PaddingRule
+    from rnnscope.model.recurrent_layer import PaddingRule
     from rnnscope.oracles.verifiers import VERIFIERS as KNOWN_VERIFIERS
     from rnnscope.trace.storage import Compression
 

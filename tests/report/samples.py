@@ -11,7 +11,10 @@ from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checks.interface import Finding, Place
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LengthsSource
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
 from rnnscope.record.results import CheckpointReport, InputReport, RunReport, layer_report
 
@@ -46,8 +49,10 @@ def layer(backward=False, **sizes):
         cell=cell(**sizes),
         backward=Option(backward, "graph"),
         padding=Option("zeros", "graph", "rnn/while/Select"),
-        lengths=Option("sequence_length from placeholder 'lengths'", "graph"),
-        initial_state=Option("zeros", "graph", "rnn/zeros"),
+        lengths=Option(
+            LengthsSource("input", "sequence_length from placeholder 'lengths'"), "graph"
+        ),
+        initial_state=Option(ZERO_STATE, "graph", "rnn/zeros"),
         state_format=Option("tuple (c, m)", "guess"),
     )
 

@@ -9,7 +9,10 @@ import pytest
 
 from rnnscope.errors import OptionError, UnsupportedCellError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import LayerOptions, override_options
 from rnnscope.run.overrides import Given, parse_given
 
@@ -43,8 +46,8 @@ def make_layer(origin="graph", proj=None, **options):
         cell=cell,
         backward=Option(False, origin),
         padding=Option("zeros", origin),
-        lengths=Option("", origin),
-        initial_state=Option("zeros", origin),
+        lengths=Option(LENGTHS_UNUSED, origin),
+        initial_state=Option(ZERO_STATE, origin),
         state_format=Option("", origin),
     )
 

@@ -12,6 +12,7 @@ import pytest
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.initial_state import ZERO_STATE, InitialState
 from rnnscope.model.layers import (
     BidirectionalMerge,
     Dense,
@@ -20,8 +21,12 @@ from rnnscope.model.layers import (
     PassThrough,
     Unsupported,
 )
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import plan_run
+
+FROM_ENCODER = InitialState.handed_over("cm", ["encoder"])
 
 
 def lstm(inputs, units, **changes):
@@ -47,8 +52,8 @@ def lstm(inputs, units, **changes):
             cell=cell,
             backward=Option(False, "graph"),
             padding=Option("zeros", "graph"),
-            lengths=Option("", "graph"),
-            initial_state=Option("zeros", "graph"),
+            lengths=Option(LENGTHS_UNUSED, "graph"),
+            initial_state=Option(ZERO_STATE, "graph"),
             state_format=Option("", "graph"),
         ),
         **changes,
@@ -68,6 +73,7 @@ def source(features=3, *, ids=False, sequences=2, timesteps=5):
         is_ids=ids,
         lengths=None,
         mask=None,
+        initial={},
     )
 
 
@@ -203,7 +209,7 @@ def test_what_cannot_be_computed_stops_what_reads_it_and_nothing_else():
 def test_a_decoder_needs_inputs_of_its_own():
     nodes = (
         Node("encoder", lstm(3, 4), ("x",)),
-        Node("decoder", lstm(3, 4, initial_from="encoder"), ("y",)),
+        Node("decoder", lstm(3, 4, initial_state=Option(FROM_ENCODER, "graph")), ("y",)),
     )
     plan = plan_run(checkpoint(*nodes, inputs=("x", "y")), source())
     assert names(plan) == ["encoder"]

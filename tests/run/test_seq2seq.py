@@ -13,8 +13,11 @@ from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.initial_state import ZERO_STATE, InitialState
 from rnnscope.model.layers import Dense, Embedding, Unsupported
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.decoding import DECODED, Decoding
 from rnnscope.run.runner import RunSettings
@@ -32,6 +35,9 @@ VARIABLES = {
 }
 
 
+FROM_ENCODER = InitialState.handed_over("cm", ["encoder"])
+
+
 def lstm(features=4, units=4, *, seed=1, backward=False, origin="guess", **changes):
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
@@ -47,8 +53,8 @@ def lstm(features=4, units=4, *, seed=1, backward=False, origin="guess", **chang
         ),
         backward=Option(backward, "graph"),
         padding=Option("zeros", "graph"),
-        lengths=Option("", "graph"),
-        initial_state=Option("zeros", origin),
+        lengths=Option(LENGTHS_UNUSED, "graph"),
+        initial_state=Option(ZERO_STATE, origin),
         state_format=Option("", "graph"),
         reversal="within length",
     )
@@ -101,7 +107,7 @@ def close(ours, theirs):
 
 
 ENCODER = lstm(seed=1)
-DECODER = lstm(seed=2, initial_from="encoder", initial_state=Option("final state", "graph"))
+DECODER = lstm(seed=2, initial_state=Option(FROM_ENCODER, "graph"))
 PAIR = (node("encoder", ENCODER, "x", "graph"), node("decoder", DECODER, "y", "graph"))
 
 
@@ -185,7 +191,7 @@ def test_gates_and_slices_of_a_loop(tmp_path, monkeypatch):
 
 
 def test_a_stack_feeds_back_its_last_layer(tmp_path):
-    upper = lstm(seed=6, initial_from="encoder", initial_state=Option("final state", "graph"))
+    upper = lstm(seed=6, initial_state=Option(FROM_ENCODER, "graph"))
     top = Node("upper", upper, ("dense",), wiring="graph")
     dense = Node("dense", Dense(VARIABLES["w"]), ("decoder",))
     with Case(tmp_path, *PAIR, dense, top).run(loop_function="linear:w,b") as trace:
@@ -334,7 +340,7 @@ def test_without_its_inputs_a_decoder_is_not_run(tmp_path):
     with open_input(tmp_path / "x.npy") as source:
         plan = Case(tmp_path, *PAIR).plan(source)
     assert [one.name for one in plan.layers] == ["encoder"]
-    assert "--decoder-inputs" in " ".join(plan.notes)
+    assert "(decoder_inputs)" in " ".join(plan.notes)
 
 
 def test_without_its_encoder_a_decoder_is_not_run(tmp_path):

@@ -22,8 +22,11 @@ from rnnscope.engines.choose import LayerEngine
 from rnnscope.errors import InputError, TraceError
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.initial_state import ZERO_STATE, InitialState
 from rnnscope.model.layers import BidirectionalMerge
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.memory import (
@@ -79,8 +82,8 @@ def make_layer(
         ),
         backward=Option(backward, "graph"),
         padding=Option(padding, "graph"),
-        lengths=Option("", "graph"),
-        initial_state=Option("zeros", "graph"),
+        lengths=Option(LENGTHS_UNUSED, "graph"),
+        initial_state=Option(ZERO_STATE, "graph"),
         state_format=Option("", "graph"),
         reversal=reversal,
         outputs_in_input_order=in_input_order,
@@ -279,13 +282,13 @@ def test_what_needs_all_of_time_at_once_is_refused_and_says_what_to_do(tmp_path)
     second = make_layer(2)
     nodes = (
         Node("a", make_layer(1), ("x",)),
-        Node("b", RecurrentLayer(**{**vars(second), "initial_from": "a"}), ("x",)),
+        Node("b", second.starting(InitialState.handed_over("cm", ["a"]), "graph"), ("x",)),
     )
     x = np.zeros((1, 200, FEATURES), np.float32)
     case = Case(tmp_path, nodes, x)
     with pytest.raises(InputError, match="memory budget") as caught:
         case.run(TINY)
-    assert "--memory" in caught.value.hint
+    assert "memory" in caught.value.hint
     assert case.left() == []
 
 

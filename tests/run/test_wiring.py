@@ -12,8 +12,11 @@ from rnnscope.errors import OptionError
 from rnnscope.model.cell import CellSpec, LSTMWeights, Option
 from rnnscope.model.cells.classes import CELL_CLASSES
 from rnnscope.model.cells.gru import GRUOptions, GRUWeights
+from rnnscope.model.initial_state import ZERO_STATE, InitialState
 from rnnscope.model.layers import Dense, Embedding
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.run.overrides import Given, LayerOptions, override_options
 from rnnscope.run.plan import plan_run
 from rnnscope.run.wiring import FED, rewire
@@ -23,8 +26,14 @@ def layer(width, **more):
     weights = LSTMWeights(np.zeros((width, 8)), np.zeros((2, 8)), np.zeros(8))
     options = CELL_CLASSES["LSTMCell"].options()
     cell = CellSpec("lstm", "LSTMCell", weights, options, (), "i g f o")
-    words = {name: Option("", "graph") for name in ("lengths", "initial_state", "state_format")}
-    return RecurrentLayer(cell, Option(False, "graph"), Option("none", "graph"), **words, **more)
+    known = {
+        "lengths": Option(LENGTHS_UNUSED, "graph"),
+        "initial_state": Option(ZERO_STATE, "graph"),
+        "state_format": Option("", "graph"),
+    }
+    return RecurrentLayer(
+        cell, Option(False, "graph"), Option("none", "graph"), **{**known, **more}
+    )
 
 
 def network(*nodes, inputs=("x",)):
@@ -35,7 +44,14 @@ TWO = network(Node("a", layer(3), ("x",)), Node("b", layer(2), ("a",)))
 
 
 def source(features=3, **more):
-    known = {"is_ids": False, "lengths": None, "mask": None, "sequences": 1, "timesteps": 4}
+    known = {
+        "is_ids": False,
+        "initial": {},
+        "lengths": None,
+        "mask": None,
+        "sequences": 1,
+        "timesteps": 4,
+    }
     return SimpleNamespace(**known, **more, features=features, name="in.npy", dtype="float32")
 
 
@@ -58,17 +74,24 @@ def test_what_reads_a_fed_layer_runs_too():
 
 
 def test_a_fed_layer_starts_on_its_own():
-    net = network(Node("a", layer(3), ("x",)), Node("b", layer(3, initial_from="a"), ("y",)))
+    net = network(
+        Node("a", layer(3), ("x",)),
+        Node(
+            "b",
+            layer(3, initial_state=Option(InitialState.handed_over("cm", ["a"]), "graph")),
+            ("y",),
+        ),
+    )
     found = plan(net, source(3), feed=["b"])
     (node,) = found.layers
-    assert node.layer.initial_from is None
-    assert node.layer.initial_state == Option("zeros", "flag", "--feed")
+    assert node.layer.starts_from_layers == ()
+    assert node.layer.initial_state == Option(ZERO_STATE, "flag", "feed")
 
 
 def test_after_reads_another_layer_and_keeps_the_order_runnable():
     net = network(Node("late", layer(2), ("x",)), Node("first", layer(3), ("x",)))
     found = rewire(net, after=["late=first"])
-    assert [(node.name, node.inputs) for node in found.nodes] == [
+    assert [(node.name, node.reads) for node in found.nodes] == [
         ("first", ("x",)),
         ("late", ("first",)),
     ]

@@ -47,13 +47,23 @@ LAYER = LayerHeader(
     timesteps=4,
     gates=("i", "f", "g", "o"),
     facts=FACTS,
-    options={"forget_bias": (1.0, "graph"), "cell_clip": (None, "config"), "act": ("tanh", "flag")},
+    options={
+        "forget_bias": (1.0, "graph"),
+        "cell_clip": (None, "config"),
+        "act": ("tanh", "flag"),
+        "padding": ("none", "flag"),
+    },
     source_class="BasicLSTMCell",
     stored_gate_order="i g f o",
     wiring="graph",
     variables=("bw/kernel", "bw/bias"),
     inputs=("x",),
     reads_input=True,
+    initial_from=("fw/lstm",),
+    initial_join="concat",
+    initial_states=("m",),
+    initial_given=("c",),
+    projected=True,
 )
 LENGTHS = np.array([4, 0, 2])
 
@@ -248,7 +258,7 @@ def test_an_unfinished_trace_is_refused(trace: Path) -> None:
 def test_a_newer_schema_is_refused(trace: Path) -> None:
     """With the advice to update."""
     with pytest.raises(TraceError, match="newer schema") as caught:
-        Trace.open(changed(trace, schema_version=2))
+        Trace.open(changed(trace, schema_version=3))
     assert caught.value.hint == "update rnnscope"
 
 

@@ -54,7 +54,7 @@ def test_the_arrays_stand_where_format_md_says(tmp_path: Path) -> None:
     write(tmp_path / "t.h5")
     with h5py.File(tmp_path / "t.h5") as file:
         assert file.attrs["schema"] == "rnnscope-trace"
-        assert file.attrs["schema_version"] == 1
+        assert file.attrs["schema_version"] == 2
         assert file.attrs["complete"] == 1
         assert file["sequence"][...].tolist() == [0, 1]
         assert file["timestep"][...].tolist() == [0, 1, 2, 3]
@@ -92,14 +92,14 @@ def test_only_what_was_given_is_in_the_root(tmp_path: Path) -> None:
 
 
 def test_options_keep_their_origin_in_the_attributes(tmp_path: Path) -> None:
-    """Numbers stay numbers, a missing clip is the text none, booleans are 0 and 1."""
+    """Numbers stay numbers, a missing clip has its origin alone, booleans are 0 and 1."""
     options = {"forget_bias": (1.0, "graph"), "cell_clip": (None, "config"), "peep": (True, "flag")}
     write(tmp_path / "t.h5", LayerHeader("l", 2, {"c": 3, "m": 2}, options=options))
     with h5py.File(tmp_path / "t.h5") as file:
         attributes = dict(file["l"].attrs)
     assert attributes["option_forget_bias"] == 1.0
     assert attributes["option_forget_bias_origin"] == "graph"
-    assert attributes["option_cell_clip"] == "none"
+    assert "option_cell_clip" not in attributes
     assert attributes["option_cell_clip_origin"] == "config"
     assert attributes["option_peep"] == 1
     assert attributes["layer"] == "l"

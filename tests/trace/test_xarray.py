@@ -120,7 +120,8 @@ def test_values_and_attributes_arrive(trace: Path, engine: str) -> None:
         assert np.atleast_1d(tree.attrs["notes"]).tolist() == ["ünï"]
         layer = tree["mask_layer"].attrs
         assert layer["layer"] == "mask"
-        assert layer["option_clip"] == "none"
+        assert "option_clip" not in layer
+        assert layer["option_clip_origin"] == "config"
         assert layer["option_bias"] == 1.5
         assert list(tree["bidi/forward"].attrs["variables"]) == ["a", "b"]
 

@@ -20,7 +20,7 @@ from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.layers import BidirectionalMerge
 from rnnscope.model.layers.merges import BIDIRECTIONAL_MODES
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 
 def build_bidirectional(stored: StoredLayer) -> Built:

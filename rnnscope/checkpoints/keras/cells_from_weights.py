@@ -14,13 +14,14 @@ from rnnscope.checkpoints.keras.gru import STORED_GATES, gru_weights
 from rnnscope.checkpoints.weights_only.cells import Made
 from rnnscope.model.cell import (
     GATE_ORDER,
-    HAS_NONE,
     IN_BIAS,
+    NO_CLIP,
     Array,
     CellSpec,
     LSTMOptions,
     LSTMWeights,
     Option,
+    only_choice,
 )
 from rnnscope.model.cells.gru import GRUOptions
 from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
@@ -66,7 +67,7 @@ def keras_cell(
     if cudnn:
         kernel, recurrent, given = from_cudnn(kernel, recurrent, given, gates)
         given = given.sum(axis=0) if gates == 4 else given
-        recurrent_activation = Option("sigmoid", "class default", "cuDNN has no other")
+        recurrent_activation = only_choice("sigmoid", "cuDNN has no other")
     name = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}.get(gates, "")
     source = f"keras {'CuDNN' if cudnn else ''}{name}"
     if gates == 4 and given.shape == (columns,):
@@ -102,10 +103,10 @@ def keras_cell(
 def _lstm_options(source: str, recurrent_activation: Option[str]) -> LSTMOptions:
     tanh: Option[str] = Option("tanh", "class default", f"default of {source}")
     return LSTMOptions(
-        forget_bias=Option(0.0, "class default", IN_BIAS),
+        forget_bias=IN_BIAS,
         activation=tanh,
         recurrent_activation=recurrent_activation,
         output_activation=tanh,
-        cell_clip=Option(None, "class default", HAS_NONE),
-        proj_clip=Option(None, "class default", HAS_NONE),
+        cell_clip=NO_CLIP,
+        proj_clip=NO_CLIP,
     )

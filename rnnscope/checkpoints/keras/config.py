@@ -24,7 +24,8 @@ from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.cell import Option
 from rnnscope.model.layers import Unsupported
-from rnnscope.model.network import Network, PaddingRule, RecurrentLayer
+from rnnscope.model.network import Network
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 BUILDERS = {**PLAIN_BUILDERS, **RECURRENT_BUILDERS}
 """Every Keras class that becomes something; any other becomes an `Unsupported` node."""

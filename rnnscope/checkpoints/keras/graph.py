@@ -9,6 +9,13 @@ from rnnscope.checkpoints.keras.layer_steps import Built, Step
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Option
+from rnnscope.model.initial_state import (
+    HandoverJoin,
+    InitialState,
+    OutsideState,
+    StatePart,
+    UncomputedState,
+)
 from rnnscope.model.layers import (
     Embedding,
     Flatten,
@@ -23,7 +30,10 @@ from rnnscope.model.layers import (
     Reshape,
     Unsupported,
 )
-from rnnscope.model.network import HandoverJoin, Layer, Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LengthsSource
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer
 
 _MASK_ENDS = (
     Flatten,
@@ -36,6 +46,11 @@ _MASK_ENDS = (
     Reshape,
     Unsupported,
 )
+
+NO_MASK = LengthsSource("unused", "no mask reaches it")
+
+STATES = {"h": "m", "c": "c"}
+"""Our names of the states that Keras calls so, in the order of `initial_state`."""
 
 JOINS: dict[str, HandoverJoin] = {"Concatenate": "concat", "Add": "sum"}
 
@@ -51,6 +66,10 @@ class Tensor:
     @property
     def words(self) -> str:
         return f"{self.state} of layer '{self.node}'" if self.state else f"layer '{self.node}'"
+
+
+def _start_words(states: Sequence[Tensor]) -> str:
+    return ", ".join(f"{name} from {t.words}" for name, t in zip(STATES, states, strict=False))
 
 
 @dataclass(eq=False)
@@ -110,46 +129,51 @@ class Graph:
             layer = replace(layer, lengths=self._lengths(reads))
             mine = states[slice(*step.states)]
             if mine:
-                layer = self._started(layer, mine)
-                # A state is read from the node that makes it; the words say which state it is.
-                makers = layer.handed_by or tuple(tensor.node for tensor in mine)
-                if layer.initial_from is None and not set(makers) <= set(self.inputs):
-                    # Kept from running: it would start from zeros without a word.
-                    reason = f"is {layer.initial_state.value}, which is not computed"
-                    name = f"{full}[initial state]"
-                    makers = (self.add_stand_in(name, "initial state", reason, makers, where).node,)
-                reads += makers
+                start = self._handed_over(layer, mine) or self._assembled(full, mine, where)
+                layer = layer.starting(start, "config", "initial_state")
         self.nodes[full] = Node(full, layer, reads, wiring="config")
         mask = self._mask_after(full, layer, reads)
         if mask:
             self.masked_by[full] = mask
 
-    def _started(self, layer: RecurrentLayer, states: Sequence[Tensor]) -> RecurrentLayer:
-        """A layer that starts from tensors; all of one layer's final state is told as such."""
-        text = ", ".join(f"{what} from {t.words}" for what, t in zip("hc", states, strict=False))
-        layer = replace(layer, initial_state=Option(text, "config", "initial_state"))
+    def _handed_over(self, layer: RecurrentLayer, states: Sequence[Tensor]) -> InitialState | None:
+        """The start of a layer that takes all of other layers' final state; None for another."""
         kinds = {"lstm": ["h", "c"]}.get(layer.cell.kind, ["h"])
         # What is joined is joined alike for each state, from the same layers.
         parts = [self.joined.get(t.node, ("concat", (t,))) for t in states]
         hows = {how for how, _ in parts}
         sources = [[tensor.node for tensor in tensors] for _, tensors in parts]
-        told = [[tensor.state for tensor in tensors] for _, tensors in parts]
+        found = [[tensor.state for tensor in tensors] for _, tensors in parts]
         if len(hows) != 1 or any(source != sources[0] for source in sources):
-            return layer
-        if told != [[kind] * len(sources[0]) for kind in kinds]:
-            return layer
+            return None
+        if found != [[kind] * len(sources[0]) for kind in kinds]:
+            return None
         (how,) = hows
         if not self._fits(layer, sources[0], how):
-            return layer
-        first, *beside = sources[0]
-        if beside:
-            names = ", ".join(f"'{name}'" for name in sources[0])
-            words = "side by side" if how == "concat" else "added up"
-            start: Option[str] = Option(
-                f"final states of layers {names}, {words}", "config", "initial_state"
-            )
-            layer = replace(layer, initial_state=start)
-        return replace(layer, initial_from=first, initial_beside=tuple(beside), initial_join=how)
+            return None
+        words = _start_words(states) if len(sources[0]) == 1 else ""
+        return InitialState.handed_over(
+            map(STATES.__getitem__, kinds), sources[0], how, words=words, listed=sources[0]
+        )
+
+    def _assembled(self, name: str, states: Sequence[Tensor], where: str) -> InitialState:
+        """The start of a layer that takes the model's inputs, or what is not computed."""
+        words = _start_words(states)
+        makers = tuple(tensor.node for tensor in states)
+        listed = makers
+        stand_in = f"{name}[initial state]"
+        if not set(makers) <= set(self.inputs):
+            # It keeps the layer from running, which would start from zeros without a word.
+            reason = f"is {words}, which is not computed"
+            self.add_stand_in(stand_in, "initial state", reason, makers, where)
+            listed = (stand_in,)
+        parts: dict[str, StatePart] = {
+            state: OutsideState("model input", tensor.node)
+            if tensor.node in self.inputs
+            else UncomputedState(stand_in)
+            for state, tensor in zip(STATES.values(), states, strict=False)
+        }
+        return InitialState(parts, words, listed)
 
     def _fits(self, layer: RecurrentLayer, sources: list[str], how: HandoverJoin) -> bool:
         """Whether layers are of the same kind, and their states together as wide, as one's own."""
@@ -194,7 +218,7 @@ class Graph:
     def mask_roots(self, tensor: Tensor) -> frozenset[MaskRoot]:
         """What the mask that comes with a tensor compares with what."""
         return frozenset(
-            (self.nodes[source].inputs[0], getattr(self.nodes[source].layer, "mask_value", 0.0))
+            (self.nodes[source].reads[0], getattr(self.nodes[source].layer, "mask_value", 0.0))
             for source in self.masked_by.get(tensor.node, ())
         )
 
@@ -210,10 +234,11 @@ class Graph:
                 hint="The file is damaged or was edited; save the model again.",
             )
 
-    def _lengths(self, reads: Sequence[str]) -> Option[str]:
+    def _lengths(self, reads: Sequence[str]) -> Option[LengthsSource]:
         sources = self.masked_by.get(reads[0], ()) if reads else ()
         names = ", ".join(f"'{source}'" for source in sources)
-        return Option(f"mask of layer {names}" if names else "no mask reaches it", "config")
+        mask = LengthsSource("mask", f"mask of layer {names}") if names else NO_MASK
+        return Option(mask, "config")
 
     def _mask_after(
         self, name: str, layer: RecurrentLayer | Layer, reads: Sequence[str]

@@ -13,7 +13,7 @@ from rnnscope.checkpoints.keras.lstm import take_keras1
 from rnnscope.checkpoints.keras.options import activation_option, gate_activation
 from rnnscope.checkpoints.keras.weights import LayerWeights, require_shape, take, take_cell
 from rnnscope.files.json_config import ConfigView
-from rnnscope.model.cell import Array, CellSpec, Option, reorder_gates
+from rnnscope.model.cell import Array, CellSpec, Option, only_choice, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 
 STORED_GATES = ("z", "r", "n")
@@ -85,7 +85,7 @@ def gru_weights(kernel: Array, recurrent: Array, bias: Array) -> GRUWeights:
 
 def _reset_after(stored: StoredLayer, config: ConfigView, *, cudnn: bool) -> Option[bool]:
     if cudnn:
-        return Option(True, "class default", "cuDNN has no other")
+        return only_choice(True, "cuDNN has no other")
     if "reset_after" in config:
         return Option(config.get("reset_after", bool), "config", "reset_after")
     return Option(stored.dialect.reset_after, "class default", "GRU")

@@ -10,7 +10,8 @@ from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.weights import LayerWeights
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.layers import Unsupported
-from rnnscope.model.network import Layer, RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer
 
 
 @dataclass

@@ -34,7 +34,7 @@ from rnnscope.model.layers import (
     Unsupported,
 )
 from rnnscope.model.layers.merges import MERGES
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 NOTHING_AT_INFERENCE = (
     "ActivityRegularization",

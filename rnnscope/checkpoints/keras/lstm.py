@@ -14,13 +14,12 @@ from rnnscope.checkpoints.keras.options import activation_option, gate_activatio
 from rnnscope.checkpoints.keras.weights import LayerWeights, require_shape, take, take_cell
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.cell import (
-    HAS_NONE,
     IN_BIAS,
+    NO_CLIP,
     Array,
     CellSpec,
     LSTMOptions,
     LSTMWeights,
-    Option,
     reorder_gates,
 )
 
@@ -72,12 +71,12 @@ def lstm_cell(
         source_class="keras CuDNNLSTM" if cudnn else "keras LSTM",
         weights=LSTMWeights(*(reorder_gates(array, order) for array in (kernel, recurrent, bias))),
         options=LSTMOptions(
-            forget_bias=Option(0.0, "class default", IN_BIAS),
+            forget_bias=IN_BIAS,
             activation=activation,
             recurrent_activation=gate_activation(stored, config, cudnn=cudnn),
             output_activation=activation,
-            cell_clip=Option(None, "class default", HAS_NONE),
-            proj_clip=Option(None, "class default", HAS_NONE),
+            cell_clip=NO_CLIP,
+            proj_clip=NO_CLIP,
         ),
         variables=tuple(variable.name for variable in weights.variables()),
         stored_gate_order=" ".join(order),

@@ -13,7 +13,7 @@ from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.layers import GetItem, Join, Operation
 from rnnscope.model.layers.operations import ARITHMETIC
-from rnnscope.model.network import Layer
+from rnnscope.model.signal import Layer
 
 
 def operation_layer(

@@ -6,7 +6,7 @@ from rnnscope.checkpoints.keras.dialect import is_known_activation
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.cell import Option
-from rnnscope.model.network import PaddingRule
+from rnnscope.model.recurrent_layer import PaddingRule
 
 ACTIVATION_KEYS = ("activation", "recurrent_activation", "inner_activation")
 """Keras 1 calls the gates' activation the inner one."""

@@ -19,7 +19,9 @@ from rnnscope.checkpoints.keras.simple_rnn import simple_rnn_cell
 from rnnscope.checkpoints.keras.weights import LayerWeights
 from rnnscope.files.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.network import PaddingRule, RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_UNUSED
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 NOT_BUILT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM2DCell", "ConvLSTM3D")
 """Recurrent classes that rnnscope names but does not compute."""
@@ -175,8 +177,8 @@ def recurrent_steps(
             cell=spec,
             backward=backward,
             padding=padding,
-            lengths=Option("not wired yet", "config"),
-            initial_state=Option("zeros", "class default"),
+            lengths=Option(LENGTHS_UNUSED, "config"),
+            initial_state=Option(ZERO_STATE, "class default"),
             state_format=Option("list [h, c]" if len(names) == 2 else "h", "class default"),
             # Between the cells of a stack time runs in one direction, whatever comes out last.
             outputs_in_input_order=number < last or not backward.value,

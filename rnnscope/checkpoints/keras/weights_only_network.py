@@ -17,8 +17,12 @@ from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.weights_only import Direction, LooseLayer, make_cell
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.model.network import Layer, Network, Node, PaddingRule, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_NOT_STORED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
+from rnnscope.model.signal import Layer
 
 NOT_STORED = "stands in a file of weights alone, which does not hold its options"
 NORMALIZATION = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
@@ -67,10 +71,8 @@ class LooseNetwork:
             _require_name(layer.name, where)
             if layer.class_name != "InputLayer":
                 feed = self._add(layer, feed)
-        kept = _needed(self._nodes)
-        read = {name for node in kept for name in node.inputs}
-        inputs = tuple(name for name in self.inputs if name in read) or tuple(self.inputs[:1])
-        return Network(inputs, kept)
+        network = Network(tuple(self.inputs), tuple(self._nodes.values())).around_recurrent()
+        return replace(network, inputs=network.inputs or tuple(self.inputs[:1]))
 
     def _add(self, layer: LooseLayer, feed: Feed) -> Feed:
         if layer.directions:
@@ -200,28 +202,12 @@ def _driven(cell: CellSpec, direction: str, dialect: Dialect) -> RecurrentLayer:
         cell=cell,
         backward=Option(direction.startswith("backward"), "guess", told),
         padding=padding,
-        lengths=Option("not stored: those given are used", "guess"),
-        initial_state=Option("zeros", "guess"),
+        lengths=Option(LENGTHS_NOT_STORED, "guess"),
+        initial_state=Option(ZERO_STATE, "guess"),
         state_format=Option("list [h, c]" if cell.kind == "lstm" else "h", "class default"),
         # On its own a layer with go_backwards, which a flag may tell, keeps its order.
         outputs_in_input_order=bool(direction),
     )
-
-
-def _needed(nodes: dict[str, Node]) -> tuple[Node, ...]:
-    """The recurrent layers, what they read, and the joins of their directions."""
-    pending = [
-        node.name
-        for node in nodes.values()
-        if node.recurrent or isinstance(node.layer, BidirectionalMerge)
-    ]
-    wanted: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name in nodes and name not in wanted:
-            wanted.add(name)
-            pending += nodes[name].inputs
-    return tuple(node for node in nodes.values() if node.name in wanted)
 
 
 def _require_name(name: str, where: str) -> None:

@@ -13,8 +13,11 @@ from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.tf1.graph_model import Model, Variables
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.layers import BidirectionalMerge
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_NOT_STORED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 INPUT = "input"
 
@@ -96,8 +99,8 @@ def _onnx_nodes(name: str, cells: list[CellSpec], reads: str) -> list[Node]:
                 cell=cell,
                 backward=Option(number == 1, "guess", "by its place in W"),
                 padding=Option("zeros", "class default", "as with sequence_lens"),
-                lengths=Option("not stored: those given are used", "guess"),
-                initial_state=Option("zeros", "guess"),
+                lengths=Option(LENGTHS_NOT_STORED, "guess"),
+                initial_state=Option(ZERO_STATE, "guess"),
                 state_format=Option("outputs (Y_h, Y_c)", "class default"),
                 reversal="within length",
             ),

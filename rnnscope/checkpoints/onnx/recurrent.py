@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from rnnscope.checkpoints.onnx.cells import NotBuilt, read_cells
 from rnnscope.checkpoints.onnx.constants import Constants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.model.cell import Array, CellSpec, Option
-from rnnscope.model.network import PaddingRule, RecurrentLayer
+from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
+from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsKind, LengthsSource
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 STATES = {"LSTM": ("m", "c"), "GRU": ("m",), "RNN": ("m",)}
@@ -21,20 +23,36 @@ FIRST_STATE_INPUT, LENGTHS_INPUT = 5, 4
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """The state before the first step.
+    """The state before the first step, of all directions of a node.
 
     Attributes
     ----------
     words : str
+    keys : dict of str to str
+        The inputs that give the states, by state name.
     values : dict of str to ndarray (direction, width) or (direction, sequence, width)
         By state name; what the graph holds.
+    outside : dict of str to OutsideState
+        By state name; what the graph does not hold.
     after : OnnxNode or None
         The recurrent node whose final state it is.
     """
 
     words: str
-    values: dict[str, Array]
+    keys: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Array] = field(default_factory=dict)
+    outside: dict[str, OutsideState] = field(default_factory=dict)
     after: OnnxNode | None = None
+
+    def of_direction(self, number: int, followed: tuple[str, ...]) -> InitialState:
+        """The state of one direction; `followed` are the layers of the node that it is after."""
+        if self.after is not None:
+            return InitialState.handed_over(self.keys, (followed[number],), words=self.words)
+        stored = {
+            state: StoredState(array[number], f"constant '{self.keys[state]}'")
+            for state, array in self.values.items()
+        }
+        return InitialState({**stored, **self.outside}, self.words)
 
 
 class RecurrentNodes:
@@ -69,36 +87,39 @@ class RecurrentNodes:
             raise NotBuilt(f"has weights of {len(cells)} directions, but is {direction}")
         names = (name,) if len(cells) == 1 else (f"{name}/forward", f"{name}/backward")
         start = self._start(node, cells)
-        followed = self.names.get(start.after, ()) if start.after is not None else ()
+        followed = self.names[start.after] if start.after is not None else ()
+        if followed and len(followed) != len(cells):
+            raise NotBuilt(f"starts from {start.words}, which has other directions")
         found: dict[str, RecurrentLayer] = {}
         for number, (own, cell) in enumerate(zip(names, cells, strict=True)):
             backward = direction == "reverse" or number == 1
-            padding, lengths, stored = self._lengths(node)
+            padding, lengths = self._lengths(node)
             found[own] = RecurrentLayer(
                 cell=cell,
                 backward=Option(backward, "graph", f"direction {direction}"),
                 padding=padding,
                 lengths=lengths,
-                initial_state=Option(start.words, "graph"),
+                initial_state=Option(start.of_direction(number, followed), "graph"),
                 state_format=Option("outputs " + _output_names(node), "graph"),
                 reversal="within length",
-                initial_values={state: array[number] for state, array in start.values.items()},
-                initial_from=followed[number] if len(followed) == len(cells) else None,
-                stored_lengths=stored,
             )
         self.names[node] = names
         return found
 
-    def _lengths(self, node: OnnxNode) -> tuple[Option[PaddingRule], Option[str], Array | None]:
+    def _lengths(self, node: OnnxNode) -> tuple[Option[PaddingRule], Option[LengthsSource]]:
         key = node.input(LENGTHS_INPUT)
         if not key:
             unused = "no sequence_lens: every step is computed"
-            return Option("none", "graph", unused), Option("not used", "graph"), None
+            return Option("none", "graph", unused), Option(LENGTHS_UNUSED, "graph")
         rule: Option[PaddingRule] = Option("zeros", "graph", "sequence_lens")
         stored = self._constants.array(key)
         if stored is not None:
-            return rule, Option(f"constant sequence_lens '{key}'", "graph"), stored.ravel()
-        return rule, Option(f"sequence_length from {self._source(key)}", "graph"), None
+            words = f"constant sequence_lens '{key}'"
+            return rule, Option(LengthsSource("stored", words, stored.ravel()), "graph")
+        source = self._source(key)
+        words = f"sequence_length from {_source_words(key, source)}"
+        kind: LengthsKind = "computed" if source.kind == "op" else "input"
+        return rule, Option(LengthsSource(kind, words), "graph")
 
     def _start(self, node: OnnxNode, cells: list[CellSpec]) -> Start:
         keys = {
@@ -108,17 +129,19 @@ class RecurrentNodes:
         given = {state: key for state, key in keys.items() if key}
         values = {state: self._constant_start(node, key, cells) for state, key in given.items()}
         known = {state: value for state, value in values.items() if value is not None}
-        open_keys = [key for state, key in given.items() if values[state] is None]
+        open_keys = {state: key for state, key in given.items() if values[state] is None}
         if not open_keys:
             stored = {state: value for state, value in known.items() if value.any()}
             words = (
                 f"constants {', '.join(given[state] for state in stored)}" if stored else "zeros"
             )
-            return Start(words, stored)
+            return Start(words, given, stored)
         after = self._final_state_of(node, keys)
         if after is not None:
-            return Start(f"the final state of '{after.name}'", {}, after)
-        return Start(", ".join(self._source(key) for key in open_keys), known)
+            return Start(f"the final state of '{after.name}'", keys, after=after)
+        outside = {state: self._source(key) for state, key in open_keys.items()}
+        words = ", ".join(_source_words(open_keys[state], outside[state]) for state in outside)
+        return Start(words, given, known, outside)
 
     def _constant_start(self, node: OnnxNode, key: str, cells: list[CellSpec]) -> Array | None:
         """A constant initial state, (direction, width) or (direction, sequence, width)."""
@@ -148,13 +171,19 @@ class RecurrentNodes:
         (after,) = found if len(found) == 1 else (None,)
         return after if after in self.names else None
 
-    def _source(self, key: str) -> str:
-        """Words on where a value comes from: a graph input is what users can give."""
+    def _source(self, key: str) -> OutsideState:
+        """Where a value comes from: a graph input is what users can give."""
         first = self._graph.behind(key, _MOVING)
         if first in self._graph.inputs:
-            return f"placeholder '{first}' (graph input)"
+            return OutsideState("placeholder", first)
         producer = self._graph.producers.get(first)
-        return f"'{key}', made by op {producer.op if producer is not None else 'unknown'}"
+        return OutsideState("op", key, producer.op if producer is not None else "unknown")
+
+
+def _source_words(key: str, source: OutsideState) -> str:
+    if source.kind == "op":
+        return f"'{key}', made by op {source.op}"
+    return f"{source} (graph input)"
 
 
 _MOVING = (

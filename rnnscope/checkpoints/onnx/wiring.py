@@ -12,7 +12,9 @@ from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT, RecurrentNodes
 from rnnscope.model.layers import BidirectionalMerge, Merge, Reshape, Unsupported
 from rnnscope.model.layers.elementwise import LastStep
-from rnnscope.model.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Layer
 
 LOOPS = ("Loop", "Scan")
 
@@ -47,10 +49,8 @@ class Wiring:
         """The recurrent layers, what they read, and the joins of their directions."""
         for node in self._graph.nodes:
             self._follow(node)
-        kept = self._kept()
-        read = {name for node in kept for name in node.inputs}
-        inputs = tuple(name for name in self._graph.inputs if name in read)
-        return Network(inputs, tuple(kept))
+        network = Network(tuple(self._graph.inputs), tuple(self._nodes.values()))
+        return network.around_recurrent(also=self.not_built)
 
     def add(self, node: OnnxNode, layer: Layer, *flows: Flow, suffix: str = "") -> str:
         """Add a plain layer; its name in the network."""
@@ -189,28 +189,6 @@ class Wiring:
             found, number = f"{name}_{number}", number + 1
         self._taken.add(found)
         return found
-
-    def _kept(self) -> list[Node]:
-        """Recurrent nodes, all that they read, and the join of two directions."""
-        wanted = [
-            name for name, node in self._nodes.items()
-            if node.recurrent or name in self.not_built
-        ]  # fmt: skip
-        kept: set[str] = set()
-        while wanted:
-            name = wanted.pop()
-            if name in kept or name not in self._nodes:
-                continue
-            kept.add(name)
-            node = self._nodes[name]
-            wanted += node.inputs
-            if node.recurrent:
-                wanted += node.recurrent.handed_by
-        kept |= {
-            name for name, node in self._nodes.items()
-            if isinstance(node.layer, BidirectionalMerge) and kept.issuperset(node.inputs)
-        }  # fmt: skip
-        return [node for name, node in self._nodes.items() if name in kept]
 
 
 Operator = Callable[[Wiring, OnnxNode], None]

@@ -189,7 +189,7 @@ class _NamedModel:
             and variable.dtype.startswith("float")
             and not self._is_slot(name)
         ]
-        first = [node for node in self.nodes.values() if node.inputs == (INPUT,) and node.recurrent]
+        first = [node for node in self.nodes.values() if node.reads == (INPUT,) and node.recurrent]
         if len(tables) != 1:
             return
         table = tables[0]
@@ -204,8 +204,8 @@ class _NamedModel:
         layer = Embedding(self.stored.read(table), name=table)
         embedded = {table: Node(table, layer, (INPUT,), wiring="guess")}
         for node in self.nodes.values():
-            reads = (table,) if node in fitting else node.inputs
-            embedded[node.name] = replace(node, inputs=reads)
+            reads = (table,) if node in fitting else node.reads
+            embedded[node.name] = replace(node, reads=reads)
         self.nodes = embedded
 
     def _left_out(self) -> tuple[LeftOut, ...]:

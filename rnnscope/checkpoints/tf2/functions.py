@@ -142,5 +142,5 @@ def _renamed(node: Node, new: dict[str, str]) -> Node:
     layer = node.layer
     if node.recurrent is not None:
         layer = node.recurrent.renamed(lambda name: new.get(name, name))
-    reads = tuple(new.get(name, name) for name in node.inputs)
-    return replace(node, name=new.get(node.name, node.name), layer=layer, inputs=reads)
+    reads = tuple(new.get(name, name) for name in node.reads)
+    return replace(node, name=new.get(node.name, node.name), layer=layer, reads=reads)

@@ -81,7 +81,7 @@ class ObjectLayers:
     def read(self) -> Network:
         """The network of everything that the root leads to."""
         self._visit(self.graph.objects[0], Feed(), depth=0)
-        return separate_inputs(_needed(self.nodes))
+        return separate_inputs(Network((), tuple(self.nodes.values())).around_recurrent().nodes)
 
     def _visit(self, found: Tracked, feed: Feed, depth: int) -> Feed:
         """Add what an object holds; returns what a layer behind it may read."""
@@ -294,16 +294,3 @@ class ObjectLayers:
 
 def _scope(full_name: str) -> str:
     return full_name.rpartition("/")[0]
-
-
-def _needed(nodes: dict[str, Node]) -> tuple[Node, ...]:
-    """The recurrent layers, what they read, and the merges of their directions."""
-    wanted: set[str] = set()
-    pending = [node.name for node in nodes.values() if node.recurrent]
-    pending += [node.name for node in nodes.values() if isinstance(node.layer, BidirectionalMerge)]
-    while pending:
-        name = pending.pop()
-        if name in nodes and name not in wanted:
-            wanted.add(name)
-            pending.extend(nodes[name].inputs)
-    return tuple(node for name, node in nodes.items() if name in wanted)

@@ -21,13 +21,14 @@ import numpy as np
 from rnnscope.errors import CheckpointError
 from rnnscope.files.loadable_arrays import StoredArray
 from rnnscope.model.cell import (
-    HAS_NONE,
     IN_BIAS,
+    NO_CLIP,
     Array,
     CellSpec,
     LSTMOptions,
     LSTMWeights,
     Option,
+    only_choice,
     reorder_gates,
 )
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
@@ -159,12 +160,12 @@ def _lstm(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
     )
     detail = f"{class_name} has no other"
     options = LSTMOptions(
-        forget_bias=Option(0.0, "class default", IN_BIAS),
-        activation=Option("tanh", "class default", detail),
-        recurrent_activation=Option("sigmoid", "class default", detail),
-        output_activation=Option("tanh", "class default", detail),
-        cell_clip=Option(None, "class default", HAS_NONE),
-        proj_clip=Option(None, "class default", HAS_NONE),
+        forget_bias=IN_BIAS,
+        activation=only_choice("tanh", detail),
+        recurrent_activation=only_choice("sigmoid", detail),
+        output_activation=only_choice("tanh", detail),
+        cell_clip=NO_CLIP,
+        proj_clip=NO_CLIP,
     )
     return weights, options
 
@@ -178,9 +179,9 @@ def _gru(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
     )  # fmt: skip
     detail = f"{class_name} has no other"
     options = GRUOptions(
-        activation=Option("tanh", "class default", detail),
-        recurrent_activation=Option("sigmoid", "class default", detail),
-        reset_after=Option(True, "class default", detail),
+        activation=only_choice("tanh", detail),
+        recurrent_activation=only_choice("sigmoid", detail),
+        reset_after=only_choice(True, detail),
     )
     return GRUWeights(kernel, recurrent, bias, recurrent_bias), options
 

@@ -14,8 +14,11 @@ from rnnscope.checkpoints.torch.module_names import Module, find_modules, read_c
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.files.loadable_arrays import StoredArray
 from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.layers import BidirectionalMerge, Embedding
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LengthsSource
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 INPUT = "input"
 
@@ -152,7 +155,7 @@ class _Building:
             return table.name, "guess"
         first = self.modules[0]
         if width == first.input_size:
-            feeds = next(node for node in self.nodes if node.recurrent).inputs[0]
+            feeds = next(node for node in self.nodes if node.recurrent).reads[0]
         else:
             before = [built for built in reversed(self.modules) if built.output_size == width]
             # Where nothing fits, the module waits for an input of its own width.
@@ -193,13 +196,16 @@ class _Building:
         return StateDict(Network((INPUT,), tuple(self.nodes)), left_out, self.notes)
 
 
+PACKED = LengthsSource("unknown", "as given: those of a packed sequence")
+
+
 def _layer(cell: CellSpec, *, backward: bool) -> RecurrentLayer:
     return RecurrentLayer(
         cell=cell,
         backward=Option(backward, "config", "the name ends in _reverse" if backward else ""),
         padding=Option("zeros", "class default", "as in a packed sequence"),
-        lengths=Option("as given: those of a packed sequence", "class default"),
-        initial_state=Option("zeros", "class default"),
+        lengths=Option(PACKED, "class default"),
+        initial_state=Option(ZERO_STATE, "class default"),
         state_format=Option("tuple (h, c)" if cell.kind == "lstm" else "h", "class default"),
         reversal="within length",
     )

@@ -7,7 +7,10 @@ from dataclasses import replace
 from itertools import takewhile
 
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.network import Network, Node, PaddingRule, RecurrentLayer
+from rnnscope.model.initial_state import ZERO_STATE
+from rnnscope.model.lengths_source import LENGTHS_NOT_STORED
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 INPUT = "input"
 """What every layer reads that no other is known to feed; with its width where widths differ."""
@@ -38,8 +41,8 @@ def named_layer(cell: CellSpec, backward: bool | None, told: str) -> RecurrentLa
         cell=cell,
         backward=Option(bool(backward), "guess", told),
         padding=padding,
-        lengths=Option("not stored: those given are used", "guess"),
-        initial_state=Option("zeros", "guess"),
+        lengths=Option(LENGTHS_NOT_STORED, "guess"),
+        initial_state=Option(ZERO_STATE, "guess"),
         state_format=Option(own_format if two_states else "m", "class default"),
         reversal="whole" if keras else "within length",
         # A layer with go_backwards, which a flag may tell, returns outputs as it makes them.
@@ -58,11 +61,11 @@ def separate_inputs(nodes: Iterable[Node], inputs: Iterable[str] = (INPUT,)) -> 
         What first layers are said to read so far.
     """
     all_nodes, outer = tuple(nodes), tuple(inputs)
-    first = {node.name: _taken(node) for node in all_nodes if node.inputs[0] in outer}
+    first = {node.name: _taken(node) for node in all_nodes if node.reads[0] in outer}
     if len(set(first.values())) < 2:
         first = dict.fromkeys(first, INPUT)
     wired = tuple(
-        replace(node, inputs=(first[node.name],)) if node.name in first else node
+        replace(node, reads=(first[node.name],)) if node.name in first else node
         for node in all_nodes
     )
     return Network(tuple(dict.fromkeys(first.values())) or (INPUT,), wired)

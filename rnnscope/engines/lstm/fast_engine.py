@@ -17,7 +17,7 @@ from rnnscope.engines.lstm.numpy_loop import NumpySteps
 from rnnscope.engines.lstm.step_order import Order, order_of
 from rnnscope.engines.workspace import Workspace
 from rnnscope.model.cell import Array
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 
 Steps = Literal["numpy", "compiled"]

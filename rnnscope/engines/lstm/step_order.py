@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 
 @dataclass(frozen=True)

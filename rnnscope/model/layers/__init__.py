@@ -1,6 +1,6 @@
 """The plain layers around a recurrent one, computed in numpy with Keras' mask rules.
 
-Each is a frozen dataclass that implements `rnnscope.model.network.Layer`: `Signal`s in, one
+Each is a frozen dataclass that implements `rnnscope.model.signal.Layer`: `Signal`s in, one
 `Signal` out, in the dtype that came in. They exist so that the input of a recurrent layer can be
 computed from the model's own input; what is not here is an `Unsupported` node, never executed.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 OPERATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "Add": np.add,
@@ -35,6 +35,7 @@ class Arithmetic(Layer):
     kind: str
     constant: Array
     constant_first: bool = False
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, …, feature), each with the constant."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 
 def _as_ids(values: Array, where: str) -> Array:
@@ -43,6 +43,9 @@ class Embedding(Layer):
     mask_zero: bool = False
     name: str = "embedding"
     kind: str = "Embedding"
+    step_by_step = True
+    takes_ids = True
+    makes_mask = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Look up ids (sequence, timestep).
@@ -75,6 +78,8 @@ class Masking(Layer):
 
     mask_value: float = 0.0
     kind: str = "Masking"
+    step_by_step = True
+    makes_mask = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Mask values (sequence, timestep, feature)."""

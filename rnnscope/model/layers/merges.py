@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 MaskRule = Literal["all", "any"]
 """How masks join. ``all``: a step counts if it does in every input that has a mask (Keras before
@@ -74,6 +74,12 @@ class Merge(Layer):
     kind: str
     axis: int = -1
     mask_rule: MaskRule = "all"
+    merges_with_x = True
+
+    @property
+    def step_by_step(self) -> bool:
+        """Where features are joined, not timesteps; axis 2 is that of features, too."""
+        return self.kind != "Concatenate" or self.axis in (-1, 2)
 
     def __call__(self, *signals: Signal) -> Signal:
         """Join values of fitting shapes."""
@@ -109,6 +115,12 @@ class BidirectionalMerge(Layer):
     mode: str
     flip_second: bool = False
     kind: str = "Bidirectional"
+    joins_directions = True
+
+    @property
+    def step_by_step(self) -> bool:
+        """Unless the second direction has to be turned round."""
+        return not self.flip_second
 
     def __call__(self, *signals: Signal) -> Signal:
         """Join (forward, backward), both in input time order or both without time."""

@@ -14,7 +14,7 @@ import numpy as np
 from rnnscope.errors import InputError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": np.add,
@@ -46,6 +46,7 @@ class Operation(Layer):
 
     kind: str
     arguments: tuple[float | None, ...]
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Compute it in the dtype of the first signal."""
@@ -99,6 +100,11 @@ class Join(Layer):
 
     axis: int = -1
     kind: str = "Concatenate"
+
+    @property
+    def step_by_step(self) -> bool:
+        """Where features are joined, not timesteps: the last axis alone is always that."""
+        return self.axis == -1
 
     def __call__(self, *signals: Signal) -> Signal:
         """Join values of fitting shapes; unlike the layer of that name, without a mask."""

@@ -9,7 +9,7 @@ import numpy as np
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class PassThrough(Layer):
     """A layer that does nothing at inference: Dropout, GaussianNoise and the like."""
 
     kind: str
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """The first signal, unchanged."""
@@ -29,6 +30,7 @@ class Activation(Layer):
 
     activation: str
     kind: str = "Activation"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Apply it to every value."""
@@ -41,6 +43,7 @@ class ArgMax(Layer):
     """The place of the largest feature, the first of several: an id for an embedding."""
 
     kind: str = "ArgMax"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, timestep, feature) to ids (sequence, timestep)."""
@@ -63,6 +66,7 @@ class Dense(Layer):
     bias: Array | None = None
     activation: str = "linear"
     kind: str = "Dense"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, …, feature) to (sequence, …, unit)."""
@@ -96,6 +100,7 @@ class BatchNormalization(Layer):
     axis: int = -1
     name: str = "batch_normalization"
     kind: str = "BatchNormalization"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, …, feature), normalized."""
@@ -141,6 +146,7 @@ class LayerNormalization(Layer):
     axis: int = -1
     name: str = "layer_normalization"
     kind: str = "LayerNormalization"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, …, feature), normalized."""
@@ -162,6 +168,7 @@ class TimeDistributed(Layer):
 
     inner: Layer
     kind: str = "TimeDistributed"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, timestep, …) to (sequence, timestep, what the inner layer returns)."""

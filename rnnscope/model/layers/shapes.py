@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnscope.errors import InputError
-from rnnscope.model.network import Layer, Signal
+from rnnscope.model.signal import Layer, Signal
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.model.network import Layer, Signal
-
-OWN_OUTPUT = frozenset({"attention", "loop function"})
-"""Kinds of stand-ins behind which a layer's x is made of its own last output: whatever is put in
-their place, it is not the model's input."""
+from rnnscope.model.signal import Layer, Signal
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,12 @@ class Unsupported(Layer):
     kind: str
     name: str
     reason: str = "is not computed by rnnscope"
+    computed = False
+
+    @property
+    def of_own_output(self) -> bool:
+        """Attention and loop functions make the next x of the last output."""
+        return self.kind in ("attention", "loop function")
 
     def __call__(self, *signals: Signal) -> NoReturn:  # noqa: ARG002 - it never gets to use them
         """Raise `UnsupportedCellError`, naming the layer and its class."""

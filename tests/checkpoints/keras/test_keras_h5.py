@@ -13,8 +13,10 @@ import pytest
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checkpoints.keras.h5_file import READER
 from rnnscope.errors import CheckpointError, UnsupportedCellError
+from rnnscope.model.initial_state import OutsideState
 from rnnscope.model.layers import Dense, Unsupported
-from rnnscope.model.network import RecurrentLayer, Signal
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 Weights = dict[str, list[tuple[str, np.ndarray]]]
 
@@ -252,7 +254,7 @@ def test_bidirectional_of_old_files(path: Path, version: str, rule: str) -> None
     np.testing.assert_array_equal(backward.cell.weights.kernel, -KERNEL)
     assert forward.padding.value == backward.padding.value == rule
     assert backward.outputs_in_input_order
-    assert network.node("bi").inputs == ("bi/forward_lstm_1", "bi/backward_lstm_1")
+    assert network.node("bi").reads == ("bi/forward_lstm_1", "bi/backward_lstm_1")
 
 
 def test_go_backwards_alone_keeps_the_order_of_processing(path: Path) -> None:
@@ -304,8 +306,8 @@ def test_nested_model_called_twice(path: Path) -> None:
     """Layers are named through the models around them, second calls told apart."""
     network = read(write(path, nested_model(), lstm_weights("encoder"))).network
     assert [node.name for node in network.nodes] == ["encoder/lstm", "encoder/lstm@2", "add"]
-    assert network.node("encoder/lstm@2").inputs == ("b",)
-    assert network.node("add").inputs == ("encoder/lstm", "encoder/lstm@2")
+    assert network.node("encoder/lstm@2").reads == ("b",)
+    assert network.node("add").reads == ("encoder/lstm", "encoder/lstm@2")
     first, second = network.recurrent
     assert first.recurrent is not None
     assert second.recurrent is not None
@@ -330,9 +332,14 @@ def test_initial_state_of_keras_2(path: Path) -> None:
         [["lstm", 0, 0]],
     )
     (node,) = read(write(path, model, lstm_weights())).network.recurrent
-    assert node.inputs == ("x", "h", "c")
+    assert node.reads == ("x",)
+    assert node.listed_inputs == ("x", "h", "c")
     assert node.recurrent is not None
-    assert node.recurrent.initial_state.value == "h from layer 'h', c from layer 'c'"
+    assert node.recurrent.initial_state.value.outside() == {
+        "m": OutsideState("model input", "h"),
+        "c": OutsideState("model input", "c"),
+    }
+    assert str(node.recurrent.initial_state.value) == "h from layer 'h', c from layer 'c'"
 
 
 def test_a_state_c_read_as_an_input_is_a_node_that_is_not_computed(path: Path) -> None:
@@ -347,7 +354,7 @@ def test_a_state_c_read_as_an_input_is_a_node_that_is_not_computed(path: Path) -
         "head": [("head/kernel:0", np.ones((1, 1), "f4")), ("head/bias:0", np.ones(1, "f4"))]
     }
     network = read(write(path, model, weights)).network
-    assert network.node("head").inputs == ("lstm[c]",)
+    assert network.node("head").reads == ("lstm[c]",)
     assert isinstance(network.node("lstm[c]").layer, Unsupported)
 
 
@@ -619,8 +626,10 @@ def test_a_decoder_that_starts_from_something_else_is_kept_from_running(path: Pa
     network = read(write(path, model, lstm_weights("enc") | lstm_weights("dec"))).network
     node = network.node("dec")
     assert node.recurrent is not None
-    assert node.recurrent.initial_from is None
-    assert node.inputs == ("x", "dec[initial state]")
+    assert node.recurrent.starts_from_layers == ()
+    assert node.reads == ("x",)
+    assert node.starts_from == ("dec[initial state]",)
+    assert node.listed_inputs == ("x", "dec[initial state]")
     assert isinstance(network.node("dec[initial state]").layer, Unsupported)
 
 

@@ -17,7 +17,8 @@ from rnnscope.checkpoints.keras.weights_file import READER
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError
 from rnnscope.model.layers import Embedding, Masking, PassThrough, Unsupported
-from rnnscope.model.network import RecurrentLayer, Signal
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 Layers = dict[str, list[tuple[str, np.ndarray]]]
 
@@ -215,8 +216,8 @@ def test_both_directions_and_their_join(path: Path) -> None:
     assert [layer.padding.value for layer in found.values()] == ["zeros", "zeros", "hold"]
     network = checkpoint.network
     assert network.inputs == ("input_1",)
-    assert network.node("bi").inputs == ("bi/forward_lstm", "bi/backward_lstm")
-    assert network.node("top").inputs == ("bi",)
+    assert network.node("bi").reads == ("bi/forward_lstm", "bi/backward_lstm")
+    assert network.node("top").reads == ("bi",)
     assert {node.wiring for node in network.nodes} == {"guess"}
 
 
@@ -228,7 +229,7 @@ def test_a_join_that_does_not_widen_is_not_guessed(path: Path) -> None:
     }
     checkpoint = read(write(path, layers))
     assert isinstance(checkpoint.network.node("bi").layer, Unsupported)
-    assert checkpoint.network.node("top").inputs == ("bi",)
+    assert checkpoint.network.node("top").reads == ("bi",)
 
 
 @pytest.mark.parametrize("end", ["", "_1"])
@@ -239,7 +240,7 @@ def test_a_stack_of_cells(path: Path, end: str) -> None:
     layers = {"st": cell(first, 3, 4) + cell(second, 4, 2, end=end)}
     checkpoint = read(write(path, layers))
     assert list(layers_of(checkpoint)) == ["st/cell_0", "st"]
-    assert checkpoint.network.node("st").inputs == ("st/cell_0",)
+    assert checkpoint.network.node("st").reads == ("st/cell_0",)
 
 
 def test_layers_of_a_nested_model(path: Path) -> None:
@@ -274,7 +275,7 @@ def test_what_stands_between(path: Path) -> None:
         "dense": Unsupported,
         "custom": Unsupported,
     }
-    assert [node.inputs for node in network.recurrent] == [
+    assert [node.reads for node in network.recurrent] == [
         ("masking_1",), ("dropout_2",), ("dense",), ("custom",)
     ]  # fmt: skip
     assert [row.name for row in checkpoint.left_out] == [
@@ -291,7 +292,7 @@ def test_an_embedding_is_looked_up(path: Path) -> None:
     }
     checkpoint = read(write(path, layers))
     assert isinstance(checkpoint.network.node("emb").layer, Embedding)
-    assert checkpoint.network.node("lstm").inputs == ("emb",)
+    assert checkpoint.network.node("lstm").reads == ("emb",)
     assert any("makes a mask from id 0 is not stored" in note for note in checkpoint.notes)
 
 
@@ -305,7 +306,7 @@ def test_a_width_that_does_not_fit_reads_an_input_of_its_own(path: Path) -> None
     }
     network = read(write(path, layers)).network
     assert network.inputs == ("input_1", "input_2")
-    assert [node.inputs for node in network.recurrent] == [("input_1",), ("input_2",)]
+    assert [node.reads for node in network.recurrent] == [("input_1",), ("input_2",)]
     layers = {key: value for key, value in layers.items() if value}
     assert read(write(path, layers)).network.inputs == ("input", "input (4 features)")
 
@@ -442,7 +443,7 @@ def everything(keras: Any) -> Any:
     layers = keras.layers
     x = keras.Input((8, 5))
     y = layers.LSTM(4, return_sequences=True, name="one")(layers.Masking()(x))
-    y = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="bi")(
+    y = layers.Bidirectional(layers.GRU(3, return_sequences=True, name="gru"), name="bi")(
         layers.Dropout(0.1)(y)
     )
     y = layers.RNN([layers.LSTMCell(4), layers.GRUCell(3)], return_sequences=True, name="st")(y)
@@ -470,7 +471,7 @@ def test_weights_that_keras_saved(keras: Any, tmp_path: Path) -> None:
     ]  # fmt: skip
     signals = {checkpoint.network.inputs[0]: Signal(x)}
     for node in checkpoint.network.nodes:
-        reads = [signals[name] for name in node.inputs]
+        reads = [signals[name] for name in node.reads]
         if isinstance(node.layer, RecurrentLayer):
             states = run_layer(node.layer, reads[0].values, reads[0].mask)
             signals[node.name] = Signal(states.outputs, reads[0].mask)

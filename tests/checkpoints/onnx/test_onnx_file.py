@@ -39,7 +39,7 @@ def test_an_embedding_a_stack_and_a_gru():
     assert_like_truth(ONNX / "tagger.onnx", ONNX / "tagger_truth.npz", modules)
     network = read_checkpoint(ONNX / "tagger.onnx").network
     assert network.inputs == ("x",)
-    assert [(entry.name, entry.inputs) for entry in network.nodes] == [
+    assert [(entry.name, entry.reads) for entry in network.nodes] == [
         ("embedding/Gather", ("x",)),
         ("encoder/LSTM/forward", ("embedding/Gather",)),
         ("encoder/LSTM/backward", ("embedding/Gather",)),
@@ -111,7 +111,7 @@ def like_onnxruntime(tmp_path, op, options):
     lengths = arrays.get("lens")
     mask = None if lengths is None else np.arange(6) < lengths[:, None]
     for number, layer in enumerate(entries):
-        run = run_layer(layer, X, mask, layer.initial_values)
+        run = run_layer(layer, X, mask, layer.initial_state.value.stored())
         for name, array in zip(outputs, expected, strict=True):
             ours = run.outputs if name == "Y" else run.final["m" if name == "Y_h" else "c"]
             theirs = array[:, number].swapaxes(0, 1) if name == "Y" else array[number]
@@ -202,9 +202,11 @@ def test_lengths_from_an_input_and_from_none(tmp_path):
         simple(tmp_path / "m.onnx", nodes, arrays, inputs)
     ).network.recurrent
     assert lstm.recurrent.padding.value == "zeros"
-    assert lstm.recurrent.lengths.value == "sequence_length from placeholder 'lens' (graph input)"
-    assert (top.recurrent.padding.value, top.recurrent.lengths.value) == ("none", "not used")
-    assert top.inputs == ("lstm",)
+    assert (
+        str(lstm.recurrent.lengths.value) == "sequence_length from placeholder 'lens' (graph input)"
+    )
+    assert (top.recurrent.padding.value, str(top.recurrent.lengths.value)) == ("none", "not used")
+    assert top.reads == ("lstm",)
 
 
 def test_a_decoder_starts_from_the_encoder_s_final_state(tmp_path):
@@ -214,8 +216,8 @@ def test_a_decoder_starts_from_the_encoder_s_final_state(tmp_path):
     ]
     inputs = (("X", (None, None, 3)), ("Z", (None, None, 3)))
     network = read_checkpoint(simple(tmp_path / "m.onnx", nodes, inputs=inputs)).network
-    assert network.node("decoder").recurrent.initial_from == "encoder"
-    assert network.node("decoder").inputs == ("Z",)
+    assert network.node("decoder").recurrent.starts_from_layers == ("encoder",)
+    assert network.node("decoder").reads == ("Z",)
 
 
 def test_an_initial_state_from_outside_is_said(tmp_path):
@@ -227,8 +229,10 @@ def test_an_initial_state_from_outside_is_said(tmp_path):
               "c0": np.full((1, 2, 4), 0.5, "f4")}  # fmt: skip
     inputs = (("X", (None, None, 3)), ("state", (2, 1, 4)))
     layer = read_checkpoint(simple(tmp_path / "m.onnx", nodes, arrays, inputs)).network.recurrent[0]
-    assert layer.recurrent.initial_state.value == "placeholder 'state' (graph input)"
-    np.testing.assert_array_equal(layer.recurrent.initial_values["c"], np.full(4, 0.5))
+    assert str(layer.recurrent.initial_state.value) == "placeholder 'state' (graph input)"
+    np.testing.assert_array_equal(
+        layer.recurrent.initial_state.value.stored()["c"], np.full(4, 0.5)
+    )
 
 
 def test_the_last_state_feeds_a_repeated_layer_through_dense_ones(tmp_path):
@@ -259,7 +263,7 @@ def test_what_is_not_computed_stands_in_the_way_by_name(tmp_path):
     ]
     arrays = {**weights(), "K": np.zeros((3, 3, 1), "f4")}
     network = read_checkpoint(simple(tmp_path / "m.onnx", nodes, arrays)).network
-    assert [(entry.name, entry.inputs) for entry in network.nodes] == [
+    assert [(entry.name, entry.reads) for entry in network.nodes] == [
         ("front/conv", ("X",)),
         ("lstm", ("front/conv",)),
     ]
@@ -309,7 +313,7 @@ def test_both_branches_of_an_if_are_read(tmp_path):
     assert names == ["switch/then/rnn", "switch/else/rnn"]
     kernels = [entry.recurrent.cell.weights.kernel for entry in network.recurrent]
     assert not np.array_equal(*kernels)
-    assert all(entry.inputs == ("X",) for entry in network.recurrent)
+    assert all(entry.reads == ("X",) for entry in network.recurrent)
 
 
 def test_weights_in_16_bits_are_widened_and_said(tmp_path):

@@ -72,9 +72,11 @@ def test_node(tmp_path, node, inputs, outputs):
     layers = [entry.recurrent for entry in read_checkpoint(path).network.recurrent]
     runs = []
     for layer in layers:
-        lengths = layer.stored_lengths
+        lengths = layer.lengths.value.values
         mask = None if lengths is None else np.arange(x.shape[1]) < lengths[:, None]
-        runs.append(run_layer(layer, np.ascontiguousarray(x), mask, layer.initial_values))
+        runs.append(
+            run_layer(layer, np.ascontiguousarray(x), mask, layer.initial_state.value.stored())
+        )
     made = {
         "Y": np.stack([run.outputs for run in runs]),  # (direction, sequence, timestep, unit)
         "Y_h": np.stack([run.final["m"] for run in runs]),

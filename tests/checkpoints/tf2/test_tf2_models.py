@@ -119,7 +119,7 @@ def test_weights_reached_through_an_optimizer_alone_are_found(keras, built, outp
     assert "optimizer/_trainable_variables/0" in first.recurrent.cell.variables[0]
     np.testing.assert_array_equal(first.recurrent.cell.weights.kernel, model.weights[0].numpy())
     assert (forward.recurrent.backward.value, backward.recurrent.backward.value) == (False, True)
-    assert forward.inputs == backward.inputs == (first.name,)
+    assert forward.reads == backward.reads == (first.name,)
     reasons = {entry.name: entry.reason for entry in checkpoint.left_out}
     slots = [name for name, reason in reasons.items() if reason == "optimizer slot"]
     assert "model/optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE" in slots
@@ -148,7 +148,7 @@ def test_a_subclassed_model_is_read_by_its_attributes(tf, keras, tmp_path):
         ("model/first", "lstm"),
         ("model/second", "gru"),
     ]
-    assert nodes[1].inputs == ("model/first",)
+    assert nodes[1].reads == ("model/first",)
 
 
 def test_a_dense_layer_between_is_an_obstacle_and_named(keras, built, rnnscope, tmp_path):

@@ -35,7 +35,7 @@ def test_modules_alone(name, last):
 
 def test_names_wiring_and_origins():
     checkpoint = read_checkpoint(TORCH / "tagger.pt")
-    nodes = {node.name: (node.inputs, node.wiring) for node in checkpoint.network.nodes}
+    nodes = {node.name: (node.reads, node.wiring) for node in checkpoint.network.nodes}
     assert nodes == {
         "embedding": (("input",), "guess"),
         "encoder/l0/forward": (("embedding",), "guess"),

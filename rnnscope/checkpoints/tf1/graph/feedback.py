@@ -22,7 +22,8 @@ from rnnscope.checkpoints.tf1.graph.state_parts import COMES_BACK, ENTERS, comes
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, MAX_STEPS
 from rnnscope.model.cell import Option
 from rnnscope.model.layers import Activation, ArgMax, Dense, Embedding
-from rnnscope.model.network import Feedback, Layer
+from rnnscope.model.recurrent_layer import Feedback
+from rnnscope.model.signal import Layer
 
 MAX_LAYERS = 32
 """Ops between an output and the next x: a loop function has five at most."""

@@ -16,7 +16,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.state_parts import KnownStates, Parts, PartWalk
 from rnnscope.checkpoints.tf1.graph.wiring import MAX_STEPS
-from rnnscope.model.network import HandoverJoin
+from rnnscope.model.initial_state import HandoverJoin
 
 VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
 """Ops that take no values from what they read: a batch size is no state that is handed over."""
@@ -40,15 +40,6 @@ class Handover:
     layers: tuple[str, ...] = ()
     join: HandoverJoin = "concat"
     obstacle: str = ""
-
-    @property
-    def words(self) -> str:
-        """What the report says of it."""
-        if len(self.layers) == 1:
-            return f"final state of layer '{self.layers[0]}'"
-        names = ", ".join(f"'{name}'" for name in self.layers)
-        how = "side by side" if self.join == "concat" else "added up"
-        return f"final states of layers {names}, {how}"
 
 
 class Handovers:

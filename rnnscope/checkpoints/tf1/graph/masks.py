@@ -14,7 +14,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import SELECTS, handed_on, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor, is_zero
 from rnnscope.checkpoints.tf1.graph.wiring import DRESSED, REVERSES
-from rnnscope.model.network import PaddingRule
+from rnnscope.model.recurrent_layer import PaddingRule
 
 SPREADS = {"Tile": 0, "BroadcastTo": 0, "Cast": 0, **dict.fromkeys(REVERSES, 0)}
 """Ops that a mask passes beside those of a sequence: the position of the input."""

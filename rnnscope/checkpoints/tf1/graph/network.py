@@ -26,8 +26,11 @@ from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, Source, Wiring
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells import CELLS
+from rnnscope.model.initial_state import InitialState, OutsideState, StoredState, UncomputedState
 from rnnscope.model.layers import Embedding, Masking, Unsupported
-from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
             "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip
@@ -95,9 +98,9 @@ class _Builder:
                 f"({', '.join([name, *copies])}) that would compute the same from one input; "
                 "they are run once."
             )
-        nodes = _reached(self._wiring.nodes)
+        whole = Network(tuple(self._wiring.inputs), tuple(self._wiring.nodes.values()))
         return GraphNetwork(
-            Network(tuple(self._wiring.inputs), nodes),
+            whole.in_order(node.name for node in whole.recurrent),
             frozenset(self._used),
             frozenset(self._wiring.embeddings),
             tuple(self._notes),
@@ -120,19 +123,19 @@ class _Builder:
         cell = layer.cells[0]
         inner = source.name if source.name in self._wiring.nodes else "the input"
         fed = feedback.feedback.option.value if isinstance(feedback, FoundFeedback) else ""
-        key = (self._weights.variables(cell.kernel), inner, backward, initial.option.value, fed)
+        key = (self._weights.variables(cell.kernel), inner, backward, str(initial.state), fed)
         same = self._built.setdefault(key, name)
         if same != name:
             self._alias[name] = same
             self._copies[same].append(name)
             return
         spec = self._cell_spec(name)
-        lengths, stored = self._lengths(layer.selects, source)
+        lengths = self._lengths(layer.selects, source)
         wrapper = self._wrappers.get(name)
         if wrapper is not None:
             self._used.update(wrapper.names)
             self._notes.append(f"'{name}' returns {wrapper.words}, not m itself.")
-        uses_lengths = lengths != "not used"
+        uses_lengths = lengths.kind != "unused"
         recurrent = RecurrentLayer(
             cell=spec,
             backward=Option(backward, "graph"),
@@ -140,45 +143,27 @@ class _Builder:
                 padding_rule(self._view, layer.cells) if uses_lengths else "none", "graph"
             ),
             lengths=Option(lengths, "graph"),
-            initial_state=initial.option,
+            initial_state=Option(initial.state, "graph"),
             state_format=Option(_state_format(self._view, cell), "graph"),
             reversal="within length" if source.turned == "within length" else "whole",
-            initial_values=initial.values,
-            stored_lengths=stored,
             wrapper=() if wrapper is None else wrapper.layers,
         )
         if source.turned:
             self._wiring.note_turn(name, source.turned)
-        recurrent = self._handed(recurrent, initial.handover, feedback)
-        reads = [self._masked(source.name, layer)] if source.name else []
-        if initial.handover is not None and initial.handover.obstacle:
-            reads.append(self._obstacle(name, initial.handover))
-        self._wiring.nodes[name] = Node(name, recurrent, tuple(reads))
-
-    def _handed(
-        self,
-        layer: RecurrentLayer,
-        handover: Handover | None,
-        feedback: FoundFeedback | Entangled | None,
-    ) -> RecurrentLayer:
-        """The layer with what it starts from, and what makes its next x."""
         if isinstance(feedback, FoundFeedback):
             self._used.update(feedback.names)
-            layer = replace(layer, feedback=feedback.feedback)
-        if handover is None or handover.obstacle:
-            return layer
-        first, *beside = handover.layers
-        return replace(
-            layer, initial_from=first, initial_beside=tuple(beside), initial_join=handover.join
-        )
+            recurrent = replace(recurrent, feedback=feedback.feedback)
+        if initial.handover is not None and initial.handover.obstacle:
+            self._add_obstacle(name, initial.handover)
+        reads = (self._masked(source.name, layer),) if source.name else ()
+        self._wiring.nodes[name] = Node(name, recurrent, reads)
 
-    def _obstacle(self, name: str, handover: Handover) -> str:
+    def _add_obstacle(self, name: str, handover: Handover) -> None:
         """A stand-in for an initial state: without it the layer would start from zeros."""
-        stand_in = f"{name}[initial state]"
+        stand_in = _obstacle_name(name)
         reason = f"'{name}' {handover.obstacle}, which is not computed"
         node = Node(stand_in, Unsupported("initial state", stand_in, reason), handover.layers)
         self._wiring.nodes.setdefault(stand_in, node)
-        return stand_in
 
     def _masked(self, source: str, layer: Appearances) -> str:
         """What a layer reads, behind the mask that the graph computes from the model's input."""
@@ -252,53 +237,67 @@ class _Builder:
             stored_gate_order=" ".join(cell.gate_order),
         )
 
-    def _lengths(self, selects: list[Chosen], source: Source) -> tuple[str, Array | None]:
-        """Words on where lengths come from, and the lengths themselves if they are stored."""
+    def _lengths(self, selects: list[Chosen], source: Source) -> LengthsSource:
+        """Where a layer's lengths come from."""
         tensors = [chosen.condition for chosen in selects]
         if source.lengths is not None:
             tensors.append(source.lengths)
         if not tensors:
-            return "not used", None
+            return LENGTHS_UNUSED
         for tensor in tensors:
             for current, node in _behind_condition(self._view, tensor):
                 if node.op in INPUT_OPS:
-                    return f"sequence_length from placeholder '{node.name}'", None
+                    words = f"sequence_length from placeholder '{node.name}'"
+                    return LengthsSource("input", words)
                 value = self._view.constant(current)
                 if value is not None and value.ndim == 1 and value.dtype.kind == "i":
-                    return f"sequence_length {value.tolist()}, a constant of the graph", value
+                    words = f"sequence_length {value.tolist()}, a constant of the graph"
+                    return LengthsSource("stored", words, value)
         mask = computed_mask(self._view, tensors)
         if mask is not None:
             what = "features are not all" if mask.features else "ids are not"
-            return f"mask of the steps whose {what} {mask.value:g} (node '{mask.name}')", None
-        return f"computed in the graph (node '{tensors[0].node}')", None
+            words = f"mask of the steps whose {what} {mask.value:g} (node '{mask.name}')"
+            return LengthsSource("mask", words)
+        return LengthsSource("computed", f"computed in the graph (node '{tensors[0].node}')")
 
     def _initial_state(self, layer: Appearances) -> _Initial:
+        before = layer.cells[0].before
         handover = self._handovers.read(layer.name, layer.cells[0])
         if handover is not None:
             for other in handover.layers:
                 self._build(other)
             names = tuple(self._alias.get(other, other) for other in handover.layers)
             handover = replace(handover, layers=names)
-            return _Initial(Option(handover.obstacle or handover.words, "graph"), {}, handover)
-        values: dict[str, Array] = {}
-        words: list[str] = []
-        for state, before in layer.cells[0].before.items():
-            for tensor in origins(self._view, before)[0]:
-                if tensor in self._after or is_zero(self._view, tensor):
-                    continue
-                variable = self._learned(tensor)
-                if variable is not None:
-                    values[state] = variable[1]
-                    words.append(f"{state} from variable '{variable[0]}'")
-                    self._used.add(variable[0])
-                    continue
-                node = self._view.node(tensor)
-                if node is not None and node.op in INPUT_OPS:
-                    words.append(f"{state} from placeholder '{node.name}'")
-                elif node is not None and node.op not in ("Const", "Fill", "TensorListReserve"):
-                    words.append(f"{state} from op {node.op} '{node.name}'")
-        text = ", ".join(dict.fromkeys(words)) or "zeros"
-        return _Initial(Option(text, "graph"), values, None)
+            if not handover.obstacle:
+                return _Initial(InitialState.handed_over(before, names, handover.join), handover)
+            stand_in = _obstacle_name(layer.name)
+            part = UncomputedState(stand_in)
+            state = InitialState(dict.fromkeys(before, part), handover.obstacle, (stand_in,))
+            return _Initial(state, handover)
+        found = {state: self._state_parts(tensor) for state, tensor in before.items()}
+        # A state that is chosen between a variable and what is fed is the user's to give.
+        parts = {state: next((part for part in every if isinstance(part, OutsideState)), every[0])
+                 for state, every in found.items() if every}  # fmt: skip
+        words = [f"{state} from {part}" for state, every in found.items() for part in every]
+        return _Initial(InitialState(parts, ", ".join(dict.fromkeys(words))), None)
+
+    def _state_parts(self, before: Tensor) -> list[StoredState | OutsideState]:
+        """What a state is before the first step, but for zeros; several where it is chosen."""
+        parts: list[StoredState | OutsideState] = []
+        for tensor in origins(self._view, before)[0]:
+            if tensor in self._after or is_zero(self._view, tensor):
+                continue
+            variable = self._learned(tensor)
+            if variable is not None:
+                parts.append(StoredState(variable[1], f"variable '{variable[0]}'"))
+                self._used.add(variable[0])
+                continue
+            node = self._view.node(tensor)
+            if node is not None and node.op in INPUT_OPS:
+                parts.append(OutsideState("placeholder", node.name))
+            elif node is not None and node.op not in ("Const", "Fill", "TensorListReserve"):
+                parts.append(OutsideState("op", node.name, node.op))
+        return parts
 
     def _learned(self, tensor: Tensor) -> tuple[str, Array] | None:
         """A stored initial state: a variable, tiled over the batch or not."""
@@ -325,9 +324,13 @@ class _Builder:
 
 @dataclass(frozen=True)
 class _Initial:
-    option: Option[str]
-    values: dict[str, Array]
+    state: InitialState
     handover: Handover | None
+
+
+def _obstacle_name(layer: str) -> str:
+    """The stand-in for a layer's initial state that is not computed."""
+    return f"{layer}[initial state]"
 
 
 def _reads_backward(view: GraphView, layer: Appearances) -> bool:
@@ -377,23 +380,3 @@ def _state_format(view: GraphView, cell: FoundCell) -> str:
     node = view.node(peel(view, cell.before["c"]))
     packed = node is not None and node.op in ("Split", "SplitV", "Slice", "StridedSlice")
     return "concat [c, m]" if packed else "tuple (c, m)"
-
-
-def _reached(nodes: dict[str, Node]) -> tuple[Node, ...]:
-    """The recurrent nodes and what they read, each after what it reads."""
-    order: dict[str, Node] = {}
-    begun: set[str] = set()
-
-    def visit(name: str) -> None:
-        node = nodes.get(name)
-        if node is None or name in begun:
-            return
-        begun.add(name)
-        for reads in (*node.inputs, *(node.recurrent.handed_by if node.recurrent else ())):
-            visit(reads)
-        order[name] = node
-
-    for name, node in nodes.items():
-        if node.recurrent:
-            visit(name)
-    return tuple(order.values())

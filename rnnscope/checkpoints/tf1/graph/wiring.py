@@ -17,7 +17,8 @@ from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, read_acti
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor, is_zero
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.layers import Activation, Dense, Embedding, Merge, Unsupported
-from rnnscope.model.network import Layer, Node
+from rnnscope.model.network import Node
+from rnnscope.model.signal import Layer
 
 INPUT_OPS = {"Placeholder", "PlaceholderWithDefault", "PlaceholderV2"}
 QUEUE_OPS = {"IteratorGetNext", "QueueDequeueV2", "QueueDequeueManyV2", "QueueDequeueUpToV2",

@@ -17,7 +17,7 @@ from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.model.layers import Activation, Dense, Merge
-from rnnscope.model.network import Layer
+from rnnscope.model.signal import Layer
 
 WRITES = {"TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3", "TensorListSetItem"}
 ITEM = 2

@@ -9,7 +9,7 @@ import pytest
 
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.errors import CheckpointError, UnsupportedCellError
-from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 RNG = np.random.default_rng(21)
 X = RNG.normal(size=(3, 6, 3)).astype(np.float32)
@@ -107,7 +107,7 @@ def test_a_cell_in_dynamic_rnn(tf1, trace_of, control_flow, options):
     assert found["forget_bias"] == (pytest.approx(options.get("forget_bias", 1.0)), "graph")
     layer = read_saver(prefix).network.node("rnn/lstm_cell").layer
     assert layer.padding.value == "zeros"
-    assert "placeholder 'lengths'" in layer.lengths.value
+    assert "placeholder 'lengths'" in str(layer.lengths.value)
     packed = "concat [c, m]" if options.get("concat_state") else "tuple (c, m)"
     assert layer.state_format.value == packed
 
@@ -202,7 +202,7 @@ def test_a_stack(tf1, trace_of, control_flow):
     for layer, told_states, last in zip(layers, states, final, strict=True):
         assert_states(trace, layer, told_states, {"c": last.c, "m": last.h}, LENGTHS)
     close(trace[f"{layers[-1]}/outputs"], outputs)
-    nodes = {node.name: node.inputs for node in read_saver(prefix).network.recurrent}
+    nodes = {node.name: node.reads for node in read_saver(prefix).network.recurrent}
     assert nodes == {layers[0]: ("x",), layers[1]: (layers[0],), layers[2]: (layers[1],)}
 
 
@@ -309,7 +309,7 @@ def test_an_initial_state_that_is_fed(tf, tf1, trace_of, control_flow):
 
     prefix, (outputs, _) = tf1.save(build, feed)
     close(trace_of(prefix, feed)["rnn/lstm_cell/outputs"], outputs)
-    words = read_saver(prefix).network.node("rnn/lstm_cell").layer.initial_state.value
+    words = str(read_saver(prefix).network.node("rnn/lstm_cell").layer.initial_state.value)
     assert words == "c from placeholder 'initial_c', m from placeholder 'initial_m'"
 
 
@@ -326,7 +326,9 @@ def test_an_initial_state_that_was_learned(tf, tf1, trace_of, control_flow):
     prefix, (outputs, _) = tf1.save(build, {"x": X})
     close(trace_of(prefix, {"x": X})["rnn/lstm_cell/outputs"], outputs)
     checkpoint = read_saver(prefix)
-    assert "variable 'c0'" in checkpoint.network.node("rnn/lstm_cell").layer.initial_state.value
+    assert "variable 'c0'" in str(
+        checkpoint.network.node("rnn/lstm_cell").layer.initial_state.value
+    )
     assert not checkpoint.left_out
 
 

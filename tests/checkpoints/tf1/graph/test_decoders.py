@@ -208,7 +208,7 @@ def test_tied_weights_are_an_encoder_and_a_decoder(seq2seq, trace_of, scopes, ki
 
     prefix, (encoder, decoder, _) = seq2seq.tf1.save(build, FEED)
     first, second = read_saver(prefix).network.recurrent
-    assert second.layer.handed_by == (first.name,)
+    assert second.layer.starts_from_layers == (first.name,)
     trace, _ = trace_of(prefix, FEED)
     assert_layer(trace, first.name, *encoder)
     assert_layer(trace, second.name, *decoder)
@@ -265,7 +265,7 @@ def test_loops_with_lengths_hand_over_the_last_valid_step(seq2seq, trace_of, con
     feed = {**FEED, "lengths": LENGTHS}
     prefix, (encoder, decoder) = tf1.save(build, feed)
     first, second = read_saver(prefix).network.recurrent
-    assert second.layer.handed_by == (first.name,)
+    assert second.layer.starts_from_layers == (first.name,)
     trace, _ = trace_of(prefix, feed)
     assert_layer(trace, second.name, *split_states(decoder, 4, 2))
     c, m = split_states(encoder, 4, 2)
@@ -304,7 +304,7 @@ def test_a_bidirectional_encoder(seq2seq, trace_of, control_flow, way, packed):
     layer = read_saver(prefix).network.node("decoder/lstm_cell").layer
     both = ("encoder/fw/lstm_cell", "encoder/bw/lstm_cell")
     one = {"forward": both[:1], "backward": both[1:]}
-    assert layer.handed_by == one.get(way, both)
+    assert layer.starts_from_layers == one.get(way, both)
 
 
 def test_a_packed_stack_is_handed_over_layer_by_layer(seq2seq, trace_of):
@@ -496,5 +496,5 @@ def test_swapped_states_are_no_final_state(seq2seq):
 
     prefix, _ = tf1.save(build, FEED)
     node = read_saver(prefix).network.node("decoder/lstm_cell")
-    assert node.layer.handed_by == ()
-    assert "c from m of 'encoder/lstm_cell'" in node.layer.initial_state.value
+    assert node.layer.starts_from_layers == ()
+    assert "c from m of 'encoder/lstm_cell'" in str(node.layer.initial_state.value)

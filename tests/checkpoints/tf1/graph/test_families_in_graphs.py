@@ -10,7 +10,7 @@ import pytest
 
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.model.network import Signal
+from rnnscope.model.signal import Signal
 
 RNG = np.random.default_rng(31)
 X = RNG.normal(size=(3, 6, 3)).astype(np.float32)
@@ -208,7 +208,7 @@ def test_a_family_in_dynamic_rnn(tf, tf1, control_flow, family):
     assert (layer.cell.kind, layer.cell.stored_gate_order) == (kind, order)
     assert options.items() <= {name: o.value for name, o in layer.cell.options.items()}.items()
     assert {option.origin for _, option in layer.cell.options.items()} == {"graph"}
-    assert layer.lengths.value == "sequence_length from placeholder 'lengths'"
+    assert str(layer.lengths.value) == "sequence_length from placeholder 'lengths'"
     found = run_layer(layer, X, MASK)
     close(found.outputs, outputs)
     final = final if states == 2 else (final,)
@@ -368,7 +368,7 @@ def test_canonical_cudnn_parameters_are_layers(tf, tf1, ways):
     network = read_saver(prefix).network
     signals, found = {"x": X}, []
     for node in network.nodes:
-        reads = [signals[name] for name in node.inputs]
+        reads = [signals[name] for name in node.reads]
         if node.recurrent:
             assert node.recurrent.cell.source_class == "CudnnLSTM"
             signals[node.name] = run_layer(node.recurrent, reads[0]).outputs
