@@ -1,3 +1,61 @@
-"""rnnscope looks inside a saved recurrent network: c and m of every timestep, from data alone."""
+"""rnnscope looks inside a saved recurrent network: c and m of every timestep, from data alone.
+
+    model = rnnscope.open_model("model.ckpt")
+    trace = rnnscope.run("model.ckpt", x, lengths=[10, 6])
+    trace.layers["rnn/lstm_cell"].c[1, :6]
+
+Everything is imported when it is used, so that ``import rnnscope`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from rnnscope.api.check import check
+    from rnnscope.api.model import Model, open_model
+    from rnnscope.api.run import rerun, run
+    from rnnscope.api.trace import StateTrace, open_trace
+    from rnnscope.errors import RnnscopeError
+    from rnnscope.record.recipe import Recipe
+
+_HOMES = {
+    "Model": "rnnscope.api.model",
+    "Recipe": "rnnscope.record.recipe",
+    "RnnscopeError": "rnnscope.errors",
+    "StateTrace": "rnnscope.api.trace",
+    "check": "rnnscope.api.check",
+    "open_model": "rnnscope.api.model",
+    "open_trace": "rnnscope.api.trace",
+    "rerun": "rnnscope.api.run",
+    "run": "rnnscope.api.run",
+}
+"""Where each public name is defined."""
+
+__all__ = [  # noqa: RUF022  # in the order of work
+    "open_model",
+    "run",
+    "rerun",
+    "open_trace",
+    "check",
+    "Model",
+    "StateTrace",
+    "Recipe",
+    "RnnscopeError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rnnscope' has no attribute '{name}'")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

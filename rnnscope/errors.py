@@ -5,6 +5,8 @@ Only ``rnnscope.cli`` turns these into text on stderr and an exit code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class RnnscopeError(Exception):
     """Base of everything rnnscope raises on purpose; exit code 2.
@@ -76,3 +78,31 @@ class TraceError(RnnscopeError):
 
 class EngineError(RnnscopeError):
     """An engine is not installed or failed."""
+
+
+def _as_keyword(name: str, value: str) -> str:
+    return f"{name}={value}" if value else name
+
+
+_spelling: Callable[[str, str], str] = _as_keyword
+
+
+def spell(name: str, value: str = "") -> str:
+    """An option as messages and notes name it: a Python keyword, or whatever a surface installs.
+
+    The library knows options by the names in its table; the command line shows them as flags.
+
+    Parameters
+    ----------
+    name : str
+        As in the table of options: ``"lengths"``.
+    value : str
+        What to give to it, if the message says so: ``"auto"``.
+    """
+    return _spelling(name, value)
+
+
+def spell_options(spelling: Callable[[str, str], str] = _as_keyword) -> None:
+    """Let `spell` return ``spelling(name, value)`` from now on; without one, keywords."""
+    global _spelling  # noqa: PLW0603  # one surface a process: whoever starts it says so, once
+    _spelling = spelling

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rnnscope.cell import Array
     from rnnscope.checks.interface import Finding
     from rnnscope.diff.result import ArrayDiff, DiffResult
+    from rnnscope.model.cell import Array
+    from rnnscope.record.results import RunReport
     from rnnscope.states.recognise import Recognised
 
 __all__ = ["assert_last_output_is_m", "assert_states_close", "rnnscope_run"]
@@ -115,24 +116,34 @@ def assert_last_output_is_m(
 def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """``rnnscope_run(checkpoint, inputs, **options)``: run a checkpoint, return its trace.
 
-    Options are those of ``rnnscope run`` with _ for -: ``lengths=[10, 6]``, ``gates=True``,
-    ``forget_bias=1.0``.
+    Options are all those of ``rnnscope run``, with _ for -: ``lengths=[10, 6]``, ``gates=True``,
+    ``forget_bias=1.0``; `inputs` may be an array. With ``verify=`` a difference from the other
+    engine is an assertion that fails.
     """
 
     def run(
-        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str], **options: Any
+        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str] | Array, **options: Any
     ) -> Path:
-        from rnnscope.checks.case_options import run_options
-        from rnnscope.checks.case_run import run_to_trace
-        from rnnscope.checks.suite_file import check_run_keys
+        from rnnscope.record.recipe import Recipe
+        from rnnscope.record.recording import Target, record
 
-        check_run_keys(options, "rnnscope_run")
+        recipe = Recipe.make(checkpoint, inputs, where="rnnscope_run", **options)
         trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"
-        chosen = run_options(options, Path.cwd(), "rnnscope_run")
-        run_to_trace(Path(checkpoint), os.fspath(inputs), trace, chosen)
+        report = record(recipe, Target(trace), command="rnnscope_run").report
+        if any(not row.ok for row in report.verify):
+            raise AssertionError(_verify_words(report))
         return trace
 
     return run
+
+
+def _verify_words(report: RunReport) -> str:
+    wrong = [row for row in report.verify if not row.ok]
+    return "\n".join(
+        f"layer '{row.layer}', {row.state}: differs from {row.kernel or report.verified_by} by "
+        f"{row.difference:.3g}, more than {row.limit:.3g}"
+        for row in wrong
+    )
 
 
 def _operands(actual: Any, expected: Any) -> tuple[Recognised, Recognised]:
@@ -154,7 +165,7 @@ def _operands(actual: Any, expected: Any) -> tuple[Recognised, Recognised]:
 def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
     import numpy as np
 
-    from rnnscope.inputs.stored import LoadedArray
+    from rnnscope.files.stored_array import LoadedArray
     from rnnscope.states.interface import Reading
     from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
     from rnnscope.states.recognise import Recognised
@@ -173,7 +184,7 @@ def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
 
 
 def _differences(found: DiffResult) -> str:
-    from rnnscope.report.diff_words import headline
+    from rnnscope.diff.wording import headline
 
     told = [f"states {headline(found)}", *found.differences]
     told += [f"layer '{name}' is in {found.a.name} alone" for name in found.only_a]
@@ -198,8 +209,8 @@ def _first(array: ArrayDiff) -> str:
 
 
 def _last_outputs_of(path: Path, glob: str) -> list[str]:
-    from rnnscope.checks.on_trace import check_trace
     from rnnscope.checks.settings import CheckSettings
+    from rnnscope.record.trace_checks import check_trace
     from rnnscope.trace import Trace
 
     check = "last-output-is-m"
@@ -222,8 +233,7 @@ def _last_outputs(outputs: Any, m: Any, lengths: Any) -> list[str]:
     import numpy as np
 
     from rnnscope.checks import run_checks
-    from rnnscope.checks.interface import LayerFacts, LayerSlice
-    from rnnscope.engines.interface import LayerStates
+    from rnnscope.model.states import LayerFacts, LayerSlice, LayerStates
 
     def whole(values: Any, axes: int) -> Array:
         array = np.asarray(values)

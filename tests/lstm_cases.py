@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.network import RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.network import RecurrentLayer
 
 CELLS = {
     "plain": {},

@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
-    "saved_model",
-    "session_bundle",
-    "tf2_checkpoint",  # before tf1_saver, whose files it shares
-    "tf1_saver",
-    "tf1_saver_v1",
-    "frozen_graph",
-    "keras_zip",
-    "keras_h5",
-    "keras_loose_file",
-    "onnx_model",
-    "safetensors_file",
-    "torch_file",
-    "npz_arrays",
+    "tf2.saved_model",
+    "tf1.session_bundle",
+    "tf2.object_checkpoint",  # before tf1.saver, whose files it shares
+    "tf1.saver",
+    "tf1.saver_v1",
+    "tf1.frozen_graph",
+    "keras.keras_file",
+    "keras.h5_file",
+    "keras.weights_file",
+    "onnx.onnx_file",
+    "safetensors",
+    "torch.torch_file",
+    "npz",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
 
 SIGNATURES = {
-    b"\x89HDF\r\n\x1a\n": ("keras_h5", "keras_loose_file"),
-    b"PK\x03\x04": ("keras_zip", "torch_file", "npz_arrays"),
+    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_file"),
+    b"PK\x03\x04": ("keras.keras_file", "torch.torch_file", "npz"),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""
 

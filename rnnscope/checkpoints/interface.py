@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnscope.cell import Array
-from rnnscope.network import Network
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Network
 
 
 @dataclass(frozen=True)

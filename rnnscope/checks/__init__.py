@@ -9,13 +9,14 @@ from math import inf, isnan
 
 from rnnscope.checks.compared import COMPARED_CHECKS
 from rnnscope.checks.gates import GATE_CHECKS
-from rnnscope.checks.interface import STATUS_ORDER, Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import STATUS_ORDER, Check, CheckedSlice, Finding, Place
 from rnnscope.checks.lengths import LENGTH_CHECKS
 from rnnscope.checks.measure import skip
 from rnnscope.checks.numbers import NUMBER_CHECKS
 from rnnscope.checks.padding import PADDING_CHECKS
 from rnnscope.checks.state import STATE_CHECKS, widths_that_differ
 from rnnscope.errors import OptionError
+from rnnscope.model.states import LayerSlice
 
 CHECKS: dict[str, Check] = {
     check.id: check
@@ -55,6 +56,7 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     Parameters
     ----------
     layer : LayerSlice
+        A `CheckedSlice` says more than one that is not.
     only : iterable of str, optional
         The ids of the checks to run; all of `CHECKS` if None.
 
@@ -62,7 +64,7 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     -------
     list of Finding
         One for each check, in the order of `CHECKS`. A check that lacks what it requires is
-        skipped and says what that is. Of a slice that is not `LayerSlice.stored` (a run under
+        skipped and says what that is. Of a slice that is not `CheckedSlice.stored` (a run under
         way) only the checks that a run does, and those at the end only of the last slice.
 
     Raises
@@ -70,6 +72,8 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     OptionError
         If `only` names no check; it suggests the nearest id.
     """
+    if not isinstance(layer, CheckedSlice):
+        layer = CheckedSlice.of(layer)
     chosen = [check for check in select_checks(only) if _is_due(check, layer)]
     if layer.stored is not None:
         wrong = widths_that_differ(layer)
@@ -80,7 +84,7 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     return [_run(check, layer) for check in chosen]
 
 
-def _is_due(check: Check, layer: LayerSlice) -> bool:
+def _is_due(check: Check, layer: CheckedSlice) -> bool:
     if layer.stored is None:
         return check.during_run
     return layer.stored.last or not check.at_end
@@ -102,14 +106,14 @@ def select_checks(only: Iterable[str] | None = None) -> list[Check]:
     return [check for check in CHECKS.values() if check.id in wanted]
 
 
-def _run(check: Check, layer: LayerSlice) -> Finding:
+def _run(check: Check, layer: CheckedSlice) -> Finding:
     lacking = [REQUIREMENTS[name] for name in check.requires if not _holds(layer, name)]
     if lacking:
         return skip(check.id, layer, "needs " + " and ".join(lacking))
     return check.function(layer)
 
 
-def _holds(layer: LayerSlice, requirement: str) -> bool:
+def _holds(layer: CheckedSlice, requirement: str) -> bool:
     if requirement in ("c", "m"):
         return requirement in layer.states.states
     if requirement == "mask":

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip
-from rnnscope.engines.interface import LayerStates
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 
 LEAK_ROUNDING = 256.0
 """As for another engine: a matrix product of one row sums in another order than that of many."""
@@ -19,7 +19,7 @@ DRIFT_ROUNDING = 1024.0
 """float32 against float64; cells that forget stay below a tenth of it over hundreds of steps."""
 
 
-def _blocks(layer: LayerSlice, other: LayerStates) -> Iterator[tuple[str, Array, Array, Array]]:
+def _blocks(layer: CheckedSlice, other: LayerStates) -> Iterator[tuple[str, Array, Array, Array]]:
     """Name of a state, rows, times and |difference| (k, unit) at valid steps."""
     mask = steps.valid_steps(layer)
     rows, times = np.nonzero(np.ones(steps.shape(layer), bool) if mask is None else mask)
@@ -33,7 +33,7 @@ def _blocks(layer: LayerSlice, other: LayerStates) -> Iterator[tuple[str, Array,
             yield name, row, time, off
 
 
-def _largest(layer: LayerSlice, other: LayerStates) -> tuple[Peak, str]:
+def _largest(layer: CheckedSlice, other: LayerStates) -> tuple[Peak, str]:
     found, worst = Peak(), next(iter(layer.states.states), "m")
     for name, rows, times, off in _blocks(layer, other):
         here = peak(off, layer, rows, times)
@@ -42,7 +42,7 @@ def _largest(layer: LayerSlice, other: LayerStates) -> tuple[Peak, str]:
     return found, worst
 
 
-def _padding_leak(layer: LayerSlice) -> Finding:
+def _padding_leak(layer: CheckedSlice) -> Finding:
     check = "padding-leak"
     assert layer.stored is not None
     assert layer.stored.alone is not None
@@ -57,7 +57,7 @@ def _padding_leak(layer: LayerSlice) -> Finding:
     return judge(check, layer, found, limit, messages)
 
 
-def _drift(layer: LayerSlice) -> Finding:
+def _drift(layer: CheckedSlice) -> Finding:
     check = "float-drift"
     assert layer.stored is not None
     assert layer.stored.wide is not None
@@ -89,7 +89,7 @@ def _growth(by_step: Array) -> str:
     return f"at most {first:.1e} in the first quarter of the steps, {last:.1e} in the last"
 
 
-def _kernel(layer: LayerSlice) -> Finding:
+def _kernel(layer: CheckedSlice) -> Finding:
     check = "framework-kernel"
     assert layer.stored is not None
     rows = [row for row in layer.stored.verified or () if row.layer == layer.facts.name]
@@ -104,7 +104,7 @@ def _kernel(layer: LayerSlice) -> Finding:
                    worst.difference, worst.limit)  # fmt: skip
 
 
-def _golden(layer: LayerSlice) -> Finding:
+def _golden(layer: CheckedSlice) -> Finding:
     check, name = "golden", layer.facts.name
     assert layer.stored is not None
     golden = layer.stored.golden

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.activations import activation
-from rnnscope.cell import Array
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip, taste
+from rnnscope.model.activations import activation
+from rnnscope.model.cell import Array
 
 ROUNDING = 64.0
 """Two products and a sum round three times; engines approximate tanh to a few units."""
@@ -28,7 +28,7 @@ RULES = {
 SIGMOID_GATES = ("i", "f", "o", "r", "z")
 
 
-def _next(layer: LayerSlice, rows: Array, times: Array, before: Array) -> Array:
+def _next(layer: CheckedSlice, rows: Array, times: Array, before: Array) -> Array:
     """The state (k, unit) that gates and the state before give, in float64."""
     gates = {name: array[rows, times].astype(np.float64)
              for name, array in layer.states.gates.items()}  # fmt: skip
@@ -40,7 +40,7 @@ def _next(layer: LayerSlice, rows: Array, times: Array, before: Array) -> Array:
     return c if clip is None else np.clip(c, -float(clip), float(clip))
 
 
-def _from_gates(check: str, layer: LayerSlice, *, first: bool) -> Finding:
+def _from_gates(check: str, layer: CheckedSlice, *, first: bool) -> Finding:
     """Compare the steps that follow the initial state, or all others."""
     rule = RULES.get(layer.facts.cell)
     if rule is None:
@@ -67,7 +67,7 @@ def _from_gates(check: str, layer: LayerSlice, *, first: bool) -> Finding:
     return judge(check, layer, found, rounding(check, layer, ROUNDING, state), messages)
 
 
-def _taken(layer: LayerSlice) -> Iterator[tuple[Array, Array]]:
+def _taken(layer: CheckedSlice) -> Iterator[tuple[Array, Array]]:
     """Rows and times of the steps that were computed, in blocks."""
     mask = steps.computed_steps(layer)
     shape = steps.shape(layer)
@@ -77,15 +77,15 @@ def _taken(layer: LayerSlice) -> Iterator[tuple[Array, Array]]:
         yield rows[part], times[part]
 
 
-def _initial_honoured(layer: LayerSlice) -> Finding:
+def _initial_honoured(layer: CheckedSlice) -> Finding:
     return _from_gates("initial-state-honoured", layer, first=True)
 
 
-def _state_from_gates(layer: LayerSlice) -> Finding:
+def _state_from_gates(layer: CheckedSlice) -> Finding:
     return _from_gates("state-from-gates", layer, first=False)
 
 
-def _saturation(layer: LayerSlice) -> Finding:
+def _saturation(layer: CheckedSlice) -> Finding:
     mask = steps.computed_steps(layer)
     found, worst = Peak(), ""
     for name, gate in layer.states.gates.items():
@@ -109,7 +109,7 @@ def _saturation(layer: LayerSlice) -> Finding:
     return judge("saturation", layer, found, limit, messages, bad)
 
 
-def _c_m_order(layer: LayerSlice) -> Finding:
+def _c_m_order(layer: CheckedSlice) -> Finding:
     check = "c-m-order"
     pair = _pair(layer)
     if pair is None:
@@ -137,14 +137,14 @@ def _c_m_order(layer: LayerSlice) -> Finding:
     return judge(check, layer, found, limit, (f"m is {rule}", wrong))
 
 
-def _pair(layer: LayerSlice) -> tuple[Array, Array] | None:
+def _pair(layer: CheckedSlice) -> tuple[Array, Array] | None:
     for group in (layer.states.states, layer.states.final):
         if "c" in group and "m" in group and group["c"].size:
             return group["c"], group["m"]
     return None
 
 
-def _beyond_o(layer: LayerSlice, c: Array, m: Array, o: Array | None, act: str) -> Peak:
+def _beyond_o(layer: CheckedSlice, c: Array, m: Array, o: Array | None, act: str) -> Peak:
     """How far m is from o * act(c); without o, how far beyond 0 … act(c)."""
     function = activation(act).function
     found = Peak()

@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
-from rnnscope.cell import Array
-from rnnscope.engines.interface import LayerStates
-from rnnscope.network import PaddingRule, Reversal
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice, LayerStates
+from rnnscope.model.verification import KernelDifference
 
 if TYPE_CHECKING:
-    # The model of reports imports this module.
+    # A run checks without comparing anything.
     from rnnscope.diff.result import LayerDiff
-    from rnnscope.report.model import VerifyReport
 
 Status = Literal["pass", "warn", "fail", "skip"]
 """``warn`` names something the user should see; only ``fail`` changes the exit code."""
 
 STATUS_ORDER: tuple[Status, ...] = ("skip", "pass", "warn", "fail")
-
-
-@dataclass(frozen=True)
-class LayerFacts:
-    """What a check may know of a layer beside its arrays; all of it is kept in the trace.
-
-    Attributes
-    ----------
-    name : str
-    cell : str
-        The kind of cell, a key of CELLS.
-    backward : bool
-    reversal : Reversal
-    padding : PaddingRule
-        The rule that was applied past the length.
-    m_bound : float or None
-        The largest |m| that the activation (and proj_clip) allow; None if unbounded.
-    outputs_in_input_order : bool
-    outputs_are_m : bool
-        False where a wrapper stands between m and the outputs (projection wrapper, residual).
-    """
-
-    name: str
-    cell: str = "lstm"
-    backward: bool = False
-    reversal: Reversal = "whole"
-    padding: PaddingRule = "none"
-    m_bound: float | None = None
-    outputs_in_input_order: bool = True
-    outputs_are_m: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,7 +58,7 @@ class Stored:
         The slice computed in float64.
     origin : mapping of str to ndarray (sequence, width), or None
         The final state of the layer that this one starts from.
-    verified : tuple of VerifyReport or None
+    verified : tuple of KernelDifference or None
         The trace against what another engine computes, so far.
     golden : GoldenDiff or None
     limits : mapping of str to float
@@ -104,42 +73,28 @@ class Stored:
     alone: LayerStates | None = None
     wide: LayerStates | None = None
     origin: Mapping[str, Array] | None = None
-    verified: tuple[VerifyReport, ...] | None = None
+    verified: tuple[KernelDifference, ...] | None = None
     golden: GoldenDiff | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class LayerSlice:
-    """Some sequences of one layer, all timesteps.
+class CheckedSlice(LayerSlice):
+    """A slice as checks see it.
 
     Attributes
     ----------
-    facts : LayerFacts
-    states : LayerStates
-    lengths : ndarray of int (sequence,) or None
-        Valid steps a sequence, when lengths were given (or the mask is a plain prefix).
-    mask : ndarray of bool (sequence, timestep) or None
-        True at valid steps; given whenever lengths or a mask were.
-    input_steps : ndarray of int (sequence,) or None
-        Steps up to and including the last row of the layer's input that is not all zero.
-        None for layers that do not read the run's input themselves.
-    first_sequence : int
-        The number of the slice's first sequence in the whole run.
-    held : ndarray (sequence, output) or None
-        The output before the first step, where the slice is cut out of a longer time; else zeros.
     stored : Stored or None
         None while a run is under way: the checks that need it are left out then.
     """
 
-    facts: LayerFacts
-    states: LayerStates
-    lengths: Array | None = None
-    mask: Array | None = None
-    input_steps: Array | None = None
-    first_sequence: int = 0
-    held: Array | None = None
     stored: Stored | None = None
+
+    @classmethod
+    def of(cls, layer: LayerSlice, stored: Stored | None = None) -> CheckedSlice:
+        """A slice with what else is known of its layer."""
+        parts = {item.name: getattr(layer, item.name) for item in fields(LayerSlice)}
+        return cls(**parts, stored=stored)
 
 
 @dataclass(frozen=True)
@@ -153,6 +108,16 @@ class Place:
     def __str__(self) -> str:
         named = [("sequence", self.sequence), ("timestep", self.timestep), ("unit", self.unit)]
         return ", ".join(f"{name} {value}" for name, value in named if value is not None)
+
+
+def index(place: Place | None) -> str:
+    """The place as an index into a state array: ``[1, 4, 0]``, ``[1, :, 2]``, ``[1, 6]``."""
+    if place is None:
+        return ""
+    parts = [place.sequence, place.timestep, place.unit]
+    while parts and parts[-1] is None:
+        parts.pop()
+    return f"[{', '.join(':' if part is None else str(part) for part in parts)}]" if parts else ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +162,7 @@ class Check:
         What a slice must hold: keys of `rnnscope.checks.REQUIREMENTS`. Where one is missing the
         check is skipped and says which.
     function : callable
-        ``function(slice: LayerSlice) -> Finding``. It sees a slice of sequences; findings of
+        ``function(slice: CheckedSlice) -> Finding``. It sees a slice of sequences; findings of
         several slices are merged by `rnnscope.checks.merge`: the worst status, then the largest
         measured value, wins.
     counted : str
@@ -219,7 +184,7 @@ class Check:
     title: str
     advice: str
     requires: tuple[str, ...]
-    function: Callable[[LayerSlice], Finding]
+    function: Callable[[CheckedSlice], Finding]
     counted: str = ""
     during_run: bool = True
     at_end: bool = False

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, judge, skip, taste
 
 
-def _mask_and_lengths(layer: LayerSlice) -> Finding:
+def _mask_and_lengths(layer: CheckedSlice) -> Finding:
     check = "mask-and-lengths"
     if layer.stored is not None and not layer.stored.mask_given:
         return skip(check, layer, "no mask was given beside the lengths")
@@ -30,7 +30,7 @@ def _mask_and_lengths(layer: LayerSlice) -> Finding:
     return judge(check, layer, Peak(float(wrong.size), place), 0.0, messages)
 
 
-def _zero_length(layer: LayerSlice) -> Finding:
+def _zero_length(layer: CheckedSlice) -> Finding:
     mask = steps.valid_steps(layer)
     assert mask is not None, "guarded by Check.requires"
     empty = np.flatnonzero(~mask.any(axis=1))

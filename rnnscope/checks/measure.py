@@ -12,8 +12,9 @@ from math import isnan
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import Finding, LayerSlice, Place, Status
+from rnnscope.checks.interface import CheckedSlice, Finding, Place, Status
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice
 
 BLOCK_VALUES = 1 << 20
 """Values compared at a time: some MB, so that a check adds little to what the run holds."""
@@ -63,7 +64,7 @@ def peak(values: Array, layer: LayerSlice, rows: Array, times: Array) -> Peak:
 
 def judge(
     check: str,
-    layer: LayerSlice,
+    layer: CheckedSlice,
     found: Peak,
     limit: float,
     messages: tuple[str, str],
@@ -82,7 +83,7 @@ def judge(
     )
 
 
-def taste(check: str, layer: LayerSlice, default: float) -> tuple[float, Status]:
+def taste(check: str, layer: CheckedSlice, default: float) -> tuple[float, Status]:
     """The limit of a check that the user may set, and what happens beyond it.
 
     A default of ours is a hint, and warns; a limit that was set is a promise.
@@ -91,7 +92,7 @@ def taste(check: str, layer: LayerSlice, default: float) -> tuple[float, Status]
     return (given[check], "fail") if check in given else (default, "warn")
 
 
-def rounding(check: str, layer: LayerSlice, factor: float, values: Array) -> float:
+def rounding(check: str, layer: CheckedSlice, factor: float, values: Array) -> float:
     """The limit of a check that allows for rounding: what the user sets, else by the dtype.
 
     ``factor`` times the epsilon of the values' dtype, times the largest of them, or 1.
@@ -105,6 +106,6 @@ def rounding(check: str, layer: LayerSlice, factor: float, values: Array) -> flo
     return factor * float(np.finfo(values.dtype).eps) * max(1.0, scale)
 
 
-def skip(check: str, layer: LayerSlice, message: str) -> Finding:
+def skip(check: str, layer: CheckedSlice, message: str) -> Finding:
     """A finding that says why the check does not apply."""
     return Finding(check, layer.facts.name, "skip", message)

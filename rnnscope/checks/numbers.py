@@ -6,20 +6,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, judge, peak, skip, taste
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice
 
 
-def _arrays(layer: LayerSlice) -> Iterator[tuple[str, Array]]:
+def _arrays(layer: CheckedSlice) -> Iterator[tuple[str, Array]]:
     yield from layer.states.states.items()
     if layer.states.outputs is not None:
         yield "outputs", layer.states.outputs
     yield from ((f"gate {name}", array) for name, array in layer.states.gates.items())
 
 
-def _finite(layer: LayerSlice) -> Finding:
+def _finite(layer: CheckedSlice) -> Finding:
     count = 0
     first: tuple[tuple[int, ...], str] | None = None
     arrays = [(name, array) for name, array in _arrays(layer) if array.size]
@@ -50,12 +51,12 @@ def _finite(layer: LayerSlice) -> Finding:
     return judge("finite", layer, Peak(float(count), place), 0.0, messages)
 
 
-def _timestep_of_output(layer: LayerSlice, row: int, step: int) -> int:
+def _timestep_of_output(layer: CheckedSlice, row: int, step: int) -> int:
     # The turn of a backward layer's outputs is its own inverse.
     return int(steps.output_rows(layer, np.array([row]), np.array([step]))[0])
 
 
-def _m_bound(layer: LayerSlice) -> Finding:
+def _m_bound(layer: CheckedSlice) -> Finding:
     check = "m-bound"
     bound = layer.facts.m_bound
     if bound is None:
@@ -82,7 +83,7 @@ def _m_bound(layer: LayerSlice) -> Finding:
     return judge(check, layer, found, limit, messages)
 
 
-def _largest(layer: LayerSlice, m: Array) -> Peak:
+def _largest(layer: CheckedSlice, m: Array) -> Peak:
     """The largest |m| without a copy of m."""
     low, high = int(m.argmin()), int(m.argmax())
     # argmin and argmax both stop at a NaN.
@@ -98,7 +99,7 @@ MOST_C = 50.0
 """|c| grows by one a step at most, and act(c) is flat long before this."""
 
 
-def _exploding_c(layer: LayerSlice) -> Finding:
+def _exploding_c(layer: CheckedSlice) -> Finding:
     c = layer.states.states["c"]
     if not c.size:
         return skip("exploding-c", layer, "no sequence has a step")
@@ -115,7 +116,7 @@ def unit_peaks(layer: LayerSlice) -> Array:
     return peaks
 
 
-def _dead_units(layer: LayerSlice) -> Finding:
+def _dead_units(layer: CheckedSlice) -> Finding:
     given = None if layer.stored is None else layer.stored.m_peaks
     peaks = unit_peaks(layer) if given is None else given
     if not np.isfinite(peaks).any():

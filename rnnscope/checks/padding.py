@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, skip
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _past(
     return PastLength(len(rows), value, change)
 
 
-def _outputs_past_length(layer: LayerSlice) -> Finding:
+def _outputs_past_length(layer: CheckedSlice) -> Finding:
     check = "outputs-past-length"
     rule = layer.facts.padding
     seen = outputs_past(layer, after_valid=rule == "none")
@@ -133,7 +134,7 @@ def _m_past(layer: LayerSlice) -> PastLength:
     return _past(layer, layer.states.m, layer.states.initial.get("m"), True, outputs=False)
 
 
-def _state_past_length(layer: LayerSlice) -> Finding:
+def _state_past_length(layer: CheckedSlice) -> Finding:
     check = "state-past-length"
     rule = layer.facts.padding
     seen = states_past(layer, after_valid=rule == "none")
@@ -209,7 +210,7 @@ def _ends(layer: LayerSlice) -> Array:
     return np.full(sequences, timesteps) if mask is None else steps.valid_end(mask)
 
 
-def _input_tail(layer: LayerSlice) -> Finding:
+def _input_tail(layer: CheckedSlice) -> Finding:
     count, place = _first(layer, zero_tails(layer), _input_steps(layer))
     messages = (
         "no length runs through all-zero rows at the end of the input",
@@ -221,7 +222,7 @@ def _input_tail(layer: LayerSlice) -> Finding:
     return judge("input-tail", layer, Peak(count, place), 0.0, messages, bad="warn")
 
 
-def _length_cuts_input(layer: LayerSlice) -> Finding:
+def _length_cuts_input(layer: CheckedSlice) -> Finding:
     count, place = _first(layer, cut_rows(layer), _ends(layer))
     messages = (
         "no row of the input past the length holds values",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, Finding, LayerSlice, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, differences, judge, peak, skip
+from rnnscope.model.cell import Array
 
 
-def _last_output_is_m(layer: LayerSlice) -> Finding:
+def _last_output_is_m(layer: CheckedSlice) -> Finding:
     check = "last-output-is-m"
     states = layer.states
     if not layer.facts.outputs_are_m:
@@ -35,7 +35,7 @@ def _last_output_is_m(layer: LayerSlice) -> Finding:
     return judge(check, layer, peak(differences(last, expected), layer, rows, times), 0.0, messages)
 
 
-def _final_state(layer: LayerSlice) -> Finding:
+def _final_state(layer: CheckedSlice) -> Finding:
     check = "final-state-is-last-valid-step"
     rows, times = steps.last_taken(layer, steps.computed_steps(layer))
     found, worst = Peak(), ""
@@ -53,7 +53,7 @@ def _final_state(layer: LayerSlice) -> Finding:
 
 
 def _final_difference(
-    layer: LayerSlice, name: str, final: Array, rows: Array, times: Array
+    layer: CheckedSlice, name: str, final: Array, rows: Array, times: Array
 ) -> Peak:
     expected = layer.states.states[name][rows, times]
     found = peak(differences(final[rows], expected), layer, rows, times)
@@ -68,7 +68,7 @@ def _final_difference(
     return found | unmoved
 
 
-def widths_that_differ(layer: LayerSlice) -> str:
+def widths_that_differ(layer: CheckedSlice) -> str:
     """Arrays that should be equally wide and are not, in words; empty if all fit."""
     states = layer.states
     wide_as_c = {f"gate {name}": array for name, array in states.gates.items()}
@@ -98,7 +98,7 @@ def _axes_that_differ(arrays: dict[str, Array]) -> str:
     return ""
 
 
-def _state_width(layer: LayerSlice) -> Finding:
+def _state_width(layer: CheckedSlice) -> Finding:
     wrong = widths_that_differ(layer)
     if wrong:
         message = f"arrays of one state have several sizes: {wrong}"
@@ -110,7 +110,7 @@ def _state_width(layer: LayerSlice) -> Finding:
     return Finding("state-width", layer.facts.name, "pass", found)
 
 
-def _handoff(layer: LayerSlice) -> Finding:
+def _handoff(layer: CheckedSlice) -> Finding:
     check = "handoff"
     assert layer.stored is not None, "guarded by Check.requires"
     origin = layer.stored.origin or {}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerSlice
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice
 
 
 def shape(layer: LayerSlice) -> tuple[int, int]:

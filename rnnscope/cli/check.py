@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnscope.cli.options import layout_option
-from rnnscope.cli.run import _stderr_to_nowhere
+from rnnscope.cli.run_options import parse_run_set, run_set_option
+from rnnscope.cli.terminal import stderr_to_nowhere
 
 if TYPE_CHECKING:
-    from rnnscope.checks.on_trace import Beside
+    from rnnscope.checks.result import CheckReport, Subject
     from rnnscope.checks.settings import CheckSettings
     from rnnscope.diff.tolerance import Tolerances
-    from rnnscope.report.check_model import CheckReport, Subject
+    from rnnscope.record.trace_checks import Comparison
 
 CHECK_FORMATS = ("text", "json", "markdown")
 VERIFIERS = ("tensorflow", "onnxruntime")
 PADDING_RULES = ("zeros", "hold", "none")
-"""What `rnnscope.report.check_reports`, `rnnscope.checks.verifiers` and the network know, which a
+"""What `rnnscope.report.check_reports`, `rnnscope.oracles.verifiers` and the network know, which a
 test compares: see FORMATS in `rnnscope.cli.options`."""
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -85,18 +86,29 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
     help="The most that a check allows; beyond a limit that is set it fails.",
 )
 @click.option(
+    "--recompute",
+    is_flag=True,
+    help="Compute the run again as the trace's recipe says, alone and in float64, and compare.",
+)
+@click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
     metavar="CKPT",
-    help="With --input: compute the run again, alone and in float64, and compare.",
+    help="With --recompute: the run's checkpoint, where it is not where it was.",
 )
-@click.option("--input", "inputs", metavar="INPUT", help="The input of the trace's run.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="INPUT",
+    help="With --recompute: the run's input, where it is not where it was.",
+)
 @click.option("--model-input", is_flag=True, help="INPUT is the model's own input.")
+@run_set_option
 @layout_option
 @click.option(
     "--verify",
     type=click.Choice(VERIFIERS),
-    help="With --checkpoint and --input: compare with this engine's own kernels.",
+    help="Compare with what this engine's own kernels make of the run.",
 )
 @click.option(
     "--golden",
@@ -145,11 +157,11 @@ def command(**given: Any) -> int:
     Exits with 0 if no check fails, 1 if one does, 2 if something could not be checked, or if
     every check was skipped.
     """
-    from rnnscope.report.check_model import CheckReport
+    from rnnscope.checks.result import CheckReport
     from rnnscope.report.check_reports import CHECK_REPORTS
 
     _refuse_mixtures(given)
-    with _stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
+    with stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
         subjects = tuple(_subjects(given))
     report = CheckReport(" ".join(["rnnscope", *sys.argv[1:]]), subjects)
     code = _exit_code(report, allow_empty=given["allow_empty"])
@@ -173,34 +185,32 @@ def _refuse_mixtures(given: dict[str, Any]) -> None:
         raise click.UsageError("--state, --lengths and --padding go with --outputs")
     if given["suite"] is None and (given["update_golden"] or given["cases"]):
         raise click.UsageError("--update-golden and --case go with --suite")
-    if bool(given["checkpoint"]) != bool(given["inputs"]):
-        raise click.UsageError("--checkpoint and --input go together")
-    if given["verify"] and not given["checkpoint"]:
-        raise click.UsageError("--verify needs --checkpoint and --input")
+    again = any(given[name] for name in ("checkpoint", "inputs", "recompute", "verify", "run"))
+    if again and not given["traces"]:
+        raise click.UsageError("--recompute, --verify, --checkpoint and --input go with TRACE")
     if (given["atol"] or given["rtol"]) and not given["golden"]:
         raise click.UsageError("--atol and --rtol go with --golden")
-    beside = given["checkpoint"] or given["golden"]
-    if beside and not (len(given["traces"]) == 1):
+    if (given["checkpoint"] or given["golden"]) and len(given["traces"]) != 1:
         raise click.UsageError("--checkpoint and --golden go with one TRACE")
 
 
 def _subjects(given: dict[str, Any]) -> list[Subject]:
     settings = _settings(given)
     if given["suite"]:
-        from rnnscope.checks.suite import run_suite
+        from rnnscope.record.suite import run_suite
 
         return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
                          update_golden=given["update_golden"],
                          command=" ".join(["rnnscope", *sys.argv[1:]]))  # fmt: skip
     if given["outputs"]:
-        from rnnscope.checks.bare import check_arrays
+        from rnnscope.checks.bare_arrays import check_arrays
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
-    from rnnscope.checks.on_trace import check_or_error
+    from rnnscope.record.trace_checks import check_or_error
 
-    beside = _beside(given)
-    return [check_or_error(path, settings, beside) for path in given["traces"]]
+    against = _comparison(given)
+    return [check_or_error(path, settings, against) for path in given["traces"]]
 
 
 def _settings(given: dict[str, Any]) -> CheckSettings:
@@ -219,21 +229,17 @@ def _settings(given: dict[str, Any]) -> CheckSettings:
     return settings
 
 
-def _beside(given: dict[str, Any]) -> Beside:
-    from rnnscope.checks.on_trace import Beside
+def _comparison(given: dict[str, Any]) -> Comparison:
+    from rnnscope.record.trace_checks import Comparison
 
-    origins = None
-    if given["checkpoint"]:
-        from rnnscope.checks.recompute import Origins
+    replay = None
+    if given["checkpoint"] or given["inputs"] or given["recompute"] or given["verify"]:
+        from rnnscope.record.replay import Replay
 
-        origins = Origins(
-            given["checkpoint"],
-            given["inputs"],
-            given["model_input"],
-            given["verify"],
-            given["layout"],
-        )
-    return Beside(origins, given["golden"], _tolerances(given) if given["golden"] else None)
+        options = {name: given[name] for name in ("model_input", "layout") if given[name]}
+        options |= parse_run_set(given["run"])
+        replay = Replay(given["checkpoint"], given["inputs"], options, given["verify"])
+    return Comparison(replay, given["golden"], _tolerances(given) if given["golden"] else None)
 
 
 def _tolerances(given: dict[str, Any]) -> Tolerances:

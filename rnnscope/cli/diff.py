@@ -113,7 +113,7 @@ def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -
         checkpoints = [read_checkpoint(Path(given[side])) for side in ("a", "b")]
         return diff_weights(checkpoints[0], checkpoints[1], settings, command_line)
     if given["inputs"]:
-        from rnnscope.diff.checkpoints import diff_checkpoints
+        from rnnscope.record.diff_checkpoints import diff_checkpoints
 
         return diff_checkpoints(
             Path(given["a"]),

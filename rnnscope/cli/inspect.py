@@ -25,6 +25,6 @@ def command(checkpoint: Path, layout: str | None, report_format: str) -> None:
     rnnscope inspect model.keras --format json
     """
     from rnnscope.checkpoints import read_checkpoint
-    from rnnscope.report.model import inspect_report
+    from rnnscope.record.results import inspect_report
 
     print_report(inspect_report(read_checkpoint(checkpoint, layout=layout)), report_format)

@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 import click
 
 from rnnscope import __version__
-from rnnscope.errors import RnnscopeError
+from rnnscope.errors import RnnscopeError, spell_options
 
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
+    "rerun": "Run a trace's recipe again: compare the states, or write another trace.",
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
@@ -66,8 +67,31 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+FLAGS = {
+    "layers": "--layer",
+    "inputs_key": "--inputs",
+    "selection": "--select",
+    "go_backwards": "--go-backwards",
+}
+"""Flags that are not called as the option is."""
+
+
+def as_flag(name: str, value: str = "") -> str:
+    """An option as the command line spells it: ``--lengths auto``."""
+    flag = FLAGS.get(name, "--" + name.replace("_", "-"))
+    return f"{flag} {value}" if value else flag
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    spell_options(as_flag)
+    try:
+        return _run(arguments)
+    finally:
+        spell_options()
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         result: Any = cli.main(arguments, prog_name="rnnscope", standalone_mode=False)
     except click.exceptions.Exit as stop:

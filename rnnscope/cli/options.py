@@ -8,15 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
+from rnnscope.options.table import LAYOUTS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("text", "json")
 """What ``--format`` offers: the names in `rnnscope.report.REPORTS`, which a test compares.
 They stand here so that ``--help`` need not import the reports."""
-
-
-LAYOUTS = ("tf1", "keras", "torch", "onnx")
-"""What ``--layout`` offers: `rnnscope.checkpoints.npz_arrays.LAYOUTS`, which a test compares."""
 
 
 def layout_option(function: F) -> F:
@@ -38,6 +36,11 @@ def format_option(function: F) -> F:
         show_default=True,
         help="How to print the report; JSON has stable keys and a schema_version.",
     )(function)
+
+
+def command_line() -> str:
+    """The command as it was given, for reports and traces."""
+    return " ".join(["rnnscope", *sys.argv[1:]])
 
 
 def print_report(report: Any, report_format: str) -> None:

@@ -129,8 +129,8 @@ def _sink(trace: Trace, plan: PoolPlan, given: dict[str, Any]) -> AbstractContex
 
 
 def _report(trace: Trace, plan: PoolPlan, results: Any, given: dict[str, Any]) -> Any:
-    from rnnscope.pool.words import pool_notes, valid_steps_words
-    from rnnscope.report.pool_model import PoolReport
+    from rnnscope.pool.notes import pool_notes, valid_steps_words
+    from rnnscope.pool.result import PoolReport
 
     return PoolReport(
         command=" ".join(["rnnscope", *sys.argv[1:]]),

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.diff.arrays import Aligned
-from rnnscope.inputs.stored import StoredArray
-from rnnscope.states.lazy import Span, Taken
+from rnnscope.files.array_views import Span, Taken
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
 from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
 
 AXES = ("sequence", "timestep", "unit")

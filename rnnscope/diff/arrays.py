@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.diff.measure import Measure
 from rnnscope.diff.result import FINAL_AXES, STATE_AXES, ArrayDiff, Divergence
 from rnnscope.diff.tolerance import Tolerance, narrower
-from rnnscope.inputs.stored import Key, StoredArray
-from rnnscope.states.lazy import blocks
+from rnnscope.files.array_views import blocks
+from rnnscope.files.stored_array import Key, StoredArray
+from rnnscope.model.cell import Array
 
 BLOCK_BYTES = 2**20
 """Of one operand at a time: some copies of it in float64 are alive at once, and fit a cache."""

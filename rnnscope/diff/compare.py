@@ -12,7 +12,7 @@ from rnnscope.diff.matching import match_layers
 from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.errors import InputError
-from rnnscope.states.lazy import StepOf
+from rnnscope.files.array_views import StepOf
 from rnnscope.states.model import FINAL, StateLayer, StateSet, layer_with_final, with_final
 from rnnscope.states.recognise import Recognised
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.diff.align import Side, valid_steps
 from rnnscope.diff.arrays import Aligned, coordinates_of, diff_arrays
 from rnnscope.diff.result import DiffResult
 from rnnscope.diff.tolerance import DiffSettings
-from rnnscope.inputs.stored import StoredArray
-from rnnscope.states.lazy import Joined, Reversed, Span, Turned
+from rnnscope.files.array_views import Joined, Reversed, Span, Turned
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
 from rnnscope.states.model import FINAL, StateSet
 
 Arrays = Mapping[str, StoredArray]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.diff.tolerance import Tolerance
+from rnnscope.model.cell import Array
 
 EXACT_ULPS = 1024
 """Distances up to this have a bin each; above, sixteen bins an octave, so within 5 %."""

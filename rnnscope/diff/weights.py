@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array, CellSpec, LSTMOptions
-from rnnscope.cells import CELLS
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.diff.arrays import Aligned, coordinates_of, diff_arrays
 from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff, OperandReport, OptionDiff
 from rnnscope.diff.tolerance import DiffSettings
 from rnnscope.errors import CheckpointError
-from rnnscope.inputs.stored import LoadedArray
-from rnnscope.network import Node
+from rnnscope.files.stored_array import LoadedArray
+from rnnscope.model.cell import Array, CellSpec, LSTMOptions
+from rnnscope.model.cells import CELLS
+from rnnscope.model.network import Node
 
 BIAS = "bias"
 FOLDED = "bias + forget_bias"

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.engines.interface import LayerStates
 from rnnscope.engines.lstm import FoldedLSTM, Steps, run_lstm
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import EngineError
-from rnnscope.network import RecurrentLayer
+from rnnscope.model.cell import Array
+from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.states import LayerStates
 
 ENGINES = {
     "auto": "the fastest that pays for its start-up",

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.cells import CELLS
-from rnnscope.engines.interface import LayerStates
-from rnnscope.network import RecurrentLayer
+from rnnscope.model.cell import Array
+from rnnscope.model.cells import CELLS
+from rnnscope.model.network import RecurrentLayer
+from rnnscope.model.states import LayerStates
 
 
 def run_layer(

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.inputs.stored import StoredArray, pieces
+from rnnscope.files.stored_array import StoredArray, pieces
+from rnnscope.model.cell import Array
 
 Layout = Literal["sequence first", "time major", "one sequence", "ragged"]
 """Which axis of the stored array is which: its first two are (sequence, timestep), (timestep,

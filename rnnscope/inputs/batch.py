@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.cell import Array
+from rnnscope.model.cell import Array
 
 
 @dataclass(frozen=True, eq=False)

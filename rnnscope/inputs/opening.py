@@ -10,52 +10,61 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
+from rnnscope.files.containers import Container, MemoryArray, open_container
+from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.inputs.axes import Layout
-from rnnscope.inputs.companions import OFFSETS, accompany, is_companion
-from rnnscope.inputs.containers import Container, open_container
-from rnnscope.inputs.given import Given, choose_name, find_array, split_reference
+from rnnscope.inputs.lengths_masks_states import (
+    ArrayReference,
+    Given,
+    choose_name,
+    find_array,
+    split_reference,
+)
 from rnnscope.inputs.ragged import check_offsets
+from rnnscope.inputs.sibling_arrays import OFFSETS, accompany, is_companion
 from rnnscope.inputs.source import InputSource
-from rnnscope.inputs.stored import LoadedArray, StoredArray
+from rnnscope.model.cell import Array
 
 INPUT_NAMES = ("inputs", "x")
 IDS_NAME = "ids"
+IN_MEMORY = "array in memory"
+"""What an input that is no file is called."""
 MENTION_LOADED_BYTES = 64 * 2**20
 """Arrays that must be loaded whole and are larger than this are mentioned."""
 
 
 def open_input(
-    spec: str | PathLike[str],
+    spec: str | PathLike[str] | Array,
     *,
     inputs_key: str | None = None,
-    lengths: str | None = None,
-    mask: str | None = None,
-    initial: Mapping[str, str] | None = None,
+    lengths: ArrayReference | None = None,
+    mask: ArrayReference | None = None,
+    initial: Mapping[str, ArrayReference] | None = None,
     ids: bool | None = None,
     integers_are_ids: bool = False,
     time_major: bool = False,
-    offsets: str | None = None,
+    offsets: ArrayReference | None = None,
 ) -> InputSource:
     """Open an input array with what goes with it.
 
     Parameters
     ----------
-    spec : str or path
-        A ``.npy``, ``.npz`` or ``.csv`` file, or ``file.h5::/dataset``, ``file.npz::key``; the kind
-        is told by content. Axes are (sequence, timestep, feature); a 2-D array of floats, or a
-        ``.csv``, is one sequence of (timestep, feature). Of an ``.npz`` the arrays ``inputs`` or
-        ``x`` (else ``ids``, else the only one), ``lengths``, ``mask``, ``initial_c`` and
-        ``initial_m`` (or ``<layer>/initial_c`` …) are taken by name.
+    spec : str, path or ndarray
+        An array; or a ``.npy``, ``.npz`` or ``.csv`` file, or ``file.h5::/dataset``,
+        ``file.npz::key``; the kind is told by content. Axes are (sequence, timestep, feature); a
+        2-D array of floats, or a ``.csv``, is one sequence of (timestep, feature). Of an ``.npz``
+        the arrays ``inputs`` or ``x`` (else ``ids``, else the only one), ``lengths``, ``mask``,
+        ``initial_c`` and ``initial_m`` (or ``<layer>/initial_c`` …) are taken by name.
     inputs_key : str, optional
         The array's name where it has another.
-    lengths : str, optional
-        ``"10,6"``; a key of the ``.npz``; a file (``.npy``, ``.csv``, ``.txt``, ``file::key``);
+    lengths : str or ndarray, optional
+        ``"10,6"``, or an array of integers; a key of the ``.npz``; a file (``.npy``, ``.csv``,
+        ``.txt``, ``file::key``);
         ``"auto"``: trailing all-zero steps are padding; ``"none"``: do not take the file's.
-    mask : str, optional
-        A key or a file, booleans or 0 and 1, axes as the input's; or ``"none"``.
-    initial : mapping of str to str, optional
+    mask : str or ndarray, optional
+        A key, a file or an array, booleans or 0 and 1, axes as the input's; or ``"none"``.
+    initial : mapping of str to str or ndarray, optional
         ``{"initial_c": KEY or file, "<layer>/initial_m": …}``.
     ids : bool, optional
         True: integers (sequence, timestep), or (timestep,) for one sequence, that an embedding
@@ -64,9 +73,9 @@ def open_input(
         Without `ids`: what reads the input takes ids, so that integers of at most two axes are.
     time_major : bool
         Axes are (timestep, sequence, …).
-    offsets : str, optional
-        A key or a file: the input is ragged, sequences of different lengths stored one after
-        another in an array (step, feature), or ids (step,); sequence ``k`` is rows
+    offsets : str or ndarray, optional
+        A key, a file or an array: the input is ragged, sequences of different lengths stored one
+        after another in an array (step, feature), or ids (step,); sequence ``k`` is rows
         ``offsets[k]:offsets[k + 1]``. Of an ``.npz`` the array ``offsets`` is taken by name;
         ``"none"`` leaves it.
 
@@ -79,8 +88,12 @@ def open_input(
     InputError
         The file, the array, its axes, or what goes with it does not fit; the message says where.
     """
-    path, name = split_reference(fspath(spec))
-    container = open_container(path)
+    container: Container
+    if isinstance(spec, np.ndarray):
+        path, name, container = Path(IN_MEMORY), None, MemoryArray(spec)
+    else:
+        path, name = split_reference(fspath(spec))
+        container = open_container(path)
     try:
         key = _choose_input(container, path, name or inputs_key)
         given = _given_offsets(container, path, offsets)
@@ -95,10 +108,12 @@ def open_input(
         raise
 
 
-def _given_offsets(container: Container, path: Path, spec: str | None) -> Given | None:
+def _given_offsets(container: Container, path: Path, spec: ArrayReference | None) -> Given | None:
     if spec is None and container.kind == "npz" and OFFSETS in container.names:
         spec = OFFSETS
-    return None if spec in (None, "none") else find_array(spec, "--offsets", container, path)
+    if spec is None or (isinstance(spec, str) and spec == "none"):
+        return None
+    return find_array(spec, "--offsets", container, path)
 
 
 def _as_ragged(source: InputSource, given: Given) -> InputSource:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.inputs.given import Given
-from rnnscope.inputs.stored import SCRATCH_BYTES, StoredArray
+from rnnscope.files.stored_array import SCRATCH_BYTES, StoredArray
+from rnnscope.inputs.lengths_masks_states import Given
+from rnnscope.model.cell import Array
 
 
 def check_offsets(given: Given, steps: int) -> Array:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.hashing import files_sha256
+from rnnscope.files.containers import Container
+from rnnscope.files.hashing import files_sha256
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.inputs.axes import Layout, read_block
 from rnnscope.inputs.batch import InputBatch, last_input_step
-from rnnscope.inputs.containers import Container
 from rnnscope.inputs.ragged import read_ragged
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.model.cell import Array
 
 CHECK_VALUES = 2**16
 """Values that are looked at together: they are still in the processor's cache."""

@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import OptionError, TraceError
+from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.target import check_target, publish
 

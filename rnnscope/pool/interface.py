@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks.interface import Place
+from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.schema import LayerHeader
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.checks.steps import first_valid, valid_end
+from rnnscope.model.cell import Array
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rnnscope.errors import OptionError, TraceError
 from rnnscope.pool.directions import Pair, find_pairs, source_of_pair
 from rnnscope.pool.interface import Direction, Edge, Job, Source
 from rnnscope.pool.methods import POOLINGS
-from rnnscope.pool.words import plan_notes
+from rnnscope.pool.notes import plan_notes
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.schema import LayerHeader
 

@@ -8,10 +8,11 @@ from itertools import groupby
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerSlice, Place
+from rnnscope.checks.interface import Place
 from rnnscope.checks.measure import differences
 from rnnscope.checks.steps import output_rows, shape, valid_steps
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice
 from rnnscope.pool.interface import (
     Direction,
     Edge,

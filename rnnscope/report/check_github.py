@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnscope.report.check_model import CheckReport
+from rnnscope.checks.result import CheckReport
 from rnnscope.report.check_words import bad, sentence
-from rnnscope.report.words import printable
+from rnnscope.wording import printable
 
 MOST = 10
 

@@ -6,8 +6,9 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from rnnscope.report.check_model import CheckReport
-from rnnscope.report.json_report import SCHEMA_VERSION, plain
+from rnnscope.checks.result import CheckReport
+from rnnscope.json_values import plain
+from rnnscope.report.json_report import SCHEMA_VERSION
 
 
 def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001

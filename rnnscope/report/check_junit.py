@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.checks.interface import Finding
-from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_words import advice, sentence
 from rnnscope.report.junit import JUnitCase, JUnitSuite, Outcome, render_junit
 

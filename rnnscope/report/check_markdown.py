@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_words import COLUMNS, advice, cells, headline, sentence
 from rnnscope.report.diff_markdown import escape
 

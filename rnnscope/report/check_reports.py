@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rnnscope.checks.result import CheckReport
 from rnnscope.report import check_json, check_markdown, check_text
-from rnnscope.report.check_model import CheckReport
 
 
 class RenderChecks(Protocol):

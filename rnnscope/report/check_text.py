@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from rnnscope.report.check_model import CheckReport, Subject
+from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_words import headline
 from rnnscope.report.text_checks import checks_part
 from rnnscope.report.text_parts import STATUS_STYLES, heading, lines, pairs
-from rnnscope.report.words import printable, some
+from rnnscope.wording import printable, some
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

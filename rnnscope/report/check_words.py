@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.checks import CHECKS
-from rnnscope.checks.interface import Finding
-from rnnscope.report.check_model import CheckReport, Subject
-from rnnscope.report.words import index, number, plural, printable
+from rnnscope.checks.interface import Finding, index
+from rnnscope.checks.result import CheckReport, Subject
+from rnnscope.wording import number, plural, printable
 
 COLUMNS = ("status", "check", "layer", "measured", "limit", "where")
 

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from rnnscope.diff.result import DiffResult
-from rnnscope.report.json_report import SCHEMA_VERSION, plain
+from rnnscope.json_values import plain
+from rnnscope.report.json_report import SCHEMA_VERSION
 
 
 def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001

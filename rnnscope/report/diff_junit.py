@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff
-from rnnscope.report.diff_words import COLUMNS, details, operand, row
+from rnnscope.diff.wording import COLUMNS, details, operand, row
 from rnnscope.report.junit import JUnitCase, JUnitSuite, render_junit
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnnscope.diff.result import DiffResult, LayerDiff
-from rnnscope.report.diff_words import (
+from rnnscope.diff.wording import (
     COLUMNS,
     RELATIVE,
     details,
@@ -14,7 +14,7 @@ from rnnscope.report.diff_words import (
     operand,
     row,
 )
-from rnnscope.report.words import printable
+from rnnscope.wording import printable
 
 
 def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001

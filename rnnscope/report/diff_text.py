@@ -7,7 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from rnnscope.diff.result import DiffResult, LayerDiff
-from rnnscope.report.diff_words import (
+from rnnscope.diff.wording import (
     COLUMNS,
     NUMBERS,
     RELATIVE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnscope.report.words import plural, printable, shape
 from rnnscope.states.export import ExportResult
+from rnnscope.wording import plural, printable, shape
 
 
 def render_export(done: ExportResult) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from rnnscope.report.model import InspectReport, RunReport
-from rnnscope.report.pool_model import PoolReport
+from rnnscope.pool.result import PoolReport
+from rnnscope.record.results import InspectReport, RunReport
 
 AnyReport = RunReport | InspectReport | PoolReport
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from rnnscope.report.words import printable
+from rnnscope.wording import printable
 
 Outcome = Literal["passed", "failed", "skipped", "error"]
 TAGS: dict[Outcome, str] = {"failed": "failure", "skipped": "skipped", "error": "error"}

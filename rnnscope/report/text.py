@@ -11,17 +11,17 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import RnnscopeError
-from rnnscope.report.interface import AnyReport
-from rnnscope.report.model import (
+from rnnscope.record.results import (
     CheckpointReport,
     InspectReport,
     LayerReport,
     LeftOutGroup,
     RunReport,
 )
+from rnnscope.report.interface import AnyReport
 from rnnscope.report.text_checks import checks_part, verify_part
 from rnnscope.report.text_parts import heading, lines, pairs, table
-from rnnscope.report.words import option_value, plural, printable, shape, some
+from rnnscope.wording import option_value, plural, printable, shape, some
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnnscope.checks import CHECKS, merge
-from rnnscope.checks.interface import STATUS_ORDER, Finding
-from rnnscope.report.model import VerifyReport
+from rnnscope.checks.interface import STATUS_ORDER, Finding, index
+from rnnscope.model.verification import KernelDifference
 from rnnscope.report.text_parts import STATUS_STYLES, heading, table
-from rnnscope.report.words import index, number, plural, printable, some
+from rnnscope.wording import number, plural, printable, some
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -118,7 +118,7 @@ def _detail(finding: Finding, where: str) -> RenderableType:
     return Padding(grid, 0)
 
 
-def verify_part(rows: Sequence[VerifyReport], engine: str | None) -> RenderableType:
+def verify_part(rows: Sequence[KernelDifference], engine: str | None) -> RenderableType:
     """The largest difference against another engine, for each layer and state."""
     from rich.console import Group
 

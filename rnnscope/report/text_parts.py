@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rnnscope.report.words import printable
+from rnnscope.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

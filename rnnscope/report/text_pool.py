@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from rnnscope.checks.interface import index
 from rnnscope.pool.interface import NaiveDifference, PooledResult
 from rnnscope.pool.methods import POOLINGS
-from rnnscope.report.pool_model import PoolReport
+from rnnscope.pool.result import PoolReport
 from rnnscope.report.text_parts import heading, lines, pairs, table
-from rnnscope.report.words import index, number, plural, shape
+from rnnscope.wording import number, plural, shape
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

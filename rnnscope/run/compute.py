@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
-from rnnscope.engines.interface import LayerStates, joined
 from rnnscope.engines.workspace import Workspace
 from rnnscope.inputs import InputBatch
-from rnnscope.network import Layer, Node, RecurrentLayer, Signal
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Layer, Node, RecurrentLayer, Signal
+from rnnscope.model.states import LayerStates, joined
 from rnnscope.run.loops import Loop
 from rnnscope.run.prepare import Prepared
 

@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import OptionError
 from rnnscope.inputs import InputSource
-from rnnscope.layers.unsupported import OWN_OUTPUT, Unsupported
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.layers.unsupported import OWN_OUTPUT, Unsupported
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.run.loop_functions import parse_loop_function
 from rnnscope.run.starts import handed_by, linked, names_of, obstacle
 

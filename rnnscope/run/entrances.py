@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rnnscope.errors import InputError, OptionError
 from rnnscope.inputs import InputSource
-from rnnscope.layers import Dense, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.layers.unsupported import OWN_OUTPUT
-from rnnscope.network import Network, Node
+from rnnscope.model.layers import Dense, Embedding, Masking, PassThrough, Unsupported
+from rnnscope.model.layers.unsupported import OWN_OUTPUT
+from rnnscope.model.network import Network, Node
 
 
 def begins_with_ids(network: Network) -> bool:

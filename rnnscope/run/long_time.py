@@ -12,18 +12,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import InputError, OptionError
-from rnnscope.network import Node, RecurrentLayer, Signal
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Node, RecurrentLayer, Signal
+from rnnscope.model.states import LayerStates
 from rnnscope.run.compute import run_plain
-from rnnscope.run.looking import Looking
+from rnnscope.run.interface import Observer, Sink
 from rnnscope.run.memory import SliceSize
 from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared
-from rnnscope.trace import TraceWriter
 
 STEP_BY_STEP = frozenset({
     "Embedding", "Masking", "Dense", "Activation", "BatchNormalization", "LayerNormalization",
@@ -116,16 +115,16 @@ class LongRun:
         prepared: Prepared,
         engines: Mapping[str, LayerEngine],
         size: SliceSize,
-        writer: TraceWriter,
+        sink: Sink,
         thread: WritingThread,
-        looking: Looking,
+        observer: Observer | None,
     ) -> None:
         self._prepared = prepared
         self._engines = engines
         self._size = size
-        self._writer = writer
+        self._sink = sink
         self._thread = thread
-        self._looking = looking
+        self._observer = observer
         self._passes = passes(prepared.plan)
         self._refuse_unkept()
 
@@ -134,7 +133,7 @@ class LongRun:
         done: set[str] = set()
         for one in self._passes:
             for name in {name for node in one.nodes for name in node.inputs} & done:
-                if not self._writer.keeps_outputs(name):
+                if not self._sink.keeps_outputs(name):
                     raise OptionError(
                         "--select leaves out what another layer reads, and the sequences do not "
                         "fit the memory budget.",
@@ -165,13 +164,13 @@ class LongRun:
             written |= merges
             done |= {node.name for node in one.nodes if node.recurrent}
         lengths = prefix_lengths(mask_all)
-        for node in prepared.plan.layers:
-            self._looking.look_at_lengths(
-                node, mask_all, lengths, input_steps, sequences, source.timesteps
-            )
+        observer = self._observer
+        for node in prepared.plan.layers if observer is not None else ():
+            assert observer is not None
+            observer.see_lengths(node, mask_all, lengths, input_steps, sequences, source.timesteps)
         given = None if prepared.lengths is None else prepared.lengths[sequences]
         kept = mask_all if prepared.has_mask else None
-        self._thread.put(lambda: self._writer.write_common(sequences, given, kept, input_steps))
+        self._thread.put(lambda: self._sink.write_common(sequences, given, kept, input_steps))
 
     def _slices_of(self, one: Pass, sequences: slice) -> Iterator[slice]:
         """Slices of time in the order of a pass.
@@ -219,10 +218,11 @@ class LongRun:
             held = carried[node.name].held
             states = self._run_layer(node, node.layer, signal, carried[node.name])
             signals[node.name] = Signal(states.outputs, signal.mask)
-            lengths = prefix_lengths(signal.mask)
-            self._looking.look_at_steps(
-                node, states, signal.mask, lengths, sequences, steps.start, held
-            )
+            if self._observer is not None:
+                lengths = prefix_lengths(signal.mask)
+                self._observer.see_steps(
+                    node, states, signal.mask, lengths, sequences, steps.start, held
+                )
             # Padding that is filled at the end must not pass for the start of the run.
             kept = replace(states, initial=carried[node.name].first)
             self._write_layer(node.name, kept, sequences, steps)
@@ -249,14 +249,14 @@ class LongRun:
         """A node's outputs: of this pass, or written by an earlier one."""
         if name not in signals and name in done:
             self._thread.drain()
-            signals[name] = Signal(self._writer.read_outputs(name, sequences, steps), mask)
+            signals[name] = Signal(self._sink.read_outputs(name, sequences, steps), mask)
         return signals[name]
 
     def _write_layer(self, name: str, states: LayerStates, sequences: slice, steps: slice) -> None:
-        self._thread.put(lambda: self._writer.write_layer(name, states, sequences, steps))
+        self._thread.put(lambda: self._sink.write_layer(name, states, sequences, steps))
 
     def _write_outputs(self, name: str, values: Array, sequences: slice, steps: slice) -> None:
-        self._thread.put(lambda: self._writer.write_outputs(name, values, sequences, steps))
+        self._thread.put(lambda: self._sink.write_outputs(name, values, sequences, steps))
 
 
 def _note_input_steps(values: Array, first_step: int, input_steps: Array) -> None:

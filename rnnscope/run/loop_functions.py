@@ -8,11 +8,11 @@ seq2seq.py (TensorFlow 1.15).
 
 from __future__ import annotations
 
-from rnnscope.cell import Array, Option
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import OptionError
-from rnnscope.layers import ArgMax, Dense, Embedding
-from rnnscope.network import Feedback, Layer, Node
+from rnnscope.model.cell import Array, Option
+from rnnscope.model.layers import ArgMax, Dense, Embedding
+from rnnscope.model.network import Feedback, Layer, Node
 
 FORMS = "none, identity, linear:W,B, or argmax:W,B,EMBEDDING (W and B may be left out)"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.network import Feedback, Node
+from rnnscope.model.network import Feedback, Node
 
 
 @dataclass(frozen=True, eq=False)

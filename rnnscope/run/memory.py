@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rnnscope.cells import CELLS
-from rnnscope.errors import OptionError
-from rnnscope.network import Node, RecurrentLayer
+from rnnscope.model.cells import CELLS
+from rnnscope.model.network import Node, RecurrentLayer
 from rnnscope.run.plan import Plan
 
 DEFAULT_BYTES = 256 * 10**6
@@ -29,9 +27,6 @@ SHORTEST_SLICE = 64
 
 LONG_SLICE = 1024
 """Timesteps below which a slice of time is not cut further to take in more sequences."""
-
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9,
-         "kib": 2**10, "mib": 2**20, "gib": 2**30}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,16 +119,3 @@ def _bytes_per_step(
     kept = len(CELLS[cell.kind].gates) * cell.num_units if gates else 0
     read = cell.input_size
     return (IN_FLIGHT * (states + outputs + kept) + read) * cell.dtype.itemsize * steps
-
-
-def parse_memory(text: str) -> int:
-    """``256MB``, ``1GiB`` or a number of bytes, as bytes."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
-    unit = match and UNITS.get(match[2].lower())
-    if not match or unit is None or float(match[1]) <= 0:
-        raise OptionError(
-            "--memory does not understand its value.",
-            expected="a size such as 256MB, 1GiB or 500000000",
-            found=text,
-        )
-    return int(float(match[1]) * unit)

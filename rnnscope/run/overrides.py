@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rnnscope.activations import activation
-from rnnscope.cell import CellSpec, Option
 from rnnscope.errors import OptionError
-from rnnscope.network import Network, RecurrentLayer
+from rnnscope.model.activations import activation
+from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.network import Network, RecurrentLayer
 
 STATED = ("graph", "config")
 """Origins that a flag does not replace without ``--override``."""
@@ -198,7 +198,7 @@ def _override_class(name: str, cell: CellSpec, given: Given, insist: bool) -> Ce
     spoken, value = given.value(name)
     if not spoken or value == cell.source_class:
         return cell
-    from rnnscope.cells.classes import CELL_CLASSES
+    from rnnscope.model.cells.classes import CELL_CLASSES
 
     stated = [key for key, option in cell.options.items() if option.origin in STATED]
     if stated and not insist:

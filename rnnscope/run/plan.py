@@ -10,8 +10,8 @@ from functools import cached_property
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import InputSource
-from rnnscope.layers import BidirectionalMerge, Unsupported
-from rnnscope.network import Layer, Network, Node, RecurrentLayer
+from rnnscope.model.layers import BidirectionalMerge, Unsupported
+from rnnscope.model.network import Layer, Network, Node, RecurrentLayer
 from rnnscope.run.decoding import Decoding, wire_decoder
 from rnnscope.run.entrances import Entrances
 from rnnscope.run.loops import Loop, find_loops

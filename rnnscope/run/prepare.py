@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import HAS_NONE, IN_BIAS, NO_OTHER, Array, Option
-from rnnscope.cells import CELLS
-from rnnscope.checks.interface import LayerFacts
 from rnnscope.errors import InputError
 from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.network import Node, RecurrentLayer, Signal, join_states
+from rnnscope.model.cell import HAS_NONE, IN_BIAS, NO_OTHER, Array, Option
+from rnnscope.model.cells import CELLS
+from rnnscope.model.network import Node, RecurrentLayer, Signal, join_states
+from rnnscope.model.states import LayerFacts
 from rnnscope.run.plan import Plan
 from rnnscope.trace import LayerHeader
 

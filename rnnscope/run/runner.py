@@ -10,53 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
-from rnnscope.beside import ahead
-from rnnscope.cell import Array
-from rnnscope.checks.interface import Finding
 from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
-from rnnscope.engines.interface import LayerStates
 from rnnscope.engines.workspace import Workspace
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.network import Node
+from rnnscope.model.cell import Array
+from rnnscope.model.verification import Verifier
+from rnnscope.run.background import prefetch
 from rnnscope.run.compute import Computed, Merged, compute_slice
+from rnnscope.run.interface import MakeObserver, Observer, OpenSink, Progress, Sink
 from rnnscope.run.long_time import LongRun
-from rnnscope.run.looking import Looking
 from rnnscope.run.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
 from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.plan import Plan
 from rnnscope.run.prepare import Prepared, prepare
-from rnnscope.trace import LayerHeader, TraceWriter
-
-if TYPE_CHECKING:
-    from rnnscope.report.model import VerifyReport
-
-Progress = Callable[[int], None]
-"""Called with the number of sequences done since the last call."""
-
-OpenWriter = Callable[[list[LayerHeader], Array | None, bool, str], TraceWriter]
-"""``open_writer(layer_headers, lengths, has_mask, engine)``."""
-
-
-class Verifier(Protocol):
-    """Another engine that computes the same layers, for comparison."""
-
-    name: str
-
-    def compare(
-        self,
-        node: Node,
-        x: Array,
-        mask: Array | None,
-        initial: Mapping[str, Array],
-        states: LayerStates,
-    ) -> None:
-        """Compute a slice of a layer anew and keep the largest difference."""
-
-    def rows(self) -> tuple[VerifyReport, ...]:
-        """What was found, layer by layer."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +58,12 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run found beside the trace.
+    """What there is to say of a run beside its states.
 
     Attributes
     ----------
-    findings : tuple of Finding
-        Merged over all slices, in the order of layers, then CHECKS.
-    padding : tuple of (layer, verdict)
+    prepared : Prepared
+        What was run.
     notes : tuple of str
     engine : str
         The engines that ran, by name.
@@ -106,8 +73,7 @@ class RunResult:
         Timesteps of single sequences, over all layers.
     """
 
-    findings: tuple[Finding, ...]
-    padding: tuple[tuple[str, str], ...]
+    prepared: Prepared
     notes: tuple[str, ...]
     engine: str
     seconds: float
@@ -117,13 +83,14 @@ class RunResult:
 def run_plan(
     plan: Plan,
     source: InputSource,
-    open_writer: OpenWriter,
+    open_sink: OpenSink,
     settings: RunSettings | None = None,
     *,
+    observe: MakeObserver | None = None,
     verifier: Verifier | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
-    """Run a plan over its input and write the trace.
+    """Run a plan over its input and hand the states to a sink.
 
     Slices of sequences are read, computed and written; writing has a thread of its own, and
     computing splits each slice over threads. Peak memory does not depend on how many there are.
@@ -132,8 +99,10 @@ def run_plan(
     ----------
     plan : Plan
     source : InputSource
-    open_writer : callable
+    open_sink : callable
     settings : RunSettings, optional
+    observe : callable, optional
+        Makes who sees the states while they are at hand: the checks of a run.
     verifier : Verifier, optional
     progress : callable, optional
 
@@ -160,33 +129,34 @@ def run_plan(
     )
     if verifier is not None and size.steps < source.timesteps:
         raise OptionError(
-            "--verify needs whole sequences, and one does not fit the memory budget.",
+            f"{spell('verify')} needs whole sequences, and one does not fit the memory budget.",
             where=source.name,
-            hint="give more memory with --memory, or verify on a shorter input",
+            hint=f"give more memory with {spell('memory')}, or verify on a shorter input",
         )
     started = time.perf_counter()
-    looking = Looking(prepared)
+    observer = None if observe is None else observe(prepared)
     headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
                if prepared.kept(node)]  # fmt: skip
     with (
         _engines(prepared, settings) as engines,
-        open_writer(headers, prepared.lengths, prepared.has_mask, _names(engines)) as writer,
+        open_sink(headers, prepared.lengths, prepared.has_mask, _names(engines)) as sink,
     ):
-        if writer.saved_state is not None:
-            looking.restore(writer.saved_state)
+        if sink.saved_state is not None:
+            if observer is not None:
+                observer.restore(sink.saved_state)
             if progress is not None:
-                progress(writer.done)
+                progress(sink.done)
         with WritingThread() as thread:
-            run = _Run(prepared, engines, size, writer, thread, looking, verifier)
+            run = _Run(prepared, engines, size, sink, thread, observer, verifier)
             # Closed before the input is, also where `progress` is interrupted.
-            with closing(run.slices(size.rows_of(source.sequences, writer.done))) as computed:
+            with closing(run.slices(size.rows_of(source.sequences, sink.done))) as computed:
                 for sequences in computed:
                     if progress is not None:
                         progress(sequences.stop - sequences.start)
-        writer.set_checks(looking.findings_json())
+        if observer is not None:
+            sink.set_checks(observer.summary())
     return RunResult(
-        findings=looking.findings(),
-        padding=looking.padding(),
+        prepared=prepared,
         notes=tuple(prepared.notes),
         engine=_names(engines),
         seconds=time.perf_counter() - started,
@@ -226,16 +196,16 @@ class _Run:
         prepared: Prepared,
         engines: dict[str, LayerEngine],
         size: SliceSize,
-        writer: TraceWriter,
+        sink: Sink,
         thread: WritingThread,
-        looking: Looking,
+        observer: Observer | None,
         verifier: Verifier | None,
     ) -> None:
         self._prepared = prepared
         self._engines = engines
-        self._writer = writer
+        self._sink = sink
         self._thread = thread
-        self._looking = looking
+        self._observer = observer
         self._verifier = verifier
         # Results live in as many sets of arrays as may be in flight; a set is free again when it
         # is written.
@@ -244,20 +214,19 @@ class _Run:
             self._free.put({name: Workspace() for name in engines})
         self._long = None
         if size.steps < prepared.source.timesteps:
-            self._long = LongRun(prepared, engines, size, writer, thread, looking)
+            self._long = LongRun(prepared, engines, size, sink, thread, observer)
 
     def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:
         """Run slices of sequences, each yielded when it is computed."""
         if self._long is None:
-            with closing(ahead(every, self._prepared.source.read)) as batches:
+            with closing(prefetch(every, self._prepared.source.read)) as batches:
                 for sequences, batch in batches:
                     self._run_whole(sequences, batch)
                     yield sequences
             return
         for sequences in every:
             self._long.run(sequences)
-            state = self._looking.state()
-            self._thread.put(partial(self._writer.commit, sequences.stop, state))
+            self._thread.put(partial(self._sink.commit, sequences.stop, self._saved()))
             yield sequences
 
     def _run_whole(self, sequences: slice, batch: InputBatch) -> None:
@@ -266,7 +235,7 @@ class _Run:
         common = prepared.entry(batch, sequences, slice(None)).mask
         workspaces = self._free.get()
         made: list[Computed | Merged] = []
-        looks: list[Callable[[], None]] = []
+        observations: list[Callable[[], None]] = []
         finals: dict[str, Mapping[str, Array]] = {}
         for one in compute_slice(prepared, self._engines, batch, sequences, workspaces):
             made.append(one)
@@ -274,29 +243,32 @@ class _Run:
                 continue
             if common is None and not prepared.plan.decodes(one.node):
                 common = one.mask
-            lengths = prefix_lengths(one.mask)
             finals[one.node.name] = one.states.final
-            told = one.node.name in prepared.initial_keys
-            handed = None if told else prepared.handed(one.node, finals)
-            looks.append(
-                partial(
-                    self._looking.look,
-                    one.node, one.states, one.mask, lengths, batch.input_steps, sequences, handed,
-                )
-            )  # fmt: skip
+            if self._observer is not None:
+                given_start = one.node.name in prepared.initial_keys
+                start = None if given_start else prepared.handed(one.node, finals)
+                observe = partial(
+                    self._observer.see_layer,
+                    one.node, one.states, one.mask, prefix_lengths(one.mask), batch.input_steps,
+                    sequences, start,
+                )  # fmt: skip
+                observations.append(observe)
             if self._verifier is not None:
                 self._verifier.compare(one.node, one.x, one.mask, one.initial, one.states)
         mask = common if prepared.has_mask else None
 
         def write() -> None:
-            for look in looks:
-                look()
+            for observe in observations:
+                observe()
             for one in made:
                 if isinstance(one, Merged):
-                    self._writer.write_outputs(one.node.name, one.outputs, sequences)
+                    self._sink.write_outputs(one.node.name, one.outputs, sequences)
                 else:
-                    self._writer.write_layer(one.node.name, one.states, sequences)
-            self._writer.write_common(sequences, given, mask, batch.input_steps)
-            self._writer.commit(sequences.stop, self._looking.state())
+                    self._sink.write_layer(one.node.name, one.states, sequences)
+            self._sink.write_common(sequences, given, mask, batch.input_steps)
+            self._sink.commit(sequences.stop, self._saved())
 
         self._thread.put(write, after=lambda: self._free.put(workspaces))
+
+    def _saved(self) -> str:
+        return "" if self._observer is None else self._observer.saved()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rnnscope.cell import CellSpec, Option
-from rnnscope.cells import CELLS
 from rnnscope.errors import OptionError
-from rnnscope.layers.unsupported import Unsupported
-from rnnscope.network import Network, Node
+from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.cells import CELLS
+from rnnscope.model.layers.unsupported import Unsupported
+from rnnscope.model.network import Network, Node
 from rnnscope.run.overrides import STATED
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from rnnscope.cell import Option
 from rnnscope.errors import OptionError
-from rnnscope.network import Network, Node
+from rnnscope.model.cell import Option
+from rnnscope.model.network import Network, Node
 
 FED = "the input (--feed)"
 """The network input that fed layers read; no file names a layer so."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import FINAL, INITIAL, StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import companions, time_first, wanted_arrays
 

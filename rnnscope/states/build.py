@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerFacts
-from rnnscope.inputs.stored import StoredArray
-from rnnscope.states.lazy import Expanded, Picked, Turned
+from rnnscope.files.array_views import Expanded, Picked, Turned
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerFacts
 from rnnscope.states.model import FINAL, INITIAL, StateLayer, StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.naming import LENGTH_NAMES, MASK_NAMES, is_backward, position_of
 
 COMPANIONS = {*LENGTH_NAMES, *MASK_NAMES}

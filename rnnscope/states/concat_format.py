@@ -6,12 +6,12 @@ a stack is all of its layers' side by side: c, m, c, m …
 
 from __future__ import annotations
 
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.array_views import Joined, Span
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.lazy import Joined, Span
 from rnnscope.states.model import StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.naming import CONCAT_NAMES
 from rnnscope.states.writing import companions, not_held, state_of, time_first
 

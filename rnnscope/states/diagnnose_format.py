@@ -14,15 +14,15 @@ import re
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.inputs.stored import LoadedArray, StoredArray
+from rnnscope.files.array_views import Unfolded
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.model.cell import Array
 from rnnscope.states.build import Member, build_states
 from rnnscope.states.flat import folded, row_lengths, with_lengths
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.lazy import Unfolded
 from rnnscope.states.model import StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.writing import not_held, state_of
 
 NAME = "diagnnose"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnnscope.errors import InputError, OptionError
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.named_arrays import open_named
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions
 from rnnscope.states.model import StateSet, with_final
-from rnnscope.states.named import open_named
 from rnnscope.states.saving import (
     check_arrays_target,
     check_folder,

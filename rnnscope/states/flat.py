@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.array_views import Expanded, Folded
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
 from rnnscope.states.interface import ReadOptions
-from rnnscope.states.lazy import Expanded, Folded
 from rnnscope.states.model import StateLayer, StateSet
-from rnnscope.states.named import NamedArrays
 
 
 def row_lengths(arrays: NamedArrays, rows: int, options: ReadOptions) -> tuple[Array, str]:

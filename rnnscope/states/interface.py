@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.model import StateSet
-from rnnscope.states.named import NamedArrays
 
 Steps = Literal["all", "final"]
 

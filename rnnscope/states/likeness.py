@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.inputs.stored import StoredArray
-from rnnscope.states.lazy import full_key
+from rnnscope.files.array_views import full_key
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.model import FINAL, StateLayer, StateSet
 
 BOUND = 1.0

@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError, OptionError
-from rnnscope.inputs.hdf5 import Hdf5File
-from rnnscope.inputs.stored import LoadedArray, StoredArray
+from rnnscope.files.array_views import Expanded, Unfolded
+from rnnscope.files.hdf5 import Hdf5File
+from rnnscope.files.named_arrays import LSTMVIS_CONFIG, NamedArrays
+from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.model.cell import Array
 from rnnscope.states.build import Member, build_states
 from rnnscope.states.flat import folded, row_lengths, with_lengths
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.lazy import Expanded, Unfolded
 from rnnscope.states.model import StateSet
-from rnnscope.states.named import LSTMVIS_CONFIG, NamedArrays
 from rnnscope.states.plain_yaml import read_yaml
 from rnnscope.states.saving import write_h5
 from rnnscope.states.writing import not_held, state_of

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerFacts
-from rnnscope.inputs.stored import StoredArray
-from rnnscope.states.lazy import StepOf
+from rnnscope.files.array_views import StepOf
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerFacts
 
 STEP_STATES = ("c", "m", "outputs", "array")
 """Arrays over time, (sequence, timestep, unit). ``array``: nothing says which of them it is."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
 from rnnscope.states.build import build_states, pairs_of, positional
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.writing import companions, not_held, state_of, time_first
 
 NAME = "nested"

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.array_views import Picked, Turned, stacked
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.build import Member, build_states, positional
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.lazy import Picked, Turned, stacked
 from rnnscope.states.model import FINAL, StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import (
     Directions,

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnscope.errors import InputError
+from rnnscope.files.named_arrays import NamedArrays, open_named
 from rnnscope.states import state_format, state_formats
 from rnnscope.states.interface import Reading, ReadOptions
 from rnnscope.states.likeness import keeps_bound, layers_near
 from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
-from rnnscope.states.named import NamedArrays, open_named
 
 
 @dataclass(frozen=True, eq=False)

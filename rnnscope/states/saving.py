@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.errors import OptionError, TraceError
-from rnnscope.inputs.stored import StoredArray
-from rnnscope.states.json_arrays import write_json_arrays
-from rnnscope.states.lazy import blocks
-from rnnscope.states.safetensors import write_safetensors
+from rnnscope.files.array_views import blocks
+from rnnscope.files.json_arrays import write_json_arrays
+from rnnscope.files.safetensors import write_safetensors
+from rnnscope.files.stored_array import StoredArray
 from rnnscope.trace.target import check_target, publish
 
 OWN_SUFFIXES = {".npy", ".h5", ".yml", ".dict"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rnnscope.errors import OptionError
+from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.build import COMPANIONS, Member, build_states, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
-from rnnscope.states.named import NamedArrays
 from rnnscope.states.naming import CONCAT_NAMES
 from rnnscope.states.writing import not_held, state_of, time_first
 

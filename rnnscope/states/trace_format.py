@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope import __version__
-from rnnscope.cell import Array
-from rnnscope.checkpoints.safe_hdf5 import open_h5
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import OptionError, TraceError
-from rnnscope.inputs.stored import StoredArray
+from rnnscope.files.array_views import Unfolded
+from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.safe_hdf5 import open_h5
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
-from rnnscope.states.lazy import Unfolded
 from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet, with_final
-from rnnscope.states.named import NamedArrays
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.reader import Trace

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rnnscope.errors import OptionError
-from rnnscope.inputs.stored import LoadedArray, StoredArray
+from rnnscope.files.array_views import Turned
+from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.states.interface import WriteOptions
-from rnnscope.states.lazy import Turned
 from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
 
 DIRECTION = re.compile(r"fw|forward|bw|backward|_reverse", re.IGNORECASE)

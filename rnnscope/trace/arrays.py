@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnnscope.cell import Array
-from rnnscope.engines.interface import LayerStates
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 from rnnscope.trace.blocks import ALL, same_bits
 from rnnscope.trace.schema import (
     DTYPES,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checks.interface import LayerFacts
 from rnnscope.errors import TraceError
+from rnnscope.model.states import LayerFacts
 from rnnscope.trace.schema import LayerHeader, OptionValue, TraceHeader, storable_text
 
 NONE = "none"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
+from rnnscope.model.cell import Array
 
 ALL = slice(None)
 Corner = tuple[int, ...]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import GATE_ORDER, Array
-from rnnscope.checkpoints.safe_hdf5 import child
 from rnnscope.errors import TraceError
-from rnnscope.inputs.hdf5 import check_storage, damaged
+from rnnscope.files.hdf5 import check_storage, damaged
+from rnnscope.files.safe_hdf5 import child
+from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.trace.attributes import (
     FULL,
     FULL_TIMESTEPS,

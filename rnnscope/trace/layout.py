@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import OptionError
+from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
 from rnnscope.trace.blocks import Destination, RaggedDestination

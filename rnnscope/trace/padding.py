@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnscope.cell import Array
+from rnnscope.model.cell import Array
 from rnnscope.trace.schema import FINAL, INITIAL, OUTPUTS, LayerHeader
 
 Past = Array | Literal["zeros", "first", "last"]

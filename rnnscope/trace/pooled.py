@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checkpoints.safe_hdf5 import child, open_h5
 from rnnscope.errors import TraceError
-from rnnscope.inputs.hdf5 import check_storage
+from rnnscope.files.hdf5 import check_storage
+from rnnscope.files.safe_hdf5 import child, open_h5
+from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.partial import _locked, partial_path

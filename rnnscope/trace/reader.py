@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.checkpoints.safe_hdf5 import child, has_signature, open_h5
-from rnnscope.checks.interface import LayerSlice
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
-from rnnscope.inputs.hdf5 import damaged
+from rnnscope.files.hdf5 import damaged
+from rnnscope.files.safe_hdf5 import child, has_signature, open_h5
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL_TIMESTEPS,
@@ -246,6 +245,49 @@ class Trace:
             inputs = self._over_time(header, group, INPUTS, rows, ends)
         return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
 
+    def read_array(self, name: str, array: str, sequences: slice = EVERYTHING) -> Array:
+        """One array of a layer, as it was before anything was left out for being known.
+
+        Parameters
+        ----------
+        name : str
+            The layer.
+        array : str
+            ``"c"``, ``"m"``, ``"outputs"``, ``"inputs"``, ``"gates/f"``, ``"initial/c"``,
+            ``"final/m"``.
+        sequences : slice
+
+        Raises
+        ------
+        TraceError
+            The trace does not hold it.
+        """
+        header, group = self.layer(name), self._groups[name]
+        first, stop, _ = sequences.indices(self.sequences)
+        rows = slice(first, max(first, stop))
+        stored = STATE_M if array == OUTPUTS and header.outputs_are_m else array
+        part, _, leaf = stored.rpartition("/")
+        held = group if not part else child(group, part, TraceError)
+        if held is None or leaf not in held:
+            raise TraceError(
+                "The trace does not hold this array.",
+                where=f"{self.path}: {name}/{array}",
+                expected=", ".join(sorted(group)),
+                hint="run again with what keeps it: gates, or another selection",
+            )
+        if part in (INITIAL, FINAL):
+            return read_array(held, leaf, rows)
+        ends = {
+            when: read_all(group, when, tuple(header.widths) or (STATE_M,), rows)
+            for when in (INITIAL, FINAL)
+        }
+        return self._over_time(header, group, stored, rows, ends)
+
+    def read_initial(self, name: str, sequences: slice = EVERYTHING) -> Mapping[str, Array]:
+        """The states of a layer before its first step, (sequence, width) each."""
+        header = self.layer(name)
+        return read_all(self._groups[name], INITIAL, tuple(header.widths), sequences)
+
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
         header, group = self.layer(name), self._groups[name]
@@ -269,6 +311,10 @@ class Trace:
         flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])))
         past = past_length(header, name, ends)
         return padded(flat, np.diff(offsets), self.timesteps, past)
+
+    def closing(self, function: Callable[[], object]) -> None:
+        """Call a function, too, when the trace is closed."""
+        self._close.callback(function)
 
     def close(self) -> None:
         self._close.close()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import TraceError
+from rnnscope.model.cell import Array
 from rnnscope.trace.schema import SCHEMA, SCHEMA_VERSION
 
 KNOWN_HDF5 = (

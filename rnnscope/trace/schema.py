@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from rnnscope.checks.interface import LayerFacts
+from rnnscope.model.states import LayerFacts
 
 SCHEMA = "rnnscope-trace"
 SCHEMA_VERSION = 1
@@ -51,6 +51,8 @@ class TraceHeader:
     ----------
     command : str
         The command line, or the function, that made it.
+    recipe : str
+        The run as JSON (`rnnscope.record.recipe`); empty in traces of schema 1.
     checkpoint, checkpoint_format, checkpoint_sha256, framework : str
         Name, reader, digest over its files, and who wrote it as far as it tells.
     input, input_sha256 : str
@@ -67,6 +69,7 @@ class TraceHeader:
     """
 
     command: str = ""
+    recipe: str = ""
     checkpoint: str = ""
     checkpoint_format: str = ""
     checkpoint_sha256: str = ""

@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from rnnscope.cell import Array
 from rnnscope.errors import OptionError
+from rnnscope.model.cell import Array
 
 PART = re.compile(r"(?P<index>-?\d+)|last:(?P<last>\d+)|(?P<slice>-?\d*:-?\d*(:\d*)?)")
 PLACES_TEXT = "0:16  |  ::10  |  last:3  |  5,9,40  |  several of them with commas between"
@@ -161,7 +161,7 @@ def _layers(selection: Selection, value: str) -> Selection:
 
 
 def _states(selection: Selection, value: str) -> Selection:
-    from rnnscope.cells import CELLS
+    from rnnscope.model.cells import CELLS
 
     known = [*STATES, *dict.fromkeys(gate for cell in CELLS.values() for gate in cell.gates)]
     for state in _list(value):

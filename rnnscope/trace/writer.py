@@ -12,13 +12,14 @@ from types import TracebackType
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerStates
 from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
 from rnnscope.trace.attributes import CHECKS, encode_header
 from rnnscope.trace.blocks import ALL, Destination
 from rnnscope.trace.layout import TraceLayout
+from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.options import check_compression, check_ragged
 from rnnscope.trace.partial import PartialFile, fingerprint_of
 from rnnscope.trace.schema import (
@@ -44,8 +45,8 @@ class TraceWriter:
 
     Parameters
     ----------
-    path : str or path
-        The trace to make.
+    path : str, path or MemoryFile
+        The trace to make, on disk or in memory.
     header : TraceHeader
     layers : sequence of LayerHeader
         In the order of the run.
@@ -92,7 +93,7 @@ class TraceWriter:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | MemoryFile,
         header: TraceHeader,
         layers: Sequence[LayerHeader],
         sequences: int,
@@ -108,7 +109,10 @@ class TraceWriter:
         compress: Compression | None = None,
         ragged: Array | None = None,
     ) -> None:
-        self.path = check_target(path, force, inputs)
+        if isinstance(path, MemoryFile):
+            self.path = path.path
+        else:
+            self.path = check_target(path, force, inputs)
         self._layout = TraceLayout(
             list(layers),
             sequences,
@@ -129,7 +133,12 @@ class TraceWriter:
         lengths = b"" if ragged is None else ragged.tobytes()
         run = fingerprint_of(fingerprint, header.rnnscope_version, self._layout, lengths)
         cache = CACHE_BYTES if compress else None
-        self._partial = PartialFile(self.path, force, None if compress else run, resume, cache)
+        self._partial: PartialFile | MemoryFile
+        if isinstance(path, MemoryFile):
+            self._partial = path
+        else:
+            kept = None if compress else run
+            self._partial = PartialFile(self.path, force, kept, resume, cache)
         self._header = header
         self._layers = {layer.name: layer for layer in layers}
         self._written: Counter[str] = Counter()

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
-from rnnscope.network import RecurrentLayer
+from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
+from rnnscope.model.network import RecurrentLayer
 
 Shape = tuple[int, int, int, int]
 """(batch, time, in, units)."""

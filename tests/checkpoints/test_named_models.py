@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.named_variables import natural_key, parse_name
-from rnnscope.checkpoints.tensor_bundle import VariableInfo
-from rnnscope.checkpoints.tf1_names import read_named_model
+from rnnscope.checkpoints.tf1.names import read_named_model
+from rnnscope.checkpoints.weights_only.variables import natural_key, parse_name
+from rnnscope.files.tensorflow.bundle import VariableInfo
 
 X = np.random.default_rng(5).normal(size=(3, 6, 3)).astype(np.float32)
 

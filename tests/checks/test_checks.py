@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_lstm import damage, facts, golden, make_slice, stored
 
 from rnnscope.checks import CHECKS, REQUIREMENTS, merge, run_checks, worst_status
-from rnnscope.checks.interface import Finding, LayerFacts, LayerSlice, Place
-from rnnscope.engines.interface import LayerStates
+from rnnscope.checks.interface import CheckedSlice, Finding, Place
 from rnnscope.errors import OptionError
-
-from .tiny_lstm import damage, facts, golden, make_slice, stored
+from rnnscope.model.states import LayerFacts, LayerStates
 
 HOLES = [[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]]
 
@@ -258,7 +257,7 @@ def test_gru_states_follow_from_their_gates():
         m[:, t] = z[:, t] * (m[:, t - 1] if t else before) + (1 - z[:, t]) * n[:, t]
     gates = {"r": z, "z": z, "n": n}
     states = LayerStates({"m": m}, m, {"m": before}, {"m": m[:, -1]}, gates)
-    layer = LayerSlice(facts(cell="gru"), states, stored=replace(ZEROS.stored, golden=None))
+    layer = CheckedSlice(facts(cell="gru"), states, stored=replace(ZEROS.stored, golden=None))
     found = by_id(layer)
     assert found["state-from-gates"].status == found["initial-state-honoured"].status == "pass"
     z[1, 2, 0] += 0.25
@@ -451,7 +450,7 @@ WORKED = np.array(
 def worked_example(outputs):
     """The published example: outputs and the returned state m alone, no state per step."""
     states = LayerStates({}, outputs, {}, {"m": WORKED[:, 2]})
-    return LayerSlice(LayerFacts("source", padding="zeros"), states, lengths=np.array([3]))
+    return CheckedSlice(LayerFacts("source", padding="zeros"), states, lengths=np.array([3]))
 
 
 def test_the_worked_example_passes():
@@ -535,7 +534,7 @@ def test_slices_merge_to_the_findings_of_the_whole():
             {k: v[cut] for k, v in whole.states.initial.items()},
             {k: v[cut] for k, v in whole.states.final.items()},
         )
-        return LayerSlice(
+        return CheckedSlice(
             whole.facts, states, whole.lengths[cut], whole.mask[cut], whole.input_steps[cut], first
         )
 
@@ -587,5 +586,5 @@ def test_an_empty_slice_is_skipped_not_broken():
         {name: values[:0] for name, values in layer.states.initial.items()},
         {name: values[:0] for name, values in layer.states.final.items()},
     )
-    empty = LayerSlice(layer.facts, states, np.zeros(0, int), np.zeros((0, 1), bool), np.zeros(0))
+    empty = CheckedSlice(layer.facts, states, np.zeros(0, int), np.zeros((0, 1), bool), np.zeros(0))
     assert set(statuses(empty).values()) <= {"pass", "skip"}

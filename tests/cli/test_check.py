@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.checks.verifiers import VERIFIERS as KNOWN_VERIFIERS
 from rnnscope.cli.check import CHECK_FORMATS, PADDING_RULES, VERIFIERS
-from rnnscope.network import PaddingRule
+from rnnscope.model.network import PaddingRule
+from rnnscope.oracles.verifiers import VERIFIERS as KNOWN_VERIFIERS
 from rnnscope.report.check_reports import CHECK_REPORTS
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "lstm_float64"
@@ -198,8 +198,9 @@ def test_github_annotations_and_summary(traces, rnnscope, monkeypatch):
         (["good.h5", "--outputs", "x.npy"], "say what to check"),
         (["good.h5", "--lengths", "3"], "--state, --lengths and --padding go with --outputs"),
         (["good.h5", "--update-golden"], "--update-golden and --case go with --suite"),
-        (["good.h5", "--checkpoint", "m"], "--checkpoint and --input go together"),
-        (["good.h5", "--verify", "tensorflow"], "--verify needs --checkpoint and --input"),
+        (["--suite", "s.toml", "--checkpoint", "m"], "--checkpoint and --input go with TRACE"),
+        (["--suite", "s.toml", "--verify", "tensorflow"], "--verify, --checkpoint and --input go"),
+        (["good.h5", "--recompute", "--run", "lenghts=3"], "Did you mean 'lengths'?"),
         (["good.h5", "--atol", "1"], "--atol and --rtol go with --golden"),
         (["good.h5", "bad.h5", "--golden", "g"], "go with one TRACE"),
         (["good.h5", "--only", "finit"], "Did you mean 'finite'?"),

@@ -241,8 +241,7 @@ def test_traces_that_cannot_be_pooled(trace, rnnscope, tmp_path):
 
 def test_a_layer_without_c(tmp_path, rnnscope):
     """A GRU's state is m alone; the message says which states there are."""
-    from rnnscope.checks.interface import LayerFacts
-    from rnnscope.engines.interface import LayerStates
+    from rnnscope.model.states import LayerFacts, LayerStates
     from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 
     layer = LayerHeader("gru", 2, {"m": 2}, facts=LayerFacts("gru", cell="gru"))

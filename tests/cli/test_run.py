@@ -129,7 +129,7 @@ def test_a_failed_verification_exits_with_1(tf, small, rnnscope, out, monkeypatc
     assert "BlockLSTM" in result.stdout
 
     # No two engines agree to the last bit; with no room for that, the verification fails.
-    monkeypatch.setattr("rnnscope.engines.differences.LIMIT_EPS", 0)
+    monkeypatch.setattr("rnnscope.oracles.differences.LIMIT_EPS", 0)
     result = rnnscope(*arguments, "--format", "json")
     assert result.code == 1
     report = json.loads(result.stdout)

@@ -158,3 +158,25 @@ def test_lengths_of_the_encoder_leave_the_decoder_alone(rnnscope, model, tmp_pat
     with h5py.File(other, "r+") as file:
         file["decoder_rnn/lstm_cell/c"][2, -1] += 1  # past the encoder's length
     assert rnnscope("diff", trace, other).code == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--loop-function", "linear:proj_w", "--decoder-steps", "7"),
+        ("--loop-function", "linear:proj_w", "--gates"),
+    ],
+)
+def test_a_decoder_is_computed_again_from_the_recipe(rnnscope, model, tmp_path, more):
+    trace = tmp_path / "t.h5"
+    assert rnnscope("run", model.prefix, model.inputs, "-o", trace, *model.flags, *more).code == 0
+    result = rnnscope("check", trace, "--recompute", "--only", "padding-leak,float-drift,finite")
+    assert (result.code, result.stderr) == (0, ""), result.stdout
+    assert "pass    float-drift" in result.stdout
+    assert rnnscope("rerun", trace).stdout.startswith("same: ")
+    with h5py.File(trace, "r+") as file:
+        file["decoder_rnn/lstm_cell/c"][1, 2, 0] += 0.5
+    assert rnnscope("rerun", trace).code == 1
+    again = rnnscope("check", trace, "--recompute", "--only", "float-drift")
+    assert again.code == 1, again.stdout

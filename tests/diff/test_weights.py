@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.diff import DiffSettings, Tolerances
 from rnnscope.diff.weights import FOLDED, diff_weights
 from rnnscope.errors import CheckpointError
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.network import Network, Node, RecurrentLayer
 
 RNG = np.random.default_rng(4)
 KERNEL, RECURRENT = RNG.normal(size=(3, 8)), RNG.normal(size=(2, 8))

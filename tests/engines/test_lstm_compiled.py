@@ -9,12 +9,12 @@ import pytest
 from lstm_cases import CELLS, DIRECTIONS, make_initial, make_input, make_layer
 
 from rnnscope.engines.lstm import FoldedLSTM, run_lstm
-from rnnscope.engines.lstm.order import order_of
+from rnnscope.engines.lstm.step_order import order_of
 from rnnscope.engines.numpy_engine import run_layer
 
 llvmlite = pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
 
-from rnnscope.engines.lstm import compiled, machine  # noqa: E402
+from rnnscope.engines.lstm import compiled, cpu  # noqa: E402
 from rnnscope.engines.lstm.vectors import Tile  # noqa: E402
 
 KNOWN = {
@@ -131,7 +131,7 @@ def test_errors_from_the_true_states_are_as_small_as_the_references():
 
 
 def test_the_tile_is_one_that_is_tested():
-    assert machine.tile() in TILES
+    assert cpu.tile() in TILES
 
 
 @pytest.mark.parametrize(

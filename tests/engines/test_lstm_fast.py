@@ -172,20 +172,20 @@ def test_saturated_gates_keep_c_for_as_long_as_they_stay_so(sequences, steps):
 def compiled_tanh(z):
     from llvmlite import ir
 
-    from rnnscope.engines.lstm import code, machine, vectors
+    from rnnscope.engines.lstm import cpu, kernel_code, vectors
 
-    lanes = machine.tile().lanes
+    lanes = cpu.tile().lanes
     arguments = {"z": vectors.FLOATS, "out": vectors.FLOATS, "count": vectors.INT}
     module = ir.Module()
     w = vectors.Writer(module, "tanh", arguments, lanes, inner=False)
     with w.loop(w["count"]) as number:
         at = w.times(number, lanes)
-        w.put(code._tanh(w.vector(w.at(w["z"], at))), w.at(w["out"], at))
+        w.put(kernel_code._tanh(w.vector(w.at(w["z"], at))), w.at(w["out"], at))
     w.done()
     vectors_of_z = -(-z.size // lanes)
     padded, out = np.zeros((2, vectors_of_z * lanes), np.float32)
     padded[: z.size] = z
-    made = machine.Compiled(machine.machine_code(module), {"tanh": arguments})
+    made = cpu.Compiled(cpu.machine_code(module), {"tanh": arguments})
     made.call("tanh", {"z": padded, "out": out, "count": vectors_of_z})
     return out[: z.size]
 

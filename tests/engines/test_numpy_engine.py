@@ -9,12 +9,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from lstm_cases import layer_of
 
-from rnnscope.cell import LSTMWeights, Option
 from rnnscope.checks import run_checks
-from rnnscope.checks.interface import LayerSlice
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.network import Node
+from rnnscope.model.cell import LSTMWeights, Option
+from rnnscope.model.network import Node
+from rnnscope.model.states import LayerSlice
 from rnnscope.run.prepare import layer_facts
 
 FEATURES, UNITS = 3, 4

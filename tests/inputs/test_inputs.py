@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.cell import Array
 from rnnscope.errors import InputError
-from rnnscope.inputs import last_input_step, open_input, stored
+from rnnscope.files import stored_array
+from rnnscope.inputs import last_input_step, open_input
+from rnnscope.model.cell import Array
 
 X = np.arange(1, 25, dtype=np.float32).reshape(2, 3, 4)
 
@@ -228,9 +229,9 @@ def test_any_slice_of_any_form_is_that_slice(
         with Path(spec).open("wb") as out:
             np.save(out, stored)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnnscope.inputs.stored.LOAD_BELOW_BYTES", 0 if in_place else 2**60)
-        patch.setattr("rnnscope.inputs.stored.GAP_BYTES", gap)
-        patch.setattr("rnnscope.inputs.stored.SCRATCH_BYTES", scratch)
+        patch.setattr("rnnscope.files.stored_array.LOAD_BELOW_BYTES", 0 if in_place else 2**60)
+        patch.setattr("rnnscope.files.stored_array.GAP_BYTES", gap)
+        patch.setattr("rnnscope.files.stored_array.SCRATCH_BYTES", scratch)
         with open_input(spec, time_major=form == "time major") as source:
             batch = source.read(slice(first, stop), slice(start, end))
             again = np.empty_like(batch.values)
@@ -246,11 +247,11 @@ def test_large_arrays_are_read_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """At their offset, without a memory map; the file is closed with the source."""
-    monkeypatch.setattr(stored, "LOAD_BELOW_BYTES", 0)
+    monkeypatch.setattr(stored_array, "LOAD_BELOW_BYTES", 0)
     path = tmp_path / f"in.{form}"
     np.savez(path, pad=np.ones(7), x=X) if form == "npz" else np.save(path, X)
     with open_input(path) as source:
-        assert isinstance(source.array, stored.FileArray)
+        assert isinstance(source.array, stored_array.FileArray)
         np.testing.assert_array_equal(source.read(slice(1, 2), slice(1, 3)).values, X[1:2, 1:3])
     with pytest.raises(ValueError, match="closed"):
         source.read()
@@ -260,7 +261,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never garbage, never a crash."""
-    monkeypatch.setattr(stored, "LOAD_BELOW_BYTES", 0)
+    monkeypatch.setattr(stored_array, "LOAD_BELOW_BYTES", 0)
     np.save(tmp_path / "x.npy", X)
     with open_input(tmp_path / "x.npy") as source:
         with (tmp_path / "x.npy").open("r+b") as file:

@@ -7,18 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checks.interface import Finding, Place
-from rnnscope.network import Network, Node, RecurrentLayer
-from rnnscope.report.model import (
-    CheckpointReport,
-    InputReport,
-    PaddingReport,
-    RunReport,
-    VerifyReport,
-    layer_report,
-)
+from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.model.verification import KernelDifference
+from rnnscope.record.results import CheckpointReport, InputReport, RunReport, layer_report
 
 
 def cell(inputs=8, units=64, projection=None, **weights):
@@ -124,10 +119,10 @@ RUN = RunReport(
     input=InputReport("x.npy", (2, 10, 8), "float64", "10, 6 from --lengths"),
     layers=tuple(layer_report(node) for node in ONE.recurrent),
     findings=findings(),
-    padding=(PaddingReport("rnn/basic_lstm_cell", "no lengths: every step was computed"),),
+    padding=(PaddingVerdict("rnn/basic_lstm_cell", "no lengths: every step was computed"),),
     wiring=("rnn/basic_lstm_cell reads x",),
     notes=("The graph holds no activation; tanh is the default of BasicLSTMCell.",),
-    verify=(VerifyReport("rnn/basic_lstm_cell", "c", 1.2e-16, 1e-12, True, "BlockLSTM"),),
+    verify=(KernelDifference("rnn/basic_lstm_cell", "c", 1.2e-16, 1e-12, True, "BlockLSTM"),),
     verified_by="TensorFlow 2.21.0",
     trace="trace.h5",
     seconds=0.0123,

@@ -10,12 +10,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rnnscope.checks.interface import Finding, Place
+from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report import check_junit
 from rnnscope.report.check_github import MOST, escape_data, escape_property, render_annotations
 from rnnscope.report.check_json import document, schema
-from rnnscope.report.check_model import CheckReport, Subject
 from rnnscope.report.check_reports import CHECK_REPORTS
-from rnnscope.report.model import PaddingReport
 
 FAILED = Finding(
     "last-output-is-m", "rnn/lstm", "fail", "the output is not m", 0.25, 0.0, Place(1, 6, 3)
@@ -25,7 +25,7 @@ PASSED = Finding("finite", "rnn/lstm", "pass", "every value is finite", 0.0, 0.0
 SKIPPED = Finding("golden", "rnn/lstm", "skip", "needs a stored trace (--golden)")
 MIXED = Subject(
     "trace.h5", "model.ckpt", "x.npy", (FAILED, WARNED, PASSED, SKIPPED),
-    (PaddingReport("rnn/lstm", "no lengths: every step was computed"),), ("A note.",), seconds=0.5,
+    (PaddingVerdict("rnn/lstm", "no lengths: every step was computed"),), ("A note.",), seconds=0.5,
 )  # fmt: skip
 BROKEN = Subject("gone.h5", error="The trace is missing.\n  where: gone.h5\n  next: look")
 REPORT = CheckReport("rnnscope check trace.h5 gone.h5", (MIXED, BROKEN))

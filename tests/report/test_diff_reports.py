@@ -13,8 +13,8 @@ from rnnscope.diff.result import (
     OperandReport,
     OptionDiff,
 )
+from rnnscope.diff.wording import growth_line
 from rnnscope.report.diff_reports import DIFF_REPORTS
-from rnnscope.report.diff_words import growth_line
 
 SAME = ArrayDiff(
     "m", "same", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32", compared=24,

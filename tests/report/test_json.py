@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnscope.report.json_report import document, plain, render
-from rnnscope.report.model import inspect_report
+from rnnscope.json_values import plain
+from rnnscope.record.results import inspect_report
+from rnnscope.report.json_report import document, render
 
 from .samples import BIDIRECTIONAL_STACK, checkpoint, findings, run
 

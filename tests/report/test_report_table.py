@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from rnnscope.record.results import inspect_report
 from rnnscope.report import REPORTS
-from rnnscope.report.model import inspect_report
 
 from .samples import checkpoint, run
 

@@ -9,11 +9,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from rnnscope.checks.interface import Finding, Place
+from rnnscope.checks.interface import Finding, Place, index
 from rnnscope.errors import CheckpointError
-from rnnscope.report.model import inspect_report
+from rnnscope.record.results import inspect_report
 from rnnscope.report.text import render, render_error, show
-from rnnscope.report.words import index, number, option_value, printable, shape, some
+from rnnscope.wording import number, option_value, printable, shape, some
 
 from .samples import BIDIRECTIONAL_STACK, LEFT_OUT, checkpoint, findings, run
 

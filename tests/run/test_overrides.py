@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.errors import OptionError, UnsupportedCellError
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.run import LayerOptions, override_options
 from rnnscope.run.overrides import Given, parse_given
 

@@ -9,11 +9,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
-from rnnscope.layers import BidirectionalMerge, Dense, Embedding, Masking, PassThrough, Unsupported
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.layers import (
+    BidirectionalMerge,
+    Dense,
+    Embedding,
+    Masking,
+    PassThrough,
+    Unsupported,
+)
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.run import plan_run
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import open_input
-from rnnscope.layers import Dense, Embedding, Unsupported
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.layers import Dense, Embedding, Unsupported
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.decoding import DECODED, Decoding
 from rnnscope.run.runner import RunSettings

@@ -11,18 +11,20 @@ import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.engines.choose import LayerEngine
-from rnnscope.errors import InputError, OptionError, TraceError
+from rnnscope.errors import InputError, TraceError
 from rnnscope.inputs import open_input
-from rnnscope.layers import BidirectionalMerge
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.layers import BidirectionalMerge
+from rnnscope.model.network import Network, Node, RecurrentLayer
+from rnnscope.record.run_checks import RunChecks
 from rnnscope.run import plan_run, run_plan
 from rnnscope.run.memory import (
     IN_FLIGHT,
@@ -30,7 +32,6 @@ from rnnscope.run.memory import (
     SHORTEST_SLICE,
     SliceSize,
     choose_slices,
-    parse_memory,
 )
 from rnnscope.run.pipeline import WritingThread
 from rnnscope.run.runner import RunSettings
@@ -149,8 +150,17 @@ class Case:
                     has_lengths=lengths is not None, has_mask=has_mask, force=True,
                 )  # fmt: skip
 
+            checks = []
+
+            def watch(prepared):
+                checks.append(RunChecks(prepared))
+                return checks[-1]
+
             chosen = RunSettings(memory=memory, **{"threads": 1, **settings})
-            result = run_plan(plan, source, open_writer, chosen, progress=progress)
+            result = run_plan(plan, source, open_writer, chosen, observe=watch, progress=progress)
+            result = SimpleNamespace(
+                **vars(result), findings=checks[-1].findings(), padding=checks[-1].padding()
+            )
         found = {}
         with h5py.File(self.path) as file:
             file.visititems(
@@ -317,20 +327,6 @@ def chosen_size(case, budget):
             plan, shapes, source.sequences, source.timesteps, 4 * FEATURES,
             gates=False, masked=False, budget=budget,
         )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("256MB", 256 * 10**6), ("1GiB", 2**30), ("1.5 kb", 1500), (" 77 ", 77), ("2mib", 2**21)],
-)
-def test_memory_is_given_with_its_unit(text, size):
-    assert parse_memory(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "MB", "-1MB", "0", "1XB", "1e6", "nan"])
-def test_memory_that_is_no_size_is_refused(text):
-    with pytest.raises(OptionError, match="--memory"):
-        parse_memory(text)
 
 
 # What goes wrong leaves nothing

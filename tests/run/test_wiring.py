@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnnscope.cell import CellSpec, LSTMWeights, Option
-from rnnscope.cells.classes import CELL_CLASSES
-from rnnscope.cells.gru import GRUOptions, GRUWeights
 from rnnscope.errors import OptionError
-from rnnscope.layers import Dense, Embedding
-from rnnscope.network import Network, Node, RecurrentLayer
+from rnnscope.model.cell import CellSpec, LSTMWeights, Option
+from rnnscope.model.cells.classes import CELL_CLASSES
+from rnnscope.model.cells.gru import GRUOptions, GRUWeights
+from rnnscope.model.layers import Dense, Embedding
+from rnnscope.model.network import Network, Node, RecurrentLayer
 from rnnscope.run.overrides import Given, LayerOptions, override_options
 from rnnscope.run.plan import plan_run
 from rnnscope.run.wiring import FED, rewire

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.checks.interface import LayerFacts
 from rnnscope.diff import DiffSettings, Tolerances, diff_states
-from rnnscope.inputs.stored import LoadedArray
+from rnnscope.files.stored_array import LoadedArray
+from rnnscope.model.states import LayerFacts
 from rnnscope.states import STATE_FORMAT_MODULES, state_format, state_formats
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions

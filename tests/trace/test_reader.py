@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerFacts
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter
 
 HEADER = TraceHeader(

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
+from rnnscope.model.states import LayerStates
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnscope.checks import run_checks
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import OptionError, TraceError
+from rnnscope.model.states import LayerStates
 from rnnscope.trace import LayerHeader, Selection, Trace, TraceHeader, TraceWriter, parse_selection
 
 GATES = ("i", "f", "g", "o")

@@ -10,10 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerFacts
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import OptionError, TraceError
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, parse_selection
 from rnnscope.trace.storage import CHUNK_BYTES, chunk_shape
 

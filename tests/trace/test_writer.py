@@ -15,10 +15,9 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cell import Array
-from rnnscope.checks.interface import LayerFacts
-from rnnscope.engines.interface import LayerStates
 from rnnscope.errors import TraceError
+from rnnscope.model.cell import Array
+from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, check_target
 from rnnscope.trace.schema import group_paths
 
@@ -358,7 +357,7 @@ def test_arrays_that_do_not_fit_are_refused(
 def run_script(body: str, folder: Path) -> subprocess.Popen[str]:
     script = (
         "import resource, sys, time\nimport numpy as np\nfrom rnnscope.errors import TraceError\n"
-        "from rnnscope.engines.interface import LayerStates\n"
+        "from rnnscope.model.states import LayerStates\n"
         "from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter\n"
         "big = np.ones((50, 100, 256), 'float32')\nends = {'m': big[:, 0]}\n"
         "part = LayerStates({'m': big}, big, ends, ends)\n"

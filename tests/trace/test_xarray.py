@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnscope.engines.interface import LayerStates
+from rnnscope.model.states import LayerStates
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 
 xr = pytest.importorskip("xarray")

@@ -1,4 +1,4 @@
-"""What the functions of `rnnscope.engines.lstm.code` take, by name, with shapes.
+"""What the functions of `rnnscope.engines.lstm.kernel_code` take, by name, with shapes.
 
 `STEPS` is called from outside; the others are parts of it, described where they are written.
 """

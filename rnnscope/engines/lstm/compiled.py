@@ -1,4 +1,4 @@
-"""Compiled steps of an LSTM: the arrays that `rnnscope.engines.lstm.code` works on.
+"""Compiled steps of an LSTM: the arrays that `rnnscope.engines.lstm.kernel_code` works on.
 
 Imported only when llvmlite is installed and the work pays for loading it.
 """
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.cell import Array
-from rnnscope.engines.lstm.code import Kind, compiled
+from rnnscope.engines.lstm.cpu import Compiled, tile
 from rnnscope.engines.lstm.folded import FoldedLSTM
-from rnnscope.engines.lstm.machine import Compiled, tile
-from rnnscope.engines.lstm.order import Order
+from rnnscope.engines.lstm.kernel_code import Kind, compiled
+from rnnscope.engines.lstm.step_order import Order
 from rnnscope.engines.lstm.vectors import GATES, Tile
 from rnnscope.engines.workspace import aligned
+from rnnscope.model.cell import Array
 
 PROJECTION_BYTES = 2**19
 """Projected inputs of this size are computed ahead: a part of what a core's second cache holds, and
@@ -32,7 +32,7 @@ PRODUCTS = 2**34
 
 @dataclass(frozen=True)
 class Panels:
-    """A cell's weights in panels, as `rnnscope.engines.lstm.code` reads them."""
+    """A cell's weights in panels, as `rnnscope.engines.lstm.kernel_code` reads them."""
 
     kind: Kind
     tile: Tile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnscope.cell import Array, CellSpec, LSTMOptions, LSTMWeights
+from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights
 
 if TYPE_CHECKING:
     from rnnscope.engines.lstm.compiled import Panels

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rnnscope.activations import activation
-from rnnscope.cell import Array
 from rnnscope.engines.lstm.folded import FoldedLSTM
-from rnnscope.engines.lstm.order import Order
+from rnnscope.engines.lstm.step_order import Order
+from rnnscope.model.activations import activation
+from rnnscope.model.cell import Array
 
 PROJECTION_BYTES = 2 * 2**20
 """Projected inputs of this size are computed ahead: about what a core's second cache holds."""

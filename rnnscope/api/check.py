@@ -1,0 +1,105 @@
+"""Checking states from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.checks.result import CheckReport
+
+
+def check(
+    trace: str | os.PathLike[str] | StateTrace,
+    /,
+    *,
+    only: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    layers: Iterable[str] = (),
+    limits: Mapping[str, float] | None = None,
+    recompute: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    input: Any = None,  # noqa: A002  # the command's own word
+    verify: str | None = None,
+    golden: str | os.PathLike[str] | None = None,
+    atol: float | Mapping[str, float] | None = None,
+    rtol: float | Mapping[str, float] | None = None,
+    **options: Any,
+) -> CheckReport:
+    """Check the states of a trace: padding, final states, gates, numbers.
+
+    Parameters
+    ----------
+    trace : str, path or StateTrace
+    only, skip : iterable of str
+        Ids of checks.
+    layers : iterable of str
+        Globs; empty: all.
+    limits : mapping of str to float, optional
+        The most that checks allow, by id.
+    recompute : bool
+        Compute the run again as the trace's recipe says, alone and in float64, and compare.
+    checkpoint, input : optional
+        In place of the recipe's.
+    verify : str, optional
+        ``"tensorflow"`` or ``"onnxruntime"``: compare with what its own kernels compute.
+    golden : str or path, optional
+        A stored trace to compare with, within `atol` and `rtol`.
+    atol, rtol : float, or mapping of array to float, optional
+    **options
+        Options of the run in place of the recipe's.
+
+    Returns
+    -------
+    CheckReport
+        ``.status`` is ``"pass"``, ``"warn"``, ``"fail"``, ``"skip"`` or ``"error"``;
+        ``.subjects[0].findings`` has every finding.
+
+    Raises
+    ------
+    RnnscopeError
+        The trace, or what it is compared with, cannot be read; a name or value is unknown.
+
+    Examples
+    --------
+    >>> import rnnscope
+    >>> rnnscope.check("trace.h5", recompute=True).status
+    'pass'
+    """
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.checks.result import CheckReport
+    from rnnscope.checks.settings import CheckSettings, limit_value
+    from rnnscope.record.replay import Replay
+    from rnnscope.record.trace_checks import Comparison, check_trace
+
+    settings = CheckSettings(
+        only=tuple(only),
+        skip=tuple(skip),
+        layers=tuple(layers),
+        limits={name: limit_value(name, value, "limits") for name, value in (limits or {}).items()},
+    )
+    again = recompute or verify or checkpoint is not None or input is not None or options
+    replay = None
+    if again:
+        where = None if checkpoint is None else Path(checkpoint)
+        known = trace.recipe if isinstance(trace, StateTrace) else None
+        replay = Replay(where, input, options, verify, known)
+    against = Comparison(replay, None if golden is None else Path(golden), _bounds(atol, rtol))
+    stored = trace.stored if isinstance(trace, StateTrace) else trace
+    return CheckReport("rnnscope.check", (check_trace(stored, settings, against),))
+
+
+def _bounds(
+    atol: float | Mapping[str, float] | None, rtol: float | Mapping[str, float] | None
+) -> Any:
+    from rnnscope.diff.tolerance import Tolerances
+
+    def pairs(value: float | Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
+        if value is None:
+            return ()
+        return tuple(value.items()) if isinstance(value, Mapping) else (("*", float(value)),)
+
+    return Tolerances(pairs(atol), pairs(rtol)) if atol is not None or rtol is not None else None

@@ -1,0 +1,123 @@
+"""Running a checkpoint, and running a trace's recipe again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.record.recipe import Recipe
+
+
+def run(
+    checkpoint: str | os.PathLike[str] | Recipe,
+    input: Any = None,  # noqa: A002  # the command's own word
+    /,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    resume: bool = False,
+    **options: Any,
+) -> StateTrace:
+    """Run a checkpoint over an input; keep c and m of every timestep.
+
+    Parameters
+    ----------
+    checkpoint : str, path or Recipe
+        What `rnnscope.open_model` opens; or a whole recipe, which says the input and the options,
+        too.
+    input : array, str or path
+        (sequence, timestep, feature): an array, a file, or ``FILE::KEY``.
+    output : str or path, optional
+        The trace to write; without one it lives in memory until it is closed.
+    force : bool
+        Replace an existing file.
+    resume : bool
+        Continue a run of the same output that was interrupted, if there is one.
+    **options
+        Any option of ``rnnscope run`` with _ for -, as text or as Python has it:
+        ``lengths=[10, 6]``, ``mask=array``, ``forget_bias=1.0`` or ``{"encoder/*": 1.0}``.
+
+    Returns
+    -------
+    StateTrace
+        ``trace.report`` is what the command prints.
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done; an existing output is left as it was.
+
+    Examples
+    --------
+    >>> import numpy as np, rnnscope
+    >>> x = np.zeros((2, 10, 8))
+    >>> with rnnscope.run("sample_data/lstm_float64/model.ckpt", x, lengths=[10, 6]) as trace:
+    ...     print(trace.layers["rnn/lstm_cell"].final["c"].shape, trace.report.status)
+    (2, 64) warn
+    """
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recording import Target, record
+
+    if isinstance(checkpoint, Recipe):
+        recipe = checkpoint.reading(None, input)
+        recipe = recipe.with_options(**options) if options else recipe
+    else:
+        recipe = Recipe.make(checkpoint, input, **options)
+    target = Target(None if output is None else Path(output), force, resume)
+    recording = record(recipe, target, command="rnnscope.run")
+    return StateTrace(recording.open(), recording.report, recipe, in_memory=output is None)
+
+
+def rerun(
+    trace: str | os.PathLike[str] | StateTrace,
+    /,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    input: Any = None,  # noqa: A002  # the command's own word
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> StateTrace:
+    """Run the recipe of a trace again, on the same or on another checkpoint or input.
+
+    Parameters
+    ----------
+    trace : str, path or StateTrace
+    checkpoint : str or path, optional
+        In place of the recipe's.
+    input : array, str or path, optional
+        In place of the recipe's.
+    output, force
+        As of `run`.
+    **options
+        Options of a run in place of the recipe's; None takes one back.
+
+    Raises
+    ------
+    RnnscopeError
+        What the recipe names is not there any more, or the run could not be done.
+
+    Examples
+    --------
+    >>> import rnnscope
+    >>> again = rnnscope.rerun("trace.h5")
+    >>> print(rnnscope.diff("trace.h5", again).verdict)
+    same
+    """
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.record.recipe import refuse_execution
+    from rnnscope.record.replay import Replay
+    from rnnscope.record.rerun import recipe_to_rerun
+
+    if isinstance(trace, StateTrace):
+        recipe = trace.recipe
+        if not options.get("trust_model"):
+            refuse_execution(recipe, trace)
+    else:
+        recipe = recipe_to_rerun(Path(trace), Replay(options=options))
+    recipe = recipe.reading(checkpoint, input)
+    return run(recipe.with_options(**options), output=output, force=force)

@@ -1,0 +1,183 @@
+"""A Keras model's configuration and weights as a `Network`; nested models are flattened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
+from rnnscope.checkpoints.keras.dialect import Dialect
+from rnnscope.checkpoints.keras.functional import FunctionalModel
+from rnnscope.checkpoints.keras.graph import Graph, Tensor
+from rnnscope.checkpoints.keras.layer_entry import (
+    MODEL_CLASSES,
+    Entry,
+    Scope,
+    class_name,
+    is_foreign,
+    read_entries,
+)
+from rnnscope.checkpoints.keras.layer_steps import Built, Findings, StoredLayer, plain, unsupported
+from rnnscope.checkpoints.keras.layers import PLAIN_BUILDERS
+from rnnscope.checkpoints.keras.operations import operation_layer
+from rnnscope.checkpoints.keras.weights import LayerWeights
+from rnnscope.errors import CheckpointError
+from rnnscope.files.json_config import ConfigView
+from rnnscope.model.cell import Option
+from rnnscope.model.layers import Unsupported
+from rnnscope.model.network import Network, PaddingRule, RecurrentLayer
+
+BUILDERS = {**PLAIN_BUILDERS, **RECURRENT_BUILDERS}
+"""Every Keras class that becomes something; any other becomes an `Unsupported` node."""
+
+MAX_NESTING = 16
+"""Models within models, at most."""
+
+
+def read_network(
+    model: ConfigView, weights: LayerWeights, dialect: Dialect, findings: Findings
+) -> Network:
+    """The network of a stored model.
+
+    Parameters
+    ----------
+    model : ConfigView
+        ``{"class_name": "Sequential" | "Functional" | "Model", "config": …}``.
+    weights : LayerWeights
+        Of the whole model.
+    dialect : Dialect
+    findings : Findings
+        Gets the notes and what was left out.
+
+    Returns
+    -------
+    Network
+        Nodes are named as the file names the layers; layers of nested models as
+        ``outer/inner``, the directions of a Bidirectional as ``bi/forward_lstm``, and every
+        further call of a layer that is shared as ``name@2``.
+
+    Raises
+    ------
+    CheckpointError
+        The configuration is damaged, of a subclassed model, or does not fit the weights.
+    """
+    if class_name(model) not in MODEL_CLASSES:
+        raise CheckpointError(
+            "The file's configuration does not list the model's layers.",
+            where=model.where,
+            expected="class_name " + ", ".join(MODEL_CLASSES),
+            found=f"class_name '{class_name(model)}'",
+            hint="A subclassed model keeps its layers in Python code only; save it as a "
+            "Functional or Sequential model.",
+        )
+    reader = _ModelReader(dialect, findings)
+    reader.read_model(model, weights, Scope())
+    return reader.graph.network()
+
+
+@dataclass(eq=False)
+class _ModelReader:
+    dialect: Dialect
+    findings: Findings
+    graph: Graph = field(default_factory=Graph)
+    built: dict[str, Built] = field(default_factory=dict)
+    """By the layer's name in the file: a layer that is called twice is read once."""
+
+    def read_model(
+        self, model: ConfigView, weights: LayerWeights, scope: Scope
+    ) -> tuple[Tensor, ...]:
+        """Add a model's layers to the graph; returns its outputs."""
+        if scope.depth > MAX_NESTING:
+            raise CheckpointError(
+                "The model's configuration nests models too deep.",
+                where=model.where,
+                expected=f"at most {MAX_NESTING} models within models",
+                found="more",
+            )
+        entries = read_entries(model, weights, self.dialect)
+        if class_name(model) == "Sequential":
+            return self._read_sequential(entries, scope, model.where)
+        by_name = {entry.name: entry for entry in entries}
+        if len(by_name) < len(entries):
+            raise CheckpointError("Two layers of the model have one name.", where=model.where)
+        config = model.view("config")
+        functional = FunctionalModel(config, by_name, scope, self.dialect, self.graph, self._place)
+        return functional.read()
+
+    def _read_sequential(
+        self, entries: list[Entry], scope: Scope, where: str
+    ) -> tuple[Tensor, ...]:
+        layers = [entry for entry in entries if entry.class_name != "InputLayer"]
+        if scope.given is not None:
+            tensors = tuple(scope.given[:1])
+        else:
+            names = [entry.name for entry in entries if entry.class_name == "InputLayer"]
+            # Without an input layer in the file Keras makes one, of this name.
+            names = names or [f"{entry.name}_input" for entry in layers[:1]]
+            if not names:
+                raise CheckpointError("The model has no layers.", where=where, found="none")
+            tensors = (self.graph.add_input(names[0], where),)
+        for entry in layers:
+            tensors = self._place(entry, scope, 0, tensors[:1])
+        return tensors
+
+    def _place(
+        self,
+        entry: Entry,
+        scope: Scope,
+        call: int,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...] = (),
+        *,
+        spelt_mask: bool = False,
+    ) -> tuple[Tensor, ...]:
+        name = scope.prefix + entry.name
+        suffix = scope.suffix if call == 0 else f"{scope.suffix}@{call + 1}"
+        if entry.is_model:
+            inner = Scope(f"{name}/", suffix, scope.depth + 1, inputs)
+            return self.read_model(entry.view, entry.weights, inner)
+        built = self._operation(entry, call) or self._build(entry, name)
+        if entry.class_name in RECURRENT_BUILDERS and not states:
+            # RNN layers take their initial state as further inputs in Keras 1 and 2.
+            inputs, states = inputs[:1], inputs[1:]
+        if states and not spelt_mask and self.dialect.number >= (3,):
+            built = _unmasked(built)
+        entry.open_ended = isinstance(built.steps[-1].layer, Unsupported)
+        return self.graph.add_layer(name + suffix, built, inputs, states, entry.view.where)
+
+    def _operation(self, entry: Entry, call: int) -> Built | None:
+        """An operation that is computed; each of its calls has numbers of its own."""
+        calls = entry.view.raw("inbound_nodes")
+        if not entry.is_operation or not isinstance(calls, list):
+            return None
+        config = entry.view.view("config")
+        layer = operation_layer(entry.class_name, config, calls[call], self.dialect)
+        return plain(layer) if layer is not None else None
+
+    def _build(self, entry: Entry, name: str) -> Built:
+        if name not in self.built:
+            known = not (entry.is_operation or is_foreign(entry.view))
+            builder = BUILDERS.get(entry.class_name) if known else None
+            stored = StoredLayer(
+                name,
+                entry.class_name,
+                entry.view.view("config"),
+                entry.weights,
+                self.dialect,
+                self.findings,
+            )
+            self.built[name] = (builder or unsupported)(stored)
+        return self.built[name]
+
+
+def _unmasked(built: Built) -> Built:
+    """Keras 3 hands on a mask by itself only to a layer that is called on one tensor."""
+    rule: Option[PaddingRule] = Option(
+        "none", "class default", "Keras 3 gives no mask to a layer called with initial_state"
+    )
+    steps = (
+        replace(step, layer=replace(step.layer, padding=rule))
+        if isinstance(step.layer, RecurrentLayer)
+        else step
+        for step in built.steps
+    )
+    return replace(built, steps=tuple(steps))

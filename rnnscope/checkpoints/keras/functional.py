@@ -1,0 +1,205 @@
+"""The wiring of a Functional model: which call of which layer reads which tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
+from rnnscope.checkpoints.keras.dialect import Dialect
+from rnnscope.checkpoints.keras.graph import Graph, Tensor
+from rnnscope.checkpoints.keras.inbound_nodes import Call, TensorRef, read_calls, tensor_refs
+from rnnscope.checkpoints.keras.layer_entry import Entry, Scope
+from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
+from rnnscope.errors import CheckpointError
+from rnnscope.files.json_config import ConfigView
+
+
+class Place(Protocol):
+    """Adds one call of a layer to the graph and returns what it makes."""
+
+    def __call__(
+        self,
+        entry: Entry,
+        scope: Scope,
+        call: int,
+        inputs: tuple[Tensor, ...],
+        states: tuple[Tensor, ...],
+        *,
+        spelt_mask: bool,
+    ) -> tuple[Tensor, ...]: ...
+
+
+@dataclass(eq=False)
+class FunctionalModel:
+    """One Functional model while its calls are placed."""
+
+    config: ConfigView
+    entries: dict[str, Entry]
+    scope: Scope
+    dialect: Dialect
+    graph: Graph
+    place: Place
+
+    def read(self) -> tuple[Tensor, ...]:
+        """Place every call; returns the model's outputs."""
+        self._place_inputs(tensor_refs(self.config.get("input_layers", list), self.config.where))
+        for entry in self.entries.values():
+            if entry.class_name != "InputLayer":
+                where = f"{self.config.where} > layer '{entry.name}'"
+                entry.calls = read_calls(entry.view.raw("inbound_nodes", []), where)
+        outputs = tensor_refs(self.config.raw("output_layers", []), self.config.where)
+        self._number_calls(outputs)
+        self._place_all(self._mask_operations(outputs))
+        return tuple(self._must_find(self._renumbered(ref)) for ref in outputs)
+
+    def _place_inputs(self, refs: list[TensorRef]) -> None:
+        given = self.scope.given
+        missing = [ref.layer for ref in refs if ref.layer not in self.entries]
+        if missing or not refs or (given is not None and len(given) < len(refs)):
+            raise CheckpointError(
+                "The model's configuration does not say what its inputs are.",
+                where=self.config.where,
+                expected="input_layers: layers of the model, one for each tensor it is called on",
+                found=f"no layer '{missing[0]}'" if missing else f"{len(refs)} input layers",
+            )
+        for number, ref in enumerate(refs):
+            tensor = (
+                self.graph.add_input(ref.layer, self.config.where)
+                if given is None
+                else given[number]
+            )
+            self.entries[ref.layer].outputs.append((tensor,))
+
+    def _number_calls(self, outputs: Sequence[TensorRef]) -> None:
+        """Keras 1 and 2 count a nested model's own making as its call 0."""
+        refs = [
+            ref
+            for entry in self.entries.values()
+            for call in entry.calls
+            for ref in (*call.inputs, *call.states, *call.mask)
+        ]
+        for entry in self.entries.values():
+            numbers = {ref.call for ref in (*refs, *outputs) if ref.layer == entry.name}
+            if entry.is_model and self.dialect.number < (3,) and numbers and 0 not in numbers:
+                entry.offset = 1
+
+    def _mask_operations(self, outputs: Sequence[TensorRef]) -> frozenset[str]:
+        """The operations that only compute masks, which the layers here make themselves."""
+        readers: dict[str, set[str]] = {ref.layer: {""} for ref in outputs}
+        for entry in self.entries.values():
+            for call in entry.calls:
+                for ref in (*call.inputs, *call.states):
+                    readers.setdefault(ref.layer, set()).add(entry.name)
+        known = MASK_OPERATIONS[self.dialect.mask_rule]
+        candidates = [
+            entry.name
+            for entry in self.entries.values()
+            if entry.is_operation and entry.class_name in known
+        ]
+        return only_for_masks(candidates, lambda name: readers.get(name, ()))
+
+    def _place_all(self, left_out: frozenset[str]) -> None:
+        """Place every call once the tensors it reads are there, as Keras itself does."""
+        waiting = [e for e in self.entries.values() if e.calls and e.name not in left_out]
+        while waiting:
+            before = sum(entry.calls_left for entry in waiting)
+            waiting = [entry for entry in waiting if not self._place_ready(entry)]
+            if waiting and sum(entry.calls_left for entry in waiting) == before:
+                raise CheckpointError(
+                    "Layers of the model read each other in a circle, or calls that never happen.",
+                    where=self.config.where,
+                    expected="layers that read earlier ones",
+                    found=", ".join(f"'{entry.name}'" for entry in waiting[:5]),
+                    hint="The file is damaged or was edited; save the model again.",
+                )
+
+    def _place_ready(self, entry: Entry) -> bool:
+        """Place the calls of one layer that can be; True when all are."""
+        while entry.calls_left > 0:
+            call = entry.calls[len(entry.outputs)]
+            inputs, states = self._find_all(call.inputs), self._find_all(call.states)
+            if inputs is None or states is None:
+                return False
+            if call.mask and (entry.is_model or entry.class_name in RECURRENT_BUILDERS):
+                inputs = self._with_mask(entry, call.mask[0], inputs)
+            number = len(entry.outputs)
+            spelt = bool(call.mask)
+            outputs = self.place(entry, self.scope, number, inputs, states, spelt_mask=spelt)
+            entry.outputs.append(outputs)
+        return True
+
+    def _with_mask(
+        self, entry: Entry, mask: TensorRef, inputs: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        """The inputs as they are if they bring the very mask that the file spells out."""
+        roots = mask_roots(mask, self._operation, self._node_of, self.dialect.mask_rule)
+        if not inputs or roots == self.graph.mask_roots(inputs[0]):
+            return inputs
+        call = len(entry.outputs)
+        number = f" {call + 1}" if call else ""
+        name = f"{self.scope.prefix}{entry.name}{self.scope.suffix}[mask{number}]"
+        reason = f"applies the mask that '{mask.layer}' computes, which rnnscope does not"
+        where = self.config.where
+        return (
+            self.graph.add_stand_in(name, "mask", reason, (inputs[0].node,), where),
+            *inputs[1:],
+        )
+
+    def _operation(self, name: str) -> tuple[str, Sequence[Call], Any] | None:
+        entry = self.entries.get(name)
+        if entry is None or not entry.is_operation:
+            return None
+        return entry.class_name, entry.calls, entry.view.raw("inbound_nodes")
+
+    def _node_of(self, ref: TensorRef) -> str | None:
+        tensor = self._find(ref)
+        return tensor.node if tensor else None
+
+    def _find_all(self, refs: Sequence[TensorRef]) -> tuple[Tensor, ...] | None:
+        found = [self._find(ref) for ref in refs]
+        tensors = tuple(tensor for tensor in found if tensor is not None)
+        return tensors if len(tensors) == len(found) else None
+
+    def _find(self, ref: TensorRef) -> Tensor | None:
+        """The tensor that is meant, or None while its layer is not placed yet."""
+        entry = self.entries.get(ref.layer)
+        if entry is None:
+            raise self._no_such_tensor(ref)
+        call = ref.call - entry.offset
+        if not 0 <= call < len(entry.outputs):
+            return None
+        outputs = entry.outputs[call]
+        if ref.output < len(outputs):
+            return outputs[ref.output]
+        if entry.open_ended:
+            return outputs[0]
+        raise self._no_such_tensor(ref)
+
+    def _renumbered(self, ref: TensorRef) -> TensorRef:
+        """Among a model's outputs Keras 3 counts every call that a nested model ever had.
+
+        Elsewhere it counts those of this model; the first, which made the nested model, is none.
+        """
+        entry = self.entries.get(ref.layer)
+        if entry is None or not entry.is_model or self.dialect.number < (3,):
+            return ref
+        if not entry.outputs or ref.call < len(entry.outputs):
+            return ref
+        return ref._replace(call=min(ref.call - 1, len(entry.outputs) - 1))
+
+    def _must_find(self, ref: TensorRef) -> Tensor:
+        tensor = self._find(ref)
+        if tensor is None:
+            raise self._no_such_tensor(ref)
+        return tensor
+
+    def _no_such_tensor(self, ref: TensorRef) -> CheckpointError:
+        return CheckpointError(
+            "The model's configuration refers to a tensor that no layer makes.",
+            where=self.config.where,
+            expected="a layer of the model, one of its calls and one of its outputs",
+            found=f"layer '{ref.layer}', call {ref.call}, output {ref.output}",
+            hint="The file is damaged or was edited; save the model again.",
+        )

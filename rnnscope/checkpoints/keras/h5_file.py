@@ -1,0 +1,196 @@
+"""Full-model HDF5 files of Keras 1 and 2, tf.keras, tf_keras and Keras 3's legacy format.
+
+Layout (`keras.engine.saving` of Keras 2.2.4, `legacy_h5_format.py` of Keras 3): the model as JSON
+in the root attribute ``model_config``; per layer a group ``model_weights/<layer>`` whose attribute
+``weight_names`` lists its variables in order, those of the layers inside it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
+from rnnscope.checkpoints.keras.config import read_network
+from rnnscope.checkpoints.keras.dialect import Dialect
+from rnnscope.checkpoints.keras.layer_steps import Findings
+from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights, StoredVariable
+from rnnscope.errors import CheckpointError, RnnscopeError
+from rnnscope.files.json_config import parse_config
+from rnnscope.files.safe_hdf5 import (
+    attribute_text,
+    attribute_texts,
+    child,
+    child_group,
+    child_names,
+    has_signature,
+    load_array,
+    open_h5,
+    walk_datasets,
+)
+
+if TYPE_CHECKING:
+    import h5py
+
+
+@dataclass(frozen=True, eq=False)
+class ModelGroup:
+    """The weights of the whole model: one group a layer."""
+
+    group: h5py.Group
+
+    @property
+    def where(self) -> str:
+        return f"{self.group.file.filename}: {self.group.name}"
+
+    def variables(self) -> tuple[StoredVariable, ...]:
+        return ()
+
+    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+        return tuple(NoWeights() for _ in attributes)
+
+    def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
+        return tuple(self._layer(key.name) for key in keys)
+
+    def _layer(self, name: str) -> LayerWeights:
+        group = child_group(self.group, name)
+        if group is None:
+            return NoWeights()
+        return LayerGroup(group, attribute_texts(group, "weight_names") or ())
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGroup:
+    """The weights of one layer: some of the variables listed in its group.
+
+    Attributes
+    ----------
+    group : h5py.Group
+    names : tuple of str
+        Paths below the group: ``"bi/forward_lstm/lstm_cell/kernel:0"``.
+    """
+
+    group: h5py.Group
+    names: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        return f"{self.group.file.filename}: {self.group.name}"
+
+    def variables(self) -> tuple[StoredVariable, ...]:
+        return tuple(self._variable(name) for name in self.names)
+
+    def _variable(self, name: str) -> StoredVariable:
+        import h5py
+
+        dataset = child(self.group, name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise CheckpointError(
+                "A weight that the file lists is not in it.",
+                where=self.where,
+                expected=f"a dataset '{name}'",
+                found="nothing" if dataset is None else "a group",
+                hint="The file is damaged; copy it again or save the model again.",
+            )
+        return StoredVariable(name, tuple(dataset.shape or ()), partial(load_array, dataset))
+
+    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+        share, rest = divmod(len(self.names), len(attributes))
+        if rest:
+            raise CheckpointError(
+                "A layer's weights cannot be shared out among the layers inside it.",
+                where=self.where,
+                expected=f"{len(attributes)} equal shares, for " + ", ".join(attributes),
+                found=f"{len(self.names)} weights",
+            )
+        return tuple(
+            LayerGroup(self.group, self.names[share * number : share * (number + 1)])
+            for number in range(len(attributes))
+        )
+
+    def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
+        """By name: the trainable variables of all layers come before the others of all."""
+        exact = {key.name: self._named(re.escape(key.name)) for key in keys}
+        claimed = {name for names in exact.values() for name in names}
+        found: list[LayerWeights] = []
+        for key in keys:
+            # TensorFlow 1 makes a name that was taken unique: lstm_1 for lstm.
+            names = exact[key.name] or tuple(
+                name for name in self._named(re.escape(key.name) + r"_\d+") if name not in claimed
+            )
+            # Variables of a nested model need not bear its name.
+            if not names and key.is_model:
+                names = tuple(name for name in self.names if name not in claimed)
+            found.append(LayerGroup(self.group, names))
+        return tuple(found)
+
+    def _named(self, pattern: str) -> tuple[str, ...]:
+        """The variables below a scope of that name."""
+        return tuple(
+            name
+            for name in self.names
+            if any(re.fullmatch(pattern, part) for part in name.split("/")[:-1])
+        )
+
+
+def _sniff(path: Path) -> bool:
+    if not path.is_file() or not has_signature(path):
+        return False
+    try:
+        with open_h5(path) as file:
+            return "model_config" in file.attrs
+    except (RnnscopeError, OSError, RuntimeError):
+        # HDF5 that does not open is damaged, whatever it held; reading it says so plainly.
+        return True
+
+
+def _read(path: Path) -> Checkpoint:
+    findings = Findings()
+    with open_h5(path) as file:
+        text = attribute_text(file, "model_config")
+        root = child_group(file, "model_weights")
+        if text is None or root is None:
+            raise CheckpointError(
+                "The HDF5 file is no full Keras model.",
+                where=path,
+                expected="the attribute model_config and the group model_weights",
+                found=", ".join(child_names(file)[:10]) or "nothing",
+                hint="A file with weights alone does not hold the model; save it with model.save.",
+            )
+        version = attribute_text(file, "keras_version") or attribute_text(root, "keras_version")
+        dialect = Dialect(version or "")
+        model = parse_config(text, f"{path.name}: model_config")
+        network = read_network(model, ModelGroup(root), dialect, findings)
+        _leave_out_optimizer(file, findings)
+    return Checkpoint(
+        path=path,
+        format=READER.name,
+        framework=dialect.framework,
+        files=(path,),
+        network=network,
+        left_out=tuple(findings.left_out),
+        notes=tuple(findings.notes),
+        hard_sigmoid=dialect.hard_sigmoid,
+    )
+
+
+def _leave_out_optimizer(file: h5py.File, findings: Findings) -> None:
+    group = child_group(file, "optimizer_weights")
+    for dataset in walk_datasets(group) if group is not None else ():
+        shape = tuple(dataset.shape or ())
+        findings.left_out.append(LeftOut(dataset.name.lstrip("/"), "optimizer slot", shape))
+
+
+READER = Reader(
+    name="keras-h5",
+    title="Keras full model in HDF5 (.h5, .hdf5)",
+    reads="LSTM, GRU, SimpleRNN, their cuDNN forms, RNN of cells and Bidirectional in Sequential, "
+    "Functional and nested models of Keras 1, 2, 3 and tf.keras, with their options and wiring",
+    does_not_read="ConvLSTM, Lambda and custom layers, which are named, not computed",
+    sniff=_sniff,
+    read=_read,
+)

@@ -1,0 +1,110 @@
+"""The LSTM of a Keras file, in every layout that Keras ever stored.
+
+Keras keeps the gates in the order i, f, c, o, which is `GATE_ORDER`, and the forget bias inside
+the bias. Keras 1 stored twelve arrays, and CuDNNLSTM transposed blocks with two biases.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnscope.checkpoints.keras.cudnn import from_cudnn
+from rnnscope.checkpoints.keras.layer_steps import StoredLayer
+from rnnscope.checkpoints.keras.options import activation_option, gate_activation
+from rnnscope.checkpoints.keras.weights import LayerWeights, require_shape, take, take_cell
+from rnnscope.files.json_config import ConfigView
+from rnnscope.model.cell import (
+    HAS_NONE,
+    IN_BIAS,
+    Array,
+    CellSpec,
+    LSTMOptions,
+    LSTMWeights,
+    Option,
+    reorder_gates,
+)
+
+STORED_GATES = ("i", "f", "g", "o")
+"""The order of the gate blocks since Keras 1 with consume_less='gpu'; Keras says c for g."""
+
+KERAS1_GATES = ("i", "g", "f", "o")
+"""The order of the twelve arrays of a Keras 1 file."""
+
+Arrays = tuple[Array, Array, Array]
+"""kernel, recurrent kernel and bias."""
+
+
+def lstm_cell(
+    stored: StoredLayer, config: ConfigView, weights: LayerWeights, *, cudnn: bool = False
+) -> CellSpec:
+    """The cell of an LSTM.
+
+    Parameters
+    ----------
+    stored : StoredLayer
+        The Keras layer that it belongs to; a Bidirectional has two of these.
+    config : ConfigView
+        Of the LSTM (or LSTMCell) itself.
+    weights : LayerWeights
+        Of the cell.
+    cudnn : bool
+        True for CuDNNLSTM.
+
+    Raises
+    ------
+    CheckpointError
+        Weights are missing or do not fit the configuration; it names the layer.
+    """
+    units = config.get("units", int, config.raw("output_dim"))
+    if cudnn:
+        (kernel, recurrent, bias), order = _read_cudnn(weights, stored.name, units), STORED_GATES
+    elif "units" not in config and len(weights.variables()) == 3 * len(KERAS1_GATES):
+        arrays = take_keras1(weights, stored.name, units, KERAS1_GATES)
+        (kernel, recurrent, bias), order = arrays, KERAS1_GATES
+    else:
+        (kernel, recurrent, bias), order = take_cell(weights, stored.name, config), STORED_GATES
+    require_shape(kernel, (None, 4 * units), f"{weights.where}: kernel")
+    require_shape(recurrent, (units, 4 * units), f"{weights.where}: recurrent_kernel")
+    require_shape(bias, (4 * units,), f"{weights.where}: bias")
+    activation = activation_option(stored, config, "activation", "tanh")
+    return CellSpec(
+        kind="lstm",
+        source_class="keras CuDNNLSTM" if cudnn else "keras LSTM",
+        weights=LSTMWeights(*(reorder_gates(array, order) for array in (kernel, recurrent, bias))),
+        options=LSTMOptions(
+            forget_bias=Option(0.0, "class default", IN_BIAS),
+            activation=activation,
+            recurrent_activation=gate_activation(stored, config, cudnn=cudnn),
+            output_activation=activation,
+            cell_clip=Option(None, "class default", HAS_NONE),
+            proj_clip=Option(None, "class default", HAS_NONE),
+        ),
+        variables=tuple(variable.name for variable in weights.variables()),
+        stored_gate_order=" ".join(order),
+    )
+
+
+def take_keras1(weights: LayerWeights, name: str, units: int, gates: tuple[str, ...]) -> Arrays:
+    """The arrays of Keras 1, three for each gate: W, U, b, joined in the order of the gates."""
+    roles = [f"{part}_{gate}" for gate in gates for part in "WUb"]
+    arrays = take(weights, name, roles)
+    for role, array in arrays.items():
+        shape = {"W": (None, units), "U": (units, units), "b": (units,)}[role[0]]
+        require_shape(array, shape, f"{weights.where}: {role}")
+    first = arrays[roles[0]]
+    for gate in gates:
+        require_shape(arrays[f"W_{gate}"], first.shape, f"{weights.where}: W_{gate}")
+    kernel, recurrent, bias = (
+        np.concatenate([arrays[f"{part}_{gate}"] for gate in gates], axis=-1) for part in "WUb"
+    )
+    return kernel, recurrent, bias
+
+
+def _read_cudnn(weights: LayerWeights, name: str, units: int) -> Arrays:
+    arrays = take(weights, name, ("kernel", "recurrent_kernel", "bias"))
+    kernel, recurrent, bias = arrays.values()
+    require_shape(kernel, (None, 4 * units), f"{weights.where}: kernel")
+    require_shape(recurrent, (units, 4 * units), f"{weights.where}: recurrent_kernel")
+    require_shape(bias, (8 * units,), f"{weights.where}: bias")
+    kernel, recurrent, biases = from_cudnn(kernel, recurrent, bias, 4)
+    return kernel, recurrent, biases.sum(axis=0)

@@ -1,0 +1,214 @@
+"""Keras' recurrent layers: LSTM, GRU, SimpleRNN, their cuDNN forms, and RNN of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rnnscope.checkpoints.keras.gru import gru_cell
+from rnnscope.checkpoints.keras.layer_entry import own_class
+from rnnscope.checkpoints.keras.layer_steps import Built, Output, Step, StoredLayer, unsupported
+from rnnscope.checkpoints.keras.lstm import lstm_cell
+from rnnscope.checkpoints.keras.options import (
+    go_backwards,
+    note_options,
+    padding_rule,
+    unknown_activation,
+)
+from rnnscope.checkpoints.keras.simple_rnn import simple_rnn_cell
+from rnnscope.checkpoints.keras.weights import LayerWeights
+from rnnscope.files.json_config import ConfigView, object_views
+from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.network import PaddingRule, RecurrentLayer
+
+NOT_BUILT = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM2DCell", "ConvLSTM3D")
+"""Recurrent classes that rnnscope names but does not compute."""
+
+
+@dataclass(frozen=True)
+class KerasCell:
+    """A class of cell: what reads it, and its states as Keras orders and calls them."""
+
+    read: Callable[[StoredLayer, ConfigView, LayerWeights], CellSpec]
+    states: tuple[str, ...]
+    cudnn: bool = False
+
+
+_LSTM = KerasCell(lstm_cell, ("h", "c"))
+_GRU = KerasCell(gru_cell, ("h",))
+_SIMPLE = KerasCell(simple_rnn_cell, ("h",))
+
+LAYER_CLASSES: dict[str, KerasCell] = {
+    "LSTM": _LSTM,
+    "UnifiedLSTM": _LSTM,
+    "CuDNNLSTM": KerasCell(
+        lambda stored, config, weights: lstm_cell(stored, config, weights, cudnn=True),
+        ("h", "c"),
+        cudnn=True,
+    ),
+    "GRU": _GRU,
+    "UnifiedGRU": _GRU,
+    "CuDNNGRU": KerasCell(
+        lambda stored, config, weights: gru_cell(stored, config, weights, cudnn=True),
+        ("h",),
+        cudnn=True,
+    ),
+    "SimpleRNN": _SIMPLE,
+}
+"""Layers that hold one cell."""
+
+CELL_CLASSES: dict[str, KerasCell] = {
+    "LSTMCell": _LSTM,
+    "GRUCell": _GRU,
+    "SimpleRNNCell": _SIMPLE,
+}
+"""Cells that an RNN layer holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of one recurrent layer, read, in the order in which they feed each other."""
+
+    specs: tuple[CellSpec, ...]
+    states: tuple[tuple[str, ...], ...]
+
+
+def read_cells(
+    stored: StoredLayer, class_name: str, config: ConfigView, weights: LayerWeights
+) -> Cells | str:
+    """The cells of a recurrent layer, or why it is not computed.
+
+    Parameters
+    ----------
+    stored : StoredLayer
+        The layer or wrapper that they are part of.
+    class_name : str
+        A key of `LAYER_CLASSES`, ``"RNN"``, or anything else.
+    config : ConfigView
+        Of the layer itself.
+    weights : LayerWeights
+        Of the layer.
+    """
+    if class_name in LAYER_CLASSES:
+        known = LAYER_CLASSES[class_name]
+        inner = weights if known.cudnn else weights.parts("cell")[0]
+        return _read([known], stored, [config], [inner])
+    if class_name != "RNN":
+        return f"wraps a {class_name}, which is not computed"
+    cell = config.view("cell")
+    stacked = own_class(cell) == "StackedRNNCells"
+    cells = (
+        list(object_views(cell.view("config").get("cells", list), f"{cell.where} > cells"))
+        if stacked
+        else [cell]
+    )
+    names = [own_class(entry) for entry in cells]
+    foreign = [name for name in names if name not in CELL_CLASSES]
+    if foreign or not cells:
+        return f"has a cell of class {foreign[0]}, which is not computed" if foreign else "is empty"
+    inner = weights.parts("cell")[0]
+    parts = inner.parts(*_numbered(names)) if stacked else (inner,)
+    known_cells = [CELL_CLASSES[name] for name in names]
+    return _read(known_cells, stored, [entry.view("config") for entry in cells], parts)
+
+
+def _read(
+    cells: Sequence[KerasCell],
+    stored: StoredLayer,
+    configs: Sequence[ConfigView],
+    weights: Sequence[LayerWeights],
+) -> Cells | str:
+    for config in configs:
+        reason = unknown_activation(stored, config)
+        if reason:
+            return reason
+    specs = [
+        cell.read(stored, config, part)
+        for cell, config, part in zip(cells, configs, weights, strict=True)
+    ]
+    return Cells(tuple(specs), tuple(cell.states for cell in cells))
+
+
+def _numbered(classes: Sequence[str]) -> list[str]:
+    """Keras' names for the cells of a stack: by class, name, name_1, name_2 and on."""
+    bases = [{"LSTMCell": "lstm_cell", "GRUCell": "gru_cell"}.get(name, "simple_rnn_cell")
+             for name in classes]  # fmt: skip
+    counts = [bases[:number].count(base) for number, base in enumerate(bases)]
+    return [
+        f"cells/{base}_{count}" if count else f"cells/{base}"
+        for base, count in zip(bases, counts, strict=True)
+    ]
+
+
+def recurrent_steps(
+    cells: Cells,
+    config: ConfigView,
+    padding: Option[PaddingRule],
+    *,
+    base: str = "",
+    first_state: int = 0,
+) -> Built:
+    """The steps of a recurrent layer: one, or one for each cell of a stack.
+
+    Parameters
+    ----------
+    cells : Cells
+    config : ConfigView
+        Of the layer.
+    padding : Option[PaddingRule]
+    base : str
+        The suffix of the last step; those before it are below it: ``/cell_0``.
+    first_state : int
+        Where this layer's states begin among those that a call may give.
+
+    Returns
+    -------
+    Built
+        Its outputs are what Keras returns with ``return_state``: the outputs, then the states.
+    """
+    steps: list[Step] = []
+    states: list[Output] = []
+    last = len(cells.specs) - 1
+    backward = go_backwards(config)
+    for number, (spec, names) in enumerate(zip(cells.specs, cells.states, strict=True)):
+        layer = RecurrentLayer(
+            cell=spec,
+            backward=backward,
+            padding=padding,
+            lengths=Option("not wired yet", "config"),
+            initial_state=Option("zeros", "class default"),
+            state_format=Option("list [h, c]" if len(names) == 2 else "h", "class default"),
+            # Between the cells of a stack time runs in one direction, whatever comes out last.
+            outputs_in_input_order=number < last or not backward.value,
+            return_sequences=number < last or config.get("return_sequences", bool, False),
+        )
+        suffix = base if number == last else f"{base}/cell_{number}"
+        reads = (steps[-1].suffix,) if steps else None
+        stop = first_state + len(names)
+        steps.append(Step(suffix, layer, reads, states=(first_state, stop)))
+        first_state = stop
+        states += [Output(suffix, name) for name in names]
+    return Built(tuple(steps), (Output(base), *states))
+
+
+def build_recurrent(stored: StoredLayer) -> Built:
+    """A layer of `LAYER_CLASSES`, or an RNN of cells."""
+    cells = read_cells(stored, stored.class_name, stored.config, stored.weights)
+    if isinstance(cells, str):
+        return unsupported(stored, cells)
+    note_options(stored, stored.config)
+    return recurrent_steps(cells, stored.config, padding_rule(stored.config))
+
+
+def not_built(stored: StoredLayer) -> Built:
+    """A recurrent layer that is named only."""
+    return unsupported(stored, "is a recurrent layer that rnnscope does not compute")
+
+
+def turned(built: Built) -> Built:
+    """With the outputs of its last step in input time order, as Bidirectional turns them."""
+    *before, last = built.steps
+    layer = last.layer
+    assert isinstance(layer, RecurrentLayer)
+    ordered = replace(last, layer=replace(layer, outputs_in_input_order=True))
+    return replace(built, steps=(*before, ordered))

@@ -1,0 +1,172 @@
+"""The stored variables of one Keras layer, whichever of the two file layouts holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from rnnscope.errors import CheckpointError
+from rnnscope.files.json_config import ConfigView
+from rnnscope.model.cell import Array
+
+
+class LayerKey(NamedTuple):
+    """What a layer is known by in its container."""
+
+    name: str
+    class_name: str
+    is_model: bool
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVariable:
+    """A variable that is there, not yet loaded.
+
+    Attributes
+    ----------
+    name : str
+        As the file names it.
+    shape : tuple of int
+    load : callable
+        Returns the values, as stored.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    load: Callable[[], Array]
+
+
+class LayerWeights(Protocol):
+    """The variables of one layer, and the way to those of the layers inside it."""
+
+    @property
+    def where(self) -> str:
+        """The place in the file, for messages."""
+        ...
+
+    def variables(self) -> tuple[StoredVariable, ...]:
+        """The layer's own variables, in the order Keras lists them."""
+        ...
+
+    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+        """The weights of wrapped layers, by the attribute that holds each: ``cell``.
+
+        The attributes are given in the order Keras lists their weights, and each holds as many
+        variables as the others.
+        """
+        ...
+
+    def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
+        """The weights of a model's layers; all of them, in the order of its configuration."""
+        ...
+
+
+class NoWeights:
+    """The weights of a layer that stores none."""
+
+    where = "no weights"
+
+    def variables(self) -> tuple[StoredVariable, ...]:
+        return ()
+
+    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+        return tuple(NoWeights() for _ in attributes)
+
+    def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
+        return tuple(NoWeights() for _ in keys)
+
+
+def take(weights: LayerWeights, layer: str, roles: Sequence[str]) -> dict[str, Array]:
+    """Load exactly the named variables of a layer.
+
+    Parameters
+    ----------
+    weights : LayerWeights
+    layer : str
+        The layer's name, for messages.
+    roles : sequence of str
+        Keras' variable names in Keras' order: ``("kernel", "recurrent_kernel", "bias")``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By role. float16 is widened to float32, since numpy computes in it slowly and no BLAS does.
+
+    Raises
+    ------
+    CheckpointError
+        There are more or fewer variables, or one holds no floats; it names the layer.
+    """
+    stored = weights.variables()
+    if len(stored) != len(roles):
+        raise CheckpointError(
+            f"Layer '{layer}' has not the weights that its configuration promises.",
+            where=weights.where,
+            expected=", ".join(roles) or "none",
+            found=", ".join(f"{variable.name} {variable.shape}" for variable in stored) or "none",
+            hint="The file is incomplete, or of a Keras that rnnscope does not know.",
+        )
+    # By name where names tell; the .keras layout numbers its variables and so goes by order.
+    named = {_last_part(variable.name): variable for variable in stored}
+    by_name = set(named) == set(roles)
+    return {
+        role: _as_floats(named[role] if by_name else variable, layer)
+        for role, variable in zip(roles, stored, strict=True)
+    }
+
+
+def take_cell(
+    weights: LayerWeights, layer: str, config: ConfigView, *, twice: bool = False
+) -> tuple[Array, Array, Array]:
+    """The kernel, the recurrent kernel and the bias of a cell.
+
+    Parameters
+    ----------
+    weights : LayerWeights
+    layer : str
+    config : ConfigView
+        Of the layer or cell; ``use_bias`` False gives a bias of zeros.
+    twice : bool
+        True where the bias has two rows, one for the input and one for the state.
+    """
+    use_bias = config.get("use_bias", bool, True)
+    roles = ("kernel", "recurrent_kernel", "bias")
+    arrays = take(weights, layer, roles if use_bias else roles[:2])
+    kernel = arrays["kernel"]
+    width = kernel.shape[-1:]
+    zeros = np.zeros((2, *width) if twice else width, kernel.dtype)
+    return kernel, arrays["recurrent_kernel"], arrays.get("bias", zeros)
+
+
+def _last_part(name: str) -> str:
+    return name.rsplit("/", 1)[-1].split(":", 1)[0]
+
+
+def _as_floats(variable: StoredVariable, layer: str) -> Array:
+    array = variable.load()
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise CheckpointError(
+            f"A weight of layer '{layer}' holds no floating-point numbers.",
+            where=variable.name,
+            expected="float16, float32 or float64",
+            found=str(array.dtype),
+        )
+    return array.astype(np.float32) if array.dtype.itemsize == 2 else array
+
+
+def require_shape(array: Array, shape: Sequence[int | None], where: str) -> None:
+    """Raise `CheckpointError` unless the array has that shape; None stands for any size."""
+    fits = len(array.shape) == len(shape) and all(
+        size in (None, got) for size, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise CheckpointError(
+            "A weight has not the shape that the layer's configuration asks for.",
+            where=where,
+            expected="(" + ", ".join("any" if size is None else str(size) for size in shape) + ")",
+            found=str(array.shape),
+            hint="The configuration and the weights of this file do not belong together.",
+        )

@@ -1,0 +1,1 @@
+"""ONNX models: recurrent operators and what stands between them."""

@@ -1,0 +1,100 @@
+"""ONNX models: LSTM, GRU and RNN nodes with all that the graph says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.onnx.constants import Constants
+from rnnscope.checkpoints.onnx.graph import OnnxGraph
+from rnnscope.checkpoints.onnx.operators import OPERATORS
+from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
+from rnnscope.checkpoints.onnx.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
+from rnnscope.checkpoints.onnx.wiring import LOOPS, Wiring
+from rnnscope.errors import UnsupportedCellError
+
+
+def read_onnx(path: Path) -> Checkpoint:
+    """Read the recurrent nodes of an ONNX model, as data.
+
+    Parameters
+    ----------
+    path : Path
+        The model; external data is read from its folder alone.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    CheckpointError
+        The file or a tensor of a recurrent node is damaged; it names the tensor.
+    UnsupportedCellError
+        There is no recurrent node; it names what there is.
+    """
+    model = parse_model(path)
+    graph = OnnxGraph.of(model.graph, path)
+    store = TensorStore(path)
+    wiring = Wiring(graph, Constants(graph, store), OPERATORS)
+    network = wiring.network()
+    if not network.nodes:
+        raise _nothing_recurrent(path, graph)
+    return Checkpoint(
+        path=path,
+        format=READER.name,
+        framework=_framework(model),
+        files=(path, *store.files),
+        network=network,
+        notes=tuple(_notes(graph)),
+    )
+
+
+def _framework(model: object) -> str:
+    name: str = model.producer_name or "unknown producer"  # type: ignore[attr-defined]
+    version: str = model.producer_version  # type: ignore[attr-defined]
+    opsets = {
+        entry.domain: entry.version
+        for entry in model.opset_import  # type: ignore[attr-defined]
+    }
+    opset = opsets.get("", opsets.get("ai.onnx", "?"))
+    return f"ONNX opset {opset} ({' '.join(filter(None, (name, version)))})"
+
+
+def _notes(graph: OnnxGraph) -> list[str]:
+    narrow = {
+        key for node in graph.nodes if node.op in RECURRENT for key in node.inputs[1:4]
+        if key in graph.initializers and graph.initializers[key].data_type in (FLOAT16, BFLOAT16)
+    }  # fmt: skip
+    if not narrow:
+        return []
+    return ["The weights are stored in 16 bits; they are widened, and computed with in float32."]
+
+
+def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
+    words = (*RECURRENT, *LOOPS)
+    recurrent_like = sorted(
+        {node.op for node in graph.nodes if any(word in node.op for word in words)}
+    )
+    found = recurrent_like or sorted({node.op for node in graph.nodes})
+    return UnsupportedCellError(
+        "The ONNX model holds no LSTM, GRU or RNN node.",
+        where=path,
+        expected="a node of one of these operators",
+        found=", ".join(found[:12]) or "no nodes",
+        hint="a recurrent layer that was exported as a loop over elementary operators is not read"
+        if recurrent_like
+        else None,
+    )
+
+
+READER = Reader(
+    name="onnx",
+    title="ONNX model (.onnx)",
+    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs too; weights in "
+    "initializers, constants and external data; the plain layers between them",
+    does_not_read="quantised recurrent operators, loops over elementary operators",
+    sniff=sniff_onnx,
+    read=read_onnx,
+)

@@ -1,0 +1,188 @@
+"""Tensors of an ONNX file as arrays: raw bytes, lists of values, or bytes in a file beside it.
+
+Float16 and bfloat16 values are widened to float32 on reading, which is exact.
+
+References
+----------
+onnx/onnx.proto, TensorProto; docs/ExternalData.md of ONNX.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnscope.errors import CheckpointError
+from rnnscope.model.cell import Array
+
+FLOAT, DOUBLE, FLOAT16, BFLOAT16 = 1, 11, 10, 16
+EXTERNAL = 1
+
+STORED: dict[int, tuple[str, str]] = {
+    FLOAT: ("<f4", "float_data"),
+    2: ("u1", "int32_data"),
+    3: ("i1", "int32_data"),
+    4: ("<u2", "int32_data"),
+    5: ("<i2", "int32_data"),
+    6: ("<i4", "int32_data"),
+    7: ("<i8", "int64_data"),
+    9: ("?", "int32_data"),
+    FLOAT16: ("<f2", "int32_data"),
+    DOUBLE: ("<f8", "double_data"),
+    12: ("<u4", "uint64_data"),
+    13: ("<u8", "uint64_data"),
+    BFLOAT16: ("<u2", "int32_data"),
+}
+"""TensorProto.DataType to the dtype of the stored bytes, and the field that lists values."""
+
+INTEGERS = (2, 4, 5, 6, 7, 9, 12, 13)
+"""DataTypes of indices and shapes; 8-bit integers with a sign may be quantised weights."""
+
+MAX_BYTES = 16 * 2**30
+"""The largest tensor that is read."""
+
+MAX_RANK = 32
+
+
+class TensorStore:
+    """Reads the tensors of one model file.
+
+    Attributes
+    ----------
+    path : Path
+        The model; external data must lie in its folder.
+    files : list of Path
+        The files beside it that were read, in the order in which they were first needed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: list[Path] = []
+
+    def array(self, tensor: Any, name: str = "") -> Array:
+        """The array of a TensorProto.
+
+        Raises
+        ------
+        CheckpointError
+            Its dtype is not read, its bytes do not fit its shape, or they lie outside the folder.
+        """
+        where = f"{self.path}: {tensor.name or name or 'a tensor'}"
+        if tensor.data_type not in STORED:
+            raise CheckpointError(
+                "A stored tensor has a dtype that rnnscope does not read.",
+                where=where,
+                expected="a number of 8 to 64 bits",
+                found=f"ONNX data type {tensor.data_type}",
+                hint="weights of a recurrent layer are floats: is this one of a quantised layer?",
+            )
+        shape = _shape(tensor, where)
+        dtype, field = STORED[tensor.data_type]
+        count = math.prod(shape)
+        if tensor.data_location == EXTERNAL:
+            raw = self._external(tensor, count * np.dtype(dtype).itemsize, where)
+            values = np.frombuffer(raw, dtype)
+        elif tensor.raw_data:
+            if len(tensor.raw_data) != count * np.dtype(dtype).itemsize:
+                raise _misfit(where, shape, f"{len(tensor.raw_data)} bytes")
+            values = np.frombuffer(tensor.raw_data, dtype)
+        else:
+            values = _listed(getattr(tensor, field), tensor.data_type, dtype)
+        if len(values) != count:
+            raise _misfit(where, shape, f"{len(values)} values")
+        return _widen(values, tensor.data_type).reshape(shape)
+
+    def _external(self, tensor: Any, size: int, where: str) -> bytes:
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        path = self._beside(entries.get("location", ""), where)
+        try:
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+        except ValueError:
+            offset, length = -1, -1
+        if length != size:
+            raise CheckpointError(
+                "A tensor's external data does not fit its shape.",
+                where=where,
+                expected=f"{size} bytes",
+                found=f"length {entries.get('length')}, offset {entries.get('offset', 0)}",
+                hint="the model is damaged, or was changed: export it again",
+            )
+        there = path.stat().st_size
+        if offset < 0 or offset + size > there:
+            raise CheckpointError(
+                "A tensor's external data lies beyond the end of its file.",
+                where=f"{where}, in {path}",
+                expected=f"{size} bytes from byte {offset} on",
+                found=f"a file of {there} bytes",
+                hint="the file is truncated: copy or download it again",
+            )
+        if path not in self.files:
+            self.files.append(path)
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def _beside(self, location: str, where: str) -> Path:
+        """The file that an external tensor names: in the model's folder, or refused."""
+        folder = self.path.resolve().parent
+        named = self.path.parent / location
+        try:
+            path = named.resolve()
+            inside = bool(location) and path.is_relative_to(folder)
+            found = inside and path.is_file()
+        except (OSError, ValueError, RuntimeError):  # NUL in a name, a circle of links
+            inside = found = False
+        if inside and found and not Path(location).is_absolute():
+            return path
+        raise CheckpointError(
+            "A tensor's external data is not to be had."
+            if inside
+            else "A tensor's external data lies outside the model's folder, and is not read.",
+            where=where,
+            expected=f"a file in {folder}",
+            found=location or "no location",
+            hint="put the data file beside the model, under the name that it had",
+        )
+
+
+def _shape(tensor: Any, where: str) -> tuple[int, ...]:
+    shape = tuple(tensor.dims)
+    known = len(shape) <= MAX_RANK and all(size >= 0 for size in shape)
+    if not known or math.prod(filter(None, shape)) * 8 > MAX_BYTES:
+        raise CheckpointError(
+            "A stored tensor has an impossible shape.",
+            where=where,
+            expected=f"at most {MAX_RANK} axes, and {MAX_BYTES} bytes",
+            found=str(shape)[:200],
+            hint="the file is damaged: copy it again from its source",
+        )
+    return shape
+
+
+def _listed(values: Any, number: int, dtype: str) -> Array:
+    """A list of values; 16-bit floats are listed as their bits."""
+    if number in (FLOAT16, BFLOAT16):
+        return np.asarray(values, np.int64).astype(np.uint16).view(dtype)
+    return np.asarray(values).astype(dtype)
+
+
+def _widen(values: Array, number: int) -> Array:
+    if number == BFLOAT16:
+        # A bfloat16 is the upper half of the float32 of the same value.
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    if number == FLOAT16:
+        return values.astype(np.float32)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _misfit(where: str, shape: tuple[int, ...], found: str) -> CheckpointError:
+    return CheckpointError(
+        "A stored tensor does not fit its shape.",
+        where=where,
+        expected=f"the values of shape {shape}",
+        found=found,
+        hint="the file is damaged: copy it again from its source",
+    )

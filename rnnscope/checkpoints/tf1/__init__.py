@@ -1,0 +1,1 @@
+"""TensorFlow 1: Saver checkpoints, frozen graphs, SessionBundle exports."""

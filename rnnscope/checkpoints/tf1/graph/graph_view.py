@@ -1,0 +1,198 @@
+"""A TensorFlow graph as data: nodes, tensors and constants, with function bodies laid open.
+
+Nothing is executed. Graphs written with control flow v2 keep the body of a loop in a function of
+the library; `GraphView` copies such bodies into the node list, so that what follows sees one flat
+graph whichever TensorFlow wrote it:
+
+* ``Enter → Merge ← NextIteration`` (control flow v1) stays as it is;
+* ``While`` and ``StatelessWhile`` become ``_LoopVariable`` nodes, one an argument of the body,
+  with two inputs: the value before the loop and the value at the end of the body;
+* ``If``, ``PartitionedCall`` and their kind become ``_Arg`` nodes with one input, and their
+  outputs pass on to the results of their bodies.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rnnscope.files.tensorflow.protos import tensor_to_array
+from rnnscope.model.cell import Array
+
+LOOPS = {"While", "StatelessWhile"}
+BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
+CALLS = {"PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",)}
+MAX_DEPTH = 16
+"""Functions inside functions deeper than this are left closed: no real model nests so far."""
+
+# The order of named outputs of ops with several, for references inside function bodies, where an
+# output is "node:name:index". Ops not listed have one output or one list of outputs.
+OUTPUT_NAMES = {
+    "LSTMBlockCell": ("i", "cs", "f", "o", "ci", "co", "h"),
+    "BlockLSTM": ("i", "cs", "f", "o", "ci", "co", "h"),
+    "BlockLSTMV2": ("i", "cs", "f", "o", "ci", "co", "h"),
+    "GRUBlockCell": ("r", "u", "c", "h"),
+    "Switch": ("output_false", "output_true"),
+    "Merge": ("output", "value_index"),
+    "TensorArrayV3": ("handle", "flow"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Tensor:
+    """One output of one node."""
+
+    node: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.node if self.index == 0 else f"{self.node}:{self.index}"
+
+
+@dataclass(frozen=True, eq=False)
+class GraphNode:
+    """A node: its op, its data inputs (control inputs left out) and its attributes."""
+
+    name: str
+    op: str
+    inputs: tuple[Tensor, ...]
+    attr: Any = field(default_factory=dict)
+
+    def integer(self, key: str, default: int = 0) -> int:
+        return int(self.attr[key].i) if key in self.attr else default
+
+    def number(self, key: str, default: float) -> float:
+        return float(self.attr[key].f) if key in self.attr else default
+
+    def flag(self, key: str) -> bool:
+        return bool(self.attr[key].b) if key in self.attr else False
+
+
+class GraphView:
+    """A flat, read-only view of a GraphDef.
+
+    Parameters
+    ----------
+    graph_def : GraphDef message
+    """
+
+    def __init__(self, graph_def: Any) -> None:
+        self._functions = {fn.signature.name: fn for fn in graph_def.library.function}
+        self.nodes: dict[str, GraphNode] = {}
+        self._results: dict[str, list[tuple[Tensor, ...]]] = {}
+        for node in graph_def.node:
+            inputs = tuple(_tensor(ref) for ref in node.input if not ref.startswith("^"))
+            self._add(GraphNode(node.name, node.op, inputs, node.attr), depth=0)
+        self._consumers: dict[Tensor, list[GraphNode]] = defaultdict(list)
+        for view in self.nodes.values():
+            for tensor in dict.fromkeys(view.inputs):
+                self._consumers[tensor].append(view)
+
+    def __iter__(self) -> Iterator[GraphNode]:
+        return iter(self.nodes.values())
+
+    def add(self, node: GraphNode) -> None:
+        """Put in a node, or another one in its place."""
+        old = self.nodes.get(node.name)
+        for tensor in dict.fromkeys(() if old is None else old.inputs):
+            self._consumers[tensor] = [n for n in self._consumers[tensor] if n.name != node.name]
+        self.nodes[node.name] = node
+        for tensor in dict.fromkeys(node.inputs):
+            self._consumers[tensor].append(node)
+
+    def node(self, tensor: Tensor) -> GraphNode | None:
+        """The node that makes a tensor; None for one the graph does not hold."""
+        return self.nodes.get(tensor.node)
+
+    def consumers(self, tensor: Tensor) -> list[GraphNode]:
+        return self._consumers.get(tensor, [])
+
+    def results(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """What an output of a While, If or call node is inside its bodies: one tensor a body."""
+        bodies = self._results.get(tensor.node, [])
+        return tuple(body[tensor.index] for body in bodies if tensor.index < len(body))
+
+    def constant(self, tensor: Tensor) -> Array | None:
+        """The value of a Const node, through identities; None if it is none."""
+        node = self.node(tensor)
+        seen = 0
+        while node is not None and node.op in ("Identity", "Enter", "Switch") and seen < 32:
+            node, seen = self.node(node.inputs[0]), seen + 1
+        if node is None or node.op != "Const":
+            return None
+        return tensor_to_array(node.attr["value"].tensor)
+
+    def scalar(self, tensor: Tensor) -> float | None:
+        """The value of a constant with one element."""
+        value = self.constant(tensor)
+        if value is None or value.size != 1 or value.dtype.kind not in "fiu":
+            return None
+        return float(value.reshape(()))
+
+    def _add(self, node: GraphNode, depth: int) -> None:
+        self.nodes[node.name] = node
+        if depth >= MAX_DEPTH:
+            return
+        if node.op in LOOPS:
+            self._open(node, "body", node.inputs, depth, loop=True)
+        for key in BRANCHES.get(node.op, ()):
+            self._open(node, key, node.inputs[1:], depth)
+        for key in CALLS.get(node.op, ()):
+            self._open(node, key, node.inputs, depth)
+
+    def _open(
+        self, caller: GraphNode, key: str, given: Iterable[Tensor], depth: int, loop: bool = False
+    ) -> None:
+        """Copy the body of a function into the graph, under the caller's name."""
+        body = self._functions.get(caller.attr[key].func.name)
+        if body is None:
+            return
+        scope = f"{caller.name}/{key}"
+        arguments = [argument.name for argument in body.signature.input_arg]
+        ops = {node.name: node.op for node in body.node_def}
+        known = set(arguments)
+
+        def inside(ref: str) -> Tensor:
+            name, *rest = ref.split(":")
+            if name in known or not rest:
+                return Tensor(f"{scope}/{name}")
+            names = OUTPUT_NAMES.get(ops.get(name, ""), ())
+            first = names.index(rest[0]) if rest[0] in names else 0
+            return Tensor(f"{scope}/{name}", first + (int(rest[1]) if len(rest) > 1 else 0))
+
+        returned = tuple(
+            inside(body.ret[result.name])
+            for result in body.signature.output_arg
+            if result.name in body.ret
+        )
+        self._results.setdefault(caller.name, []).append(returned)
+        for position, (name, value) in enumerate(zip(arguments, given, strict=False)):
+            inputs = (value, returned[position]) if loop and position < len(returned) else (value,)
+            op = "_LoopVariable" if loop else "_Arg"
+            self._add(GraphNode(f"{scope}/{name}", op, inputs), depth + 1)
+        for node in body.node_def:
+            refs = tuple(inside(ref) for ref in node.input if not ref.startswith("^"))
+            self._add(GraphNode(f"{scope}/{node.name}", node.op, refs, node.attr), depth + 1)
+
+
+def _tensor(ref: str) -> Tensor:
+    name, _, index = ref.partition(":")
+    return Tensor(name, int(index or 0))
+
+
+def is_zero(view: GraphView, tensor: Tensor) -> bool:
+    """Whether a tensor is a constant of zeros, or a Fill or broadcast of one, or zeros_like."""
+    node = view.node(tensor)
+    if node is None:
+        return False
+    if node.op == "ZerosLike":
+        return True
+    if node.op in ("Fill", "BroadcastTo", "Tile"):
+        source = node.inputs[1] if node.op == "Fill" else node.inputs[0]
+        return is_zero(view, source)
+    value = view.constant(tensor)
+    return value is not None and value.dtype.kind in "fiu" and not np.any(value)

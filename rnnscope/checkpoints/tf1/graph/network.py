@@ -1,0 +1,399 @@
+"""From the cells found in a graph to a `Network` of layers.
+
+One layer may appear many times: once a step in an unrolled graph, once a copy where a training
+and a validation model share their weights. Appearances of one kernel whose states feed each
+other are one layer; copies that would compute the same are one layer, with a note.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, origins, peel, walk
+from rnnscope.checkpoints.tf1.graph.feedback import Entangled, Feedbacks, FoundFeedback
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor, is_zero
+from rnnscope.checkpoints.tf1.graph.grouping import Appearances, group
+from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
+from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
+from rnnscope.checkpoints.tf1.graph.names import class_of
+from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
+from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, Source, Wiring
+from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
+from rnnscope.model.cell import Array, CellSpec, Option
+from rnnscope.model.cells import CELLS
+from rnnscope.model.layers import Embedding, Masking, Unsupported
+from rnnscope.model.network import Network, Node, RecurrentLayer
+
+COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
+            "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip
+SHAPES = {"Tile", "ExpandDims", "BroadcastTo", "Reshape", "Transpose"}
+
+
+@dataclass(frozen=True)
+class GraphNetwork:
+    """What `build_network` returns."""
+
+    network: Network
+    used: frozenset[str]
+    embeddings: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def build_network(view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> GraphNetwork:
+    """Group the cells into layers, follow what each reads, and put them in order."""
+    return _Builder(view, weights, cells).build()
+
+
+class _Builder:
+    def __init__(self, view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> None:
+        self._view = view
+        self._weights = weights
+        self._layers = {layer.name: layer for layer in group(view, weights, cells)}
+        self._name_of = {
+            tensor: layer.name
+            for layer in self._layers.values()
+            for cell in layer.cells
+            for tensor in (cell.m, peel(view, cell.m), cell.outputs)
+            if tensor is not None
+        }
+        reading = Reading(view, weights)
+        self._wrappers = {
+            name: wrapper
+            for name, layer in self._layers.items()
+            if (wrapper := find_wrapper(reading, layer.cells[0])) is not None
+        }
+        steps = [(name, layer.cells) for name, layer in self._layers.items()]
+        self._feedbacks = Feedbacks(reading, steps)
+        self._handovers = Handovers(view, steps, self._width_of)
+        self._specs: dict[str, CellSpec] = {}
+        self._after = {
+            tensor
+            for layer in self._layers.values()
+            for cell in layer.cells
+            for tensor in cell.after.values()
+        }
+        self._name_of.update({found.outputs: name for name, found in self._wrappers.items()})
+        self._alias: dict[str, str] = {}
+        self._built: dict[tuple[Any, ...], str] = {}
+        self._building: set[str] = set()
+        self._wiring = Wiring(view, weights, self._layer_of, self._build)
+        self._copies: dict[str, list[str]] = defaultdict(list)
+        self._notes: list[str] = []
+        self._used: set[str] = set()
+
+    def build(self) -> GraphNetwork:
+        for name in self._layers:
+            self._build(name)
+        for name, copies in self._copies.items():
+            self._notes.append(
+                f"The graph uses the weights of '{name}' in {len(copies) + 1} places "
+                f"({', '.join([name, *copies])}) that would compute the same from one input; "
+                "they are run once."
+            )
+        nodes = _reached(self._wiring.nodes)
+        return GraphNetwork(
+            Network(tuple(self._wiring.inputs), nodes),
+            frozenset(self._used),
+            frozenset(self._wiring.embeddings),
+            tuple(self._notes),
+        )
+
+    def _layer_of(self, tensor: Tensor) -> str | None:
+        name = self._name_of.get(tensor)
+        return None if name is None else self._alias.get(name, name)
+
+    def _build(self, name: str) -> None:
+        if name in self._alias or name in self._wiring.nodes or name in self._building:
+            return
+        self._building.add(name)
+        layer = self._layers[name]
+        initial = self._initial_state(layer)
+        feedback = self._feedbacks.find(name)
+        with self._wiring.apart(name if initial.handover else ""):
+            source = self._read_source(layer, feedback)
+        backward = bool(source.turned) or _reads_backward(self._view, layer)
+        cell = layer.cells[0]
+        inner = source.name if source.name in self._wiring.nodes else "the input"
+        fed = feedback.feedback.option.value if isinstance(feedback, FoundFeedback) else ""
+        key = (self._weights.variables(cell.kernel), inner, backward, initial.option.value, fed)
+        same = self._built.setdefault(key, name)
+        if same != name:
+            self._alias[name] = same
+            self._copies[same].append(name)
+            return
+        spec = self._cell_spec(name)
+        lengths, stored = self._lengths(layer.selects, source)
+        wrapper = self._wrappers.get(name)
+        if wrapper is not None:
+            self._used.update(wrapper.names)
+            self._notes.append(f"'{name}' returns {wrapper.words}, not m itself.")
+        uses_lengths = lengths != "not used"
+        recurrent = RecurrentLayer(
+            cell=spec,
+            backward=Option(backward, "graph"),
+            padding=Option(
+                padding_rule(self._view, layer.cells) if uses_lengths else "none", "graph"
+            ),
+            lengths=Option(lengths, "graph"),
+            initial_state=initial.option,
+            state_format=Option(_state_format(self._view, cell), "graph"),
+            reversal="within length" if source.turned == "within length" else "whole",
+            initial_values=initial.values,
+            stored_lengths=stored,
+            wrapper=() if wrapper is None else wrapper.layers,
+        )
+        if source.turned:
+            self._wiring.note_turn(name, source.turned)
+        recurrent = self._handed(recurrent, initial.handover, feedback)
+        reads = [self._masked(source.name, layer)] if source.name else []
+        if initial.handover is not None and initial.handover.obstacle:
+            reads.append(self._obstacle(name, initial.handover))
+        self._wiring.nodes[name] = Node(name, recurrent, tuple(reads))
+
+    def _handed(
+        self,
+        layer: RecurrentLayer,
+        handover: Handover | None,
+        feedback: FoundFeedback | Entangled | None,
+    ) -> RecurrentLayer:
+        """The layer with what it starts from, and what makes its next x."""
+        if isinstance(feedback, FoundFeedback):
+            self._used.update(feedback.names)
+            layer = replace(layer, feedback=feedback.feedback)
+        if handover is None or handover.obstacle:
+            return layer
+        first, *beside = handover.layers
+        return replace(
+            layer, initial_from=first, initial_beside=tuple(beside), initial_join=handover.join
+        )
+
+    def _obstacle(self, name: str, handover: Handover) -> str:
+        """A stand-in for an initial state: without it the layer would start from zeros."""
+        stand_in = f"{name}[initial state]"
+        reason = f"'{name}' {handover.obstacle}, which is not computed"
+        node = Node(stand_in, Unsupported("initial state", stand_in, reason), handover.layers)
+        self._wiring.nodes.setdefault(stand_in, node)
+        return stand_in
+
+    def _masked(self, source: str, layer: Appearances) -> str:
+        """What a layer reads, behind the mask that the graph computes from the model's input."""
+        mask = computed_mask(self._view, (chosen.condition for chosen in layer.selects))
+        node = self._wiring.nodes.get(source)
+        if mask is None:
+            return source
+        if node is not None and isinstance(node.layer, Embedding) and not mask.features:
+            embedding = replace(node.layer, mask_zero=mask.value == 0)
+            self._wiring.nodes[source] = replace(node, layer=embedding)
+        if source not in self._wiring.inputs or not mask.features:
+            return source
+        self._wiring.nodes.setdefault(mask.name, Node(mask.name, Masking(mask.value), (source,)))
+        return mask.name
+
+    def _read_source(
+        self, layer: Appearances, feedback: FoundFeedback | Entangled | None
+    ) -> Source:
+        if isinstance(feedback, Entangled):
+            name = f"{layer.name}/input"
+            self._wiring.inputs.setdefault(name)
+            stand_in = f"{layer.name}[{feedback.kind}]"
+            node = Node(stand_in, Unsupported(feedback.kind, stand_in, feedback.reason), (name,))
+            self._wiring.nodes.setdefault(stand_in, node)
+            return Source(stand_in)
+        if feedback is not None:
+            return self._wiring.source(feedback.first)
+        found = [self._wiring.source(cell.x) for cell in layer.cells]
+        named = {(source.name, source.turned): source for source in found if source.name}
+        if len(named) == 1:
+            return next(iter(named.values()))
+        if not named:
+            name = f"{layer.name}/input"
+            self._wiring.inputs.setdefault(name)
+            self._notes.append(
+                f"What '{layer.name}' reads could not be followed in the graph (it may read its "
+                "own last output); the input is taken as what it receives."
+            )
+            return Source(name)
+        names = [name for name, _ in named]
+        if all(name in self._wiring.inputs for name in names):
+            # One placeholder a step, as the seq2seq functions of TensorFlow 0.x and 1.x take.
+            for name in names[1:]:
+                del self._wiring.inputs[name]
+            return next(iter(named.values()))
+        return self._wiring.unsupported(
+            f"{layer.name}/input", "several sources",
+            f"its steps read different sources: {', '.join(names)}", names,
+        )  # fmt: skip
+
+    def _width_of(self, name: str, state: str) -> int:
+        spec = self._cell_spec(name)
+        return CELLS[spec.kind].widths(spec)[state]
+
+    def _cell_spec(self, name: str) -> CellSpec:
+        if name not in self._specs:
+            self._specs[name] = self._read_spec(self._layers[name].cells[0])
+        return self._specs[name]
+
+    def _read_spec(self, cell: FoundCell) -> CellSpec:
+        weights, options = cell.make()
+        names = (self._weights.variables(tensor) for tensor in cell.weights)
+        used = tuple(dict.fromkeys(name for found in names for name in found))
+        self._used.update(used)
+        return CellSpec(
+            kind=cell.kind,
+            source_class=class_of(cell, used[0]),
+            weights=weights,
+            options=options,
+            variables=used,
+            stored_gate_order=" ".join(cell.gate_order),
+        )
+
+    def _lengths(self, selects: list[Chosen], source: Source) -> tuple[str, Array | None]:
+        """Words on where lengths come from, and the lengths themselves if they are stored."""
+        tensors = [chosen.condition for chosen in selects]
+        if source.lengths is not None:
+            tensors.append(source.lengths)
+        if not tensors:
+            return "not used", None
+        for tensor in tensors:
+            for current, node in _behind_condition(self._view, tensor):
+                if node.op in INPUT_OPS:
+                    return f"sequence_length from placeholder '{node.name}'", None
+                value = self._view.constant(current)
+                if value is not None and value.ndim == 1 and value.dtype.kind == "i":
+                    return f"sequence_length {value.tolist()}, a constant of the graph", value
+        mask = computed_mask(self._view, tensors)
+        if mask is not None:
+            what = "features are not all" if mask.features else "ids are not"
+            return f"mask of the steps whose {what} {mask.value:g} (node '{mask.name}')", None
+        return f"computed in the graph (node '{tensors[0].node}')", None
+
+    def _initial_state(self, layer: Appearances) -> _Initial:
+        handover = self._handovers.read(layer.name, layer.cells[0])
+        if handover is not None:
+            for other in handover.layers:
+                self._build(other)
+            names = tuple(self._alias.get(other, other) for other in handover.layers)
+            handover = replace(handover, layers=names)
+            return _Initial(Option(handover.obstacle or handover.words, "graph"), {}, handover)
+        values: dict[str, Array] = {}
+        words: list[str] = []
+        for state, before in layer.cells[0].before.items():
+            for tensor in origins(self._view, before)[0]:
+                if tensor in self._after or is_zero(self._view, tensor):
+                    continue
+                variable = self._learned(tensor)
+                if variable is not None:
+                    values[state] = variable[1]
+                    words.append(f"{state} from variable '{variable[0]}'")
+                    self._used.add(variable[0])
+                    continue
+                node = self._view.node(tensor)
+                if node is not None and node.op in INPUT_OPS:
+                    words.append(f"{state} from placeholder '{node.name}'")
+                elif node is not None and node.op not in ("Const", "Fill", "TensorListReserve"):
+                    words.append(f"{state} from op {node.op} '{node.name}'")
+        text = ", ".join(dict.fromkeys(words)) or "zeros"
+        return _Initial(Option(text, "graph"), values, None)
+
+    def _learned(self, tensor: Tensor) -> tuple[str, Array] | None:
+        """A stored initial state: a variable, tiled over the batch or not."""
+        for _ in range(8):
+            node = self._view.node(tensor)
+            if node is None:
+                return None
+            if node.op in VARIABLES or self._weights.variables(tensor):
+                names = self._weights.variables(tensor)
+                value = floats(self._weights.read(tensor))
+                flat = value.reshape(-1, value.shape[-1])
+                return names[0], flat[0] if flat.shape[0] == 1 else flat
+            if node.op not in ("Tile", "ExpandDims", "BroadcastTo", "Reshape", "Mul", "Identity"):
+                return None
+            if node.op == "Mul":  # ones(batch, 1) * variable
+                weighty = [part for part in node.inputs if self._weights.variables(part)]
+                if len(weighty) != 1:
+                    return None
+                tensor = weighty[0]
+            else:
+                tensor = node.inputs[0]
+        return None
+
+
+@dataclass(frozen=True)
+class _Initial:
+    option: Option[str]
+    values: dict[str, Array]
+    handover: Handover | None
+
+
+def _reads_backward(view: GraphView, layer: Appearances) -> bool:
+    """Whether an unrolled layer takes its steps from a list in falling order."""
+    steps = [_step_index(view, cell.x) for cell in layer.cells]
+    known = [step for step in steps if step is not None]
+    return len(known) > 1 and len(known) == len(steps) and known == sorted(known, reverse=True)
+
+
+def _step_index(view: GraphView, tensor: Tensor) -> int | None:
+    """Which step of an unstacked list a tensor is."""
+    for current, node in walk(view, tensor):
+        if node is None:
+            continue
+        if node.op in ("Unpack", "Split", "SplitV"):
+            return current.index
+        if node.op == "StridedSlice":
+            begin = view.constant(node.inputs[1])
+            return None if begin is None or begin.size < 2 else int(begin.reshape(-1).max())
+        if node.op in ("Squeeze", "Reshape", "ExpandDims"):
+            return _step_index(view, node.inputs[0])
+    return None
+
+
+def _behind_condition(view: GraphView, tensor: Tensor) -> Iterable[tuple[Tensor, Any]]:
+    """What a Select's condition compares: placeholders and constants behind it."""
+    pending, seen = [tensor], set[Tensor]()
+    while pending and len(seen) < 200:
+        current = pending.pop(0)
+        if current in seen:
+            continue
+        seen.add(current)
+        for reached, node in walk(view, current):
+            if node is None:
+                continue
+            if node.op in INPUT_OPS or node.op == "Const":
+                yield reached, node
+            elif node.op in COMPARES:
+                pending.extend(node.inputs)
+            elif node.op in SHAPES:
+                pending.append(node.inputs[0])
+
+
+def _state_format(view: GraphView, cell: FoundCell) -> str:
+    if "c" not in cell.before:
+        return "m"
+    node = view.node(peel(view, cell.before["c"]))
+    packed = node is not None and node.op in ("Split", "SplitV", "Slice", "StridedSlice")
+    return "concat [c, m]" if packed else "tuple (c, m)"
+
+
+def _reached(nodes: dict[str, Node]) -> tuple[Node, ...]:
+    """The recurrent nodes and what they read, each after what it reads."""
+    order: dict[str, Node] = {}
+    begun: set[str] = set()
+
+    def visit(name: str) -> None:
+        node = nodes.get(name)
+        if node is None or name in begun:
+            return
+        begun.add(name)
+        for reads in (*node.inputs, *(node.recurrent.handed_by if node.recurrent else ())):
+            visit(reads)
+        order[name] = node
+
+    for name, node in nodes.items():
+        if node.recurrent:
+            visit(name)
+    return tuple(order.values())

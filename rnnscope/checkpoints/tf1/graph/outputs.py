@@ -1,0 +1,92 @@
+"""From c to m, which LSTMs of all kinds share: output gate, activation of c, projection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rnnscope.checkpoints.tf1.graph.appearance import Setting
+from rnnscope.checkpoints.tf1.graph.dataflow import origins, peel
+from rnnscope.checkpoints.tf1.graph.expressions import clip_of, forward, read_activation
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.linear import Reading
+
+COMPUTES_M = {"MatMul", "Mul", "Maximum", "Minimum", "ClipByValue"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """``m = gate * act(c)``.
+
+    Attributes
+    ----------
+    gate : Tensor
+        The factor that is not ``act(c)``; whether it is a gate is for the finder to say.
+    activation : str
+        Of c.
+    m : Tensor
+    """
+
+    gate: Tensor
+    activation: str
+    m: Tensor
+
+
+@dataclass(frozen=True)
+class Projection:
+    """``m @ kernel``, clipped or not."""
+
+    kernel: Tensor
+    m: Tensor
+    clip: Setting
+
+
+def outputs_of(view: GraphView, c: Tensor) -> Iterator[Output]:
+    """Every product that a new c, or its activation, is a factor of."""
+    for candidate in _with_activation(view, c):
+        name = "linear" if candidate == c else read_activation(view, candidate)[0]
+        for consumer in forward(view, candidate):
+            if consumer.op != "Mul":
+                continue
+            for factor in consumer.inputs:
+                if peel(view, factor) != peel(view, candidate):
+                    yield Output(factor, name, Tensor(consumer.name))
+
+
+def _with_activation(view: GraphView, c: Tensor) -> Iterator[Tensor]:
+    for consumer in forward(view, c):
+        name, source = read_activation(view, Tensor(consumer.name))
+        if name != "linear" and source == peel(view, c):
+            yield Tensor(consumer.name)
+    yield c
+
+
+def clipped(view: GraphView, tensor: Tensor) -> tuple[Tensor, Setting]:
+    """A tensor after the symmetric clip that consumes it, if there is one, and its bound."""
+    found = clip_of(view, tensor)
+    if found is not None and found[1].low == -found[1].high:
+        return found[0], Setting(found[1].high, found[1].name)
+    return tensor, Setting(None)
+
+
+def projection_of(reading: Reading, m: Tensor, m_prev: Tensor) -> Projection | None:
+    """``m @ projection``, if that is what the next step reads as m.
+
+    A dense layer inside the loop (OutputProjectionWrapper) looks the same but is not fed back.
+    """
+    view, weights = reading.view, reading.weights
+    fed_back, _ = origins(view, m_prev)
+    for consumer in forward(view, m):
+        if consumer.op != "MatMul" or not weights.variables(consumer.inputs[1]):
+            continue
+        projected, clip = clipped(view, Tensor(consumer.name))
+        # A static graph's first step reads zeros; its names have to do there.
+        unrolled_first = not any(
+            node is not None and node.op in COMPUTES_M for node in map(view.node, fed_back)
+        )
+        names = weights.variables(consumer.inputs[1])
+        named = any("W_P" in name or "proj" in name.lower() for name in names)
+        wraps = any("wrapper" in name.lower() for name in names)
+        if projected in fed_back or (unrolled_first and named and not wraps):
+            return Projection(consumer.inputs[1], projected, clip)
+    return None

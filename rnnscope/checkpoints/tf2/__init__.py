@@ -1,0 +1,1 @@
+"""TensorFlow 2: object-based checkpoints and SavedModel folders."""

@@ -1,0 +1,146 @@
+"""The functions of a TensorFlow 2 SavedModel, read as the graph that they are.
+
+A SavedModel's signature calls functions of its library, whose bodies hold every op of the model:
+activations, masks, directions and wiring are all there. What the functions capture are variables,
+which the function that saves them names by key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+from rnnscope.checkpoints.tf1.graph_model import Model, read_graph_model
+from rnnscope.checkpoints.tf2.names import FullNames
+from rnnscope.model.network import Network, Node
+
+SIGNATURES = ("serving_default", "serve")
+"""Signatures that are read before all others; Keras 3 writes both, and they compute the same."""
+
+SHAPES_ALONE = {"ZerosLike", "OnesLike", "Shape", "Size", "Rank"}
+"""Ops that need no value of what they read."""
+
+_CELL = re.compile(r"/(lstm|gru|simple_rnn)_cell(_\d+)?$")
+
+
+def read_functions(meta: Any, stored: FullNames) -> Model:
+    """The layers that the functions of a signature compute.
+
+    Parameters
+    ----------
+    meta : MetaGraphDef message
+        It is changed: its variables get the names that they had in their program.
+    stored : FullNames
+    """
+    _use_full_names(meta.graph_def, stored)
+    _keep_one_signature(meta)
+    _prune_functions(meta.graph_def)
+    model = read_graph_model(meta.graph_def, stored)
+    network = _rename(model.network)
+    return replace(model, network=replace(network, nodes=tuple(map(_as_returned, network.nodes))))
+
+
+def _as_returned(node: Node) -> Node:
+    """A layer of Keras with ``go_backwards`` returns its outputs as it makes them.
+
+    Only a Bidirectional turns them back; it names its directions.
+    """
+    layer = node.recurrent
+    if layer is None or not layer.backward.value or "/backward_" in f"/{node.name}":
+        return node
+    if not layer.cell.source_class.startswith("keras"):
+        return node
+    return replace(node, layer=replace(layer, outputs_in_input_order=False))
+
+
+def _use_full_names(graph: Any, stored: FullNames) -> None:
+    """Let the saving function name variables as `stored` does, not by key."""
+    for function in graph.library.function:
+        constants = {node.name: node for node in function.node_def if node.op == "Const"}
+        for node in function.node_def:
+            names = constants.get(node.input[1].split(":")[0]) if node.op == "SaveV2" else None
+            if names is None:
+                continue
+            values = names.attr["value"].tensor.string_val
+            for position, key in enumerate(values):
+                name = stored.name_of(key.decode("utf-8", "replace"))
+                if name is not None:
+                    values[position] = name.encode()
+
+
+def _keep_one_signature(meta: Any) -> None:
+    """Leave out of the graph what the chosen signature does not need, but for the saving."""
+    signatures = meta.signature_def
+    chosen = next((name for name in SIGNATURES if name in signatures), None)
+    if chosen is None:
+        return
+    nodes = {node.name: node for node in meta.graph_def.node}
+    roots = [info.name for info in signatures[chosen].outputs.values()]
+    roots += [node.name for node in nodes.values() if _saves(node, meta.graph_def)]
+    kept: set[str] = set()
+    pending = deque(roots)
+    while pending:
+        name = pending.popleft().lstrip("^").split(":")[0]
+        if name in nodes and name not in kept:
+            kept.add(name)
+            pending.extend(nodes[name].input)
+    if kept:
+        graph = [node for node in meta.graph_def.node if node.name in kept]
+        copies = [type(node).FromString(node.SerializeToString()) for node in graph]
+        del meta.graph_def.node[:]
+        meta.graph_def.node.extend(copies)
+
+
+def _prune_functions(graph: Any) -> None:
+    """Leave out of functions what their results do not depend on.
+
+    Keras 3 traces a cell once outside its loop, for the shape of its outputs.
+    """
+    for function in graph.library.function:
+        if any(node.op == "SaveV2" for node in function.node_def):
+            continue  # it saves, and its result does not tell
+        nodes = {node.name: node for node in function.node_def}
+        kept: set[str] = set()
+        pending = deque(function.ret.values())
+        while pending:
+            name = pending.popleft().split(":")[0]
+            if name in nodes and name not in kept:
+                kept.add(name)
+                if nodes[name].op not in SHAPES_ALONE:
+                    pending.extend(ref for ref in nodes[name].input if not ref.startswith("^"))
+        copies = [
+            type(node).FromString(node.SerializeToString())
+            for node in function.node_def
+            if node.name in kept
+        ]
+        del function.node_def[:]
+        function.node_def.extend(copies)
+
+
+def _saves(node: Any, graph: Any) -> bool:
+    """Whether a node calls a function that saves variables."""
+    called = node.attr["f"].func.name if "f" in node.attr else ""
+    return any(
+        function.signature.name == called and any(op.op == "SaveV2" for op in function.node_def)
+        for function in graph.library.function
+    )
+
+
+def _rename(network: Network) -> Network:
+    """Layers of Keras by their own names, without that of the cell inside."""
+    taken = {node.name for node in network.nodes}
+    names = {node.name: _CELL.sub("", node.name) for node in network.recurrent}
+    new = {old: name for old, name in names.items() if name not in taken}
+    if len(set(new.values())) < len(new):
+        return network
+    return replace(network, nodes=tuple(_renamed(node, new) for node in network.nodes))
+
+
+def _renamed(node: Node, new: dict[str, str]) -> Node:
+    layer = node.layer
+    if node.recurrent is not None:
+        layer = node.recurrent.renamed(lambda name: new.get(name, name))
+    reads = tuple(new.get(name, name) for name in node.inputs)
+    return replace(node, name=new.get(node.name, node.name), layer=layer, inputs=reads)

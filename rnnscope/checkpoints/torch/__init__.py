@@ -1,0 +1,1 @@
+"""PyTorch files: state dicts, training checkpoints, TorchScript archives."""

@@ -1,0 +1,1 @@
+"""What names and shapes alone tell of cells, where no configuration or graph does."""

@@ -1,0 +1,80 @@
+"""What reports on checks are made from; the field names are the keys of the JSON report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from rnnscope.checks.interface import STATUS_ORDER, Finding
+from rnnscope.checks.padding_verdict import PaddingVerdict
+
+CheckStatus = Literal["pass", "warn", "fail", "skip", "error"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was checked: a trace, bare arrays, or a case of a suite.
+
+    Attributes
+    ----------
+    name : str
+        A path, or the case's name.
+    checkpoint, input : str
+        What the states come from, as far as it is known.
+    findings : tuple of Finding
+        In the order of layers, then of CHECKS.
+    padding : tuple of PaddingVerdict
+    notes : tuple of str
+    changed : tuple of str
+        What was written to a golden trace, and what it changed.
+    error : str
+        Why it could not be checked; empty if it could.
+    seconds : float
+    """
+
+    name: str
+    checkpoint: str = ""
+    input: str = ""
+    findings: tuple[Finding, ...] = ()
+    padding: tuple[PaddingVerdict, ...] = ()
+    notes: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> CheckStatus:
+        """The worst status; ``error`` above all, ``skip`` if nothing was judged."""
+        if self.error:
+            return "error"
+        statuses = [finding.status for finding in self.findings]
+        return max(statuses, key=STATUS_ORDER.index, default="skip")
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What ``rnnscope check`` found.
+
+    Attributes
+    ----------
+    command : str
+        As given.
+    subjects : tuple of Subject
+    """
+
+    command: str
+    subjects: tuple[Subject, ...]
+
+    @property
+    def status(self) -> CheckStatus:
+        """The worst status of all: error, fail, warn, pass, skip."""
+        order = (*STATUS_ORDER, "error")
+        statuses: list[CheckStatus] = [subject.status for subject in self.subjects]
+        return max(statuses, key=order.index, default="skip")
+
+    def counts(self) -> dict[str, int]:
+        """How many findings have each status, and how many subjects could not be checked."""
+        found = Counter(finding.status for subject in self.subjects for finding in subject.findings)
+        errors = sum(bool(subject.error) for subject in self.subjects)
+        return {**{status: found[status] for status in reversed(STATUS_ORDER)}, "error": errors}

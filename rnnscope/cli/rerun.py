@@ -1,0 +1,73 @@
+"""``rnnscope rerun``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnnscope.cli.options import command_line, format_option, print_report
+from rnnscope.cli.run import progress_bar
+from rnnscope.cli.run_options import parse_run_set, run_set_option
+
+
+@click.command("rerun")
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="NEW",
+    help="The trace to write; without it the new states are only compared with TRACE.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="CKPT",
+    help="Another checkpoint, or where the recipe's is now.",
+)
+@click.option(
+    "--input", "inputs", metavar="INPUT", help="Another input, or where the recipe's is now."
+)
+@run_set_option
+@click.option("--force", is_flag=True, help="Replace an existing NEW.")
+@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@format_option
+def command(
+    trace: Path, output: Path | None, report_format: str, force: bool, quiet: bool, **given: Any
+) -> int:
+    """Run the recipe that TRACE holds again: its checkpoint, its input, every option.
+
+    \b
+    rnnscope rerun trace.h5
+    rnnscope rerun trace.h5 -o new.h5 --checkpoint later.ckpt
+    rnnscope rerun trace.h5 -o gates.h5 --run gates --run engine=reference
+
+    Without -o the new states are compared with those of TRACE: exits with 0 if they are the same,
+    1 if they differ. With -o as 'rnnscope run'. Exits with 2 if the run could not be done.
+    """
+    from rnnscope.record.recording import Interrupted, Target
+    from rnnscope.record.replay import Replay
+    from rnnscope.record.rerun import rerun, rerun_and_compare
+
+    replay = Replay(given["checkpoint"], given["inputs"], parse_run_set(given["run"]))
+    progress = None if quiet else progress_bar
+    if output is None:
+        found = rerun_and_compare(trace, replay, command=command_line(), progress=progress)
+        differs = found.verdict != "same"
+        if differs or not quiet:
+            from rnnscope.report.diff_reports import DIFF_REPORTS
+
+            click.echo(DIFF_REPORTS[report_format](found), nl=False)
+        return int(differs)
+    target = Target(output, force)
+    try:
+        report = rerun(trace, target, replay, command=command_line(), progress=progress).report
+    except Interrupted:
+        click.echo("interrupted: nothing of the new trace is kept", err=True)
+        return 2
+    failed = report.status == "fail"
+    if failed or not quiet:
+        print_report(report, report_format)
+    return int(failed)

@@ -1,0 +1,1 @@
+"""TensorFlow's containers: table files, bundles, checkpoint folders, protocol messages."""

@@ -1,0 +1,174 @@
+"""What goes with an input: which lengths, mask and initial states the user or the file gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from rnnscope.errors import InputError
+from rnnscope.inputs.batch import last_input_step
+from rnnscope.inputs.lengths_masks_states import (
+    INLINE_INTEGERS,
+    ArrayReference,
+    Given,
+    check_agreement,
+    check_initial,
+    check_lengths,
+    check_mask,
+    find_array,
+    lengths_of_prefix,
+)
+from rnnscope.inputs.source import InputSource
+from rnnscope.model.cell import Array
+
+INITIAL_NAME = re.compile(r"(?:(?P<layer>.+)/)?initial_(?P<state>[a-z]+)")
+OFFSETS = "offsets"
+AUTO_BLOCK_BYTES = 32 * 2**20
+
+
+def is_companion(key: str) -> bool:
+    """True for the names of an ``.npz`` that are taken as lengths, mask or initial state."""
+    return key in ("lengths", "mask", OFFSETS) or INITIAL_NAME.fullmatch(key) is not None
+
+
+def accompany(
+    source: InputSource,
+    key: str,
+    *,
+    lengths: ArrayReference | None,
+    mask: ArrayReference | None,
+    initial: Mapping[str, ArrayReference],
+    time_major: bool,
+) -> InputSource:
+    """The source with its lengths, mask and initial states; parameters as in `open_input`.
+
+    Raises
+    ------
+    InputError
+        One of them does not fit the input, or they contradict each other.
+    """
+    notes = list(source.notes)
+    size = (source.sequences, source.timesteps)
+    given_lengths = _given(source, "lengths", lengths, notes)
+    given_mask = _given(source, "mask", mask, notes)
+    steps = valid = None
+    if given_mask:
+        valid = check_mask(given_mask, *size, time_major and source.layout == "time major")
+    if isinstance(lengths, str) and lengths == "auto":
+        steps = _auto_lengths(source)
+        notes.append(
+            "Lengths 'auto': trailing all-zero timesteps were taken as padding; lengths run from "
+            f"{steps.min()} to {steps.max()} of {source.timesteps}."
+        )
+        given_lengths = Given(steps, "--lengths auto")
+    elif given_lengths:
+        steps = check_lengths(given_lengths, *size)
+    if source.offsets is not None:
+        steps = _lengths_of_offsets(source.offsets, given_lengths, given_mask)
+        given_lengths = None
+    if given_lengths and given_mask and steps is not None and valid is not None:
+        check_agreement(given_lengths, given_mask, steps, valid)
+    elif valid is not None:
+        steps = lengths_of_prefix(valid)
+        if steps is not None:
+            notes.append("The mask is valid steps, then padding: it was read as lengths too.")
+    if source.container.kind == "hdf5":
+        notes += _unused_siblings(source, key, lengths, mask)
+    states = _initial_states(source, initial)
+    return replace(source, lengths=steps, mask=valid, initial=states, notes=tuple(notes))
+
+
+def _given(
+    source: InputSource, what: str, spec: ArrayReference | None, notes: list[str]
+) -> Given | None:
+    """Lengths or mask: as the user says, else as the ``.npz`` holds them."""
+    container = source.container
+    if spec is None:
+        if container.kind != "npz" or what not in container.names:
+            return None
+        notes.append(f"{what.capitalize()} taken from {source.path.name}.")
+        spec = what
+    if not isinstance(spec, str):
+        return find_array(spec, f"--{what}", container, source.path)
+    if spec in ("none", "auto"):
+        return None
+    if what == "lengths" and INLINE_INTEGERS.fullmatch(spec):
+        numbers = [int(number) for number in spec.split(",") if number.strip()]
+        return Given(np.array(numbers), f"--lengths {spec}")
+    return find_array(spec, f"--{what}", container, source.path)
+
+
+def _lengths_of_offsets(offsets: Array, lengths: Given | None, mask: Given | None) -> Array:
+    """The lengths that offsets say; lengths beside them must be the same."""
+    steps: Array = np.diff(offsets)
+    if mask is not None or (lengths is not None and not np.array_equal(lengths.array, steps)):
+        given = mask or lengths
+        raise InputError(
+            "Offsets say the lengths of all sequences; something else was given as well.",
+            where=given.where if given else None,
+            expected="no mask, and no lengths that differ from the offsets",
+            found="a mask" if mask else "other lengths",
+            hint="leave it out: --lengths none, or --mask none",
+        )
+    return steps
+
+
+def _auto_lengths(source: InputSource) -> Array:
+    """Lengths up to the last step that is not all zero, reading the array in blocks."""
+    row = (source.features or 1) * source.dtype.itemsize
+    together = max(1, AUTO_BLOCK_BYTES // (row * source.timesteps))
+    steps = max(1, AUTO_BLOCK_BYTES // row) if together == 1 else source.timesteps
+    lengths = []
+    for first in range(0, source.sequences, together):
+        rows = slice(first, min(first + together, source.sequences))
+        found = None
+        # From the end: where the last steps are no padding, the others need not be read.
+        for stop in range(source.timesteps, 0, -steps):
+            part = slice(max(0, stop - steps), stop)
+            found = last_input_step(source.values(rows, part), part.start, found)
+            if found.all():
+                break
+        lengths.append(found)
+    return np.concatenate(lengths)  # type: ignore[arg-type]  # an input has steps
+
+
+def _unused_siblings(
+    source: InputSource, key: str, lengths: ArrayReference | None, mask: ArrayReference | None
+) -> list[str]:
+    """HDF5 datasets called lengths or mask beside the input: never taken without being asked."""
+    group = key.rpartition("/")[0]
+    notes = []
+    for what, spec in (("lengths", lengths), ("mask", mask)):
+        sibling = f"{group}/{what}".strip("/")
+        if spec is None and sibling in source.container.names:
+            notes.append(
+                f"{source.path.name} also holds /{sibling}, which was not used; "
+                f"--{what} {source.path}::/{sibling} would use it."
+            )
+    return notes
+
+
+def _initial_states(
+    source: InputSource, named: Mapping[str, ArrayReference]
+) -> dict[str, dict[str, Array]]:
+    """Initial states by layer and state: the ``.npz``'s own, then those that the user names."""
+    wanted = dict(named)
+    if source.container.kind == "npz":
+        found = {key: key for key in source.container.names if INITIAL_NAME.fullmatch(key)}
+        wanted = {**found, **wanted}
+    states: dict[str, dict[str, Array]] = {}
+    for name, spec in wanted.items():
+        match = INITIAL_NAME.fullmatch(name)
+        if match is None:
+            raise InputError(
+                "An initial state has no known name.",
+                where=name,
+                expected="initial_c, initial_m or <layer>/initial_c",
+            )
+        given = find_array(spec, f"--{name.replace('_', '-')}", source.container, source.path)
+        layer = states.setdefault(match["layer"] or "", {})
+        layer[match["state"]] = check_initial(given, source.sequences)
+    return states

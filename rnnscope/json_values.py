@@ -1,0 +1,31 @@
+"""Results as JSON's own types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from math import isfinite, isnan
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types; numpy scalars and paths included."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else _name(value)
+    return str(value)
+
+
+def _name(value: float) -> str:
+    if isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,44 @@
+"""The plain layers around a recurrent one, computed in numpy with Keras' mask rules.
+
+Each is a frozen dataclass that implements `rnnscope.model.network.Layer`: `Signal`s in, one
+`Signal` out, in the dtype that came in. They exist so that the input of a recurrent layer can be
+computed from the model's own input; what is not here is an `Unsupported` node, never executed.
+"""
+
+from rnnscope.model.layers.masks import Embedding, Masking
+from rnnscope.model.layers.merges import BidirectionalMerge, Merge
+from rnnscope.model.layers.operations import GetItem, Join, Operation
+from rnnscope.model.layers.plain import (
+    Activation,
+    ArgMax,
+    BatchNormalization,
+    Dense,
+    LayerNormalization,
+    PassThrough,
+    TimeDistributed,
+)
+from rnnscope.model.layers.shapes import Flatten, LastOutput, Permute, RepeatVector, Reshape
+from rnnscope.model.layers.unsupported import Unsupported
+
+__all__ = [
+    "Activation",
+    "ArgMax",
+    "BatchNormalization",
+    "BidirectionalMerge",
+    "Dense",
+    "Embedding",
+    "Flatten",
+    "GetItem",
+    "Join",
+    "LastOutput",
+    "LayerNormalization",
+    "Masking",
+    "Merge",
+    "Operation",
+    "PassThrough",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "TimeDistributed",
+    "Unsupported",
+]

@@ -1,0 +1,69 @@
+"""Layers of ONNX graphs: arithmetic with a constant, and the last step of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Layer, Signal
+
+OPERATIONS: dict[str, Callable[[Array, Array], Array]] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Div": np.divide,
+}
+"""What `Arithmetic` computes, by the name of the ONNX operator."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arithmetic(Layer):
+    """Every value with a constant: added, subtracted, multiplied or divided.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `OPERATIONS`.
+    constant : ndarray (feature,) or ()
+    constant_first : bool
+        True for ``constant - x`` and ``constant / x``.
+    """
+
+    kind: str
+    constant: Array
+    constant_first: bool = False
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Values (sequence, …, feature), each with the constant."""
+        values = signals[0].values
+        pair = (values, self.constant.astype(values.dtype, copy=False))
+        made = OPERATIONS[self.kind](*(reversed(pair) if self.constant_first else pair))
+        return replace(signals[0], values=made)
+
+
+@dataclass(frozen=True)
+class LastStep(Layer):
+    """The output after the last processed step of each sequence: ONNX ``Y_h``.
+
+    Attributes
+    ----------
+    backward : bool
+        True behind a backward layer, whose last processed step is the first.
+    """
+
+    backward: bool = False
+    kind: str = "LastStep"
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Values (sequence, timestep, feature) to (sequence, feature)."""
+        (signal,) = signals
+        if self.backward:
+            return Signal(signal.values[:, 0])
+        if signal.mask is None:
+            return Signal(signal.values[:, -1])
+        steps = np.arange(signal.mask.shape[1])
+        last = np.where(signal.mask, steps, 0).max(axis=1)
+        return Signal(signal.values[np.arange(len(last)), last])

@@ -1,0 +1,84 @@
+"""The two layers that make a mask: Embedding and Masking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnscope.errors import InputError
+from rnnscope.model.cell import Array
+from rnnscope.model.network import Layer, Signal
+
+
+def _as_ids(values: Array, where: str) -> Array:
+    """Integer ids, also from a float array that holds whole numbers only."""
+    if values.dtype.kind in "iu":
+        return values
+    ids = np.trunc(values) if values.dtype.kind == "f" else values
+    if values.dtype.kind != "f" or not np.array_equal(ids, values):
+        raise InputError(
+            "An embedding needs integer ids.",
+            where=where,
+            expected="integers, or floats that are whole numbers",
+            found=f"{values.dtype} values that are not",
+        )
+    return ids.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Layer):
+    """Rows of a table, looked up by id.
+
+    Attributes
+    ----------
+    table : ndarray (id, feature)
+    mask_zero : bool
+        True if id 0 is padding: the layer then makes a mask.
+    name : str
+        The layer's name, for messages.
+    """
+
+    table: Array
+    mask_zero: bool = False
+    name: str = "embedding"
+    kind: str = "Embedding"
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Look up ids (sequence, timestep).
+
+        Raises
+        ------
+        InputError
+            An id is not a whole number, or lies outside the table; it names the first such place.
+        """
+        (signal,) = signals
+        ids = _as_ids(signal.values, self.name)
+        outside = (ids < 0) | (ids >= len(self.table))
+        if outside.any():
+            place = tuple(int(axis) for axis in np.argwhere(outside)[0])
+            raise InputError(
+                f"Embedding '{self.name}' has no row for an id of the input.",
+                where=f"input {list(place)}",
+                expected=f"ids from 0 to {len(self.table) - 1}",
+                found=int(ids[place]),
+            )
+        return Signal(self.table[ids], ids != 0 if self.mask_zero else None)
+
+
+@dataclass(frozen=True)
+class Masking(Layer):
+    """A mask that is False where every feature of a step equals `mask_value`.
+
+    Keras also multiplies the masked steps by zero; a mask that comes in is replaced.
+    """
+
+    mask_value: float = 0.0
+    kind: str = "Masking"
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Mask values (sequence, timestep, feature)."""
+        values = signals[0].values
+        # Compared in the dtype of the input, as TensorFlow does: float32 0.1 is not float64 0.1.
+        mask = np.any(values != values.dtype.type(self.mask_value), axis=-1)
+        return Signal(values * mask[..., None].astype(values.dtype), mask)

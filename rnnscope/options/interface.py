@@ -1,0 +1,110 @@
+"""What an option is: its name, what it takes, what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from rnnscope.errors import OptionError
+from rnnscope.options.kinds import Kind
+
+
+@dataclass(frozen=True)
+class RunOption:
+    """One option of a run.
+
+    Attributes
+    ----------
+    name : str
+        The Python keyword, the key of a suite, the name in a recipe.
+    kind : Kind
+        What it takes, and how that is written down.
+    group : str
+        A key of `GROUPS`: where help and pages list it.
+    help : str
+        One or two sentences for ``--help``.
+    default : object
+        What a run does without it.
+    default_words : str
+        The same where `default` would not tell; shown in brackets.
+    flag : str
+        On the command line, where it is not ``--name``.
+    changes_numbers : bool
+        Whether another value can change what is in the trace: such options are part of the
+        fingerprint by which an interrupted run is taken up.
+    executes_model : bool
+        It lets code of the model run, so that only the user at hand can give it: a suite or a
+        recorded run never does.
+    """
+
+    name: str
+    kind: Kind
+    group: str
+    help: str
+    default: Any = None
+    default_words: str = ""
+    flag: str = ""
+    changes_numbers: bool = True
+    executes_model: bool = False
+
+    @property
+    def in_suites(self) -> bool:
+        """Whether a case's ``run`` takes it; the case itself says what it is compared with."""
+        return not self.executes_model and self.group != "check"
+
+    @property
+    def flag_name(self) -> str:
+        """The flag on the command line."""
+        return self.flag or "--" + self.name.replace("_", "-")
+
+    def accept(self, value: Any, *, called: str, where: object = None) -> Any:
+        """A value from any surface in the one form that a recipe keeps.
+
+        Parameters
+        ----------
+        value : object
+            Text as on the command line, or the typed value of TOML, JSON or Python.
+        called : str
+            What the surface calls the option, for the message.
+        where : object, optional
+            What holds the value: a suite's case.
+
+        Raises
+        ------
+        OptionError
+            The value is none that the option takes; it says which are.
+        """
+        try:
+            return self.kind.accept(value)
+        except ValueError as error:
+            raise OptionError(
+                f"{called} does not understand its value.",
+                where=where,
+                expected=str(error),
+                found=value if isinstance(value, str) else repr(value),
+            ) from None
+
+
+def option_named(
+    name: str, options: Iterable[RunOption], *, what: str = "option", where: object = None
+) -> RunOption:
+    """The option of that name.
+
+    Raises
+    ------
+    OptionError
+        There is none; it suggests the nearest.
+    """
+    known = {option.name: option for option in options}
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    raise OptionError(
+        f"There is no {what} '{name}'.",
+        where=where,
+        expected=", ".join(known),
+        found=name,
+        hint=f"Did you mean '{near[0]}'?" if near else None,
+    )

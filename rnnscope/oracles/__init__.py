@@ -1,0 +1,1 @@
+"""Engines of others that compute a layer again: TensorFlow, ONNX Runtime, Keras."""

@@ -1,0 +1,36 @@
+"""VERIFIERS: engines of others that compute a layer again, by the name that ``--verify`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rnnscope.model.verification import Verifier
+
+
+def _tensorflow() -> Verifier:
+    from rnnscope.oracles.tensorflow_verifier import TensorFlowVerifier
+
+    return TensorFlowVerifier()
+
+
+def _onnxruntime() -> Verifier:
+    from rnnscope.oracles.onnxruntime_verifier import OnnxRuntimeVerifier
+
+    return OnnxRuntimeVerifier()
+
+
+VERIFIERS: dict[str, Callable[[], Verifier]] = {
+    "tensorflow": _tensorflow,
+    "onnxruntime": _onnxruntime,
+}
+
+
+def make_verifier(name: str) -> Verifier:
+    """The verifier of that name.
+
+    Raises
+    ------
+    EngineError
+        What it needs is not installed.
+    """
+    return VERIFIERS[name]()

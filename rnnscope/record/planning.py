@@ -1,0 +1,220 @@
+"""From a recipe to a planned run: checkpoint read, input opened, options applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnscope.errors import OptionError
+from rnnscope.files.hashing import files_sha256
+from rnnscope.options.held_array import HeldArray
+from rnnscope.record.recipe import Recipe
+from rnnscope.run.background import background_call
+from rnnscope.run.decoding import Decoding
+from rnnscope.run.overrides import Given, LayerOptions
+
+if TYPE_CHECKING:
+    from rnnscope.checkpoints.interface import Checkpoint
+    from rnnscope.inputs import InputSource
+    from rnnscope.run import Plan
+
+BY_LAYER = ("forget_bias", "activation", "recurrent_activation", "cell_clip", "proj_clip", "cell",
+            "padding")  # fmt: skip
+"""Options with a value for each layer, called in `LayerOptions` as in the table."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedRun:
+    """A recipe with everything opened that it names.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    checkpoint : Checkpoint
+    source : InputSource
+        What the first layer that runs receives.
+    plan : Plan
+    input_sha256 : callable
+        ``input_sha256() -> str``: the digest of the input; waits until it is there.
+    """
+
+    recipe: Recipe
+    checkpoint: Checkpoint
+    source: InputSource
+    plan: Plan
+    input_sha256: Callable[[], str]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the run reads, which its trace must not replace."""
+        decoder = self.plan.decoder_source
+        others = () if decoder is None else (decoder.path,)
+        return (*self.checkpoint.files, self.source.path, *others)
+
+    def decoder_sha256(self) -> str:
+        """The digest of the decoder inputs; empty if there are none."""
+        decoder, given = self.plan.decoder_source, self.recipe["decoder_inputs"]
+        if decoder is None:
+            return ""
+        return given.sha256 if isinstance(given, HeldArray) else decoder.sha256()
+
+
+@contextmanager
+def plan_recipe(
+    recipe: Recipe,
+    *,
+    check_target: Callable[[tuple[Path, ...]], object] | None = None,
+    adjust: Callable[[InputSource], InputSource] | None = None,
+) -> Iterator[PlannedRun]:
+    """Read the checkpoint and open the input of a recipe, and plan the run.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    check_target : callable, optional
+        Called with the files that the run reads, before anything slow begins; it may refuse.
+    adjust : callable, optional
+        Called with the opened input; what it returns is run.
+
+    Yields
+    ------
+    PlannedRun
+        Open until the block ends.
+
+    Raises
+    ------
+    RnnscopeError
+        The checkpoint or the input cannot be read, or the options do not fit them.
+    """
+    from rnnscope.checkpoints import read_checkpoint
+    from rnnscope.oracles.through_keras import through_keras
+    from rnnscope.run import override_options, plan_run
+
+    hashed = _hash_in_background(recipe)  # while the checkpoint is read
+    checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
+    with ExitStack() as opened:
+        source = opened.enter_context(_open_source(recipe, checkpoint))
+        decoder = _open_decoder_inputs(recipe, source, opened)
+        if check_target is not None:
+            read = (*checkpoint.files, source.path, *([] if decoder is None else [decoder.path]))
+            check_target(read)
+        if adjust is not None:
+            source = adjust(source)
+        network = override_options(
+            checkpoint.network,
+            layer_options(recipe),
+            insist=recipe["override"],
+            dialect_names={"hard_sigmoid": checkpoint.hard_sigmoid},
+        )
+        front = opened.enter_context(
+            through_keras(
+                checkpoint,
+                network,
+                source,
+                recipe["layers"],
+                model_input=recipe["model_input"],
+                trusted=recipe["trust_model"],
+            )
+        )
+        plan = plan_run(
+            checkpoint,
+            front.source,
+            network=network,
+            layers=recipe["layers"],
+            model_input=front.model_input,
+            feed=(*recipe["feed"], *front.feed),
+            after=recipe["after"],
+            embedding=recipe["embedding"],
+            decoding=Decoding(
+                source=decoder,
+                encoder=recipe["encoder"],
+                decoder=recipe["decoder"],
+                loop_function=recipe["loop_function"],
+                steps=recipe["decoder_steps"],
+                insist=recipe["override"],
+            ),
+        )
+        own = front.source is source
+        yield PlannedRun(
+            recipe, checkpoint, front.source, plan, hashed if own else front.source.sha256
+        )
+
+
+def layer_options(recipe: Recipe) -> LayerOptions:
+    """The options of layers as the network takes them."""
+    options = {name: Given(tuple(recipe[name] or ())) for name in BY_LAYER}
+    backward = Given((("*", True),)) if recipe["go_backwards"] else Given()
+    return LayerOptions(**options, backward=backward)
+
+
+def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
+    from rnnscope.inputs.lengths_masks_states import split_reference
+
+    if isinstance(recipe.input, HeldArray):
+        digest = recipe.input.sha256
+        return lambda: digest
+    file, _ = split_reference(recipe.input)
+    return background_call(lambda: files_sha256([file])).result
+
+
+def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
+    from rnnscope.inputs import open_input
+    from rnnscope.run.entrances import begins_with_ids
+
+    initial = {name: recipe[name] for name in ("initial_c", "initial_m")}
+    return open_input(
+        _reference(recipe.input, "input"),
+        inputs_key=recipe["inputs"],
+        lengths=_reference(recipe["lengths"], "lengths"),
+        mask=_reference(recipe["mask"], "mask"),
+        initial={
+            name: _reference(value, name) for name, value in initial.items() if value is not None
+        },
+        ids=recipe["ids"],
+        integers_are_ids=recipe["model_input"] and begins_with_ids(checkpoint.network),
+        time_major=recipe["time_major"],
+        offsets=_reference(recipe["offsets"], "offsets"),
+    )
+
+
+def _open_decoder_inputs(
+    recipe: Recipe, source: InputSource, opened: ExitStack
+) -> InputSource | None:
+    from rnnscope.inputs import open_input
+
+    if recipe["decoder_inputs"] is None:
+        return None
+    # Lengths, masks and states that lie beside them are those of the encoder's input.
+    return opened.enter_context(
+        open_input(
+            _reference(recipe["decoder_inputs"], "decoder_inputs"),
+            lengths="none",
+            mask="none",
+            ids=True if source.is_ids else recipe["ids"],
+            time_major=recipe["time_major"],
+            offsets="none",
+        )
+    )
+
+
+def _reference(value: Any, name: str) -> Any:
+    """What `open_input` takes: a text, or the array itself."""
+    if isinstance(value, tuple):
+        import numpy as np
+
+        # As text they are said again in messages, as the user said them.
+        return ",".join(map(str, value)) if value else np.array(value, np.int64)
+    if not isinstance(value, HeldArray):
+        return value
+    if value.array is None:
+        raise OptionError(
+            "The run was given an array that no file holds.",
+            where=name,
+            expected=str(value),
+            found="its description",
+            hint="give it again",
+        )
+    return value.array

@@ -1,0 +1,297 @@
+"""The one way from a recipe to a trace: plan, run, check on the way, keep the states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rnnscope import __version__
+from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.errors import OptionError, spell
+from rnnscope.files.hashing import files_sha256
+from rnnscope.inputs import InputSource
+from rnnscope.model.cell import Array
+from rnnscope.model.verification import Verifier
+from rnnscope.model.wiring_words import wiring_lines
+from rnnscope.options.kinds import bytes_of
+from rnnscope.record.planning import PlannedRun, plan_recipe
+from rnnscope.record.recipe import Recipe
+from rnnscope.record.results import InputReport, RunReport, checkpoint_report, layer_report
+from rnnscope.record.run_checks import RunChecks
+from rnnscope.run import run_plan
+from rnnscope.run.background import background_call
+from rnnscope.run.interface import Progress
+from rnnscope.run.prepare import Prepared
+from rnnscope.run.runner import RunResult, RunSettings
+from rnnscope.trace import (
+    LayerHeader,
+    Trace,
+    TraceHeader,
+    TraceWriter,
+    check_target,
+    parse_selection,
+)
+from rnnscope.trace.memory import MemoryFile
+
+MAX_RECIPE_BYTES = 32 * 2**10
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a trace goes.
+
+    Attributes
+    ----------
+    path : Path or None
+        None: it stays in memory.
+    force : bool
+        Replace an existing file.
+    resume : bool
+        Continue a run of the same recipe that was interrupted.
+    """
+
+    path: Path | None = None
+    force: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A recipe that was run.
+
+    Attributes
+    ----------
+    report : RunReport
+    memory : MemoryFile or None
+        Where the trace is, if it is in no file.
+    """
+
+    report: RunReport
+    memory: MemoryFile | None = None
+
+    def open(self) -> Trace:
+        """The trace that was written."""
+        if self.memory is not None:
+            return self.memory.trace()
+        assert self.report.trace is not None
+        return Trace.open(self.report.trace)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was interrupted, and what it had committed can be taken up.
+
+    Attributes
+    ----------
+    kept : Path
+        The file that was left.
+    """
+
+    def __init__(self, kept: Path) -> None:
+        super().__init__(str(kept))
+        self.kept = kept
+
+
+def record(
+    recipe: Recipe,
+    target: Target | None = None,
+    *,
+    command: str = "",
+    progress: Callable[[PlannedRun], AbstractContextManager[Progress | None]] | None = None,
+    adjust: Callable[[InputSource], InputSource] | None = None,
+) -> Recording:
+    """Run a recipe and keep the states of every timestep in a trace.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    target : Target, optional
+        Without one the trace stays in memory.
+    command : str
+        Kept in the trace and the report: the command line, or the function called.
+    progress : callable, optional
+        ``progress(planned)`` is entered while the run goes on; what it gives is called with the
+        number of sequences done since the last call.
+    adjust : callable, optional
+        As `plan_recipe` takes it.
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done; the target is left as it was.
+    Interrupted
+        By the user, after something was kept that ``resume`` takes up.
+    """
+    target = target or Target()
+    verifier = _make_verifier(recipe)
+    with plan_recipe(recipe, check_target=_guard(target), adjust=adjust) as planned:
+        header = background_call(lambda: trace_header(planned, command))
+        writers: list[TraceWriter] = []
+        memory = MemoryFile() if target.path is None else None
+        selection = parse_selection(recipe["select"])
+
+        def open_writer(
+            layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
+        ) -> TraceWriter:
+            source = planned.source
+            writers.append(
+                TraceWriter(
+                    memory or target.path or "",
+                    replace(header.result(), engine=engine),
+                    layers,
+                    source.sequences,
+                    source.timesteps,
+                    has_lengths=lengths is not None,
+                    has_mask=has_mask,
+                    force=target.force,
+                    inputs=planned.files,
+                    resume=target.resume,
+                    fingerprint=_fingerprint(header.result(), recipe),
+                    selection=selection,
+                    compress=recipe["compress"],
+                    ragged=_ragged_lengths(lengths, source) if recipe["ragged"] else None,
+                )
+            )
+            return writers[-1]
+
+        checks: list[RunChecks] = []
+
+        def observe(prepared: Prepared) -> RunChecks:
+            checks.append(RunChecks(prepared))
+            return checks[-1]
+
+        with ExitStack() as shown:
+            advance = None if progress is None else shown.enter_context(progress(planned))
+            try:
+                result = run_plan(
+                    planned.plan,
+                    planned.source,
+                    open_writer,
+                    _run_settings(recipe),
+                    observe=observe,
+                    verifier=verifier,
+                    progress=advance,
+                )
+            except KeyboardInterrupt as interrupt:
+                kept = writers[-1].kept_partial if writers else None
+                if kept is None:
+                    raise
+                raise Interrupted(kept) from interrupt
+        where = None if target.path is None else str(target.path)
+        return Recording(run_report(planned, result, checks[0], where, command, verifier), memory)
+
+
+def _guard(target: Target) -> Callable[[tuple[Path, ...]], object] | None:
+    if target.path is None:
+        return None
+    path = target.path
+    return lambda files: check_target(path, target.force, files)
+
+
+def _make_verifier(recipe: Recipe) -> Verifier | None:
+    if recipe["verify"] is None:
+        return None
+    from rnnscope.oracles.verifiers import make_verifier
+
+    return make_verifier(recipe["verify"])
+
+
+def _run_settings(recipe: Recipe) -> RunSettings:
+    return RunSettings(
+        gates=recipe["gates"],
+        engine=recipe["engine"],
+        threads=recipe["threads"],
+        memory=bytes_of(recipe["memory"]),
+    )
+
+
+def _fingerprint(header: TraceHeader, recipe: Recipe) -> str:
+    """A run by what decides its results: checkpoint, input and options."""
+    inputs = (header.input_sha256, header.decoder_input_sha256)
+    return repr((header.checkpoint_sha256, inputs, recipe.fingerprint()))
+
+
+def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:
+    if lengths is None:
+        raise OptionError(
+            f"{spell('ragged')} leaves out what is past each length, and there are no lengths.",
+            where=source.name,
+            hint=f"give them with {spell('lengths')}, or leave {spell('ragged')} out",
+        )
+    return lengths
+
+
+def trace_header(planned: PlannedRun, command: str) -> TraceHeader:
+    """Where a trace comes from; waits for the digests of what was read."""
+    checkpoint, source, decoder = planned.checkpoint, planned.source, planned.plan.decoder_source
+    return TraceHeader(
+        command=command,
+        recipe=storable_recipe(planned.recipe),
+        checkpoint=checkpoint.path.name,
+        checkpoint_format=checkpoint.format,
+        checkpoint_sha256=files_sha256(checkpoint.files),
+        framework=checkpoint.framework,
+        input=source.name,
+        input_sha256=planned.input_sha256(),
+        decoder_input="" if decoder is None else decoder.name,
+        decoder_input_sha256=planned.decoder_sha256(),
+        rnnscope_version=__version__,
+        notes=(*checkpoint.notes, *source.notes),
+    )
+
+
+def storable_recipe(recipe: Recipe) -> str:
+    """The recipe as a trace can hold it: HDF5 keeps no attribute of more than 64 KiB.
+
+    Many lengths are told by their digest alone; the trace has them as an array of its own.
+    """
+    text = recipe.to_json()
+    if len(text) <= MAX_RECIPE_BYTES or not isinstance(recipe["lengths"], tuple):
+        return text
+    return recipe.with_options(lengths=np.array(recipe["lengths"], np.int64)).to_json()
+
+
+def run_report(
+    planned: PlannedRun,
+    result: RunResult,
+    checks: RunChecks,
+    trace: str | None,
+    command: str,
+    verifier: Verifier | None = None,
+) -> RunReport:
+    """What ``rnnscope run`` prints."""
+    checkpoint, source, plan = planned.checkpoint, planned.source, planned.plan
+    features = () if source.features is None else (source.features,)
+    ran = replace(checkpoint.network, nodes=plan.nodes)
+    return RunReport(
+        command=command,
+        checkpoint=checkpoint_report(checkpoint),
+        input=InputReport(
+            name=source.name,
+            shape=(source.sequences, source.timesteps, *features),
+            dtype=str(source.dtype),
+            lengths=_lengths_words(source),
+        ),
+        layers=tuple(layer_report(node) for node in plan.layers),
+        findings=checks.findings(),
+        padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
+        wiring=wiring_lines(ran),
+        notes=(*checkpoint.notes, *source.notes, *plan.notes, *result.notes),
+        verify=() if verifier is None else verifier.rows(),
+        verified_by=None if verifier is None else verifier.name,
+        trace=trace,
+        engine=result.engine,
+        seconds=result.seconds,
+        steps_per_second=result.steps / result.seconds if result.seconds else None,
+    )
+
+
+def _lengths_words(source: InputSource) -> str:
+    if source.lengths is None:
+        return "as the mask says" if source.mask is not None else ""
+    lengths = source.lengths
+    shown = ", ".join(str(int(length)) for length in lengths[:8])
+    return f"{shown}, … ({len(lengths)} in all)" if len(lengths) > 8 else shown

@@ -1,0 +1,78 @@
+"""A trace's recipe run again: into another trace, or only to compare the states."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from rnnscope.diff import DiffResult, DiffSettings, diff_states
+from rnnscope.record.planning import PlannedRun
+from rnnscope.record.recipe import Recipe, refuse_execution
+from rnnscope.record.recording import Recording, Target, record
+from rnnscope.record.replay import Replay, replayed
+from rnnscope.run.interface import Progress
+from rnnscope.states.interface import ReadOptions
+from rnnscope.states.recognise import recognise
+from rnnscope.trace import Trace
+
+ShowProgress = Callable[[PlannedRun], AbstractContextManager[Progress | None]]
+
+
+def recipe_to_rerun(trace: Path, replay: Replay | None = None) -> Recipe:
+    """The recipe of a trace with what a replay changes in it.
+
+    Raises
+    ------
+    TraceError, OptionError
+        The trace cannot be read, holds no recipe, or its recipe would execute the model.
+    """
+    replay = replay or Replay()
+    with Trace.open(trace) as opened:
+        recipe = replayed(opened, replay)
+    if not replay.options.get("trust_model"):
+        refuse_execution(recipe, trace)
+    return recipe
+
+
+def rerun(
+    trace: Path,
+    target: Target,
+    replay: Replay | None = None,
+    *,
+    command: str = "",
+    progress: ShowProgress | None = None,
+) -> Recording:
+    """Run a trace's recipe again into another trace.
+
+    Raises
+    ------
+    RnnscopeError
+        As `record`; the trace is only read.
+    """
+    return record(recipe_to_rerun(trace, replay), target, command=command, progress=progress)
+
+
+def rerun_and_compare(
+    trace: Path,
+    replay: Replay | None = None,
+    settings: DiffSettings | None = None,
+    *,
+    command: str = "",
+    progress: ShowProgress | None = None,
+) -> DiffResult:
+    """Run a trace's recipe again and compare the states with those that it holds.
+
+    Raises
+    ------
+    RnnscopeError
+        As `record`.
+    """
+    with tempfile.TemporaryDirectory(prefix="rnnscope-rerun-") as folder:
+        target = Target(Path(folder) / f"{trace.stem} again.h5")
+        rerun(trace, target, replay, command=command, progress=progress)
+        options = ReadOptions("trace")
+        stored, again = recognise((str(trace), str(target.path)), (options, options))
+        with stored.states, again.states:
+            return diff_states(stored, again, settings, command)

@@ -1,0 +1,104 @@
+"""A suite of cases, run in processes beside each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from multiprocessing import get_context
+from pathlib import Path
+
+from rnnscope.checks.result import Subject
+from rnnscope.checks.settings import CheckSettings
+from rnnscope.errors import OptionError
+from rnnscope.record.case import CaseSettings, do_case
+from rnnscope.record.suite_file import Case, read_suite
+
+
+def run_suite(
+    path: Path,
+    settings: CheckSettings | None = None,
+    *,
+    cases: Iterable[str] = (),
+    jobs: int = 1,
+    update_golden: bool = False,
+    command: str = "",
+) -> list[Subject]:
+    """Run and check the cases of a suite.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file; `rnnscope.record.suite_file` knows its keys.
+    settings : CheckSettings, optional
+        What the command line says: it narrows the checks of every case, and its limits win.
+    cases : iterable of str
+        Globs over names of cases; empty: all.
+    jobs : int
+        Processes.
+    update_golden : bool
+    command : str
+        Kept in the traces.
+
+    Returns
+    -------
+    list of Subject
+        In the order of the file.
+
+    Raises
+    ------
+    OptionError
+        The suite cannot be read, or a glob fits no case.
+    """
+    chosen = _chosen(read_suite(path), tuple(cases), path)
+    chosen = [replace(case, settings=_narrowed(case.settings, settings)) for case in chosen]
+    jobs = min(jobs, len(chosen))
+    how = CaseSettings(update_golden, 0 if jobs == 1 else max(1, _cpus() // jobs), command)
+    if jobs == 1:
+        return [do_case(case, how) for case in chosen]
+    # Fresh processes: a fork would share threads of BLAS and HDF5 that are in the middle of work.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(do_case, case, how) for case in chosen]
+        return [_result(case, future) for case, future in zip(chosen, waiting, strict=True)]
+
+
+def _result(case: Case, future: Future[Subject]) -> Subject:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        # Killed from outside, for its memory most likely; the pool does not say which case it was.
+        why = "A process was ended from outside before the case was done (out of memory?)."
+        return Subject(name=case.name, error=why)
+
+
+def _cpus() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _chosen(cases: list[Case], globs: tuple[str, ...], path: Path) -> list[Case]:
+    for glob in globs:
+        if not any(fnmatchcase(case.name, glob) for case in cases):
+            raise OptionError(
+                "--case fits no case of the suite.",
+                where=path,
+                expected=", ".join(case.name for case in cases),
+                found=glob,
+            )
+    return [
+        case for case in cases if not globs or any(fnmatchcase(case.name, glob) for glob in globs)
+    ]
+
+
+def _narrowed(of_case: CheckSettings, given: CheckSettings | None) -> CheckSettings:
+    if given is None:
+        return of_case
+    return CheckSettings(
+        only=given.only or of_case.only,
+        skip=(*of_case.skip, *given.skip),
+        layers=given.layers or of_case.layers,
+        limits={**of_case.limits, **given.limits},
+    )

@@ -1,0 +1,247 @@
+"""A suite of cases, read from TOML: what is run, which checks are done, what is golden.
+
+Keys that are not known are errors: a misspelt ``limit`` would otherwise let everything pass.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from glob import glob
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rnnscope.checks.settings import CheckSettings, limit_value
+from rnnscope.diff.tolerance import Tolerances, parse_tolerances
+from rnnscope.errors import OptionError
+from rnnscope.options import RUN_OPTIONS
+from rnnscope.oracles.verifiers import VERIFIERS
+from rnnscope.record.recipe import Recipe
+
+CASE_KEYS = {
+    "name": str, "checkpoint": (str, list), "input": str, "run": dict, "checks": dict,
+    "limits": dict, "recompute": bool, "verify": str, "golden": str, "tolerances": dict,
+}  # fmt: skip
+"""Keys of a case and the types of their values."""
+
+CHECKS_KEYS = {"only": list, "skip": list, "layers": list}
+TOLERANCE_KEYS = {
+    "atol": (int, float, dict), "rtol": (int, float, dict), "exact": bool, "ulp": int,
+    "equal_nan": bool,
+}  # fmt: skip
+RUN_KEYS = tuple(option.name for option in RUN_OPTIONS if option.in_suites)
+"""Keys of a case's ``run``: the options of a run, except what only a person may say
+and what a key of the case itself says. An option of a
+layer may be a table: ``forget_bias = {"encoder/*" = 1.0}``."""
+
+TOP_KEYS = {"case": list, "defaults": dict}
+STEM, NAME = "{stem}", "{name}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One checkpoint and input of a suite; a glob over checkpoints makes several.
+
+    Attributes
+    ----------
+    name : str
+    recipe : Recipe
+    settings : CheckSettings
+    recompute : bool
+        Do the checks that compute the run again.
+    verify : str or None
+    golden : Path or None
+    tolerances : Tolerances
+    """
+
+    name: str
+    recipe: Recipe
+    settings: CheckSettings = field(default_factory=CheckSettings)
+    recompute: bool = False
+    verify: str | None = None
+    golden: Path | None = None
+    tolerances: Tolerances = field(default_factory=Tolerances)
+
+
+def read_suite(path: Path) -> list[Case]:
+    """The cases of a suite file; paths in it are relative to its folder.
+
+    Raises
+    ------
+    OptionError
+        It is no TOML, a key or value is not understood, or a glob fits nothing; it says where.
+    """
+    document = _parse(path)
+    _check_keys(document, TOP_KEYS, str(path))
+    defaults = document.get("defaults", {})
+    _check_keys(defaults, {**CASE_KEYS}, f"{path}, [defaults]")
+    cases: list[Case] = []
+    for number, given in enumerate(document.get("case", [])):
+        where = f"{path}, case {number + 1}"
+        if not isinstance(given, dict):
+            raise OptionError("A case is a table: [[case]].", where=where, found=given)
+        if "name" in given:
+            where = f"{path}, case '{given['name']}'"
+        _check_keys(given, CASE_KEYS, where)
+        cases += _cases(_merged(defaults, given), path.parent, where, number)
+    if not cases:
+        raise OptionError("The suite has no case.", where=path, expected="[[case]]")
+    _refuse_twins(cases, path)
+    return cases
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    # Part of Python from 3.11 on; tomli is the same code for 3.10.
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        text = path.read_text("utf-8")
+        found: dict[str, Any] = toml.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError("The suite cannot be read.", where=path, found=str(error)) from error
+    except toml.TOMLDecodeError as error:
+        raise OptionError("The suite is no TOML.", where=path, found=str(error)) from error
+    return found
+
+
+def _check_names(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    names = list(known)
+    for key in given:
+        if key not in names:
+            near = get_close_matches(key, names, n=1)
+            raise OptionError(
+                f"The suite has an unknown key '{key}'.",
+                where=where,
+                expected=", ".join(names),
+                found=key,
+                hint=f"Did you mean '{near[0]}'?" if near else None,
+            )
+
+
+def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    _check_names(given, known, where)
+    for key, value in given.items():
+        kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
+        # In Python True is a number, in TOML it is none.
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise OptionError(
+                f"The suite's '{key}' has a value of another type.",
+                where=where,
+                expected=" or ".join(kind.__name__ for kind in kinds),
+                found=repr(value),
+            )
+
+
+def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A case with the defaults' keys where it has none; tables are merged key by key."""
+    merged = dict(defaults)
+    for key, value in given.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list[Case]:
+    for key in ("checkpoint", "input"):
+        if key not in given:
+            raise OptionError(f"A case needs '{key}'.", where=where)
+    _check_keys(given.get("checks", {}), CHECKS_KEYS, f"{where}, checks")
+    _check_keys(given.get("tolerances", {}), TOLERANCE_KEYS, f"{where}, tolerances")
+    _check_names(given.get("run", {}), RUN_KEYS, f"{where}, run")
+    verify = given.get("verify")
+    if verify is not None and verify not in VERIFIERS:
+        raise OptionError("The suite verifies with an unknown engine.", where=where,
+                          expected=", ".join(VERIFIERS), found=verify)  # fmt: skip
+    checkpoints = _checkpoints(given["checkpoint"], folder, where)
+    name = given.get("name", f"case {number + 1}")
+    golden = given.get("golden")
+    if golden and len(checkpoints) > 1 and STEM not in golden:
+        raise OptionError(
+            "Several checkpoints cannot share one golden trace.",
+            where=where,
+            expected=f"{STEM} in the path of the golden trace, for the checkpoint's name",
+            found=f"{golden} for {len(checkpoints)} checkpoints",
+        )
+    settings = CheckSettings(
+        **{key: tuple(value) for key, value in given.get("checks", {}).items()},
+        limits={check: limit_value(check, value, f"{where}, limits")
+                for check, value in given.get("limits", {}).items()},
+    )  # fmt: skip
+    settings.ids()
+    recipe = Recipe.make(
+        "",
+        _in_folder(folder, given["input"]),
+        where=where,
+        called=lambda option: f"The suite's '{option}'",
+        **given.get("run", {}),
+    )
+    recipe = recipe.relative_to(folder)
+    stems = _stems(checkpoints)
+    return [
+        Case(
+            name=f"{name} [{stem}]" if len(checkpoints) > 1 else name,
+            recipe=recipe.reading(checkpoint),
+            settings=settings,
+            recompute=given.get("recompute", False),
+            verify=verify,
+            golden=folder / golden.replace(STEM, stem) if golden else None,
+            tolerances=_tolerances(given.get("tolerances", {})),
+        )
+        for checkpoint, stem in zip(checkpoints, stems, strict=True)
+    ]
+
+
+def _checkpoints(patterns: Any, folder: Path, where: str) -> list[Path]:
+    found: dict[Path, None] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        # A checkpoint's name may be a prefix of files, which is not there itself.
+        if not any(mark in str(pattern) for mark in "*?["):
+            found[folder / pattern] = None
+            continue
+        # Path.glob refuses absolute patterns.
+        found_here = glob(pattern, root_dir=folder)  # noqa: PTH207
+        matches = [folder / match for match in sorted(found_here)]
+        if not matches:
+            raise OptionError(
+                "No checkpoint fits the suite's glob.",
+                where=where,
+                found=pattern,
+                hint="a TensorFlow 1 checkpoint is named by its .index file, or by its folder",
+            )
+        found |= dict.fromkeys(matches)
+    return list(found)
+
+
+def _stems(checkpoints: list[Path]) -> list[str]:
+    """A short name for each checkpoint: its own, or with its folder where those are alike."""
+    stems = [path.stem for path in checkpoints]
+    if len(set(stems)) < len(stems):
+        stems = [f"{path.parent.name}-{path.stem}" for path in checkpoints]
+    return stems
+
+
+def _in_folder(folder: Path, spec: str) -> str:
+    """A path (with ``::KEY``) relative to the suite's folder."""
+    return str(folder / spec)
+
+
+def _tolerances(given: Mapping[str, Any]) -> Tolerances:
+    def pairs(name: str) -> tuple[tuple[str, float], ...]:
+        value = given.get(name, {})
+        by_array = value if isinstance(value, dict) else {"*": value}
+        return parse_tolerances(name, [f"{array}:{bound}" for array, bound in by_array.items()])
+
+    plain = {key: given[key] for key in ("exact", "ulp", "equal_nan") if key in given}
+    return Tolerances(pairs("atol"), pairs("rtol"), **plain)
+
+
+def _refuse_twins(cases: Iterable[Case], path: Path) -> None:
+    seen: set[str] = set()
+    for case in cases:
+        if case.name in seen:
+            raise OptionError("Two cases of the suite have one name.", where=path, found=case.name)
+        seen.add(case.name)

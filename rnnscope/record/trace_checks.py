@@ -1,0 +1,292 @@
+"""All checks of a trace, in slices of sequences: memory does not grow with their number."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnscope.checks import CHECKS, merge, run_checks
+from rnnscope.checks.interface import CheckedSlice, Finding, GoldenDiff, Stored
+from rnnscope.checks.numbers import unit_peaks
+from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
+from rnnscope.checks.result import Subject
+from rnnscope.checks.settings import CheckSettings
+from rnnscope.errors import RnnscopeError
+from rnnscope.model.cell import Array
+from rnnscope.model.network import HandoverJoin, join_states
+from rnnscope.model.states import LayerSlice
+from rnnscope.trace import LayerHeader, Trace
+
+if TYPE_CHECKING:
+    # Neither checkpoints nor the comparison of states is loaded unless it is asked for.
+    from rnnscope.diff.tolerance import Tolerances
+    from rnnscope.record.replay import Recomputation, Replay
+
+SLICE_BYTES = 16 * 2**20
+"""Of stored arrays at a time; checks hold a few times as much. One sequence is never cut."""
+
+RECOMPUTED = frozenset({"padding-leak", "float-drift", "framework-kernel"})
+
+PAST_LENGTH = ("outputs-past-length", "state-past-length")
+
+PROJECTIONS = re.compile(r"projection|w_p_\d|weight_hr", re.IGNORECASE)
+"""In the names of variables of a cell with a projection (TensorFlow's eras, torch)."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a trace is compared with.
+
+    Attributes
+    ----------
+    replay : Replay or None
+        How the run is done again, for the checks that do so; None: they are skipped.
+    golden : Path or None
+        A stored trace.
+    tolerances : Tolerances or None
+        Of the comparison with it; None: those of ``rnnscope diff``.
+    """
+
+    replay: Replay | None = None
+    golden: Path | None = None
+    tolerances: Tolerances | None = None
+
+
+def check_trace(
+    path: str | os.PathLike[str] | Trace,
+    settings: CheckSettings | None = None,
+    against: Comparison | None = None,
+) -> Subject:
+    """Check a trace.
+
+    Parameters
+    ----------
+    path : path or Trace
+        A trace that is open stays open.
+    settings : CheckSettings, optional
+    against : Comparison, optional
+
+    Returns
+    -------
+    Subject
+
+    Raises
+    ------
+    RnnscopeError
+        The trace, or what it is compared with, cannot be read.
+    """
+    settings, against = settings or CheckSettings(), against or Comparison()
+    ids = settings.ids()
+    with ExitStack() as opened:
+        trace = path if isinstance(path, Trace) else opened.enter_context(Trace.open(path))
+        settings.check_layers(header.name for header in trace.layers)
+        golden = None
+        if against.golden is not None and "golden" in ids:
+            golden = _golden(trace, against, whole=not settings.layers)
+        again = None
+        if against.replay is not None and ids & RECOMPUTED:
+            from rnnscope.record.replay import open_recomputation
+
+            again = opened.enter_context(open_recomputation(trace, against.replay))
+        looking = _Looking(trace, settings, ids, again, golden)
+        for rows in _slices(trace):
+            looking.look(rows)
+        return Subject(
+            name=str(trace.path),
+            checkpoint=trace.header.checkpoint,
+            input=trace.header.input,
+            findings=looking.findings(),
+            padding=looking.padding(),
+            notes=_notes(trace, again),
+        )
+
+
+def check_or_error(
+    path: str | os.PathLike[str],
+    settings: CheckSettings | None = None,
+    against: Comparison | None = None,
+) -> Subject:
+    """As `check_trace`, but what cannot be read is a subject that says so, among others."""
+    started = time.perf_counter()
+    try:
+        subject = check_trace(path, settings, against)
+    except RnnscopeError as error:
+        subject = Subject(name=str(path), error=error.describe())
+    return replace(subject, seconds=time.perf_counter() - started)
+
+
+def _slices(trace: Trace) -> Iterator[slice]:
+    row = 0
+    for header in trace.layers:
+        width = sum(header.widths.values()) + header.output_size
+        width += len(header.gates) * (header.unit_size or 0)
+        row += width * (header.timesteps or trace.timesteps) * np.dtype(header.dtype).itemsize
+    each = max(1, SLICE_BYTES // max(1, row))
+    for start in range(0, trace.sequences, each):
+        yield slice(start, min(start + each, trace.sequences))
+
+
+class _Looking:
+    """Findings and padding of all layers, slice by slice."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        settings: CheckSettings,
+        ids: frozenset[str],
+        again: Recomputation | None,
+        golden: Mapping[str, GoldenDiff] | None,
+    ) -> None:
+        self._trace, self._settings, self._ids = trace, settings, ids
+        self._again, self._golden = again, golden
+        self._layers = [header for header in trace.layers if settings.keeps(header.name)]
+        cut = {header.name for header in trace.layers if trace.is_cut(header.name)}
+        # Sizes that no selection explains are damage, which state-width tells of.
+        self._cut, self._misshapen = (cut, set()) if trace.selection else (set(), cut)
+        self._mask_given = trace.mask is not None and trace.lengths is not None
+        self._found: list[Finding] = []
+        self._peaks: dict[str, Array] = {}
+        self._padding: dict[str, PaddingSummary] = {}
+        if not trace.sequences:
+            self._found = [
+                Finding(check, header.name, "skip", "the trace holds no sequences")
+                for header in self._layers
+                for check in CHECKS
+                if check in ids
+            ]
+
+    def look(self, rows: slice) -> None:
+        """Check some sequences of every layer."""
+        again = self._again
+        wanted = self._ids if again is not None else frozenset()
+        alone = again.alone(rows) if again and "padding-leak" in wanted else {}
+        wide = again.wide(rows) if again and "float-drift" in wanted else {}
+        verifying = again is not None and again.verifier and "framework-kernel" in wanted
+        computed = again.again(rows) if again and verifying else {}
+        finals: dict[str, Mapping[str, Array]] = {}
+        for header in self._trace.layers:
+            layer = self._trace.read_layer(header.name, rows)
+            if header.name in self._misshapen:
+                layer = replace(layer, states=self._trace.read_states(header.name, rows))
+            finals[header.name] = layer.states.final
+            if not self._settings.keeps(header.name):
+                continue
+            name, verified = header.name, None
+            if again is not None and name in computed and layer.states.states:
+                verified = again.verify(computed[name], layer.states)
+            golden = None
+            if self._golden is not None:
+                golden = self._golden.get(name, GoldenDiff(None))
+            known = Stored(
+                options={option: value for option, (value, _) in header.options.items()},
+                last=rows.stop >= self._trace.sequences,
+                projected=any(PROJECTIONS.search(variable) for variable in header.variables),
+                mask_given=self._mask_given,
+                m_peaks=self._peaks_with(layer),
+                alone=alone.get(name),
+                wide=wide.get(name),
+                origin=_origin(header, finals),
+                verified=verified,
+                golden=golden,
+                limits=self._settings.limits,
+            )
+            self._check(header, CheckedSlice.of(layer, known))
+
+    def _peaks_with(self, layer: LayerSlice) -> Array | None:
+        if "m" not in layer.states.states or layer.facts.name in self._misshapen:
+            return None
+        name, peaks = layer.facts.name, unit_peaks(layer)
+        self._peaks[name] = np.maximum(self._peaks.get(name, peaks), peaks)
+        return self._peaks[name]
+
+    def _check(self, header: LayerHeader, layer: CheckedSlice) -> None:
+        ids, name = self._ids, header.name
+        reasons = {}
+        if name in self._cut:
+            kept = ", ".join(self._trace.selection)
+            why = f"the trace holds only some of the layer's timesteps or units ({kept})"
+            # A stored trace that was cut in the same way can be compared with it.
+            reasons = dict.fromkeys(ids - {"golden"}, why)
+        elif self._trace.offsets is not None:
+            why = "a ragged trace holds no steps past the length"
+            reasons = dict.fromkeys(ids & {*PAST_LENGTH}, why)
+        found = run_checks(layer, only=ids - reasons.keys())
+        skipped = [Finding(check, name, "skip", why) for check, why in reasons.items()]
+        self._found = merge([*self._found, *found, *skipped])
+        if name not in self._cut | self._misshapen:
+            self._look_at_padding(layer)
+
+    def _look_at_padding(self, layer: CheckedSlice) -> None:
+        states = layer.states
+        if not states.states and not len(states.outputs):
+            return
+        if not len(states.outputs):
+            states = replace(states, outputs=None)  # type: ignore[arg-type]  # left out on purpose
+        summary = self._padding.setdefault(layer.facts.name, PaddingSummary(layer.facts))
+        summary.add(replace(layer, states=states))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, in the order of layers, then of CHECKS."""
+        layers = {header.name: number for number, header in enumerate(self._layers)}
+        checks = {name: number for number, name in enumerate(CHECKS)}
+        key = lambda found: (layers[found.layer], checks[found.check])  # noqa: E731
+        return tuple(sorted(self._found, key=key))
+
+    def padding(self) -> tuple[PaddingVerdict, ...]:
+        """The verdict on each layer's padding."""
+        return tuple(PaddingVerdict(name, one.text()) for name, one in self._padding.items())
+
+
+STATE_NAMES = {"h": "m", "c": "c"}
+
+
+def _origin(
+    header: LayerHeader, finals: Mapping[str, Mapping[str, Array]]
+) -> Mapping[str, Array] | None:
+    """The final states of other layers that a layer starts from, as its options say, or None."""
+    if header.initial_from and all(name in finals for name in header.initial_from):
+        join: HandoverJoin = "sum" if header.initial_join == "sum" else "concat"
+        return join_states([finals[name] for name in header.initial_from], join)
+    words = str(header.options.get("initial_state", ("", ""))[0])
+    whole = re.fullmatch(r"(?:the )?final state of (?:layer )?'(.+)'", words)
+    if whole:
+        return finals.get(whole[1])
+    # Keras hands over the parts one by one.
+    parts = re.findall(r"\b([hc]) from ([hc]) of layer '([^']+)'", words)
+    origin = {
+        STATE_NAMES[mine]: finals[layer][STATE_NAMES[theirs]]
+        for mine, theirs, layer in parts
+        if STATE_NAMES[theirs] in finals.get(layer, {})
+    }
+    return origin or None
+
+
+def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, GoldenDiff]:
+    """How each layer compares with a stored trace; `whole`: which must not have others."""
+    from rnnscope.diff import DiffSettings, Tolerances, diff_states
+    from rnnscope.states.interface import ReadOptions
+    from rnnscope.states.recognise import recognise
+
+    options = ReadOptions("trace")
+    one, other = recognise((str(trace.path), str(against.golden)), (options, options))
+    with one.states, other.states:
+        settings = DiffSettings(against.tolerances or Tolerances(), hints=False)
+        result = diff_states(one, other, settings)
+    alone = [f"layer '{name}' is in the stored trace alone" for name in result.only_b]
+    differences = (*result.differences, *(alone if whole else ()))
+    return {layer.a: GoldenDiff(layer, differences) for layer in result.layers}
+
+
+def _notes(trace: Trace, again: Recomputation | None) -> tuple[str, ...]:
+    notes = list(again.notes) if again is not None else []
+    if trace.selection:
+        notes.append(f"The trace keeps {', '.join(trace.selection)} alone (--select).")
+    return tuple(notes)

@@ -1,0 +1,70 @@
+"""A trace that is in memory alone: an HDF5 file without a file."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from rnnscope.trace.partial import Commit
+from rnnscope.trace.reader import Trace
+
+GROW_BYTES = 16 * 2**20
+"""HDF5 asks for so much memory at a time."""
+
+IN_MEMORY = Path("trace in memory")
+"""What messages call it."""
+
+
+class MemoryFile:
+    """What `rnnscope.trace.partial.PartialFile` is for a trace on disk.
+
+    Attributes
+    ----------
+    path : Path
+    file : h5py.File
+        After `open`; it lives until `close`.
+    commit : None
+        Nothing can be taken up again.
+    """
+
+    def __init__(self) -> None:
+        self.path = IN_MEMORY
+        self.file: Any = None
+        self.commit: Commit | None = None
+
+    def open(self) -> bool:
+        """Make the file; nothing was ever left by another run."""
+        self.restart()
+        return False
+
+    def restart(self) -> None:
+        """Begin with an empty file."""
+        import h5py
+
+        self.close()
+        name = f"rnnscope-{uuid.uuid4().hex}"
+        self.file = h5py.File(name, "w", driver="core", backing_store=False, block_size=GROW_BYTES)
+
+    def write_commit(self, done: int, state: str) -> None:
+        """Nothing outlives the process."""
+
+    def finish(self) -> None:
+        """Hand everything from HDF5's buffers to the memory of the file."""
+        self.file.flush()
+
+    def abandon(self, keep: bool) -> None:  # noqa: ARG002  # what is in memory is never kept
+        """Give the memory back."""
+        self.close()
+
+    def trace(self) -> Trace:
+        """The whole trace; closing it gives the memory back."""
+        trace = Trace(self.path, self.file)
+        trace.closing(self.close)
+        return trace
+
+    def close(self) -> None:
+        """Give the memory back; more than once does no harm."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None

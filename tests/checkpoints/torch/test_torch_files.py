@@ -1,0 +1,208 @@
+"""PyTorch's files, old and new, give PyTorch's own states; what is damaged is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from checkpoint_truth import DATA, assert_like_truth
+
+from rnnscope.checkpoints import read_checkpoint
+from rnnscope.checkpoints.torch.torch_file import sniff
+from rnnscope.errors import CheckpointError, RnnscopeError, UnsupportedCellError
+
+TORCH = DATA / "torch"
+TAGGER = {"encoder": "encoder/l1", "top": "top/l0"}
+
+
+@pytest.mark.parametrize("kind", ["", "_legacy", "_training", "_script"])
+def test_a_tagger_in_every_container(kind):
+    path = TORCH / f"tagger{kind}.pt"
+    assert_like_truth(path, TORCH / "tagger_truth.npz", TAGGER)
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("proj", "l1"), ("nobias", "l0"), ("gru", "l1"), ("rnn", "l0"), ("bfloat16", "l0")],
+)
+def test_modules_alone(name, last):
+    assert_like_truth(TORCH / f"{name}.pt", TORCH / f"{name}_truth.npz", {"rnn": f"rnn/{last}"})
+
+
+def test_names_wiring_and_origins():
+    checkpoint = read_checkpoint(TORCH / "tagger.pt")
+    nodes = {node.name: (node.inputs, node.wiring) for node in checkpoint.network.nodes}
+    assert nodes == {
+        "embedding": (("input",), "guess"),
+        "encoder/l0/forward": (("embedding",), "guess"),
+        "encoder/l0/backward": (("embedding",), "guess"),
+        "encoder/l0": (("encoder/l0/forward", "encoder/l0/backward"), "config"),
+        "encoder/l1/forward": (("encoder/l0",), "config"),
+        "encoder/l1/backward": (("encoder/l0",), "config"),
+        "encoder/l1": (("encoder/l1/forward", "encoder/l1/backward"), "config"),
+        "top/l0": (("encoder/l1",), "guess"),
+    }
+    layer = checkpoint.network.node("encoder/l0/backward").recurrent
+    assert layer.backward.value
+    assert layer.reversal == "within length"
+    assert layer.cell.options.activation.origin == "class default"
+    assert layer.cell.variables[0] == "encoder.weight_ih_l0_reverse"
+    assert [entry.name for entry in checkpoint.left_out] == ["head.weight", "head.bias"]
+    assert any("'top' reads 'encoder/l1' is a guess" in note for note in checkpoint.notes)
+
+
+def test_the_dict_around_a_state_dict_is_named():
+    notes = read_checkpoint(TORCH / "tagger_training.pt").notes
+    assert "The state dict was found under 'model'." in notes
+
+
+def test_an_rnn_says_that_its_nonlinearity_is_not_stored():
+    (note,) = read_checkpoint(TORCH / "rnn.pt").notes
+    assert "whose nonlinearity is not stored" in note
+
+
+def test_a_pickled_module_is_refused_by_name():
+    with pytest.raises(CheckpointError, match=r"torch\.nn\.modules\.sparse\.Embedding") as caught:
+        read_checkpoint(TORCH / "whole_module.pt")
+    assert "state_dict" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["tagger.pt", "tagger_legacy.pt", "tagger_script.pt"])
+def test_truncated_anywhere(tmp_path, name):
+    whole = (TORCH / name).read_bytes()
+    for length in range(0, len(whole), max(1, len(whole) // 97)):
+        cut = tmp_path / "cut.pt"
+        cut.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            read_checkpoint(cut)
+
+
+@pytest.mark.parametrize("name", ["tagger.pt", "tagger_legacy.pt"])
+def test_flipped_bytes_never_end_in_a_traceback(tmp_path, name):
+    whole = bytearray((TORCH / name).read_bytes())
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), 3):
+            damaged[place] = rng.integers(0, 256)
+        path = tmp_path / "damaged.pt"
+        path.write_bytes(damaged)
+        try:
+            read_checkpoint(path)
+        except RnnscopeError as error:
+            assert error.what
+
+
+def test_a_storage_shorter_than_its_tensor(tmp_path):
+    short = tmp_path / "short.pt"
+    with zipfile.ZipFile(TORCH / "nobias.pt") as source, zipfile.ZipFile(short, "w") as target:
+        for info in source.infolist():
+            data = source.read(info)
+            cut = info.filename.endswith("/data/0")
+            target.writestr(info.filename, data[:-4] if cut else data)
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
+        read_checkpoint(short)
+
+
+def test_sniffing_looks_at_content(tmp_path):
+    renamed = tmp_path / "model.h5"
+    shutil.copy(TORCH / "nobias.pt", renamed)
+    assert sniff(renamed)
+    assert not sniff(tmp_path)
+    assert not sniff(TORCH / "proj_truth.npz")
+    assert not sniff(tmp_path / "missing")
+
+
+# .safetensors
+
+
+def safetensors(path, tensors, header=None, length=None):
+    """A file as the library writes it, or with a header of one's own."""
+    entries, data = {}, b""
+    for name, (dtype, array) in tensors.items():
+        raw = array.tobytes()
+        entries[name] = {
+            "dtype": dtype,
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    text = json.dumps(entries if header is None else header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return path
+
+
+def lstm_tensors(dtype="<f4", name="F32"):
+    rng = np.random.default_rng(1)
+    shapes = {"weight_ih_l0": (8, 3), "weight_hh_l0": (8, 2), "bias_ih_l0": (8,)}
+    return {key: (name, rng.normal(size=shape).astype(dtype)) for key, shape in shapes.items()}
+
+
+def test_safetensors_float16_is_widened(tmp_path):
+    path = safetensors(tmp_path / "a.safetensors", lstm_tensors("<f2", "F16"))
+    cell = read_checkpoint(path).network.recurrent[0].recurrent.cell
+    assert cell.dtype == np.float32
+    stored = lstm_tensors("<f2", "F16")["weight_ih_l0"][1]
+    np.testing.assert_array_equal(cell.weights.kernel, stored.T.astype(np.float32))
+
+
+def entry(**changes):
+    plain = {"dtype": "F32", "shape": [8, 3], "data_offsets": [0, 96]}
+    return {"weight_ih_l0": {**plain, **changes}}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        entry(shape=[8, 10**12]),
+        entry(data_offsets=[0, 10**15]),
+        entry(data_offsets=[96, 0]),
+        entry(data_offsets=[-4, 92]),
+        entry(shape=[8, True]),
+        entry(shape=[8, 3.0]),
+        entry(shape="83"),
+        entry(dtype="F64"),
+        {"weight_ih_l0": 3},
+        {"weight_ih_l0": {}},
+        [1, 2],
+    ],
+)
+def test_safetensors_headers_that_lie(tmp_path, header):
+    path = safetensors(tmp_path / "a.safetensors", lstm_tensors(), header)
+    with pytest.raises(CheckpointError):
+        read_checkpoint(path)
+
+
+def test_safetensors_truncated_anywhere(tmp_path):
+    whole = safetensors(tmp_path / "a.safetensors", lstm_tensors()).read_bytes()
+    for length in range(len(whole)):
+        cut = tmp_path / "cut.safetensors"
+        cut.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            read_checkpoint(cut)
+
+
+def test_a_file_without_recurrent_modules_says_what_it_holds(tmp_path):
+    dense = {"fc.weight": ("F32", np.zeros((2, 3), "<f4"))}
+    with pytest.raises(UnsupportedCellError, match=r"fc\.weight"):
+        read_checkpoint(safetensors(tmp_path / "a.safetensors", dense))
+
+
+def test_shapes_that_fit_no_class(tmp_path):
+    tensors = {
+        "weight_ih_l0": ("F32", np.zeros((10, 3), "<f4")),
+        "weight_hh_l0": ("F32", np.zeros((10, 2), "<f4")),
+    }
+    with pytest.raises(CheckpointError, match="weight_hh_l0"):
+        read_checkpoint(safetensors(tmp_path / "a.safetensors", tensors))
+
+
+def test_a_stack_with_a_layer_missing(tmp_path):
+    tensors = {key.replace("l0", "l2"): value for key, value in lstm_tensors().items()}
+    path = safetensors(tmp_path / "a.safetensors", {**lstm_tensors(), **tensors})
+    with pytest.raises(CheckpointError, match="not complete"):
+        read_checkpoint(path)

@@ -1,0 +1,103 @@
+"""Machine code kept from one process to the next."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from rnnscope.engines.lstm import code_cache
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are those of POSIX")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    return tmp_path / "rnnscope"
+
+
+def test_what_was_saved_is_loaded(folder):
+    assert code_cache.load("a") is None
+    code_cache.save("a", b"code")
+    code_cache.save("b", b"other")
+    assert code_cache.load("a") == b"code"
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
+
+
+def test_a_name_is_of_everything_that_code_is_made_from(tmp_path):
+    source = tmp_path / "source.py"
+    source.write_text("1")
+    first = code_cache.name("kind", "cpu", sources=[str(source)])
+    assert first == code_cache.name("kind", "cpu", sources=[str(source)])
+    others = {code_cache.name("kind", "other", sources=[str(source)]),
+              code_cache.name("kindcpu", "", sources=[str(source)])}  # fmt: skip
+    source.write_text("2")
+    others.add(code_cache.name("kind", "cpu", sources=[str(source)]))
+    assert len(others - {first}) == 3
+
+
+DAMAGES = {
+    "cut": lambda kept: kept[:-1],
+    "changed": lambda kept: b"\0" + kept[1:],
+    "empty": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_file_is_as_good_as_none(folder, damage):
+    code_cache.save("a", b"code")
+    (folder / "a").write_bytes(damage((folder / "a").read_bytes()))
+    assert code_cache.load("a") is None
+    code_cache.save("a", b"code")
+    assert code_cache.load("a") == b"code"
+
+
+@posix
+def test_what_others_may_write_to_is_neither_read_nor_written(folder):
+    code_cache.save("a", b"code")
+    folder.chmod(0o777)
+    assert code_cache.load("a") is None
+    code_cache.save("b", b"code")
+    assert not (folder / "b").exists()
+    folder.chmod(0o700)
+    (folder / "a").chmod(0o666)
+    assert code_cache.load("a") is None
+
+
+@posix
+@pytest.mark.parametrize(
+    ("owner", "mode", "is_trusted"),
+    [(0, 0o755, True), (1000, 0o700, True), (1000, 0o644, True), (1001, 0o700, False),
+     (1000, 0o770, False), (1000, 0o702, False), (0, 0o777, False)],
+)  # fmt: skip
+def test_only_the_user_and_the_system_are_trusted(monkeypatch, owner, mode, is_trusted):
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    found = os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
+    assert code_cache.trusted(found) is is_trusted
+
+
+def test_without_a_folder_nothing_is_kept_and_nothing_fails(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    code_cache.save("a", b"code")
+    assert code_cache.load("a") is None
+
+
+def test_a_second_process_compiles_nothing(folder, monkeypatch):
+    pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
+    from rnnscope.engines.lstm import cpu, kernel_code
+
+    monkeypatch.setattr(kernel_code, "_compiled", kernel_code._compiled.__wrapped__)
+    made = []
+    compile_ = kernel_code.machine_code
+    monkeypatch.setattr(
+        kernel_code, "machine_code", lambda module: made.append(1) or compile_(module)
+    )
+    for _ in range(2):
+        kernel_code.compiled(kernel_code.Kind(), cpu.tile())
+    assert made == [1]
+    assert len(list(folder.iterdir())) == 1
