@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.record.case import CaseSettings, do_case
 from rnnscope.record.suite_file import Case, read_suite
 
@@ -83,7 +83,7 @@ def _chosen(cases: list[Case], globs: tuple[str, ...], path: Path) -> list[Case]
     for glob in globs:
         if not any(fnmatchcase(case.name, glob) for case in cases):
             raise OptionError(
-                "--case fits no case of the suite.",
+                f"{spell('case')} fits no case of the suite.",
                 where=path,
                 expected=", ".join(case.name for case in cases),
                 found=glob,
