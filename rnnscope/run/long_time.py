@@ -134,7 +134,7 @@ class LongRun:
             for name in {name for node in one.nodes for name in node.reads} & done:
                 if not self._sink.keeps_outputs(name):
                     raise OptionError(
-                        f"{spell('selection')} leaves out what another layer reads, and the "
+                        f"{spell('select')} leaves out what another layer reads, and the "
                         "sequences do not fit the memory budget.",
                         where=f"outputs of layer '{name}'",
                         hint=f"keep them, or give more memory with {spell('memory')}",

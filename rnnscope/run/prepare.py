@@ -274,7 +274,7 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
                 expected=f"(sequence, timestep, {layer.cell.input_size})",
                 found=f"(sequence, {', '.join(map(str, shape[1:]))})",
                 hint="something between the layers is not read; run them one at a time with "
-                "--layer, each with its own input",
+                f"{spell('layers')}, each with its own input",
             )
         if reads[0].mask is not None:
             masked.add(node.name)

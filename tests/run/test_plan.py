@@ -117,7 +117,7 @@ def test_a_width_that_fits_no_layer_names_those_that_would():
         plan_run(checkpoint(*TOWERS, inputs=("x", "y")), source(5))
     assert error.value.expected == "3 (layer 'a'), 7 (layer 'b')"
     assert error.value.found.startswith("5 features: 2 sequences x 5 timesteps")
-    assert "--model-input" in error.value.hint
+    assert "model_input" in error.value.hint
 
 
 def test_a_width_that_is_the_number_of_timesteps_hints_at_the_axes():
