@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rnnscope.checks.interface import Finding
-    from rnnscope.diff.result import ArrayDiff, DiffResult
+    from rnnscope.comparing.result import ArrayDiff, DiffResult
     from rnnscope.model.cell import Array
     from rnnscope.record.results import RunReport
     from rnnscope.states.recognise import Recognised
@@ -58,7 +58,7 @@ def assert_states_close(
         It names layer, array, sequence, timestep and unit of the first difference, and both values.
     """
     __tracebackhide__ = True
-    from rnnscope.diff import DiffSettings, Tolerances, diff_states
+    from rnnscope.comparing import DiffSettings, Tolerances, diff_states
 
     tolerances = Tolerances(
         () if atol is None else (("*", atol),),
@@ -185,7 +185,7 @@ def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
 
 
 def _differences(found: DiffResult) -> str:
-    from rnnscope.diff.wording import headline
+    from rnnscope.comparing.wording import headline
 
     told = [f"states {headline(found)}", *found.differences]
     told += [f"layer '{name}' is in {found.a.name} alone" for name in found.only_a]

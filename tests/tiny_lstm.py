@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.checks.interface import CheckedSlice, GoldenDiff, Stored
-from rnnscope.diff.result import ArrayDiff, Divergence, LayerDiff
+from rnnscope.comparing.result import ArrayDiff, Divergence, LayerDiff
 from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.model.verification import KernelDifference
 
@@ -126,7 +126,7 @@ def stored(layer, **changes):
 
 
 def golden(layer, first=None):
-    """What `rnnscope.diff` says of the layer against a stored trace; they differ at `first`."""
+    """The layer compared with a stored trace; they differ at `first`."""
     differs = {"max_abs": 0.5, "exceed": 2, "tolerance": "exact"} if first else {}
     array = ArrayDiff(
         "c", "differ" if first else "same", ("sequence", "timestep", "unit"), (3, 5, 3), (3, 5, 3),

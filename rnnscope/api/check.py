@@ -95,7 +95,7 @@ def check(
 def _bounds(
     atol: float | Mapping[str, float] | None, rtol: float | Mapping[str, float] | None
 ) -> Any:
-    from rnnscope.diff.tolerance import Tolerances
+    from rnnscope.comparing.tolerance import Tolerances
 
     def pairs(value: float | Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
         if value is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rnnscope.model.cell import Option
     from rnnscope.model.network import Network, Node
     from rnnscope.record.results import InspectReport
-    from rnnscope.run.stepping import StepStates
+    from rnnscope.running.stepping import StepStates
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +127,8 @@ class Model:
         """
         from rnnscope.record.planning import plan_recipe
         from rnnscope.record.recipe import Recipe
-        from rnnscope.run.prepare import prepare
-        from rnnscope.run.stepping import step_through
+        from rnnscope.running.prepare import prepare
+        from rnnscope.running.stepping import step_through
 
         recipe = Recipe.make(self.path, inputs, **self._with_layout(options))
         with plan_recipe(recipe) as planned:

@@ -12,7 +12,7 @@ from rnnscope.model.verification import KernelDifference
 
 if TYPE_CHECKING:
     # A run checks without comparing anything.
-    from rnnscope.diff.result import LayerDiff
+    from rnnscope.comparing.result import LayerDiff
 
 Status = Literal["pass", "warn", "fail", "skip"]
 """``warn`` names something the user should see; only ``fail`` changes the exit code."""

@@ -19,7 +19,7 @@ from rnnscope.options.table import PADDING_RULES, VERIFIERS
 if TYPE_CHECKING:
     from rnnscope.checks.result import CheckReport, Subject
     from rnnscope.checks.settings import CheckSettings
-    from rnnscope.diff.tolerance import Tolerances
+    from rnnscope.comparing.tolerance import Tolerances
     from rnnscope.record.trace_checks import Comparison
 
 CHECK_FORMATS = ("text", "json", "markdown")
@@ -242,7 +242,7 @@ def _comparison(given: dict[str, Any]) -> Comparison:
 
 
 def _tolerances(given: dict[str, Any]) -> Tolerances:
-    from rnnscope.diff.tolerance import Tolerances, parse_tolerances
+    from rnnscope.comparing.tolerance import Tolerances, parse_tolerances
 
     return Tolerances(
         parse_tolerances("--atol", given["atol"]), parse_tolerances("--rtol", given["rtol"])

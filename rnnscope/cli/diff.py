@@ -13,7 +13,7 @@ import click
 from rnnscope.states import ALIASES, STATE_FORMAT_MODULES
 
 if TYPE_CHECKING:
-    from rnnscope.diff import DiffResult, DiffSettings
+    from rnnscope.comparing import DiffResult, DiffSettings
 
 DIFF_FORMATS = ("text", "json", "markdown", "junit")
 """The keys of `rnnscope.report.diff_reports.DIFF_REPORTS`, which a test compares."""
@@ -109,7 +109,7 @@ def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -
         raise click.UsageError("--model-input goes with --input")
     if given["weights"]:
         from rnnscope.checkpoints import read_checkpoint
-        from rnnscope.diff.weights import diff_weights
+        from rnnscope.comparing.weights import diff_weights
 
         checkpoints = [read_checkpoint(Path(given[side])) for side in ("a", "b")]
         return diff_weights(checkpoints[0], checkpoints[1], settings, command_line)
@@ -124,7 +124,7 @@ def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -
             command_line,
             model_input=given["model_input"],
         )
-    from rnnscope.diff import diff_states
+    from rnnscope.comparing import diff_states
     from rnnscope.states.interface import ReadOptions
     from rnnscope.states.recognise import recognise
 
@@ -142,8 +142,8 @@ def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -
 
 
 def _settings(given: dict[str, Any]) -> DiffSettings:
-    from rnnscope.diff import DiffSettings, Tolerances
-    from rnnscope.diff.tolerance import parse_tolerances
+    from rnnscope.comparing import DiffSettings, Tolerances
+    from rnnscope.comparing.tolerance import parse_tolerances
 
     bounds = bool(given["atol"] or given["rtol"])
     if sum((given["exact"], given["ulp"] is not None, bounds)) > 1:

@@ -12,15 +12,15 @@ import click
 from rnnscope.cli.options import format_option, print_report
 
 if TYPE_CHECKING:
-    from rnnscope.pool import PoolPlan
-    from rnnscope.pool.interface import Sink
+    from rnnscope.pooling import PoolPlan
+    from rnnscope.pooling.interface import Sink
     from rnnscope.trace import Trace
 
 STATES = ("m", "c", "outputs")
 METHODS = ("sum", "mean", "max", "argmax", "last", "first")
 DIRECTIONS = ("forward", "backward", "concat", "sum")
 EDGES = ("input", "final")
-"""What `rnnscope.pool` knows, which a test compares: see FORMATS in `rnnscope.cli.options`."""
+"""What `rnnscope.pooling` knows, which a test compares: see FORMATS in `rnnscope.cli.options`."""
 
 ALL = "all"
 
@@ -94,7 +94,7 @@ def command(**given: Any) -> None:
 
     Exits with 0, or with 2 if it could not be done; then TRACE is left as it was.
     """
-    from rnnscope.pool import plan_pool, pool_trace
+    from rnnscope.pooling import plan_pool, pool_trace
     from rnnscope.trace import Trace
 
     with Trace.open(given["trace"]) as trace:
@@ -117,7 +117,7 @@ def _sink(trace: Trace, plan: PoolPlan, given: dict[str, Any]) -> AbstractContex
         from rnnscope.trace.pooled import PooledWriter
 
         return PooledWriter(given["trace"], plan.headers, force=given["force"])
-    from rnnscope.pool.files import ArrayFile
+    from rnnscope.pooling.files import ArrayFile
 
     return ArrayFile(
         given["output"],
@@ -129,8 +129,8 @@ def _sink(trace: Trace, plan: PoolPlan, given: dict[str, Any]) -> AbstractContex
 
 
 def _report(trace: Trace, plan: PoolPlan, results: Any, given: dict[str, Any]) -> Any:
-    from rnnscope.pool.notes import pool_notes, valid_steps_words
-    from rnnscope.pool.result import PoolReport
+    from rnnscope.pooling.notes import pool_notes, valid_steps_words
+    from rnnscope.pooling.result import PoolReport
 
     return PoolReport(
         command=" ".join(["rnnscope", *sys.argv[1:]]),

@@ -16,7 +16,7 @@ from rnnscope.cli.terminal import stderr_to_nowhere
 
 if TYPE_CHECKING:
     from rnnscope.record.planning import PlannedRun
-    from rnnscope.run.interface import Progress
+    from rnnscope.running.interface import Progress
 
 PROGRESS_AFTER = 2_000_000
 """Cell-steps (sequence x timestep x unit) from which a terminal is shown a progress bar."""

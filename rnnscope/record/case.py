@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rnnscope.checks.result import Subject
-from rnnscope.diff import DiffResult, DiffSettings, diff_states
-from rnnscope.diff.wording import details, headline
+from rnnscope.comparing import DiffResult, DiffSettings, diff_states
+from rnnscope.comparing.wording import details, headline
 from rnnscope.errors import OptionError, RnnscopeError, spell
 from rnnscope.record.recording import Target, record
 from rnnscope.record.replay import Replay

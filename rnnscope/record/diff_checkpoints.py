@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnnscope.diff.compare import diff_states
-from rnnscope.diff.result import DiffResult
-from rnnscope.diff.tolerance import DiffSettings
+from rnnscope.comparing.compare import diff_states
+from rnnscope.comparing.result import DiffResult
+from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.files.named_arrays import open_named
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import Target, record

@@ -12,14 +12,14 @@ from rnnscope.errors import OptionError
 from rnnscope.files.hashing import files_sha256
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.recipe import Recipe
-from rnnscope.run.background import background_call
-from rnnscope.run.decoding import Decoding
-from rnnscope.run.overrides import LayerOptions, ValuesByLayer
+from rnnscope.running.background import background_call
+from rnnscope.running.decoding import Decoding
+from rnnscope.running.overrides import LayerOptions, ValuesByLayer
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
     from rnnscope.inputs import InputSource
-    from rnnscope.run import Plan
+    from rnnscope.running import Plan
 
 BY_LAYER = ("forget_bias", "activation", "recurrent_activation", "cell_clip", "proj_clip", "cell",
             "padding")  # fmt: skip
@@ -91,7 +91,7 @@ def plan_recipe(
     """
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.oracles.through_keras import through_keras
-    from rnnscope.run import override_options, plan_run
+    from rnnscope.running import override_options, plan_run
 
     hashed = _hash_in_background(recipe)  # while the checkpoint is read
     checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
@@ -162,7 +162,7 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
 
 def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
     from rnnscope.inputs import open_input
-    from rnnscope.run.entrances import begins_with_ids
+    from rnnscope.running.entrances import begins_with_ids
 
     initial = {name: recipe[name] for name in ("initial_c", "initial_m")}
     return open_input(

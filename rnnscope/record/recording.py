@@ -22,11 +22,11 @@ from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.results import InputReport, RunReport, checkpoint_report, layer_report
 from rnnscope.record.run_checks import RunChecks
-from rnnscope.run import run_plan
-from rnnscope.run.background import background_call
-from rnnscope.run.interface import Progress
-from rnnscope.run.prepare import Prepared
-from rnnscope.run.runner import RunResult, RunSettings
+from rnnscope.running import run_plan
+from rnnscope.running.background import background_call
+from rnnscope.running.interface import Progress
+from rnnscope.running.prepare import Prepared
+from rnnscope.running.runner import RunResult, RunSettings
 from rnnscope.trace import (
     LayerHeader,
     Trace,

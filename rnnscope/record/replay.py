@@ -23,9 +23,9 @@ from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
 from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe, refuse_execution
-from rnnscope.run.compute import Computed, compute_slice
-from rnnscope.run.loops import find_loops
-from rnnscope.run.prepare import Prepared, prepare
+from rnnscope.running.compute import Computed, compute_slice
+from rnnscope.running.loops import find_loops
+from rnnscope.running.prepare import Prepared, prepare
 from rnnscope.trace import Trace
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from rnnscope.diff import DiffResult, DiffSettings, diff_states
+from rnnscope.comparing import DiffResult, DiffSettings, diff_states
 from rnnscope.record.planning import PlannedRun
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.record.recording import Recording, Target, record
 from rnnscope.record.replay import Replay, replayed
-from rnnscope.run.interface import Progress
+from rnnscope.running.interface import Progress
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise
 from rnnscope.trace import Trace

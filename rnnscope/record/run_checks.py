@@ -15,7 +15,7 @@ from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.network import Node
 from rnnscope.model.states import LayerStates
-from rnnscope.run.prepare import Prepared
+from rnnscope.running.prepare import Prepared
 
 WHOLE_TIME = frozenset({"input-tail", "length-cuts-input"})
 """Checks that a slice of time says nothing about: they compare lengths with the whole input."""

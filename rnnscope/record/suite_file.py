@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.checks.settings import CheckSettings, limit_value
-from rnnscope.diff.tolerance import Tolerances, parse_tolerances
+from rnnscope.comparing.tolerance import Tolerances, parse_tolerances
 from rnnscope.errors import OptionError
 from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS

@@ -26,7 +26,7 @@ from rnnscope.trace import LayerHeader, Trace
 
 if TYPE_CHECKING:
     # Neither checkpoints nor the comparison of states is loaded unless it is asked for.
-    from rnnscope.diff.tolerance import Tolerances
+    from rnnscope.comparing.tolerance import Tolerances
     from rnnscope.record.replay import Recomputation, Replay
 
 SLICE_BYTES = 16 * 2**20
@@ -257,7 +257,7 @@ def _joined_finals(
 
 def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, GoldenDiff]:
     """How each layer compares with a stored trace; `whole`: which must not have others."""
-    from rnnscope.diff import DiffSettings, Tolerances, diff_states
+    from rnnscope.comparing import DiffSettings, Tolerances, diff_states
     from rnnscope.states.interface import ReadOptions
     from rnnscope.states.recognise import recognise
 

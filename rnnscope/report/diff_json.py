@@ -1,11 +1,11 @@
-"""A comparison as JSON: the fields of `rnnscope.diff.result.DiffResult`, and the verdicts."""
+"""A comparison as JSON: the fields of `rnnscope.comparing.result.DiffResult`, and the verdicts."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from rnnscope.diff.result import DiffResult
+from rnnscope.comparing.result import DiffResult
 from rnnscope.json_values import plain
 from rnnscope.report.json_report import SCHEMA_VERSION
 

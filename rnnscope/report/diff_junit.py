@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnnscope.diff.result import ArrayDiff, DiffResult, LayerDiff
-from rnnscope.diff.wording import COLUMNS, details, headline, operand, outputs_alone, row
+from rnnscope.comparing.result import ArrayDiff, DiffResult, LayerDiff
+from rnnscope.comparing.wording import COLUMNS, details, headline, operand, outputs_alone, row
 from rnnscope.report.junit import JUnitCase, JUnitSuite, render_junit
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rnnscope.diff.result import DiffResult, LayerDiff
-from rnnscope.diff.wording import (
+from rnnscope.comparing.result import DiffResult, LayerDiff
+from rnnscope.comparing.wording import (
     COLUMNS,
     RELATIVE,
     details,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rnnscope.diff.result import DiffResult
+from rnnscope.comparing.result import DiffResult
 from rnnscope.report import diff_json, diff_junit, diff_markdown, diff_text
 
 

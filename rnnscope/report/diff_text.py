@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from rnnscope.diff.result import DiffResult, LayerDiff
-from rnnscope.diff.wording import (
+from rnnscope.comparing.result import DiffResult, LayerDiff
+from rnnscope.comparing.wording import (
     COLUMNS,
     NUMBERS,
     RELATIVE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from rnnscope.pool.result import PoolReport
+from rnnscope.pooling.result import PoolReport
 from rnnscope.record.results import InspectReport, RunReport
 
 AnyReport = RunReport | InspectReport | PoolReport

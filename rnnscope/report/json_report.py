@@ -3,7 +3,7 @@
 One object. ``schema_version`` is raised when a key changes its meaning or goes; new keys may come
 at any time. ``report`` is ``"run"``, ``"inspect"`` or ``"pool"``; the other keys are the fields of
 `RunReport` and `InspectReport` in `rnnscope.record.results`, of `PoolReport` in
-`rnnscope.pool.result`, and ``status`` (run only) is the worst status of the checks. JSON has
+`rnnscope.pooling.result`, and ``status`` (run only) is the worst status of the checks. JSON has
 no NaN or infinity: such numbers are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
 """
 

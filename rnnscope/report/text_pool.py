@@ -7,9 +7,9 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.interface import index
-from rnnscope.pool.interface import NaiveDifference, PooledResult
-from rnnscope.pool.methods import POOLINGS
-from rnnscope.pool.result import PoolReport
+from rnnscope.pooling.interface import NaiveDifference, PooledResult
+from rnnscope.pooling.methods import POOLINGS
+from rnnscope.pooling.result import PoolReport
 from rnnscope.report.text_parts import heading, lines, pairs, table
 from rnnscope.wording import number, plural, shape
 

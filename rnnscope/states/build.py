@@ -149,7 +149,11 @@ def build_states(
         built,
         valid.lengths,
         valid.mask,
-        not_read=unread_arrays(arrays.names, read.union(valid.sources), unread),
+        not_read=unread_arrays(
+            (*arrays.names, *arrays.unreadable),
+            read.union(valid.sources),
+            {**arrays.unreadable, **unread},
+        ),
         close=arrays.close,
     )
 

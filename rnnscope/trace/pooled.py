@@ -38,7 +38,7 @@ class PooledHeader:
     layer : str
         The layer's name; of two directions that were joined a name for both.
     state, method : str
-        ``"m"``, ``"c"`` or ``"outputs"``; a key of `rnnscope.pool.POOLINGS`.
+        ``"m"``, ``"c"`` or ``"outputs"``; a key of `rnnscope.pooling.POOLINGS`.
     width : int
     dtype : str
         That of the layers; ``"int64"`` for numbers of timesteps.

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rnnscope.cli.pool import DIRECTIONS, EDGES, METHODS, STATES
-from rnnscope.pool import POOLINGS
-from rnnscope.pool.interface import Direction, Edge
-from rnnscope.pool.plan import STATES as KNOWN_STATES
+from rnnscope.pooling import POOLINGS
+from rnnscope.pooling.interface import Direction, Edge
+from rnnscope.pooling.plan import STATES as KNOWN_STATES
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "lstm_float64"
 LAYER = "rnn/lstm_cell"

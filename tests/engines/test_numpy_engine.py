@@ -15,7 +15,7 @@ from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import LSTMWeights, Option
 from rnnscope.model.network import Node
 from rnnscope.model.states import LayerSlice
-from rnnscope.run.prepare import layer_facts
+from rnnscope.running.prepare import layer_facts
 
 FEATURES, UNITS = 3, 4
 RULES = ("zeros", "hold", "none")

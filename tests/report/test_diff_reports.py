@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rnnscope.diff.result import (
+from rnnscope.comparing.result import (
     STATE_AXES,
     ArrayDiff,
     DiffResult,
@@ -17,7 +17,7 @@ from rnnscope.diff.result import (
     OperandReport,
     OptionDiff,
 )
-from rnnscope.diff.wording import growth_line, headline
+from rnnscope.comparing.wording import growth_line, headline
 from rnnscope.report.diff_reports import DIFF_REPORTS
 from rnnscope.states.model import UnreadArray
 

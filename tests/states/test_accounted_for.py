@@ -8,7 +8,7 @@ import pytest
 from rnnscope.files.named_arrays import NamedArrays, open_named
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.model.states import LayerFacts
-from rnnscope.pool import plan_pool, pool_trace
+from rnnscope.pooling import plan_pool, pool_trace
 from rnnscope.states import STATE_FORMAT_MODULES, state_format
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.diff import DiffSettings, Tolerances, diff_states
+from rnnscope.comparing import DiffSettings, Tolerances, diff_states
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.model.states import LayerFacts
 from rnnscope.states import STATE_FORMAT_MODULES, state_format, state_formats

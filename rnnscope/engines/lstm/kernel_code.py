@@ -79,14 +79,14 @@ def _module(kind: Kind, tile: Tile) -> ir.Module:
 def _tanh(z: Vector) -> Vector:
     x = z.within(LARGEST) * 0.5
     s = x * x
-    p = (((s * P7 + P5) * s + P3) * s + 1.0) * x
-    q = (s * Q4 + Q2) * s + 1.0
-    return (p + p) * q / (p * p + q * q)
+    p = s.fma(P7, P5).fma(s, P3).fma(s, 1.0) * x
+    q = s.fma(Q4, Q2).fma(s, 1.0)
+    return (p + p) * q / p.fma(p, q * q)
 
 
 def _gate(z: Vector) -> Vector:
     """sigmoid(2 z): the weights of gates are halved."""
-    return _tanh(z) * 0.5 + 0.5
+    return _tanh(z).fma(0.5, 0.5)
 
 
 def _product(module: ir.Module, rows: int, tile: Tile) -> ir.Function:
@@ -134,12 +134,12 @@ def _cell(module: ir.Module, kind: Kind, lanes: int) -> ir.Function:
             p_i, p_f, p_o = (
                 w.vector(w.at(w["peepholes"], w.times(gate, w["stride"]))) for gate in range(3)
             )
-            i, f = i + p_i * c, f + p_f * c
-        c = _gate(f) * c + _gate(i) * _tanh(g)
+            i, f = p_i.fma(c, i), p_f.fma(c, f)
+        c = _gate(f).fma(c, _gate(i) * _tanh(g))
         if kind.cell_clip:
             c = c.within(clip)
         if kind.peepholes:
-            o = o + p_o * c
+            o = p_o.fma(c, o)
         out = _gate(o) * _tanh(c)
         w.put(c, w.at(w["c"], here), w.at(w["all_c"], place))
         w.put(out, w.at(w["out"], here))

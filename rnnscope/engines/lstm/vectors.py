@@ -29,9 +29,6 @@ LINE = 16
 
 FLOAT_BYTES = 4
 
-FAST = ("contract", "nsz")
-"""contract: multiply and add with one rounding. NaN and infinities go through as they come."""
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -62,19 +59,39 @@ class Tile:
 
 @dataclass(frozen=True)
 class Vector:
-    """A vector of float32 in the code being written, with arithmetic."""
+    """A vector of float32 in the code being written, with arithmetic.
+
+    No operation has flags that let LLVM compute something else: each is rounded as IEEE 754 says,
+    so that its bits depend neither on LLVM's version nor on the CPU. NaN and infinities go through
+    as they come.
+    """
 
     builder: ir.IRBuilder
     value: ir.Value
 
     def __add__(self, other: Vector | float) -> Vector:
-        return self._new(self.builder.fadd(self.value, self._of(other), flags=FAST))
+        return self._new(self.builder.fadd(self.value, self._of(other)))
 
     def __mul__(self, other: Vector | float) -> Vector:
-        return self._new(self.builder.fmul(self.value, self._of(other), flags=FAST))
+        return self._new(self.builder.fmul(self.value, self._of(other)))
 
     def __truediv__(self, other: Vector) -> Vector:
-        return self._new(self.builder.fdiv(self.value, other.value, flags=FAST))
+        return self._new(self.builder.fdiv(self.value, other.value))
+
+    def fma(self, factor: Vector | float, summand: Vector | float) -> Vector:
+        """``self * factor + summand`` with one rounding.
+
+        ``llvm.fmuladd`` is one instruction wherever the CPU has it (x86 since 2013, every 64-bit
+        ARM). Older CPUs round the product too, and have bits of their own.
+        """
+        kind = self.value.type
+        name = f"llvm.fmuladd.v{kind.count}f32"
+        module = self.builder.module
+        function = module.globals.get(name)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(kind, [kind] * 3), name)
+        values = [self.value, self._of(factor), self._of(summand)]
+        return self._new(self.builder.call(function, values))
 
     def within(self, limit: Vector | float) -> Vector:
         """Not below -limit nor above limit; NaN stays NaN."""
@@ -259,7 +276,7 @@ class Writer:
         grown = []
         for row in rows:
             left = self.every_lane(self.load(self.at(row, k)))
-            grown += [left * weight + Vector(self.builder, next(sums)) for weight in weights]
+            grown += [left.fma(weight, Vector(self.builder, next(sums))) for weight in weights]
         k_next = self.plus(k, 1)
         k.add_incoming(k_next, self.builder.block)
         for phi, value in zip(kept, grown, strict=True):

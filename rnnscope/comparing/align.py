@@ -1,0 +1,202 @@
+"""Bringing two arrays together place by place: coordinates, and which steps count."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnscope.comparing.arrays import Aligned
+from rnnscope.files.array_views import Span, Taken
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
+from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
+
+AXES = ("sequence", "timestep", "unit")
+
+
+class Side(NamedTuple):
+    """A layer and the set it belongs to."""
+
+    states: StateSet
+    layer: StateLayer
+
+
+class AxisMatch(NamedTuple):
+    """The places that both sides have on an axis."""
+
+    names: Array
+    a: Array
+    b: Array
+    problem: str
+
+
+def align(
+    a: Side, b: Side, key: str, *, padding: bool = False
+) -> tuple[Aligned | None, tuple[str, ...]]:
+    """Both sides' array of this name, cut to the places that both have.
+
+    Parameters
+    ----------
+    a, b : Side
+    key : str
+    padding : bool
+        Count steps past the length, too.
+
+    Returns
+    -------
+    Aligned or None
+        None if the arrays cannot be compared place by place.
+    tuple of str
+        What differs beside the values.
+    """
+    first, second = a.layer.arrays[key], b.layer.arrays[key]
+    if len(first.shape) != len(second.shape):
+        return None, (f"{len(first.shape)} axes in A, {len(second.shape)} in B",)
+    axes = AXES if len(first.shape) == 3 else (AXES[0], AXES[2])
+    selected = a.states.selected or b.states.selected
+    matches = []
+    for axis, name in enumerate(axes):
+        matches.append(
+            _match_axis(
+                name,
+                _coordinates(a, key, name, first.shape[axis]),
+                _coordinates(b, key, name, second.shape[axis]),
+                selected=selected,
+            )
+        )
+    problems = tuple(match.problem for match in matches if match.problem)
+    # Timesteps and sequences have a beginning in common; units without names have not.
+    if matches[-1].problem or not all(len(match.names) for match in matches):
+        empty = all(not size for size in (*first.shape, *second.shape)[:1])
+        if matches[-1].problem or not empty:
+            nothing = () if problems else ("no places in common",)
+            return None, problems + nothing
+    valid = None
+    if len(first.shape) == 3 and not padding:
+        valid = _common_steps(a, b, key, matches)
+    pair = Aligned(
+        _cut(first, [match.a for match in matches]),
+        _cut(second, [match.b for match in matches]),
+        valid,
+        tuple(match.names for match in matches),
+        backward=a.layer.backward or b.layer.backward,
+    )
+    return pair, problems
+
+
+def _match_axis(name: str, a: Array, b: Array, *, selected: bool) -> AxisMatch:
+    if np.array_equal(a, b):
+        return AxisMatch(a, np.arange(len(a)), np.arange(len(b)), "")
+    common, at_a, at_b = np.intersect1d(a, b, return_indices=True)
+    problem = f"{len(a)} {name}s in A, {len(b)} in B"
+    if len(a) == len(b):
+        problem = f"{name}s {_range(a)} in A, {_range(b)} in B"
+    return AxisMatch(common, at_a, at_b, "" if selected and len(common) else problem)
+
+
+def _range(names: Array) -> str:
+    return f"{names[0]} to {names[-1]}"
+
+
+def _coordinates(side: Side, key: str, axis: str, size: int) -> Array:
+    """What the places of an axis are called: by the file where that fits, else numbers."""
+    known = None
+    if axis == "sequence":
+        known = side.states.sequence
+    elif axis == "timestep":
+        known = side.layer.coordinates.get(
+            "timestep", side.states.timestep if side.layer.counted else None
+        )
+    elif key != INPUTS:
+        state = key.removeprefix(FINAL).removeprefix(INITIAL)
+        of_units = state == "c" or key.startswith(GATES)
+        known = side.layer.coordinates.get("unit" if of_units else "output")
+    return known if known is not None and len(known) == size else np.arange(size)
+
+
+def _cut(array: StoredArray, places: list[Array]) -> StoredArray:
+    for axis, wanted in enumerate(places):
+        size = array.shape[axis]
+        if len(wanted) == size and np.array_equal(wanted, np.arange(size)):
+            continue
+        first = int(wanted[0]) if len(wanted) else 0
+        if np.array_equal(wanted, np.arange(first, first + len(wanted))):
+            array = Span(array, axis, first, first + len(wanted))
+        else:
+            array = Taken(array, axis, wanted)
+    return array
+
+
+def valid_steps(side: Side, key: str) -> Array | None:
+    """True at the steps of an array that count, (sequence, timestep); None if nothing tells."""
+    states, layer = side
+    if not layer.counted or key not in layer.arrays or len(layer.arrays[key].shape) != 3:
+        return None
+    shape = layer.arrays[key].shape[:2]
+    valid = states.mask
+    if valid is None and states.lengths is not None and len(states.lengths) == shape[0]:
+        names = _coordinates(side, key, "timestep", shape[1])
+        valid = names < states.lengths[:, None]
+    if valid is None or valid.shape != shape:
+        return None
+    turned = key == "outputs" and layer.facts is not None and not layer.facts.outputs_in_input_order
+    # Outputs in the order of processing begin with the padding, unless each sequence was turned
+    # within its length.
+    if turned and layer.facts is not None and layer.facts.reversal == "whole":
+        valid = valid[:, ::-1]
+    return valid
+
+
+def _common_steps(a: Side, b: Side, key: str, matches: list[AxisMatch]) -> Array | None:
+    """The steps that count on both sides; a side that does not tell goes by the other."""
+    valid = None
+    for side, rows, steps in (
+        (a, matches[0].a, matches[1].a),
+        (b, matches[0].b, matches[1].b),
+    ):
+        own = valid_steps(side, key)
+        if own is not None:
+            own = own[np.ix_(rows, steps)]
+            valid = own if valid is None else valid & own
+    return valid
+
+
+def length_differences(a: StateSet, b: StateSet) -> tuple[list[str], list[str]]:
+    """How the lengths or masks of two sets differ, and notes on where one is missing."""
+    steps_a, steps_b = a.valid_steps(), b.valid_steps()
+    if steps_a is not None and steps_b is not None:
+        if len(steps_a) != len(steps_b) or np.array_equal(steps_a, steps_b):
+            return [], []
+        at = int(np.argmax(steps_a != steps_b))
+        count = int(np.count_nonzero(steps_a != steps_b))
+        more = f" and {count - 1} more" if count > 1 else ""
+        words = f"lengths: sequence {at} has {steps_a[at]} steps in A, {steps_b[at]} in B{more}"
+        return [words], []
+    if a.mask is not None and b.mask is not None:
+        if a.mask.shape == b.mask.shape and not np.array_equal(a.mask, b.mask):
+            at, step = (int(i) for i in np.argwhere(a.mask != b.mask)[0])
+            return [f"masks: they differ from sequence {at}, timestep {step} on"], []
+        return [], []
+    has = ["A" if states is a else "B" for states in (a, b) if _tells(states)]
+    if len(has) != 1:
+        return [], []
+    told, silent = (a, b) if has == ["A"] else (b, a)
+    if told.selected and silent.timesteps is not None:
+        # Valid steps alone are kept: what the other side has beyond them is missing.
+        steps = told.valid_steps()
+        if steps is not None and (steps != silent.timesteps).any():
+            at = int(np.argmax(steps != silent.timesteps))
+            words = (
+                f"lengths: sequence {at} has {steps[at]} steps in {has[0]}, the other side "
+                f"{silent.timesteps} and no lengths"
+            )
+            return [words], []
+    if a.format == b.format == "trace":
+        other = "B" if has == ["A"] else "A"
+        return [f"lengths: {has[0]} has lengths or a mask, {other} computed every step"], []
+    return [], [f"the lengths of {has[0]} are taken for both"]
+
+
+def _tells(states: StateSet) -> bool:
+    return states.lengths is not None or states.mask is not None

@@ -1,0 +1,223 @@
+"""Two arrays compared block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnscope.comparing.measure import Measure
+from rnnscope.comparing.result import FINAL_AXES, STATE_AXES, ArrayDiff, Divergence
+from rnnscope.comparing.tolerance import Tolerance, narrower
+from rnnscope.files.array_views import blocks
+from rnnscope.files.stored_array import Key, StoredArray
+from rnnscope.model.cell import Array
+
+BLOCK_BYTES = 2**20
+"""Of one operand at a time: some copies of it in float64 are alive at once, and fit a cache."""
+
+GROWTH_COLUMNS = 60
+
+
+class Aligned(NamedTuple):
+    """Two arrays with the same places on every axis.
+
+    Attributes
+    ----------
+    a, b : StoredArray
+    valid : ndarray of bool (sequence, timestep) or None
+        Which steps count; None: all.
+    coordinates : tuple of ndarray
+        What the places of each axis are called.
+    backward : bool
+        Time is processed from its end.
+    """
+
+    a: StoredArray
+    b: StoredArray
+    valid: Array | None
+    coordinates: tuple[Array, ...]
+    backward: bool = False
+
+
+class First:
+    """The earliest place beyond the tolerance, in the order in which time is processed.
+
+    Blocks come in C order, so that of places at one timestep the first that is seen stays.
+    """
+
+    def __init__(self, *, backward: bool) -> None:
+        self._backward = backward
+        self._step: int | None = None
+        self.place: tuple[int, ...] = ()
+        self.values = (0.0, 0.0)
+
+    def see(self, beyond: Array, a: Array, b: Array, corner: tuple[int, ...]) -> None:
+        """Look at a block that begins at `corner`."""
+        if beyond.ndim != 3:
+            if not self.place and beyond.any():
+                self._take(np.argwhere(beyond)[0], a, b, corner)
+            return
+        steps = np.flatnonzero(beyond.any(axis=2).any(axis=0))
+        if not len(steps):
+            return
+        at = int(steps[-1] if self._backward else steps[0])
+        step = corner[1] + at
+        if self._step is not None and (
+            step <= self._step if self._backward else step >= self._step
+        ):
+            return
+        self._step = step
+        sequence, unit = np.argwhere(beyond[:, at])[0]
+        self._take((sequence, at, unit), a, b, corner)
+
+    def _take(self, here: Any, a: Array, b: Array, corner: tuple[int, ...]) -> None:
+        within = tuple(int(index) for index in here)
+        self.place = tuple(index + start for index, start in zip(within, corner, strict=True))
+        self.values = (float(a[within]), float(b[within]))
+
+
+class Growth:
+    """The largest difference of each timestep."""
+
+    def __init__(self, timesteps: int) -> None:
+        self.peaks = np.zeros(timesteps)
+
+    def see(self, differences: Array, first_step: int) -> None:
+        largest = differences.max(axis=2, initial=0).max(axis=0, initial=0)  # NaN stays NaN
+        largest = np.where(np.isfinite(largest), largest, np.inf)
+        steps = slice(first_step, first_step + differences.shape[1])
+        self.peaks[steps] = np.maximum(self.peaks[steps], largest)
+
+    def columns(self) -> tuple[float, ...]:
+        """At most `GROWTH_COLUMNS` numbers: the largest of runs of timesteps."""
+        if not self.peaks.any():
+            return ()
+        runs = np.array_split(self.peaks, min(len(self.peaks), GROWTH_COLUMNS))
+        return tuple(float(run.max()) for run in runs)
+
+
+def diff_arrays(
+    name: str,
+    pair: Aligned,
+    tolerance: Tolerance,
+    *,
+    equal_nan: bool = False,
+    fail_fast: bool = False,
+    problems: tuple[str, ...] = (),
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
+    axes: tuple[str, ...] | None = None,
+) -> ArrayDiff:
+    """Compare two arrays.
+
+    Parameters
+    ----------
+    name : str
+    pair : Aligned
+        (sequence, timestep, unit), (sequence, unit), or any axes with names in `axes`.
+    tolerance : Tolerance
+    equal_nan, fail_fast : bool
+    problems : tuple of str
+        What is known to differ already.
+    shapes : two tuples of int, optional
+        As stored, if these arrays are parts.
+    axes : tuple of str, optional
+    """
+    shape = pair.a.shape
+    named = axes or (STATE_AXES if len(shape) == 3 else FINAL_AXES)
+    ulp_dtype = narrower(pair.a.dtype, pair.b.dtype)
+    measure = Measure(tolerance, ulp_dtype, equal_nan=equal_nan)
+    first = First(backward=pair.backward)
+    growth = Growth(shape[1] if len(shape) == 3 else 0)
+    complete = True
+    for key in _blocks(shape, pair.a.dtype.itemsize):
+        if not _counts(pair.valid, key):
+            continue
+        a, b = pair.a.read(key), pair.b.read(key)
+        corner = tuple(part.start for part in key)
+        found = measure.add(a, b, _valid(pair.valid, key), corner)
+        if found is None:
+            continue
+        differences, beyond = found
+        if len(shape) == 3:
+            growth.see(differences, corner[1])
+        if measure.exceed:
+            first.see(beyond, a, b, corner)
+        if fail_fast and measure.exceed:
+            complete = False
+            break
+    return _result(name, pair, named, measure, first, growth, problems, shapes, complete=complete)
+
+
+def _result(
+    name: str,
+    pair: Aligned,
+    axes: tuple[str, ...],
+    measure: Measure,
+    first: First,
+    growth: Growth,
+    problems: tuple[str, ...],
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] | None,
+    *,
+    complete: bool,
+) -> ArrayDiff:
+    def named(place: tuple[int, ...]) -> tuple[int, ...]:
+        pairs = zip(pair.coordinates, place, strict=True)
+        return tuple(int(coordinates[at]) for coordinates, at in pairs)
+
+    shape_a, shape_b = shapes or (pair.a.shape, pair.b.shape)
+    peak = measure.max_abs
+    return ArrayDiff(
+        name=name,
+        verdict="differ" if measure.exceed or problems else "same",
+        axes=axes,
+        shape_a=tuple(shape_a),
+        shape_b=tuple(shape_b),
+        dtype_a=str(pair.a.dtype),
+        dtype_b=str(pair.b.dtype),
+        compared=measure.compared,
+        max_abs=max(peak.value, 0.0),
+        mean_abs=measure.mean_abs(),
+        max_rel=max(measure.max_rel.value, 0.0),
+        ulp_max=None if measure.worst_is_nonfinite else measure.ulp_max,
+        ulp_99=measure.histogram.quantile(0.99),
+        ulp_dtype=str(measure.ulp_dtype),
+        nonfinite_a=measure.nonfinite_a,
+        nonfinite_b=measure.nonfinite_b,
+        exceed=measure.exceed,
+        tolerance=str(measure.tolerance),
+        passes_at=measure.passes_at() if measure.exceed and complete else "",
+        first=Divergence(named(first.place), *first.values) if first.place else None,
+        worst=named(peak.place) if peak.value > 0 else (),
+        growth=growth.columns(),
+        problems=problems,
+        complete=complete,
+    )
+
+
+def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Key]:
+    """Keys with a slice for every axis; units stay together."""
+    if not shape:
+        yield ()
+        return
+    if len(shape) == 1:
+        yield from blocks(shape, itemsize, BLOCK_BYTES)
+        return
+    for key in blocks(shape[:-1], itemsize * shape[-1], BLOCK_BYTES):
+        rest = tuple(slice(0, size) for size in shape[len(key) :])
+        yield (*key, *rest)
+
+
+def _valid(valid: Array | None, key: Key) -> Array | None:
+    return None if valid is None else valid[key[0], key[1]][:, :, None]
+
+
+def _counts(valid: Array | None, key: Key) -> bool:
+    """Whether any of a block counts; if not, it need not be read."""
+    return valid is None or bool(valid[key[0], key[1]].any())
+
+
+def coordinates_of(shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Places called by their number."""
+    return tuple(np.arange(size) for size in shape)

@@ -1,0 +1,193 @@
+"""Where in a network the inputs go in: the run's own, and those of a decoder."""
+
+from __future__ import annotations
+
+from rnnscope.errors import InputError, OptionError, spell
+from rnnscope.inputs import InputSource
+from rnnscope.model.layers import Dense, Embedding, Masking, PassThrough, Unsupported
+from rnnscope.model.network import Network, Node
+from rnnscope.running.skipped import SkippedLayer
+
+
+def begins_with_ids(network: Network) -> bool:
+    """Whether all that reads the model's own inputs are embeddings."""
+    readers = [node for node in network.nodes if set(node.reads) & set(network.inputs)]
+    return bool(readers) and all(isinstance(node.layer, Embedding) for node in readers)
+
+
+class Entrances:
+    """Finds, for a layer that no recurrent layer feeds, what takes the place of its input.
+
+    Parameters
+    ----------
+    network : Network
+    source : InputSource
+        The run's input.
+    decoder_source : InputSource or None
+        The decoder inputs.
+    notes : list of str
+        Sentences are added to it.
+    model_input : bool
+        The inputs are what the model takes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        source: InputSource,
+        decoder_source: InputSource | None,
+        notes: list[str],
+        *,
+        model_input: bool,
+    ) -> None:
+        self._network = network
+        self._nodes = network.by_name
+        self._source = source
+        self._decoder_source = decoder_source
+        self._notes = notes
+        self._model_input = model_input
+        self._embedding: str | None = None
+
+    def choose_embedding(self, name: str) -> None:
+        """Let the ids go through this embedding alone."""
+        names = [n.name for n in self._network.nodes if isinstance(n.layer, Embedding)]
+        if name not in names:
+            raise OptionError(
+                f"{spell('embedding')} names an embedding that stands in front of no layer.",
+                expected=f"one of {', '.join(names)}" if names else "a file with an embedding",
+                found=name,
+            )
+        if not self._source.is_ids:
+            raise OptionError(
+                f"{spell('embedding')} is given for an input that holds no ids.",
+                where=self._source.name,
+                expected=f"integers (sequence, timestep), called ids or given with {spell('ids')}",
+                found=f"{self._source.dtype} with {self._source.features} features",
+            )
+        self._embedding = name
+
+    def of_decoder(self, node: Node) -> str | SkippedLayer:
+        """Where the decoder inputs go in, or why they do not.
+
+        Raises
+        ------
+        InputError
+            The layer takes another number of features.
+        """
+        layer, source = node.recurrent, self._decoder_source
+        assert layer is not None
+        own_output = self._network.own_output_before(node) is not None
+        if source is None and not own_output:
+            names = " and ".join(f"'{name}'" for name in layer.starts_from_layers)
+            return SkippedLayer(
+                node.name,
+                "decoder inputs",
+                f"'{node.name}' starts from the final state of {names} and reads inputs of its "
+                f"own, which were not given ({spell('decoder_inputs')}): it was not run.",
+            )
+        entry = self.of(node, source or self._source)
+        if isinstance(entry, SkippedLayer) and source is not None and not own_output:
+            raise InputError(
+                "The decoder inputs do not fit the decoder.",
+                where=source.name,
+                expected=f"{layer.cell.input_size} features (layer '{node.name}'), or ids where "
+                "an embedding stands in front of it",
+                found="ids" if source.is_ids else f"{source.features} features",
+            )
+        return entry
+
+    def of(self, root: Node, source: InputSource) -> str | SkippedLayer:
+        """Where an input goes in for a layer that no recurrent layer feeds, or why it does not."""
+        assert root.recurrent is not None
+        stand_in = self._network.own_output_before(root)
+        if stand_in is not None:
+            assert isinstance(stand_in.layer, Unsupported)
+            words = f"'{root.name}' was not run: {stand_in.layer.reason}."
+            return SkippedLayer(root.name, "own output", words)
+        if not root.reads:
+            return SkippedLayer(
+                root.name,
+                "no input",
+                f"'{root.name}' was not run: the file does not say what it reads "
+                f"({spell('feed', root.name)} gives the input to it).",
+            )
+        if self._model_input:
+            return self._model_entry(root)
+        if source.is_ids:
+            return self._embedding_entry(root)
+        entry = self._before_masks(root.reads[0], source)
+        width = root.recurrent.cell.input_size
+        wrapped = self._nodes.get(entry)
+        projected = None if wrapped is None else _input_projection(wrapped)
+        takes = None if projected is None else projected.kernel.shape[0]
+        if wrapped is not None and takes is not None and takes == source.features:
+            self._notes.append(
+                f"'{root.name}' receives the input through '{wrapped.name}', the projection that "
+                "is part of its cell."
+            )
+            return wrapped.reads[0]
+        if width == source.features:
+            return entry
+        return SkippedLayer(
+            root.name,
+            "width",
+            f"'{root.name}' was not run: it takes {width} features, the input has "
+            f"{source.features}.",
+        )
+
+    def _before_masks(self, entry: str, source: InputSource) -> str:
+        """What stands in front of a layer's dropout, and of its masks where none is given."""
+        masked = source.lengths is not None or source.mask is not None
+        while (node := self._nodes.get(entry)) is not None:
+            if not isinstance(node.layer, (Masking, PassThrough)):
+                break
+            if isinstance(node.layer, Masking) and masked:
+                self._notes.append(
+                    f"The lengths or mask given are used; '{node.name}' of the file, which would "
+                    "make a mask from the input, was not run."
+                )
+                break
+            entry = node.reads[0]
+        return entry
+
+    def _model_entry(self, root: Node) -> str:
+        inputs = sorted(self._network.inputs_behind(root.name) & set(self._network.inputs))
+        if len(inputs) != 1:
+            raise OptionError(
+                f"{spell('model_input')} needs a layer that reads one input of the model.",
+                where=f"layer '{root.name}'",
+                found=", ".join(inputs) or "none",
+                hint=f"give what the layer itself receives, without {spell('model_input')}",
+            )
+        return inputs[0]
+
+    def _embedding_entry(self, root: Node) -> str | SkippedLayer:
+        name = root.reads[0]
+        while (node := self._nodes.get(name)) is not None and len(node.reads) == 1:
+            if isinstance(node.layer, Embedding) and self._embedding in (None, node.name):
+                return node.reads[0]
+            name = node.reads[0]
+        chosen = "no embedding" if self._embedding is None else f"'{self._embedding}' does not"
+        stands = "stands" if self._embedding is None else "stand"
+        return SkippedLayer(
+            root.name,
+            "ids",
+            f"'{root.name}' was not run: the input holds ids, and {chosen} {stands} in front of "
+            "it.",
+        )
+
+    def is_direct(self, name: str, entry: str) -> bool:
+        """Whether nothing but masks and dropout stand between the run's input and a layer."""
+        reads = self._nodes[name].reads[0]
+        while reads != entry:
+            between = self._nodes[reads]
+            if not isinstance(between.layer, (Masking, PassThrough)):
+                return False
+            reads = between.reads[0]
+        return True
+
+
+def _input_projection(node: Node) -> Dense | None:
+    """What TensorFlow 1's InputProjectionWrapper puts in front of a cell, if a node is that."""
+    named = "inputprojectionwrapper" in node.name.replace("_", "").lower()
+    return node.layer if named and isinstance(node.layer, Dense) else None

@@ -1,0 +1,122 @@
+"""How much is computed at a time: slices that fit a memory budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rnnscope.model.cells import CELLS
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.running.plan import Plan
+
+DEFAULT_BYTES = 256 * 10**6
+"""The budget when none is given: arrays of a run. The program itself takes some 60 MB more, twice
+as much where it compiles."""
+
+IN_FLIGHT = 2
+"""Sets of results alive at once: one being computed, one being written."""
+
+SLICE_BYTES = 32 * 2**20
+"""A slice larger than this gains nothing, and leaves the writer idle at the start."""
+
+ROWS_FOR_BLAS = 128
+"""Sequences that fill a matrix product, as far as the budget allows: 64 for each of two threads."""
+
+SHORTEST_SLICE = 64
+"""Timesteps: where time is cut, no slice is shorter, however small the budget."""
+
+LONG_SLICE = 1024
+"""Timesteps below which a slice of time is not cut further to take in more sequences."""
+
+
+@dataclass(frozen=True)
+class SliceSize:
+    """How a run is cut.
+
+    Attributes
+    ----------
+    rows : int
+        Sequences computed together.
+    steps : int
+        Timesteps computed together; less than the input's only if one sequence is too long.
+    """
+
+    rows: int
+    steps: int
+
+    def rows_of(self, sequences: int, first: int = 0) -> Iterator[slice]:
+        """Slices of sequences from `first` on."""
+        for start in range(first, sequences, self.rows):
+            yield slice(start, min(start + self.rows, sequences))
+
+    def steps_of(self, timesteps: int, *, backward: bool = False) -> Iterator[slice]:
+        """Slices of time, from the first step on or from the last."""
+        slices = [
+            slice(start, min(start + self.steps, timesteps))
+            for start in range(0, timesteps, self.steps)
+        ]
+        yield from reversed(slices) if backward else slices
+
+
+def choose_slices(
+    plan: Plan,
+    shapes: Mapping[str, tuple[int, ...]],
+    sequences: int,
+    timesteps: int,
+    input_bytes: int,
+    *,
+    gates: bool,
+    masked: bool,
+    budget: int = DEFAULT_BYTES,
+) -> SliceSize:
+    """Sequences, and if need be timesteps, that fit the budget.
+
+    Parameters
+    ----------
+    plan : Plan
+    shapes : mapping of str to tuple
+        The shape of each node's result, for one sequence.
+    sequences, timesteps : int
+    input_bytes : int
+        Of one timestep of one sequence of the input.
+    gates, masked : bool
+        Whether gates are kept, and whether outputs differ from m past a length.
+    budget : int
+        Bytes.
+    """
+    per_step = 2.0 * input_bytes  # the next slice is read while one is computed
+    for node in plan.nodes:
+        per_step += _bytes_per_step(node, shapes[node.name], timesteps, gates, masked)
+    per_sequence = per_step * timesteps
+    fitting = int(budget // max(per_sequence, 1))
+    if fitting >= 1:
+        wanted = max(ROWS_FOR_BLAS, int(SLICE_BYTES // max(per_sequence, 1)))
+        return SliceSize(max(1, min(sequences, fitting, wanted)), timesteps)
+    rows = max(1, min(sequences, ROWS_FOR_BLAS, int(budget // (per_step * LONG_SLICE))))
+    if masked and any(_turns_within(node) for node in plan.nodes):
+        rows = 1  # each sequence ends somewhere else, and its padding is filled at the end
+    steps = int(budget // (per_step * rows))
+    return SliceSize(rows, max(SHORTEST_SLICE, min(timesteps, steps)))
+
+
+def _turns_within(node: Node) -> bool:
+    layer = node.recurrent
+    return layer is not None and layer.backward.value and layer.reversal == "within length"
+
+
+def _bytes_per_step(
+    node: Node, shape: tuple[int, ...], timesteps: int, gates: bool, masked: bool
+) -> float:
+    """Bytes of a node's arrays for one of the input's timesteps of one sequence."""
+    steps = shape[1] / timesteps if len(shape) > 2 else 1 / timesteps
+    layer = node.layer
+    if not isinstance(layer, RecurrentLayer):
+        return shape[-1] * 8 * steps
+    cell = layer.cell
+    states = sum(CELLS[cell.kind].widths(cell).values())
+    apart = masked or layer.wrapper or not layer.outputs_in_input_order
+    outputs = layer.output_size if apart else 0
+    kept = len(CELLS[cell.kind].gates) * cell.num_units if gates else 0
+    read = cell.input_size
+    return (IN_FLIGHT * (states + outputs + kept) + read) * cell.dtype.itemsize * steps

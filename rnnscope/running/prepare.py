@@ -1,0 +1,373 @@
+"""What is known before the first slice is read: shapes, lengths, initial states, assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnscope.errors import InputError, spell
+from rnnscope.inputs import InputBatch, InputSource
+from rnnscope.model.cell import Array
+from rnnscope.model.cells import CELLS
+from rnnscope.model.initial_state import (
+    FinalState,
+    GivenState,
+    InitialState,
+    StoredState,
+    join_state,
+)
+from rnnscope.model.lengths_source import LengthsSource
+from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
+from rnnscope.model.states import LayerFacts
+from rnnscope.running.plan import Plan
+from rnnscope.trace import LayerHeader
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A plan and its input, looked through before anything is computed.
+
+    Attributes
+    ----------
+    plan : Plan
+    source : InputSource
+    shapes : dict of str to tuple
+        The shape of each node's result for one sequence.
+    masked_layers : frozenset of str
+        The recurrent layers that are handed a mask.
+    lengths : ndarray of int (sequence,) or None
+        As given, or as the graph holds them.
+    facts : dict of str to LayerFacts
+    notes : dict of str to None
+        Sentences, each once, in order; more may be added while the run goes on.
+    """
+
+    plan: Plan
+    source: InputSource
+    shapes: dict[str, tuple[int, ...]]
+    masked_layers: frozenset[str]
+    lengths: Array | None
+    facts: dict[str, LayerFacts]
+    notes: dict[str, None]
+
+    @property
+    def masked(self) -> bool:
+        """Whether any layer is handed a mask."""
+        return bool(self.masked_layers)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the trace keeps a mask: lengths alone say the same in fewer bytes."""
+        # A mask of the decoder's own is of other steps than the input's.
+        made = bool(self.masked_layers - self.plan.decoding)
+        return self.source.mask is not None or (made and self.lengths is None)
+
+    @property
+    def decoder_steps(self) -> int:
+        """How many steps decoders take that have inputs of their own."""
+        source = self.plan.decoder_source
+        return self.plan.decoder_steps or (0 if source is None else source.timesteps)
+
+    @property
+    def work(self) -> int:
+        """Cell-steps of the whole run: sequence x timestep x unit, over all layers."""
+        return sum(
+            self.source.sequences * self.shapes[node.name][1] * node.recurrent.cell.num_units
+            for node in self.plan.layers
+            if node.recurrent
+        )
+
+    @property
+    def steps(self) -> int:
+        """Timesteps of single sequences, over all layers."""
+        return sum(self.shapes[node.name][1] for node in self.plan.layers) * self.source.sequences
+
+    def entry(self, batch: InputBatch, sequences: slice, steps: slice) -> Signal:
+        """The run's input as what flows between nodes."""
+        mask = batch.mask
+        if self.lengths is not None and batch.lengths is None:
+            start, stop, _ = steps.indices(self.source.timesteps)
+            mask = np.arange(start, stop) < self.lengths[sequences][:, None]
+        return Signal(batch.values, mask)
+
+    def decoder_entry(self, sequences: slice) -> Signal:
+        """The decoder inputs of some sequences; of a decoder with a loop, the first step."""
+        source = self.plan.decoder_source
+        assert source is not None
+        looped = {node.name for loop in self.plan.loops for node in loop.nodes}
+        alone = all(node.name in looped for node in self.plan.layers if self.plan.decodes(node))
+        steps = slice(0, 1) if alone else slice(None)
+        return Signal(source.read(sequences, steps).values)
+
+    def handed_over(
+        self, node: Node, final: Mapping[str, Mapping[str, Array]]
+    ) -> Mapping[str, Array] | None:
+        """The final states of other layers, joined, that a layer starts from; None if of none.
+
+        Parameters
+        ----------
+        node : Node
+        final : mapping of str to mapping of str to ndarray (sequence, width)
+            Final states by layer and state, of the layers that were run before.
+        """
+        layer = node.recurrent
+        assert layer is not None
+        made = {
+            state: join_state([final[name][state] for name in part.layers], part.join)
+            for state, part in layer.initial_state.value.parts.items()
+            if isinstance(part, FinalState) and final.keys() >= {*part.layers}
+        }
+        return made or None
+
+    def initial(
+        self,
+        node: Node,
+        batch: InputBatch,
+        sequences: slice,
+        final: Mapping[str, Mapping[str, Array]],
+    ) -> dict[str, Array]:
+        """The state of a layer before its first step, as far as it is not zero."""
+        layer = node.recurrent
+        assert layer is not None
+        initial: dict[str, Array] = {}
+        for state, part in layer.initial_state.value.parts.items():
+            if isinstance(part, StoredState) and part.fits(self.source.sequences):
+                initial[state] = part.values if part.values.ndim == 1 else part.values[sequences]
+            elif isinstance(part, GivenState):
+                initial[state] = batch.initial[part.key][state]
+        return initial | dict(self.handed_over(node, final) or {})
+
+    def kept(self, node: Node) -> bool:
+        """Whether a node has a group in the trace: recurrent ones, and merges of directions."""
+        if isinstance(node.layer, RecurrentLayer):
+            return True
+        return node.layer.joins_directions and len(self.shapes[node.name]) == 3
+
+    def _outputs_are_m(self, node: Node, layer: RecurrentLayer) -> bool:
+        """Whether outputs and m are the same array by rule, and so are kept once."""
+        # Layers of one source are told apart from none: a mask reaches all that read it.
+        others = self.masked_layers & self.plan.decoding
+        masked = others if self.plan.decodes(node) else self.masked_layers - others
+        padded = bool(masked) and layer.padding.value != "none"
+        return layer.outputs_in_input_order and not padded and not layer.wrapper
+
+    def header(self, node: Node, *, gates: bool) -> LayerHeader:
+        """What the trace says of a node."""
+        shape = self.shapes[node.name]
+        decodes = self.plan.decodes(node)
+        steps = None if shape[1] == self.source.timesteps and not decodes else shape[1]
+        layer = node.layer
+        if not isinstance(layer, RecurrentLayer):
+            first = self.plan.layers[0].recurrent
+            assert first is not None
+            return LayerHeader(
+                node.name, shape[2], timesteps=steps, inputs=node.listed_inputs, wiring=node.wiring,
+                dtype=first.cell.dtype.name, own_time=decodes,
+            )  # fmt: skip
+        cell = CELLS[layer.cell.kind]
+        options = {name: (option.value, option.origin) for name, option in layer.options()}
+        start = layer.initial_state.value
+        fed_back = any(loop.first.name == node.name for loop in self.plan.loops)
+        return LayerHeader(
+            name=node.name,
+            output_size=shape[2],
+            widths=cell.widths(layer.cell),
+            dtype=layer.cell.dtype.name,
+            timesteps=steps,
+            gates=cell.gates if gates else (),
+            facts=self.facts[node.name],
+            outputs_are_m=self._outputs_are_m(node, layer),
+            initial_from=start.from_layers,
+            initial_join=start.join or "",
+            initial_states=start.handed_states,
+            initial_given=start.given_states,
+            projected=layer.cell.num_proj is not None,
+            own_time=decodes,
+            input_size=layer.cell.input_size if fed_back else None,
+            options=options,
+            source_class=layer.cell.source_class,
+            stored_gate_order=layer.cell.stored_gate_order,
+            wiring=node.wiring,
+            variables=layer.cell.variables,
+            inputs=node.listed_inputs,
+            reads_input=node.name in self.plan.from_input,
+        )
+
+
+def prepare(plan: Plan, source: InputSource) -> Prepared:
+    """Look a plan and its input through.
+
+    Raises
+    ------
+    InputError
+        What a layer would receive does not fit it.
+    """
+    notes: dict[str, None] = {}
+    shapes, masked = _shape_pass(plan, source)
+    lengths = _choose_lengths(plan, source, notes)
+    facts = {node.name: layer_facts(node) for node in plan.layers}
+    if lengths is not None:
+        masked |= {node.name for node in plan.layers if not plan.decodes(node)}
+    for node in plan.layers:
+        decodes = plan.decodes(node) and plan.decoder_source is not None
+        read, valid = (plan.decoder_source, None) if decodes else (source, lengths)
+        assert read is not None
+        _mention_assumptions(node, read, valid, notes)
+    return Prepared(plan, source, shapes, frozenset(masked), lengths, facts, notes)
+
+
+def layer_facts(node: Node) -> LayerFacts:
+    """What checks may know of a layer."""
+    layer = node.recurrent
+    assert layer is not None
+    return LayerFacts(
+        name=node.name,
+        cell=layer.cell.kind,
+        backward=layer.backward.value,
+        reversal=layer.reversal,
+        padding=layer.padding.value,
+        m_bound=CELLS[layer.cell.kind].m_bound(layer.cell),
+        outputs_in_input_order=layer.outputs_in_input_order,
+        outputs_are_m=not layer.wrapper,
+    )
+
+
+def _zeros(source: InputSource, timesteps: int) -> Array:
+    """One sequence of an input, all zero."""
+    width = () if source.is_ids else (source.features or 0,)
+    return np.zeros((1, timesteps, *width), source.dtype if source.is_ids else np.float32)
+
+
+def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, ...]], set[str]]:
+    """The shape of every node's result, found with one sequence of zeros; who is handed a mask.
+
+    Recurrent layers are not run for it; the plain ones are, on zeros, which costs little.
+    """
+    mask = None
+    if source.lengths is not None or source.mask is not None:
+        mask = np.ones((1, source.timesteps), bool)
+    signals = dict.fromkeys(plan.entries, Signal(_zeros(source, source.timesteps), mask))
+    decoder = plan.decoder_source
+    if decoder is not None:
+        given = Signal(_zeros(decoder, decoder.timesteps))
+        signals |= dict.fromkeys(plan.decoder_entries, given)
+    loops = {loop.first.name for loop in plan.loops}
+    shapes: dict[str, tuple[int, ...]] = {}
+    masked: set[str] = set()
+    for node in plan.nodes:
+        reads = [signals[name] for name in node.reads]
+        if not isinstance(node.layer, RecurrentLayer):
+            signals[node.name] = node.layer(*reads)
+            shapes[node.name] = signals[node.name].values.shape
+            continue
+        layer, shape = node.layer, reads[0].values.shape
+        if node.name in loops and plan.decoder_steps:
+            shape = (shape[0], plan.decoder_steps, *shape[2:])
+        if len(shape) != 3 or shape[2] != layer.cell.input_size:
+            raise InputError(
+                "What a layer would receive does not fit it.",
+                where=f"layer '{node.name}', which reads {', '.join(node.reads)}",
+                expected=f"(sequence, timestep, {layer.cell.input_size})",
+                found=f"(sequence, {', '.join(map(str, shape[1:]))})",
+                hint="something between the layers is not read; run them one at a time with "
+                f"{spell('layers')}, each with its own input",
+            )
+        if reads[0].mask is not None:
+            masked.add(node.name)
+        out = (1, shape[1], layer.output_size)
+        shapes[node.name] = out
+        made = np.zeros(out if layer.return_sequences else (1, out[2]), layer.cell.dtype)
+        signals[node.name] = Signal(made, reads[0].mask if layer.return_sequences else None)
+    return shapes, masked
+
+
+def _choose_lengths(plan: Plan, source: InputSource, notes: dict[str, None]) -> Array | None:
+    """Lengths as given; else those that are a constant of the stored graph, if they fit."""
+    if source.lengths is not None or source.mask is not None:
+        return source.lengths
+    for node in plan.layers:
+        if plan.decodes(node):
+            continue
+        stored = node.recurrent.lengths.value.values if node.recurrent else None
+        if stored is None:
+            continue
+        if stored.shape == (source.sequences,) and bool(
+            np.all((stored >= 0) & (stored <= source.timesteps))
+        ):
+            notes.setdefault(
+                f"Lengths {stored.tolist()} are a constant of the graph and were used."
+            )
+            return stored.astype(np.int64)
+        notes.setdefault(
+            f"The graph holds the lengths {stored.tolist()}, which do not fit this input: every "
+            f"step was computed. Give others with {spell('lengths')}."
+        )
+    return None
+
+
+def _mention_assumptions(
+    node: Node,
+    source: InputSource,
+    lengths: Array | None,
+    notes: dict[str, None],
+) -> None:
+    """Say what a run takes for granted that the file or the user does not state."""
+    layer = node.recurrent
+    assert layer is not None
+    if layer.padding.value != "none" and lengths is None and source.mask is None:
+        _mention_lengths(layer.lengths.value, source.timesteps, notes)
+    _mention_start(node.name, layer.initial_state.value, source.sequences, notes)
+    assumed = [
+        f"{name} {option.value} ({option.origin})"
+        for name, option in layer.cell.options.items()
+        if option.origin in ("class default", "guess") and not option.only_choice
+    ]
+    if assumed:
+        notes.setdefault(f"'{node.name}': the file does not hold {', '.join(assumed)}.")
+    if source.dtype.kind == "f" and source.dtype.itemsize > layer.cell.dtype.itemsize:
+        notes.setdefault(
+            f"The input is {source.dtype} and was narrowed to {layer.cell.dtype}, the dtype of "
+            "the weights."
+        )
+
+
+def _mention_lengths(wanted: LengthsSource, timesteps: int, notes: dict[str, None]) -> None:
+    """Say that a layer takes lengths, and that none were given."""
+    counts = f"every sequence counts as {timesteps} steps long ({spell('lengths')})."
+    if wanted.kind == "input":
+        notes.setdefault(f"The graph takes {wanted}; none were given, so that {counts}")
+    elif wanted.kind == "computed":
+        notes.setdefault(
+            f"The graph computes its lengths, which rnnscope does not ({wanted}); none were given, "
+            f"so that {counts}"
+        )
+
+
+def _mention_start(name: str, state: InitialState, sequences: int, notes: dict[str, None]) -> None:
+    """Say which states start from zeros here and would not in the model."""
+    if state.outside():
+        notes.setdefault(_outside_words(name, state))
+    for part, stored in state.parts.items():
+        if isinstance(stored, StoredState) and not stored.fits(sequences):
+            notes.setdefault(
+                f"The file holds an initial {part} of '{name}' for {len(stored.values)} "
+                f"sequences; the input has {sequences}, so that it starts from zeros here."
+            )
+
+
+def _outside_words(name: str, state: InitialState) -> str:
+    outside = state.outside()
+    inputs = dict.fromkeys(part.name for part in outside.values() if part.kind == "model input")
+    start = f"'{name}' starts from {state} in the graph"
+    if inputs:
+        names = ", ".join(f"'{one}'" for one in inputs)
+        what = "inputs" if len(inputs) > 1 else "input"
+        start = f"'{name}' takes its initial state from the model's {what} {names} ({state})"
+    missing = " and ".join(f"initial_{part}" for part in sorted(outside))
+    were = "were" if len(outside) > 1 else "was"
+    it = "it" if len(outside) == len(state.parts) else min(outside)
+    return f"{start}; no {missing} {were} given, so that {it} starts from zeros here."

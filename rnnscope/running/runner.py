@@ -1,0 +1,273 @@
+"""Running a plan: slices in, states of every timestep out, checked on the way."""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
+from rnnscope.engines.workspace import Workspace
+from rnnscope.errors import OptionError, spell
+from rnnscope.inputs import InputBatch, InputSource
+from rnnscope.model.cell import Array
+from rnnscope.model.verification import Verifier
+from rnnscope.running.background import prefetch
+from rnnscope.running.compute import Computed, Merged, compute_slice
+from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, Sink
+from rnnscope.running.long_time import LongRun
+from rnnscope.running.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
+from rnnscope.running.pipeline import WritingThread
+from rnnscope.running.plan import Plan
+from rnnscope.running.prepare import Prepared, prepare
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run is done; nothing here changes what is computed.
+
+    Attributes
+    ----------
+    gates : bool
+        Keep the gates, too.
+    engine : str
+        A key of `rnnscope.engines.choose.ENGINES`.
+    threads : int
+        0: as many as the process may use.
+    memory : int
+        Bytes for the arrays of the run.
+    """
+
+    gates: bool = False
+    engine: str = "auto"
+    threads: int = 0
+    memory: int = DEFAULT_BYTES
+
+    @property
+    def used_threads(self) -> int:
+        if self.threads:
+            return self.threads
+        allowed = getattr(os, "sched_getaffinity", None)
+        return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What there is to say of a run beside its states.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        What was run.
+    notes : tuple of str
+    engine : str
+        The engines that ran, by name.
+    seconds : float
+        Wall-clock time from the first slice read to the last written.
+    steps : int
+        Timesteps of single sequences, over all layers.
+    """
+
+    prepared: Prepared
+    notes: tuple[str, ...]
+    engine: str
+    seconds: float
+    steps: int
+
+
+def run_plan(
+    plan: Plan,
+    source: InputSource,
+    open_sink: OpenSink,
+    settings: RunSettings | None = None,
+    *,
+    observe: MakeObserver | None = None,
+    verifier: Verifier | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a plan over its input and hand the states to a sink.
+
+    Slices of sequences are read, computed and written; writing has a thread of its own, and
+    computing splits each slice over threads. Peak memory does not depend on how many there are.
+
+    Parameters
+    ----------
+    plan : Plan
+    source : InputSource
+    open_sink : callable
+    settings : RunSettings, optional
+    observe : callable, optional
+        Makes who sees the states while they are at hand: the checks of a run.
+    verifier : Verifier, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    InputError
+        The input, its lengths or initial states do not fit the layers.
+    """
+    settings = settings or RunSettings()
+    prepared = prepare(plan, source)
+    size = choose_slices(
+        plan,
+        prepared.shapes,
+        source.sequences,
+        source.timesteps,
+        source.dtype.itemsize * (source.features or 1),
+        gates=settings.gates,
+        masked=prepared.masked,
+        budget=settings.memory,
+    )
+    if verifier is not None and size.steps < source.timesteps:
+        raise OptionError(
+            f"{spell('verify')} needs whole sequences, and one does not fit the memory budget.",
+            where=source.name,
+            hint=f"give more memory with {spell('memory')}, or verify on a shorter input",
+        )
+    started = time.perf_counter()
+    observer = None if observe is None else observe(prepared)
+    headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
+               if prepared.kept(node)]  # fmt: skip
+    with (
+        _engines(prepared, settings) as engines,
+        open_sink(headers, prepared.lengths, prepared.has_mask, _names(engines)) as sink,
+    ):
+        if sink.saved_state is not None:
+            if observer is not None:
+                observer.restore(sink.saved_state)
+            if progress is not None:
+                progress(sink.done)
+        with WritingThread() as thread:
+            run = _Run(prepared, engines, size, sink, thread, observer, verifier)
+            # Closed before the input is, also where `progress` is interrupted.
+            with closing(run.slices(size.rows_of(source.sequences, sink.done))) as computed:
+                for sequences in computed:
+                    if progress is not None:
+                        progress(sequences.stop - sequences.start)
+        if observer is not None:
+            sink.set_checks(observer.summary())
+    return RunResult(
+        prepared=prepared,
+        notes=tuple(prepared.notes),
+        engine=_names(engines),
+        seconds=time.perf_counter() - started,
+        steps=prepared.steps,
+    )
+
+
+@contextmanager
+def _engines(prepared: Prepared, settings: RunSettings) -> Iterator[dict[str, LayerEngine]]:
+    """An engine for each layer, with threads to share and BLAS kept to them."""
+    threads = settings.used_threads
+    with ThreadPoolExecutor(threads) as pool, one_blas_thread(threads > 1):
+        yield {
+            node.name: LayerEngine(
+                node.recurrent,
+                gates=settings.gates,
+                engine=settings.engine,
+                threads=threads,
+                pool=pool,
+                work=prepared.work,
+            )
+            for node in prepared.plan.layers
+            if node.recurrent is not None
+        }
+
+
+def _names(engines: Mapping[str, LayerEngine]) -> str:
+    """The engines that run, each once."""
+    return ", ".join(dict.fromkeys(engine.name for engine in engines.values()))
+
+
+class _Run:
+    """Hands slices of sequences from reading to computing to writing."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        engines: dict[str, LayerEngine],
+        size: SliceSize,
+        sink: Sink,
+        thread: WritingThread,
+        observer: Observer | None,
+        verifier: Verifier | None,
+    ) -> None:
+        self._prepared = prepared
+        self._engines = engines
+        self._sink = sink
+        self._thread = thread
+        self._observer = observer
+        self._verifier = verifier
+        # Results live in as many sets of arrays as may be in flight; a set is free again when it
+        # is written.
+        self._free: queue.SimpleQueue[dict[str, Workspace]] = queue.SimpleQueue()
+        for _ in range(IN_FLIGHT):
+            self._free.put({name: Workspace() for name in engines})
+        self._long = None
+        if size.steps < prepared.source.timesteps:
+            self._long = LongRun(prepared, engines, size, sink, thread, observer)
+
+    def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:
+        """Run slices of sequences, each yielded when it is computed."""
+        if self._long is None:
+            with closing(prefetch(every, self._prepared.source.read)) as batches:
+                for sequences, batch in batches:
+                    self._run_whole(sequences, batch)
+                    yield sequences
+            return
+        for sequences in every:
+            self._long.run(sequences)
+            self._thread.put(partial(self._sink.commit, sequences.stop, self._saved()))
+            yield sequences
+
+    def _run_whole(self, sequences: slice, batch: InputBatch) -> None:
+        prepared = self._prepared
+        given = None if prepared.lengths is None else prepared.lengths[sequences]
+        common = prepared.entry(batch, sequences, slice(None)).mask
+        workspaces = self._free.get()
+        made: list[Computed | Merged] = []
+        observations: list[Callable[[], None]] = []
+        finals: dict[str, Mapping[str, Array]] = {}
+        for one in compute_slice(prepared, self._engines, batch, sequences, workspaces):
+            made.append(one)
+            if isinstance(one, Merged):
+                continue
+            if common is None and not prepared.plan.decodes(one.node):
+                common = one.mask
+            finals[one.node.name] = one.states.final
+            if self._observer is not None:
+                start = prepared.handed_over(one.node, finals)
+                observe = partial(
+                    self._observer.see_layer,
+                    one.node, one.states, one.mask, prefix_lengths(one.mask), batch.input_steps,
+                    sequences, start,
+                )  # fmt: skip
+                observations.append(observe)
+            if self._verifier is not None:
+                self._verifier.compare(one.node, one.x, one.mask, one.initial, one.states)
+        mask = common if prepared.has_mask else None
+
+        def write() -> None:
+            for observe in observations:
+                observe()
+            for one in made:
+                if isinstance(one, Merged):
+                    self._sink.write_outputs(one.node.name, one.outputs, sequences)
+                else:
+                    self._sink.write_layer(one.node.name, one.states, sequences)
+            self._sink.write_common(sequences, given, mask, batch.input_steps)
+            self._sink.commit(sequences.stop, self._saved())
+
+        self._thread.put(write, after=lambda: self._free.put(workspaces))
+
+    def _saved(self) -> str:
+        return "" if self._observer is None else self._observer.saved()
