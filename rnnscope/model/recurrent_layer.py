@@ -37,7 +37,7 @@ class Feedback:
     layers : tuple of Layer
         What stands between an output and the next x; none for the identity.
     option : Option[str]
-        The same in the words of ``--loop-function``, and who says so.
+        The same as the option ``loop_function`` says it, and who does so.
     of_m : bool
         True where m itself is fed back, also if a wrapper stands between it and the outputs.
     """

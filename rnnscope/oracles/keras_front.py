@@ -1,7 +1,7 @@
 """Lets Keras compute what a layer of a saved model receives: ``python -m`` of this module.
 
-It LOADS AND EXECUTES the model, whatever is in it, and is only started where the user said
-``--trust-model``; a process of its own keeps Keras out of rnnscope's. It is no sandbox.
+It LOADS AND EXECUTES the model, whatever is in it, and is only started where the user
+trusts it (``trust_model``); a process of its own keeps Keras out of rnnscope's. It is no sandbox.
 
 Arguments: the model, the model's input (``.npy``), a folder for ``inputs.npy``, ``mask.npy`` and
 ``keras.json``, the name of the model's input, the layer's name (with the models around it), and
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     keras = _keras(int(major))
     unsafe = getattr(getattr(keras, "config", None), "enable_unsafe_deserialization", None)
     if unsafe is not None:
-        # Lambda layers are code in the file: that is what --trust-model allows.
+        # Lambda layers are code in the file: that is what trust_model allows.
         unsafe()
     model = keras.models.load_model(model_path, compile=False)
     steps = _steps(keras, model, input_name, layer_name.split("/"))

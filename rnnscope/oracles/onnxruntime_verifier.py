@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import EngineError
+from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array, LSTMWeights
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -214,7 +214,7 @@ def import_onnxruntime() -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime"
         raise EngineError(
             "ONNX Runtime is not installed." if missing else "ONNX Runtime does not import.",
-            where="--verify onnxruntime",
+            where=spell("verify", "onnxruntime"),
             expected="import onnxruntime to work in this Python",
             found=f"{type(error).__name__}: {error}",
             hint="pip install onnxruntime, or verify with tensorflow",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import EngineError
+from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -335,7 +335,7 @@ def _activation(tf: Any, name: str, layer: str) -> Callable[[Any], Any]:
             where=f"layer '{layer}'",
             expected="one of " + ", ".join(known),
             found=name,
-            hint="leave out --verify",
+            hint=f"leave out {spell('verify')}",
         )
     return known[name]
 
@@ -358,16 +358,16 @@ def _import_keras() -> Any:
     except Exception as error:
         raise EngineError(
             "Keras does not import.",
-            where="--verify tensorflow",
+            where=spell("verify", "tensorflow"),
             expected="import keras to work in this Python",
             found=f"{type(error).__name__}: {error}",
-            hint="pip install keras, or leave out --verify",
+            hint=f"pip install keras, or leave out {spell('verify')}",
         ) from error
     backend = keras.config.backend()
     if backend != "tensorflow":
         raise EngineError(
             "Keras is set to another backend than TensorFlow.",
-            where="--verify tensorflow",
+            where=spell("verify", "tensorflow"),
             expected="tensorflow",
             found=backend,
             hint="set KERAS_BACKEND=tensorflow in the environment",

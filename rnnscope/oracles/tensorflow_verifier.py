@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import EngineError
+from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.network import Node
 from rnnscope.model.states import LayerStates
@@ -101,7 +101,7 @@ class TensorFlowVerifier:
                 where=f"layer '{node.name}'",
                 expected="an LSTM",
                 found=kind,
-                hint="leave out --verify, or choose other layers with --layer",
+                hint=f"leave out {spell('verify')}, or choose other layers with {spell('layers')}",
             )
         if layer.padding.value == "none":
             mask = None
@@ -140,10 +140,10 @@ def import_tensorflow() -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "tensorflow"
         raise EngineError(
             "TensorFlow is not installed." if missing else "TensorFlow does not import.",
-            where="--verify tensorflow",
+            where=spell("verify", "tensorflow"),
             expected="import tensorflow to work in this Python",
             found=f"{type(error).__name__}: {error}",
-            hint="pip install tensorflow, or leave out --verify",
+            hint=f"pip install tensorflow, or leave out {spell('verify')}",
         ) from error
     return tf
 

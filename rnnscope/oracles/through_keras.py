@@ -18,7 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.errors import EngineError, InputError, OptionError, UnsupportedCellError
+from rnnscope.errors import (
+    EngineError,
+    InputError,
+    OptionError,
+    UnsupportedCellError,
+    spell,
+)
 from rnnscope.inputs import InputSource, open_input
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.network import Network, Node
@@ -67,7 +73,7 @@ def through_keras(
     model_input : bool
         The input is the model's own; else nothing is done.
     trusted : bool
-        The user said ``--trust-model``.
+        The user trusts the model (``trust_model``).
 
     Raises
     ------
@@ -80,9 +86,9 @@ def through_keras(
     """
     if trusted and not model_input:
         raise OptionError(
-            "--trust-model does nothing without --model-input.",
+            f"{spell('trust_model')} does nothing without {spell('model_input')}.",
             expected="an input that is the model's own, for Keras to run the model on",
-            hint="add --model-input, or leave --trust-model out",
+            hint=f"add {spell('model_input')}, or leave {spell('trust_model')} out",
         )
     target = _target(network, tuple(patterns)) if model_input else None
     blocker = _blocker(network, target) if target is not None else None
@@ -94,12 +100,13 @@ def through_keras(
             f"Layer '{blocker.name}' of class {blocker.kind} stands in front of '{target.name}', "
             "and rnnscope does not compute it.",
             where=f"layer '{blocker.name}'",
-            hint=f"give what '{target.name}' itself receives, without --model-input; or add "
-            "--trust-model to let Keras run the layers in front, which executes the model",
+            hint=f"give what '{target.name}' itself receives, without {spell('model_input')}; or "
+            f"add {spell('trust_model')} to let Keras run the layers in front, which executes the "
+            "model",
         )
     if checkpoint.format not in FORMATS:
         raise OptionError(
-            "--trust-model needs a file that Keras can load whole.",
+            f"{spell('trust_model')} needs a file that Keras can load whole.",
             where=checkpoint.path,
             expected="a .keras file, or an .h5 file of model.save",
             found=checkpoint.format,
@@ -143,7 +150,8 @@ def _run(
     inputs = sorted(read & set(network.inputs))
     if len(inputs) != 1 or "@" in target.name:
         raise OptionError(
-            "--trust-model needs a layer that reads one input of the model, by its first call.",
+            f"{spell('trust_model')} needs a layer that reads one input of the model, by its first "
+            "call.",
             where=f"layer '{target.name}'",
             found=", ".join(inputs) or "none",
         )
@@ -174,7 +182,7 @@ def _run(
             where=f"{checkpoint.path}: layer '{target.name}'",
             expected=f"what '{target.name}' receives",
             found=said[-1][:300],
-            hint=f"give what '{target.name}' itself receives, without --model-input"
+            hint=f"give what '{target.name}' itself receives, without {spell('model_input')}"
             + ("" if int(major) >= 3 else "; files of Keras 2 load with tf_keras installed"),
         )
     version: str = json.loads((folder / "keras.json").read_text(encoding="utf-8"))
@@ -192,14 +200,14 @@ def _as_source(
             where=f"layer '{target.name}'",
             expected=f"{made.timesteps} timesteps, which the layers in front make",
             found=f"{source.timesteps} timesteps of {source.name}",
-            hint="leave them out, with --lengths none or --mask none",
+            hint=f"leave them out, with {spell('lengths', 'none')} or {spell('mask', 'none')}",
         )
     told = folder / "mask.npy"
     if lengths is None and mask is None and told.exists():
         mask = np.load(told, allow_pickle=False)
     note = (
         f"What '{target.name}' receives was computed by Keras {version}, which executed the model "
-        "(--trust-model)."
+        f"({spell('trust_model')})."
     )
     return replace(
         made,

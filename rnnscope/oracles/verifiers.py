@@ -1,4 +1,4 @@
-"""VERIFIERS: engines of others that compute a layer again, by the name that ``--verify`` takes."""
+"""VERIFIERS: engines of others that compute a layer again, by name."""
 
 from __future__ import annotations
 

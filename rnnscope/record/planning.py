@@ -14,7 +14,7 @@ from rnnscope.options.held_array import HeldArray
 from rnnscope.record.recipe import Recipe
 from rnnscope.running.background import background_call
 from rnnscope.running.decoding import Decoding
-from rnnscope.running.overrides import Given, LayerOptions
+from rnnscope.running.overrides import LayerOptions, ValuesByLayer
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
@@ -145,8 +145,8 @@ def plan_recipe(
 
 def layer_options(recipe: Recipe) -> LayerOptions:
     """The options of layers as the network takes them."""
-    options = {name: Given(tuple(recipe[name] or ())) for name in BY_LAYER}
-    backward = Given((("*", True),)) if recipe["go_backwards"] else Given()
+    options = {name: ValuesByLayer(tuple(recipe[name] or ())) for name in BY_LAYER}
+    backward = ValuesByLayer((("*", True),) if recipe["go_backwards"] else ())
     return LayerOptions(**options, backward=backward)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Origin
 from rnnscope.model.network import Network, Node
@@ -21,7 +21,7 @@ from rnnscope.running.loop_functions import parse_loop_function
 from rnnscope.running.starts import linked, names_of
 
 DECODED = "the decoder inputs (--decoder-inputs)"
-"""The network input of decoders that the file wires to nothing of their own."""
+"""The network input of decoders that the file wires to nothing of their own. Traces keep it."""
 
 DECODER_PART = re.compile(r"(^|_)dec(oder)?(_|\d|$)", re.IGNORECASE)
 """A part of a layer's name that says so: ``rnn_decoder``, ``decoder``, ``dec_lstm``."""
@@ -34,15 +34,15 @@ class Decoding:
     Attributes
     ----------
     source : InputSource or None
-        ``--decoder-inputs``: what the first layer of the decoder receives.
+        What the first layer of the decoder receives.
     encoder, decoder : str or None
-        ``--encoder``, ``--decoder``: layers, or the scopes that they lie in.
+        Layers, or the scopes that they lie in.
     loop_function : str or None
-        ``--loop-function``.
+        As `parse_loop_function` takes it, or ``"none"``.
     steps : int or None
-        ``--decoder-steps``.
+        Of a decoder with a loop function.
     insist : bool
-        ``--override``: replace a loop function that the file states.
+        Replace a loop function that the file states.
     """
 
     source: InputSource | None = None
@@ -71,15 +71,16 @@ def wire_decoder(
     if not decoding.given:
         return network, ()
     notes: tuple[str, ...] = ()
-    decoders = _find(network, decoding.decoder, "--decoder") if decoding.decoder else []
-    encoders = _find(network, decoding.encoder, "--encoder") if decoding.encoder else []
+    decoders = _find(network, decoding.decoder, "decoder") if decoding.decoder else []
+    encoders = _find(network, decoding.encoder, "encoder") if decoding.encoder else []
     started = [node for node in network.recurrent if _start_is_known(network, node)]
     if not decoders and not started:
         decoders = _decoders_by_name(network, encoders)
         notes = (
             (
                 f"{names_of(decoders)}: taken for the decoder by its name, which starts from the "
-                "final state of the encoder (guess); --encoder and --decoder say otherwise."
+                f"final state of the encoder (guess); {spell('encoder')} and {spell('decoder')} "
+                "say otherwise."
             ),
         )
     if decoders and not encoders and not all(map(_starts_elsewhere, decoders)):
@@ -95,12 +96,12 @@ def wire_decoder(
     return network, notes
 
 
-def _find(network: Network, scope: str, flag: str) -> list[Node]:
+def _find(network: Network, scope: str, option: str) -> list[Node]:
     """The recurrent layers that a name, a pattern or a scope means."""
     found = [node for node in network.recurrent if _lies_in(node.name, scope)]
     if not found:
         raise OptionError(
-            f"{flag} names no recurrent layer, and no scope of one.",
+            f"{spell(option)} names no recurrent layer, and no scope of one.",
             expected=f"one of {', '.join(node.name for node in network.recurrent)}",
             found=scope,
         )
@@ -139,7 +140,8 @@ def _decoders_by_name(network: Network, encoders: list[Node]) -> list[Node]:
         return named
     raise OptionError(
         "Nothing in the file says which layer is the decoder.",
-        expected="--encoder SCOPE and --decoder SCOPE, which name layers or their scopes",
+        expected=f"{spell('encoder', 'SCOPE')} and {spell('decoder', 'SCOPE')}, which name layers "
+        "or their scopes",
         found=names_of(network.recurrent),
     )
 
@@ -203,9 +205,9 @@ def _refuse_contradiction(node: Node, decoding: Decoding) -> None:
     if stated is None or decoding.insist or stated.option.value == decoding.loop_function:
         return
     raise OptionError(
-        "--loop-function contradicts the file.",
+        f"{spell('loop_function')} contradicts the file.",
         where=f"layer '{node.name}', {stated.option.detail}",
         expected=f"{stated.option.value}, which the file states ({stated.option.origin})",
         found=decoding.loop_function,
-        hint="leave the flag out, or add --override to use it all the same",
+        hint=f"leave it out, or add {spell('override')} to use it all the same",
     )

@@ -9,7 +9,7 @@ seq2seq.py (TensorFlow 1.15).
 from __future__ import annotations
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.layers import ArgMax, Dense, Embedding
 from rnnscope.model.network import Node
@@ -20,7 +20,7 @@ FORMS = "none, identity, linear:W,B, or argmax:W,B,EMBEDDING (W and B may be lef
 
 
 def parse_loop_function(text: str, top: Node, input_size: int, checkpoint: Checkpoint) -> Feedback:
-    """A loop function from the words of ``--loop-function``.
+    """A loop function from its words.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def parse_loop_function(text: str, top: Node, input_size: int, checkpoint: Check
     counts = {"identity": (0,), "linear": (1, 2), "argmax": (1, 3)}
     if kind not in counts or len(names) not in counts[kind]:
         raise OptionError(
-            "--loop-function does not understand its value.", expected=FORMS, found=text
+            f"{spell('loop_function')} does not understand its value.", expected=FORMS, found=text
         )
     assert top.recurrent is not None
     width = top.recurrent.output_size
@@ -61,11 +61,11 @@ def parse_loop_function(text: str, top: Node, input_size: int, checkpoint: Check
     if width != input_size:
         raise OptionError(
             "What the loop function makes does not fit what the decoder reads.",
-            where=f"--loop-function {text}",
+            where=spell("loop_function", text),
             expected=f"{input_size} features",
             found=f"{width} features",
         )
-    return Feedback(top.name, tuple(layers), Option(text, "flag", "--loop-function"))
+    return Feedback(top.name, tuple(layers), Option(text, "flag", spell("loop_function")))
 
 
 def _dense(names: list[str], checkpoint: Checkpoint, width: int) -> Dense:
@@ -81,7 +81,7 @@ def _dense(names: list[str], checkpoint: Checkpoint, width: int) -> Dense:
 def _read(name: str, checkpoint: Checkpoint) -> Array:
     if checkpoint.read_variable is None:
         raise OptionError(
-            "--loop-function needs variables by name, which this format does not give.",
+            f"{spell('loop_function')} needs variables by name, which this format does not give.",
             where=checkpoint.path,
             found=f"a file of the format {checkpoint.format}",
         )
@@ -89,7 +89,7 @@ def _read(name: str, checkpoint: Checkpoint) -> Array:
         return checkpoint.read_variable(name)
     except KeyError:
         raise OptionError(
-            "--loop-function names a variable that is not there.",
+            f"{spell('loop_function')} names a variable that is not there.",
             where=checkpoint.path,
             expected="a variable of the checkpoint",
             found=name,
@@ -99,7 +99,7 @@ def _read(name: str, checkpoint: Checkpoint) -> Array:
 def _misfit(name: str, expected: str, array: Array) -> OptionError:
     return OptionError(
         "A variable of the loop function does not fit.",
-        where=f"--loop-function, variable {name}",
+        where=f"{spell('loop_function')}, variable {name}",
         expected=f"shape {expected}",
         found=f"shape {array.shape}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rnnscope.errors import UnsupportedCellError
+from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import Feedback
 
@@ -72,7 +72,7 @@ def _loop(first: Node, nodes: list[Node]) -> Loop:
             raise UnsupportedCellError(
                 "A layer of a decoder with a loop function needs all timesteps at once.",
                 where=f"layer '{node.name}', which reads {', '.join(node.reads)}",
-                hint="--loop-function none gives the decoder the inputs that are stored, step by "
-                "step",
+                hint=f"{spell('loop_function', 'none')} gives the decoder the inputs that are "
+                "stored, step by step",
             )
     return Loop(first, within)

@@ -112,7 +112,7 @@ def plan_run(
     InputError
         No layer takes an input of this width, or an initial state that is given does not fit.
     OptionError
-        A pattern fits no layer, or a flag names one that is not there.
+        A pattern fits no layer, or an option names one that is not there.
     UnsupportedCellError
         The file holds no recurrent layer that rnnscope computes.
     """
@@ -231,18 +231,19 @@ class _Planner:
         decoding = self._decoding
         if decoding.steps is not None and not loops:
             raise OptionError(
-                "--decoder-steps is given, but no decoder makes its own inputs.",
-                expected="a loop function, which the graph has or --loop-function names",
+                f"{spell('decoder_steps')} is given, but no decoder makes its own inputs.",
+                expected=f"a loop function, which the graph has or {spell('loop_function')} names",
                 hint="without one, the decoder takes as many steps as its inputs have",
             )
         if decoding.source is None or any(name in layers for name in entries):
             self._check_sequences(entries)
             return
         raise OptionError(
-            "--decoder-inputs is given, but no layer that is run is a decoder.",
+            f"{spell('decoder_inputs')} is given, but no layer that is run is a decoder.",
             expected="a layer that starts from the final state of another",
             found=", ".join(f"'{name}'" for name in layers),
-            hint="\n".join(self._notes) or "say which with --encoder and --decoder",
+            hint="\n".join(self._notes)
+            or f"say which with {spell('encoder')} and {spell('decoder')}",
         )
 
     def _check_sequences(self, entries: dict[str, str]) -> None:
@@ -275,7 +276,7 @@ class _Planner:
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise OptionError(
-                    "--layer fits no recurrent layer.",
+                    f"{spell('layers')} fits no recurrent layer.",
                     expected=f"one of {', '.join(names)}",
                     found=pattern,
                 )
@@ -346,11 +347,11 @@ class _Planner:
             for node in self._network.nodes
             if node.recurrent and node.recurrent.cell.input_size == self._source.features
         ]
-        hint = "is this the model's own input? Then say --model-input"
+        hint = f"is this the model's own input? Then say {spell('model_input')}"
         if further:
             hint = (
-                f"it fits layer '{further[0]}', which reads others: --feed '{further[0]}' gives "
-                "the input to it"
+                f"it fits layer '{further[0]}', which reads others: "
+                f"{spell('feed', repr(further[0]))} gives the input to it"
             )
         elif self._source.timesteps in widths:
             hint = "are the axes in another order? rnnscope reads (sequence, timestep, feature)"

@@ -274,7 +274,7 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
                 expected=f"(sequence, timestep, {layer.cell.input_size})",
                 found=f"(sequence, {', '.join(map(str, shape[1:]))})",
                 hint="something between the layers is not read; run them one at a time with "
-                "--layer, each with its own input",
+                f"{spell('layers')}, each with its own input",
             )
         if reads[0].mask is not None:
             masked.add(node.name)
@@ -349,22 +349,25 @@ def _mention_lengths(wanted: LengthsSource, timesteps: int, notes: dict[str, Non
 
 def _mention_start(name: str, state: InitialState, sequences: int, notes: dict[str, None]) -> None:
     """Say which states start from zeros here and would not in the model."""
-    outside = state.outside()
-    if outside:
-        inputs = dict.fromkeys(part.name for part in outside.values() if part.kind == "model input")
-        names = ", ".join(f"'{one}'" for one in inputs)
-        start = (
-            f"'{name}' takes its initial state from the model's inputs {names} ({state});"
-            if inputs
-            else f"'{name}' starts from {state} in the graph;"
-        )
-        missing = " and ".join(f"initial_{part}" for part in sorted(outside))
-        were = "were" if len(outside) > 1 else "was"
-        it = "it" if len(outside) == len(state.parts) else min(outside)
-        notes.setdefault(f"{start} no {missing} {were} given, so that {it} starts from zeros here.")
+    if state.outside():
+        notes.setdefault(_outside_words(name, state))
     for part, stored in state.parts.items():
         if isinstance(stored, StoredState) and not stored.fits(sequences):
             notes.setdefault(
                 f"The file holds an initial {part} of '{name}' for {len(stored.values)} "
                 f"sequences; the input has {sequences}, so that it starts from zeros here."
             )
+
+
+def _outside_words(name: str, state: InitialState) -> str:
+    outside = state.outside()
+    inputs = dict.fromkeys(part.name for part in outside.values() if part.kind == "model input")
+    start = f"'{name}' starts from {state} in the graph"
+    if inputs:
+        names = ", ".join(f"'{one}'" for one in inputs)
+        what = "inputs" if len(inputs) > 1 else "input"
+        start = f"'{name}' takes its initial state from the model's {what} {names} ({state})"
+    missing = " and ".join(f"initial_{part}" for part in sorted(outside))
+    were = "were" if len(outside) > 1 else "was"
+    it = "it" if len(outside) == len(state.parts) else min(outside)
+    return f"{start}; no {missing} {were} given, so that {it} starts from zeros here."

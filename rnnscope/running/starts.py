@@ -9,7 +9,7 @@ from rnnscope.model.cell import CellSpec, Origin
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import InitialState
 from rnnscope.model.network import Network, Node
-from rnnscope.running.overrides import STATED
+from rnnscope.running.overrides import STATED_ORIGINS
 
 
 def linked(
@@ -19,7 +19,7 @@ def linked(
     if {node.name for node in encoders} & {node.name for node in decoders}:
         raise OptionError(
             "A layer cannot be both encoder and decoder.",
-            where="--encoder, --decoder",
+            where=f"{spell('encoder')}, {spell('decoder')}",
             found=names_of([node for node in encoders if node in decoders]),
         )
     names = {node.name for node in encoders}
@@ -31,7 +31,7 @@ def linked(
     if any(len(level) != len(decoders) for level in levels):
         raise OptionError(
             "Encoder and decoder have different numbers of layers.",
-            where="--encoder, --decoder",
+            where=f"{spell('encoder')}, {spell('decoder')}",
             expected=f"as many as the decoder has: {names_of(decoders)}",
             found=names_of(encoders),
             hint="name the layers themselves, the first with the first",
@@ -78,8 +78,8 @@ def _starting_from(node: Node, sources: list[Node], origin: Origin) -> Node:
                 ", ".join(f"{name}: width {width}" for name, width in widths.items())
                 for widths in given
             ),
-            hint="name the direction whose state is taken with --encoder; that both are added "
-            "up only a graph can say"
+            hint=f"name the direction whose state is taken with {spell('encoder')}; that both are "
+            "added up only a graph can say"
             if summed
             else None,
         )
@@ -93,18 +93,18 @@ def _starting_from(node: Node, sources: list[Node], origin: Origin) -> Node:
 def _refuse_other_start(node: Node) -> None:
     """Refuse to replace what the file states of the state before the first step."""
     layer = node.recurrent
-    if layer is None or layer.initial_state.origin not in STATED:
+    if layer is None or layer.initial_state.origin not in STATED_ORIGINS:
         return
     start = layer.initial_state.value
     # What whoever runs the model would give is not contradicted by giving it.
     if not start.outside() or len(start.outside()) < len(start.parts):
         raise OptionError(
-            "--encoder and --decoder contradict the file.",
+            f"{spell('encoder')} and {spell('decoder')} contradict the file.",
             where=f"layer '{node.name}'",
             expected=f"initial state: {start}, which the file states "
             f"({layer.initial_state.origin})",
             found="the final state of the encoder",
-            hint="leave the flags out, or add --override to use them all the same",
+            hint=f"leave them out, or add {spell('override')} to use them all the same",
         )
 
 

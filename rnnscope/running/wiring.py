@@ -1,7 +1,7 @@
 """What the user says of the wiring: which layer the input goes to, and which layer reads which.
 
-For files that hold no wiring, or not the one that is wanted: ``--feed LAYER`` gives the run's
-input to a layer, ``--after LAYER=OTHER`` lets a layer read the outputs of another.
+For files that hold no wiring, or not the one that is wanted: ``feed`` gives the run's input to a
+layer, ``after`` (``LAYER=OTHER``) lets a layer read the outputs of another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.network import Network, Node
 
 FED = "the input (--feed)"
-"""The network input that fed layers read; no file names a layer so."""
+"""The network input that fed layers read; no file names a layer so. Traces keep the name."""
 
 
 def rewire(network: Network, feed: Iterable[str] = (), after: Iterable[str] = ()) -> Network:
@@ -37,19 +37,19 @@ def rewire(network: Network, feed: Iterable[str] = (), after: Iterable[str] = ()
     """
     nodes = {node.name: node for node in network.nodes}
     for pattern in feed:
-        for name in _recurrent(network, pattern, "--feed"):
+        for name in _recurrent(network, pattern, "feed"):
             nodes[name] = _fed(nodes[name])
     for pair in after:
         pattern, equals, other = pair.rpartition("=")
         if not equals:
             raise OptionError(
-                "--after needs two layers.",
+                f"{spell('after')} needs two layers.",
                 expected="LAYER=OTHER: LAYER reads the outputs of OTHER",
                 found=pair,
             )
         if other not in nodes:
-            raise _unknown("--after", other, nodes)
-        for name in _recurrent(network, pattern, "--after"):
+            raise _unknown("after", other, nodes)
+        for name in _recurrent(network, pattern, "after"):
             nodes[name] = replace(nodes[name], reads=(other,), wiring="flag")
     fed = any(FED in node.reads for node in nodes.values())
     wired = network.replaced(nodes, inputs=[FED] if fed else [])
@@ -70,17 +70,17 @@ def _fed(node: Node) -> Node:
     return replace(node, layer=layer or node.layer, reads=(FED,), wiring="flag")
 
 
-def _recurrent(network: Network, pattern: str, flag: str) -> list[str]:
+def _recurrent(network: Network, pattern: str, option: str) -> list[str]:
     names = [node.name for node in network.recurrent]
     found = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
     if not found:
-        raise _unknown(flag, pattern, names)
+        raise _unknown(option, pattern, names)
     return found
 
 
-def _unknown(flag: str, name: str, choices: Iterable[str]) -> OptionError:
+def _unknown(option: str, name: str, choices: Iterable[str]) -> OptionError:
     return OptionError(
-        f"{flag} names a layer that is not there.",
+        f"{spell(option)} names a layer that is not there.",
         expected=f"one of {', '.join(choices)}",
         found=name,
     )

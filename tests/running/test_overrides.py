@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnnscope.errors import OptionError, UnsupportedCellError
+from rnnscope.errors import OptionError, UnsupportedCellError, spell_options
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running import LayerOptions, override_options
-from rnnscope.running.overrides import Given, parse_given
+from rnnscope.running.overrides import ValuesByLayer
 
 
 def make_layer(origin="graph", proj=None, **options):
@@ -60,7 +60,9 @@ def flags(**given):
     """`forget_bias=0.5` for all layers; `forget_bias={"rnn/1": 0.5}` for some."""
     return LayerOptions(
         **{
-            name: Given(tuple(value.items()) if isinstance(value, dict) else (("*", value),))
+            name: ValuesByLayer(
+                tuple(value.items()) if isinstance(value, dict) else (("*", value),)
+            )
             for name, value in given.items()
         }
     )
@@ -86,11 +88,11 @@ def test_what_the_file_states_gives_way_only_to_override(origin, option, value):
     net = network(make_layer(origin))
     with pytest.raises(OptionError) as error:
         override_options(net, flags(**{option: value}))
-    flag = {"backward": "--go-backwards"}.get(option, "--" + option.replace("_", "-"))
+    flag = {"backward": "go_backwards"}.get(option, option)
     assert error.value.what == f"{flag} contradicts the file."
     assert "rnn/0" in error.value.where
     assert origin in error.value.expected
-    assert "--override" in error.value.hint
+    assert "override" in error.value.hint
     layer = override_options(net, flags(**{option: value}), insist=True).nodes[0].layer
     chosen = getattr(layer, option, None) or getattr(layer.cell.options, option)
     assert chosen == Option(value, "flag", flag)
@@ -99,7 +101,7 @@ def test_what_the_file_states_gives_way_only_to_override(origin, option, value):
 @pytest.mark.parametrize("origin", ["class default", "guess"])
 def test_a_default_or_guess_gives_way_to_a_flag(origin):
     changed = override_options(network(make_layer(origin)), flags(forget_bias=0.5))
-    assert options(changed).forget_bias == Option(0.5, "flag", "--forget-bias")
+    assert options(changed).forget_bias == Option(0.5, "flag", "forget_bias")
     assert options(changed).activation.origin == origin
 
 
@@ -174,24 +176,33 @@ def test_another_class_brings_its_defaults_where_nothing_is_stated():
 def test_another_class_does_not_undo_a_flag():
     net = network(make_layer("class default"))
     changed = override_options(net, flags(cell="CudnnCompatibleLSTMCell", forget_bias=0.3))
-    assert options(changed).forget_bias == Option(0.3, "flag", "--forget-bias")
+    assert options(changed).forget_bias == Option(0.3, "flag", "forget_bias")
 
 
 def test_another_class_contradicts_what_the_graph_states():
     net = network(make_layer("graph"))
-    with pytest.raises(OptionError, match="--cell contradicts the file"):
+    with pytest.raises(OptionError, match="cell contradicts the file"):
         override_options(net, flags(cell="CudnnCompatibleLSTMCell"))
     changed = override_options(net, flags(cell="CudnnCompatibleLSTMCell"), insist=True)
     assert options(changed).forget_bias == replace(options(changed).forget_bias, value=0.0)
     assert options(changed).forget_bias.origin == "flag"
 
 
-def test_values_on_the_command_line():
-    given = parse_given(["0.5", "rnn/*=1", "a=b=2"], float, "--forget-bias")
-    assert given.pairs == (("*", 0.5), ("rnn/*", 1.0), ("a=b", 2.0))
-    assert given.value("rnn/x") == (True, 1.0)
-    assert given.value("other") == (True, 0.5)
-    assert Given((("rnn/*", 1.0),)).value("other") == (False, None)
-    with pytest.raises(OptionError) as error:
-        parse_given(["x=one"], float, "--forget-bias")
-    assert error.value.found == "x=one"
+def test_values_by_layer():
+    values = ValuesByLayer((("*", 0.5), ("rnn/*", 1.0)))
+    assert values.of("rnn/x") == (1.0,)
+    assert values.of("other") == (0.5,)
+    assert ValuesByLayer((("rnn/*", None),)).of("rnn/x") == (None,)
+    assert ValuesByLayer((("rnn/*", 1.0),)).of("other") == ()
+
+
+def test_a_surface_spells_the_options():
+    spell_options(lambda name, value: f"<{name}>")
+    try:
+        with pytest.raises(OptionError) as error:
+            override_options(network(make_layer()), flags(backward=True))
+        changed = override_options(network(make_layer()), flags(backward=True), insist=True)
+    finally:
+        spell_options()
+    assert error.value.what == "<go_backwards> contradicts the file."
+    assert changed.nodes[0].layer.backward == Option(True, "flag", "<go_backwards>")

@@ -12,7 +12,7 @@ import pytest
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
-from rnnscope.model.initial_state import ZERO_STATE, InitialState
+from rnnscope.model.initial_state import ZERO_STATE, InitialState, OutsideState, UncomputedState
 from rnnscope.model.layers import (
     BidirectionalMerge,
     Dense,
@@ -117,7 +117,7 @@ def test_a_width_that_fits_no_layer_names_those_that_would():
         plan_run(checkpoint(*TOWERS, inputs=("x", "y")), source(5))
     assert error.value.expected == "3 (layer 'a'), 7 (layer 'b')"
     assert error.value.found.startswith("5 features: 2 sequences x 5 timesteps")
-    assert "--model-input" in error.value.hint
+    assert "model_input" in error.value.hint
 
 
 def test_a_width_that_is_the_number_of_timesteps_hints_at_the_axes():
@@ -214,6 +214,125 @@ def test_a_decoder_needs_inputs_of_its_own():
     plan = plan_run(checkpoint(*nodes, inputs=("x", "y")), source())
     assert names(plan) == ["encoder"]
     assert "starts from the final state of 'encoder'" in " ".join(plan.notes)
+
+
+def own_output(name):
+    return Unsupported("loop function", name, "it reads its own output")
+
+
+BLOCKED = InitialState(dict.fromkeys("cm", UncomputedState("b[initial state]")), "what a makes")
+SKIPPED = {
+    "width": (TOWERS, source(7), {}, "a", "it takes 3 features, the input has 7."),
+    "ids": (
+        (
+            Node("embedding", Embedding(np.zeros((9, 3))), ("x",)),
+            Node("b", lstm(3, 4), ("embedding",)),
+            Node("a", lstm(7, 4), ("y",)),
+        ),
+        source(ids=True),
+        {},
+        "a",
+        "the input holds ids, and no embedding stands in front of it.",
+    ),
+    "no input": (
+        (Node("a", lstm(3, 4), ()), Node("b", lstm(3, 4), ("x",))),
+        source(),
+        {},
+        "a",
+        "the file does not say what it reads (feed=a gives the input to it).",
+    ),
+    "not fed": (
+        (Node("a", lstm(3, 4), ("x",)), Node("b", lstm(3, 4), ("x",))),
+        source(),
+        {"feed": ["b"]},
+        "a",
+        "the input goes to other layers alone (feed).",
+    ),
+    "own output": (
+        (
+            Node("a[loop]", own_output("a[loop]"), ("x",)),
+            Node("a", lstm(3, 4), ("a[loop]",)),
+            Node("b", lstm(3, 4), ("x",)),
+        ),
+        source(),
+        {},
+        "a",
+        "it reads its own output.",
+    ),
+    "initial state": (
+        (
+            Node("a", lstm(3, 4), ("x",)),
+            Node("b[initial state]", Unsupported("initial state", "b[initial state]"), ("a",)),
+            Node("b", lstm(3, 4, initial_state=Option(BLOCKED, "graph")), ("x",)),
+        ),
+        source(),
+        {},
+        "b",
+        "its initial state is not computed.",
+    ),
+    "start": (
+        (
+            Node("encoder", lstm(7, 4), ("y",)),
+            Node("a", lstm(3, 4), ("x",)),
+            Node("b", lstm(4, 4, initial_state=Option(FROM_ENCODER, "graph")), ("a",)),
+        ),
+        source(),
+        {},
+        "b",
+        "'encoder', from whose final state it starts, was not run.",
+    ),
+    "reads": (
+        (
+            Node("a", lstm(3, 4), ("x",)),
+            Node("conv", Unsupported("Conv1D", "conv"), ("a",)),
+            Node("b", lstm(4, 5), ("conv",)),
+        ),
+        source(),
+        {},
+        "b",
+        "what it reads was not computed.",
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", SKIPPED)
+def test_why_a_layer_is_not_run_is_recorded_and_said(reason):
+    nodes, given, ways, name, words = SKIPPED[reason]
+    plan = plan_run(checkpoint(*nodes, inputs=("x", "y")), given, **ways)
+    assert name not in [node.name for node in plan.layers]
+    (skipped,) = (layer for layer in plan.skipped if layer.name == name)
+    assert skipped.reason == reason
+    assert skipped.words == f"'{name}' was not run: {words}"
+    assert skipped.words in plan.notes
+
+
+def test_a_layer_that_was_not_asked_for_is_not_skipped():
+    plan = plan_run(checkpoint(*TOWERS, inputs=("x", "y")), source(7), layers=["b"])
+    assert (plan.skipped, plan.notes) == ((), ())
+
+
+def test_where_no_width_is_wrong_the_error_says_what_is():
+    """Not that it takes 3 features and the input has 3."""
+    nodes = (
+        Node("b[initial state]", Unsupported("initial state", "b[initial state]"), ("z",)),
+        Node("b", lstm(3, 4, initial_state=Option(BLOCKED, "config")), ("x",)),
+    )
+    with pytest.raises(UnsupportedCellError) as error:
+        plan_run(checkpoint(*nodes, inputs=("x", "z")), source())
+    assert error.value.found == "'b' was not run: its initial state is not computed."
+
+
+def test_a_state_from_an_input_of_the_model_keeps_no_layer_from_running():
+    fed = InitialState(
+        {"m": OutsideState("model input", "h"), "c": OutsideState("model input", "c")},
+        listed=("h", "c"),
+    )
+    net = checkpoint(
+        Node("a", lstm(3, 4, initial_state=Option(fed, "config")), ("x",)), inputs=("x", "h", "c")
+    )
+    for ways in ({}, {"feed": ["a"]}, {"model_input": True}):
+        plan = plan_run(net, source(), **ways)
+        assert (names(plan), plan.skipped) == (["a"], ())
 
 
 def test_a_file_without_recurrent_layers_tells_what_it_holds():

@@ -276,7 +276,7 @@ def test_a_loop_function_of_the_file_needs_override(tmp_path):
     case = Case(tmp_path, PAIR[0], fed)
     with case.run() as trace:
         assert np.array_equal(trace.read_states("decoder").c, looped)
-    with pytest.raises(OptionError, match="--loop-function contradicts") as caught:
+    with pytest.raises(OptionError, match="loop_function contradicts") as caught:
         case.run(loop_function="none")
     assert "loop/add" in caught.value.where
     with case.run(loop_function="none", insist=True) as trace:
@@ -304,8 +304,8 @@ def unfit(message, **flags):
         unfit("of the loop function does not fit", loop_function="linear:b,w"),
         unfit("of the loop function does not fit", loop_function="linear:w,wide"),
         unfit("no decoder makes its own inputs", steps=3),
-        unfit("--encoder names no recurrent layer", encoder="nobody"),
-        unfit("--decoder names no recurrent layer", decoder="decod"),
+        unfit("encoder names no recurrent layer", encoder="nobody"),
+        unfit("decoder names no recurrent layer", decoder="decod"),
         unfit("both encoder and decoder", encoder="encoder", decoder="*"),
     ],
 )

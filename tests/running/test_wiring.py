@@ -17,7 +17,7 @@ from rnnscope.model.layers import Dense, Embedding
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
-from rnnscope.running.overrides import Given, LayerOptions, override_options
+from rnnscope.running.overrides import LayerOptions, ValuesByLayer, override_options
 from rnnscope.running.plan import plan_run
 from rnnscope.running.wiring import FED, rewire
 
@@ -104,9 +104,9 @@ def test_after_reads_another_layer_and_keeps_the_order_runnable():
 @pytest.mark.parametrize(
     ("ways", "said"),
     [
-        ({"feed": ["c"]}, "--feed names a layer that is not there.\n  expected: one of a, b"),
-        ({"after": ["c=a"]}, "--after names a layer that is not there.\n  expected: one of a, b"),
-        ({"after": ["a=c"]}, "--after names a layer that is not there.\n  expected: one of a, b"),
+        ({"feed": ["c"]}, "feed names a layer that is not there.\n  expected: one of a, b"),
+        ({"after": ["c=a"]}, "after names a layer that is not there.\n  expected: one of a, b"),
+        ({"after": ["a=c"]}, "after names a layer that is not there.\n  expected: one of a, b"),
         ({"after": ["a"]}, "expected: LAYER=OTHER"),
         ({"after": ["a=b"]}, "'a' reads 'b' reads 'a'"),
     ],
@@ -166,5 +166,5 @@ def test_a_class_of_another_kind_is_no_option_of_a_cell():
     cell = CellSpec("gru", "GRUCell", weights, options, (), "r z n")
     gru = network(Node("a", replace(layer(3), cell=cell), ("x",)))
     with pytest.raises(OptionError) as caught:
-        override_options(gru, LayerOptions(cell=Given((("*", "LSTMCell"),))), insist=True)
-    assert "--cell names a class of another kind of cell." in str(caught.value)
+        override_options(gru, LayerOptions(cell=ValuesByLayer((("*", "LSTMCell"),))), insist=True)
+    assert "cell names a class of another kind of cell." in str(caught.value)

@@ -49,4 +49,4 @@ CELL_CLASSES: dict[str, CellClass] = {
         CellClass("CudnnCompatibleLSTMCell", 0.0),
     )
 }
-"""Classes that ``--cell`` knows, by name."""
+"""Classes that the option ``cell`` knows, by name."""

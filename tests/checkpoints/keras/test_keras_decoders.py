@@ -69,3 +69,98 @@ def test_states_of_different_layers_are_no_final_state(keras, rnnscope, tmp_path
     result = rnnscope("run", path, inputs, "-o", tmp_path / "t.h5")
     assert result.code == 0
     assert "decoder[initial state]" in " ".join(result.stdout.split())
+
+
+UNITS = 4
+START = {"c": RNG.normal(size=(3, UNITS)), "m": RNG.normal(size=(3, UNITS))}
+
+
+def fed_model(keras, kind, path):
+    """A layer whose initial state is an input of the model, saved."""
+    layers = keras.layers
+    x = keras.Input((None, 5), name="x")
+    h, c = (keras.Input((UNITS,), name=name) for name in ("h_in", "c_in"))
+    states = [h, c] if kind == "LSTM" else [h]
+    layer = getattr(layers, kind)(UNITS, return_sequences=True, name="rec")
+    model = keras.Model(
+        [x, *states], layer(x, initial_state=states if kind == "LSTM" else states[0])
+    )
+    model.set_weights([RNG.normal(0, 0.5, w.shape).astype(w.dtype) for w in model.get_weights()])
+    model.save(path)
+    return lambda start: np.asarray(
+        model.predict([X, *(start[name] for name in ("m", "c")[: len(states)])], verbose=0)
+    )
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("feed", [(), ("--feed", "rec")])
+def test_an_initial_state_that_is_an_input_of_the_model(
+    keras, rnnscope, read_trace, tmp_path, kind, feed
+):
+    """Given, it is used; not given, the run says that it starts from zeros instead."""
+    outputs_of = fed_model(keras, kind, tmp_path / "m.keras")
+    names = ("c", "m") if kind == "LSTM" else ("m",)
+    start = {name: START[name].astype(np.float32) for name in names}
+    np.save(tmp_path / "x.npy", X)
+    given = []
+    for name in names:
+        np.save(tmp_path / f"{name}.npy", start[name])
+        given += [f"--initial-{name}", tmp_path / f"{name}.npy"]
+    run = ["run", tmp_path / "m.keras", tmp_path / "x.npy", *feed, "--force"]
+
+    result = rnnscope(*run, *given, "-o", tmp_path / "given.h5")
+    assert (result.code, result.stderr) == (0, "")
+    made = read_trace(tmp_path / "given.h5")["rec/outputs"]
+    np.testing.assert_allclose(made, outputs_of(start), rtol=0, atol=5e-6)
+    text = " ".join(result.stdout.split())
+    assert "initial_state given with the input flag" in text
+    assert "starts from zeros" not in text
+
+    result = rnnscope(*run, "-o", tmp_path / "zeros.h5")
+    assert (result.code, result.stderr) == (0, "")
+    zeros = {name: np.zeros_like(start[name]) for name in names}
+    made = read_trace(tmp_path / "zeros.h5")["rec/outputs"]
+    np.testing.assert_allclose(made, outputs_of(zeros), rtol=0, atol=5e-6)
+    inputs = "inputs 'h_in', 'c_in'" if kind == "LSTM" else "input 'h_in'"
+    text = " ".join(result.stdout.split())
+    assert f"'rec' takes its initial state from the model's {inputs}" in text
+    missing = "initial_c and initial_m were" if kind == "LSTM" else "initial_m was"
+    assert f"no {missing} given, so that it starts from zeros here." in text
+
+
+def test_one_state_given_of_two(keras, rnnscope, read_trace, tmp_path):
+    """The other is said to start from zeros."""
+    outputs_of = fed_model(keras, "LSTM", tmp_path / "m.keras")
+    c = START["c"].astype(np.float32)
+    np.savez(tmp_path / "in.npz", x=X, initial_c=c)
+    result = rnnscope("run", tmp_path / "m.keras", tmp_path / "in.npz", "-o", tmp_path / "t.h5")
+    assert (result.code, result.stderr) == (0, "")
+    made = read_trace(tmp_path / "t.h5")["rec/outputs"]
+    np.testing.assert_allclose(made, outputs_of({"c": c, "m": 0 * c}), rtol=0, atol=5e-6)
+    text = " ".join(result.stdout.split())
+    assert "no initial_m was given, so that m starts from zeros here." in text
+
+
+def test_states_that_are_given_stand_in_for_one_that_is_not_computed(
+    keras, rnnscope, read_trace, tmp_path
+):
+    """A Dense makes h of another input: refused as such, and run where both states are given."""
+    layers = keras.layers
+    x, z = keras.Input((None, 5), name="x"), keras.Input((2,), name="z")
+    c = keras.Input((UNITS,), name="c_in")
+    h = layers.Dense(UNITS, name="dense")(z)
+    made = layers.LSTM(UNITS, return_sequences=True, name="rec")(x, initial_state=[h, c])
+    keras.Model([x, z, c], made).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", X)
+    run = ["run", tmp_path / "m.keras", "-o", tmp_path / "t.h5"]
+    result = rnnscope(*run[:2], tmp_path / "x.npy", *run[2:])
+    assert result.code == 2
+    assert "'rec' was not run: its initial state is not computed" in result.stderr
+    assert "features" not in result.stderr
+    start = {f"rec/initial_{name}": START[name].astype(np.float32) for name in "cm"}
+    np.savez(tmp_path / "in.npz", x=X, **start)
+    result = rnnscope(*run[:2], tmp_path / "in.npz", *run[2:])
+    assert (result.code, result.stderr) == (0, "")
+    trace = read_trace(tmp_path / "t.h5")
+    for name in "cm":
+        assert np.array_equal(trace[f"rec/initial/{name}"], start[f"rec/initial_{name}"])
