@@ -97,7 +97,7 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return TROUBLE
     except RnnscopeError as error:
-        from rnnscope.report.text import render_error
+        from rnnscope.report.error_text import render_error
 
         click.echo(render_error(error, color=_color()), err=True, nl=False)
         return error.exit_code

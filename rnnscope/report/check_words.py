@@ -65,6 +65,6 @@ def bad(report: CheckReport) -> Iterator[tuple[Subject, Finding]]:
 
 def headline(report: CheckReport) -> str:
     """``2 traces: 14 passed, 1 failed, 3 skipped``; how the whole ended."""
-    counts = {status: count for status, count in report.counts().items() if count}
+    counts = {status: count for status, count in report.counts.items() if count}
     told = [f"{count} {STATUS_WORDS[status]}" for status, count in counts.items()]
     return f"{plural(len(report.subjects), 'subject')}: {', '.join(told) or 'nothing was checked'}"

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from rnnscope.errors import InputError, OptionError
 from rnnscope.files.named_arrays import open_named
 from rnnscope.files.stored_array import StoredArray
+from rnnscope.printable import Printable
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions
 from rnnscope.states.model import StateSet, UnreadArray, with_final
@@ -65,7 +66,7 @@ class ExportArray(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ExportResult:
+class ExportResult(Printable):
     """What was written.
 
     Attributes
@@ -78,6 +79,8 @@ class ExportResult:
     not_read : tuple of UnreadArray
         What the source holds and no state was read from.
     """
+
+    report_kind: ClassVar[str] = "export"
 
     source: str
     format: str

@@ -9,9 +9,6 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cli.diff import DIFF_FORMATS
-from rnnscope.report.diff_reports import DIFF_REPORTS
-
 RNG = np.random.default_rng(9)
 C = (RNG.normal(size=(2, 5, 3)) * 2).astype(np.float32)
 M = np.tanh(RNG.normal(size=(2, 5, 3))).astype(np.float32)
@@ -139,10 +136,6 @@ def test_markdown(rnnscope, pair):
     done = rnnscope("diff", *pair, "--format", "markdown")
     assert done.stdout.startswith("### rnnscope diff: differ: 1 of 2 arrays\n")
     assert "| differ | c | 0.5 |" in done.stdout
-
-
-def test_formats_are_the_reports(rnnscope):
-    assert tuple(DIFF_REPORTS) == DIFF_FORMATS
 
 
 def test_a_trace_and_one_of_its_arrays(rnnscope, small, trace, tmp_path):

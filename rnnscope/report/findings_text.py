@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rnnscope.checks import CHECKS, merge
 from rnnscope.checks.interface import STATUS_ORDER, Finding, index
 from rnnscope.model.verification import KernelDifference
-from rnnscope.report.text_parts import STATUS_STYLES, heading, table
+from rnnscope.report.text_blocks import STATUS_STYLES, heading, table
 from rnnscope.wording import number, plural, printable, some
 
 if TYPE_CHECKING:
