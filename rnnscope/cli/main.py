@@ -67,12 +67,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+OTHER_FLAGS = {"output": "-o", "states": "--state", "methods": "--method"}
+"""Flags that are no options of a run and not called as their option is."""
+
+
 def as_flag(name: str, value: str = "") -> str:
     """An option as the command line spells it: ``--lengths auto``."""
     from rnnscope.options import RUN_OPTIONS
 
     flags = {option.name: option.flag_name.partition("/")[0] for option in RUN_OPTIONS}
-    flag = flags.get(name, "--" + name.replace("_", "-"))
+    flag = (OTHER_FLAGS | flags).get(name, "--" + name.replace("_", "-"))
     return f"{flag} {value}" if value else flag
 
 

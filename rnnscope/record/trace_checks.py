@@ -262,7 +262,7 @@ def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, Gold
     from rnnscope.states.recognise import recognise
 
     options = ReadOptions("trace")
-    one, other = recognise((str(trace.path), str(against.golden)), (options, options))
+    one, other = recognise((trace, str(against.golden)), (options, options))
     with one.states, other.states:
         settings = DiffSettings(against.tolerances or Tolerances(), hints=False)
         result = diff_states(one, other, settings)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from rnnscope.errors import InputError, OptionError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.named_arrays import open_named
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.printable import Printable
@@ -105,7 +105,10 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
     """
     entry = state_format(request.to)
     if (request.ids or request.words) and entry.name != "lstmvis":
-        raise OptionError("--ids and --words are for LSTMVis.", found=f"--to {request.to}")
+        raise OptionError(
+            f"{spell('ids')} and {spell('words')} are for LSTMVis.",
+            found=spell("to", str(request.to)),
+        )
     chosen = _chosen(with_final(states), request.layers)
     left_out: tuple[str, ...] = ()
     if not request.layers and not entry.holds_outputs_alone:
@@ -157,7 +160,9 @@ def _chosen(states: StateSet, patterns: tuple[str, ...]) -> StateSet:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise OptionError(
-                "--layer fits no layer.", expected=f"one of {', '.join(names)}", found=pattern
+                f"{spell('layers')} fits no layer.",
+                expected=f"one of {', '.join(names)}",
+                found=pattern,
             )
     fits: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
     kept = tuple(layer for layer in states.layers if not patterns or fits(layer.name))

@@ -184,7 +184,7 @@ def test_weights(rnnscope, small, two_layers):
         (["{a}", "{a}", "--b-format", "onnx"], "cannot be read as onnx"),
         (["{a}::nothing", "{a}"], "nothing of that name"),
         (["{a}", "{a}", "--weights", "--input", "x.npz"], "two comparisons"),
-        (["{a}", "{a}", "--model-input"], "goes with --input"),
+        (["{a}", "{a}", "--model-input"], "go with --input"),
         (["{a}", "{a}", "--weights"], "error"),
         (["{empty}", "{a}"], "holds no states"),
     ],
