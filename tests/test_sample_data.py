@@ -98,7 +98,10 @@ def test_keras_3_refuses_the_model_of_keras_2():
     )
     assert done.returncode == 1
     refusal = done.stderr.splitlines()[-1]
-    assert refusal == "ValueError: Unrecognized keyword arguments passed to LSTM: {'time_major': False}"
+    assert (
+        refusal
+        == "ValueError: Unrecognized keyword arguments passed to LSTM: {'time_major': False}"
+    )
     assert refusal in (SAMPLES.parent / "README.md").read_text(encoding="utf-8")
 
 
