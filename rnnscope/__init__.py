@@ -16,7 +16,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnscope.api.check import check
+    from rnnscope.api.diff import diff
+    from rnnscope.api.export import export
     from rnnscope.api.model import Model, open_model
+    from rnnscope.api.pool import pool
     from rnnscope.api.run import rerun, run
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.errors import RnnscopeError
@@ -28,8 +31,11 @@ _HOMES = {
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
+    "diff": "rnnscope.api.diff",
+    "export": "rnnscope.api.export",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
+    "pool": "rnnscope.api.pool",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
 }
@@ -41,6 +47,9 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "rerun",
     "open_trace",
     "check",
+    "diff",
+    "pool",
+    "export",
     "Model",
     "StateTrace",
     "Recipe",

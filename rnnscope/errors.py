@@ -5,6 +5,7 @@ Only ``rnnscope.cli`` turns these into text on stderr and an exit code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 
@@ -100,6 +101,25 @@ def spell(name: str, value: str = "") -> str:
         What to give to it, if the message says so: ``"auto"``.
     """
     return _spelling(name, value)
+
+
+_OPTION_IN_TEXT = re.compile(r"\{(\w+)(?:=([^}]*))?\}")
+
+
+def spelled(text: str) -> str:
+    """A text that was written before anyone knew the surface, with its options as `spell` has them.
+
+    Parameters
+    ----------
+    text : str
+        Options in braces: ``"give {lengths}, or {lengths=auto}"``.
+    """
+    return _OPTION_IN_TEXT.sub(lambda found: spell(found[1], found[2] or ""), text)
+
+
+def spelling_in_use() -> Callable[[str, str], str]:
+    """What `spell_options` installed, to install it in another process."""
+    return _spelling
 
 
 def spell_options(spelling: Callable[[str, str], str] = _as_keyword) -> None:

@@ -9,9 +9,15 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types; numpy scalars and paths included."""
+    """The value in JSON's own types; numpy scalars and paths included.
+
+    A dataclass becomes an object of its fields, and of the properties that its attribute
+    ``json_properties`` names.
+    """
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        names = [field.name for field in fields(value)]
+        names += getattr(value, "json_properties", ())
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -149,39 +149,12 @@ def _verify_words(report: RunReport) -> str:
 
 def _operands(actual: Any, expected: Any) -> tuple[Recognised, Recognised]:
     from rnnscope.states.interface import ReadOptions
-    from rnnscope.states.recognise import recognise, recognise_one
+    from rnnscope.states.recognise import recognise
 
-    if not isinstance(actual, Mapping) and not isinstance(expected, Mapping):
-        paths = os.fspath(actual), os.fspath(expected)
-        return recognise(paths, (ReadOptions(), ReadOptions()))
-    sides = [
-        _from_arrays(side, name)
-        if isinstance(side, Mapping)
-        else recognise_one(os.fspath(side), ReadOptions())
-        for side, name in ((actual, "actual"), (expected, "expected"))
+    options = [
+        ReadOptions("arrays" if isinstance(side, Mapping) else None) for side in (actual, expected)
     ]
-    return sides[0], sides[1]
-
-
-def _from_arrays(arrays: Mapping[str, Any], name: str) -> Recognised:
-    import numpy as np
-
-    from rnnscope.files.stored_array import LoadedArray
-    from rnnscope.states.interface import Reading
-    from rnnscope.states.model import FINAL, GATES, INITIAL, StateLayer, StateSet
-    from rnnscope.states.recognise import Recognised
-
-    layers: dict[str, dict[str, LoadedArray]] = {}
-    for key, values in arrays.items():
-        before, _, state = key.rpartition("/")
-        for group in (FINAL, INITIAL, GATES):
-            if f"{before}/".endswith(f"/{group}") or f"{before}/" == group:
-                before = before.removesuffix(group.strip("/")).rstrip("/")
-                state = group + state
-        layers.setdefault(before, {})[state] = LoadedArray(np.asarray(values))
-    found = tuple(StateLayer(layer, held, named=bool(layer)) for layer, held in layers.items())
-    states = StateSet(name, "arrays", found)
-    return Recognised(Reading("arrays", "arrays by name", "", states, sure=True), "as given")
+    return recognise((actual, expected), (options[0], options[1]))
 
 
 def _differences(found: DiffResult) -> str:

@@ -72,6 +72,7 @@ def check(
     from rnnscope.api.trace import StateTrace
     from rnnscope.checks.result import CheckReport
     from rnnscope.checks.settings import CheckSettings, limit_value
+    from rnnscope.comparing.tolerance import tolerances_of
     from rnnscope.record.replay import Replay
     from rnnscope.record.trace_checks import Comparison, check_trace
 
@@ -87,19 +88,7 @@ def check(
         where = None if checkpoint is None else Path(checkpoint)
         known = trace.recipe if isinstance(trace, StateTrace) else None
         replay = Replay(where, input, options, verify, known)
-    against = Comparison(replay, None if golden is None else Path(golden), _bounds(atol, rtol))
+    bounds = tolerances_of(atol, rtol) if atol is not None or rtol is not None else None
+    against = Comparison(replay, None if golden is None else Path(golden), bounds)
     stored = trace.stored if isinstance(trace, StateTrace) else trace
     return CheckReport("rnnscope.check", (check_trace(stored, settings, against),))
-
-
-def _bounds(
-    atol: float | Mapping[str, float] | None, rtol: float | Mapping[str, float] | None
-) -> Any:
-    from rnnscope.comparing.tolerance import Tolerances
-
-    def pairs(value: float | Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
-        if value is None:
-            return ()
-        return tuple(value.items()) if isinstance(value, Mapping) else (("*", float(value)),)
-
-    return Tolerances(pairs(atol), pairs(rtol)) if atol is not None or rtol is not None else None

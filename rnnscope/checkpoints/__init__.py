@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnscope.errors import CheckpointError, OptionError
+from rnnscope.errors import CheckpointError, OptionError, spell
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -73,10 +73,10 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
             for option in given:
                 if option not in reader.options:
                     raise OptionError(
-                        f"--{option} says nothing of this file, which tells it itself.",
+                        f"{spell(option)} says nothing of this file, which tells it itself.",
                         where=path,
                         found=f"a file of the format {reader.name}: {reader.title}",
-                        hint=f"leave --{option} out",
+                        hint=f"leave {spell(option)} out",
                     )
             return reader.read(path, **given)
     raise _no_reader(path)

@@ -17,7 +17,7 @@ from rnnscope.checkpoints.onnx.bare_names import read_onnx_arrays
 from rnnscope.checkpoints.tf1.graph_model import Model
 from rnnscope.checkpoints.tf1.names import read_named_model
 from rnnscope.checkpoints.torch.network import read_state_dict
-from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError
+from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import StoredArray
 from rnnscope.files.npz import NpzFile
 from rnnscope.files.tensorflow.bundle import VariableInfo
@@ -97,7 +97,7 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
         raise OptionError(
             "An .npz of weights does not say whose names and gate order it has.",
             where=path,
-            expected=f"--layout {'|'.join(LAYOUTS)}",
+            expected=spell("layout", "|".join(LAYOUTS)),
             found=", ".join(list(variables.variables)[:6]),
         )
     model = LAYOUTS[layout](variables, path)
@@ -168,7 +168,7 @@ EXAMPLES = {
 
 READER = Reader(
     name="npz",
-    title="Named arrays of weights (.npz), with --layout",
+    title="Named arrays of weights (.npz), of a layout that the user names",
     reads="weights by the names and in the gate order of TensorFlow 1, Keras, PyTorch or ONNX",
     does_not_read="options and wiring, which are defaults and guesses",
     sniff=sniff,

@@ -15,7 +15,7 @@ from rnnscope.checks.measure import skip
 from rnnscope.checks.numbers import NUMBER_CHECKS
 from rnnscope.checks.padding import PADDING_CHECKS
 from rnnscope.checks.state import STATE_CHECKS, widths_that_differ
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spelled
 from rnnscope.model.states import LayerSlice
 
 CHECKS: dict[str, Check] = {
@@ -35,17 +35,17 @@ REQUIREMENTS = {
     "c": "the cell state c",
     "m": "the output state m of every step",
     "outputs": "the outputs",
-    "gates": "the gates (--gates)",
+    "gates": "the gates ({gates})",
     "final": "the final state",
     "lengths": "lengths",
     "mask": "lengths or a mask",
     "input_steps": "a layer that reads the input of the run itself",
     "initial": "the initial state",
     "origin": "a layer whose final state it starts from",
-    "alone": "each sequence computed alone (--checkpoint and --input)",
-    "wide": "a float64 recomputation (--checkpoint and --input)",
-    "verified": "another engine (--verify)",
-    "golden": "a stored trace (--golden)",
+    "alone": "each sequence computed alone ({recompute})",
+    "wide": "a float64 recomputation ({recompute})",
+    "verified": "another engine ({verify})",
+    "golden": "a stored trace ({golden})",
 }
 """What a check may require of a slice, in the words of a skipped check."""
 
@@ -107,7 +107,7 @@ def select_checks(only: Iterable[str] | None = None) -> list[Check]:
 
 
 def _run(check: Check, layer: CheckedSlice) -> Finding:
-    lacking = [REQUIREMENTS[name] for name in check.requires if not _holds(layer, name)]
+    lacking = [spelled(REQUIREMENTS[name]) for name in check.requires if not _holds(layer, name)]
     if lacking:
         return skip(check.id, layer, "needs " + " and ".join(lacking))
     return check.function(layer)

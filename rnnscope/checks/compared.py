@@ -138,7 +138,7 @@ COMPARED_CHECKS = (
         title="Each sequence alone, without padding, has the states it has in the batch",
         advice=(
             "Padding reaches the states: a layer without lengths reads it, backward layers first "
-            "of all. Give --lengths or --mask to the run, or let the model mask."
+            "of all. Give {lengths} or {mask} to the run, or let the model mask."
         ),
         requires=("alone",),
         function=_padding_leak,
@@ -175,7 +175,7 @@ COMPARED_CHECKS = (
         title="The states equal a stored trace within its tolerances",
         advice=(
             "'rnnscope diff' of both traces shows where they part; if the change is meant, store "
-            "the new trace (--update-golden of a suite)."
+            "the new trace ({update_golden} of a suite)."
         ),
         requires=("golden",),
         function=_golden,

@@ -9,6 +9,7 @@ import numpy as np
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip, taste
+from rnnscope.errors import spell
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
 
@@ -123,7 +124,9 @@ def _c_m_order(layer: CheckedSlice) -> Finding:
     gate = str(options.get("recurrent_activation", "sigmoid"))
     o = layer.states.gates.get("o") if len(c.shape) == 3 else None
     if o is None and "sigmoid" not in gate:
-        return skip(check, layer, f"needs the gates (--gates): o may be below 0 after {gate}")
+        return skip(
+            check, layer, f"needs the gates ({spell('gates')}): o may be below 0 after {gate}"
+        )
     found = _beyond_o(layer, c, m, o, act)
     limit = rounding(check, layer, ROUNDING, m)
     rule = f"o * {act}(c)" if o is not None else f"between 0 and {act}(c)"

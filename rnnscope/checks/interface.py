@@ -157,7 +157,7 @@ class Check:
     title : str
         One line.
     advice : str
-        What to look at when it fails.
+        What to look at when it fails; options in braces, as `rnnscope.errors.spelled` takes them.
     requires : tuple of str
         What a slice must hold: keys of `rnnscope.checks.REQUIREMENTS`. Where one is missing the
         check is skipped and says which.

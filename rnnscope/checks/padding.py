@@ -243,7 +243,7 @@ PADDING_CHECKS = (
         id="outputs-past-length",
         title="Outputs past the length are what the padding rule says",
         advice=(
-            "Compare the lengths with those the layer was given, and the padding rule (--padding) "
+            "Compare the lengths with those the layer was given, and the padding rule ({padding}) "
             "with the framework that ran it: TensorFlow, torch and ONNX give zeros, Keras repeats."
         ),
         requires=("outputs", "mask"),
@@ -263,7 +263,7 @@ PADDING_CHECKS = (
         id="input-tail",
         title="No length runs through all-zero rows at the end of the input",
         advice=(
-            "If the zero rows are padding, give shorter --lengths (or --lengths auto); if they "
+            "If the zero rows are padding, give shorter {lengths} (or {lengths=auto}); if they "
             "are data, all is well."
         ),
         requires=("input_steps",),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.printable import Printable
 
 CheckStatus = Literal["pass", "warn", "fail", "skip", "error"]
 
@@ -33,6 +34,8 @@ class Subject:
     seconds : float
     """
 
+    json_properties: ClassVar[tuple[str, ...]] = ("status",)
+
     name: str
     checkpoint: str = ""
     input: str = ""
@@ -53,7 +56,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Printable):
     """What ``rnnscope check`` found.
 
     Attributes
@@ -62,6 +65,9 @@ class CheckReport:
         As given.
     subjects : tuple of Subject
     """
+
+    report_kind: ClassVar[str] = "check"
+    json_properties: ClassVar[tuple[str, ...]] = ("status", "counts")
 
     command: str
     subjects: tuple[Subject, ...]
@@ -73,6 +79,7 @@ class CheckReport:
         statuses: list[CheckStatus] = [subject.status for subject in self.subjects]
         return max(statuses, key=order.index, default="skip")
 
+    @property
     def counts(self) -> dict[str, int]:
         """How many findings have each status, and how many subjects could not be checked."""
         found = Counter(finding.status for subject in self.subjects for finding in subject.findings)

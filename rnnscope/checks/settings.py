@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from math import isfinite
 
 from rnnscope.checks import CHECKS, select_checks
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CheckSettings:
         if not wanted:
             raise OptionError(
                 "No check is left to do.",
-                where="--only and --skip",
+                where=f"{spell('only')} and {spell('skip')}",
                 expected="one of " + ", ".join(CHECKS),
                 found="every chosen check is left out again",
             )
@@ -67,7 +67,7 @@ class CheckSettings:
         for glob in self.layers:
             if not any(fnmatchcase(name, glob) for name in known):
                 raise OptionError(
-                    "--layer fits no layer of the trace.",
+                    f"{spell('layers')} fits no layer of the trace.",
                     expected=", ".join(known) or "a trace with recurrent layers",
                     found=glob,
                 )
@@ -85,8 +85,10 @@ def parse_limits(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, mark, value = (part.strip() for part in text.partition("="))
         if not mark:
-            raise OptionError("--limit needs CHECK=VALUE.", expected="finite=0", found=text)
-        limits[name] = limit_value(name, value, "--limit")
+            raise OptionError(
+                f"{spell('limit')} needs CHECK=VALUE.", expected="finite=0", found=text
+            )
+        limits[name] = limit_value(name, value, spell("limit"))
     return limits
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import command_line, layout_option
+from rnnscope.cli.options import command_line, format_option, layout_option, print_result
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 from rnnscope.cli.terminal import stderr_to_nowhere
 from rnnscope.options.table import PADDING_RULES, VERIFIERS
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
     from rnnscope.checks.settings import CheckSettings
     from rnnscope.comparing.tolerance import Tolerances
     from rnnscope.record.trace_checks import Comparison
-
-CHECK_FORMATS = ("text", "json", "markdown")
-"""What `rnnscope.report.check_reports` knows, which a test compares: see FORMATS in
-`rnnscope.cli.options`."""
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -121,14 +115,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 @click.option(
     "--rtol", multiple=True, metavar="[ARRAY:]X", help="With --golden: relative difference allowed."
 )
-@click.option(
-    "--format",
-    "report_format",
-    type=click.Choice(CHECK_FORMATS),
-    default=CHECK_FORMATS[0],
-    show_default=True,
-    help="How to print the findings; JSON has stable keys and a schema_version.",
-)
+@format_option("check")
 @click.option(
     "--junit",
     type=click.Path(path_type=Path),
@@ -157,7 +144,6 @@ def command(**given: Any) -> int:
     every check was skipped.
     """
     from rnnscope.checks.result import CheckReport
-    from rnnscope.report.check_reports import CHECK_REPORTS
 
     _refuse_mixtures(given)
     with stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
@@ -166,11 +152,7 @@ def command(**given: Any) -> int:
     code = _exit_code(report, allow_empty=given["allow_empty"])
     _write_files(report, given)
     if code or not given["quiet"]:
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
-        color = terminal and "NO_COLOR" not in os.environ
-        text = CHECK_REPORTS[given["report_format"]](report, width=width, color=color)
-        click.echo(text, nl=False)
+        print_result(report, given["report_format"])
     if report.status == "skip" and code:
         click.echo("nothing could be judged: every check was skipped (--allow-empty)", err=True)
     return code
@@ -260,19 +242,14 @@ def _write_files(report: CheckReport, given: dict[str, Any]) -> None:
     from rnnscope.errors import OptionError
 
     if given["junit"]:
-        from rnnscope.report.check_junit import render
-
         try:
-            given["junit"].write_text(render(report), encoding="utf-8")
+            given["junit"].write_text(report.render("junit"), encoding="utf-8")
         except OSError as error:
             raise OptionError(
                 "The JUnit file cannot be written.", where=given["junit"], found=error.strerror
             ) from error
     if given["github"]:
-        from rnnscope.report import check_markdown
-        from rnnscope.report.check_github import render_annotations
-
-        click.echo(render_annotations(report), err=True, nl=False)
+        click.echo(report.render("github"), err=True, nl=False)
         if os.environ.get(SUMMARY):
             with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as file:
-                file.write(check_markdown.render(report))
+                file.write(report.render("markdown"))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnscope.cli.options import command_line, format_option, print_result
+from rnnscope.cli.run_options import parse_run_set, run_set_option
 from rnnscope.states import ALIASES, STATE_FORMAT_MODULES
 
 if TYPE_CHECKING:
     from rnnscope.comparing import DiffResult, DiffSettings
-
-DIFF_FORMATS = ("text", "json", "markdown", "junit")
-"""The keys of `rnnscope.report.diff_reports.DIFF_REPORTS`, which a test compares."""
 
 STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 
@@ -36,6 +32,7 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
     help="A and B are checkpoints: compare their recurrent weights and options.",
 )
 @click.option("--model-input", is_flag=True, help="With --input: INPUT is the models' own input.")
+@run_set_option
 @click.option("--a-format", type=click.Choice(STATE_FORMATS), help="How A keeps its states.")
 @click.option("--b-format", type=click.Choice(STATE_FORMATS), help="How B keeps its states.")
 @click.option(
@@ -66,14 +63,7 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 @click.option("--padding", is_flag=True, help="Compare steps past the length, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first difference of each array.")
 @click.option("--quiet", is_flag=True, help="Print nothing: the exit code says it.")
-@click.option(
-    "--format",
-    "report_format",
-    type=click.Choice(DIFF_FORMATS),
-    default=DIFF_FORMATS[0],
-    show_default=True,
-    help="How to print the comparison.",
-)
+@format_option("diff")
 def command(**given: Any) -> int:
     """Compare the states in A and B, whatever formats they are in, and say where they part.
 
@@ -90,23 +80,17 @@ def command(**given: Any) -> int:
     Exits with 0 if they are the same, 1 if they differ, 2 if they cannot be compared. Arrays that
     one of them lacks, or that were not read, are no difference: the first line names them.
     """
-    from rnnscope.report.diff_reports import DIFF_REPORTS
-
-    result = _compare(given, _settings(given), " ".join(["rnnscope", *sys.argv[1:]]))
+    result = _compare(given, _settings(given), command_line())
     if not given["quiet"]:
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
-        color = terminal and "NO_COLOR" not in os.environ
-        render = DIFF_REPORTS[given["report_format"]]
-        click.echo(render(result, width=width, color=color), nl=False)
+        print_result(result, given["report_format"])
     return 0 if result.verdict == "same" else 1
 
 
 def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -> DiffResult:
     if given["weights"] and given["inputs"]:
         raise click.UsageError("--weights and --input are two comparisons: say one of them")
-    if given["model_input"] and not given["inputs"]:
-        raise click.UsageError("--model-input goes with --input")
+    if (given["model_input"] or given["run"]) and not given["inputs"]:
+        raise click.UsageError("--model-input and --run go with --input")
     if given["weights"]:
         from rnnscope.checkpoints import read_checkpoint
         from rnnscope.comparing.weights import diff_weights
@@ -122,7 +106,7 @@ def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -
             given["inputs"],
             settings,
             command_line,
-            model_input=given["model_input"],
+            **_run_options(given),
         )
     from rnnscope.comparing import diff_states
     from rnnscope.states.interface import ReadOptions
@@ -139,6 +123,11 @@ def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -
     one, other = recognise((given["a"], given["b"]), (options[0], options[1]))
     with one.states, other.states:
         return diff_states(one, other, settings, command_line)
+
+
+def _run_options(given: dict[str, Any]) -> dict[str, Any]:
+    model_input = {"model_input": True} if given["model_input"] else {}
+    return model_input | parse_run_set(given["run"])
 
 
 def _settings(given: dict[str, Any]) -> DiffSettings:

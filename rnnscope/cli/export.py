@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.options import format_option, print_result
 from rnnscope.states import ALIASES, STATE_FORMAT_MODULES
 
 STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
@@ -59,6 +60,7 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 )
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@format_option("export")
 def command(**given: Any) -> int:
     """Write the states of TRACE in the format of a framework or tool.
 
@@ -93,7 +95,5 @@ def command(**given: Any) -> int:
             ),
         )
     if not given["quiet"]:
-        from rnnscope.report.export_text import render_export
-
-        click.echo(render_export(done), nl=False)
+        print_result(done, given["report_format"])
     return 0

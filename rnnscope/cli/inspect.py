@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from rnnscope.cli.options import format_option, layout_option, print_report
+from rnnscope.cli.options import format_option, layout_option, print_result
 
 
 @click.command("inspect")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @layout_option
-@format_option
+@format_option("inspect")
 def command(checkpoint: Path, layout: str | None, report_format: str) -> None:
     """Show every recurrent layer of CHECKPOINT: cell, sizes, options and where each comes from.
 
@@ -27,4 +27,4 @@ def command(checkpoint: Path, layout: str | None, report_format: str) -> None:
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.record.results import inspect_report
 
-    print_report(inspect_report(read_checkpoint(checkpoint, layout=layout)), report_format)
+    print_result(inspect_report(read_checkpoint(checkpoint, layout=layout)), report_format)

@@ -21,6 +21,7 @@ COMMANDS = {
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
     "export": "Write the states of a trace in the format of a framework or tool.",
+    "help": "Show a page about a topic, offline: formats, checks, padding, the trace, …",
 }
 """Commands and their one line of help: a command's module is imported when it is asked for."""
 
@@ -47,7 +48,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble.",
+    epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble. "
+    "Documentation: rnnscope help.",
 )
 @click.version_option(__version__, prog_name="rnnscope")
 def cli() -> None:
@@ -67,12 +69,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+OTHER_FLAGS = {"output": "-o", "states": "--state", "methods": "--method"}
+"""Flags that are no options of a run and not called as their option is."""
+
+
 def as_flag(name: str, value: str = "") -> str:
     """An option as the command line spells it: ``--lengths auto``."""
     from rnnscope.options import RUN_OPTIONS
 
     flags = {option.name: option.flag_name.partition("/")[0] for option in RUN_OPTIONS}
-    flag = flags.get(name, "--" + name.replace("_", "-"))
+    flag = (OTHER_FLAGS | flags).get(name, "--" + name.replace("_", "-"))
     return f"{flag} {value}" if value else flag
 
 
@@ -97,7 +103,7 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return TROUBLE
     except RnnscopeError as error:
-        from rnnscope.report.text import render_error
+        from rnnscope.report.error_text import render_error
 
         click.echo(render_error(error, color=_color()), err=True, nl=False)
         return error.exit_code

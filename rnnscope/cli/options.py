@@ -9,12 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from rnnscope.options.table import LAYOUTS
+from rnnscope.printable import Printable, formats_of
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-FORMATS = ("text", "json")
-"""What ``--format`` offers: the names in `rnnscope.report.REPORTS`, which a test compares.
-They stand here so that ``--help`` need not import the reports."""
 
 
 def layout_option(function: F) -> F:
@@ -26,16 +23,17 @@ def layout_option(function: F) -> F:
     )(function)
 
 
-def format_option(function: F) -> F:
-    """``--format text|json``: JSON goes to stdout alone."""
+def format_option(kind: str) -> Callable[[F], F]:
+    """``--format``: what a kind of result can be printed as; JSON goes to stdout alone."""
+    formats = formats_of(kind)
     return click.option(
         "--format",
         "report_format",
-        type=click.Choice(FORMATS),
-        default=FORMATS[0],
+        type=click.Choice(formats),
+        default=formats[0],
         show_default=True,
         help="How to print the report; JSON has stable keys and a schema_version.",
-    )(function)
+    )
 
 
 def command_line() -> str:
@@ -43,13 +41,12 @@ def command_line() -> str:
     return " ".join(["rnnscope", *sys.argv[1:]])
 
 
-def print_report(report: Any, report_format: str) -> None:
-    """Render a report for the terminal at hand and print it on stdout."""
+def print_result(result: Printable, format_name: str) -> None:
+    """Render a result for the terminal at hand and print it on stdout."""
     import os
     import shutil
 
-    from rnnscope.report import REPORTS
-
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
-    click.echo(REPORTS[report_format].render(report, width=width, color=color), nl=False)
+    terminal = sys.stdout.isatty()
+    color = terminal and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+    click.echo(result.render(format_name, width=width, color=color), nl=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import format_option, print_report
+from rnnscope.cli.options import command_line, format_option, print_result
 
 if TYPE_CHECKING:
     from rnnscope.pooling import PoolPlan
@@ -75,7 +74,7 @@ ALL = "all"
     help="Write an .npy or .npz instead of writing into TRACE.",
 )
 @click.option("--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
-@format_option
+@format_option("pool")
 def command(**given: Any) -> None:
     """Pool the states of TRACE: one value a unit instead of one a timestep.
 
@@ -109,7 +108,7 @@ def command(**given: Any) -> None:
         with _sink(trace, plan, given) as sink:
             results = pool_trace(trace, plan, sink, naive=given["naive"])
         report = _report(trace, plan, results, given)
-    print_report(report, given["report_format"])
+    print_result(report, given["report_format"])
 
 
 def _sink(trace: Trace, plan: PoolPlan, given: dict[str, Any]) -> AbstractContextManager[Sink]:
@@ -133,7 +132,7 @@ def _report(trace: Trace, plan: PoolPlan, results: Any, given: dict[str, Any]) -
     from rnnscope.pooling.result import PoolReport
 
     return PoolReport(
-        command=" ".join(["rnnscope", *sys.argv[1:]]),
+        command=command_line(),
         trace=str(given["trace"]),
         sequences=trace.sequences,
         timesteps=trace.timesteps,

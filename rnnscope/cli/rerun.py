@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, print_report
+from rnnscope.cli.options import command_line, format_option, print_result
 from rnnscope.cli.run import progress_bar
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 
@@ -33,7 +33,7 @@ from rnnscope.cli.run_options import parse_run_set, run_set_option
 @run_set_option
 @click.option("--force", is_flag=True, help="Replace an existing NEW.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
-@format_option
+@format_option("run")
 def command(
     trace: Path, output: Path | None, report_format: str, force: bool, quiet: bool, **given: Any
 ) -> int:
@@ -57,9 +57,7 @@ def command(
         found = rerun_and_compare(trace, replay, command=command_line(), progress=progress)
         differs = found.verdict != "same"
         if differs or not quiet:
-            from rnnscope.report.diff_reports import DIFF_REPORTS
-
-            click.echo(DIFF_REPORTS[report_format](found), nl=False)
+            print_result(found, report_format)
         return int(differs)
     target = Target(output, force)
     try:
@@ -69,5 +67,5 @@ def command(
         return 2
     failed = report.status == "fail"
     if failed or not quiet:
-        print_report(report, report_format)
+        print_result(report, report_format)
     return int(failed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, print_report
+from rnnscope.cli.options import command_line, format_option, print_result
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.cli.terminal import stderr_to_nowhere
 
@@ -41,7 +41,7 @@ PROGRESS_AFTER = 2_000_000
 )
 @click.option("--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
-@format_option
+@format_option("run")
 def command(
     checkpoint: Path, input_: str, output: Path, report_format: str, quiet: bool, **given: Any
 ) -> int:
@@ -81,7 +81,7 @@ def command(
         return 2
     failed = report.status == "fail"
     if failed or not quiet:
-        print_report(report, report_format)
+        print_result(report, report_format)
     return 1 if failed else 0
 
 

@@ -19,7 +19,7 @@ from rnnscope.comparing.result import (
     SideName,
 )
 from rnnscope.comparing.tolerance import DiffSettings
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.files.array_views import StepOf
 from rnnscope.model.cells import CELLS
 from rnnscope.states.model import GATES, StateLayer, StateSet, layer_with_final, with_final
@@ -77,7 +77,7 @@ def diff_states(
             where=f"{set_a.name} and {set_b.name}",
             expected="layers with c, m or outputs in both",
             found=f"A: {_described(set_a)}; B: {_described(set_b)}",
-            hint="say how they are to be read: --a-format, --b-format",
+            hint=f"say how they are to be read: {spell('a_format')}, {spell('b_format')}",
         )
     result = DiffResult(
         a=_operand(a),

@@ -16,6 +16,7 @@ from rnnscope.comparing.align import Side, valid_steps
 from rnnscope.comparing.arrays import Aligned, coordinates_of, diff_arrays
 from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
+from rnnscope.errors import spell
 from rnnscope.files.array_views import Joined, Reversed, Span, Turned
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
@@ -109,7 +110,7 @@ def _other_cuts(own: Arrays, other: Arrays) -> list[tuple[str, Arrays]]:
     cut = {"c": Span(whole, axis, 0, c), "m": Span(whole, axis, c, c + m)}
     turned = {"m": Span(whole, axis, 0, m), "c": Span(whole, axis, m, c + m)}
     return [
-        (f"B is cut at {c}: --num-units {c}", cut),
+        (f"B is cut at {c}: {spell('num_units', str(c))}", cut),
         (f"B is read as [m, c], m {m} wide and c {c}", turned),
     ]
 
@@ -119,7 +120,10 @@ def _times(b: Side, other: Arrays) -> Iterator[tuple[str, Callable[[StoredArray]
     if any(len(array.shape) != 3 for array in other.values()) or not other:
         return
     yield (
-        "B is read with the other axis first: time-major for batch-major (--time-major-b)",
+        (
+            "B is read with the other axis first: time-major for batch-major "
+            f"({spell('time_major_b')})"
+        ),
         lambda array: Turned(array, (1, 0, 2)),
     )
     yield "B's time is reversed", Reversed

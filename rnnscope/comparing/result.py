@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
+from rnnscope.printable import Printable
 from rnnscope.states.model import UnreadArray
 
 Verdict = Literal["same", "differ"]
@@ -153,6 +154,8 @@ class LayerDiff:
         How the two would be equal.
     """
 
+    json_properties: ClassVar[tuple[str, ...]] = ("verdict", "not_compared")
+
     a: str
     b: str
     matched: str
@@ -208,7 +211,7 @@ class OperandReport:
 
 
 @dataclass(frozen=True)
-class DiffResult:
+class DiffResult(Printable):
     """A whole comparison.
 
     Attributes
@@ -227,6 +230,9 @@ class DiffResult:
     notes : tuple of str
     command : str
     """
+
+    report_kind: ClassVar[str] = "diff"
+    json_properties: ClassVar[tuple[str, ...]] = ("verdict", "complete")
 
     a: OperandReport
     b: OperandReport

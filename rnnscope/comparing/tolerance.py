@@ -185,3 +185,34 @@ class DiffSettings:
     padding: bool = False
     fail_fast: bool = False
     hints: bool = True
+
+
+def tolerances_of(
+    atol: float | Mapping[str, float] | None,
+    rtol: float | Mapping[str, float] | None,
+    *,
+    exact: bool = False,
+    ulp: int | None = None,
+    equal_nan: bool = False,
+) -> Tolerances:
+    """Tolerances as Python gives them: a number for all arrays, or one by array or pattern.
+
+    Raises
+    ------
+    OptionError
+        More than one way to say what is allowed, or a bound that is no number of 0 or more.
+    """
+    bounds = atol is not None or rtol is not None
+    if sum((exact, ulp is not None, bounds)) > 1:
+        names = " and ".join(map(spell, ("exact", "ulp", "atol or rtol")))
+        raise OptionError(f"{names} exclude each other.", expected="one of them")
+    return Tolerances(
+        _pairs("atol", atol), _pairs("rtol", rtol), exact=exact, ulp=ulp, equal_nan=equal_nan
+    )
+
+
+def _pairs(name: str, value: float | Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
+    if value is None:
+        return ()
+    pairs = value.items() if isinstance(value, Mapping) else [("*", value)]
+    return parse_tolerances(spell(name), [f"{array}:{bound}" for array, bound in pairs])

@@ -17,7 +17,7 @@ import numpy as np
 from rnnscope.engines.lstm import FoldedLSTM, Steps, run_lstm
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.workspace import Workspace
-from rnnscope.errors import EngineError
+from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
@@ -25,7 +25,7 @@ from rnnscope.model.states import LayerStates
 ENGINES = {
     "auto": "the fastest that pays for its start-up",
     "numpy": "the fast loop in numpy",
-    "compiled": "the fast loop in machine code made for this CPU (extra 'fast')",
+    "compiled": "the fast loop in machine code made for this CPU",
     "reference": "the equations as they are written, one step after another",
 }
 
@@ -115,7 +115,7 @@ def _choose(engine: str, folded: FoldedLSTM | None, work: int, *, gates: bool) -
             "The engine 'compiled' is not installed.",
             expected="the package llvmlite",
             found="none",
-            hint="pip install 'rnnscope[fast]', or leave --engine out",
+            hint=f"pip install llvmlite, or leave {spell('engine')} out",
         )
     worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM)
     if worth and installed and folded.compiles and not gates:  # compiled steps keep no gates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.files.containers import nearest, open_container
 from rnnscope.files.json_arrays import looks_like_json, read_json_arrays
 from rnnscope.files.npy import NpyFile
@@ -149,7 +149,7 @@ def _open_folder(path: Path) -> NamedArrays:
             where=path,
             expected=f".npy files, or {LSTMVIS_CONFIG} of LSTMVis",
             found=", ".join(sorted(item.name for item in path.iterdir())[:5]) or "nothing",
-            hint="a checkpoint? Then say --input, or --weights",
+            hint=f"a checkpoint? Then say {spell('input')}, or {spell('weights')}",
         )
     opened: list[NpyFile] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.files.containers import Container, nearest, open_container
 from rnnscope.files.reference import split_reference
 from rnnscope.model.cell import Array
@@ -174,7 +174,7 @@ def check_agreement(lengths: Given, mask: Given, values: Array, valid: Array) ->
         where=f"sequence {sequence}, timestep {timestep}",
         expected=f"the same from {lengths.where} and {mask.where}",
         found=f"length {values[sequence]}, but the mask says that this step is {masked}",
-        hint="leave one out: --lengths none, or --mask none",
+        hint=f"leave one out: {spell('lengths', 'none')}, or {spell('mask', 'none')}",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.files.containers import Container, MemoryArray, open_container
 from rnnscope.files.reference import split_reference
 from rnnscope.files.stored_array import LoadedArray, StoredArray
@@ -113,7 +113,7 @@ def _given_offsets(container: Container, path: Path, spec: ArrayReference | None
         spec = OFFSETS
     if spec is None or (isinstance(spec, str) and spec == "none"):
         return None
-    return find_array(spec, "--offsets", container, path)
+    return find_array(spec, spell("offsets"), container, path)
 
 
 def _as_ragged(source: InputSource, given: Given) -> InputSource:
@@ -124,7 +124,7 @@ def _as_ragged(source: InputSource, given: Given) -> InputSource:
             where=source.name,
             expected="(step,)" if source.is_ids else "(step, feature)",
             found=f"shape {source.array.shape}",
-            hint=f"--offsets none ignores {given.where}",
+            hint=f"{spell('offsets', 'none')} ignores {given.where}",
         )
     offsets = check_offsets(given, source.timesteps)
     lengths = np.diff(offsets)
@@ -161,7 +161,7 @@ def _choose_input(container: Container, path: Path, name: str | None) -> str:
             found=", ".join(f"/{key}" for key in container.names) or "no datasets of numbers",
             hint="name the dataset after two colons",
         )
-    return choose_name(container, path, name.strip("/") if name else name, "--inputs")
+    return choose_name(container, path, name.strip("/") if name else name, spell("inputs"))
 
 
 def _shaped(
@@ -194,7 +194,7 @@ def _shaped(
             found=f"shape {shape}, {dtype}",
             hint=None
             if is_ids or 0 in shape or dtype.kind == "f"
-            else "are they ids for an embedding? Then call the array 'ids', or say --ids",
+            else f"are they ids for an embedding? Then call the array 'ids', or say {spell('ids')}",
         )
     layout: Layout = "time major" if time_major else "sequence first"
     notes = _loaded_note(array, where)

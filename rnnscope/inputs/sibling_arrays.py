@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.inputs.batch import last_input_step
 from rnnscope.inputs.lengths_masks_states import (
     INLINE_INTEGERS,
@@ -63,7 +63,7 @@ def accompany(
             "Lengths 'auto': trailing all-zero timesteps were taken as padding; lengths run from "
             f"{steps.min()} to {steps.max()} of {source.timesteps}."
         )
-        given_lengths = Given(steps, "--lengths auto")
+        given_lengths = Given(steps, spell("lengths", "auto"))
     elif given_lengths:
         steps = check_lengths(given_lengths, *size)
     if source.offsets is not None:
@@ -92,13 +92,13 @@ def _given(
         notes.append(f"{what.capitalize()} taken from {source.path.name}.")
         spec = what
     if not isinstance(spec, str):
-        return find_array(spec, f"--{what}", container, source.path)
+        return find_array(spec, spell(what), container, source.path)
     if spec in ("none", "auto"):
         return None
     if what == "lengths" and INLINE_INTEGERS.fullmatch(spec):
         numbers = [int(number) for number in spec.split(",") if number.strip()]
-        return Given(np.array(numbers), f"--lengths {spec}")
-    return find_array(spec, f"--{what}", container, source.path)
+        return Given(np.array(numbers), spell("lengths", spec))
+    return find_array(spec, spell(what), container, source.path)
 
 
 def _lengths_of_offsets(offsets: Array, lengths: Given | None, mask: Given | None) -> Array:
@@ -111,7 +111,7 @@ def _lengths_of_offsets(offsets: Array, lengths: Given | None, mask: Given | Non
             where=given.where if given else None,
             expected="no mask, and no lengths that differ from the offsets",
             found="a mask" if mask else "other lengths",
-            hint="leave it out: --lengths none, or --mask none",
+            hint=f"leave it out: {spell('lengths', 'none')}, or {spell('mask', 'none')}",
         )
     return steps
 
@@ -146,7 +146,7 @@ def _unused_siblings(
         if spec is None and sibling in source.container.names:
             notes.append(
                 f"{source.path.name} also holds /{sibling}, which was not used; "
-                f"--{what} {source.path}::/{sibling} would use it."
+                f"{spell(what, f'{source.path}::/{sibling}')} would use it."
             )
     return notes
 
@@ -168,7 +168,7 @@ def _initial_states(
                 where=name,
                 expected="initial_c, initial_m or <layer>/initial_c",
             )
-        given = find_array(spec, f"--{name.replace('_', '-')}", source.container, source.path)
+        given = find_array(spec, spell(name), source.container, source.path)
         layer = states.setdefault(match["layer"] or "", {})
         layer[match["state"]] = check_initial(given, source.sequences)
     return states

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.pooling.interface import Direction, Source
 from rnnscope.trace.schema import LayerHeader
 
@@ -90,6 +90,6 @@ def source_of_pair(pair: Pair, direction: Direction) -> Source:
             where=f"{forward.name}, {backward.name}",
             expected="the same widths",
             found=f"{dict(forward.widths)} and {dict(backward.widths)}",
-            hint="take --direction concat",
+            hint=f"take {spell('direction', 'concat')}",
         )
     return Source(name, pair, direction, (backward.name,))

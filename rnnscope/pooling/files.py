@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rnnscope.errors import OptionError, TraceError
+from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.target import check_target, publish
@@ -146,5 +146,8 @@ def _check_suffix(path: Path, headers: Mapping[str, PooledHeader]) -> None:
             where=path,
             expected="one layer, one state, one method",
             found=f"{len(headers)}: {', '.join(headers)}",
-            hint="name an .npz, or choose with --layer, --state and --method",
+            hint=(
+                f"name an .npz, or choose with {spell('layers')}, "
+                f"{spell('states')} and {spell('methods')}"
+            ),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rnnscope.errors import spell
 from rnnscope.pooling.interface import Edge, PooledResult, Source
 from rnnscope.wording import plural, some
 
@@ -54,12 +55,15 @@ def _about_last(source: Source, edge: Edge, *, alone: bool) -> str:
     merged = not source.layers[0].widths
     who = "the backward half" if len(source.layers) > 1 or merged else "this backward layer"
     if edge == "final" and not merged:
-        return f"{source.name}: last is each direction's own last step (--edge final)."
+        return f"{source.name}: last is each direction's own last step ({spell('edge', 'final')})."
     seen = "one step only" if alone else "that step and the padding behind it only"
     text = f"{source.name}: last is the last valid step of the input, where {who} has seen {seen}"
     if merged:
-        return f"{text}; --direction concat --edge final takes each direction's own last step."
-    return f"{text}; --edge final takes its own last step."
+        return (
+            f"{text}; {spell('direction', 'concat')} "
+            f"{spell('edge', 'final')} takes each direction's own last step."
+        )
+    return f"{text}; {spell('edge', 'final')} takes its own last step."
 
 
 def pool_notes(results: Sequence[PooledResult]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from rnnscope.errors import OptionError, TraceError
+from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.pooling.directions import Pair, find_pairs, source_of_pair
 from rnnscope.pooling.interface import Direction, Edge, Job, Source
 from rnnscope.pooling.methods import POOLINGS
@@ -96,9 +96,9 @@ def _refuse_cut(trace: Trace, sources: Sequence[Source]) -> None:
             raise TraceError(
                 "The trace holds a layer in part: pooling takes every timestep and unit.",
                 where=f"{trace.path}: {layer}",
-                expected="a run without --select steps=… and units=…",
-                found=f"--select {' '.join(trace.selection)}",
-                hint="run it again, with --select layers=… or states=… at most",
+                expected=f"a run without {spell('select', 'steps=…')} and units=…",
+                found=spell("select", str(" ".join(trace.selection))),
+                hint=f"run it again, with {spell('select', 'layers=…')} or states=… at most",
             )
 
 
@@ -152,10 +152,10 @@ def _sources(trace: Trace, globs: Sequence[str], direction: Direction | None) ->
     if direction and not any(source.direction for source in chosen):
         raise OptionError(
             "None of the layers is bidirectional.",
-            where=f"{trace.path}: --direction {direction}",
+            where=f"{trace.path}: {spell('direction', str(direction))}",
             expected="a forward and a backward layer that read the same",
             found=", ".join(source.name for source in chosen) or "no layer",
-            hint="leave --direction away",
+            hint=f"leave {spell('direction')} away",
         )
     return chosen
 
@@ -185,7 +185,7 @@ def _no_layer(trace: Trace, glob: str, names: Sequence[str]) -> TraceError:
     near = difflib.get_close_matches(glob, names, n=1)
     return TraceError(
         "The trace holds no such layer.",
-        where=f"{trace.path}: --layer {glob}",
+        where=f"{trace.path}: {spell('layers', str(glob))}",
         expected=", ".join(names) or "a trace with layers",
         found="nothing of that name",
         hint=f"did you mean {near[0]}?" if near else None,
@@ -199,8 +199,8 @@ def _no_state(trace: Trace, found: Mapping[Source, Sequence[str]], state: str) -
     )
     return TraceError(
         f"No layer that was chosen has the state {state}.",
-        where=f"{trace.path}: --state {state}",
+        where=f"{trace.path}: {spell('states', str(state))}",
         expected=f"one of {', '.join(kept)}" if kept else "a trace with states",
         found=f"cells: {', '.join(cells)}" if cells else "outputs alone",
-        hint=f"say --state {kept[0]}" if kept else None,
+        hint=f"say {spell('states', str(kept[0]))}" if kept else None,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from rnnscope.printable import Printable
 
 if TYPE_CHECKING:
     # Every report is rendered beside this one; only that of `pool` needs the rest.
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PoolReport:
+class PoolReport(Printable):
     """What ``rnnscope pool`` made.
 
     Attributes
@@ -28,6 +30,8 @@ class PoolReport:
         Whether each result says what ignoring the padding would give.
     notes : tuple of str
     """
+
+    report_kind: ClassVar[str] = "pool"
 
     command: str
     trace: str

@@ -6,7 +6,7 @@ The field names are the keys of the JSON report, and so are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
@@ -14,6 +14,7 @@ from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
 from rnnscope.model.wiring_words import wiring_lines
+from rnnscope.printable import Printable
 
 if TYPE_CHECKING:
     # Reports on traces must not load the readers of checkpoints.
@@ -85,7 +86,7 @@ class InputReport:
 
 
 @dataclass(frozen=True)
-class RunReport:
+class RunReport(Printable):
     """What ``rnnscope run`` found.
 
     Attributes
@@ -103,6 +104,9 @@ class RunReport:
     steps_per_second : float or None
         Timesteps of single sequences, over all layers.
     """
+
+    report_kind: ClassVar[str] = "run"
+    json_properties: ClassVar[tuple[str, ...]] = ("status",)
 
     command: str
     checkpoint: CheckpointReport
@@ -154,8 +158,10 @@ class LeftOutGroup:
 
 
 @dataclass(frozen=True)
-class InspectReport:
+class InspectReport(Printable):
     """What ``rnnscope inspect`` found; the layers are in an order that can be run."""
+
+    report_kind: ClassVar[str] = "inspect"
 
     checkpoint: CheckpointReport
     files: tuple[str, ...]

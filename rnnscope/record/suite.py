@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell, spell_options, spelling_in_use
 from rnnscope.record.case import CaseSettings, do_case
 from rnnscope.record.suite_file import Case, read_suite
 
@@ -60,7 +60,9 @@ def run_suite(
     if jobs == 1:
         return [do_case(case, how) for case in chosen]
     # Fresh processes: a fork would share threads of BLAS and HDF5 that are in the middle of work.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=spell_options, initargs=(spelling_in_use(),)
+    ) as pool:
         waiting = [pool.submit(do_case, case, how) for case in chosen]
         return [_result(case, future) for case, future in zip(chosen, waiting, strict=True)]
 
@@ -83,7 +85,7 @@ def _chosen(cases: list[Case], globs: tuple[str, ...], path: Path) -> list[Case]
     for glob in globs:
         if not any(fnmatchcase(case.name, glob) for case in cases):
             raise OptionError(
-                "--case fits no case of the suite.",
+                f"{spell('case')} fits no case of the suite.",
                 where=path,
                 expected=", ".join(case.name for case in cases),
                 found=glob,

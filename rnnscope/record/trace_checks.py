@@ -18,7 +18,7 @@ from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import RnnscopeError
+from rnnscope.errors import RnnscopeError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import HandoverJoin, join_state
 from rnnscope.model.states import LayerSlice
@@ -262,7 +262,7 @@ def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, Gold
     from rnnscope.states.recognise import recognise
 
     options = ReadOptions("trace")
-    one, other = recognise((str(trace.path), str(against.golden)), (options, options))
+    one, other = recognise((trace, str(against.golden)), (options, options))
     with one.states, other.states:
         settings = DiffSettings(against.tolerances or Tolerances(), hints=False)
         result = diff_states(one, other, settings)
@@ -274,5 +274,5 @@ def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, Gold
 def _notes(trace: Trace, again: Recomputation | None) -> tuple[str, ...]:
     notes = list(again.notes) if again is not None else []
     if trace.selection:
-        notes.append(f"The trace keeps {', '.join(trace.selection)} alone (--select).")
+        notes.append(f"The trace keeps {', '.join(trace.selection)} alone ({spell('select')}).")
     return tuple(notes)

@@ -20,7 +20,7 @@ MOST = 10
 LEVELS = {"fail": "error", "warn": "warning"}
 
 
-def render_annotations(report: CheckReport) -> str:
+def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """At most `MOST` lines: subjects that could not be checked, failures, then warnings.
 
     Where there are more, the last line says how many stand in the step's summary alone.

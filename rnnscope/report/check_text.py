@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_words import headline
-from rnnscope.report.text_checks import checks_part
-from rnnscope.report.text_parts import STATUS_STYLES, heading, lines, pairs
+from rnnscope.report.console import text_of
+from rnnscope.report.findings_text import checks_part
+from rnnscope.report.text_blocks import STATUS_STYLES, heading, lines, pairs
 from rnnscope.wording import printable, some
 
 if TYPE_CHECKING:
@@ -24,21 +24,8 @@ def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str
     str
         Lines without trailing blanks, with a newline at the end.
     """
-    from rich.console import Console
-
-    console = Console(
-        file=StringIO(),
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
-    with console.capture() as capture:
-        for part in _parts(report):
-            console.print(part)
-            console.print()
-        console.print(_end(report))
-    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+    parts = [*_parts(report), _end(report)]
+    return text_of(parts, width=width, color=color)
 
 
 def _parts(report: CheckReport) -> Iterator[RenderableType]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rnnscope.checks import CHECKS
 from rnnscope.checks.interface import Finding, index
 from rnnscope.checks.result import CheckReport, Subject
+from rnnscope.errors import spelled
 from rnnscope.wording import number, plural, printable
 
 COLUMNS = ("status", "check", "layer", "measured", "limit", "where")
@@ -51,7 +52,7 @@ def sentence(finding: Finding) -> str:
 def advice(finding: Finding) -> str:
     """What to look at when a check fails; empty if it is unknown."""
     known = CHECKS.get(finding.check)
-    return known.advice if known else ""
+    return spelled(known.advice) if known else ""
 
 
 def bad(report: CheckReport) -> Iterator[tuple[Subject, Finding]]:
@@ -65,6 +66,6 @@ def bad(report: CheckReport) -> Iterator[tuple[Subject, Finding]]:
 
 def headline(report: CheckReport) -> str:
     """``2 traces: 14 passed, 1 failed, 3 skipped``; how the whole ended."""
-    counts = {status: count for status, count in report.counts().items() if count}
+    counts = {status: count for status, count in report.counts.items() if count}
     told = [f"{count} {STATUS_WORDS[status]}" for status, count in counts.items()]
     return f"{plural(len(report.subjects), 'subject')}: {', '.join(told) or 'nothing was checked'}"

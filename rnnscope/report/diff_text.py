@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
 from typing import TYPE_CHECKING
 
 from rnnscope.comparing.result import DiffResult, LayerDiff
@@ -20,7 +19,8 @@ from rnnscope.comparing.wording import (
     row,
     unread,
 )
-from rnnscope.report.text_parts import heading, lines, pairs, table
+from rnnscope.report.console import text_of
+from rnnscope.report.text_blocks import heading, lines, pairs, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,21 +34,7 @@ def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:
     str
         Lines without trailing blanks, with a newline at the end.
     """
-    from rich.console import Console
-
-    console = Console(
-        file=StringIO(),
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
-    with console.capture() as capture:
-        for position, part in enumerate(_parts(result)):
-            if position:
-                console.print()
-            console.print(part)
-    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+    return text_of(_parts(result), width=width, color=color)
 
 
 def _parts(result: DiffResult) -> Iterator[RenderableType]:

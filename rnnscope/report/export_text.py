@@ -8,7 +8,7 @@ from rnnscope.states.export import ExportResult
 from rnnscope.wording import plural, printable, shape
 
 
-def render_export(done: ExportResult) -> str:
+def render(done: ExportResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """The target, its arrays, and what the format cannot hold; a line each."""
     return "".join(f"{printable(line)}\n" for line in _lines(done))
 

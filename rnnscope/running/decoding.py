@@ -20,7 +20,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.loop_functions import parse_loop_function
 from rnnscope.running.starts import linked, names_of
 
-DECODER_INPUT = "the decoder inputs (--decoder-inputs)"
+DECODER_INPUT = "the decoder inputs (decoder_inputs)"
 """The network input of decoders that the file wires to nothing of their own. Traces keep it."""
 
 DECODER_PART = re.compile(r"(^|_)dec(oder)?(_|\d|$)", re.IGNORECASE)

@@ -14,7 +14,7 @@ from rnnscope.errors import OptionError, spell
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.network import Network, Node
 
-FED_INPUT = "the input (--feed)"
+FED_INPUT = "the input (feed)"
 """The network input that fed layers read; no file names a layer so. Traces keep the name."""
 
 

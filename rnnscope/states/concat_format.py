@@ -117,7 +117,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
 STATE_FORMAT = StateFormat(
     NAME,
     "concat [c, m] on the last axis (state_is_tuple=False)",
-    "one array, or arrays called state; with --num-units unless c and m are as wide",
+    "one array, or arrays called state; with the number of units, unless c and m are as wide",
     "c and m of any number of layers",
     readings,
     write,

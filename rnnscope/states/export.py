@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from rnnscope.errors import InputError, OptionError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.named_arrays import open_named
 from rnnscope.files.stored_array import StoredArray
+from rnnscope.printable import Printable
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions
 from rnnscope.states.model import StateSet, UnreadArray, with_final
@@ -65,7 +66,7 @@ class ExportArray(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ExportResult:
+class ExportResult(Printable):
     """What was written.
 
     Attributes
@@ -78,6 +79,8 @@ class ExportResult:
     not_read : tuple of UnreadArray
         What the source holds and no state was read from.
     """
+
+    report_kind: ClassVar[str] = "export"
 
     source: str
     format: str
@@ -102,7 +105,10 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
     """
     entry = state_format(request.to)
     if (request.ids or request.words) and entry.name != "lstmvis":
-        raise OptionError("--ids and --words are for LSTMVis.", found=f"--to {request.to}")
+        raise OptionError(
+            f"{spell('ids')} and {spell('words')} are for LSTMVis.",
+            found=spell("to", str(request.to)),
+        )
     chosen = _chosen(with_final(states), request.layers)
     left_out: tuple[str, ...] = ()
     if not request.layers and not entry.holds_outputs_alone:
@@ -154,7 +160,9 @@ def _chosen(states: StateSet, patterns: tuple[str, ...]) -> StateSet:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise OptionError(
-                "--layer fits no layer.", expected=f"one of {', '.join(names)}", found=pattern
+                f"{spell('layers')} fits no layer.",
+                expected=f"one of {', '.join(names)}",
+                found=pattern,
             )
     fits: Callable[[str], bool] = lambda name: any(fnmatchcase(name, p) for p in patterns)  # noqa: E731
     kept = tuple(layer for layer in states.layers if not patterns or fits(layer.name))

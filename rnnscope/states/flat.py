@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.files.array_views import Expanded, Folded
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
@@ -88,7 +88,7 @@ def folded(states: StateSet, layer: StateLayer, array: StoredArray) -> tuple[Sto
             where=states.name,
             expected="a mask of valid steps, then padding",
             found="valid steps after padding",
-            hint="write --to arrays",
+            hint=f"write {spell('to', 'arrays')}",
         )
     if lengths is None:
         lengths = np.full(array.shape[0], array.shape[1], np.int64)

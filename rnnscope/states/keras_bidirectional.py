@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.build import LayerArray, build_states, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
@@ -33,7 +33,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         layer = direction if len(found) == 4 else f"{number // 4}/{direction}"
         members.append(LayerArray(layer, state, array, source, named=False))
     states = build_states(arrays, NAME, members, time_major=options.time_major)
-    why = "as --a-format or --b-format says" if forced else "arrays four by four"
+    why = f"as {spell('a_format')} or {spell('b_format')} says" if forced else "arrays four by four"
     return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
 
 
@@ -65,7 +65,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
                 where=f"layer '{pair.forward.name}'",
                 expected="a backward layer of the same shape after it",
                 found="none",
-                hint="write --to keras, or choose the pair with --layer",
+                hint=f"write {spell('to', 'keras')}, or choose the pair with {spell('layers')}",
             )
         for direction, name, state in ORDER:
             layer = pair.forward if direction == "forward" else pair.backward

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError, OptionError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.array_views import Expanded, Unfolded
 from rnnscope.files.hdf5 import Hdf5File
 from rnnscope.files.named_arrays import LSTMVIS_CONFIG, NamedArrays
@@ -167,7 +167,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
                     "LSTMVis holds layers that have the same steps.",
                     where=f"layer '{layer.name}'",
                     found=f"{int(steps.sum())} steps, {int(lengths.sum())} in the layers before",
-                    hint="choose layers with --layer",
+                    hint=f"choose layers with {spell('layers')}",
                 )
             lengths = steps
             path = f"{kind}{number}"
@@ -192,7 +192,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
     lost = ("the layers' names but as text", "steps past the length", *not_held(states, options))
     notes: tuple[str, ...] = (about,)
     if options.ids is None:
-        notes = (*notes, "no --ids: words.dict calls a step by its number, t0, t1 …")
+        notes = (*notes, f"no {spell('ids')}: words.dict calls a step by its number, t0, t1 …")
     return Written(held, lost, notes, folder=folder)
 
 
@@ -233,7 +233,7 @@ def _ids(options: WriteOptions, lengths: Array) -> Array:
     if given.dtype.kind not in "iu" or len(given.shape) != 2 or given.shape[0] != len(lengths):
         raise InputError(
             "The ids do not fit the states.",
-            where="--ids",
+            where=spell("ids"),
             expected=f"integers (sequence, timestep) of {len(lengths)} sequences",
             found=f"shape {given.shape}, {given.dtype}",
         )
@@ -245,7 +245,7 @@ def folded_ids(given: StoredArray, lengths: Array) -> Array:
     if given.shape[1] < int(lengths.max(initial=0)):
         raise InputError(
             "The ids do not reach the last step.",
-            where="--ids",
+            where=spell("ids"),
             expected=f"{int(lengths.max())} timesteps",
             found=f"{given.shape[1]}",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
 from rnnscope.states.build import build_states, pairs_of, positional_arrays
@@ -26,7 +27,11 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             return []
         members = pairs_of(found, ("c", "m"))
         states = build_states(arrays, NAME, members, time_major=options.time_major)
-        why = "as --a-format or --b-format says" if forced else "arrays two by two, c first"
+        why = (
+            f"as {spell('a_format')} or {spell('b_format')} says"
+            if forced
+            else "arrays two by two, c first"
+        )
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     layers = {member.layer for member in members}

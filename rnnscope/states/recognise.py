@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnscope.errors import InputError
-from rnnscope.files.named_arrays import NamedArrays, open_named
+from rnnscope.errors import InputError, spell
+from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states import state_format, state_formats
 from rnnscope.states.interface import Reading, ReadOptions
 from rnnscope.states.likeness import keeps_bound, layers_near
 from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
-from rnnscope.states.naming import tells
+from rnnscope.states.operands import Operand, open_operand
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,11 @@ def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             where=arrays.label,
             expected="; ".join(f"{entry.name}: {entry.expects}" for entry in state_formats()),
             found=_described(arrays),
-            hint="name one array: FILE::NAME; say what it is with --a-format or --b-format; "
-            "checkpoints are compared with --weights, or with --input INPUT",
+            hint=(
+                "name one array: FILE::NAME; say what it is with "
+                f"{spell('a_format')} or {spell('b_format')}; checkpoints are compared with "
+                f"{spell('weights')}, or with {spell('input', 'INPUT')}"
+            ),
         )
     return found
 
@@ -75,7 +78,7 @@ def _described(arrays: NamedArrays) -> str:
     return ", ".join(shapes) or "no arrays"
 
 
-def recognise_one(spec: str, options: ReadOptions) -> Recognised:
+def recognise_one(operand: Operand, options: ReadOptions) -> Recognised:
     """Read one file that is compared with nothing.
 
     Raises
@@ -83,21 +86,21 @@ def recognise_one(spec: str, options: ReadOptions) -> Recognised:
     InputError
         It can be read in several ways; the message lists them.
     """
-    found = _bounded(readings_of(open_named(spec, tells), options))
+    found = _bounded(readings_of(open_operand(operand), options))
     if len(found) > 1 and not all(_same_numbers(found[0], other) for other in found):
-        raise ambiguous(found, "--from")
+        raise ambiguous(found, spell("from"))
     return Recognised(found[0], found[0].reason)
 
 
 def recognise(
-    specs: tuple[str, str], options: tuple[ReadOptions, ReadOptions]
+    operands: tuple[Operand, Operand], options: tuple[ReadOptions, ReadOptions]
 ) -> tuple[Recognised, Recognised]:
     """Read two files that are to be compared.
 
     Parameters
     ----------
-    specs : (str, str)
-        Paths, or ``PATH::NAME``.
+    operands : (Operand, Operand)
+        Paths, ``PATH::NAME``, open traces, or arrays by name.
     options : (ReadOptions, ReadOptions)
 
     Returns
@@ -109,7 +112,7 @@ def recognise(
     InputError
         One cannot be read, or in several ways that would give other results; it lists them.
     """
-    a, b = (open_named(spec, tells) for spec in specs)
+    a, b = (open_operand(one, f"arrays {side}") for one, side in zip(operands, "AB", strict=True))
     found_a, found_b = _tried(a, options[0]), _tried(b, options[1])
     found_a = _told_by_other(a, options[0], found_a, found_b) or readings_of(a, options[0])
     found_b = _told_by_other(b, options[1], found_b, found_a) or readings_of(b, options[1])
@@ -246,9 +249,9 @@ def _refuse_ambiguity(pairs: list[tuple[Reading, Reading]]) -> None:
     if [reading.words for reading in left] == [reading.words for reading in right]:
         return
     if len(left) > 1:
-        raise ambiguous(left, "--a-format")
+        raise ambiguous(left, spell("a_format"))
     if len(right) > 1:
-        raise ambiguous(right, "--b-format")
+        raise ambiguous(right, spell("b_format"))
 
 
 def ambiguous(found: Sequence[Reading], flag: str) -> InputError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.errors import OptionError, TraceError
+from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.array_views import blocks
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
@@ -156,14 +156,14 @@ def check_folder(path: Path, *, force: bool) -> Path:
             where=target,
             expected="a new folder",
             found="a folder with files",
-            hint="name another with -o, or replace it with --force",
+            hint=f"name another with {spell('output')}, or replace it with {spell('force')}",
         )
     raise TraceError(
         "The export would replace something else.",
         where=target,
         expected="a new folder, or one that an export made",
         found=found,
-        hint="name another folder with -o",
+        hint=f"name another folder with {spell('output')}",
     )
 
 
@@ -222,5 +222,5 @@ def _disk_error(target: Path, error: OSError) -> TraceError:
         where=target,
         expected="room on the disk, and permission to write",
         found=str(error),
-        hint="nothing was kept; free some space, or name another place with -o",
+        hint=f"nothing was kept; free some space, or name another place with {spell('output')}",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
@@ -51,7 +51,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
             where=states.name,
             expected="one layer",
             found=", ".join(layer.name for layer in states.layers),
-            hint="choose one with --layer",
+            hint=f"choose one with {spell('layers')}",
         )
     layer = states.layers[0]
     array = time_first(state_of(layer, "m", options, NAME), options.time_major)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.files.array_views import Expanded, Picked, Span, StepOf, Turned, stacked
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
@@ -63,7 +63,11 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         if len(found) != 2 or not all(len(array.shape) in (3, 4) for _, array in found):
             return []
         states = {"": dict(zip(("m", "c"), found, strict=True))}
-        why = "as --a-format or --b-format says" if forced else "two arrays, h first"
+        why = (
+            f"as {spell('a_format')} or {spell('b_format')} says"
+            if forced
+            else "two arrays, h first"
+        )
         return _reading(arrays, Stacks(states, {}, forced, 0), options, why)
     stacks = _stacks(arrays, forced=forced)
     if stacks.others and not forced:
@@ -216,7 +220,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
                 expected=f"{state} of one shape in every layer",
                 found=", ".join(f"{layer.name} {part.shape}" for layer, part in
                                 zip(layers, parts, strict=True)),
-                hint="choose layers with --layer, or write --to nested",
+                hint=f"choose layers with {spell('layers')}, or write {spell('to', 'nested')}",
             )  # fmt: skip
         held[name] = Expanded(parts[0], 0) if len(parts) == 1 else stacked(parts)
     order = ", ".join(f"{number} is {layer.name}" for number, layer in enumerate(layers))

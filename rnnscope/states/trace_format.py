@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope import __version__
-from rnnscope.errors import OptionError, TraceError
+from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.array_views import Unfolded
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.safe_hdf5 import open_h5
@@ -144,8 +144,8 @@ def write(states: StateSet, options: WriteOptions) -> Written:
     if options.steps == "final":
         raise OptionError(
             "A trace holds every timestep.",
-            where="--steps final",
-            hint="write --to arrays for the final states alone",
+            where=spell("steps", "final"),
+            hint=f"write {spell('to', 'arrays')} for the final states alone",
         )
     whole = with_final(states)
     steps = whole.timesteps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
 from rnnscope.states.build import build_states, pairs_of, positional_arrays
@@ -22,7 +22,11 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         states = len(found) == 2 and build_states(
             arrays, NAME, pairs_of(found, ("c", "m")), time_major=options.time_major
         )
-        why = "as --a-format or --b-format says" if forced else "two arrays, c first"
+        why = (
+            f"as {spell('a_format')} or {spell('b_format')} says"
+            if forced
+            else "two arrays, c first"
+        )
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     keys = [member.key for member in members]
@@ -41,7 +45,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
             where=states.name,
             expected="one layer",
             found=", ".join(layer.name for layer in states.layers),
-            hint="write --to nested, or choose one with --layer",
+            hint=f"write {spell('to', 'nested')}, or choose one with {spell('layers')}",
         )
     layer = states.layers[0]
     held = {

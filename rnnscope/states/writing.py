@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.files.array_views import Turned
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.states.interface import WriteOptions
@@ -39,7 +39,7 @@ def state_of(layer: StateLayer, state: str, options: WriteOptions, format_name: 
             where=f"layer '{layer.name}'",
             expected=key,
             found=", ".join(layer.arrays),
-            hint="choose layers with --layer, or write --to arrays",
+            hint=f"choose layers with {spell('layers')}, or write {spell('to', 'arrays')}",
         )
     return layer.arrays[key]
 

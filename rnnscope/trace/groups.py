@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5 import check_storage, damaged
 from rnnscope.files.safe_hdf5 import child
 from rnnscope.model.cell import GATE_ORDER, Array
@@ -87,7 +87,7 @@ def read_array(group: Any, name: str, rows: slice) -> Array:
         raise TraceError(
             "The trace lacks an array.",
             where=f"{group.name}/{name}",
-            hint="did the run select something else (--select)?",
+            hint=f"did the run select something else ({spell('select')})?",
         )
     check_storage(dataset, TraceError)
     if not make_readable(dataset):

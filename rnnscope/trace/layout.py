@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
@@ -240,7 +240,7 @@ class TraceLayout:
         if places is not None and not len(places):
             raise OptionError(
                 "The selection leaves nothing of an axis.",
-                where=f"--select {' '.join(self.selection.texts())}, layer {layer}",
+                where=f"{spell('select', str(' '.join(self.selection.texts())))}, layer {layer}",
                 expected=f"places from 0 to {size - 1} of {dimension}",
                 found="none of these",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.storage import Compression, filters
 
@@ -20,7 +20,7 @@ def check_compression(compress: Compression, *, resume: bool) -> None:
     if resume:
         raise OptionError(
             "A compressed trace cannot be continued.",
-            where="--compress with --resume",
+            where=f"{spell('compress')} with {spell('resume')}",
             expected="one of them: a killed process may leave compressed arrays that do not open",
             found="both",
             hint="write it uncompressed; h5repack -f GZIP=4 compresses it afterwards",
@@ -53,8 +53,8 @@ def check_ragged(layout: TraceLayout) -> None:
     if wrong:
         raise OptionError(
             "The run has no ragged trace.",
-            where="--ragged",
+            where=spell("ragged"),
             expected="states that stand still past the length of a sequence",
             found=wrong,
-            hint="leave --ragged away",
+            hint=f"leave {spell('ragged')} away",
         )

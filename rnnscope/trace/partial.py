@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, spell
 from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255
@@ -110,7 +110,7 @@ class PartialFile:
                 where=self.path,
                 expected="the same checkpoint, input and options",
                 found="others",
-                hint="give the same as then, or start anew without --resume",
+                hint=f"give the same as then, or start anew without {spell('resume')}",
             )
         if left is not None:
             # A file that cannot be opened was cut off before its first commit, or since.
@@ -208,7 +208,7 @@ def _locked(path: Path, target: Path) -> int:
                 where=target,
                 expected="one run at a time",
                 found=f"{path.name} is locked",
-                hint="wait for it, or name another file with -o",
+                hint=f"wait for it, or name another file with {spell('output')}",
             ) from error
         except BaseException:  # nothing is swallowed: the descriptor holds a lock
             os.close(descriptor)

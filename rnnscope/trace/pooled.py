@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5 import check_storage
 from rnnscope.files.safe_hdf5 import child, open_h5
 from rnnscope.model.cell import Array
@@ -94,7 +94,7 @@ class PooledWriter:
                 where=self.path,
                 expected="permission to write",
                 found="none",
-                hint="name a file of its own with -o",
+                hint=f"name a file of its own with {spell('output')}",
             )
         self._given, self._headers, self._force = path, tuple(headers), force
         self._partial = partial_path(self.path.with_name(f"{self.path.name}.{POOLED}"))
@@ -172,7 +172,10 @@ class PooledWriter:
                 where=self.path,
                 expected="none of them",
                 found=", ".join(present[:5]) + (" …" if len(present) > 5 else ""),
-                hint="replace them with --force, or name a file of their own with -o",
+                hint=(
+                    f"replace them with {spell('force')}, or name "
+                    f"a file of their own with {spell('output')}"
+                ),
             )
 
     def _create(self, header: PooledHeader) -> None:
@@ -233,7 +236,10 @@ class PooledWriter:
                 where=self.path,
                 expected="room on the disk for a copy of the trace, and permission to write",
                 found=str(error),
-                hint="the trace is as it was; free some space, or name a small file with -o",
+                hint=(
+                    "the trace is as it was; free some space, "
+                    f"or name a small file with {spell('output')}"
+                ),
             ) from error
 
 

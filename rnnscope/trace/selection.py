@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 from rnnscope.model.cell import Array
 
 PART = re.compile(r"(?P<index>-?\d+)|last:(?P<last>\d+)|(?P<slice>-?\d*:-?\d*(:\d*)?)")
@@ -125,7 +125,7 @@ class Selection:
                     where=f"states={','.join(self.states)}",
                     expected=", ".join(sorted({array.rpartition("/")[2] for array in arrays})),
                     found=state,
-                    hint="add --gates" if gate else None,
+                    hint=f"add {spell('gates')}" if gate else None,
                 )
 
 
@@ -143,11 +143,11 @@ def parse_selection(texts: Iterable[str]) -> Selection:
     for text in texts:
         key, mark, value = (part.strip() for part in text.partition("="))
         if key not in PARSERS:
-            raise _unknown("--select", key, PARSERS)
+            raise _unknown(spell("select"), key, PARSERS)
         if not mark or not value or key in seen:
             raise OptionError(
                 "A selection is not to be understood.",
-                where=f"--select {text}",
+                where=spell("select", str(text)),
                 expected=f"{key}=VALUE, once; several values with commas between",
                 found="the same key twice" if key in seen else "no value",
             )

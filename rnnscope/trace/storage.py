@@ -6,7 +6,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Literal, get_args
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spell
 
 Compression = Literal["gzip", "lzf", "zstd"]
 
@@ -48,7 +48,7 @@ def filters(compress: Compression) -> dict[str, Any]:
     if compress not in get_args(Compression):
         raise OptionError(
             "There is no such compression.",
-            where="--compress",
+            where=spell("compress"),
             expected=", ".join(get_args(Compression)),
             found=compress,
         )
@@ -60,7 +60,7 @@ def filters(compress: Compression) -> dict[str, Any]:
     except ImportError as error:
         raise OptionError(
             "Compression with zstd needs the package hdf5plugin.",
-            where="--compress zstd",
+            where=spell("compress", "zstd"),
             expected="hdf5plugin, which readers of the trace need as well",
             found="it is not installed",
             hint="pip install hdf5plugin, or choose gzip",

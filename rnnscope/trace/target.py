@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, spell
 
 
 def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = ()) -> Path:
@@ -46,7 +46,7 @@ def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Pat
             where=target,
             expected="the name of a file",
             found="a folder",
-            hint=f"say for example -o {target / 'trace.h5'}",
+            hint=f"say for example {spell('output', str(target / 'trace.h5'))}",
         )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise TraceError(
@@ -54,7 +54,7 @@ def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Pat
             where=target.parent,
             expected="permission to create files",
             found="none",
-            hint="name another folder with -o",
+            hint=f"name another folder with {spell('output')}",
         )
     if target.exists():
         _check_existing(target, force, inputs)
@@ -68,7 +68,7 @@ def _check_existing(target: Path, force: bool, inputs: Iterable[Path]) -> None:
             where=target,
             expected="a new file",
             found="the checkpoint or input itself",
-            hint="name another file with -o",
+            hint=f"name another file with {spell('output')}",
         )
     if not target.is_file():
         raise TraceError(
@@ -76,7 +76,7 @@ def _check_existing(target: Path, force: bool, inputs: Iterable[Path]) -> None:
             where=target,
             expected="a new file",
             found="a device, pipe or socket",
-            hint="name another file with -o",
+            hint=f"name another file with {spell('output')}",
         )
     if not force:
         raise _exists(target)
@@ -88,7 +88,7 @@ def _exists(target: Path) -> TraceError:
         where=target,
         expected="a new file",
         found=f"{target.stat().st_size} bytes",
-        hint="name another file with -o, or replace it with --force",
+        hint=f"name another file with {spell('output')}, or replace it with {spell('force')}",
     )
 
 

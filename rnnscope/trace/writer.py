@@ -12,7 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
 from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
@@ -273,8 +273,10 @@ class TraceWriter:
                 "A layer needs outputs that the selection leaves out.",
                 where=f"outputs of layer {name}",
                 expected="all units and timesteps of them: the run is too long to hold them",
-                found=f"--select {' '.join(self._layout.selection.texts())}",
-                hint="select the outputs of that layer as well, or run with more --memory",
+                found=spell("select", str(" ".join(self._layout.selection.texts()))),
+                hint=(
+                    f"select the outputs of that layer as well, or run with more {spell('memory')}"
+                ),
             )
         header = self._layers[name]
         at = outputs_place(header, self._layout.sizes(header)[TIMESTEP], steps)
@@ -358,5 +360,8 @@ class TraceWriter:
                 where=self.path,
                 expected="room on the disk, and permission to write",
                 found=str(error),
-                hint="nothing was kept; free some space, or name another place with -o",
+                hint=(
+                    "nothing was kept; free some space, or "
+                    f"name another place with {spell('output')}"
+                ),
             ) from error

@@ -108,7 +108,7 @@ def test_the_command_line_offers_every_layout():
 
 def test_without_a_layout_it_is_asked_for(tmp_path):
     path = save(tmp_path / "w.npz", onnx())
-    with pytest.raises(OptionError, match="--layout tf1"):
+    with pytest.raises(OptionError, match=r"layout=tf1"):
         read_checkpoint(path)
 
 

@@ -11,7 +11,7 @@ from tiny_lstm import damage, facts, golden, make_slice, stored
 
 from rnnscope.checks import CHECKS, REQUIREMENTS, merge, run_checks, worst_status
 from rnnscope.checks.interface import CheckedSlice, Finding, Place
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, spelled
 from rnnscope.model.states import LayerFacts, LayerStates
 
 HOLES = [[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]]
@@ -314,7 +314,7 @@ def test_a_check_that_lacks_something_is_skipped_and_says_what(check, requiremen
     (finding,) = run_checks(layer, only=[check.id])
     if requirement in check.requires:
         assert finding.status == "skip"
-        assert f"{REQUIREMENTS[requirement]}" in finding.message
+        assert spelled(REQUIREMENTS[requirement]) in finding.message
         assert finding.message.startswith("needs ")
     else:
         assert finding.status in {"pass", "skip"} or requirement in {"mask", "initial"}

@@ -11,9 +11,6 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cli.check import CHECK_FORMATS
-from rnnscope.report.check_reports import CHECK_REPORTS
-
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "lstm_float64"
 
 WORKED = """
@@ -53,10 +50,6 @@ def worked(tmp_path, monkeypatch):
     np.save("outputs.npy", outputs)
     np.savez("state.npz", m=outputs[2])
     return outputs
-
-
-def test_choices_are_those_of_the_tables():
-    assert tuple(CHECK_REPORTS) == CHECK_FORMATS
 
 
 def test_the_worked_example_passes(worked, rnnscope):

@@ -9,9 +9,6 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cli.diff import DIFF_FORMATS
-from rnnscope.report.diff_reports import DIFF_REPORTS
-
 RNG = np.random.default_rng(9)
 C = (RNG.normal(size=(2, 5, 3)) * 2).astype(np.float32)
 M = np.tanh(RNG.normal(size=(2, 5, 3))).astype(np.float32)
@@ -141,10 +138,6 @@ def test_markdown(rnnscope, pair):
     assert "| differ | c | 0.5 |" in done.stdout
 
 
-def test_formats_are_the_reports(rnnscope):
-    assert tuple(DIFF_REPORTS) == DIFF_FORMATS
-
-
 def test_a_trace_and_one_of_its_arrays(rnnscope, small, trace, tmp_path):
     with h5py.File(trace) as file:
         np.save(tmp_path / "m.npy", file[f"{small.layer}/m"][...])
@@ -191,7 +184,7 @@ def test_weights(rnnscope, small, two_layers):
         (["{a}", "{a}", "--b-format", "onnx"], "cannot be read as onnx"),
         (["{a}::nothing", "{a}"], "nothing of that name"),
         (["{a}", "{a}", "--weights", "--input", "x.npz"], "two comparisons"),
-        (["{a}", "{a}", "--model-input"], "goes with --input"),
+        (["{a}", "{a}", "--model-input"], "go with --input"),
         (["{a}", "{a}", "--weights"], "error"),
         (["{empty}", "{a}"], "holds no states"),
     ],

@@ -130,7 +130,7 @@ def test_time_major_read_as_batch_major():
     result = compare({"c": C, "m": M}, turned)
     assert result.verdict == "differ"
     assert hints(result) == [
-        "equal if B is read with the other axis first: time-major for batch-major (--time-major-b)"
+        "equal if B is read with the other axis first: time-major for batch-major (time_major_b)"
     ]
     told = compare({"c": C, "m": M}, turned, b_options=ReadOptions(time_major=True))
     assert told.verdict == "same"

@@ -140,7 +140,7 @@ def test_hdf5(tmp_path: Path) -> None:
         assert source.notes == (
             (
                 "d.h5 also holds /train/lengths, which was not used; "
-                f"--lengths {path}::/train/lengths would use it."
+                f"lengths={path}::/train/lengths would use it."
             ),
         )
         assert source.read(slice(1, 2)).values.tolist() == X[1:].tolist()
@@ -411,9 +411,9 @@ def test_lengths_in_every_form(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize(
     ("lengths", "where", "expected", "found"),
     [
-        ("3", "--lengths 3", "2 lengths", "1 lengths"),
-        ("3,4", "--lengths 3,4, sequence 1", "a whole number from 0 to 3", "4"),
-        ("-1,2", "--lengths -1,2, sequence 0", "a whole number from 0 to 3", "-1"),
+        ("3", "lengths=3", "2 lengths", "1 lengths"),
+        ("3,4", "lengths=3,4, sequence 1", "a whole number from 0 to 3", "4"),
+        ("-1,2", "lengths=-1,2, sequence 0", "a whole number from 0 to 3", "-1"),
         ("half", "sequence 0", "a whole number from 0 to 3", "2.5"),
         ("nan", "sequence 1", "a whole number from 0 to 3", "nan"),
         ("flags", "::flags", "integers", "an array of bool"),

@@ -391,13 +391,13 @@ def test_notes_say_what_the_numbers_do_not(path):
         assert "top computed every step (padding rule none); the valid steps are still" in notes
         assert (
             "bidi/backward_lstm: last is the last valid step of the input, where this backward "
-            "layer has seen one step only; --edge final takes its own last step." in notes
+            "layer has seen one step only; edge=final takes its own last step." in notes
         )
         assert "bidi: last is the last valid step of the input, where the backward half" in notes
         joined = plan_pool(trace, ["m"], ["last"], direction="concat").notes
         assert any("the backward half has seen one step only" in note for note in joined)
         final = plan_pool(trace, ["m"], ["last"], direction="concat", edge="final").notes
-        assert "bidi/concat_lstm: last is each direction's own last step (--edge final)." in final
+        assert "bidi/concat_lstm: last is each direction's own last step (edge=final)." in final
 
 
 def test_unequal_widths_have_no_sum(path):
@@ -416,7 +416,7 @@ def test_a_part_of_the_timesteps_is_not_pooled(path):
     write_trace(path, selection=parse_selection(["steps=::2"]))
     with Trace.open(path) as trace, pytest.raises(TraceError, match="in part") as caught:
         plan_pool(trace, ["m"], ["mean"])
-    assert caught.value.found == "--select steps=::2"
+    assert caught.value.found == "select=steps=::2"
 
 
 def test_states_that_were_not_kept_are_named(path):

@@ -191,7 +191,7 @@ def test_a_trace_of_some_states_is_judged_by_these(folder):
     judged = {check for check, finding in findings.items() if finding.status != "skip"}
     assert {"finite", "exploding-c", "state-width"} <= judged
     assert findings["m-bound"].message == "needs the output state m of every step"
-    assert findings["saturation"].message == "needs the gates (--gates)"
+    assert findings["saturation"].message == "needs the gates (gates)"
 
 
 def test_a_ragged_trace_says_nothing_of_padding(folder):
@@ -204,7 +204,7 @@ def test_a_ragged_trace_says_nothing_of_padding(folder):
 
 
 def test_layers_and_limits_that_are_not_there(good):
-    with pytest.raises(OptionError, match="--layer fits no layer"):
+    with pytest.raises(OptionError, match="layers fits no layer"):
         check_trace(good, CheckSettings(layers=("decoder/*",)))
     assert found(good, layers=("rnn/*",))["finite"].status == "pass"
 

@@ -12,10 +12,8 @@ import pytest
 from rnnscope.checks.interface import Finding, Place
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report import check_junit
-from rnnscope.report.check_github import MOST, escape_data, escape_property, render_annotations
-from rnnscope.report.check_json import document, schema
-from rnnscope.report.check_reports import CHECK_REPORTS
+from rnnscope.report.check_github import MOST, escape_data, escape_property
+from rnnscope.report.check_schema import schema
 
 FAILED = Finding(
     "last-output-is-m", "rnn/lstm", "fail", "the output is not m", 0.25, 0.0, Place(1, 6, 3)
@@ -48,7 +46,7 @@ def test_the_worst_status_is_that_of_the_whole(subjects, status):
 
 def test_text_word_for_word():
     assert (
-        CHECK_REPORTS["text"](REPORT, width=90)
+        REPORT.render("text", width=90)
         == """\
 checked  trace.h5
 from     model.ckpt over x.npy
@@ -89,7 +87,7 @@ error
 
 
 def test_markdown_escapes_what_it_would_read_as_marks():
-    text = CHECK_REPORTS["markdown"](CheckReport("", (replace(MIXED, name="a_b|c.h5"),)))
+    text = CheckReport("", (replace(MIXED, name="a_b|c.h5"),)).render("markdown")
     assert "#### a\\_b\\|c.h5: fail" in text
     assert "| fail | last-output-is-m | rnn/lstm | 0.25 | 0 | \\[1, 6, 3\\] |" in text
 
@@ -98,21 +96,21 @@ def test_markdown_escapes_what_it_would_read_as_marks():
 def test_json_is_what_its_schema_says(report):
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(schema())
-    told = json.loads(CHECK_REPORTS["json"](report))
+    told = json.loads(report.render("json"))
     jsonschema.validate(told, schema())
-    assert told == document(report)
+    assert told == report.to_dict()
 
 
 def test_the_schema_refuses_what_is_none():
     jsonschema = pytest.importorskip("jsonschema")
     for change in ({"status": "fine"}, {"schema_version": 2}, {"subjects": [{}]}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**document(REPORT), **change}, schema())
+            jsonschema.validate({**REPORT.to_dict(), **change}, schema())
 
 
 def test_the_schema_knows_every_key():
     """Also where jsonschema is not installed."""
-    told = document(REPORT)
+    told = REPORT.to_dict()
     known = schema()
     assert set(told) == set(known["properties"]) == set(known["required"])
     subject = known["$defs"]["subject"]
@@ -123,7 +121,7 @@ def test_the_schema_knows_every_key():
 
 def test_nan_is_a_word_in_json():
     report = CheckReport("", (replace(MIXED, findings=(replace(FAILED, measured=nan),)),))
-    told = json.loads(CHECK_REPORTS["json"](report))
+    told = json.loads(report.render("json"))
     assert told["subjects"][0]["findings"][0]["measured"] == "NaN"
 
 
@@ -153,7 +151,7 @@ def assert_xunit(element):
 
 
 def test_junit_tells_false_from_impossible_and_from_not_applicable():
-    root = ET.fromstring(check_junit.render(REPORT).encode())  # noqa: S314  # our own
+    root = ET.fromstring(REPORT.render("junit").encode())  # noqa: S314  # our own
     assert_xunit(root)
     assert root.attrib == {
         "name": "rnnscope check", "tests": "5", "failures": "1", "errors": "1", "skipped": "1",
@@ -180,7 +178,7 @@ def test_xunit_is_told_from_other_xml():
 
 
 def test_annotations_word_for_word():
-    assert render_annotations(REPORT) == (
+    assert REPORT.render("github") == (
         "::error title=rnnscope%3A gone.h5::"
         "The trace is missing.%0A  where: gone.h5%0A  next: look\n"
         "::error title=rnnscope last-output-is-m%3A trace.h5::rnn/lstm: the output is not m "
@@ -205,11 +203,11 @@ def test_escapes(text, data, prop):
 def test_no_more_annotations_than_github_shows():
     """The last one says how many stand in the summary alone; failures come before warnings."""
     many = replace(MIXED, findings=(WARNED,) * 8 + (FAILED,) * 6)
-    lines = render_annotations(CheckReport("", (many,))).splitlines()
+    lines = CheckReport("", (many,)).render("github").splitlines()
     assert len(lines) == MOST
     assert [line.partition(" ")[0] for line in lines] == (
         ["::error"] * 6 + ["::warning"] * 3 + ["::notice"]
     )
     assert lines[-1].endswith("::5 more findings stand in the summary of this step")
     name = replace(many, name="a\n::error::b", findings=(FAILED,))
-    assert len(render_annotations(CheckReport("", (name,))).splitlines()) == 1
+    assert len(CheckReport("", (name,)).render("github").splitlines()) == 1

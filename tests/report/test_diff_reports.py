@@ -18,7 +18,7 @@ from rnnscope.comparing.result import (
     OptionDiff,
 )
 from rnnscope.comparing.wording import growth_line, headline
-from rnnscope.report.diff_reports import DIFF_REPORTS
+from rnnscope.printable import formats_of
 from rnnscope.states.model import UnreadArray
 
 SAME = ArrayDiff(
@@ -93,13 +93,13 @@ notes
 
 
 def test_text():
-    assert DIFF_REPORTS["text"](RESULT, width=90) == TEXT
+    assert RESULT.render("text", width=90) == TEXT
 
 
-@pytest.mark.parametrize("name", DIFF_REPORTS)
+@pytest.mark.parametrize("name", formats_of("diff"))
 def test_what_was_not_compared_and_not_read_is_said_by_name(name):
     """In the headline too, where the format has one."""
-    text = DIFF_REPORTS[name](RESULT, width=90).replace("\\*", "*")
+    text = RESULT.render(name, width=90).replace("\\*", "*")
     assert text.count("foo*") >= (1 if name == "json" else 2)
     assert text.count("merge") >= (1 if name == "json" else 2)
     assert text.count("outputs (only in A)") >= 1
@@ -131,11 +131,11 @@ def test_complete_is_all_of_both(changes, complete):
     assert (headline(result) == "same: 1 array of 1 layer, 24 values") is complete
 
 
-@pytest.mark.parametrize("render", DIFF_REPORTS.values(), ids=DIFF_REPORTS)
-def test_every_report_is_pure_and_harmless(render, capsys):
-    text = render(RESULT, width=90, color=False)
+@pytest.mark.parametrize("name", formats_of("diff"))
+def test_every_report_is_pure_and_harmless(name, capsys):
+    text = RESULT.render(name, width=90, color=False)
     assert text.endswith("\n")
-    assert render(RESULT, width=90, color=False) == text
+    assert RESULT.render(name, width=90, color=False) == text
     assert "\x1b" not in text
     assert capsys.readouterr() == ("", "")
     for said in ("encoder", "decoder", "gate f", "cell_clip" if "cell_clip" in text else "cell"):

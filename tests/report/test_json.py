@@ -11,7 +11,7 @@ import pytest
 
 from rnnscope.json_values import plain
 from rnnscope.record.results import inspect_report
-from rnnscope.report.json_report import document, render
+from rnnscope.report.json_document import render
 
 from .samples import BIDIRECTIONAL_STACK, checkpoint, findings, run
 
@@ -148,4 +148,4 @@ def test_numpy_scalars_paths_and_control_characters():
 
 def test_width_and_colour_change_nothing():
     assert render(run(), width=10, color=True) == render(run())
-    assert document(run())["status"] == run().status
+    assert run().to_dict()["status"] == run().status

@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib import import_module
 
 import pytest
 
+from rnnscope.checks.result import CheckReport
+from rnnscope.errors import OptionError
+from rnnscope.pooling.result import PoolReport
+from rnnscope.printable import REPORTS, formats_of
 from rnnscope.record.results import inspect_report
-from rnnscope.report import REPORTS
+from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
+from .test_diff_reports import RESULT
+
+RESULTS = {
+    "run": run(),
+    "inspect": inspect_report(checkpoint()),
+    "check": CheckReport("rnnscope check", ()),
+    "diff": RESULT,
+    "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
+    "export": ExportResult(
+        "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
+    ),
+}
+"""A result of every kind."""
 
 
-@pytest.mark.parametrize(("name", "entry"), REPORTS.items(), ids=REPORTS)
-def test_entry(name, entry):
-    assert entry.name == name
+def test_every_kind_is_tried():
+    assert {kind for kind, _ in REPORTS} == RESULTS.keys()
+
+
+@pytest.mark.parametrize(("kind", "name"), REPORTS, ids="-".join)
+def test_rendering_is_pure_and_ends_in_a_newline(kind, name, capsys):
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
-    assert entry.title
-
-
-@pytest.mark.parametrize("entry", REPORTS.values(), ids=REPORTS)
-@pytest.mark.parametrize("report", [run(), inspect_report(checkpoint())], ids=["run", "inspect"])
-def test_rendering_is_pure_and_ends_in_a_newline(entry, report, capsys):
-    text = entry.render(report, width=90, color=False)
-    assert text.endswith("\n")
-    assert entry.render(report, width=90, color=False) == text
+    result = RESULTS[kind]
+    text = result.render(name, width=90, color=False)
+    assert text == "" or text.endswith("\n")
+    assert result.render(name, width=90, color=False) == text
     assert capsys.readouterr() == ("", "")
 
 
-def test_text_is_the_default():
-    assert next(iter(REPORTS)) == "text"
+@pytest.mark.parametrize("module", sorted(set(REPORTS.values())))
+def test_every_module_says_what_it_owns(module):
+    assert import_module(f"rnnscope.report.{module}").__doc__
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_result_prints_what_its_command_prints(kind):
+    result = RESULTS[kind]
+    assert formats_of(kind)[0] == "text"
+    assert f"{result}\n" == result.render("text", width=100, color=False)
+    document = result.to_dict()
+    assert (document["schema_version"], document["report"]) == (1, kind)
+    assert json.loads(result.render("json")) == json.loads(json.dumps(document))
+
+
+def test_a_format_that_is_not_there_is_named():
+    with pytest.raises(OptionError, match="did you mean markdown"):
+        RESULT.render("markdwn")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from rnnscope.checks.interface import Finding, Place, index
 from rnnscope.errors import CheckpointError
 from rnnscope.record.results import inspect_report
-from rnnscope.report.text import render, render_error, show
+from rnnscope.report.error_text import render_error
 from rnnscope.wording import number, option_value, printable, shape, some
 
 from .samples import BIDIRECTIONAL_STACK, LEFT_OUT, checkpoint, findings, run
+
+
+def render(report, **how):
+    return report.render("text", **how)
+
 
 RUN_TEXT = """\
 checkpoint  model.ckpt-100 (tf1-saver, TensorFlow 1.15.5)
@@ -139,9 +142,7 @@ def test_no_line_is_wider_than_asked(width):
 
 
 def test_a_console_that_is_no_terminal_gets_no_escapes():
-    stream = StringIO()
-    show(run(), Console(file=stream, width=100))
-    assert "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines()) == RUN_TEXT
+    assert render(run(), width=100, color=False) == RUN_TEXT
 
 
 def test_colour_is_written_only_when_asked_for(monkeypatch):

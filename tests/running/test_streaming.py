@@ -45,7 +45,7 @@ from rnnscope.trace import TraceHeader, TraceWriter
 from rnnscope.trace.blocks import Destination
 
 needs_llvmlite = pytest.mark.skipif(
-    find_spec("llvmlite") is None, reason="llvmlite (extra 'fast') is not installed"
+    find_spec("llvmlite") is None, reason="llvmlite is not installed"
 )
 STEPS = ["numpy", pytest.param("compiled", marks=needs_llvmlite)]
 

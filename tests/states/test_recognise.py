@@ -75,7 +75,7 @@ def test_what_nothing_tells_is_an_error_with_all_readings(tmp_path):
     assert "several ways" in caught.value.what
     assert "tuple (c, m)" in caught.value.expected
     assert "list [h, c]" in caught.value.expected
-    assert "--b-format" in caught.value.hint
+    assert "b_format" in caught.value.hint
 
 
 def test_the_user_has_the_last_word(tmp_path):
@@ -83,7 +83,7 @@ def test_the_user_has_the_last_word(tmp_path):
     np.savez(tmp_path / "b.npz", M, C)
     _, b = read(tmp_path / "a.npz", tmp_path / "b.npz", b_options=ReadOptions("tuple"))
     assert b.reading.format == "tuple"
-    assert b.reason == "as --a-format or --b-format says"
+    assert b.reason == "as a_format or b_format says"
 
 
 def test_a_format_that_does_not_fit_says_what_it_expects(tmp_path):

@@ -159,7 +159,7 @@ def test_another_run_is_not_continued(tmp_path: Path) -> None:
     left = (tmp_path / ".t.h5.partial").read_bytes()
     with pytest.raises(TraceError, match="not this one") as caught:
         run(tmp_path, fingerprint="two")
-    assert "--resume" in (caught.value.hint or "")
+    assert "resume" in (caught.value.hint or "")
     with pytest.raises(TraceError, match="not this one"):
         run(tmp_path, fingerprint="one", has_lengths=True)
     assert (tmp_path / ".t.h5.partial").read_bytes() == left

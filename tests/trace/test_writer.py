@@ -248,7 +248,7 @@ def test_an_existing_trace_needs_force(tmp_path: Path) -> None:
         TraceWriter(target, TraceHeader(), [LSTM], 2, 4)
     assert caught.value.where == str(target)
     assert caught.value.found == "8 bytes"
-    assert "--force" in (caught.value.hint or "")
+    assert "force" in (caught.value.hint or "")
     assert target.read_text() == "precious"
     write(target, force=True)
     assert h5py.is_hdf5(target)

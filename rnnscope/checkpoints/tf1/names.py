@@ -35,6 +35,7 @@ from rnnscope.checkpoints.weights_only.variables import (
     natural_key,
     unsupported_class,
 )
+from rnnscope.errors import spell
 from rnnscope.model.cell import CellSpec
 from rnnscope.model.layers import Embedding, Merge
 from rnnscope.model.network import Node
@@ -108,7 +109,8 @@ class _NamedModel:
                 0,
                 "There is no graph beside the variables: cells, directions and the order of "
                 "layers were guessed from names and shapes, and options are defaults of the "
-                "cells' classes. State what you know by flags (--forget-bias, --activation, …).",
+                f"cells' classes. State what you know: {spell('forget_bias')}, "
+                f"{spell('activation')}, …",
             )
         network = separate_inputs(self.nodes.values())
         return Model(network, self._left_out(), tuple(self.notes))
@@ -169,7 +171,8 @@ class _NamedModel:
         if any(reader.input_size != width for reader in readers):
             self.notes.append(
                 f"'{before[0]}' makes {width} features, but the next layer of '{stack}' takes "
-                f"{readers[0].input_size}: it was not wired to it. Use --layer to choose one."
+                f"{readers[0].input_size}: it was not wired to it. Use {spell('layers')} to choose "
+                "one."
             )
             return INPUT
         if len(before) == 1:

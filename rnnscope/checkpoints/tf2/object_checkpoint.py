@@ -14,17 +14,22 @@ from rnnscope.checkpoints.tf2.layers import ObjectLayers
 from rnnscope.checkpoints.tf2.names import read_full_names
 from rnnscope.checkpoints.tf2.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.checkpoints.weights_only.layers import separate_inputs
-from rnnscope.errors import CheckpointError
+from rnnscope.errors import CheckpointError, spell
 from rnnscope.files.tensorflow import locate
 from rnnscope.files.tensorflow.bundle import TensorBundle, index_path
 from rnnscope.files.tensorflow.table import iter_table
 from rnnscope.model.network import Network
 
-ASSUMED = (
-    "The checkpoint holds weights and the objects that own them, and nothing of how they compute: "
-    "activations, directions, masks and the order of layers are defaults and guesses. State what "
-    "you know by flags (--activation, --recurrent-activation, --go-backwards, …)."
-)
+
+def _assumed() -> str:
+    known = ", ".join(
+        spell(name) for name in ("activation", "recurrent_activation", "go_backwards")
+    )
+    return (
+        "The checkpoint holds weights and the objects that own them, and nothing of how they "
+        "compute: activations, directions, masks and the order of layers are defaults and guesses. "
+        f"State what you know: {known}, …"
+    )
 
 
 def read_object_checkpoint(path: Path) -> Checkpoint:
@@ -84,7 +89,7 @@ def read_objects(graph: ObjectGraph) -> Model:
         for key, variable in graph.bundle.variables.items()
         if key not in used and key != GRAPH_KEY
     )
-    return Model(network, left_out, (ASSUMED,) if network.recurrent else ())
+    return Model(network, left_out, (_assumed(),) if network.recurrent else ())
 
 
 def _reason(graph: ObjectGraph, key: str, shape: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.torch.module_names import Module, find_modules, read_cell
-from rnnscope.errors import CheckpointError, UnsupportedCellError
+from rnnscope.errors import CheckpointError, UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import StoredArray
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.initial_state import ZERO_STATE
@@ -123,7 +123,7 @@ class _Building:
         if cells[0, False].kind == "simple_rnn":
             self.notes.append(
                 f"'{name}' is an nn.RNN, whose nonlinearity is not stored: tanh, the class's "
-                "default, is computed (--activation relu for the other)."
+                f"default, is computed ({spell('activation', 'relu')} for the other)."
             )
 
     def _name(self, module: Module, cell: CellSpec) -> str:
@@ -162,7 +162,8 @@ class _Building:
             feeds = before[0].last if before else INPUT
         self.notes.append(
             f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' is a "
-            "guess from widths. To feed it otherwise, run it alone with --layer and its own input."
+            f"guess from widths. To feed it otherwise, run it alone with {spell('layers')} and its "
+            "own input."
         )
         return feeds, "guess"
 

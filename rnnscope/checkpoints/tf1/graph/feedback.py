@@ -20,6 +20,7 @@ from rnnscope.checkpoints.tf1.graph.handover import VALUELESS
 from rnnscope.checkpoints.tf1.graph.linear import Reading
 from rnnscope.checkpoints.tf1.graph.state_parts import COMES_BACK, ENTERS, comes_back
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, MAX_STEPS
+from rnnscope.errors import spell
 from rnnscope.model.cell import Option
 from rnnscope.model.layers import Activation, ArgMax, Dense, Embedding
 from rnnscope.model.recurrent_layer import Feedback
@@ -223,7 +224,7 @@ class Feedbacks:
         return Entangled(
             "loop function",
             f"the graph makes the next x of '{name}' of its own last output, in a way that is not "
-            "read; say which with --loop-function",
+            f"read; say which with {spell('loop_function')}",
         )
 
     def _earlier(self, name: str) -> set[str]:

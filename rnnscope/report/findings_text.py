@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checks import CHECKS, merge
 from rnnscope.checks.interface import STATUS_ORDER, Finding, index
+from rnnscope.errors import spelled
 from rnnscope.model.verification import KernelDifference
-from rnnscope.report.text_parts import STATUS_STYLES, heading, table
+from rnnscope.report.text_blocks import STATUS_STYLES, heading, table
 from rnnscope.wording import number, plural, printable, some
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _detail(finding: Finding, where: str) -> RenderableType:
         text.append(f" ({finding.place})")
     known = CHECKS.get(finding.check)
     if known is not None and finding.status in BAD:
-        text.append(f"\n{known.advice}", style="italic")
+        text.append(f"\n{spelled(known.advice)}", style="italic")
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=6)
     grid.add_column(overflow="fold")

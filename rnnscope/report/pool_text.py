@@ -10,14 +10,20 @@ from rnnscope.checks.interface import index
 from rnnscope.pooling.interface import NaiveDifference, PooledResult
 from rnnscope.pooling.methods import POOLINGS
 from rnnscope.pooling.result import PoolReport
-from rnnscope.report.text_parts import heading, lines, pairs, table
+from rnnscope.report.console import text_of
+from rnnscope.report.text_blocks import heading, lines, pairs, table
 from rnnscope.wording import number, plural, shape
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def pool_parts(report: PoolReport) -> Iterator[RenderableType]:
+def render(report: PoolReport, *, width: int = 100, color: bool = False) -> str:
+    """The report as text."""
+    return text_of(_pool_parts(report), width=width, color=color)
+
+
+def _pool_parts(report: PoolReport) -> Iterator[RenderableType]:
     """The head, what was made of each layer, and what ignoring the padding would give."""
     size = f"{plural(report.sequences, 'sequence')} x {plural(report.timesteps, 'timestep')}"
     yield pairs(

@@ -1,0 +1,71 @@
+"""A run as text: short tables for people, made with rich.
+
+Everything that comes from a file goes through `printable` into a rich Text, which takes it
+literally: no control characters, no markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rnnscope.record.results import RunReport
+from rnnscope.report.console import text_of
+from rnnscope.report.findings_text import checks_part, verify_part
+from rnnscope.report.layer_tables import checkpoint_words, layers_table, options_parts
+from rnnscope.report.text_blocks import lines, pairs
+from rnnscope.wording import shape
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def render(report: RunReport, *, width: int = 100, color: bool = False) -> str:
+    """The report as text.
+
+    Parameters
+    ----------
+    report : RunReport
+    width : int
+        Columns.
+    color : bool
+        Whether to write terminal colours; the words say the same without.
+
+    Returns
+    -------
+    str
+        Lines without trailing blanks, with a newline at the end.
+    """
+    return text_of(_run_parts(report), width=width, color=color)
+
+
+def _run_parts(report: RunReport) -> Iterator[RenderableType]:
+    yield pairs(_run_head(report))
+    if report.layers:
+        yield layers_table(report.layers)
+        yield from options_parts(report.layers)
+    if len(report.wiring) > 1:
+        yield lines("wiring", report.wiring)
+    yield from checks_part(report.findings)
+    if report.padding:
+        verdicts = [f"{entry.layer}: {entry.verdict}" for entry in report.padding]
+        yield lines("padding", verdicts)
+    if report.verify:
+        yield verify_part(report.verify, report.verified_by)
+    if report.notes:
+        yield lines("notes", report.notes)
+
+
+def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
+    yield "checkpoint", checkpoint_words(report.checkpoint)
+    given = report.input
+    words = f"{given.name}: {shape(given.shape)}, {given.dtype}"
+    yield "input", f"{words}, lengths {given.lengths}" if given.lengths else words
+    engine = report.engine
+    if report.seconds is not None:
+        engine += f", {report.seconds:.2f} s"
+    if report.steps_per_second is not None:
+        engine += f", {report.steps_per_second:,.0f} steps/s"
+    yield "engine", engine
+    if report.trace is not None:
+        yield "trace", report.trace
