@@ -136,7 +136,7 @@ def run_plan(
     started = time.perf_counter()
     observer = None if observe is None else observe(prepared)
     headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
-               if prepared.kept(node)]  # fmt: skip
+               if prepared.has_group(node)]  # fmt: skip
     with (
         _engines(prepared, settings) as engines,
         open_sink(headers, prepared.lengths, prepared.has_mask, _names(engines)) as sink,
