@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from rnnscope.trace.schema import LayerHeader
 
 Direction = Literal["forward", "backward", "concat", "sum"]
 Edge = Literal["input", "final"]
+DIRECTIONS: tuple[str, ...] = get_args(Direction)
+EDGES: tuple[str, ...] = get_args(Edge)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.model import StateSet
 
 Steps = Literal["all", "final"]
+STEPS: tuple[str, ...] = get_args(Steps)
 
 
 @dataclass(frozen=True)

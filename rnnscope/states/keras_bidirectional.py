@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.states.build import LayerArray, build_states, positional_arrays
+from rnnscope.states.build import LayerArray, build_states, choice_reason, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, direction_pairs, not_held, state_of, time_first
@@ -33,7 +33,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         layer = direction if len(found) == 4 else f"{number // 4}/{direction}"
         members.append(LayerArray(layer, state, array, source, named=False))
     states = build_states(arrays, NAME, members, time_major=options.time_major)
-    why = f"as {spell('a_format')} or {spell('b_format')} says" if forced else "arrays four by four"
+    why = choice_reason("arrays four by four", forced=forced)
     return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional_arrays
+from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
@@ -27,11 +26,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             return []
         members = pairs_of(found, ("c", "m"))
         states = build_states(arrays, NAME, members, time_major=options.time_major)
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "arrays two by two, c first"
-        )
+        why = choice_reason("arrays two by two, c first", forced=forced)
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     layers = {member.layer for member in members}

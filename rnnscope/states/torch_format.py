@@ -19,6 +19,7 @@ from rnnscope.states.build import (
     LayerArray,
     PositionalArray,
     build_states,
+    choice_reason,
     positional_arrays,
     read_lengths_and_mask,
 )
@@ -60,19 +61,35 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     if forced and found is None:
         found = positional_arrays(arrays, forced=True)
     if found is not None:
-        if len(found) != 2 or not all(len(array.shape) in (3, 4) for _, array in found):
-            return []
-        states = {"": dict(zip(("m", "c"), found, strict=True))}
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "two arrays, h first"
-        )
-        return _reading(arrays, Stacks(states, {}, forced, 0), options, why)
+        return _by_place(arrays, found, options)
     stacks = _stacks(arrays, forced=forced)
     if stacks.others and not forced:
         return []  # layers of their own stand beside torch's: the file tells more by name
     return _reading(arrays, stacks, options, "h_n and c_n by name")
+
+
+def _by_place(
+    arrays: NamedArrays, found: list[PositionalArray], options: ReadOptions
+) -> list[Reading]:
+    """h, c; or output, h, c, as ``nn.LSTM`` returns them."""
+    if not all(len(array.shape) in (3, 4) for _, array in found) or len(found) not in (2, 3):
+        return []
+    *output, h, c = found
+    if output and (len(output[0].array.shape) != 3 or h.array.shape[:2] != c.array.shape[:2]):
+        return []
+    forced = options.format == NAME
+    if output:
+        axes = _axes_of_output(arrays, output[0].array, h.array, options)
+        # Three arrays of three axes may be much else: the last output, which is h, must say so.
+        if isinstance(axes, str) or not (
+            forced or _ends_in(arrays, output[0].array, h.array, axes)
+        ):
+            return []
+    outputs = {"": output[0]} if output else {}
+    stacks = Stacks({"": {"m": h, "c": c}}, outputs, sure=forced or bool(output), others=0)
+    order = "three arrays: output, h, c" if output else "two arrays, h first"
+    why = choice_reason(order, forced=forced)
+    return _reading(arrays, stacks, options, why)
 
 
 def _stacks(arrays: NamedArrays, *, forced: bool) -> Stacks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional_arrays
+from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
 from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
@@ -22,11 +22,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         states = len(found) == 2 and build_states(
             arrays, NAME, pairs_of(found, ("c", "m")), time_major=options.time_major
         )
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "two arrays, c first"
-        )
+        why = choice_reason("two arrays, c first", forced=forced)
         return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     keys = [member.key for member in members]
