@@ -74,6 +74,7 @@ def layer_of(
     cell = CellSpec(
         kind="lstm",
         source_class=source_class,
+        from_keras=source_class.startswith("keras"),
         weights=weights,
         options=LSTMOptions(**{name: Option(value, "graph") for name, value in settings.items()}),
         variables=(),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import h5py
@@ -27,6 +28,7 @@ CASES = {
         {"rnn/lstm_cell": ""},
     ),
     "keras-mask": ("keras_mask/model.keras", "inputs", "truth", {"lstm": ""}),
+    "keras2-masked": ("keras2_masked/model.h5", "inputs", "truth", {"lstm": ""}),
     "keras-stack": (
         "keras_stack/model.h5",
         "inputs",
@@ -79,6 +81,28 @@ def test_state_is_carried_past_the_length(tmp_path):
             carried = np.broadcast_to(layer[state][1, 5], (4, 64))
             np.testing.assert_array_equal(layer[state][1, 6:], carried)
         assert not layer["outputs"][1, 6:].any()
+
+
+KERAS_THAT_REFUSES = "3.15"
+"""The version of Keras 3 whose refusal the README quotes."""
+
+
+@pytest.mark.slow
+def test_keras_3_refuses_the_model_of_keras_2():
+    script = f"import keras; keras.saving.load_model({str(SAMPLES / 'keras2_masked/model.h5')!r})"
+    installed = version("keras")
+    if not installed.startswith(f"{KERAS_THAT_REFUSES}."):
+        pytest.skip(f"Keras {installed} is installed, not {KERAS_THAT_REFUSES}")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    refusal = done.stderr.splitlines()[-1]
+    assert (
+        refusal
+        == "ValueError: Unrecognized keyword arguments passed to LSTM: {'time_major': False}"
+    )
+    assert refusal in (SAMPLES.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_trap_is_named(tmp_path):

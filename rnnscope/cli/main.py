@@ -21,6 +21,7 @@ COMMANDS = {
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
     "export": "Write the states of a trace in the format of a framework or tool.",
+    "help": "Show a page about a topic, offline: formats, checks, padding, the trace, …",
 }
 """Commands and their one line of help: a command's module is imported when it is asked for."""
 
@@ -47,7 +48,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble.",
+    epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble. "
+    "Documentation: rnnscope help.",
 )
 @click.version_option(__version__, prog_name="rnnscope")
 def cli() -> None:

@@ -25,7 +25,7 @@ from rnnscope.model.states import LayerStates
 ENGINES = {
     "auto": "the fastest that pays for its start-up",
     "numpy": "the fast loop in numpy",
-    "compiled": "the fast loop in machine code made for this CPU (extra 'fast')",
+    "compiled": "the fast loop in machine code made for this CPU",
     "reference": "the equations as they are written, one step after another",
 }
 

@@ -198,6 +198,8 @@ class CellSpec:
         The stored variables that the weights were read from, as the file names them.
     stored_gate_order : str
         The gate order in the file, for example ``"i g f o"``.
+    from_keras : bool
+        True where a layer of Keras made it, in a file of Keras or in a graph.
     """
 
     kind: str
@@ -206,6 +208,7 @@ class CellSpec:
     options: Any
     variables: tuple[str, ...]
     stored_gate_order: str
+    from_keras: bool = False
 
     @property
     def input_size(self) -> int:

@@ -66,11 +66,11 @@ class Task:
 
     def compute(self) -> Result:
         """Run the framework's own kernel if it can express the layer, else single ops."""
-        keras_made = self.layer.cell.source_class.startswith("keras")
-        why_not = _beyond_keras(self.layer) if keras_made else self._beyond_block()
+        from_keras = self.layer.cell.from_keras
+        why_not = _beyond_keras(self.layer) if from_keras else self._beyond_block()
         if why_not:
             return self._stepwise(f"{STEPWISE} ({why_not})")
-        return self._keras() if keras_made else self._block()
+        return self._keras() if from_keras else self._block()
 
     def compute_single_steps(self, states: Mapping[str, Array]) -> Result:
         """Every step that counts as a run of its own, from the state stored before it.

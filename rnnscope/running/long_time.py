@@ -59,7 +59,15 @@ def passes(plan: Plan) -> list[Pass]:
     InputError
         A layer needs all timesteps at once.
     """
-    _refuse_whole(plan)
+    whole = needs_whole_time(plan)
+    if whole is not None:
+        node, reason = whole
+        raise InputError(
+            "The sequences do not fit the memory budget, and time cannot be cut here.",
+            where=f"layer '{node.name}': {reason}",
+            hint=f"give more memory with {spell('memory')}, or run single layers with "
+            f"{spell('layers')}",
+        )
     done: set[str] = set(plan.entries)
     waiting = list(plan.nodes)
     found: list[Pass] = []
@@ -83,27 +91,21 @@ def passes(plan: Plan) -> list[Pass]:
     return found
 
 
-def _refuse_whole(plan: Plan) -> None:
-    """Refuse layers that need all timesteps at once."""
+def needs_whole_time(plan: Plan) -> tuple[Node, str] | None:
+    """The first node of a plan that needs all timesteps at once, and why; None if none does."""
     ran, recurrent = Network((), plan.nodes), {node.name for node in plan.layers}
     for node in plan.nodes:
-        layer, reason = node.layer, ""
+        layer = node.layer
         if not isinstance(layer, RecurrentLayer):
             if not layer.step_by_step:
-                reason = f"{layer.kind} takes all timesteps at once"
+                return node, f"{layer.kind} takes all timesteps at once"
         elif layer.starts_from_layers:
-            reason = "starts from the final state of another"
+            return node, "starts from the final state of another"
         elif not layer.return_sequences and recurrent & (
             ran.downstream_of([node.name]) - {node.name}
         ):
-            reason = "what it hands on is known at its last step"
-        if reason:
-            raise InputError(
-                "The sequences do not fit the memory budget, and time cannot be cut here.",
-                where=f"layer '{node.name}': {reason}",
-                hint=f"give more memory with {spell('memory')}, or run single layers with "
-                f"{spell('layers')}",
-            )
+            return node, "what it hands on is known at its last step"
+    return None
 
 
 class LongRun:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.model.network import Network, Node
-from rnnscope.model.recurrent_layer import Feedback
+from rnnscope.model.recurrent_layer import Feedback, RecurrentLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,7 @@ def _loop(first: Node, nodes: list[Node]) -> Loop:
             found=source,
         )
     for node in within:
-        backward = node.recurrent is not None and node.recurrent.backward.value
-        if backward or not {*node.reads} <= after | {*first.reads}:
+        if not _goes_step_by_step(node) or not {*node.reads} <= after | {*first.reads}:
             raise UnsupportedCellError(
                 "A layer of a decoder with a loop function needs all timesteps at once.",
                 where=f"layer '{node.name}', which reads {', '.join(node.reads)}",
@@ -76,3 +75,10 @@ def _loop(first: Node, nodes: list[Node]) -> Loop:
                 "stored, step by step",
             )
     return Loop(first, within)
+
+
+def _goes_step_by_step(node: Node) -> bool:
+    """Whether a step of a node needs no later step of what it reads."""
+    if isinstance(node.layer, RecurrentLayer):
+        return not node.layer.backward.value
+    return node.layer.step_by_step

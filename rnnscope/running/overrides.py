@@ -221,7 +221,8 @@ def _override_class(name: str, cell: CellSpec, given: ValuesByLayer, insist: boo
         for key, option in cell.options.items()
         if option.origin == "flag" or (option.origin in STATED_ORIGINS and not insist)
     }
-    return replace(cell, source_class=value, options=replace(defaults, **kept))
+    options = replace(defaults, **kept)
+    return replace(cell, source_class=value, from_keras=False, options=options)
 
 
 def _words(value: Any) -> str:

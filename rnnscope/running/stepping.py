@@ -14,7 +14,8 @@ from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.running.compute import run_plain
-from rnnscope.running.long_time import passes
+from rnnscope.running.long_time import needs_whole_time
+from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared
 
 
@@ -60,7 +61,7 @@ def step_through(prepared: Prepared) -> Iterator[dict[str, StepStates]]:
     """
     plan, source = prepared.plan, prepared.source
     _refuse_turned(plan.layers)
-    passes(plan)  # refuses what takes all timesteps at once
+    _refuse_whole_time(plan)
     engines = {
         node.name: LayerEngine(node.recurrent, gates=True, engine="reference")
         for node in plan.layers
@@ -75,8 +76,7 @@ def step_through(prepared: Prepared) -> Iterator[dict[str, StepStates]]:
         signals = dict.fromkeys(plan.entries, prepared.entry(batch, everything, steps))
         seen: dict[str, StepStates] = {}
         for node in plan.nodes:
-            reads = [signals[name] for name in node.reads if name in signals]
-            reads = reads or [signals[node.name]]
+            reads = [signals[name] for name in node.reads]
             if not isinstance(node.layer, RecurrentLayer):
                 signals[node.name] = run_plain(prepared, node, node.layer, reads)
                 continue
@@ -109,3 +109,14 @@ def _refuse_turned(layers: tuple[Node, ...]) -> None:
                 expected="layers that read forward",
                 hint="choose others with layers=, or run the whole and look at its trace",
             )
+
+
+def _refuse_whole_time(plan: Plan) -> None:
+    whole = needs_whole_time(plan)
+    if whole is not None:
+        node, reason = whole
+        raise InputError(
+            "A layer needs all timesteps at once: the run cannot go step by step.",
+            where=f"layer '{node.name}': {reason}",
+            hint="choose others with layers=, or run the whole and look at its trace",
+        )

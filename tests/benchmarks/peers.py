@@ -77,7 +77,9 @@ class Case:
         tanh, none = known("tanh"), known(None)
         options = LSTMOptions(known(0.0), tanh, known("sigmoid"), tanh, none, none)
         arrays = (array.astype(dtype) for array in (self.kernel, self.recurrent, self.bias))
-        cell = CellSpec("lstm", "keras LSTM", LSTMWeights(*arrays), options, (), "i f g o")
+        cell = CellSpec(
+            "lstm", "keras LSTM", LSTMWeights(*arrays), options, (), "i f g o", from_keras=True
+        )
         return RecurrentLayer(
             cell,
             backward=known(False),

@@ -1,4 +1,4 @@
-"""Put what the benchmarks measured into README.md, between the marks of its section on speed.
+"""Put what the benchmarks measured into the page on speed, between the marks of its section on speed.
 
 python tests/benchmarks/engine.py --json engine.json
 python tests/benchmarks/whole.py --json whole.json
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import described
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = Path(__file__).resolve().parents[2] / "rnnscope" / "engines" / "SPEED.md"
 BEGIN, END = "<!-- measured: tests/benchmarks/readme.py -->", "<!-- end of what was measured -->"
 
 OURS, NUMPY = "rnnscope, compiled", "rnnscope, numpy"

@@ -71,7 +71,7 @@ def test_a_run_reports_on_stdout_and_writes_one_file(small, rnnscope, out, read_
 @pytest.mark.parametrize("engine", ["numpy", "compiled", "reference"])
 def test_the_trace_names_the_engine_that_computed_it(small, rnnscope, out, engine):
     if engine == "compiled":
-        pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
+        pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     result = rnnscope("run", small.prefix, small.inputs, "-o", out / "trace.h5", "--engine", engine)
     assert result.code == 0, result.stderr
     assert f"engine      {engine}," in result.stdout

@@ -88,7 +88,7 @@ def test_without_a_folder_nothing_is_kept_and_nothing_fails(tmp_path, monkeypatc
 
 
 def test_a_second_process_compiles_nothing(folder, monkeypatch):
-    pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
+    pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     from rnnscope.engines.lstm import cpu, kernel_code
 
     monkeypatch.setattr(kernel_code, "_compiled", kernel_code._compiled.__wrapped__)

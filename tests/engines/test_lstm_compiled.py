@@ -12,7 +12,7 @@ from rnnscope.engines.lstm import FoldedLSTM, run_lstm
 from rnnscope.engines.lstm.step_order import order_of
 from rnnscope.engines.numpy_engine import run_layer
 
-llvmlite = pytest.importorskip("llvmlite", reason="llvmlite (extra 'fast') is not installed")
+llvmlite = pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 from rnnscope.engines.lstm import compiled, cpu, panels  # noqa: E402
 from rnnscope.engines.lstm.vectors import Tile  # noqa: E402

@@ -28,7 +28,7 @@ ULP = 4
 """The most that a value may be away from the reference: units in the last place of the largest."""
 
 needs_llvmlite = pytest.mark.skipif(
-    find_spec("llvmlite") is None, reason="llvmlite (extra 'fast') is not installed"
+    find_spec("llvmlite") is None, reason="llvmlite is not installed"
 )
 ENGINES = ["numpy", pytest.param("compiled", marks=needs_llvmlite)]
 
@@ -349,5 +349,5 @@ def test_compiled_steps_asked_for_but_not_installed_is_an_error_that_says_how_to
     layer = make_layer(np.random.default_rng(20), 3, 8)
     with pytest.raises(EngineError, match="compiled") as caught:
         LayerEngine(layer, engine="compiled")
-    assert "rnnscope[fast]" in caught.value.hint
+    assert "pip install llvmlite" in caught.value.hint
     assert engine_name(layer, work=COMPILING_PAYS_FROM) == "numpy"

@@ -11,6 +11,7 @@ import pytest
 from rnnscope.errors import InputError, UnsupportedCellError
 from rnnscope.model.layers import (
     Activation,
+    ArgMax,
     BatchNormalization,
     BidirectionalMerge,
     Dense,
@@ -30,6 +31,7 @@ from rnnscope.model.layers import (
     TimeDistributed,
     Unsupported,
 )
+from rnnscope.model.layers.elementwise import Arithmetic, LastStep
 from rnnscope.model.signal import Layer, Signal
 
 X = np.random.default_rng(7).standard_normal((2, 3, 4)).astype(np.float32)
@@ -319,3 +321,67 @@ def test_join_brings_no_mask() -> None:
     assert made.mask is None
     with pytest.raises(InputError, match="does not fit"):
         Join()(Signal(X), Signal(X[:, :2]))
+
+
+# What a layer may be used for
+
+
+IDS = np.array([[3, 0, 1], [1, 2, 0]])
+LAYERS = {
+    "pass through": (PassThrough("Dropout"), True, [X]),
+    "activation": (Activation("softmax"), True, [X]),
+    "argmax": (ArgMax(), True, [X]),
+    "dense": (Dense(np.ones((4, 2), np.float32)), True, [X]),
+    "batch norm": (BatchNormalization(np.zeros(4), np.ones(4)), True, [X]),
+    "layer norm": (LayerNormalization(), True, [X]),
+    "time distributed": (TimeDistributed(Dense(np.ones((4, 2), np.float32))), True, [X]),
+    "arithmetic": (Arithmetic("Add", np.float32(1)), True, [X]),
+    "embedding": (Embedding(np.eye(4, dtype=np.float32)), True, [IDS]),
+    "masking": (Masking(), True, [X]),
+    "operation": (Operation("Multiply", (None, None)), True, [X, X]),
+    "add": (Merge("Add"), True, [X, X]),
+    "features joined": (Merge("Concatenate"), True, [X, X]),
+    "features joined on axis 2": (Merge("Concatenate", axis=2), True, [X, X]),
+    "time joined": (Merge("Concatenate", axis=1), False, [X, X]),
+    "time joined from the end": (Merge("Concatenate", axis=-2), False, [X, X]),
+    "joined": (Join(), True, [X, X]),
+    "joined in time": (Join(axis=1), False, [X, X]),
+    "directions": (BidirectionalMerge("concat"), True, [X, X]),
+    "directions, one turned": (BidirectionalMerge("sum", flip_second=True), False, [X, X]),
+    "flatten": (Flatten(), False, [X]),
+    "reshape": (Reshape((4, 3)), False, [X]),
+    "permute": (Permute((2, 1)), False, [X]),
+    "last output": (LastOutput(), False, [X]),
+    "last step": (LastStep(), False, [X]),
+    "item": (GetItem((slice(None), -1)), False, [X]),
+    "repeat": (RepeatVector(3), False, [X[:, 0]]),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_that_goes_step_by_step_computes_the_same_step_by_step(name: str) -> None:
+    """One that does not says so."""
+    layer, step_by_step, arrays = LAYERS[name]
+    assert layer.step_by_step is step_by_step
+    if step_by_step:
+        whole = layer(*map(Signal, arrays)).values
+        for step in range(3):
+            one = layer(*(Signal(array[:, step : step + 1]) for array in arrays)).values
+            np.testing.assert_allclose(one, whole[:, step : step + 1], rtol=1e-6)
+
+
+def test_what_else_layers_say_of_themselves() -> None:
+    plain, stand_in = Dense(np.eye(2)), Unsupported("attention", "a")
+    assert Embedding(np.eye(2)).takes_ids
+    assert Embedding(np.eye(2)).makes_mask
+    assert Masking().makes_mask
+    assert Merge("Add").merges_with_x
+    assert BidirectionalMerge("concat").joins_directions
+    assert stand_in.of_own_output
+    assert not stand_in.computed
+    assert not Unsupported("Lambda", "a").of_own_output
+    assert plain.computed
+    assert not any(
+        (plain.takes_ids, plain.makes_mask, plain.merges_with_x, plain.joins_directions,
+         plain.of_own_output, Masking().takes_ids, PassThrough("Dropout").makes_mask)
+    )  # fmt: skip

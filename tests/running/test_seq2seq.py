@@ -14,7 +14,7 @@ from rnnscope.errors import InputError, OptionError, UnsupportedCellError
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.initial_state import ZERO_STATE, InitialState
-from rnnscope.model.layers import Dense, Embedding, Unsupported
+from rnnscope.model.layers import Dense, Embedding, Merge, Unsupported
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -206,6 +206,23 @@ def test_a_stack_feeds_back_its_last_layer(tmp_path):
         close(trace.read_states("upper").final["c"], states[1]["c"])
 
 
+def test_what_reads_the_decoders_input_too_reads_that_of_the_step(tmp_path):
+    """A residual connection within the loop: x of each step is added to its output."""
+    both = Node("both", Merge("Add"), ("decoder", "y"))
+    upper = lstm(seed=6, initial_state=Option(FROM_ENCODER, "graph"))
+    top = Node("upper", upper, ("both",), wiring="graph")
+    with Case(tmp_path, *PAIR, both, top).run(loop_function="linear:w,b") as trace:
+        final = trace.read_states("encoder").final
+        states, x, read = [final, final], Y[:, :1], []
+        for _ in range(5):
+            read.append(x)
+            first = run_layer(DECODER, x, None, states[0])
+            second = run_layer(upper, first.outputs + x, None, states[1])
+            states, x = [first.final, second.final], LOOPS["linear:w,b"](second.outputs)
+        close(trace.read_states("decoder").inputs, np.concatenate(read, 1))
+        close(trace.read_states("upper").final["c"], states[1]["c"])
+
+
 def test_two_directions_side_by_side_by_width(tmp_path):
     both = [node(name, lstm(seed=seed, backward=backward), "x")
             for name, seed, backward in (("enc/fw", 1, False), ("enc/bw", 2, True))]  # fmt: skip
@@ -370,6 +387,22 @@ def test_a_backward_layer_has_no_loop(tmp_path):
     case = Case(tmp_path, PAIR[0], replace(PAIR[1], layer=backward))
     with pytest.raises(UnsupportedCellError, match="all timesteps at once"):
         case.run(loop_function="identity")
+
+
+def test_a_loop_has_no_layer_that_joins_steps(tmp_path):
+    joined = Node("joined", Merge("Concatenate", axis=1), ("decoder", "decoder"))
+    upper = lstm(seed=6, initial_state=Option(FROM_ENCODER, "graph"))
+    case = Case(tmp_path, *PAIR, joined, Node("upper", upper, ("joined",), wiring="graph"))
+    with pytest.raises(UnsupportedCellError, match="all timesteps at once") as caught:
+        case.run(loop_function="identity")
+    assert "'joined'" in caught.value.where
+
+
+def test_an_encoder_that_needs_its_decoder(tmp_path):
+    case = Case(tmp_path, node("dec", lstm(seed=2), "x"), node("enc", lstm(seed=1), "dec"))
+    with pytest.raises(OptionError, match="needs the decoder") as caught:
+        case.run(encoder="enc", decoder="dec")
+    assert caught.value.found == "'dec' needs 'enc' needs 'dec'"
 
 
 def test_a_decoder_is_not_cut_in_time(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.running import plan_run, run_plan
+from rnnscope.running.long_time import needs_whole_time
 from rnnscope.running.memory import (
     IN_FLIGHT,
     LONG_SLICE,
@@ -37,12 +39,13 @@ from rnnscope.running.memory import (
     choose_slices,
 )
 from rnnscope.running.pipeline import WritingThread
+from rnnscope.running.plan import Plan
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import TraceHeader, TraceWriter
 from rnnscope.trace.blocks import Destination
 
 needs_llvmlite = pytest.mark.skipif(
-    find_spec("llvmlite") is None, reason="llvmlite (extra 'fast') is not installed"
+    find_spec("llvmlite") is None, reason="llvmlite is not installed"
 )
 STEPS = ["numpy", pytest.param("compiled", marks=needs_llvmlite)]
 
@@ -290,6 +293,20 @@ def test_what_needs_all_of_time_at_once_is_refused_and_says_what_to_do(tmp_path)
         case.run(TINY)
     assert "memory" in caught.value.hint
     assert case.left() == []
+
+
+def test_a_last_output_that_another_layer_reads_is_known_at_the_end(tmp_path):
+    """It would be handed on at every step."""
+    first = replace(make_layer(1), return_sequences=False)
+    nodes = (
+        Node("a", first, ("x",)),
+        Node("b", BidirectionalMerge("sum"), ("a", "x")),
+        Node("c", make_layer(2), ("b",)),
+    )
+    plan = Plan(nodes, frozenset("x"), (nodes[0], nodes[2]), frozenset("x"), ())
+    assert needs_whole_time(plan) == (nodes[0], "what it hands on is known at its last step")
+    alone = Plan(nodes[:1], frozenset("x"), nodes[:1], frozenset("x"), ())
+    assert needs_whole_time(alone) is None
 
 
 # Sequences go through in batches

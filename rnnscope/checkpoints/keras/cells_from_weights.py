@@ -73,7 +73,8 @@ def keras_cell(
     if gates == 4 and given.shape == (columns,):
         options = _lstm_options(source, recurrent_activation)
         weights = LSTMWeights(kernel, recurrent, given)
-        return Made(CellSpec("lstm", source, weights, options, variables, " ".join(GATE_ORDER)))
+        order = " ".join(GATE_ORDER)
+        return Made(CellSpec("lstm", source, weights, options, variables, order, from_keras=True))
     if gates == 3 and given.shape in ((columns,), (2, columns)):
         if bias is not None:
             after = given.ndim == 2
@@ -91,12 +92,13 @@ def keras_cell(
                 ),
                 variables=variables,
                 stored_gate_order=" ".join(STORED_GATES),
+                from_keras=True,
             )
         )
     if gates == 1 and given.shape == (columns,):
         simple = SimpleRNNOptions(Option("tanh", "class default", f"default of {source}"))
         rnn = SimpleRNNWeights(kernel, recurrent, given)
-        return Made(CellSpec("simple_rnn", source, rnn, simple, variables, "none"))
+        return Made(CellSpec("simple_rnn", source, rnn, simple, variables, "none", from_keras=True))
     return Made(None, f"its kernels {kernel.shape}, {recurrent.shape} fit no Keras cell")
 
 

@@ -58,6 +58,7 @@ def gru_cell(
         ),
         variables=tuple(variable.name for variable in weights.variables()),
         stored_gate_order=" ".join(STORED_GATES),
+        from_keras=True,
     )
 
 

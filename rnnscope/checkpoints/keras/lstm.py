@@ -80,6 +80,7 @@ def lstm_cell(
         ),
         variables=tuple(variable.name for variable in weights.variables()),
         stored_gate_order=" ".join(order),
+        from_keras=True,
     )
 
 

@@ -30,4 +30,5 @@ def simple_rnn_cell(stored: StoredLayer, config: ConfigView, weights: LayerWeigh
         options=SimpleRNNOptions(activation_option(stored, config, "activation", "tanh")),
         variables=tuple(variable.name for variable in weights.variables()),
         stored_gate_order="none",
+        from_keras=True,
     )

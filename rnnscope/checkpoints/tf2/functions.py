@@ -50,7 +50,7 @@ def _as_returned(node: Node) -> Node:
     layer = node.recurrent
     if layer is None or not layer.backward.value or "/backward_" in f"/{node.name}":
         return node
-    if not layer.cell.source_class.startswith("keras"):
+    if not layer.cell.from_keras:
         return node
     return replace(node, layer=replace(layer, outputs_in_input_order=False))
 

@@ -27,7 +27,7 @@ def named_layer(cell: CellSpec, backward: bool | None, told: str) -> RecurrentLa
     told : str
         What tells the direction, in words.
     """
-    keras = cell.source_class.startswith("keras")
+    keras = cell.from_keras
     padding: Option[PaddingRule]
     if not keras:
         padding = Option("zeros", "guess", "dynamic_rnn's rule with sequence_length")

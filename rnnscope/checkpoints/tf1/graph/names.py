@@ -58,6 +58,11 @@ def unbuilt_class(variable: str) -> str | None:
     return next((UNBUILT[scope] for scope in reversed(scopes) if scope in UNBUILT), None)
 
 
+def is_keras(cell: FoundCell) -> bool:
+    """Whether a layer of Keras made a cell: it multiplies x and m by weights of their own."""
+    return not cell.op and len(cell.weights) > 1 and cell.split_inputs
+
+
 def class_of(cell: FoundCell, kernel: str) -> str:
     """The class that made a cell, as far as op, scopes and the kernel's name tell."""
     scopes = [part.replace("_", "").lower() for part in f"{kernel}/{cell.name}".split("/")]
@@ -66,7 +71,7 @@ def class_of(cell: FoundCell, kernel: str) -> str:
             return {"lstm": "CudnnLSTM", "gru": "CudnnGRU"}.get(cell.kind, "CudnnRNN")
         fused = next((CLASSES[scope] for scope in scopes if scope in CLASSES), "")
         return fused if fused.startswith("Cudnn") else FUSED.get(cell.op, cell.op)
-    if len(cell.weights) > 1 and cell.split_inputs:
+    if is_keras(cell):
         return KERAS[cell.kind]
     for scope in reversed(scopes):
         named = CLASSES.get(re.sub(r"\d+$", "", scope))

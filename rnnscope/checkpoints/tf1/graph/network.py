@@ -20,7 +20,7 @@ from rnnscope.checkpoints.tf1.graph.grouping import Appearances, group
 from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
-from rnnscope.checkpoints.tf1.graph.names import class_of
+from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, Source, Wiring
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
@@ -235,6 +235,7 @@ class _Builder:
             options=options,
             variables=used,
             stored_gate_order=" ".join(cell.gate_order),
+            from_keras=is_keras(cell),
         )
 
     def _lengths(self, selects: list[Chosen], source: Source) -> LengthsSource:
