@@ -183,7 +183,7 @@ def _subjects(given: dict[str, Any]) -> list[Subject]:
                          update_golden=given["update_golden"],
                          command=command_line())  # fmt: skip
     if given["outputs"]:
-        from rnnscope.checks.bare_arrays import check_arrays
+        from rnnscope.record.bare_arrays import check_arrays
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip

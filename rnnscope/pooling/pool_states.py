@@ -15,7 +15,7 @@ from rnnscope.model.cell import Array
 from rnnscope.options.interface import accept
 from rnnscope.options.kinds import Choice
 from rnnscope.pooling.files import ArrayFile
-from rnnscope.pooling.interface import DIRECTIONS, EDGES, Direction, Edge, Sink
+from rnnscope.pooling.interface import DIRECTIONS, EDGES, Direction, Edge, PooledSink
 from rnnscope.pooling.methods import POOLINGS
 from rnnscope.pooling.notes import pool_notes, valid_steps_words
 from rnnscope.pooling.plan import STATES, PoolPlan, plan_pool
@@ -102,7 +102,7 @@ class MemorySink:
         By ``LAYER/STATE/METHOD``.
     """
 
-    def __init__(self, sequences: int, further: Sink | None = None) -> None:
+    def __init__(self, sequences: int, further: PooledSink | None = None) -> None:
         self.arrays: dict[str, Array] = {}
         self._sequences, self._further = sequences, further
 

@@ -23,7 +23,13 @@ from rnnscope.states.build import (
     positional_arrays,
     read_lengths_and_mask,
 )
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.likeness import CLOSE
 from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
@@ -33,7 +39,7 @@ NAME = "torch"
 WORDS = "(h, c) of (layers x directions, batch, unit)"
 
 
-class Stacks(NamedTuple):
+class TorchStacks(NamedTuple):
     """What the names of a file tell.
 
     Attributes
@@ -54,7 +60,7 @@ class Stacks(NamedTuple):
     others: int
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``h_n`` and ``c_n``, h and c of four axes, or two arrays of three axes in that order."""
     forced = options.format == NAME
     found = positional_arrays(arrays, forced=False)
@@ -70,7 +76,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
 
 def _by_place(
     arrays: NamedArrays, found: list[PositionalArray], options: ReadOptions
-) -> list[Reading]:
+) -> list[StateReading]:
     """h, c; or output, h, c, as ``nn.LSTM`` returns them."""
     if not all(len(array.shape) in (3, 4) for _, array in found) or len(found) not in (2, 3):
         return []
@@ -86,13 +92,13 @@ def _by_place(
         ):
             return []
     outputs = {"": output[0]} if output else {}
-    stacks = Stacks({"": {"m": h, "c": c}}, outputs, sure=forced or bool(output), others=0)
+    stacks = TorchStacks({"": {"m": h, "c": c}}, outputs, sure=forced or bool(output), others=0)
     order = "three arrays: output, h, c" if output else "two arrays, h first"
     why = choice_reason(order, forced=forced)
     return _reading(arrays, stacks, options, why)
 
 
-def _stacks(arrays: NamedArrays, *, forced: bool) -> Stacks:
+def _stacks(arrays: NamedArrays, *, forced: bool) -> TorchStacks:
     states: dict[str, dict[str, PositionalArray]] = {}
     outputs: dict[str, PositionalArray] = {}
     sure, others = forced, 0
@@ -112,12 +118,12 @@ def _stacks(arrays: NamedArrays, *, forced: bool) -> Stacks:
             outputs.setdefault(parsed.layer, PositionalArray(name, array))
     if len(states) == len(outputs) == 1:  # "output" belongs to "lstm_h_n", as nothing else does
         outputs = dict(zip(states, outputs.values(), strict=True))
-    return Stacks(states, outputs, sure, others)
+    return TorchStacks(states, outputs, sure, others)
 
 
 def _reading(
-    arrays: NamedArrays, stacks: Stacks, options: ReadOptions, reason: str
-) -> list[Reading]:
+    arrays: NamedArrays, stacks: TorchStacks, options: ReadOptions, reason: str
+) -> list[StateReading]:
     members: list[LayerArray] = []
     reasons: dict[str, str] = {}
     for prefix, named in stacks.of_states.items():
@@ -139,7 +145,7 @@ def _reading(
     states = members and build_states(
         arrays, NAME, members, time_major=options.time_major, reasons=reasons
     )
-    return [Reading(NAME, WORDS, reason, states, stacks.sure)] if states else []
+    return [StateReading(NAME, WORDS, reason, states, stacks.sure)] if states else []
 
 
 def _layer_names(prefix: str, named: Mapping[str, PositionalArray]) -> list[str]:
@@ -218,7 +224,7 @@ def _outputs(
     ]
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``h_n`` and ``c_n``, or ``h`` and ``c`` over time; directions beside each other."""
     layers = []
     for pair in direction_pairs(states.layers):
@@ -242,7 +248,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         held[name] = Expanded(parts[0], 0) if len(parts) == 1 else stacked(parts)
     order = ", ".join(f"{number} is {layer.name}" for number, layer in enumerate(layers))
     lost = ("the layers' names", *not_held(states, options))
-    return Written(held | companions(states, options), lost, (order,))
+    return WrittenStates(held | companions(states, options), lost, (order,))
 
 
 STATE_FORMAT = StateFormat(
