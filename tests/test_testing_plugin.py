@@ -69,6 +69,13 @@ def test_arrays_by_name():
     assert_states_close(holes, dict(holes), equal_nan=True)
 
 
+def test_arrays_that_are_no_states_are_refused():
+    """A misspelt name would otherwise be compared with nothing, and pass."""
+    c = np.linspace(0, 1, 24).reshape(2, 4, 3)
+    with pytest.raises(AssertionError, match="no states by their names: attention"):
+        assert_states_close({"c": c, "attention": c}, {"c": c})
+
+
 def test_the_last_output_of_a_trace(sample, damaged):
     assert_last_output_is_m(sample)
     with h5py.File(sample) as file:

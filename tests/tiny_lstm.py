@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.checks.interface import CheckedSlice, GoldenDiff, Stored
+from rnnscope.checks.interface import CheckContext, CheckedSlice, GoldenDiff
 from rnnscope.comparing.result import ArrayDiff, Divergence, LayerDiff
 from rnnscope.model.states import LayerFacts, LayerStates
 from rnnscope.model.verification import KernelDifference
@@ -104,14 +104,14 @@ def damage(layer, array, value, *index):
 OPTIONS = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_clip": None}
 
 
-def stored(layer, **changes):
+def in_trace(layer, **changes):
     """The slice as a trace gives it, beside copies of itself that agree in every way."""
     states = layer.states
     wide = LayerStates(
         {name: values.astype(np.float64) for name, values in states.states.items()},
         states.outputs, states.initial, states.final,
     )  # fmt: skip
-    known = Stored(
+    known = CheckContext(
         options=OPTIONS,
         mask_given=True,
         alone=damage(layer, "final.c", 0, 0).states,
@@ -122,7 +122,7 @@ def stored(layer, **changes):
         ),
         golden=golden(layer),
     )
-    return replace(layer, stored=replace(known, **changes))
+    return replace(layer, context=replace(known, **changes))
 
 
 def golden(layer, first=None):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.checks.result import CheckReport
+    from rnnscope.comparing.tolerance import Bounds
 
 
 def check(
@@ -25,8 +26,8 @@ def check(
     input: Any = None,  # noqa: A002  # the command's own word
     verify: str | None = None,
     golden: str | os.PathLike[str] | None = None,
-    atol: float | Mapping[str, float] | None = None,
-    rtol: float | Mapping[str, float] | None = None,
+    atol: Bounds = None,
+    rtol: Bounds = None,
     **options: Any,
 ) -> CheckReport:
     """Check the states of a trace: padding, final states, gates, numbers.
@@ -69,10 +70,10 @@ def check(
     >>> rnnscope.check("trace.h5", recompute=True).status
     'pass'
     """
-    from rnnscope.api.trace import StateTrace
+    from rnnscope.api.trace import StateTrace, operand_of
     from rnnscope.checks.result import CheckReport
     from rnnscope.checks.settings import CheckSettings, limit_value
-    from rnnscope.comparing.tolerance import tolerances_of
+    from rnnscope.errors import OptionError, spell
     from rnnscope.record.replay import Replay
     from rnnscope.record.trace_checks import Comparison, check_trace
 
@@ -88,7 +89,14 @@ def check(
         where = None if checkpoint is None else Path(checkpoint)
         known = trace.recipe if isinstance(trace, StateTrace) else None
         replay = Replay(where, input, options, verify, known)
-    bounds = tolerances_of(atol, rtol) if atol is not None or rtol is not None else None
-    against = Comparison(replay, None if golden is None else Path(golden), bounds)
-    stored = trace.stored if isinstance(trace, StateTrace) else trace
-    return CheckReport("rnnscope.check", (check_trace(stored, settings, against),))
+    against = Comparison(replay)
+    if golden is not None:
+        from rnnscope.comparing.tolerance import make_tolerances
+
+        against = Comparison(replay, Path(golden), make_tolerances(atol, rtol))
+    elif atol is not None or rtol is not None:
+        raise OptionError(
+            f"{spell('atol')} and {spell('rtol')} go with {spell('golden')}: without a stored "
+            "trace nothing is held to them."
+        )
+    return CheckReport("rnnscope.check", (check_trace(operand_of(trace), settings, against),))

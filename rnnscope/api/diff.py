@@ -1,23 +1,27 @@
-"""Comparing states from Python."""
+"""Comparing states, or checkpoints, from Python."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnscope.api.trace import StateTrace
+    from rnnscope.checkpoints.interface import Checkpoint
     from rnnscope.comparing.result import DiffResult
+    from rnnscope.comparing.tolerance import Bounds, DiffSettings
+    from rnnscope.states.interface import ReadOptions
 
 
 def diff(
-    a: str | os.PathLike[str] | StateTrace | Mapping[str, Any],
-    b: str | os.PathLike[str] | StateTrace | Mapping[str, Any],
+    a: Any,
+    b: Any,
     /,
     *,
-    atol: float | Mapping[str, float] | None = None,
-    rtol: float | Mapping[str, float] | None = None,
+    atol: Bounds = None,
+    rtol: Bounds = None,
     exact: bool = False,
     ulp: int | None = None,
     equal_nan: bool = False,
@@ -25,25 +29,28 @@ def diff(
     fail_fast: bool = False,
     a_format: str | None = None,
     b_format: str | None = None,
-    num_units: Sequence[int] = (),
+    num_units: int | str | Iterable[int] | None = None,
     time_major_a: bool | None = None,
     time_major_b: bool | None = None,
+    weights: bool = False,
+    input: Any = None,  # noqa: A002  # the command's own word
+    **options: Any,
 ) -> DiffResult:
-    """Compare two sets of states, in whatever formats they are.
+    """Compare two sets of states, whatever formats they are in, and say where they part.
 
     Parameters
     ----------
-    a, b : str, path, StateTrace, or mapping of str to array
-        A trace; whatever ``rnnscope diff`` reads; or arrays by name: ``c``, ``m``, ``outputs``
-        (sequence, timestep, unit), ``final/c``, ``final/m`` (sequence, unit), with a layer in
-        front where there are several: ``encoder/c``.
-    atol, rtol : float, or mapping of array to float, optional
-        Allowed is ``|a - b| <= atol + rtol * max(|a|, |b|)``; by default 1e-5 for float32, 1e-10
-        for float64.
+    a, b : str or path, StateTrace, array, or mapping or sequence of arrays
+        Traces, or whatever ``rnnscope diff`` reads; or arrays at hand: ``c``, ``m``, ``outputs``
+        (sequence, timestep, unit), ``final/c``, ``final/m`` (sequence, unit) by name, slashes
+        before these name a layer; or what a framework returns, ``[h, c]``.
+    atol, rtol : float, str, or mapping of str to float, optional
+        Allowed is |a - b| <= atol + rtol * max(|a|, |b|); for all arrays, or by array:
+        ``{"c": 1e-6, "final/*": 1e-5}``. Without both, what fits the narrower dtype.
     exact : bool
-        Bit for bit.
+        Allow no difference.
     ulp : int, optional
-        So many representable numbers between the two values.
+        Allow so many representable numbers between two values.
     equal_nan : bool
         NaN beside NaN is no difference.
     padding : bool
@@ -51,56 +58,123 @@ def diff(
     fail_fast : bool
         Stop at the first difference of each array.
     a_format, b_format : str, optional
-        How the states are kept, where names and shapes leave a choice: ``"keras"``, ``"torch"``, …
-    num_units : sequence of int
-        Widths of c, one a layer, for states that are one array ``[c, m]``.
+        How each keeps its states: a key of `rnnscope.states.STATE_FORMAT_MODULES`.
+    num_units : int or sequence of int, optional
+        Width of c in a concatenated state, one for each layer.
     time_major_a, time_major_b : bool, optional
-        Axes are (timestep, sequence, unit).
+        The arrays are (timestep, sequence, unit).
+    weights : bool
+        `a` and `b` are checkpoints, or models: compare their recurrent weights and options.
+    input : array, str or path, optional
+        `a` and `b` are checkpoints: run both over it, and compare their states.
+    **options
+        With `input`: options of both runs, as of `rnnscope.run`.
 
     Returns
     -------
     DiffResult
-        ``.verdict`` is ``"same"`` or ``"differ"``; printed, it says where they part.
+        ``.verdict`` is ``"same"`` or ``"differ"``; ``.complete`` tells whether everything that
+        both hold was read and compared; ``.layers`` has every array with its first difference.
 
     Raises
     ------
+    OptionError
+        An option is unknown, or its value is.
     RnnscopeError
-        One cannot be read, or in several ways; an array is named that is not there.
+        One of both cannot be read, or they have no array in common.
 
     Examples
     --------
-    >>> import rnnscope
-    >>> truth = "sample_data/lstm_float64/truth.npz"
-    >>> found = rnnscope.diff("trace.h5", truth)
+    >>> import numpy as np, rnnscope
+    >>> found = rnnscope.diff("trace.h5", "sample_data/lstm_float64/truth.npz", atol=1e-12)
     >>> found.verdict
     'same'
-    >>> rnnscope.diff("trace.h5", truth, exact=True).verdict
-    'differ'
+    >>> c = np.zeros((1, 3, 2))
+    >>> found = rnnscope.diff({"c": c}, {"c": c + np.eye(3, 2)}, atol={"c": 1e-6})
+    >>> found.verdict, found.layers[0].arrays[0].first.place
+    ('differ', (0, 0, 0))
     """
-    from rnnscope.api.trace import StateTrace
-    from rnnscope.comparing import DiffSettings, diff_states
-    from rnnscope.comparing.tolerance import tolerances_of
-    from rnnscope.states.interface import ReadOptions
+    from rnnscope.comparing.tolerance import DiffSettings, make_tolerances
+    from rnnscope.errors import spell
+    from rnnscope.options.interface import accept
+    from rnnscope.options.kinds import Switch
+
+    _check_options(options, with_input=input is not None, with_weights=weights)
+    tolerances = make_tolerances(atol, rtol, exact=exact, ulp=ulp, equal_nan=equal_nan)
+    settings = DiffSettings(
+        tolerances,
+        padding=accept(Switch(), padding, called=spell("padding")),
+        fail_fast=accept(Switch(), fail_fast, called=spell("fail_fast")),
+    )
+    if weights:
+        from rnnscope.comparing.weights import diff_weights
+
+        return diff_weights(_checkpoint(a), _checkpoint(b), settings, "rnnscope.diff")
+    if input is not None:
+        from rnnscope.record.diff_checkpoints import diff_checkpoints
+
+        return diff_checkpoints(Path(a), Path(b), input, settings, "rnnscope.diff", **options)
+    reading = (
+        _read_options("a", a_format, num_units, time_major_a),
+        _read_options("b", b_format, num_units, time_major_b),
+    )
+    return _diff_states(a, b, reading, settings)
+
+
+def _diff_states(
+    a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions], settings: DiffSettings
+) -> DiffResult:
+    from rnnscope.api.trace import operand_of
+    from rnnscope.comparing import diff_states
     from rnnscope.states.recognise import recognise
 
-    operands = [one.stored if isinstance(one, StateTrace) else one for one in (a, b)]
-    options = [
-        ReadOptions(_format(one, name), tuple(num_units), major)
-        for one, name, major in (
-            (a, a_format, time_major_a),
-            (b, b_format, time_major_b),
-        )
-    ]
-    settings = DiffSettings(
-        tolerances_of(atol, rtol, exact=exact, ulp=ulp, equal_nan=equal_nan),
-        padding=padding,
-        fail_fast=fail_fast,
-    )
-    one, other = recognise((operands[0], operands[1]), (options[0], options[1]))
+    one, other = recognise((operand_of(a), operand_of(b)), reading)
     with one.states, other.states:
         return diff_states(one, other, settings, "rnnscope.diff")
 
 
-def _format(operand: Any, name: str | None) -> str | None:
-    """Arrays by name in memory are what they are called, unless the user says otherwise."""
-    return "arrays" if name is None and isinstance(operand, Mapping) else name
+def _read_options(side: str, format_name: Any, num_units: Any, time_major: Any) -> ReadOptions:
+    from rnnscope.errors import spell
+    from rnnscope.options.interface import accept
+    from rnnscope.options.kinds import Choice, Integers, Switch
+    from rnnscope.states import FORMAT_NAMES
+    from rnnscope.states.interface import ReadOptions
+
+    if format_name is not None:
+        called = spell(f"{side}_format")
+        format_name = accept(Choice(names=FORMAT_NAMES), format_name, called=called)
+    if time_major is not None:
+        time_major = accept(Switch(), time_major, called=spell(f"time_major_{side}"))
+    widths = () if num_units is None else num_units
+    widths = accept(Integers(least=1), widths, called=spell("num_units"))
+    return ReadOptions(format_name, widths, time_major)
+
+
+def _checkpoint(source: Any) -> Checkpoint:
+    from rnnscope.api.model import Model
+    from rnnscope.checkpoints import read_checkpoint
+
+    if isinstance(source, Model):
+        return source.checkpoint
+    return read_checkpoint(Path(os.fspath(source)))
+
+
+def _check_options(options: Mapping[str, Any], *, with_input: bool, with_weights: bool) -> None:
+    """Refuse options that nothing takes: those of a run go with inputs.
+
+    Raises
+    ------
+    OptionError
+    """
+    from rnnscope.errors import OptionError, spell
+    from rnnscope.options import RUN_OPTIONS, option_named
+
+    if with_input and with_weights:
+        raise OptionError(
+            f"{spell('weights')} and {spell('input')} are two comparisons: say one of them."
+        )
+    own = [name for name in signature(diff).parameters if name not in ("a", "b", "options")]
+    for name in options:
+        option_named(name, RUN_OPTIONS, what="option of a comparison", others=own)
+        if not with_input:
+            raise OptionError(f"{spell(name)}: options of a run go with {spell('input')}.")

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from rnnscope.api.trace import StateTrace
     from rnnscope.states.export import ExportResult
 
 
 def export(
-    trace: str | os.PathLike[str] | StateTrace | Mapping[str, Any],
+    trace: Any,
     to: str,
     path: str | os.PathLike[str],
     /,
@@ -21,8 +20,8 @@ def export(
     steps: Literal["all", "final"] = "all",
     layers: Iterable[str] = (),
     time_major: bool | None = None,
-    ids: str | None = None,
-    words: str | os.PathLike[str] | None = None,
+    ids: Any = None,
+    words: str | os.PathLike[str] | Mapping[int, str] | None = None,
     source_format: str | None = None,
     force: bool = False,
 ) -> ExportResult:
@@ -30,7 +29,7 @@ def export(
 
     Parameters
     ----------
-    trace : str, path, StateTrace, or mapping of str to array
+    trace : str, path, StateTrace, array, or mapping or sequence of arrays
         Whatever `rnnscope.diff` reads.
     to : str
         ``"torch"``, ``"keras"``, ``"tuple"``, ``"concat"``, ``"onnx"``, ``"lstmvis"``, …
@@ -43,8 +42,10 @@ def export(
         Globs; none: all.
     time_major : bool, optional
         Axes of arrays over time; None: as the format has it.
-    ids, words : str or path, optional
-        For LSTMVis: word ids, and a line for each word.
+    ids : array (sequence, timestep), str or path, optional
+        For LSTMVis: word ids.
+    words : mapping of int to str, str or path, optional
+        For LSTMVis: the word of each id, or a file with a line for each: WORD ID.
     source_format : str, optional
         How `trace` keeps its states, where it leaves a choice.
     force : bool
@@ -67,23 +68,28 @@ def export(
     >>> [(array.name, array.shape) for array in done.arrays]
     [('h_n', (1, 2, 64)), ('c_n', (1, 2, 64)), ('lengths', (2,))]
     """
-    from rnnscope.api.trace import StateTrace
+    from rnnscope.api.trace import operand_of
+    from rnnscope.errors import spell
+    from rnnscope.options.interface import accept
+    from rnnscope.options.kinds import Choice
+    from rnnscope.states import FORMAT_NAMES
     from rnnscope.states.export import ExportRequest, export_states
-    from rnnscope.states.interface import ReadOptions
+    from rnnscope.states.interface import STEPS, ReadOptions
     from rnnscope.states.recognise import recognise_one
 
-    operand = trace.stored if isinstance(trace, StateTrace) else trace
-    told = source_format or ("arrays" if isinstance(trace, Mapping) else None)
-    source = recognise_one(operand, ReadOptions(told))
+    formats = Choice(names=FORMAT_NAMES)
+    if source_format is not None:
+        source_format = accept(formats, source_format, called=spell("from"))
+    request = ExportRequest(
+        to=accept(formats, to, called=spell("to")),
+        target=Path(path),
+        steps=accept(Choice(names=STEPS), steps, called=spell("steps")),
+        layers=(layers,) if isinstance(layers, str) else tuple(layers),
+        time_major=time_major,
+        ids=ids,
+        words=words if words is None or isinstance(words, Mapping) else Path(words),
+        force=force,
+    )
+    source = recognise_one(operand_of(trace), ReadOptions(source_format))
     with source.states:
-        request = ExportRequest(
-            to=to,
-            target=Path(path),
-            steps=steps,
-            layers=tuple(layers),
-            time_major=time_major,
-            ids=ids,
-            words=None if words is None else Path(words),
-            force=force,
-        )
         return export_states(source.states, request)

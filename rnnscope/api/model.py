@@ -66,10 +66,12 @@ class Model:
         Stored variables and layers that are no part of the recurrent computation, with reasons.
     notes : tuple of str
         What had to be assumed.
+    checkpoint : Checkpoint
+        The model as the library's own functions take it.
     """
 
     def __init__(self, checkpoint: Checkpoint, layout: str | None = None) -> None:
-        self._checkpoint, self._layout = checkpoint, layout
+        self.checkpoint, self._layout = checkpoint, layout
         self.path: Path = checkpoint.path
         self.format: str = checkpoint.format
         self.framework: str = checkpoint.framework
@@ -82,14 +84,14 @@ class Model:
     @property
     def network(self) -> Network:
         """Every layer that can be computed, and how they feed each other."""
-        return self._checkpoint.network
+        return self.checkpoint.network
 
     @property
     def report(self) -> InspectReport:
         """What ``rnnscope inspect`` prints."""
         from rnnscope.record.results import inspect_report
 
-        return inspect_report(self._checkpoint)
+        return inspect_report(self.checkpoint)
 
     def run(self, inputs: Any, /, **options: Any) -> StateTrace:
         """As `rnnscope.run` of this model."""

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.model.cell import Array
-    from rnnscope.pooling import PoolPlan
-    from rnnscope.pooling.interface import Sink
     from rnnscope.pooling.result import PoolReport
-    from rnnscope.trace import Trace
-    from rnnscope.trace.pooled import PooledHeader
 
 
 class PooledStates(Mapping[str, "Array"]):
@@ -44,33 +38,16 @@ class PooledStates(Mapping[str, "Array"]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    def render(self, format_name: str = "text", *, width: int = 100, color: bool = False) -> str:
+        """The report in a format of `rnnscope.printable.REPORTS`."""
+        return self.report.render(format_name, width=width, color=color)
+
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
         return self.report.to_dict()
 
     def __str__(self) -> str:
         return str(self.report)
-
-
-class _Memory:
-    """Keeps pooled arrays, and hands them on where they are written, too."""
-
-    def __init__(self, sequences: int, further: Sink | None) -> None:
-        self.arrays: dict[str, Array] = {}
-        self._sequences, self._further = sequences, further
-
-    def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:
-        name = f"{header.layer}/{header.state}/{header.method}"
-        if name not in self.arrays:
-            self.arrays[name] = np.empty((self._sequences, *values.shape[1:]), values.dtype)
-        self.arrays[name][sequences] = values
-        if self._further is not None:
-            self._further.write(header, values, sequences)
-
-    def place(self, header: PooledHeader) -> str:
-        if self._further is not None:
-            return self._further.place(header)
-        return f"{header.layer}/{header.state}/{header.method}"
 
 
 def pool(
@@ -129,61 +106,16 @@ def pool(
     >>> pooled["rnn/lstm_cell"].shape
     (2, 64)
     """
-    from rnnscope.api.trace import StateTrace
-    from rnnscope.errors import OptionError, spell
-    from rnnscope.pooling import POOLINGS, plan_pool, pool_trace
-    from rnnscope.pooling.notes import pool_notes, valid_steps_words
-    from rnnscope.pooling.result import PoolReport
+    from rnnscope.api.trace import operand_of
+    from rnnscope.pooling.pool_states import PoolRequest, PoolTarget, pool_states
     from rnnscope.trace import Trace
 
-    methods = [method] if isinstance(method, str) else list(method)
-    states = [state] if isinstance(state, str) else list(state)
-    for unknown in (name for name in methods if name not in (*POOLINGS, "all")):
-        raise OptionError(
-            f"{spell('method')} does not understand its value.",
-            expected=f"one of {', '.join((*POOLINGS, 'all'))}",
-            found=unknown,
-        )
-    with ExitStack() as opened:
-        if isinstance(trace, StateTrace):
-            stored = trace.stored
-        else:
-            stored = opened.enter_context(Trace.open(trace))
-        plan = plan_pool(
-            stored,
-            states,
-            list(POOLINGS) if "all" in methods else methods,
-            layers=tuple(layers),
-            direction=direction,
-            edge=edge,
-        )
-        place = None if output is None else Path(output)
-        further = opened.enter_context(_written(stored, plan, place, store, force))
-        memory = _Memory(stored.sequences, further)
-        results = pool_trace(stored, plan, memory, naive=naive)
-        report = PoolReport(
-            command="rnnscope.pool",
-            trace=str(stored.path),
-            sequences=stored.sequences,
-            timesteps=stored.timesteps,
-            valid=valid_steps_words(stored),
-            written=str(place or (f"{stored.path}::/pooled" if store else "in memory")),
-            pooled=results,
-            naive=naive,
-            notes=(*plan.notes, *pool_notes(results)),
-        )
-    return PooledStates(memory.arrays, report)
-
-
-def _written(
-    stored: Trace, plan: PoolPlan, output: Path | None, store: bool, force: bool
-) -> AbstractContextManager[Any]:
-    if output is not None:
-        from rnnscope.pooling.files import ArrayFile
-
-        return ArrayFile(output, plan.headers, stored.sequences, force=force, inputs=(stored.path,))
-    if store:
-        from rnnscope.trace.pooled import PooledWriter
-
-        return PooledWriter(stored.path, plan.headers, force=force)
-    return nullcontext()
+    request = PoolRequest.make(
+        state, method, layers=layers, direction=direction, edge=edge, naive=naive
+    )
+    place = None if output is None else Path(output)
+    target = PoolTarget(place, store=store, keep=True, force=force)
+    source = operand_of(trace)
+    with nullcontext(source) if isinstance(source, Trace) else Trace.open(source) as opened:
+        report, arrays = pool_states(opened, request, target, "rnnscope.pool")
+    return PooledStates(arrays, report)

@@ -262,6 +262,11 @@ def _attributes(layer: LayerView) -> dict[str, Any]:
             for name, value in layer.options.items()}  # fmt: skip
 
 
+def operand_of(value: Any) -> Any:
+    """What the library's own functions take for a trace that Python opened; all else as it is."""
+    return value.stored if isinstance(value, StateTrace) else value
+
+
 def open_trace(path: str | os.PathLike[str]) -> StateTrace:
     """Open a trace that a run wrote.
 

@@ -9,7 +9,7 @@ from math import inf, isnan
 
 from rnnscope.checks.compared import COMPARED_CHECKS
 from rnnscope.checks.gates import GATE_CHECKS
-from rnnscope.checks.interface import STATUS_ORDER, Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import STATUS_ORDER, Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.lengths import LENGTH_CHECKS
 from rnnscope.checks.measure import skip
 from rnnscope.checks.numbers import NUMBER_CHECKS
@@ -64,7 +64,7 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     -------
     list of Finding
         One for each check, in the order of `CHECKS`. A check that lacks what it requires is
-        skipped and says what that is. Of a slice that is not `CheckedSlice.stored` (a run under
+        skipped and says what that is. Of a slice that is not `CheckedSlice.context` (a run under
         way) only the checks that a run does, and those at the end only of the last slice.
 
     Raises
@@ -75,7 +75,7 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
     if not isinstance(layer, CheckedSlice):
         layer = CheckedSlice.of(layer)
     chosen = [check for check in select_checks(only) if _is_due(check, layer)]
-    if layer.stored is not None:
+    if layer.context is not None:
         wrong = widths_that_differ(layer)
         if wrong:
             return [_run(check, layer) if check.id in ("state-width", "finite")
@@ -85,9 +85,9 @@ def run_checks(layer: LayerSlice, only: Iterable[str] | None = None) -> list[Fin
 
 
 def _is_due(check: Check, layer: CheckedSlice) -> bool:
-    if layer.stored is None:
+    if layer.context is None:
         return check.during_run
-    return layer.stored.last or not check.at_end
+    return layer.context.last or not check.at_end
 
 
 def select_checks(only: Iterable[str] | None = None) -> list[Check]:
@@ -121,7 +121,7 @@ def _holds(layer: CheckedSlice, requirement: str) -> bool:
     if requirement in ("lengths", "input_steps"):
         return getattr(layer, requirement) is not None
     if requirement in ("origin", "alone", "wide", "verified", "golden"):
-        return layer.stored is not None and getattr(layer.stored, requirement) is not None
+        return layer.context is not None and getattr(layer.context, requirement) is not None
     present = getattr(layer.states, requirement)
     return present is not None and len(present) > 0
 
@@ -161,7 +161,7 @@ def _size(measured: float | None) -> float:
     return inf if isnan(measured) else measured
 
 
-def _sequence(place: Place | None) -> float:
+def _sequence(place: StatePlace | None) -> float:
     return inf if place is None or place.sequence is None else place.sequence
 
 

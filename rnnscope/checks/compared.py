@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
@@ -44,11 +44,11 @@ def _largest(layer: CheckedSlice, other: LayerStates) -> tuple[Peak, str]:
 
 def _padding_leak(layer: CheckedSlice) -> Finding:
     check = "padding-leak"
-    assert layer.stored is not None
-    assert layer.stored.alone is not None
+    assert layer.context is not None
+    assert layer.context.alone is not None
     if not layer.states.states:
         return skip(check, layer, "needs a state of every step")
-    found, worst = _largest(layer, layer.stored.alone)
+    found, worst = _largest(layer, layer.context.alone)
     messages = (
         "each sequence alone, without its padding, has the same states",
         f"{worst} of a sequence changes when it is computed alone, without its padding",
@@ -59,8 +59,8 @@ def _padding_leak(layer: CheckedSlice) -> Finding:
 
 def _drift(layer: CheckedSlice) -> Finding:
     check = "float-drift"
-    assert layer.stored is not None
-    assert layer.stored.wide is not None
+    assert layer.context is not None
+    assert layer.context.wide is not None
     states = layer.states.states
     if not states:
         return skip(check, layer, "needs a state of every step")
@@ -68,7 +68,7 @@ def _drift(layer: CheckedSlice) -> Finding:
         return skip(check, layer, "the layer is float64 itself")
     growth = np.zeros(steps.shape(layer)[1])
     found, worst = Peak(), next(iter(states))
-    for name, rows, times, off in _blocks(layer, layer.stored.wide):
+    for name, rows, times, off in _blocks(layer, layer.context.wide):
         np.maximum.at(growth, times, np.nan_to_num(off.max(axis=1, initial=0), nan=np.inf))
         here = peak(off, layer, rows, times)
         if (found | here) is not found:
@@ -91,8 +91,8 @@ def _growth(by_step: Array) -> str:
 
 def _kernel(layer: CheckedSlice) -> Finding:
     check = "framework-kernel"
-    assert layer.stored is not None
-    rows = [row for row in layer.stored.verified or () if row.layer == layer.facts.name]
+    assert layer.context is not None
+    rows = [row for row in layer.context.verified or () if row.layer == layer.facts.name]
     if not rows:
         return skip(check, layer, "the other engine does not compute this layer")
     # A NaN is no match, and no number is larger.
@@ -106,8 +106,8 @@ def _kernel(layer: CheckedSlice) -> Finding:
 
 def _golden(layer: CheckedSlice) -> Finding:
     check, name = "golden", layer.facts.name
-    assert layer.stored is not None
-    golden = layer.stored.golden
+    assert layer.context is not None
+    golden = layer.context.golden
     assert golden is not None, "guarded by Check.requires"
     if golden.layer is None:
         return Finding(check, name, "fail", "the stored trace lacks this layer")
@@ -124,7 +124,7 @@ def _golden(layer: CheckedSlice) -> Finding:
     if worst.first is None:
         return Finding(check, name, "fail", f"{worst.name}: {'; '.join(worst.problems)}")
     where = worst.first.place
-    place = Place(where[0], where[1] if len(where) == 3 else None, where[-1])
+    place = StatePlace(where[0], where[1] if len(where) == 3 else None, where[-1])
     message = (
         f"{worst.name}: {worst.exceed} values beyond {worst.tolerance}; first {worst.first.a:.9g} "
         f"here, {worst.first.b:.9g} in the stored trace"

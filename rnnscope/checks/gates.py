@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip, taste
 from rnnscope.errors import spell
 from rnnscope.model.activations import activation
@@ -37,7 +37,7 @@ def _next(layer: CheckedSlice, rows: Array, times: Array, before: Array) -> Arra
         return gates["z"] * before + (1 - gates["z"]) * gates["n"]
     i = 1 - gates["f"] if layer.facts.cell == "coupled_lstm" else gates["i"]
     c: Array = gates["f"] * before + i * gates["g"]
-    clip = layer.stored.options.get("cell_clip") if layer.stored else None
+    clip = layer.context.options.get("cell_clip") if layer.context else None
     return c if clip is None else np.clip(c, -float(clip), float(clip))
 
 
@@ -99,7 +99,7 @@ def _saturation(layer: CheckedSlice) -> Finding:
         # By sequence, so that slices of sequences merge to what the whole would say.
         share = near.sum(axis=(1, 2)) / np.maximum(counts * gate.shape[2], 1)
         row = int(share.argmax())
-        here = Peak(float(share[row]), Place(layer.first_sequence + row))
+        here = Peak(float(share[row]), StatePlace(layer.first_sequence + row))
         if not worst or (found | here) is not found:
             found, worst = here, name
     if not worst:
@@ -116,9 +116,9 @@ def _c_m_order(layer: CheckedSlice) -> Finding:
     if pair is None:
         return skip(check, layer, "needs c and m, of every step or at the end")
     c, m = pair
-    if c.shape != m.shape or (layer.stored is not None and layer.stored.projected):
+    if c.shape != m.shape or (layer.context is not None and layer.context.projected):
         return skip(check, layer, "a projection stands between c and m")
-    options = {} if layer.stored is None else layer.stored.options
+    options = {} if layer.context is None else layer.context.options
     known = options.get("output_activation", options.get("activation"))
     act = "tanh" if known is None else str(known)
     gate = str(options.get("recurrent_activation", "sigmoid"))
@@ -166,7 +166,7 @@ def _beyond_o(layer: CheckedSlice, c: Array, m: Array, o: Array | None, act: str
         times = at[1] if len(at) == 2 else np.zeros_like(at[0])
         peaked = peak(off, layer, at[0], times)
         if peaked.place and len(at) == 1:
-            peaked = Peak(peaked.value, Place(peaked.place.sequence, None, peaked.place.unit))
+            peaked = Peak(peaked.value, StatePlace(peaked.place.sequence, None, peaked.place.unit))
         found |= peaked
     return found
 

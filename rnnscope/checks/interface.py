@@ -37,7 +37,7 @@ class GoldenDiff:
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class CheckContext:
     """What is known of a layer whose whole trace is at hand, beside its arrays.
 
     Attributes
@@ -84,21 +84,21 @@ class CheckedSlice(LayerSlice):
 
     Attributes
     ----------
-    stored : Stored or None
+    context : CheckContext or None
         None while a run is under way: the checks that need it are left out then.
     """
 
-    stored: Stored | None = None
+    context: CheckContext | None = None
 
     @classmethod
-    def of(cls, layer: LayerSlice, stored: Stored | None = None) -> CheckedSlice:
+    def of(cls, layer: LayerSlice, context: CheckContext | None = None) -> CheckedSlice:
         """A slice with what else is known of its layer."""
         parts = {item.name: getattr(layer, item.name) for item in fields(LayerSlice)}
-        return cls(**parts, stored=stored)
+        return cls(**parts, context=context)
 
 
 @dataclass(frozen=True)
-class Place:
+class StatePlace:
     """Where something was measured; None where the axis does not apply."""
 
     sequence: int | None = None
@@ -110,7 +110,7 @@ class Place:
         return ", ".join(f"{name} {value}" for name, value in named if value is not None)
 
 
-def index(place: Place | None) -> str:
+def index(place: StatePlace | None) -> str:
     """The place as an index into a state array: ``[1, 4, 0]``, ``[1, :, 2]``, ``[1, 6]``."""
     if place is None:
         return ""
@@ -133,7 +133,7 @@ class Finding:
         One sentence in plain words: what is so, or what was lacking for a skipped check.
     measured, limit : float or None
         The number that decides and the bound it is held to, both in the unit of the arrays.
-    place : Place or None
+    place : StatePlace or None
         Where `measured` was found.
     """
 
@@ -143,7 +143,7 @@ class Finding:
     message: str
     measured: float | None = None
     limit: float | None = None
-    place: Place | None = None
+    place: StatePlace | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Check:
         What `Finding.measured` counts (``"sequences"``, ``"values"``); empty where it is a value
         of the arrays. Counts of several slices are added up.
     during_run : bool
-        Whether ``rnnscope run`` does it, too; others look at traces alone (`LayerSlice.stored`).
+        Whether ``rnnscope run`` does it, too; others look at traces alone (`CheckedSlice.context`).
     at_end : bool
         It tells nothing before all slices were seen, and is done with the last one.
     limit : float or None

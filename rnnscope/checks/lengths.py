@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.measure import Peak, judge, skip, taste
 
 
 def _mask_and_lengths(layer: CheckedSlice) -> Finding:
     check = "mask-and-lengths"
-    if layer.stored is not None and not layer.stored.mask_given:
+    if layer.context is not None and not layer.context.mask_given:
         return skip(check, layer, "no mask was given beside the lengths")
     assert layer.mask is not None
     assert layer.lengths is not None
@@ -22,7 +22,7 @@ def _mask_and_lengths(layer: CheckedSlice) -> Finding:
     if wrong.size:
         row = int(wrong[0])
         step = int(min(steps.valid_end(mask)[row], lengths[row]))
-        place = Place(layer.first_sequence + row, step)
+        place = StatePlace(layer.first_sequence + row, step)
     messages = (
         "the last valid step of the mask is where the length says",
         "the mask and the lengths end sequences at different steps",
@@ -34,7 +34,7 @@ def _zero_length(layer: CheckedSlice) -> Finding:
     mask = steps.valid_steps(layer)
     assert mask is not None, "guarded by Check.requires"
     empty = np.flatnonzero(~mask.any(axis=1))
-    place = Place(layer.first_sequence + int(empty[0])) if empty.size else None
+    place = StatePlace(layer.first_sequence + int(empty[0])) if empty.size else None
     limit, bad = taste("zero-length", layer, 0.0)
     messages = (
         "every sequence has a valid step"

@@ -12,7 +12,7 @@ from math import isnan
 
 import numpy as np
 
-from rnnscope.checks.interface import CheckedSlice, Finding, Place, Status
+from rnnscope.checks.interface import CheckedSlice, Finding, StatePlace, Status
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice
 
@@ -25,7 +25,7 @@ class Peak:
     """The largest of some absolute values, and where it is. NaN is larger than everything."""
 
     value: float = 0.0
-    place: Place | None = None
+    place: StatePlace | None = None
 
     def __or__(self, other: Peak) -> Peak:
         return other if _rank(other.value) > _rank(self.value) else self
@@ -58,7 +58,7 @@ def peak(values: Array, layer: LayerSlice, rows: Array, times: Array) -> Peak:
     value = float(values[k, unit])
     if value == 0:
         return Peak()
-    place = Place(layer.first_sequence + int(rows[k]), int(times[k]), int(unit))
+    place = StatePlace(layer.first_sequence + int(rows[k]), int(times[k]), int(unit))
     return Peak(value, place)
 
 
@@ -88,7 +88,7 @@ def taste(check: str, layer: CheckedSlice, default: float) -> tuple[float, Statu
 
     A default of ours is a hint, and warns; a limit that was set is a promise.
     """
-    given = {} if layer.stored is None else layer.stored.limits
+    given = {} if layer.context is None else layer.context.limits
     return (given[check], "fail") if check in given else (default, "warn")
 
 
@@ -97,7 +97,7 @@ def rounding(check: str, layer: CheckedSlice, factor: float, values: Array) -> f
 
     ``factor`` times the epsilon of the values' dtype, times the largest of them, or 1.
     """
-    given = {} if layer.stored is None else layer.stored.limits
+    given = {} if layer.context is None else layer.context.limits
     if check in given:
         return given[check]
     with np.errstate(invalid="ignore"):

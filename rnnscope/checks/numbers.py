@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.measure import Peak, judge, peak, skip, taste
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice
@@ -43,7 +43,7 @@ def _finite(layer: CheckedSlice) -> Finding:
     place = None
     if first is not None:
         row, step, unit = first[0]
-        place = Place(layer.first_sequence + row, step, unit)
+        place = StatePlace(layer.first_sequence + row, step, unit)
     messages = (
         "every value is finite",
         f"NaN or infinity, first in {first[1] if first else ''}",
@@ -89,7 +89,7 @@ def _largest(layer: CheckedSlice, m: Array) -> Peak:
     # argmin and argmax both stop at a NaN.
     at = high if not abs(m.flat[low]) > abs(m.flat[high]) else low
     row, step, unit = (int(k) for k in np.unravel_index(at, m.shape))
-    return Peak(float(abs(m.flat[at])), Place(layer.first_sequence + row, step, unit))
+    return Peak(float(abs(m.flat[at])), StatePlace(layer.first_sequence + row, step, unit))
 
 
 DEAD_BELOW = 1e-3
@@ -117,13 +117,13 @@ def unit_peaks(layer: LayerSlice) -> Array:
 
 
 def _dead_units(layer: CheckedSlice) -> Finding:
-    given = None if layer.stored is None else layer.stored.m_peaks
+    given = None if layer.context is None else layer.context.m_peaks
     peaks = unit_peaks(layer) if given is None else given
     if not np.isfinite(peaks).any():
         return skip("dead-units", layer, "no sequence has a valid step")
     dead = np.flatnonzero(peaks <= DEAD_BELOW)
     limit, bad = taste("dead-units", layer, 0.0)
-    place = Place(None, None, int(dead[0])) if dead.size else None
+    place = StatePlace(None, None, int(dead[0])) if dead.size else None
     messages = (
         f"every unit's |m| gets above {DEAD_BELOW:g} somewhere"
         if not dead.size

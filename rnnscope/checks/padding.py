@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, skip
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice
@@ -231,11 +231,11 @@ def _length_cuts_input(layer: CheckedSlice) -> Finding:
     return judge("length-cuts-input", layer, Peak(count, place), 0.0, messages, bad="warn")
 
 
-def _first(layer: LayerSlice, rows: Array, start: Array) -> tuple[float, Place | None]:
+def _first(layer: LayerSlice, rows: Array, start: Array) -> tuple[float, StatePlace | None]:
     hit = np.flatnonzero(rows)
     if not hit.size:
         return 0.0, None
-    return float(hit.size), Place(layer.first_sequence + int(hit[0]), int(start[hit[0]]))
+    return float(hit.size), StatePlace(layer.first_sequence + int(hit[0]), int(start[hit[0]]))
 
 
 PADDING_CHECKS = (

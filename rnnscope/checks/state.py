@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, Place
+from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.measure import Peak, differences, judge, peak, skip
 from rnnscope.model.cell import Array
 
@@ -64,7 +64,7 @@ def _final_difference(
     # A sequence without a valid step ends as it began; it has no timestep to point at.
     unmoved = peak(differences(final[empty], initial[empty]), layer, empty, np.zeros_like(empty))
     if unmoved.place:
-        unmoved = Peak(unmoved.value, Place(unmoved.place.sequence, None, unmoved.place.unit))
+        unmoved = Peak(unmoved.value, StatePlace(unmoved.place.sequence, None, unmoved.place.unit))
     return found | unmoved
 
 
@@ -112,8 +112,8 @@ def _state_width(layer: CheckedSlice) -> Finding:
 
 def _handoff(layer: CheckedSlice) -> Finding:
     check = "handoff"
-    assert layer.stored is not None, "guarded by Check.requires"
-    origin = layer.stored.origin or {}
+    assert layer.context is not None, "guarded by Check.requires"
+    origin = layer.context.origin or {}
     found, worst = Peak(), ""
     for name, given in origin.items():
         initial = layer.states.initial.get(name)
@@ -125,7 +125,7 @@ def _handoff(layer: CheckedSlice) -> Finding:
         rows = np.arange(len(given))
         here = peak(differences(initial, given), layer, rows, np.zeros_like(rows))
         if here.place:
-            here = Peak(here.value, Place(here.place.sequence, None, here.place.unit))
+            here = Peak(here.value, StatePlace(here.place.sequence, None, here.place.unit))
         if (found | here) is not found:
             found, worst = here, name
     messages = (

@@ -17,7 +17,6 @@ from rnnscope.options.table import PADDING_RULES, VERIFIERS
 if TYPE_CHECKING:
     from rnnscope.checks.result import CheckReport, Subject
     from rnnscope.checks.settings import CheckSettings
-    from rnnscope.comparing.tolerance import Tolerances
     from rnnscope.record.trace_checks import Comparison
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -184,7 +183,7 @@ def _subjects(given: dict[str, Any]) -> list[Subject]:
                          update_golden=given["update_golden"],
                          command=command_line())  # fmt: skip
     if given["outputs"]:
-        from rnnscope.checks.bare_arrays import check_arrays
+        from rnnscope.record.bare_arrays import check_arrays
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
@@ -220,15 +219,11 @@ def _comparison(given: dict[str, Any]) -> Comparison:
         options = {name: given[name] for name in ("model_input", "layout") if given[name]}
         options |= parse_run_set(given["run"])
         replay = Replay(given["checkpoint"], given["inputs"], options, given["verify"])
-    return Comparison(replay, given["golden"], _tolerances(given) if given["golden"] else None)
+    if not given["golden"]:
+        return Comparison(replay)
+    from rnnscope.comparing.tolerance import make_tolerances
 
-
-def _tolerances(given: dict[str, Any]) -> Tolerances:
-    from rnnscope.comparing.tolerance import Tolerances, parse_tolerances
-
-    return Tolerances(
-        parse_tolerances("--atol", given["atol"]), parse_tolerances("--rtol", given["rtol"])
-    )
+    return Comparison(replay, given["golden"], make_tolerances(given["atol"], given["rtol"]))
 
 
 def _exit_code(report: CheckReport, *, allow_empty: bool) -> int:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import click
 
 from rnnscope.cli.options import command_line, format_option, print_result
 from rnnscope.cli.run_options import parse_run_set, run_set_option
-from rnnscope.states import ALIASES, STATE_FORMAT_MODULES
-
-if TYPE_CHECKING:
-    from rnnscope.comparing import DiffResult, DiffSettings
-
-STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
+from rnnscope.states import FORMAT_NAMES
 
 
 @click.command("diff")
@@ -22,7 +17,6 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 @click.argument("b", metavar="B")
 @click.option(
     "--input",
-    "inputs",
     metavar="INPUT",
     help="A and B are checkpoints: run both over INPUT and compare their states.",
 )
@@ -33,8 +27,8 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 )
 @click.option("--model-input", is_flag=True, help="With --input: INPUT is the models' own input.")
 @run_set_option
-@click.option("--a-format", type=click.Choice(STATE_FORMATS), help="How A keeps its states.")
-@click.option("--b-format", type=click.Choice(STATE_FORMATS), help="How B keeps its states.")
+@click.option("--a-format", type=click.Choice(FORMAT_NAMES), help="How A keeps its states.")
+@click.option("--b-format", type=click.Choice(FORMAT_NAMES), help="How B keeps its states.")
 @click.option(
     "--num-units", metavar="N[,N…]", help="Width of c in a concatenated state, one for each layer."
 )
@@ -80,78 +74,16 @@ def command(**given: Any) -> int:
     Exits with 0 if they are the same, 1 if they differ, 2 if they cannot be compared. Arrays that
     one of them lacks, or that were not read, are no difference: the first line names them.
     """
-    result = _compare(given, _settings(given), command_line())
-    if not given["quiet"]:
-        print_result(result, given["report_format"])
+    from rnnscope.api.diff import diff
+
+    quiet, report_format = given.pop("quiet"), given.pop("report_format")
+    options = parse_run_set(given.pop("run"))
+    if given.pop("model_input"):
+        options["model_input"] = True
+    for side in ("time_major_a", "time_major_b"):
+        given[side] = given[side] or None  # a flag cannot say that an axis is not first
+    result = replace(diff(given.pop("a"), given.pop("b"), **given, **options),
+                     command=command_line())  # fmt: skip
+    if not quiet:
+        print_result(result, report_format)
     return 0 if result.verdict == "same" else 1
-
-
-def _compare(given: dict[str, Any], settings: DiffSettings, command_line: str) -> DiffResult:
-    if given["weights"] and given["inputs"]:
-        raise click.UsageError("--weights and --input are two comparisons: say one of them")
-    if (given["model_input"] or given["run"]) and not given["inputs"]:
-        raise click.UsageError("--model-input and --run go with --input")
-    if given["weights"]:
-        from rnnscope.checkpoints import read_checkpoint
-        from rnnscope.comparing.weights import diff_weights
-
-        checkpoints = [read_checkpoint(Path(given[side])) for side in ("a", "b")]
-        return diff_weights(checkpoints[0], checkpoints[1], settings, command_line)
-    if given["inputs"]:
-        from rnnscope.record.diff_checkpoints import diff_checkpoints
-
-        return diff_checkpoints(
-            Path(given["a"]),
-            Path(given["b"]),
-            given["inputs"],
-            settings,
-            command_line,
-            **_run_options(given),
-        )
-    from rnnscope.comparing import diff_states
-    from rnnscope.states.interface import ReadOptions
-    from rnnscope.states.recognise import recognise
-
-    options = [
-        ReadOptions(
-            given[f"{side}_format"],
-            parse_num_units(given["num_units"]),
-            given[f"time_major_{side}"] or None,
-        )
-        for side in ("a", "b")
-    ]
-    one, other = recognise((given["a"], given["b"]), (options[0], options[1]))
-    with one.states, other.states:
-        return diff_states(one, other, settings, command_line)
-
-
-def _run_options(given: dict[str, Any]) -> dict[str, Any]:
-    model_input = {"model_input": True} if given["model_input"] else {}
-    return model_input | parse_run_set(given["run"])
-
-
-def _settings(given: dict[str, Any]) -> DiffSettings:
-    from rnnscope.comparing import DiffSettings, Tolerances
-    from rnnscope.comparing.tolerance import parse_tolerances
-
-    bounds = bool(given["atol"] or given["rtol"])
-    if sum((given["exact"], given["ulp"] is not None, bounds)) > 1:
-        raise click.UsageError("--exact, --ulp and --atol or --rtol exclude each other")
-    tolerances = Tolerances(
-        parse_tolerances("--atol", given["atol"]),
-        parse_tolerances("--rtol", given["rtol"]),
-        exact=given["exact"],
-        ulp=given["ulp"],
-        equal_nan=given["equal_nan"],
-    )
-    return DiffSettings(tolerances, padding=given["padding"], fail_fast=given["fail_fast"])
-
-
-def parse_num_units(text: str | None) -> tuple[int, ...]:
-    """``10`` or ``16,12`` as integers."""
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise click.BadParameter(
-            f"{text!r}: whole numbers above 0, with commas between", param_hint="--num-units"
-        )
-    return tuple(int(part) for part in parts)

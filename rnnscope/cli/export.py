@@ -8,15 +8,13 @@ from typing import Any
 import click
 
 from rnnscope.cli.options import format_option, print_result
-from rnnscope.states import ALIASES, STATE_FORMAT_MODULES
-
-STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
+from rnnscope.states import FORMAT_NAMES
 
 
 @click.command("export")
 @click.argument("trace", metavar="TRACE")
 @click.option(
-    "--to", "to", type=click.Choice(STATE_FORMATS), required=True, help="The format of the states."
+    "--to", "to", type=click.Choice(FORMAT_NAMES), required=True, help="The format of the states."
 )
 @click.option(
     "-o",
@@ -55,7 +53,7 @@ STATE_FORMATS = (*STATE_FORMAT_MODULES, *ALIASES)
 @click.option(
     "--from",
     "source_format",
-    type=click.Choice(STATE_FORMATS),
+    type=click.Choice(FORMAT_NAMES),
     help="The format of TRACE, if it is none.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
@@ -75,25 +73,10 @@ def command(**given: Any) -> int:
 
     What the format cannot hold is said on stdout.
     """
-    from rnnscope.states.export import ExportRequest, export_states
-    from rnnscope.states.interface import ReadOptions
-    from rnnscope.states.recognise import recognise_one
+    from rnnscope.api.export import export
 
-    source = recognise_one(given["trace"], ReadOptions(given["source_format"]))
-    with source.states:
-        done = export_states(
-            source.states,
-            ExportRequest(
-                to=given["to"],
-                target=given["target"],
-                steps=given["steps"],
-                layers=given["layers"],
-                time_major=given["time_major"],
-                ids=given["ids"],
-                words=given["words"],
-                force=given["force"],
-            ),
-        )
-    if not given["quiet"]:
-        print_result(done, given["report_format"])
+    quiet, report_format = given.pop("quiet"), given.pop("report_format")
+    done = export(given.pop("trace"), given.pop("to"), given.pop("target"), **given)
+    if not quiet:
+        print_result(done, report_format)
     return 0

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rnnscope.cli.options import command_line, format_option, print_result
-
-if TYPE_CHECKING:
-    from rnnscope.pooling import PoolPlan
-    from rnnscope.pooling.interface import Sink
-    from rnnscope.trace import Trace
 
 STATES = ("m", "c", "outputs")
 METHODS = ("sum", "mean", "max", "argmax", "last", "first")
@@ -93,52 +87,19 @@ def command(**given: Any) -> None:
 
     Exits with 0, or with 2 if it could not be done; then TRACE is left as it was.
     """
-    from rnnscope.pooling import plan_pool, pool_trace
+    from rnnscope.pooling.pool_states import PoolRequest, PoolTarget, pool_states
     from rnnscope.trace import Trace
 
-    with Trace.open(given["trace"]) as trace:
-        plan = plan_pool(
-            trace,
-            given["states"],
-            METHODS if ALL in given["methods"] else given["methods"],
-            layers=given["layers"],
-            direction=given["direction"],
-            edge=given["edge"],
-        )
-        with _sink(trace, plan, given) as sink:
-            results = pool_trace(trace, plan, sink, naive=given["naive"])
-        report = _report(trace, plan, results, given)
-    print_result(report, given["report_format"])
-
-
-def _sink(trace: Trace, plan: PoolPlan, given: dict[str, Any]) -> AbstractContextManager[Sink]:
-    if given["output"] is None:
-        from rnnscope.trace.pooled import PooledWriter
-
-        return PooledWriter(given["trace"], plan.headers, force=given["force"])
-    from rnnscope.pooling.files import ArrayFile
-
-    return ArrayFile(
-        given["output"],
-        plan.headers,
-        trace.sequences,
-        force=given["force"],
-        inputs=(given["trace"],),
-    )
-
-
-def _report(trace: Trace, plan: PoolPlan, results: Any, given: dict[str, Any]) -> Any:
-    from rnnscope.pooling.notes import pool_notes, valid_steps_words
-    from rnnscope.pooling.result import PoolReport
-
-    return PoolReport(
-        command=command_line(),
-        trace=str(given["trace"]),
-        sequences=trace.sequences,
-        timesteps=trace.timesteps,
-        valid=valid_steps_words(trace),
-        written=str(given["output"] or f"{given['trace']}::/pooled"),
-        pooled=results,
+    request = PoolRequest.make(
+        given["states"],
+        given["methods"],
+        layers=given["layers"],
+        direction=given["direction"],
+        edge=given["edge"],
         naive=given["naive"],
-        notes=(*plan.notes, *pool_notes(results)),
     )
+    output = given["output"]
+    target = PoolTarget(output, store=output is None, force=given["force"])
+    with Trace.open(given["trace"]) as trace:
+        report, _ = pool_states(trace, request, target, command_line())
+    print_result(report, given["report_format"])

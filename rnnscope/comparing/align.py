@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.comparing.arrays import Aligned
+from rnnscope.comparing.arrays import AlignedArrays
 from rnnscope.files.array_views import Span, Taken
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
@@ -15,7 +15,7 @@ from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, Sta
 AXES = ("sequence", "timestep", "unit")
 
 
-class Side(NamedTuple):
+class LayerOfSet(NamedTuple):
     """A layer and the set it belongs to."""
 
     states: StateSet
@@ -32,20 +32,20 @@ class AxisMatch(NamedTuple):
 
 
 def align(
-    a: Side, b: Side, key: str, *, padding: bool = False
-) -> tuple[Aligned | None, tuple[str, ...]]:
+    a: LayerOfSet, b: LayerOfSet, key: str, *, padding: bool = False
+) -> tuple[AlignedArrays | None, tuple[str, ...]]:
     """Both sides' array of this name, cut to the places that both have.
 
     Parameters
     ----------
-    a, b : Side
+    a, b : LayerOfSet
     key : str
     padding : bool
         Count steps past the length, too.
 
     Returns
     -------
-    Aligned or None
+    AlignedArrays or None
         None if the arrays cannot be compared place by place.
     tuple of str
         What differs beside the values.
@@ -75,7 +75,7 @@ def align(
     valid = None
     if len(first.shape) == 3 and not padding:
         valid = _common_steps(a, b, key, matches)
-    pair = Aligned(
+    pair = AlignedArrays(
         _cut(first, [match.a for match in matches]),
         _cut(second, [match.b for match in matches]),
         valid,
@@ -99,7 +99,7 @@ def _range(names: Array) -> str:
     return f"{names[0]} to {names[-1]}"
 
 
-def _coordinates(side: Side, key: str, axis: str, size: int) -> Array:
+def _coordinates(side: LayerOfSet, key: str, axis: str, size: int) -> Array:
     """What the places of an axis are called: by the file where that fits, else numbers."""
     known = None
     if axis == "sequence":
@@ -128,7 +128,7 @@ def _cut(array: StoredArray, places: list[Array]) -> StoredArray:
     return array
 
 
-def valid_steps(side: Side, key: str) -> Array | None:
+def valid_steps(side: LayerOfSet, key: str) -> Array | None:
     """True at the steps of an array that count, (sequence, timestep); None if nothing tells."""
     states, layer = side
     if not layer.counted or key not in layer.arrays or len(layer.arrays[key].shape) != 3:
@@ -148,7 +148,7 @@ def valid_steps(side: Side, key: str) -> Array | None:
     return valid
 
 
-def _common_steps(a: Side, b: Side, key: str, matches: list[AxisMatch]) -> Array | None:
+def _common_steps(a: LayerOfSet, b: LayerOfSet, key: str, matches: list[AxisMatch]) -> Array | None:
     """The steps that count on both sides; a side that does not tell goes by the other."""
     valid = None
     for side, rows, steps in (

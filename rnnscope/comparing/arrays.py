@@ -20,7 +20,7 @@ BLOCK_BYTES = 2**20
 GROWTH_COLUMNS = 60
 
 
-class Aligned(NamedTuple):
+class AlignedArrays(NamedTuple):
     """Two arrays with the same places on every axis.
 
     Attributes
@@ -41,7 +41,7 @@ class Aligned(NamedTuple):
     backward: bool = False
 
 
-class First:
+class FirstDivergence:
     """The earliest place beyond the tolerance, in the order in which time is processed.
 
     Blocks come in C order, so that of places at one timestep the first that is seen stays.
@@ -78,7 +78,7 @@ class First:
         self.values = (float(a[within]), float(b[within]))
 
 
-class Growth:
+class GrowthOverTime:
     """The largest difference of each timestep."""
 
     def __init__(self, timesteps: int) -> None:
@@ -100,7 +100,7 @@ class Growth:
 
 def diff_arrays(
     name: str,
-    pair: Aligned,
+    pair: AlignedArrays,
     tolerance: Tolerance,
     *,
     equal_nan: bool = False,
@@ -114,7 +114,7 @@ def diff_arrays(
     Parameters
     ----------
     name : str
-    pair : Aligned
+    pair : AlignedArrays
         (sequence, timestep, unit), (sequence, unit), or any axes with names in `axes`.
     tolerance : Tolerance
     equal_nan, fail_fast : bool
@@ -128,8 +128,8 @@ def diff_arrays(
     named = axes or (STATE_AXES if len(shape) == 3 else FINAL_AXES)
     ulp_dtype = narrower(pair.a.dtype, pair.b.dtype)
     measure = Measure(tolerance, ulp_dtype, equal_nan=equal_nan)
-    first = First(backward=pair.backward)
-    growth = Growth(shape[1] if len(shape) == 3 else 0)
+    first = FirstDivergence(backward=pair.backward)
+    growth = GrowthOverTime(shape[1] if len(shape) == 3 else 0)
     complete = True
     for key in _blocks(shape, pair.a.dtype.itemsize):
         if not _counts(pair.valid, key):
@@ -152,11 +152,11 @@ def diff_arrays(
 
 def _result(
     name: str,
-    pair: Aligned,
+    pair: AlignedArrays,
     axes: tuple[str, ...],
     measure: Measure,
-    first: First,
-    growth: Growth,
+    first: FirstDivergence,
+    growth: GrowthOverTime,
     problems: tuple[str, ...],
     shapes: tuple[tuple[int, ...], tuple[int, ...]] | None,
     *,

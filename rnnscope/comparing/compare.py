@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from rnnscope.comparing.align import Side, align, length_differences
+from rnnscope.comparing.align import LayerOfSet, align, length_differences
 from rnnscope.comparing.arrays import diff_arrays
 from rnnscope.comparing.gates import gate_of
 from rnnscope.comparing.hints import layer_hints, length_hints
-from rnnscope.comparing.matching import Matched, match_layers
+from rnnscope.comparing.matching import MatchedLayers, match_layers
 from rnnscope.comparing.result import (
     ArrayDiff,
     DiffResult,
@@ -64,8 +64,8 @@ def diff_states(
     differences, notes = length_differences(a.states, b.states)
     layers = tuple(
         _diff_layer(
-            _directed(Side(set_a, pair.a), pair.b),
-            _directed(Side(set_b, pair.b), pair.a),
+            _directed(LayerOfSet(set_a, pair.a), pair.b),
+            _directed(LayerOfSet(set_b, pair.b), pair.a),
             pair.how,
             settings,
         )
@@ -112,13 +112,13 @@ def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:
     return told(a, b), told(b, a)
 
 
-def _directed(side: Side, other: StateLayer) -> Side:
+def _directed(side: LayerOfSet, other: StateLayer) -> LayerOfSet:
     """A layer that only has a number reads time in the direction of its partner."""
     layer = side.layer
     if layer.named or not other.backward or layer.backward:
         return side
     turned = replace(layer, facts=other.facts)
-    return Side(side.states, layer_with_final(turned, side.states))
+    return LayerOfSet(side.states, layer_with_final(turned, side.states))
 
 
 def _operand(side: Recognised) -> OperandReport:
@@ -151,7 +151,7 @@ def _outputs_alone(layers: list[StateLayer]) -> list[StateLayer]:
 
 
 def _arrays_by_layer(
-    pairs: Iterable[Matched], *others: Iterable[StateLayer]
+    pairs: Iterable[MatchedLayers], *others: Iterable[StateLayer]
 ) -> dict[str, list[str]]:
     """Names of all arrays, by the layer's name in A."""
     found = {pair.a.name: _sorted({*pair.a.arrays, *pair.b.arrays}) for pair in pairs}
@@ -164,7 +164,7 @@ def state_names() -> list[str]:
     return list(dict.fromkeys([*ORDER, *(f"{GATES}{gate}" for gate in gates)]))
 
 
-def _diff_layer(a: Side, b: Side, how: str, settings: DiffSettings) -> LayerDiff:
+def _diff_layer(a: LayerOfSet, b: LayerOfSet, how: str, settings: DiffSettings) -> LayerDiff:
     arrays = [_diff_array(a, b, key, settings) for key in shared_keys(a.layer, b.layer)]
     hints: tuple[str, ...] = ()
     if settings.hints and any(array.verdict == "differ" for array in arrays):
@@ -175,7 +175,7 @@ def _diff_layer(a: Side, b: Side, how: str, settings: DiffSettings) -> LayerDiff
     )
 
 
-def _one_sided(name: SideName, side: Side, other: Side) -> Iterator[OneSided]:
+def _one_sided(name: SideName, side: LayerOfSet, other: LayerOfSet) -> Iterator[OneSided]:
     """The arrays of a layer that the other's lacks; it may be in the other's file, and not read."""
     unread = {array.key: array.label for array in other.states.not_read if array.key}
     for key in _sorted(side.layer.arrays.keys() - other.layer.arrays.keys()):
@@ -203,7 +203,7 @@ def _sorted(keys: set[str]) -> list[str]:
     return sorted(keys, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
 
 
-def _diff_array(a: Side, b: Side, key: str, settings: DiffSettings) -> ArrayDiff:
+def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) -> ArrayDiff:
     first, second = a.layer.arrays[key], b.layer.arrays[key]
     pair, problems = align(a, b, key, padding=settings.padding)
     tolerance = settings.tolerances.of(a.layer.name, key, (first.dtype, second.dtype))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.comparing.align import Side, align
+from rnnscope.comparing.align import LayerOfSet, align
 from rnnscope.comparing.tolerance import Tolerances
 from rnnscope.states.model import GATES
 
@@ -12,12 +12,14 @@ FEEDING = {"c": ("i", "f", "g"), "m": ("o",), "outputs": ("o",)}
 """The gates that make a state of one step: c from i, f, g and the c before; m from o and c."""
 
 
-def gate_of(a: Side, b: Side, array: str, place: tuple[int, ...], tolerances: Tolerances) -> str:
+def gate_of(
+    a: LayerOfSet, b: LayerOfSet, array: str, place: tuple[int, ...], tolerances: Tolerances
+) -> str:
     """The gates that differ where a state first does; words, or empty if nothing tells.
 
     Parameters
     ----------
-    a, b : Side
+    a, b : LayerOfSet
     array : str
     place : tuple of int
         (sequence, timestep, unit), counted in the aligned arrays.
@@ -35,11 +37,13 @@ def gate_of(a: Side, b: Side, array: str, place: tuple[int, ...], tolerances: To
     return "not o: c"
 
 
-def _both(a: Side, b: Side, key: str) -> bool:
+def _both(a: LayerOfSet, b: LayerOfSet, key: str) -> bool:
     return key in a.layer.arrays and key in b.layer.arrays
 
 
-def _differs(a: Side, b: Side, gate: str, place: tuple[int, ...], tolerances: Tolerances) -> bool:
+def _differs(
+    a: LayerOfSet, b: LayerOfSet, gate: str, place: tuple[int, ...], tolerances: Tolerances
+) -> bool:
     key = GATES + gate
     pair, _ = align(a, b, key)
     if pair is None:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.comparing.align import Side, valid_steps
-from rnnscope.comparing.arrays import Aligned, coordinates_of, diff_arrays
+from rnnscope.comparing.align import LayerOfSet, valid_steps
+from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
 from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import spell
@@ -39,7 +39,7 @@ SWAPPED = {
 """What a format is when c and m have changed places."""
 
 
-class Guess(NamedTuple):
+class Misreading(NamedTuple):
     """One way to read B: in words, the arrays it makes, and A's and the steps to compare."""
 
     words: str
@@ -48,7 +48,7 @@ class Guess(NamedTuple):
     valid: Array | None
 
 
-def layer_hints(a: Side, b: Side, settings: DiffSettings) -> tuple[str, ...]:
+def layer_hints(a: LayerOfSet, b: LayerOfSet, settings: DiffSettings) -> tuple[str, ...]:
     """Ways to read B in which the layers are equal, in words; the simplest one alone."""
     for guess in _guesses(a, b, settings):
         if _equal(a, guess, settings):
@@ -56,7 +56,7 @@ def layer_hints(a: Side, b: Side, settings: DiffSettings) -> tuple[str, ...]:
     return ()
 
 
-def _states(side: Side) -> dict[str, StoredArray]:
+def _states(side: LayerOfSet) -> dict[str, StoredArray]:
     """C and m over time, or final where there is nothing else."""
     arrays = side.layer.arrays
     over_time = {key: arrays[key] for key in ("c", "m", "array", "outputs") if key in arrays}
@@ -67,7 +67,7 @@ def _states(side: Side) -> dict[str, StoredArray]:
     return {key: arrays[FINAL + key] for key in ("c", "m") if FINAL + key in arrays}
 
 
-def _guesses(a: Side, b: Side, settings: DiffSettings) -> Iterator[Guess]:
+def _guesses(a: LayerOfSet, b: LayerOfSet, settings: DiffSettings) -> Iterator[Misreading]:
     own, other = _states(a), _states(b)
     if any(len(array.shape) != 3 for array in own.values()) and any(
         len(array.shape) == 3 for array in other.values()
@@ -76,7 +76,9 @@ def _guesses(a: Side, b: Side, settings: DiffSettings) -> Iterator[Guess]:
                  if FINAL + key in b.layer.arrays}  # fmt: skip
     valid = None if settings.padding else _valid(a, b)
     if settings.padding and (steps := _valid(a, b)) is not None:
-        yield Guess("equal at the valid steps: they part only past the length", other, own, steps)
+        yield Misreading(
+            "equal at the valid steps: they part only past the length", other, own, steps
+        )
     ways: list[tuple[str, Arrays]] = [("", other)]
     swapped = {key: other[was] for key, was in (("c", "m"), ("m", "c")) if was in other}
     if swapped:
@@ -86,14 +88,14 @@ def _guesses(a: Side, b: Side, settings: DiffSettings) -> Iterator[Guess]:
     ways += _other_cuts(own, other)
     times = list(_times(b, other))
     for words, arrays in ways[1:]:
-        yield Guess(f"equal if {words}", arrays, own, valid)
+        yield Misreading(f"equal if {words}", arrays, own, valid)
     for time_words, turn in times:
         for words, arrays in ways:
             both = " and ".join(part for part in (words, time_words) if part)
             turned = {key: turn(array) for key, array in arrays.items()}
             # B's own lengths are about its axes as they were read.
             steps = None if settings.padding else _own_valid(a)
-            yield Guess(f"equal if {both}", turned, own, steps)
+            yield Misreading(f"equal if {both}", turned, own, steps)
     yield from _shifts(own, other, None if settings.padding else _own_valid(a))
     yield from _zero_tails(own, other)
 
@@ -115,7 +117,9 @@ def _other_cuts(own: Arrays, other: Arrays) -> list[tuple[str, Arrays]]:
     ]
 
 
-def _times(b: Side, other: Arrays) -> Iterator[tuple[str, Callable[[StoredArray], StoredArray]]]:
+def _times(
+    b: LayerOfSet, other: Arrays
+) -> Iterator[tuple[str, Callable[[StoredArray], StoredArray]]]:
     """Time read in other ways, of arrays that have time."""
     if any(len(array.shape) != 3 for array in other.values()) or not other:
         return
@@ -136,7 +140,7 @@ def _times(b: Side, other: Arrays) -> Iterator[tuple[str, Callable[[StoredArray]
         )
 
 
-def _shifts(own: Arrays, other: Arrays, valid: Array | None) -> Iterator[Guess]:
+def _shifts(own: Arrays, other: Arrays, valid: Array | None) -> Iterator[Misreading]:
     """B some steps early or late."""
     shapes = {array.shape[:2] for array in (*own.values(), *other.values())
               if len(array.shape) == 3}  # fmt: skip
@@ -151,13 +155,13 @@ def _shifts(own: Arrays, other: Arrays, valid: Array | None) -> Iterator[Guess]:
         b_early = {key: Span(array, 1, 0, timesteps - steps) for key, array in other.items()}
         b_late = {key: Span(array, 1, steps, timesteps) for key, array in other.items()}
         plural = "step" if steps == 1 else "steps"
-        yield Guess(
+        yield Misreading(
             f"equal if B is {steps} {plural} early: its timestep t is A's t + {steps}",
             b_early,
             late,
             None if valid is None else valid[:, steps:],
         )
-        yield Guess(
+        yield Misreading(
             f"equal if B is {steps} {plural} late: its timestep t + {steps} is A's t",
             b_late,
             early,
@@ -165,7 +169,7 @@ def _shifts(own: Arrays, other: Arrays, valid: Array | None) -> Iterator[Guess]:
         )
 
 
-def _zero_tails(own: Arrays, other: Arrays) -> Iterator[Guess]:
+def _zero_tails(own: Arrays, other: Arrays) -> Iterator[Misreading]:
     """One side has zeros from some step of a sequence on, where the other goes on."""
     for name, arrays in (("B", other), ("A", own)):
         array = next((arrays[key] for key in ("m", "c", "array", "outputs") if key in arrays), None)
@@ -180,7 +184,7 @@ def _zero_tails(own: Arrays, other: Arrays) -> Iterator[Guess]:
             continue
         listed = ", ".join(str(int(length)) for length in lengths[:8])
         more = ", …" if len(lengths) > 8 else ""
-        yield Guess(
+        yield Misreading(
             f"equal up to where {name} has zeros: its lengths look like {listed}{more}, "
             "and the other side has states past them",
             other,
@@ -189,19 +193,19 @@ def _zero_tails(own: Arrays, other: Arrays) -> Iterator[Guess]:
         )
 
 
-def _valid(a: Side, b: Side) -> Array | None:
+def _valid(a: LayerOfSet, b: LayerOfSet) -> Array | None:
     one, other = _own_valid(a), _own_valid(b)
     if one is None or other is None:
         return other if one is None else one
     return one & other if one.shape == other.shape else one
 
 
-def _own_valid(side: Side) -> Array | None:
+def _own_valid(side: LayerOfSet) -> Array | None:
     key = next((key for key in ("m", "c", "outputs", "array") if key in side.layer.arrays), "")
     return valid_steps(side, key)
 
 
-def _equal(a: Side, guess: Guess, settings: DiffSettings) -> bool:
+def _equal(a: LayerOfSet, guess: Misreading, settings: DiffSettings) -> bool:
     """Whether every array of A is equal in this reading of B."""
     shared = guess.a.keys() & guess.b.keys()
     if not shared:
@@ -215,7 +219,7 @@ def _equal(a: Side, guess: Guess, settings: DiffSettings) -> bool:
             return False
         found = diff_arrays(
             key,
-            Aligned(one, other, valid, coordinates_of(one.shape)),
+            AlignedArrays(one, other, valid, coordinates_of(one.shape)),
             settings.tolerances.of(a.layer.name, key, (one.dtype, other.dtype)),
             equal_nan=settings.tolerances.equal_nan,
             fail_fast=True,

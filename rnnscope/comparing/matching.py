@@ -10,7 +10,7 @@ from rnnscope.states.model import StateLayer
 Shapes = frozenset[tuple[str, tuple[int, ...]]]
 
 
-class Matched(NamedTuple):
+class MatchedLayers(NamedTuple):
     """Two layers that are compared, and why these two."""
 
     a: StateLayer
@@ -20,13 +20,13 @@ class Matched(NamedTuple):
 
 def match_layers(
     a: tuple[StateLayer, ...], b: tuple[StateLayer, ...]
-) -> tuple[list[Matched], list[StateLayer], list[StateLayer]]:
+) -> tuple[list[MatchedLayers], list[StateLayer], list[StateLayer]]:
     """Pairs in the order of A, and what is left over on either side."""
-    found: dict[int, Matched] = {}
+    found: dict[int, MatchedLayers] = {}
     rest_a, rest_b = dict(enumerate(a)), list(b)
 
     def take(number: int, other: StateLayer, how: str) -> None:
-        found[number] = Matched(rest_a.pop(number), other, how)
+        found[number] = MatchedLayers(rest_a.pop(number), other, how)
         rest_b.remove(other)
 
     for number, layer in list(rest_a.items()):

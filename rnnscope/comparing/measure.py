@@ -23,7 +23,7 @@ OCTAVES = 54
 
 
 @dataclass
-class Peak:
+class LargestValue:
     """The largest value seen so far, and where; -1 before the first."""
 
     value: float = -1.0
@@ -111,7 +111,7 @@ class Measure:
         self.compared = self.exceed = self.nonfinite_a = self.nonfinite_b = 0
         self.finite = 0
         self.sum_abs = 0.0
-        self.max_abs, self.max_rel, self.needed = Peak(), Peak(), Peak()
+        self.max_abs, self.max_rel, self.needed = LargestValue(), LargestValue(), LargestValue()
         self.worst_is_nonfinite = False
         self.ulp_max = 0
         self.histogram = Histogram()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import OptionError, spell
+from rnnscope.options.interface import accept
+from rnnscope.options.kinds import Integer, Switch
 
 DEFAULTS = {2: (1e-3, 1e-3), 4: (1e-5, 1e-5), 8: (1e-10, 1e-10)}
 """atol and rtol by the bytes of the narrower of both dtypes. Engines that add in another order part
@@ -141,29 +144,99 @@ def _given(pairs: Sequence[tuple[str, float]], layer: str, array: str) -> float 
     return fitting[-1] if fitting else None
 
 
-def parse_tolerances(flag: str, texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """``1e-6`` and ``c:1e-6`` as pairs of a pattern and a value.
+Bounds = float | str | Mapping[str, float] | Iterable[str] | None
+"""A tolerance as it is given: a number; text, ``"1e-6"`` or ``"c:1e-6"``; a number by array; or
+several texts; None for the default."""
+
+
+def tolerance_pairs(
+    called: str, bounds: Bounds, where: object = None
+) -> tuple[tuple[str, float], ...]:
+    """A tolerance as pairs of a pattern and a value.
+
+    Parameters
+    ----------
+    called : str
+        What the surface calls the option, for messages.
+    bounds : Bounds
+    where : object, optional
+        What holds the option.
 
     Raises
     ------
     OptionError
         A value is no finite number of 0 or more.
     """
+    if bounds is None:
+        return ()
+    if isinstance(bounds, Mapping):
+        return tuple((str(name), _bound(called, one, one, where)) for name, one in bounds.items())
+    several = isinstance(bounds, Iterable) and not isinstance(bounds, str)
+    texts: Iterable[Any] = bounds if several else (bounds,)  # type: ignore[assignment]
     pairs = []
-    for text in texts:
-        pattern, _, number = text.rpartition(":")
-        try:
-            value = float(number)
-        except ValueError:
-            value = -1.0
-        if not (isfinite(value) and value >= 0):
-            raise OptionError(
-                f"{flag} does not understand its value.",
-                expected="a number of 0 or more, or ARRAY:NUMBER, for example c:1e-6",
-                found=text,
-            )
-        pairs.append((pattern or "*", value))
+    for one in texts:
+        pattern, _, number = one.rpartition(":") if isinstance(one, str) else ("", "", one)
+        pairs.append((pattern or "*", _bound(called, number, one, where)))
     return tuple(pairs)
+
+
+def _bound(called: str, value: object, given: object, where: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if not (isfinite(number) and number >= 0):
+        raise OptionError(
+            f"{called} does not understand its value.",
+            where=where,
+            expected="a number of 0 or more, or ARRAY:NUMBER, for example c:1e-6",
+            found=given,
+        )
+    return number
+
+
+def make_tolerances(
+    atol: Bounds = None,
+    rtol: Bounds = None,
+    *,
+    exact: bool = False,
+    ulp: int | None = None,
+    equal_nan: bool = False,
+    called: Callable[[str], str] = spell,
+    where: object = None,
+) -> Tolerances:
+    """Tolerances from what any surface gives.
+
+    Parameters
+    ----------
+    atol, rtol : Bounds
+    exact, equal_nan : bool
+    ulp : int, optional
+    called : callable
+        ``called(name)``: what the surface calls an option.
+    where : object, optional
+        What holds the options, for messages: a suite's case.
+
+    Raises
+    ------
+    OptionError
+        A value is not to be understood, or two of them contradict each other.
+    """
+    at_most = {
+        "atol": tolerance_pairs(called("atol"), atol, where),
+        "rtol": tolerance_pairs(called("rtol"), rtol, where),
+    }
+    exact = accept(Switch(), exact, called=called("exact"), where=where)
+    equal_nan = accept(Switch(), equal_nan, called=called("equal_nan"), where=where)
+    if ulp is not None:
+        ulp = accept(Integer(), ulp, called=called("ulp"), where=where)
+    if sum((exact, ulp is not None, any(at_most.values()))) > 1:
+        raise OptionError(
+            f"{called('exact')}, {called('ulp')} and {called('atol')} or {called('rtol')} exclude "
+            "each other.",
+            where=where,
+        )
+    return Tolerances(at_most["atol"], at_most["rtol"], exact, ulp, equal_nan)
 
 
 @dataclass(frozen=True)
@@ -185,34 +258,3 @@ class DiffSettings:
     padding: bool = False
     fail_fast: bool = False
     hints: bool = True
-
-
-def tolerances_of(
-    atol: float | Mapping[str, float] | None,
-    rtol: float | Mapping[str, float] | None,
-    *,
-    exact: bool = False,
-    ulp: int | None = None,
-    equal_nan: bool = False,
-) -> Tolerances:
-    """Tolerances as Python gives them: a number for all arrays, or one by array or pattern.
-
-    Raises
-    ------
-    OptionError
-        More than one way to say what is allowed, or a bound that is no number of 0 or more.
-    """
-    bounds = atol is not None or rtol is not None
-    if sum((exact, ulp is not None, bounds)) > 1:
-        names = " and ".join(map(spell, ("exact", "ulp", "atol or rtol")))
-        raise OptionError(f"{names} exclude each other.", expected="one of them")
-    return Tolerances(
-        _pairs("atol", atol), _pairs("rtol", rtol), exact=exact, ulp=ulp, equal_nan=equal_nan
-    )
-
-
-def _pairs(name: str, value: float | Mapping[str, float] | None) -> tuple[tuple[str, float], ...]:
-    if value is None:
-        return ()
-    pairs = value.items() if isinstance(value, Mapping) else [("*", value)]
-    return parse_tolerances(spell(name), [f"{array}:{bound}" for array, bound in pairs])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.comparing.arrays import Aligned, coordinates_of, diff_arrays
+from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
 from rnnscope.comparing.result import (
     ArrayDiff,
     DiffResult,
@@ -170,7 +170,7 @@ def _diff_weight(
         )  # fmt: skip
     found = diff_arrays(
         name,
-        Aligned(LoadedArray(a), LoadedArray(b), None, coordinates_of(a.shape)),
+        AlignedArrays(LoadedArray(a), LoadedArray(b), None, coordinates_of(a.shape)),
         tolerance,
         equal_nan=settings.tolerances.equal_nan,
         fail_fast=settings.fail_fast,

@@ -76,21 +76,48 @@ class RunOption:
         OptionError
             The value is none that the option takes; it says which are.
         """
-        try:
-            return self.kind.accept(value)
-        except ValueError as error:
-            raise OptionError(
-                f"{called} does not understand its value.",
-                where=where,
-                expected=str(error),
-                found=value if isinstance(value, str) else repr(value),
-            ) from None
+        return accept(self.kind, value, called=called, where=where)
+
+
+def accept(kind: Kind, value: Any, *, called: str, where: object = None) -> Any:
+    """A value of this kind in its one plain form, for options in a table and others alike.
+
+    Raises
+    ------
+    OptionError
+        The value is none of this kind; it says what would be.
+    """
+    try:
+        return kind.accept(value)
+    except ValueError as error:
+        near = get_close_matches(str(value), getattr(kind, "names", ()), n=1)
+        raise OptionError(
+            f"{called} does not understand its value.",
+            where=where,
+            expected=str(error),
+            found=value if isinstance(value, str) else repr(value),
+            hint=f"Did you mean '{near[0]}'?" if near else None,
+        ) from None
 
 
 def option_named(
-    name: str, options: Iterable[RunOption], *, what: str = "option", where: object = None
+    name: str,
+    options: Iterable[RunOption],
+    *,
+    what: str = "option",
+    where: object = None,
+    others: Iterable[str] = (),
 ) -> RunOption:
     """The option of that name.
+
+    Parameters
+    ----------
+    name : str
+    options : iterable of RunOption
+    what, where : str, object
+        For the message: what options these are, and what holds the name.
+    others : iterable of str
+        Names that could be meant beside those of the options.
 
     Raises
     ------
@@ -100,11 +127,11 @@ def option_named(
     known = {option.name: option for option in options}
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, [*others, *known], n=1)
     raise OptionError(
         f"There is no {what} '{name}'.",
         where=where,
-        expected=", ".join(known),
+        expected=", ".join([*others, *known]),
         found=name,
         hint=f"Did you mean '{near[0]}'?" if near else None,
     )

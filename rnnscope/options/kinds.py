@@ -120,6 +120,30 @@ class Integer(_Plain):
 
 
 @dataclass(frozen=True)
+class Integers(_Plain):
+    """Whole numbers of at least `least`: one, several, or text with commas between."""
+
+    metavar: str = "N[,N…]"
+    least: int = 0
+
+    def accept(self, value: Any) -> tuple[int, ...]:
+        parts: Any = value
+        if isinstance(value, str):
+            parts = [part for part in value.split(",") if part.strip()]
+        elif not hasattr(value, "__iter__"):
+            parts = [value]
+        try:
+            return tuple(Integer(least=self.least).accept(part) for part in parts)
+        except ValueError:
+            raise ValueError(
+                f"whole numbers of {self.least} or more, with commas between"
+            ) from None
+
+    def to_json(self, value: Any) -> list[int]:
+        return list(value)
+
+
+@dataclass(frozen=True)
 class Real(_Plain):
     """A finite number."""
 

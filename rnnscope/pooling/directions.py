@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from rnnscope.errors import OptionError, spell
-from rnnscope.pooling.interface import Direction, Source
+from rnnscope.pooling.interface import Direction, PoolSource
 from rnnscope.trace.schema import LayerHeader
 
 Pair = tuple[LayerHeader, LayerHeader]
@@ -67,7 +67,7 @@ def joined_name(forward: str, backward: str, direction: str) -> str:
     return "".join(words)
 
 
-def source_of_pair(pair: Pair, direction: Direction) -> Source:
+def source_of_pair(pair: Pair, direction: Direction) -> PoolSource:
     """One of the two, or both joined.
 
     Raises
@@ -77,9 +77,9 @@ def source_of_pair(pair: Pair, direction: Direction) -> Source:
     """
     forward, backward = pair
     if direction == "forward":
-        return Source(forward.name, (forward,), direction)
+        return PoolSource(forward.name, (forward,), direction)
     if direction == "backward":
-        return Source(backward.name, (backward,), direction, (backward.name,))
+        return PoolSource(backward.name, (backward,), direction, (backward.name,))
     name = joined_name(forward.name, backward.name, direction)
     if direction == "sum" and (forward.widths, forward.output_size) != (
         backward.widths,
@@ -92,4 +92,4 @@ def source_of_pair(pair: Pair, direction: Direction) -> Source:
             found=f"{dict(forward.widths)} and {dict(backward.widths)}",
             hint=f"take {spell('direction', 'concat')}",
         )
-    return Source(name, pair, direction, (backward.name,))
+    return PoolSource(name, pair, direction, (backward.name,))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from rnnscope.checks.interface import Place
+from rnnscope.checks.interface import StatePlace
 from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.schema import LayerHeader
 
 Direction = Literal["forward", "backward", "concat", "sum"]
 Edge = Literal["input", "final"]
+DIRECTIONS: tuple[str, ...] = get_args(Direction)
+EDGES: tuple[str, ...] = get_args(Edge)
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class PoolSource:
     """A layer to pool, or the two directions of a bidirectional one.
 
     Attributes
@@ -57,10 +59,10 @@ def _width(layer: LayerHeader, state: str) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class PoolJob:
     """One array to make: a method over a state of a source."""
 
-    source: Source
+    source: PoolSource
     state: str
     method: str
     header: PooledHeader
@@ -76,7 +78,7 @@ class NaiveDifference:
         How many sequences get another value in any unit.
     difference : float
         The largest, over sequences that have a valid step; in steps for argmax.
-    place : Place or None
+    place : StatePlace or None
         Where: sequence and unit.
     pooled, naive : float or None
         The two values there.
@@ -84,7 +86,7 @@ class NaiveDifference:
 
     sequences: int = 0
     difference: float = 0.0
-    place: Place | None = None
+    place: StatePlace | None = None
     pooled: float | None = None
     naive: float | None = None
 
@@ -125,7 +127,7 @@ class PooledResult:
     naive: NaiveDifference | None = None
 
 
-class Sink(Protocol):
+class PooledSink(Protocol):
     """Where pooled arrays go, some sequences at a time."""
 
     def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:

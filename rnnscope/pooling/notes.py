@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import spell
-from rnnscope.pooling.interface import Edge, PooledResult, Source
+from rnnscope.pooling.interface import Edge, PooledResult, PoolSource
 from rnnscope.wording import plural, some
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def valid_steps_words(trace: Trace) -> str:
 
 
 def plan_notes(
-    trace: Trace, sources: Sequence[Source], methods: Sequence[str], edge: Edge
+    trace: Trace, sources: Sequence[PoolSource], methods: Sequence[str], edge: Edge
 ) -> Iterator[str]:
     """What a reader of the numbers has to know beforehand."""
     counted = trace.lengths is not None or trace.mask is not None
@@ -51,7 +51,7 @@ def plan_notes(
             yield _about_last(source, edge, alone=not (counted and computed_on))
 
 
-def _about_last(source: Source, edge: Edge, *, alone: bool) -> str:
+def _about_last(source: PoolSource, edge: Edge, *, alone: bool) -> str:
     merged = not source.layers[0].widths
     who = "the backward half" if len(source.layers) > 1 or merged else "this backward layer"
     if edge == "final" and not merged:

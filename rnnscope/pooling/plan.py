@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.pooling.directions import Pair, find_pairs, source_of_pair
-from rnnscope.pooling.interface import Direction, Edge, Job, Source
+from rnnscope.pooling.interface import Direction, Edge, PoolJob, PoolSource
 from rnnscope.pooling.methods import POOLINGS
 from rnnscope.pooling.notes import plan_notes
 from rnnscope.trace.pooled import PooledHeader
@@ -26,7 +26,7 @@ STATES = ("m", "c", "outputs")
 class PoolPlan:
     """The arrays to make, source by source, and what there is to say before."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[PoolJob, ...]
     edge: Edge
     notes: tuple[str, ...] = ()
 
@@ -89,7 +89,7 @@ def plan_pool(
     return PoolPlan(tuple(jobs), edge, tuple(dict.fromkeys(notes)))
 
 
-def _refuse_cut(trace: Trace, sources: Sequence[Source]) -> None:
+def _refuse_cut(trace: Trace, sources: Sequence[PoolSource]) -> None:
     """Of some steps one could make a mean, but not the one that was asked for."""
     for layer in dict.fromkeys(layer.name for source in sources for layer in source.layers):
         if trace.is_cut(layer):
@@ -102,7 +102,7 @@ def _refuse_cut(trace: Trace, sources: Sequence[Source]) -> None:
             )
 
 
-def _kept_states(trace: Trace, sources: Sequence[Source]) -> dict[Source, tuple[str, ...]]:
+def _kept_states(trace: Trace, sources: Sequence[PoolSource]) -> dict[PoolSource, tuple[str, ...]]:
     """The states that are stored of all layers of each source; a run may have left some out."""
     kept = {}
     for source in sources:
@@ -121,7 +121,7 @@ def _kept_states(trace: Trace, sources: Sequence[Source]) -> dict[Source, tuple[
     return kept
 
 
-def _job(source: Source, state: str, method: str, edge: Edge) -> Job:
+def _job(source: PoolSource, state: str, method: str, edge: Edge) -> PoolJob:
     pooling = POOLINGS[method]
     header = PooledHeader(
         layer=source.name,
@@ -133,10 +133,12 @@ def _job(source: Source, state: str, method: str, edge: Edge) -> Job:
         direction=source.direction,
         edge=edge if pooling.opposite else None,
     )
-    return Job(source, state, method, header)
+    return PoolJob(source, state, method, header)
 
 
-def _sources(trace: Trace, globs: Sequence[str], direction: Direction | None) -> tuple[Source, ...]:
+def _sources(
+    trace: Trace, globs: Sequence[str], direction: Direction | None
+) -> tuple[PoolSource, ...]:
     """All that can be pooled, in the order of the run, as far as a glob fits one of its names."""
     headers = trace.layers + trace.merges
     pairs = find_pairs(trace.layers)
@@ -162,7 +164,7 @@ def _sources(trace: Trace, globs: Sequence[str], direction: Direction | None) ->
 
 def _all_sources(
     headers: Sequence[LayerHeader], pairs: Sequence[Pair], direction: Direction | None
-) -> Iterator[tuple[Source, tuple[str, ...]]]:
+) -> Iterator[tuple[PoolSource, tuple[str, ...]]]:
     """Sources, and the names by which ``--layer`` may mean each."""
     backward = {header.name for header in headers if header.known_facts.backward}
     of_pair = {half.name: pair for pair in pairs for half in pair}
@@ -171,7 +173,7 @@ def _all_sources(
         inner = tuple(name for name in header.inputs if not header.widths and name in backward)
         if direction is None or (pair is None and not inner):
             parts = (header.name,) if header.name in backward else inner
-            yield Source(header.name, (header,), None, parts), (header.name,)
+            yield PoolSource(header.name, (header,), None, parts), (header.name,)
         elif pair is not None and header is pair[0]:
             merges = (
                 merge.name for merge in headers if {*merge.inputs} >= {pair[0].name, pair[1].name}
@@ -192,7 +194,7 @@ def _no_layer(trace: Trace, glob: str, names: Sequence[str]) -> TraceError:
     )
 
 
-def _no_state(trace: Trace, found: Mapping[Source, Sequence[str]], state: str) -> TraceError:
+def _no_state(trace: Trace, found: Mapping[PoolSource, Sequence[str]], state: str) -> TraceError:
     kept = [name for name in STATES if any(name in states for states in found.values())]
     cells = dict.fromkeys(
         layer.known_facts.cell for source in found for layer in source.layers if layer.widths

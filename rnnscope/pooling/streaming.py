@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from rnnscope.checks.interface import Place
+from rnnscope.checks.interface import StatePlace
 from rnnscope.checks.measure import differences
 from rnnscope.checks.steps import output_rows, shape, valid_steps
 from rnnscope.model.cell import Array
@@ -16,11 +16,11 @@ from rnnscope.model.states import LayerSlice
 from rnnscope.pooling.interface import (
     Direction,
     Edge,
-    Job,
     NaiveDifference,
     PooledResult,
-    Sink,
-    Source,
+    PooledSink,
+    PoolJob,
+    PoolSource,
 )
 from rnnscope.pooling.methods import POOLINGS
 from rnnscope.pooling.plan import PoolPlan
@@ -41,7 +41,7 @@ class _Tally:
 
 
 def pool_trace(
-    trace: Trace, plan: PoolPlan, sink: Sink, *, naive: bool = False
+    trace: Trace, plan: PoolPlan, sink: PooledSink, *, naive: bool = False
 ) -> tuple[PooledResult, ...]:
     """Pool what is planned.
 
@@ -49,7 +49,7 @@ def pool_trace(
     ----------
     trace : Trace
     plan : PoolPlan
-    sink : Sink
+    sink : PooledSink
         Where the arrays go.
     naive : bool
         Pool a second time as if there were no padding, and say by how much that differs.
@@ -77,7 +77,9 @@ def pool_trace(
     return tuple(results)
 
 
-def _result(job: Job, tally: _Tally, sequences: int, sink: Sink, *, naive: bool) -> PooledResult:
+def _result(
+    job: PoolJob, tally: _Tally, sequences: int, sink: PooledSink, *, naive: bool
+) -> PooledResult:
     header = job.header
     return PooledResult(
         layer=header.layer,
@@ -95,7 +97,7 @@ def _result(job: Job, tally: _Tally, sequences: int, sink: Sink, *, naive: bool)
     )
 
 
-def _slices(trace: Trace, source: Source) -> Iterator[slice]:
+def _slices(trace: Trace, source: PoolSource) -> Iterator[slice]:
     per_sequence = sum(_bytes_of(layer, trace.timesteps) for layer in source.layers)
     step = max(1, SLICE_BYTES // max(1, per_sequence))
     for start in range(0, trace.sequences, step):
@@ -111,11 +113,11 @@ def _bytes_of(layer: LayerHeader, timesteps: int) -> int:
 
 
 def _pool_slice(
-    job: Job,
+    job: PoolJob,
     edge: Edge,
     layers: Sequence[LayerSlice],
     rows: slice,
-    sink: Sink,
+    sink: PooledSink,
     tally: _Tally,
     *,
     naive: bool,
@@ -225,6 +227,6 @@ def _merged(
         here = float(gap[rows][row, unit])
         if not np.isnan(largest) and (here > largest or np.isnan(here)):
             at = (int(rows[row]), int(unit))
-            largest, place = here, Place(first + at[0], None, at[1])
+            largest, place = here, StatePlace(first + at[0], None, at[1])
             values = (pooled[at].item(), naive[at].item())
     return NaiveDifference(sequences, largest, place, *values)

@@ -14,7 +14,7 @@ from rnnscope.files.named_arrays import open_named
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import Target, record
 from rnnscope.record.results import RunReport
-from rnnscope.states.interface import Reading, ReadOptions
+from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.trace_format import readings as trace_readings
 
@@ -61,9 +61,9 @@ def diff_checkpoints(
                 side.states.close()
 
 
-def _named(reading: Reading, path: Path) -> Reading:
+def _named(reading: StateReading, path: Path) -> StateReading:
     states = replace(reading.states, name=str(path))
-    return Reading(reading.format, reading.words, reading.reason, states, sure=True)
+    return StateReading(reading.format, reading.words, reading.reason, states, sure=True)
 
 
 def _ran(report: RunReport) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from rnnscope.checks import CHECKS, merge, run_checks
-from rnnscope.checks.interface import CheckedSlice, Finding, Place, Stored
+from rnnscope.checks.interface import CheckContext, CheckedSlice, Finding, StatePlace
 from rnnscope.checks.padding_verdict import PaddingSummary
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
@@ -48,7 +48,7 @@ class RunChecks:
         )
         found = run_checks(view)
         if start is not None:
-            found += run_checks(replace(view, stored=Stored(origin=start)), only=["handoff"])
+            found += run_checks(replace(view, context=CheckContext(origin=start)), only=["handoff"])
         self._findings = merge([*self._findings, *found])
         self._padding[node.name].add(view)
 
@@ -133,7 +133,7 @@ class RunChecks:
         return input_steps if direct else None
 
 
-def _later(place: Place | None, first_step: int) -> Place | None:
+def _later(place: StatePlace | None, first_step: int) -> StatePlace | None:
     if place is None or place.timestep is None:
         return place
     return replace(place, timestep=place.timestep + first_step)
@@ -151,5 +151,5 @@ def _finding(entry: dict[str, object]) -> Finding:
         key: float(str(entry.pop(key))) if entry[key] is not None else entry.pop(key)
         for key in ("measured", "limit")
     }
-    where = None if place is None else Place(**place)  # type: ignore[arg-type]
+    where = None if place is None else StatePlace(**place)  # type: ignore[arg-type]
     return Finding(**entry, **numbers, place=where)  # type: ignore[arg-type]

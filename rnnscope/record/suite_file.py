@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.checks.settings import CheckSettings, limit_value
-from rnnscope.comparing.tolerance import Tolerances, parse_tolerances
+from rnnscope.comparing.tolerance import Tolerances, make_tolerances
 from rnnscope.errors import OptionError
 from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS
@@ -172,11 +172,14 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
                 for check, value in given.get("limits", {}).items()},
     )  # fmt: skip
     settings.ids()
+    tolerances = make_tolerances(
+        **given.get("tolerances", {}), called=_called, where=f"{where}, tolerances"
+    )
     recipe = Recipe.make(
         "",
         _in_folder(folder, given["input"]),
         where=where,
-        called=lambda option: f"The suite's '{option}'",
+        called=_called,
         **given.get("run", {}),
     )
     recipe = recipe.relative_to(folder)
@@ -189,10 +192,15 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
             recompute=given.get("recompute", False),
             verify=verify,
             golden=folder / golden.replace(STEM, stem) if golden else None,
-            tolerances=_tolerances(given.get("tolerances", {})),
+            tolerances=tolerances,
         )
         for checkpoint, stem in zip(checkpoints, stems, strict=True)
     ]
+
+
+def _called(option: str) -> str:
+    """What messages call an option of a suite."""
+    return f"The suite's '{option}'"
 
 
 def _checkpoints(patterns: Any, folder: Path, where: str) -> list[Path]:
@@ -227,16 +235,6 @@ def _stems(checkpoints: list[Path]) -> list[str]:
 def _in_folder(folder: Path, spec: str) -> str:
     """A path (with ``::KEY``) relative to the suite's folder."""
     return str(folder / spec)
-
-
-def _tolerances(given: Mapping[str, Any]) -> Tolerances:
-    def pairs(name: str) -> tuple[tuple[str, float], ...]:
-        value = given.get(name, {})
-        by_array = value if isinstance(value, dict) else {"*": value}
-        return parse_tolerances(name, [f"{array}:{bound}" for array, bound in by_array.items()])
-
-    plain = {key: given[key] for key in ("exact", "ulp", "equal_nan") if key in given}
-    return Tolerances(pairs("atol"), pairs("rtol"), **plain)
 
 
 def _refuse_twins(cases: Iterable[Case], path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnscope.checks import CHECKS, merge, run_checks
-from rnnscope.checks.interface import CheckedSlice, Finding, GoldenDiff, Stored
+from rnnscope.checks.interface import CheckContext, CheckedSlice, Finding, GoldenDiff
 from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.result import Subject
@@ -181,7 +181,7 @@ class _Looking:
             golden = None
             if self._golden is not None:
                 golden = self._golden.get(name, GoldenDiff(None))
-            known = Stored(
+            known = CheckContext(
                 options={option: value for option, (value, _) in header.options.items()},
                 last=rows.stop >= self._trace.sequences,
                 projected=header.projected,

@@ -16,7 +16,7 @@ def render(done: ExportResult, *, width: int = 100, color: bool = False) -> str:
 def _lines(done: ExportResult) -> Iterator[str]:
     arrays = plural(len(done.arrays), "array")
     yield f"wrote {done.target} ({done.format}{f', {arrays}' if done.arrays else ''})"
-    yield from (f"  {name}: {shape(sizes)}, {dtype}" for name, sizes, dtype in done.arrays)
+    yield from (f"  {one.name}: {shape(one.shape)}, {one.dtype}" for one in done.arrays)
     yield from (f"note: {note}" for note in done.notes if note)
     yield from (f"not held: {entry}" for entry in done.lost)
     yield from (f"not read: {array}" for array in done.not_read)

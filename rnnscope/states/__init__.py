@@ -29,6 +29,9 @@ STATE_FORMAT_MODULES = {
 ALIASES = {"npz": "arrays"}
 """Other words for a format."""
 
+FORMAT_NAMES = (*STATE_FORMAT_MODULES, *ALIASES)
+"""Every word that an option takes for a format."""
+
 
 def state_format(name: str) -> StateFormat:
     """The format of this name or alias."""

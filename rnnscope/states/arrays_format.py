@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import FINAL, INITIAL, INPUTS, StateSet
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import READ_BY_DECODER, companions, time_first, wanted_arrays
@@ -15,7 +21,7 @@ from rnnscope.states.writing import READ_BY_DECODER, companions, time_first, wan
 NAME = "arrays"
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """By names; two axes under a state's name are final states, or one sequence over time."""
     members, left = named_members(arrays)
     return readings_of_members(arrays, NAME, members, options, left) if members else []
@@ -52,7 +58,7 @@ def readings_of_members(
     options: ReadOptions,
     left: Mapping[str, str] | None = None,
     words: str = "arrays by name",
-) -> list[Reading]:
+) -> list[StateReading]:
     """One reading where axes leave no doubt, else one for each meaning of two axes."""
     deep = any(len(member.array.shape) == 3 for member in members)
     flat = [member for member in members if len(member.array.shape) == 2
@@ -74,11 +80,11 @@ def readings_of_members(
         axes = ""
         if flat and not deep:
             axes = ", (sequence, unit)" if final else ", (timestep, unit) of one sequence"
-        found.append(Reading(format_name, words + axes, reason, states, sure=deep or not flat))
+        found.append(StateReading(format_name, words + axes, reason, states, sure=deep or not flat))
     return found
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """Every array under LAYER/NAME."""
     held = {}
     for layer in states.layers:
@@ -90,7 +96,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         lost = (READ_BY_DECODER, *lost)
     if options.steps == "final":
         lost = ("states of single timesteps", *lost)
-    return Written(held | companions(states, options), lost)
+    return WrittenStates(held | companions(states, options), lost)
 
 
 STATE_FORMAT = StateFormat(

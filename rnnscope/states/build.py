@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnscope.errors import spell
 from rnnscope.files.array_views import Expanded, Picked, Turned
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
@@ -65,6 +66,11 @@ class LengthsAndMask(NamedTuple):
     lengths: Array | None
     mask: Array | None
     sources: tuple[str, ...]
+
+
+def choice_reason(otherwise: str, *, forced: bool) -> str:
+    """Why a format is taken: the user says so, or what else speaks for it."""
+    return f"as {spell('a_format')} or {spell('b_format')} says" if forced else otherwise
 
 
 def is_number(array: StoredArray) -> bool:

@@ -12,7 +12,13 @@ from rnnscope.files.array_views import Joined, Span
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
 from rnnscope.states.writing import companions, not_held, state_of, time_first
@@ -20,13 +26,13 @@ from rnnscope.states.writing import companions, not_held, state_of, time_first
 NAME = "concat"
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Arrays called ``state``, or the only one, split at `num_units` or in the middle."""
     forced = options.format == NAME
     found = _states(arrays, forced=forced)
     if not found:
         return []
-    readings_: list[Reading] = []
+    readings_: list[StateReading] = []
     flat = all(len(state.array.shape) == 2 for state in found)
     for final in (True, False) if flat else (True,):
         members: list[LayerArray] = []
@@ -47,7 +53,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         told = bool(options.num_units)
         reason = "num_units is known" if told else "split in the middle, as nothing projects"
         sure = not flat and (forced or (by_name and told))
-        readings_.append(Reading(NAME, words, reason, states, sure))
+        readings_.append(StateReading(NAME, words, reason, states, sure))
     return readings_
 
 
@@ -100,7 +106,7 @@ def _words(members: list[LayerArray]) -> str:
     return f"concat [{parts}{', …' if len(members) > 4 else ''}]"
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``state`` of the only layer, or ``LAYER/state`` of each."""
     held: dict[str, StoredArray] = {}
     for layer in states.layers:
@@ -111,7 +117,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         f"{layer.name}: {state_of(layer, 'c', options, NAME).shape[-1]}" for layer in states.layers
     )
     lost = ("where c ends and m begins", *not_held(states, options))
-    return Written(held | companions(states, options), lost, (f"num_units of {widths}",))
+    return WrittenStates(held | companions(states, options), lost, (f"num_units of {widths}",))
 
 
 STATE_FORMAT = StateFormat(

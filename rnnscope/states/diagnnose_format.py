@@ -22,7 +22,13 @@ from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.states.build import LayerArray, build_states
 from rnnscope.states.flat import RowCuts, cut_by_lengths, folded, with_lengths
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import not_held, state_of
 
@@ -34,7 +40,7 @@ ARRAY = re.compile(rf"(?:(?P<before>\d+)-)?(?P<name>{KNOWN})(?:_l(?P<after>\d+))
 RANGES = ("ranges", "activation_ranges")
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``hx_l0`` or ``0-hx``, of two axes, cut into sequences by ``ranges``."""
     found: list[LayerArray] = []
     for name in arrays.names:
@@ -56,7 +62,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         return []
     left = tuple(array for array in states.not_read if array.name not in cuts.sources)
     states = replace(with_lengths(states, cuts.lengths), not_read=left)
-    return [Reading(NAME, "hx, cx in rows", cuts.reason, states, sure=True)]
+    return [StateReading(NAME, "hx, cx in rows", cuts.reason, states, sure=True)]
 
 
 def _ranges(arrays: NamedArrays, rows: int, options: ReadOptions) -> RowCuts:
@@ -77,7 +83,7 @@ def _ranges(arrays: NamedArrays, rows: int, options: ReadOptions) -> RowCuts:
     return RowCuts(whole[:, 0], whole[:, 1] - whole[:, 0], reason, (name,))
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``hx_l0``, ``cx_l0``, ``hx_l1`` … and ``ranges``."""
     held: dict[str, StoredArray] = {}
     own = WriteOptions("all") if options.steps == "all" else options
@@ -98,7 +104,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
     order = ", ".join(f"l{number} is {layer.name}" for number, layer in enumerate(states.layers))
     held["ranges"] = LoadedArray(ranges)
     notes = (order, "diagNNose itself reads pickles: load these arrays and dump them there")
-    return Written(held, ("the layers' names", "steps past the length", *lost), notes)
+    return WrittenStates(held, ("the layers' names", "steps past the length", *lost), notes)
 
 
 STATE_FORMAT = StateFormat(

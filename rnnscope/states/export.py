@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from rnnscope.errors import InputError, OptionError, spell
-from rnnscope.files.named_arrays import open_named
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.printable import Printable
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions
 from rnnscope.states.model import StateSet, UnreadArray, with_final
+from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.saving import (
     check_arrays_target,
     check_folder,
@@ -39,10 +39,10 @@ class ExportRequest:
     layers : tuple of str
         Patterns; empty: every layer.
     time_major : bool or None
-    ids : str or None
-        For LSTMVis: a file of word ids, or ``FILE::NAME``.
-    words : Path or None
-        For LSTMVis: lines of a word and its id.
+    ids : Operand or None
+        For LSTMVis: word ids; a file, ``FILE::NAME``, or the array itself.
+    words : Path, mapping of int to str, or None
+        For LSTMVis: the word of each id, or a file of lines of a word and its id.
     force : bool
         Replace what is there.
     """
@@ -52,12 +52,13 @@ class ExportRequest:
     steps: Steps = "all"
     layers: tuple[str, ...] = ()
     time_major: bool | None = None
-    ids: str | None = None
-    words: Path | None = None
+    ids: Operand | None = None
+    words: Path | Mapping[int, str] | None = None
     force: bool = False
 
 
-class ExportArray(NamedTuple):
+@dataclass(frozen=True)
+class ExportArray:
     """One array as it was written."""
 
     name: str
@@ -104,7 +105,7 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
         The ids or words do not fit.
     """
     entry = state_format(request.to)
-    if (request.ids or request.words) and entry.name != "lstmvis":
+    if (request.ids is not None or request.words) and entry.name != "lstmvis":
         raise OptionError(
             f"{spell('ids')} and {spell('words')} are for LSTMVis.",
             found=spell("to", str(request.to)),
@@ -114,19 +115,8 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
     if not request.layers and not entry.holds_outputs_alone:
         chosen, left_out = _without_outputs_alone(chosen)
     with ExitStack() as opened:
-        ids: StoredArray | None = None
-        if request.ids:
-            held = open_named(request.ids)
-            opened.callback(held.close)
-            if len(held.names) != 1:
-                raise InputError(
-                    "The ids are one array.",
-                    where=request.ids,
-                    expected="FILE::NAME",
-                    found=", ".join(held.names),
-                )
-            ids = held.array(held.names[0])
-        words = {} if request.words is None else read_words(request.words)
+        ids = None if request.ids is None else opened.enter_context(_word_ids(request.ids))
+        words = request.words if isinstance(request.words, Mapping) else read_words(request.words)
         options = WriteOptions(request.steps, request.time_major, ids, words)
         written = entry.write(chosen, options)
         source = Path(states.name.partition("::")[0])
@@ -179,15 +169,33 @@ def _without_outputs_alone(states: StateSet) -> tuple[StateSet, tuple[str, ...]]
     return replace(states, layers=kept), said
 
 
-def read_words(path: Path) -> dict[int, str]:
-    """The word of each id: lines of a word and a number, as LSTMVis has them.
+@contextmanager
+def _word_ids(operand: Operand) -> Iterator[StoredArray]:
+    held = open_operand(operand, "ids")
+    try:
+        if len(held.names) != 1:
+            raise InputError(
+                "The ids are one array.",
+                where=held.label,
+                expected="FILE::NAME",
+                found=", ".join(held.names),
+            )
+        yield held.array(held.names[0])
+    finally:
+        held.close()
+
+
+def read_words(path: Path | None) -> dict[int, str]:
+    """The word of each id: lines of a word and a number, as LSTMVis has them; none without a path.
 
     Raises
     ------
     InputError
         A line is something else; it names it.
     """
-    words = {}
+    words: dict[int, str] = {}
+    if path is None:
+        return words
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

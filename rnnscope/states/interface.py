@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.states.model import StateSet
 
 Steps = Literal["all", "final"]
+STEPS: tuple[str, ...] = get_args(Steps)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ReadOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class StateReading:
     """One way to read a file.
 
     Attributes
@@ -83,7 +84,7 @@ class WriteOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class WrittenStates:
     """States in a format, not on disk yet.
 
     Attributes
@@ -122,11 +123,11 @@ class StateFormat:
     holds : str
         What it can hold, for the table in the README.
     readings : callable
-        ``readings(arrays, options) -> list of Reading``: every way to read the arrays in this
+        ``readings(arrays, options) -> list of StateReading``: every way to read the arrays in this
         format; none if they are in another. It looks at names and shapes, not at values.
     write : callable
-        ``write(states, options) -> Written``; raises `OptionError` if the format cannot hold the
-        layers at all.
+        ``write(states, options) -> WrittenStates``; raises `OptionError` if the format cannot hold
+        the layers at all.
     holds_outputs_alone : bool
         Whether it has a place for layers without states, such as the merge of two directions.
     """
@@ -135,6 +136,6 @@ class StateFormat:
     title: str
     expects: str
     holds: str
-    readings: Callable[[NamedArrays, ReadOptions], list[Reading]]
-    write: Callable[[StateSet, WriteOptions], Written]
+    readings: Callable[[NamedArrays, ReadOptions], list[StateReading]]
+    write: Callable[[StateSet, WriteOptions], WrittenStates]
     holds_outputs_alone: bool = False

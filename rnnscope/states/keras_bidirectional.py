@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.states.build import LayerArray, build_states, positional_arrays
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.build import LayerArray, build_states, choice_reason, positional_arrays
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, direction_pairs, not_held, state_of, time_first
 
@@ -19,7 +25,7 @@ ORDER = (
 )
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Four arrays a layer: by the names ``forward_h`` …, or in their order."""
     forced = options.format == NAME
     found = positional_arrays(arrays, forced=forced)
@@ -33,11 +39,11 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         layer = direction if len(found) == 4 else f"{number // 4}/{direction}"
         members.append(LayerArray(layer, state, array, source, named=False))
     states = build_states(arrays, NAME, members, time_major=options.time_major)
-    why = f"as {spell('a_format')} or {spell('b_format')} says" if forced else "arrays four by four"
-    return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+    why = choice_reason("arrays four by four", forced=forced)
+    return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
 
 
-def _by_name(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def _by_name(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     known = {f"{direction}_{name}": (direction, state) for direction, name, state in ORDER}
     members = []
     for whole in arrays.names:
@@ -51,10 +57,10 @@ def _by_name(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         arrays, NAME, members, time_major=options.time_major
     )
     reason = "its arrays are called forward_h, forward_c, backward_h, backward_c"
-    return [Reading(NAME, WORDS, reason, states, sure=True)] if states else []
+    return [StateReading(NAME, WORDS, reason, states, sure=True)] if states else []
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``forward_h``, ``forward_c``, ``backward_h``, ``backward_c``; ``LAYER/…`` of several."""
     pairs = direction_pairs(states.layers)
     held = {}
@@ -73,7 +79,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
             array = state_of(layer, state, options, NAME)
             held[place] = time_first(array, options.time_major)
     lost = ("the names of the two directions", *not_held(states, options))
-    return Written(held | companions(states, options), lost)
+    return WrittenStates(held | companions(states, options), lost)
 
 
 STATE_FORMAT = StateFormat(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional_arrays
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
 
@@ -14,7 +19,7 @@ NAME = "keras"
 WORDS = "list [h, c]"
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Arrays two by two, h first; or by name, h before c."""
     forced = options.format == NAME
     found = positional_arrays(arrays, forced=forced)
@@ -23,12 +28,8 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             return []
         members = pairs_of(found, ("m", "c"))
         states = build_states(arrays, NAME, members, time_major=options.time_major)
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "arrays two by two, h first"
-        )
-        return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+        why = choice_reason("arrays two by two, h first", forced=forced)
+        return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     keys = [member.key for member in members]
     own = bool(keys) and not left and keys == ["m", "c"] * (len(keys) // 2)
@@ -38,7 +39,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     return readings_of_members(arrays, NAME, members, options, left, words=WORDS)
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``h``, ``c`` of the only layer, or ``LAYER/h``, ``LAYER/c`` of each."""
     held = {}
     for layer in states.layers:
@@ -46,7 +47,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
             array = state_of(layer, state, options, NAME)
             place = name if len(states.layers) == 1 else f"{layer.name}/{name}"
             held[place] = time_first(array, options.time_major)
-    return Written(held | companions(states, options), not_held(states, options))
+    return WrittenStates(held | companions(states, options), not_held(states, options))
 
 
 STATE_FORMAT = StateFormat(

@@ -29,7 +29,13 @@ from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.states.build import LayerArray, build_states, unread_arrays
 from rnnscope.states.flat import cut_by_lengths, folded, with_lengths
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.plain_yaml import read_yaml
 from rnnscope.states.saving import write_h5
@@ -41,7 +47,7 @@ SUFFIXES = (".h5", ".hdf5")
 MAX_CONFIG = 2**20
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """The folder's configuration says which dataset is what."""
     folder = arrays.path if arrays.path.is_dir() else arrays.path.parent
     config = folder / LSTMVIS_CONFIG
@@ -81,7 +87,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     whole = replace(with_lengths(states, cuts.lengths), not_read=not_read)
     sure = bool(cuts.sources) or options.format == NAME or options.lengths is None
     why = f"{LSTMVIS_CONFIG}; {cuts.reason}"
-    return [Reading(NAME, "state is c, output is m", why, whole, sure=sure)]
+    return [StateReading(NAME, "state is c, output is m", why, whole, sure=sure)]
 
 
 def _read_config(path: Path) -> Mapping[str, Any]:
@@ -154,7 +160,7 @@ def _damaged(path: Path, found: str) -> InputError:
     )
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """A folder with the configuration, states of every layer, ids and their words."""
     held: dict[str, StoredArray] = {}
     types: list[dict[str, object]] = []
@@ -193,7 +199,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
     notes: tuple[str, ...] = (about,)
     if options.ids is None:
         notes = (*notes, f"no {spell('ids')}: words.dict calls a step by its number, t0, t1 …")
-    return Written(held, lost, notes, folder=folder)
+    return WrittenStates(held, lost, notes, folder=folder)
 
 
 def _config(name: str, about: str, types: list[dict[str, object]]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from rnnscope.model.cells import CELLS
+
 STATES = {"c": "c", "cx": "c", "m": "m", "h": "m", "hx": "m", "outputs": "outputs",
           "output": "outputs"}  # fmt: skip
 """What frameworks call the states: TensorFlow and Keras h, torch hx, cx; our m is their h."""
@@ -17,7 +19,7 @@ CONCAT_NAMES = ("state", "states")
 
 FINAL_WORDS = {"final", "last", "n"}
 INITIAL_WORDS = {"initial", "init", "zero", "0"}
-GATES = ("i", "f", "g", "o")
+GATES = tuple(dict.fromkeys(gate for cell in CELLS.values() for gate in cell.gates))
 BACKWARD = re.compile(r"(?:^|[/_.\d])(bw|backward|reverse)(?:$|[/_.\d])")
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional_arrays
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
 
@@ -18,7 +23,7 @@ WORDS = "nested tuples ((c, m), …)"
 LAYER = re.compile(r"(?:cell|layer)?_?\d+")
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``cell_0/c``, ``cell_0/h`` …, or arrays two by two."""
     forced = options.format == NAME
     found = positional_arrays(arrays, forced=forced)
@@ -27,12 +32,8 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             return []
         members = pairs_of(found, ("c", "m"))
         states = build_states(arrays, NAME, members, time_major=options.time_major)
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "arrays two by two, c first"
-        )
-        return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+        why = choice_reason("arrays two by two, c first", forced=forced)
+        return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     layers = {member.layer for member in members}
     if (left and not forced) or not layers or not all(LAYER.fullmatch(layer) for layer in layers):
@@ -41,7 +42,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     return readings_of_members(arrays, NAME, members, options, left, words=WORDS)
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``cell_0/c``, ``cell_0/h``, ``cell_1/c`` … in the order of the layers."""
     held = {}
     for number, layer in enumerate(states.layers):
@@ -52,7 +53,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         f"cell_{number} is {layer.name}" for number, layer in enumerate(states.layers)
     )
     lost = ("the layers' names", *not_held(states, options))
-    return Written(held | companions(states, options), lost, (order,))
+    return WrittenStates(held | companions(states, options), lost, (order,))
 
 
 STATE_FORMAT = StateFormat(

@@ -22,11 +22,17 @@ from rnnscope.states.build import (
     build_states,
     positional_arrays,
 )
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import (
-    Directions,
+    DirectionPair,
     companions,
     direction_pairs,
     not_held,
@@ -41,7 +47,7 @@ DIRECTION_AXIS = {("Y", 0): 1, ("Y", 1): 2, ("Y_h", 0): 0, ("Y_h", 1): 1, ("Y_c"
 SIDES = ("forward", "backward")
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """By the names Y, Y_h, Y_c, or three arrays in this order; one for each layout that fits."""
     found = positional_arrays(arrays, forced=False)
     layers: dict[str, dict[str, PositionalArray]] = {}
@@ -67,10 +73,10 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         states = build_states(arrays, NAME, members)
         if states is not None:
             words = f"Y, Y_h, Y_c in layout {layout}"
-            result.append(Reading(NAME, words, "by name and shape", states, sure=False))
+            result.append(StateReading(NAME, words, "by name and shape", states, sure=False))
     if len(result) == 1:
         one = result[0]
-        return [Reading(NAME, one.words, one.reason, one.states, sure=True)]
+        return [StateReading(NAME, one.words, one.reason, one.states, sure=True)]
     return result
 
 
@@ -102,7 +108,7 @@ def _members(layer: str, held: Mapping[str, PositionalArray], layout: int) -> li
     return members
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``Y``, ``Y_h``, ``Y_c`` of the only node, or ``LAYER/Y`` … of each; layout 0 by default."""
     layout = 1 if options.time_major is False else 0
     pairs = direction_pairs(states.layers)
@@ -117,10 +123,10 @@ def write(states: StateSet, options: WriteOptions) -> Written:
     if any(pair.backward for pair in pairs):
         lost.insert(0, "the names of the two directions")
     beside = {name: array for name, array in companions(states, options).items() if name != "mask"}
-    return Written(held | beside, tuple(lost), (f"layout {layout}",))
+    return WrittenStates(held | beside, tuple(lost), (f"layout {layout}",))
 
 
-def _stack(pair: Directions, name: str, layout: int) -> StoredArray:
+def _stack(pair: DirectionPair, name: str, layout: int) -> StoredArray:
     state = "c" if name == "Y_c" else "m"
     steps = WriteOptions("all" if name == "Y" else "final")
     sides = [pair.forward] + ([pair.backward] if pair.backward else [])

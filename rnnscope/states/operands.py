@@ -1,21 +1,23 @@
-"""What can be compared or exported: a file by its name, an open trace, arrays by name in memory."""
+"""What can be compared or exported: a file by its name, an open trace, or arrays at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnscope.errors import OptionError
 from rnnscope.files.named_arrays import NamedArrays, open_named
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.states.naming import tells
 from rnnscope.trace import Trace
 from rnnscope.trace.stored_arrays import TraceArrays
 
-Operand = str | PathLike[str] | Trace | Mapping[str, Any]
+Operand = Any
+"""What `open_operand` takes. Arrays of frameworks count as arrays, so that no type says it all."""
 
 
 def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArrays:
@@ -23,9 +25,10 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
 
     Parameters
     ----------
-    operand : str, path, Trace, or mapping of str to array
-        A file or folder, or ``PATH::NAME``; a trace that is open and stays open; arrays as a trace
-        calls them: ``c``, ``final/m``, ``encoder/gates/i``.
+    operand : str, path, Trace, array, or mapping or sequence of arrays
+        A file or folder, or ``PATH::NAME``; a trace that is open and stays open; arrays as a file
+        might hold them: by name, ``c``, ``final/m``, ``encoder/gates/i``, or by their places, as
+        frameworks return them, ``[h, c]``. Mappings and sequences may be nested.
     name : str
         What messages call arrays that are in no file.
 
@@ -33,10 +36,39 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
     ------
     InputError
         Nothing is there, or nothing that holds arrays.
+    OptionError
+        The value is none of these.
     """
     if isinstance(operand, Trace):
         return TraceArrays(operand)
-    if isinstance(operand, Mapping):
-        arrays = {key: LoadedArray(np.asarray(value)) for key, value in operand.items()}
-        return NamedArrays(Path(name), "memory", tuple(arrays), arrays.__getitem__)
-    return open_named(fspath(operand), tells)
+    if isinstance(operand, (str, PathLike)):
+        return open_named(fspath(operand), tells)
+    if not _has_array(operand):
+        raise OptionError(
+            "States cannot be read from this.",
+            where=name,
+            expected="a path, an open trace, or arrays: {'c': array, 'm': array}",
+            found=f"{type(operand).__name__} {operand!r:.60}",
+        )
+    arrays = dict(_arrays(operand, ""))
+    return NamedArrays(Path(name), "memory", tuple(arrays), arrays.__getitem__)
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "__array__")
+
+
+def _has_array(value: Any) -> bool:
+    """Whether a value is an array, or a mapping or sequence with an array somewhere inside."""
+    if isinstance(value, Mapping):
+        return any(map(_has_array, value.values()))
+    return _is_array(value) or (isinstance(value, (list, tuple)) and any(map(_has_array, value)))
+
+
+def _arrays(value: Any, name: str) -> Iterator[tuple[str, LoadedArray]]:
+    """Arrays by name; a list of numbers, such as lengths may be, is one array."""
+    if _is_array(value) or not _has_array(value):
+        yield name, LoadedArray(np.asarray(value))
+        return
+    for key, one in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield from _arrays(one, f"{name}/{key}".strip("/"))

@@ -15,7 +15,7 @@ REFUSED = ("&", "*", "!", "|", ">", "%", "@", "`")
 WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-class Line(NamedTuple):
+class YamlLine(NamedTuple):
     """A line that says something: its indentation and its text."""
 
     indent: int
@@ -37,18 +37,18 @@ def read_yaml(text: str) -> Any:
     return value
 
 
-def _logical_lines(text: str) -> list[Line]:
+def _logical_lines(text: str) -> list[YamlLine]:
     """Lines without comments; a bracket that is open takes in the lines up to its end."""
-    lines: list[Line] = []
+    lines: list[YamlLine] = []
     depth = 0
     for raw in text.splitlines():
         bare = _without_comment(raw.expandtabs(2)).rstrip()
         if not bare.strip() or bare in ("---", "..."):
             continue
         if depth > 0:
-            lines[-1] = Line(lines[-1].indent, f"{lines[-1].text} {bare.strip()}")
+            lines[-1] = YamlLine(lines[-1].indent, f"{lines[-1].text} {bare.strip()}")
         else:
-            lines.append(Line(len(bare) - len(bare.lstrip()), bare.strip()))
+            lines.append(YamlLine(len(bare) - len(bare.lstrip()), bare.strip()))
         unquoted = re.sub(r""""[^"]*"|'[^']*'""", "", bare)
         depth += sum(unquoted.count(mark) for mark in "[{")
         depth -= sum(unquoted.count(mark) for mark in "]}")
@@ -69,7 +69,7 @@ def _without_comment(line: str) -> str:
     return line
 
 
-def _block(lines: list[Line], at: int, indent: int) -> tuple[Any, int]:
+def _block(lines: list[YamlLine], at: int, indent: int) -> tuple[Any, int]:
     """The mapping or list whose entries have this indentation."""
     if at >= len(lines) or lines[at].indent < indent:
         return None, at
@@ -96,13 +96,13 @@ def _block(lines: list[Line], at: int, indent: int) -> tuple[Any, int]:
     return found, at
 
 
-def _block_list(lines: list[Line], at: int, indent: int) -> tuple[list[Any], int]:
+def _block_list(lines: list[YamlLine], at: int, indent: int) -> tuple[list[Any], int]:
     entries = []
     while at < len(lines) and lines[at].indent == indent and lines[at].text[:1] == "-":
         text = lines[at].text[1:]
         inner = text.lstrip()
         # What follows the dash is a block of its own, as far in as it stands.
-        lines[at] = Line(indent + 1 + len(text) - len(inner), inner)
+        lines[at] = YamlLine(indent + 1 + len(text) - len(inner), inner)
         value, at = _block(lines, at, lines[at].indent)
         entries.append(value)
     return entries, at

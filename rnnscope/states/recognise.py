@@ -15,7 +15,7 @@ import numpy as np
 from rnnscope.errors import InputError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states import state_format, state_formats
-from rnnscope.states.interface import Reading, ReadOptions
+from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.likeness import keeps_bound, layers_near
 from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
 from rnnscope.states.operands import Operand, open_operand
@@ -25,7 +25,7 @@ from rnnscope.states.operands import Operand, open_operand
 class Recognised:
     """An operand as it is read, and why so."""
 
-    reading: Reading
+    reading: StateReading
     reason: str
 
     @property
@@ -33,7 +33,7 @@ class Recognised:
         return self.reading.states
 
 
-def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Every way to read a file: those that are sure, if there are any.
 
     Raises
@@ -135,11 +135,11 @@ def recognise(
     )
 
 
-def _keys(reading: Reading) -> set[str]:
+def _keys(reading: StateReading) -> set[str]:
     return {key for layer in reading.states.layers for key in layer.arrays}
 
 
-def _tried(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def _tried(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """The readings; none where the other operand may have to tell how to read it."""
     try:
         return readings_of(arrays, options)
@@ -148,7 +148,12 @@ def _tried(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
 
 
 def _reasoned(
-    chosen: Reading, found: list[Reading], bounded: list[Reading], side: str, *, by_number: bool
+    chosen: StateReading,
+    found: list[StateReading],
+    bounded: list[StateReading],
+    side: str,
+    *,
+    by_number: bool,
 ) -> Recognised:
     """The reading with what decided for it."""
     if chosen.sure or len(found) == 1:
@@ -165,15 +170,15 @@ def _reasoned(
 
 
 def _only(
-    pairs: list[tuple[Reading, Reading]], good: Sequence[bool]
-) -> list[tuple[Reading, Reading]]:
+    pairs: list[tuple[StateReading, StateReading]], good: Sequence[bool]
+) -> list[tuple[StateReading, StateReading]]:
     """The pairs that are good, or all if none is."""
     return [pair for pair, fine in zip(pairs, good, strict=True) if fine] or pairs
 
 
 def _told_by_other(
-    arrays: NamedArrays, options: ReadOptions, own: list[Reading], other: list[Reading]
-) -> list[Reading]:
+    arrays: NamedArrays, options: ReadOptions, own: list[StateReading], other: list[StateReading]
+) -> list[StateReading]:
     """More readings, if the other operand knows widths or lengths that this file does not hold."""
     if len(other) != 1 or not other[0].sure:
         return own
@@ -207,7 +212,7 @@ def _width(layer: StateLayer, state: str) -> int | None:
     return None if array is None else array.shape[-1]
 
 
-def _bounded(found: list[Reading]) -> list[Reading]:
+def _bounded(found: list[StateReading]) -> list[StateReading]:
     """Readings without those whose m leaves its bound, if others keep to it."""
     if len(found) < 2:
         return found
@@ -215,7 +220,7 @@ def _bounded(found: list[Reading]) -> list[Reading]:
     return within or found
 
 
-def _shapes_agree(one: Reading, other: Reading) -> bool:
+def _shapes_agree(one: StateReading, other: StateReading) -> bool:
     """Whether some layers of both have an array in common, and of one shape."""
     for a in with_final(one.states).layers:
         for b in with_final(other.states).layers:
@@ -225,14 +230,14 @@ def _shapes_agree(one: Reading, other: Reading) -> bool:
     return False
 
 
-def _near(one: Reading, other: Reading) -> bool:
+def _near(one: StateReading, other: StateReading) -> bool:
     """Whether each layer of the smaller has a layer in the other whose values are close."""
     a, b = with_final(one.states).layers, with_final(other.states).layers
     few, many = (a, b) if len(a) <= len(b) else (b, a)
     return all(any(layers_near(layer, candidate) for candidate in many) for layer in few)
 
 
-def _same_numbers(one: Reading, other: Reading) -> bool:
+def _same_numbers(one: StateReading, other: StateReading) -> bool:
     """Whether two readings call the same arrays the same."""
     shapes = [
         [(layer.name, key, array.shape) for layer in reading.states.layers
@@ -242,7 +247,7 @@ def _same_numbers(one: Reading, other: Reading) -> bool:
     return shapes[0] == shapes[1] and _near(one, other)
 
 
-def _refuse_ambiguity(pairs: list[tuple[Reading, Reading]]) -> None:
+def _refuse_ambiguity(pairs: list[tuple[StateReading, StateReading]]) -> None:
     """Raise unless both operands have the same ways to be read, which come to the same."""
     left = list(dict.fromkeys(pair[0] for pair in pairs))
     right = list(dict.fromkeys(pair[1] for pair in pairs))
@@ -254,7 +259,7 @@ def _refuse_ambiguity(pairs: list[tuple[Reading, Reading]]) -> None:
         raise ambiguous(right, spell("b_format"))
 
 
-def ambiguous(found: Sequence[Reading], flag: str) -> InputError:
+def ambiguous(found: Sequence[StateReading], flag: str) -> InputError:
     """The error for a file that may be read in several ways."""
     listed = [f"{reading.format}: {reading.words} ({reading.reason})" for reading in found]
     return InputError(

@@ -5,7 +5,13 @@ from __future__ import annotations
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
 from rnnscope.states.writing import not_held, state_of, time_first
@@ -14,7 +20,7 @@ NAME = "single"
 MEANINGS = ("array", "m", "c", "outputs")
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """The only array as each of the states."""
     names = [name for name in arrays.names if not is_lengths_or_mask(name)]
     if len(names) != 1 or not is_number(arrays.array(names[0])):
@@ -39,11 +45,11 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
             word = "an array without a name" if key == "array" else key
             axes = "" if len(array.shape) == 3 else " of one sequence"
             words = f"final {word}" if final and len(array.shape) < 3 else f"{word}{axes}"
-            found.append(Reading(NAME, words, "the only array", states))
+            found.append(StateReading(NAME, words, "the only array", states))
     return found
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """M of the only layer."""
     if len(states.layers) != 1:
         raise OptionError(
@@ -56,7 +62,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
     layer = states.layers[0]
     array = time_first(state_of(layer, "m", options, NAME), options.time_major)
     lost = ("c", "lengths", "the layer's name", *not_held(states, options))
-    return Written({"m": array}, lost)
+    return WrittenStates({"m": array}, lost)
 
 
 STATE_FORMAT = StateFormat(

@@ -19,10 +19,17 @@ from rnnscope.states.build import (
     LayerArray,
     PositionalArray,
     build_states,
+    choice_reason,
     positional_arrays,
     read_lengths_and_mask,
 )
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.likeness import CLOSE
 from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
@@ -32,7 +39,7 @@ NAME = "torch"
 WORDS = "(h, c) of (layers x directions, batch, unit)"
 
 
-class Stacks(NamedTuple):
+class TorchStacks(NamedTuple):
     """What the names of a file tell.
 
     Attributes
@@ -53,29 +60,45 @@ class Stacks(NamedTuple):
     others: int
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``h_n`` and ``c_n``, h and c of four axes, or two arrays of three axes in that order."""
     forced = options.format == NAME
     found = positional_arrays(arrays, forced=False)
     if forced and found is None:
         found = positional_arrays(arrays, forced=True)
     if found is not None:
-        if len(found) != 2 or not all(len(array.shape) in (3, 4) for _, array in found):
-            return []
-        states = {"": dict(zip(("m", "c"), found, strict=True))}
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "two arrays, h first"
-        )
-        return _reading(arrays, Stacks(states, {}, forced, 0), options, why)
+        return _by_place(arrays, found, options)
     stacks = _stacks(arrays, forced=forced)
     if stacks.others and not forced:
         return []  # layers of their own stand beside torch's: the file tells more by name
     return _reading(arrays, stacks, options, "h_n and c_n by name")
 
 
-def _stacks(arrays: NamedArrays, *, forced: bool) -> Stacks:
+def _by_place(
+    arrays: NamedArrays, found: list[PositionalArray], options: ReadOptions
+) -> list[StateReading]:
+    """h, c; or output, h, c, as ``nn.LSTM`` returns them."""
+    if not all(len(array.shape) in (3, 4) for _, array in found) or len(found) not in (2, 3):
+        return []
+    *output, h, c = found
+    if output and (len(output[0].array.shape) != 3 or h.array.shape[:2] != c.array.shape[:2]):
+        return []
+    forced = options.format == NAME
+    if output:
+        axes = _axes_of_output(arrays, output[0].array, h.array, options)
+        # Three arrays of three axes may be much else: the last output, which is h, must say so.
+        if isinstance(axes, str) or not (
+            forced or _ends_in(arrays, output[0].array, h.array, axes)
+        ):
+            return []
+    outputs = {"": output[0]} if output else {}
+    stacks = TorchStacks({"": {"m": h, "c": c}}, outputs, sure=forced or bool(output), others=0)
+    order = "three arrays: output, h, c" if output else "two arrays, h first"
+    why = choice_reason(order, forced=forced)
+    return _reading(arrays, stacks, options, why)
+
+
+def _stacks(arrays: NamedArrays, *, forced: bool) -> TorchStacks:
     states: dict[str, dict[str, PositionalArray]] = {}
     outputs: dict[str, PositionalArray] = {}
     sure, others = forced, 0
@@ -95,12 +118,12 @@ def _stacks(arrays: NamedArrays, *, forced: bool) -> Stacks:
             outputs.setdefault(parsed.layer, PositionalArray(name, array))
     if len(states) == len(outputs) == 1:  # "output" belongs to "lstm_h_n", as nothing else does
         outputs = dict(zip(states, outputs.values(), strict=True))
-    return Stacks(states, outputs, sure, others)
+    return TorchStacks(states, outputs, sure, others)
 
 
 def _reading(
-    arrays: NamedArrays, stacks: Stacks, options: ReadOptions, reason: str
-) -> list[Reading]:
+    arrays: NamedArrays, stacks: TorchStacks, options: ReadOptions, reason: str
+) -> list[StateReading]:
     members: list[LayerArray] = []
     reasons: dict[str, str] = {}
     for prefix, named in stacks.of_states.items():
@@ -122,7 +145,7 @@ def _reading(
     states = members and build_states(
         arrays, NAME, members, time_major=options.time_major, reasons=reasons
     )
-    return [Reading(NAME, WORDS, reason, states, stacks.sure)] if states else []
+    return [StateReading(NAME, WORDS, reason, states, stacks.sure)] if states else []
 
 
 def _layer_names(prefix: str, named: Mapping[str, PositionalArray]) -> list[str]:
@@ -201,7 +224,7 @@ def _outputs(
     ]
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """``h_n`` and ``c_n``, or ``h`` and ``c`` over time; directions beside each other."""
     layers = []
     for pair in direction_pairs(states.layers):
@@ -225,7 +248,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         held[name] = Expanded(parts[0], 0) if len(parts) == 1 else stacked(parts)
     order = ", ".join(f"{number} is {layer.name}" for number, layer in enumerate(layers))
     lost = ("the layers' names", *not_held(states, options))
-    return Written(held | companions(states, options), lost, (order,))
+    return WrittenStates(held | companions(states, options), lost, (order,))
 
 
 STATE_FORMAT = StateFormat(

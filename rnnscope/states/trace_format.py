@@ -16,7 +16,13 @@ from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
 from rnnscope.states.build import unread_arrays
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet, with_final
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
@@ -44,7 +50,7 @@ def is_trace(arrays: NamedArrays) -> bool:
         return bool(file.attrs.get("schema") == SCHEMA)
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:  # noqa: ARG001
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:  # noqa: ARG001
     """Every layer, with what the trace says of it; of ``trace.h5::encoder/m`` that array."""
     if isinstance(arrays, TraceArrays):
         return [_reading(arrays, arrays.trace)]
@@ -54,7 +60,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:  # noq
         return [_reading(arrays, trace)]
 
 
-def _reading(arrays: NamedArrays, trace: Trace) -> Reading:
+def _reading(arrays: NamedArrays, trace: Trace) -> StateReading:
     groups, described = layer_paths(trace), names_of_no_states(trace)
     layers = []
     read: set[str] = set()
@@ -82,7 +88,7 @@ def _reading(arrays: NamedArrays, trace: Trace) -> Reading:
         not_read=unread_arrays(arrays.names, read | described),
         close=arrays.close,
     )
-    return Reading(NAME, "c and m of every layer", "its schema", states, sure=True)
+    return StateReading(NAME, "c and m of every layer", "its schema", states, sure=True)
 
 
 def _states_inside(arrays: NamedArrays, group: str) -> dict[str, str]:
@@ -139,7 +145,7 @@ def _coordinates(arrays: NamedArrays, described: Collection[str], *names: str) -
     return None if name is None else arrays.array(name).read()
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """A whole trace; what it needs and the states lack is filled: outputs with m, initial zeros."""
     if options.steps == "final":
         raise OptionError(
@@ -171,7 +177,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
                 _write_slice(writer, whole, rows)
 
     lost = ("options of the layers and where they come from",)
-    return Written(lost=lost, file=file)
+    return WrittenStates(lost=lost, file=file)
 
 
 def _header(layer: StateLayer) -> LayerHeader:

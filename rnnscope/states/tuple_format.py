@@ -5,8 +5,14 @@ from __future__ import annotations
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
-from rnnscope.states.build import build_states, pairs_of, positional_arrays
-from rnnscope.states.interface import Reading, ReadOptions, StateFormat, WriteOptions, Written
+from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
+from rnnscope.states.interface import (
+    ReadOptions,
+    StateFormat,
+    StateReading,
+    WriteOptions,
+    WrittenStates,
+)
 from rnnscope.states.model import StateSet
 from rnnscope.states.writing import companions, not_held, state_of, time_first
 
@@ -14,7 +20,7 @@ NAME = "tuple"
 WORDS = "tuple (c, m)"
 
 
-def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
+def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Fields c and h by name, or two arrays in that order."""
     forced = options.format == NAME
     found = positional_arrays(arrays, forced=forced)
@@ -22,12 +28,8 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
         states = len(found) == 2 and build_states(
             arrays, NAME, pairs_of(found, ("c", "m")), time_major=options.time_major
         )
-        why = (
-            f"as {spell('a_format')} or {spell('b_format')} says"
-            if forced
-            else "two arrays, c first"
-        )
-        return [Reading(NAME, WORDS, why, states, sure=forced)] if states else []
+        why = choice_reason("two arrays, c first", forced=forced)
+        return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
     members, left = named_members(arrays)
     keys = [member.key for member in members]
     # Names tell more than places: c and h are what they say, in either order.
@@ -37,7 +39,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[Reading]:
     return readings_of_members(arrays, NAME, members, options, left, words=WORDS)
 
 
-def write(states: StateSet, options: WriteOptions) -> Written:
+def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """One layer as ``c``, ``h``."""
     if len(states.layers) != 1:
         raise OptionError(
@@ -53,7 +55,7 @@ def write(states: StateSet, options: WriteOptions) -> Written:
         for name, state in (("c", "c"), ("h", "m"))
     }
     lost = ("the layer's name", *not_held(states, options))
-    return Written(held | companions(states, options), lost)
+    return WrittenStates(held | companions(states, options), lost)
 
 
 STATE_FORMAT = StateFormat(

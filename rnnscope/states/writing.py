@@ -80,7 +80,7 @@ def not_held(states: StateSet, options: WriteOptions, *held: str) -> tuple[str, 
     return (*lost, "options of the layers, their direction and where they come from")
 
 
-class Directions(NamedTuple):
+class DirectionPair(NamedTuple):
     """A layer read forward, and the one read backward beside it, if there is one."""
 
     name: str
@@ -88,13 +88,13 @@ class Directions(NamedTuple):
     backward: StateLayer | None
 
 
-def direction_pairs(layers: Sequence[StateLayer]) -> list[Directions]:
+def direction_pairs(layers: Sequence[StateLayer]) -> list[DirectionPair]:
     """Layers that only differ in direction, by name or by standing together, as pairs.
 
     A backward layer without a partner stands as a forward one: the format's axis of directions
     has one place then.
     """
-    pairs: list[Directions] = []
+    pairs: list[DirectionPair] = []
     for layer in layers:
         last = pairs[-1] if pairs else None
         partner = (
@@ -107,7 +107,7 @@ def direction_pairs(layers: Sequence[StateLayer]) -> list[Directions]:
         if last is not None and partner:
             pairs[-1] = last._replace(name=_common(last.forward.name, layer.name), backward=layer)
         else:
-            pairs.append(Directions(layer.name, layer, None))
+            pairs.append(DirectionPair(layer.name, layer, None))
     return pairs
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_lstm import damage, facts, golden, make_slice, stored
+from tiny_lstm import damage, facts, golden, in_trace, make_slice
 
 from rnnscope.checks import CHECKS, REQUIREMENTS, merge, run_checks, worst_status
-from rnnscope.checks.interface import CheckedSlice, Finding, Place
+from rnnscope.checks.interface import CheckedSlice, Finding
+from rnnscope.checks.interface import StatePlace as Place
 from rnnscope.errors import OptionError, spelled
 from rnnscope.model.states import LayerFacts, LayerStates
 
@@ -48,7 +49,7 @@ PADDINGS = {
 @pytest.mark.parametrize("given", PADDINGS)
 def test_a_good_slice_passes_every_check(given, kind, padding):
     """Whatever the direction, the padding rule and the shape of the mask."""
-    layer = stored(make_slice(facts(padding=padding, **KINDS[kind]), **PADDINGS[given]))
+    layer = in_trace(make_slice(facts(padding=padding, **KINDS[kind]), **PADDINGS[given]))
     found = statuses(layer)
     skipped = {check for check, status in found.items() if status == "skip"}
     # Of a sequence without a valid step there is something to say.
@@ -61,15 +62,15 @@ def test_a_good_slice_passes_every_check(given, kind, padding):
         assert skipped == lacking | past
 
 
-ZEROS = stored(make_slice(facts(padding="zeros"), lengths=[5, 2, 3]))
-RUNNING = replace(ZEROS, stored=None)
-HOLD = stored(make_slice(facts(padding="hold"), lengths=[5, 2, 3]))
-BACK = stored(make_slice(facts(padding="zeros", backward=True), lengths=[5, 2, 3]))
+ZEROS = in_trace(make_slice(facts(padding="zeros"), lengths=[5, 2, 3]))
+RUNNING = replace(ZEROS, context=None)
+HOLD = in_trace(make_slice(facts(padding="hold"), lengths=[5, 2, 3]))
+BACK = in_trace(make_slice(facts(padding="zeros", backward=True), lengths=[5, 2, 3]))
 
 
 def known(**changes):
     """ZEROS, with something else known of it."""
-    return replace(ZEROS, stored=replace(ZEROS.stored, **changes))
+    return replace(ZEROS, context=replace(ZEROS.context, **changes))
 
 
 def other_states(array, value, *index):
@@ -104,14 +105,14 @@ DAMAGED = [
     ("m-bound", replace(ZEROS, facts=facts(padding="zeros", m_bound=0.4)), "fail", None, None),
     (
         "initial-state-honoured",
-        stored(damage(ZEROS, "initial.c", 0.9, 1, 2)),
+        in_trace(damage(ZEROS, "initial.c", 0.9, 1, 2)),
         "fail",
         None,
         Place(1, 0, 2),
     ),
     (
         "initial-state-honoured",
-        stored(damage(BACK, "initial.c", 0.9, 0, 2)),
+        in_trace(damage(BACK, "initial.c", 0.9, 0, 2)),
         "fail",
         None,
         Place(0, 4, 2),
@@ -121,7 +122,7 @@ DAMAGED = [
     ("c-m-order", damage(ZEROS, "gates.o", 0.1, 0, 2, 1), "fail", None, Place(0, 2, 1)),
     (
         "saturation",
-        stored(
+        in_trace(
             make_slice(facts(padding="zeros"), lengths=[5, 2, 3], scale=60), m_peaks=np.ones(3)
         ),
         "warn",
@@ -139,7 +140,7 @@ DAMAGED = [
     ),
     (
         "zero-length",
-        stored(make_slice(facts(padding="zeros"), lengths=[5, 2, 0])),
+        in_trace(make_slice(facts(padding="zeros"), lengths=[5, 2, 0])),
         "warn",
         1,
         Place(2),
@@ -151,7 +152,7 @@ DAMAGED = [
      Place(2, 1, 0)),
     (
         "framework-kernel",
-        known(verified=(replace(ZEROS.stored.verified[0], difference=0.1, ok=False),)),
+        known(verified=(replace(ZEROS.context.verified[0], difference=0.1, ok=False),)),
         "fail",
         0.1,
         None,
@@ -190,7 +191,7 @@ def test_states_of_several_widths_fail_and_nothing_else_is_judged():
 def test_a_run_does_its_own_checks_alone():
     """The others need options, or the whole of a trace."""
     during = [check.id for check in CHECKS.values() if check.during_run]
-    assert [finding.check for finding in run_checks(replace(ZEROS, stored=None))] == during
+    assert [finding.check for finding in run_checks(replace(ZEROS, context=None))] == during
 
 
 def test_what_needs_the_whole_trace_waits_for_the_last_slice():
@@ -228,8 +229,8 @@ def test_a_clip_that_the_options_tell_is_followed():
     layer = replace(ZEROS, states=replace(ZEROS.states, states={"c": clipped, "m": ZEROS.states.m}))
     first = by_id(layer)["initial-state-honoured"].status
     assert first == "fail"
-    options = ZEROS.stored.options | {"cell_clip": 0.2}
-    layer = replace(layer, stored=replace(layer.stored, options=options))
+    options = ZEROS.context.options | {"cell_clip": 0.2}
+    layer = replace(layer, context=replace(layer.context, options=options))
     assert by_id(layer)["initial-state-honoured"].status == "pass"
 
 
@@ -257,7 +258,7 @@ def test_gru_states_follow_from_their_gates():
         m[:, t] = z[:, t] * (m[:, t - 1] if t else before) + (1 - z[:, t]) * n[:, t]
     gates = {"r": z, "z": z, "n": n}
     states = LayerStates({"m": m}, m, {"m": before}, {"m": m[:, -1]}, gates)
-    layer = CheckedSlice(facts(cell="gru"), states, stored=replace(ZEROS.stored, golden=None))
+    layer = CheckedSlice(facts(cell="gru"), states, context=replace(ZEROS.context, golden=None))
     found = by_id(layer)
     assert found["state-from-gates"].status == found["initial-state-honoured"].status == "pass"
     z[1, 2, 0] += 0.25
@@ -266,22 +267,22 @@ def test_gru_states_follow_from_their_gates():
 
 def test_a_limit_that_is_set_is_a_promise():
     """Beyond our own limit a check warns; beyond one of the user's it fails."""
-    layer = stored(make_slice(facts(padding="zeros"), lengths=[5, 2, 0]))
+    layer = in_trace(make_slice(facts(padding="zeros"), lengths=[5, 2, 0]))
     assert statuses(layer)["zero-length"] == "warn"
     for limit, status in ((0.0, "fail"), (1.0, "pass")):
-        again = replace(layer, stored=replace(layer.stored, limits={"zero-length": limit}))
+        again = replace(layer, context=replace(layer.context, limits={"zero-length": limit}))
         assert statuses(again)["zero-length"] == status
 
 
 def test_units_are_not_dead_where_nothing_was_computed():
-    layer = stored(make_slice(facts(padding="zeros"), lengths=[0, 0]))
+    layer = in_trace(make_slice(facts(padding="zeros"), lengths=[0, 0]))
     finding = by_id(layer)["dead-units"]
     assert (finding.status, finding.message) == ("skip", "no sequence has a valid step")
 
 
 def test_a_layer_without_values_is_not_finite():
     states = LayerStates({}, np.zeros((0, 5, 3), np.float32), {}, {})
-    finding = by_id(replace(ZEROS, states=states, stored=None))["finite"]
+    finding = by_id(replace(ZEROS, states=states, context=None))["finite"]
     assert (finding.status, finding.message) == ("skip", "the layer holds no values")
 
 
@@ -305,7 +306,7 @@ def test_a_check_that_lacks_something_is_skipped_and_says_what(check, requiremen
     }
     if requirement in without:
         layer = replace(ZEROS, states=replace(states, **without[requirement]))
-    elif hasattr(ZEROS.stored, requirement):
+    elif hasattr(ZEROS.context, requirement):
         layer = known(**{requirement: None})
     elif requirement == "mask":
         layer = replace(ZEROS, mask=None, lengths=None)

@@ -114,6 +114,13 @@ def test_states_in_several_shapes(worked, rnnscope, state, code):
     assert (result.code, bool(result.stdout)) == (code, bool(code))
 
 
+def test_what_of_a_state_was_not_read_is_said(worked, rnnscope):
+    np.savez("state.npz", h=worked[2], attention=worked[0])
+    result = rnnscope("check", "--outputs", "outputs.npy", "--state", "state.npz", "--lengths", "3")
+    assert result.code == 0
+    assert "notes\n  - not read of state.npz: attention\n" in result.stdout
+
+
 def test_a_state_that_is_not_clear(worked, rnnscope):
     np.savez("state.npz", a=worked, b=worked)
     result = rnnscope("check", "--outputs", "outputs.npy", "--state", "state.npz")

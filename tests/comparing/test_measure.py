@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rnnscope.comparing.measure import EXACT_ULPS, Histogram, round_up, ulp_distances
-from rnnscope.comparing.tolerance import parse_tolerances
+from rnnscope.comparing.tolerance import tolerance_pairs
 from rnnscope.errors import OptionError
 
 
@@ -55,10 +55,10 @@ def test_rounding_up(value):
 @pytest.mark.parametrize("text", ["x", "c:", "-1", "nan", "inf", ""])
 def test_values_that_are_no_tolerance(text):
     with pytest.raises(OptionError, match="--atol"):
-        parse_tolerances("--atol", [text])
+        tolerance_pairs("--atol", [text])
 
 
 def test_tolerances_by_array():
-    assert parse_tolerances("--atol", ["1e-6", "c:1e-3", "enc/*:0"]) == (
+    assert tolerance_pairs("--atol", ["1e-6", "c:1e-3", "enc/*:0"]) == (
         ("*", 1e-6), ("c", 1e-3), ("enc/*", 0.0),
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnscope.checks import CHECKS
-from rnnscope.checks.interface import Place
+from rnnscope.checks.interface import StatePlace
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import EngineError, InputError, OptionError
 from rnnscope.record.replay import Replay
@@ -90,18 +90,18 @@ def silent(layer):
 
 
 DAMAGES = {
-    "dead-units": (silent, Place(None, None, 3)),
-    "last-output-is-m": (add("outputs", (0, 9, 0), 0.1), Place(0, 9, 0)),
-    "final-state-is-last-valid-step": (add("final/c", (1, 0), 0.1), Place(1, 5, 0)),
+    "dead-units": (silent, StatePlace(None, None, 3)),
+    "last-output-is-m": (add("outputs", (0, 9, 0), 0.1), StatePlace(0, 9, 0)),
+    "final-state-is-last-valid-step": (add("final/c", (1, 0), 0.1), StatePlace(1, 5, 0)),
     "state-width": (wider, None),
-    "initial-state-honoured": (add("initial/c", (0, 3), 0.1), Place(0, 0, 3)),
-    "state-from-gates": (add("gates/f", (0, 4, 2), 0.1), Place(0, 4, 2)),
-    "c-m-order": (add("gates/o", (0, 4, 2), 0.1), Place(0, 4, 2)),
-    "outputs-past-length": (put("outputs", (1, 8, 0), 0.5), Place(1, 8, 0)),
-    "state-past-length": (add("c", (1, 8, 0), 0.5), Place(1, 8, 0)),
-    "input-tail": (put("/input_steps", (1,), 4), Place(1, 4)),
-    "length-cuts-input": (put("/input_steps", (1,), 8), Place(1, 6)),
-    "finite": (put("gates/i", (1, 8, 0), np.nan), Place(1, 8, 0)),
+    "initial-state-honoured": (add("initial/c", (0, 3), 0.1), StatePlace(0, 0, 3)),
+    "state-from-gates": (add("gates/f", (0, 4, 2), 0.1), StatePlace(0, 4, 2)),
+    "c-m-order": (add("gates/o", (0, 4, 2), 0.1), StatePlace(0, 4, 2)),
+    "outputs-past-length": (put("outputs", (1, 8, 0), 0.5), StatePlace(1, 8, 0)),
+    "state-past-length": (add("c", (1, 8, 0), 0.5), StatePlace(1, 8, 0)),
+    "input-tail": (put("/input_steps", (1,), 4), StatePlace(1, 4)),
+    "length-cuts-input": (put("/input_steps", (1,), 8), StatePlace(1, 6)),
+    "finite": (put("gates/i", (1, 8, 0), np.nan), StatePlace(1, 8, 0)),
     "m-bound": (attribute("m_bound", 0.01), None),
 }
 RUNS = {
@@ -152,7 +152,7 @@ def test_a_mask_that_ends_elsewhere_than_the_lengths(folder):
     with h5py.File(path, "r+") as file:
         file["lengths"][1] = 7
     finding = found(path)["mask-and-lengths"]
-    assert (finding.status, finding.place) == ("fail", Place(1, 6))
+    assert (finding.status, finding.place) == ("fail", StatePlace(1, 6))
 
 
 def test_slices_of_a_trace_say_what_the_whole_says(good, tmp_path, monkeypatch):
@@ -234,7 +234,7 @@ def test_states_that_are_not_those_of_the_checkpoint(folder, tmp_path, check):
     with h5py.File(path, "r+") as file:
         add("c", (0, 2, 1), 0.1)(file[LAYER])
     finding = found(path, again(SMALL, SMALL_INPUTS), only=(check,))[check]
-    assert (finding.status, finding.place) == ("fail", Place(0, 2, 1))
+    assert (finding.status, finding.place) == ("fail", StatePlace(0, 2, 1))
     assert finding.measured == pytest.approx(0.1, rel=1e-5)
 
 
@@ -259,7 +259,7 @@ def test_golden(good, tmp_path):
     with h5py.File(path, "r+") as file:
         add("c", (1, 3, 7), 0.25)(file[LAYER])
     finding = found(good, Comparison(golden=path))["golden"]
-    assert (finding.status, finding.place) == ("fail", Place(1, 3, 7))
+    assert (finding.status, finding.place) == ("fail", StatePlace(1, 3, 7))
     assert finding.measured == pytest.approx(0.25)
     assert finding.message.startswith("c: 1 values beyond atol 1e-10, rtol 1e-10; first ")
 
@@ -323,7 +323,7 @@ def test_a_decoder_starts_from_the_encoders_final_state(handed_over, tmp_path):
     with h5py.File(path, "r+") as file:
         add("initial/m", (2, 1), 0.5)(file[second])
     (finding,) = (one for one in check_trace(path).findings if one.status == "fail")
-    assert (finding.check, finding.place) == ("handoff", Place(2, None, 1))
+    assert (finding.check, finding.place) == ("handoff", StatePlace(2, None, 1))
 
 
 def test_memory_does_not_grow_with_the_sequences(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
-from rnnscope.checks.interface import Finding, Place
+from rnnscope.checks.interface import Finding, StatePlace
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.initial_state import ZERO_STATE
@@ -102,7 +102,7 @@ def findings(name="rnn/basic_lstm_cell"):
             "outputs past the length are computed on; the rule is zeros",
             0.0123456,
             0.0,
-            Place(1, 6, 12),
+            StatePlace(1, 6, 12),
         ),
         Finding(
             "input-tail",
@@ -111,10 +111,10 @@ def findings(name="rnn/basic_lstm_cell"):
             "the length runs through all-zero rows at the end of the input",
             1.0,
             0.0,
-            Place(1, 6),
+            StatePlace(1, 6),
         ),
         Finding("length-cuts-input", name, "skip", "needs lengths or a mask"),
-        Finding("m-bound", name, "pass", "within", 0.964512, 1.0, Place(0, 9, 63)),
+        Finding("m-bound", name, "pass", "within", 0.964512, 1.0, StatePlace(0, 9, 63)),
     )
 
 

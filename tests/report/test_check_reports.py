@@ -9,16 +9,16 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rnnscope.checks.interface import Finding, Place
+from rnnscope.checks.interface import Finding, StatePlace
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_github import MOST, escape_data, escape_property
 from rnnscope.report.check_schema import schema
 
 FAILED = Finding(
-    "last-output-is-m", "rnn/lstm", "fail", "the output is not m", 0.25, 0.0, Place(1, 6, 3)
+    "last-output-is-m", "rnn/lstm", "fail", "the output is not m", 0.25, 0.0, StatePlace(1, 6, 3)
 )
-WARNED = Finding("input-tail", "rnn/lstm", "warn", "runs through zeros", 1.0, 0.0, Place(1, 6))
+WARNED = Finding("input-tail", "rnn/lstm", "warn", "runs through zeros", 1.0, 0.0, StatePlace(1, 6))
 PASSED = Finding("finite", "rnn/lstm", "pass", "every value is finite", 0.0, 0.0)
 SKIPPED = Finding("golden", "rnn/lstm", "skip", "needs a stored trace (--golden)")
 MIXED = Subject(

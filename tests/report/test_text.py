@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rnnscope.checks.interface import Finding, Place, index
+from rnnscope.checks.interface import Finding, StatePlace, index
 from rnnscope.errors import CheckpointError
 from rnnscope.record.results import inspect_report
 from rnnscope.report.error_text import render_error
@@ -226,7 +226,7 @@ def test_markup_and_escapes_in_names_are_printed_literally_or_not_at_all():
 
 def test_an_unknown_check_is_printed_too():
     """Suites bring checks that are in no table."""
-    finding = Finding("golden", "a", "fail", "differs", 0.5, 0.1, Place(2, None, 1))
+    finding = Finding("golden", "a", "fail", "differs", 0.5, 0.1, StatePlace(2, None, 1))
     text = render(run(findings=(finding,)))
     assert "fail    golden       0.5    0.1  [2, :, 1]" in text
     assert "fail    golden: differs (sequence 2, unit 1)" in text
@@ -290,6 +290,6 @@ def test_words():
         "tanh",
     ]
     assert (shape((2, 3)), shape(())) == ("2 x 3", "scalar")
-    assert (index(None), index(Place(1)), index(Place())) == ("", "[1]", "")
+    assert (index(None), index(StatePlace(1)), index(StatePlace())) == ("", "[1]", "")
     assert some(["a", "b", "c"], most=2) == "a, b and 1 more"
     assert printable("a\tb\u2028c\ud800\x00é") == "a b cé"

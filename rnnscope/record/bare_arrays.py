@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.checks import CHECKS, run_checks
-from rnnscope.checks.interface import CheckedSlice, Finding, Stored
+from rnnscope.checks.interface import CheckContext, CheckedSlice, Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict, padding_verdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
@@ -60,7 +60,7 @@ def check_arrays(
         everything = slice(0, source.sequences), slice(0, source.timesteps)
         values = source.values(*everything)
         steps, mask = source.lengths, source.mask
-    final = {} if state is None else _read_state(state, values)
+    final, unread = ({}, ()) if state is None else _read_state(state, values)
     rule: PaddingRule = padding or ("none" if steps is None and mask is None else "zeros")
     if mask is None and steps is not None:
         mask = np.arange(values.shape[1]) < steps[:, None]
@@ -69,11 +69,12 @@ def check_arrays(
         states=LayerStates({}, values, {}, final),
         lengths=steps,
         mask=mask,
-        stored=Stored(limits=settings.limits),
+        context=CheckContext(limits=settings.limits),
     )
-    found = run_checks(layer, only=ids) if values.size else _nothing(ids)
+    findings = run_checks(layer, only=ids) if values.size else _nothing(ids)
     verdict = (PaddingVerdict(LAYER, padding_verdict(layer)),) if values.size else ()
-    return Subject(name=outputs, findings=tuple(found), padding=verdict)
+    notes = (f"not read of {state}: {', '.join(unread)}",) if unread else ()
+    return Subject(name=outputs, findings=tuple(findings), padding=verdict, notes=notes)
 
 
 def _nothing(ids: frozenset[str]) -> list[Finding]:
@@ -81,27 +82,29 @@ def _nothing(ids: frozenset[str]) -> list[Finding]:
             if check in ids]  # fmt: skip
 
 
-def _read_state(spec: str, outputs: Array) -> dict[str, Array]:
-    """The final state by name, (sequence, unit) each."""
+def _read_state(spec: str, outputs: Array) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The final state by name, (sequence, unit) each; and the arrays that are none."""
     arrays = open_named(spec, tells)
+    unread: tuple[str, ...] = ()
     try:
         named = {name: _state_name(name) for name in arrays.names}
         if len(arrays.names) == 1 and not named[arrays.names[0]]:
-            found = _one_array(arrays, outputs)
+            states = _one_array(arrays, outputs)
         else:
-            found = {state: arrays.array(name).read() for name, state in named.items() if state}
-            if len(found) < sum(map(bool, named.values())) or not found:
+            states = {state: arrays.array(name).read() for name, state in named.items() if state}
+            if len(states) < sum(map(bool, named.values())) or not states:
                 raise _unclear(arrays, outputs)
+            unread = tuple(name for name, state in named.items() if not state)
     finally:
         arrays.close()
-    whole = {name: _rows(spec, name, array, len(outputs)) for name, array in found.items()}
-    return {name: whole[name] for name in sorted(whole)}
+    whole = {name: _rows(spec, name, array, len(outputs)) for name, array in states.items()}
+    return {name: whole[name] for name in sorted(whole)}, unread
 
 
 def _state_name(name: str) -> str:
     parsed = parse_array_name(name)
-    known = STATES.get(name.rpartition(".")[2]) if parsed is None else parsed.key
-    return (known or "").removeprefix("final/")
+    key = STATES.get(name.rpartition(".")[2]) if parsed is None else parsed.key
+    return (key or "").removeprefix("final/")
 
 
 def _one_array(arrays: NamedArrays, outputs: Array) -> dict[str, Array]:
