@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.bare_names import read_onnx_arrays
-from rnnscope.checkpoints.tf1.graph_model import Model
+from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf1.names import read_named_model
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError, spell
-from rnnscope.files.loadable_arrays import StoredArray
+from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.files.npz import NpzFile
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
@@ -121,7 +121,7 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
     )
 
 
-def _read_tensorflow(variables: NpzVariables, path: Path) -> Model:  # noqa: ARG001 - as the others
+def _read_tensorflow(variables: NpzVariables, path: Path) -> GraphModel:  # noqa: ARG001 - as the others
     return read_named_model(variables)
 
 
@@ -142,16 +142,16 @@ def _torch_name(name: str) -> str:
     return f"{module}{role}_{found['end'].lower()}"
 
 
-def _read_torch(variables: NpzVariables, path: Path) -> Model:
+def _read_torch(variables: NpzVariables, path: Path) -> GraphModel:
     arrays = [
-        StoredArray(_torch_name(name), info.shape, partial(variables.read, name))
+        LoadableArray(_torch_name(name), info.shape, partial(variables.read, name))
         for name, info in variables.variables.items()
     ]
     found = read_state_dict(arrays, path)
-    return Model(found.network, tuple(found.left_out), tuple(found.notes))
+    return GraphModel(found.network, tuple(found.left_out), tuple(found.notes))
 
 
-LAYOUTS: dict[str, Callable[[NpzVariables, Path], Model]] = {
+LAYOUTS: dict[str, Callable[[NpzVariables, Path], GraphModel]] = {
     "tf1": _read_tensorflow,
     "keras": _read_tensorflow,
     "torch": _read_torch,

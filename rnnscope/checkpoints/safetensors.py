@@ -12,7 +12,7 @@ import numpy as np
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.errors import CheckpointError
-from rnnscope.files.loadable_arrays import StoredArray
+from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.files.safetensors import (
     TensorEntry,
     looks_like_safetensors,
@@ -22,7 +22,7 @@ from rnnscope.files.safetensors import (
 from rnnscope.model.cell import Array
 
 
-def read_arrays(path: Path) -> tuple[list[StoredArray], Mapping[str, Any]]:
+def read_arrays(path: Path) -> tuple[list[LoadableArray], Mapping[str, Any]]:
     """The arrays of a file, and its metadata.
 
     Raises
@@ -32,7 +32,7 @@ def read_arrays(path: Path) -> tuple[list[StoredArray], Mapping[str, Any]]:
     """
     header = read_header(path, CheckpointError)
     arrays = [
-        StoredArray(entry.name, entry.shape, partial(_load, path, entry))
+        LoadableArray(entry.name, entry.shape, partial(_load, path, entry))
         for entry in header.tensors
     ]
     return arrays, header.metadata

@@ -43,6 +43,7 @@ TOPICS: dict[str, Topic] = {
     "published": Topic("checkpoints/PUBLISHED_MODELS.md", "Published models that were read"),
     "inputs": Topic("inputs/INPUTS.md", "Inputs, lengths, masks and initial states"),
     "equations": Topic("model/EQUATIONS.md", "What is computed, and where options come from"),
+    "padding": Topic("model/PADDING.md", "What happens past the length of a sequence"),
     "decoders": Topic("running/DECODERS.md", "Encoder and decoder in one run"),
     "large-runs": Topic("running/LARGE_RUNS.md", "Runs larger than memory"),
     "traces": Topic("trace/READING.md", "Reading a trace"),

@@ -108,7 +108,7 @@ def _looks_like_numbers(head: bytes) -> bool:
     return whole and bool(re.search(r"\d", text)) and not re.search(r"[\x00-\x08\x0e-\x1f]", text)
 
 
-class Kind(NamedTuple):
+class ContainerKind(NamedTuple):
     """One entry of `CONTAINERS`: does this head of a file look like it, and what opens it."""
 
     title: str
@@ -117,16 +117,16 @@ class Kind(NamedTuple):
 
 
 CONTAINERS = (
-    Kind("NumPy .npy", lambda head: head.startswith(b"\x93NUMPY"), NpyFile),
-    Kind("NumPy .npz", lambda head: head[:4] in (b"PK\x03\x04", b"PK\x05\x06"), NpzFile),
+    ContainerKind("NumPy .npy", lambda head: head.startswith(b"\x93NUMPY"), NpyFile),
+    ContainerKind("NumPy .npz", lambda head: head[:4] in (b"PK\x03\x04", b"PK\x05\x06"), NpzFile),
     # A user block of 512, 1024 or 2048 bytes may stand before the HDF5 signature.
-    Kind(
+    ContainerKind(
         "HDF5",
         lambda head: any(head[at : at + 8] == b"\x89HDF\r\n\x1a\n" for at in (0, 512, 1024, 2048)),
         Hdf5File,
     ),
     # Last, because any text with a digit in it passes.
-    Kind("text table", _looks_like_numbers, TextFile),
+    ContainerKind("text table", _looks_like_numbers, TextFile),
 )
 
 

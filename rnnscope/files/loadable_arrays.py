@@ -9,7 +9,7 @@ from rnnscope.model.cell import Array
 
 
 @dataclass(frozen=True, eq=False)
-class StoredArray:
+class LoadableArray:
     """A named array that has not been read yet.
 
     Attributes

@@ -17,7 +17,7 @@ INLINE_INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")
 
 
 @dataclass(frozen=True)
-class Given:
+class LocatedArray:
     """An array that the user named or that the input file holds, and where it is from."""
 
     array: Array
@@ -28,7 +28,7 @@ ArrayReference = str | Array
 """``KEY``, ``FILE`` or ``FILE::KEY``; or the array itself."""
 
 
-def find_array(spec: ArrayReference, option: str, beside: Container, path: Path) -> Given:
+def find_array(spec: ArrayReference, option: str, beside: Container, path: Path) -> LocatedArray:
     """The array that an option names: a key of the input file, or a file of its own.
 
     Parameters
@@ -46,9 +46,9 @@ def find_array(spec: ArrayReference, option: str, beside: Container, path: Path)
         It is neither a key nor a file; the message names the nearest key.
     """
     if not isinstance(spec, str):
-        return Given(np.asarray(spec), option)
+        return LocatedArray(np.asarray(spec), option)
     if spec in beside.names:
-        return Given(beside.array(spec).read(), f"{path}::{spec}")
+        return LocatedArray(beside.array(spec).read(), f"{path}::{spec}")
     file, name = split_reference(spec)
     if name is None and not file.exists():
         keys = ", ".join(key for key in beside.names if key)
@@ -62,7 +62,7 @@ def find_array(spec: ArrayReference, option: str, beside: Container, path: Path)
     other = open_container(file)
     try:
         key = choose_name(other, file, name, option)
-        return Given(other.array(key).read(), spec)
+        return LocatedArray(other.array(key).read(), spec)
     finally:
         other.close()
 
@@ -91,7 +91,7 @@ def choose_name(container: Container, path: Path, name: str | None, option: str)
     )
 
 
-def check_lengths(given: Given, sequences: int, timesteps: int) -> Array:
+def check_lengths(given: LocatedArray, sequences: int, timesteps: int) -> Array:
     """Lengths as int64 (sequence,): whole numbers, one a sequence, from 0 to `timesteps`."""
     array = given.array
     if array.ndim == 2 and 1 in array.shape:  # a row or a column of a text file
@@ -123,7 +123,7 @@ def check_lengths(given: Given, sequences: int, timesteps: int) -> Array:
     return array.astype(np.int64)
 
 
-def check_mask(given: Given, sequences: int, timesteps: int, time_major: bool) -> Array:
+def check_mask(given: LocatedArray, sequences: int, timesteps: int, time_major: bool) -> Array:
     """A mask as bool (sequence, timestep); its axes are in the input's order."""
     array = given.array
     if sequences == 1 and array.shape in ((timesteps,), (timesteps, 1)):
@@ -156,7 +156,7 @@ def lengths_of_prefix(mask: Array) -> Array | None:
     return lengths if plain else None
 
 
-def check_agreement(lengths: Given, mask: Given, values: Array, valid: Array) -> None:
+def check_agreement(lengths: LocatedArray, mask: LocatedArray, values: Array, valid: Array) -> None:
     """Lengths `values` (sequence,) and the mask `valid` must say the same.
 
     Raises
@@ -178,7 +178,7 @@ def check_agreement(lengths: Given, mask: Given, values: Array, valid: Array) ->
     )
 
 
-def check_initial(given: Given, sequences: int) -> Array:
+def check_initial(given: LocatedArray, sequences: int) -> Array:
     """An initial state as (sequence, width); one row of (width,) serves every sequence."""
     array = given.array
     if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or 0 in array.shape:

@@ -17,7 +17,7 @@ from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.inputs.axes import Layout
 from rnnscope.inputs.lengths_masks_states import (
     ArrayReference,
-    Given,
+    LocatedArray,
     choose_name,
     find_array,
 )
@@ -108,7 +108,9 @@ def open_input(
         raise
 
 
-def _given_offsets(container: Container, path: Path, spec: ArrayReference | None) -> Given | None:
+def _given_offsets(
+    container: Container, path: Path, spec: ArrayReference | None
+) -> LocatedArray | None:
     if spec is None and container.kind == "npz" and OFFSETS in container.names:
         spec = OFFSETS
     if spec is None or (isinstance(spec, str) and spec == "none"):
@@ -116,7 +118,7 @@ def _given_offsets(container: Container, path: Path, spec: ArrayReference | None
     return find_array(spec, spell("offsets"), container, path)
 
 
-def _as_ragged(source: InputSource, given: Given) -> InputSource:
+def _as_ragged(source: InputSource, given: LocatedArray) -> InputSource:
     """The source of one long sequence as many short ones."""
     if source.layout != "one sequence":
         raise InputError(

@@ -6,16 +6,16 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.files.stored_array import SCRATCH_BYTES, StoredArray
-from rnnscope.inputs.lengths_masks_states import Given
+from rnnscope.inputs.lengths_masks_states import LocatedArray
 from rnnscope.model.cell import Array
 
 
-def check_offsets(given: Given, steps: int) -> Array:
+def check_offsets(given: LocatedArray, steps: int) -> Array:
     """Offsets as int64 (sequence + 1,): whole numbers that rise from 0 to `steps`.
 
     Parameters
     ----------
-    given : Given
+    given : LocatedArray
     steps : int
         Length of the flat array.
 

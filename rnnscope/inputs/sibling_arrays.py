@@ -13,7 +13,7 @@ from rnnscope.inputs.batch import last_input_step
 from rnnscope.inputs.lengths_masks_states import (
     INLINE_INTEGERS,
     ArrayReference,
-    Given,
+    LocatedArray,
     check_agreement,
     check_initial,
     check_lengths,
@@ -63,7 +63,7 @@ def accompany(
             "Lengths 'auto': trailing all-zero timesteps were taken as padding; lengths run from "
             f"{steps.min()} to {steps.max()} of {source.timesteps}."
         )
-        given_lengths = Given(steps, spell("lengths", "auto"))
+        given_lengths = LocatedArray(steps, spell("lengths", "auto"))
     elif given_lengths:
         steps = check_lengths(given_lengths, *size)
     if source.offsets is not None:
@@ -83,7 +83,7 @@ def accompany(
 
 def _given(
     source: InputSource, what: str, spec: ArrayReference | None, notes: list[str]
-) -> Given | None:
+) -> LocatedArray | None:
     """Lengths or mask: as the user says, else as the ``.npz`` holds them."""
     container = source.container
     if spec is None:
@@ -97,11 +97,13 @@ def _given(
         return None
     if what == "lengths" and INLINE_INTEGERS.fullmatch(spec):
         numbers = [int(number) for number in spec.split(",") if number.strip()]
-        return Given(np.array(numbers), spell("lengths", spec))
+        return LocatedArray(np.array(numbers), spell("lengths", spec))
     return find_array(spec, spell(what), container, source.path)
 
 
-def _lengths_of_offsets(offsets: Array, lengths: Given | None, mask: Given | None) -> Array:
+def _lengths_of_offsets(
+    offsets: Array, lengths: LocatedArray | None, mask: LocatedArray | None
+) -> Array:
     """The lengths that offsets say; lengths beside them must be the same."""
     steps: Array = np.diff(offsets)
     if mask is not None or (lengths is not None and not np.array_equal(lengths.array, steps)):

@@ -40,7 +40,7 @@ class InputSource:
     is_ids : bool
         True for integers that an embedding turns into features.
     lengths : ndarray of int64 (sequence,) or None
-        Given, found by ``auto``, or read from a mask that is a plain prefix.
+        LocatedArray, found by ``auto``, or read from a mask that is a plain prefix.
     mask : ndarray of bool (sequence, timestep) or None
         As given; None where lengths alone are.
     initial : dict of str to dict of str to ndarray (sequence, width)

@@ -23,7 +23,7 @@ from rnnscope.model.cell import Array
 
 
 @dataclass(frozen=True)
-class Activation:
+class ActivationFunction:
     """An element-wise function and the largest |value| it can return (None: unbounded)."""
 
     name: str
@@ -122,49 +122,51 @@ def _affine(z: Array, alpha: float, beta: float) -> Array:
     return result
 
 
-ACTIVATIONS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, ActivationFunction] = {
     entry.name: entry
     for entry in (
-        Activation("tanh", np.tanh, 1.0),
-        Activation("sigmoid", _sigmoid, 1.0),
-        Activation("hard_sigmoid", _hard_sigmoid(0.2), 1.0),
-        Activation("hard_sigmoid_keras3", _hard_sigmoid_keras3, 1.0),
-        Activation("relu", lambda z: np.maximum(z, 0), None),
-        Activation("relu6", lambda z: np.clip(z, 0, 6), 6.0),
-        Activation("linear", lambda z: z, None),
-        Activation("elu", _elu, None),
-        Activation("selu", _selu, None),
-        Activation("softplus", _softplus, None),
-        Activation("softsign", _softsign, 1.0),
-        Activation("softmax", _softmax, 1.0),
-        Activation("swish", _swish, None),
-        Activation("gelu", _gelu, None),
-        Activation("gelu_tanh", _gelu_tanh, None),
-        Activation("mish", _mish, None),
-        Activation("exponential", np.exp, None),
+        ActivationFunction("tanh", np.tanh, 1.0),
+        ActivationFunction("sigmoid", _sigmoid, 1.0),
+        ActivationFunction("hard_sigmoid", _hard_sigmoid(0.2), 1.0),
+        ActivationFunction("hard_sigmoid_keras3", _hard_sigmoid_keras3, 1.0),
+        ActivationFunction("relu", lambda z: np.maximum(z, 0), None),
+        ActivationFunction("relu6", lambda z: np.clip(z, 0, 6), 6.0),
+        ActivationFunction("linear", lambda z: z, None),
+        ActivationFunction("elu", _elu, None),
+        ActivationFunction("selu", _selu, None),
+        ActivationFunction("softplus", _softplus, None),
+        ActivationFunction("softsign", _softsign, 1.0),
+        ActivationFunction("softmax", _softmax, 1.0),
+        ActivationFunction("swish", _swish, None),
+        ActivationFunction("gelu", _gelu, None),
+        ActivationFunction("gelu_tanh", _gelu_tanh, None),
+        ActivationFunction("mish", _mish, None),
+        ActivationFunction("exponential", np.exp, None),
     )
 }
 """Every activation that the engine computes, by name."""
 
 
-PARAMETRISED: dict[str, tuple[int, Callable[..., Activation]]] = {
-    "hard_sigmoid": (2, lambda name, a, b: Activation(name, _hard_sigmoid(a, b), 1.0)),
+PARAMETRISED: dict[str, tuple[int, Callable[..., ActivationFunction]]] = {
+    "hard_sigmoid": (2, lambda name, a, b: ActivationFunction(name, _hard_sigmoid(a, b), 1.0)),
     "leaky_relu": (
         1,
-        lambda name, a: Activation(name, lambda z: np.where(z > 0, z, z.dtype.type(a) * z), None),
+        lambda name, a: ActivationFunction(
+            name, lambda z: np.where(z > 0, z, z.dtype.type(a) * z), None
+        ),
     ),
     "thresholded_relu": (
         1,
-        lambda name, a: Activation(
+        lambda name, a: ActivationFunction(
             name, lambda z: np.where(z > z.dtype.type(a), z, z.dtype.type(0)), None
         ),
     ),
     "scaled_tanh": (
         2,
-        lambda name, a, b: Activation(name, lambda z: _scaled_tanh(z, a, b), abs(a)),
+        lambda name, a, b: ActivationFunction(name, lambda z: _scaled_tanh(z, a, b), abs(a)),
     ),
-    "elu": (1, lambda name, a: Activation(name, lambda z: _scaled_elu(z, a), None)),
-    "affine": (2, lambda name, a, b: Activation(name, lambda z: _affine(z, a, b), None)),
+    "elu": (1, lambda name, a: ActivationFunction(name, lambda z: _scaled_elu(z, a), None)),
+    "affine": (2, lambda name, a, b: ActivationFunction(name, lambda z: _affine(z, a, b), None)),
 }
 """How many constants each of these takes, and what makes it of its whole name and of them.
 
@@ -182,7 +184,7 @@ def parametrised(name: str, *constants: float) -> str:
 
 
 @cache
-def _parametrised(name: str) -> Activation | None:
+def _parametrised(name: str) -> ActivationFunction | None:
     called = _CALL.fullmatch(name)
     if called is None or called[1] not in PARAMETRISED:
         return None
@@ -194,7 +196,7 @@ def _parametrised(name: str) -> Activation | None:
     return make(name, *constants) if len(constants) == count else None
 
 
-def activation(name: str, where: Any = None) -> Activation:
+def activation(name: str, where: Any = None) -> ActivationFunction:
     """The activation of that name, or an `UnsupportedCellError` that lists the known ones."""
     found = ACTIVATIONS.get(name) or _parametrised(name)
     if found is None:

@@ -143,7 +143,7 @@ class LSTMWeights:
 
 @dataclass(frozen=True)
 class LSTMOptions:
-    """What turns an LSTM's weights into a computation; design.md section 3 has the equations.
+    """What turns weights into a computation, by the equations of `rnnscope.model.cells.lstm`.
 
     Attributes
     ----------

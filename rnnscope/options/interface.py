@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rnnscope.errors import OptionError
-from rnnscope.options.kinds import Kind
+from rnnscope.options.kinds import ValueKind
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class RunOption:
     ----------
     name : str
         The Python keyword, the key of a suite, the name in a recipe.
-    kind : Kind
+    kind : ValueKind
         What it takes, and how that is written down.
     group : str
         A key of `GROUPS`: where help and pages list it.
@@ -40,7 +40,7 @@ class RunOption:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     group: str
     help: str
     default: Any = None
@@ -79,7 +79,7 @@ class RunOption:
         return accept(self.kind, value, called=called, where=where)
 
 
-def accept(kind: Kind, value: Any, *, called: str, where: object = None) -> Any:
+def accept(kind: ValueKind, value: Any, *, called: str, where: object = None) -> Any:
     """A value of this kind in its one plain form, for options in a table and others alike.
 
     Raises

@@ -20,7 +20,7 @@ INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")
 ALL_LAYERS = "*"
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What an option takes.
 
     Attributes
@@ -232,7 +232,7 @@ def bytes_of(text: str) -> int:
 class Many(_Plain):
     """Several values of one kind, in order."""
 
-    of: Kind = Text()  # a frozen value
+    of: ValueKind = Text()  # a frozen value
     many: bool = True
 
     def accept(self, value: Any) -> tuple[Any, ...]:
@@ -253,7 +253,7 @@ class ByLayer(_Plain):
 
     metavar: str = "[LAYER=]VALUE"
     many: bool = True
-    of: Kind = Text()  # a frozen value
+    of: ValueKind = Text()  # a frozen value
 
     def accept(self, value: Any) -> tuple[tuple[str, Any], ...]:
         if isinstance(value, Mapping):

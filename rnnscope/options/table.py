@@ -11,13 +11,13 @@ from rnnscope.options.kinds import (
     ByLayer,
     Choice,
     Integer,
-    Kind,
     Lengths,
     Many,
     Real,
     Size,
     Switch,
     Text,
+    ValueKind,
 )
 
 GROUPS = {
@@ -52,7 +52,7 @@ def _cell_classes() -> Iterable[str]:
     return CELL_CLASSES
 
 
-def _of_layer(name: str, kind: Kind, help_text: str) -> RunOption:
+def _of_layer(name: str, kind: ValueKind, help_text: str) -> RunOption:
     return RunOption(name, ByLayer(of=kind), "layer", f"{help_text} LAYER may be a pattern.")
 
 

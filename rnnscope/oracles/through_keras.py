@@ -115,9 +115,9 @@ def through_keras(
 
     with tempfile.TemporaryDirectory() as folder:
         version = _run(checkpoint, network, target, source, Path(folder))
-        with open_input(Path(folder, "inputs.npy")) as made:
+        with open_input(Path(folder, "inputs.npy")) as received:
             feed = tuple(node.name for node in network.recurrent if node.reads == target.reads)
-            yield Front(_as_source(made, source, target, Path(folder), version), False, feed)
+            yield Front(_as_source(received, source, target, Path(folder), version), False, feed)
 
 
 def _target(network: Network, patterns: tuple[str, ...]) -> Node | None:
@@ -155,15 +155,16 @@ def _run(
             where=f"layer '{target.name}'",
             found=", ".join(inputs) or "none",
         )
-    given = folder / "given.npy"
+    whole_input = folder / "whole_input.npy"
     shape = (source.sequences, source.timesteps, *([source.features] if source.features else []))
-    whole = np.lib.format.open_memmap(given, "w+", source.dtype, shape)
+    whole = np.lib.format.open_memmap(whole_input, "w+", source.dtype, shape)
     for start in range(0, source.sequences, 64):
         rows = slice(start, start + 64)
         whole[rows] = source.read(rows).values
     whole.flush()
     major = (re.findall(r"\d+", checkpoint.framework) or ["1"])[0]
-    words = [str(checkpoint.path.resolve()), str(given), str(folder), *inputs, target.name, major]
+    paths = (checkpoint.path.resolve(), whole_input, folder)
+    words = [*map(str, paths), *inputs, target.name, major]
     import subprocess
 
     done = subprocess.run(  # noqa: S603 - our own module, without a shell
@@ -176,12 +177,12 @@ def _run(
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise EngineError(
             "Keras could not run the layers in front.",
             where=f"{checkpoint.path}: layer '{target.name}'",
             expected=f"what '{target.name}' receives",
-            found=said[-1][:300],
+            found=lines[-1][:300],
             hint=f"give what '{target.name}' itself receives, without {spell('model_input')}"
             + ("" if int(major) >= 3 else "; files of Keras 2 load with tf_keras installed"),
         )
@@ -190,27 +191,27 @@ def _run(
 
 
 def _as_source(
-    made: InputSource, source: InputSource, target: Node, folder: Path, version: str
+    received: InputSource, source: InputSource, target: Node, folder: Path, version: str
 ) -> InputSource:
-    """Keras' array in place of the input's own; lengths and states stay those given."""
+    """Keras' array in place of the input's own; lengths and states stay those of the user."""
     lengths, mask = source.lengths, source.mask
-    if made.timesteps != source.timesteps and (lengths is not None or mask is not None):
+    if received.timesteps != source.timesteps and (lengths is not None or mask is not None):
         raise InputError(
             "The lengths or mask given do not fit what the layer receives.",
             where=f"layer '{target.name}'",
-            expected=f"{made.timesteps} timesteps, which the layers in front make",
+            expected=f"{received.timesteps} timesteps, which the layers in front make",
             found=f"{source.timesteps} timesteps of {source.name}",
             hint=f"leave them out, with {spell('lengths', 'none')} or {spell('mask', 'none')}",
         )
-    told = folder / "mask.npy"
-    if lengths is None and mask is None and told.exists():
-        mask = np.load(told, allow_pickle=False)
+    made_mask = folder / "mask.npy"
+    if lengths is None and mask is None and made_mask.exists():
+        mask = np.load(made_mask, allow_pickle=False)
     note = (
         f"What '{target.name}' receives was computed by Keras {version}, which executed the model "
         f"({spell('trust_model')})."
     )
     return replace(
-        made,
+        received,
         name=source.name,
         path=source.path,
         lengths=lengths,

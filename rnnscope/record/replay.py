@@ -15,6 +15,7 @@ from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.hashing import files_sha256
+from rnnscope.files.reference import split_reference
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.network import Node
@@ -224,8 +225,43 @@ def replayed(trace: Trace, replay: Replay) -> Recipe:
             expected=f"{spell('checkpoint')} and {spell('input')}",
             hint="name what it was run on",
         )
+    if replay.recipe is None:
+        recipe = _located(recipe, replay, trace.path)
     recipe = recipe.reading(replay.checkpoint, replay.inputs)
     return recipe.with_options(**replay.options) if replay.options else recipe
+
+
+def _located(recipe: Recipe, replay: Replay, trace: Path) -> Recipe:
+    """The recipe with checkpoint and input where they are: as named, or beside the trace.
+
+    Raises
+    ------
+    OptionError
+        One is at neither place, and no other is named.
+    """
+    found: dict[str, str] = {}
+    wanted = {"checkpoint": recipe.checkpoint} if replay.checkpoint is None else {}
+    if replay.inputs is None and isinstance(recipe.input, str):
+        wanted["input"] = recipe.input
+    for name, path in wanted.items():
+        places = (path, str(trace.parent / path))
+        place = next((one for one in places if _is_there(one)), None)
+        if place is None:
+            raise OptionError(
+                f"The {name} of the run is not there any more.",
+                where=trace,
+                expected=path,
+                found="nothing of that name, here or beside the trace",
+                hint=f"say where it is now: {spell(name)}",
+            )
+        found[name] = place
+    return recipe.reading(found.get("checkpoint"), found.get("input"))
+
+
+def _is_there(path: str) -> bool:
+    """Whether a file, a folder, ``FILE::KEY`` or the prefix of a TensorFlow checkpoint exists."""
+    file, _ = split_reference(path)
+    return file.exists() or any(file.parent.glob(f"{glob.escape(file.name)}.*"))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
@@ -75,4 +76,6 @@ def rerun_and_compare(
         options = ReadOptions("trace")
         stored, again = recognise((str(trace), str(target.path)), (options, options))
         with stored.states, again.states:
-            return diff_states(stored, again, settings, command)
+            named = replace(again.states, name="the recipe run again")
+            ran = replace(again, reading=replace(again.reading, states=named))
+            return diff_states(stored, ran, settings, command)

@@ -92,15 +92,15 @@ def check_trace(
             from rnnscope.record.replay import open_recomputation
 
             again = opened.enter_context(open_recomputation(trace, against.replay))
-        looking = _Looking(trace, settings, ids, again, golden)
+        checks = _SliceChecks(trace, settings, ids, again, golden)
         for rows in _slices(trace):
-            looking.look(rows)
+            checks.take(rows)
         return Subject(
             name=str(trace.path),
             checkpoint=trace.header.checkpoint,
             input=trace.header.input,
-            findings=looking.findings(),
-            padding=looking.padding(),
+            findings=checks.findings(),
+            padding=checks.padding(),
             notes=_notes(trace, again),
         )
 
@@ -130,7 +130,7 @@ def _slices(trace: Trace) -> Iterator[slice]:
         yield slice(start, min(start + each, trace.sequences))
 
 
-class _Looking:
+class _SliceChecks:
     """Findings and padding of all layers, slice by slice."""
 
     def __init__(
@@ -159,7 +159,7 @@ class _Looking:
                 if check in ids
             ]
 
-    def look(self, rows: slice) -> None:
+    def take(self, rows: slice) -> None:
         """Check some sequences of every layer."""
         again = self._again
         wanted = self._ids if again is not None else frozenset()
@@ -218,9 +218,9 @@ class _Looking:
         skipped = [Finding(check, name, "skip", why) for check, why in reasons.items()]
         self._found = merge([*self._found, *found, *skipped])
         if name not in self._cut | self._misshapen:
-            self._look_at_padding(layer)
+            self._note_padding(layer)
 
-    def _look_at_padding(self, layer: CheckedSlice) -> None:
+    def _note_padding(self, layer: CheckedSlice) -> None:
         states = layer.states
         if not states.states and not len(states.outputs):
             return

@@ -88,7 +88,7 @@ def compute_slice(
         reads = [signals[name] for name in node.reads]
         if not isinstance(node.layer, RecurrentLayer):
             signals[node.name] = run_plain(prepared, node, node.layer, reads)
-            if prepared.kept(node):
+            if prepared.has_group(node):
                 yield Merged(node, signals[node.name].values)
             continue
         signal = reads[0]
@@ -124,7 +124,7 @@ def _loop(
     state = dict(initial)
     ran: dict[str, list[LayerStates]] = {name: [] for name in initial}
     read: dict[str, list[Array]] = {name: [] for name in initial}
-    made: dict[str, list[Array]] = {node.name: [] for node in loop.nodes}
+    outputs: dict[str, list[Array]] = {node.name: [] for node in loop.nodes}
     first = loop.first
     read_first = first.reads[0]
     x, feedback = signals[read_first].values[:, :1], loop.feedback
@@ -142,17 +142,17 @@ def _loop(
                 here[node.name] = Signal(states.outputs)
                 ran[node.name].append(states)
                 read[node.name].append(taken)
-            made[node.name].append(here[node.name].values)
+            outputs[node.name].append(here[node.name].values)
         last = ran[feedback.source][-1]
         x = feedback(last.m if feedback.of_m else last.outputs)
     for node in loop.nodes:
-        signals[node.name] = Signal(np.concatenate(made[node.name], axis=1))
+        signals[node.name] = Signal(np.concatenate(outputs[node.name], axis=1))
         if node.recurrent:
             inputs = np.concatenate(read[node.name], axis=1)
             states = joined(ran[node.name], inputs if node is first else None)
             final[node.name] = states.final
             yield Computed(node, inputs, None, initial[node.name], states)
-        elif prepared.kept(node):
+        elif prepared.has_group(node):
             yield Merged(node, signals[node.name].values)
 
 
@@ -160,18 +160,17 @@ def run_plain(prepared: Prepared, node: Node, layer: Layer, reads: list[Signal])
     """A layer without a state, on floats; what it does with masks is said where it matters."""
     if not layer.takes_ids:
         reads = [Signal(_as_floats(prepared, signal.values), signal.mask) for signal in reads]
-    made = layer(*reads)
-    given = reads[0].mask
-    if not layer.makes_mask or given is None:
-        return made
-    if made.mask is None:
-        return Signal(made.values, given)
-    if not np.array_equal(made.mask, given):
+    result, mask = layer(*reads), reads[0].mask
+    if not layer.makes_mask or mask is None:
+        return result
+    if result.mask is None:
+        return Signal(result.values, mask)
+    if not np.array_equal(result.mask, mask):
         prepared.notes.setdefault(
             f"The file's layer '{node.name}' makes its own mask; the lengths or mask given differ "
             "from it and were not used."
         )
-    return made
+    return result
 
 
 def handed_on(layer: RecurrentLayer, states: LayerStates, mask: Array | None) -> Signal:

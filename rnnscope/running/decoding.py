@@ -20,7 +20,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.loop_functions import parse_loop_function
 from rnnscope.running.starts import linked, names_of
 
-DECODED = "the decoder inputs (decoder_inputs)"
+DECODER_INPUT = "the decoder inputs (decoder_inputs)"
 """The network input of decoders that the file wires to nothing of their own. Traces keep it."""
 
 DECODER_PART = re.compile(r"(^|_)dec(oder)?(_|\d|$)", re.IGNORECASE)
@@ -53,7 +53,7 @@ class Decoding:
     insist: bool = False
 
     @property
-    def given(self) -> bool:
+    def wanted(self) -> bool:
         """Whether anything was said of a decoder."""
         return any((self.source, self.encoder, self.decoder, self.loop_function, self.steps))
 
@@ -68,7 +68,7 @@ def wire_decoder(
     OptionError
         A flag names no layer, contradicts the file, or there is no decoder.
     """
-    if not decoding.given:
+    if not decoding.wanted:
         return network, ()
     notes: tuple[str, ...] = ()
     decoders = _find(network, decoding.decoder, "decoder") if decoding.decoder else []
@@ -164,8 +164,8 @@ def _fed(network: Network, first: list[Node], decoding: Decoding) -> Network:
         encoders = node.recurrent.starts_from_layers if node.recurrent else ()
         shared = network.upstream_of(node.reads) & network.upstream_of(encoders)
         if own_output or (node.wiring == "guess" and shared) or not node.reads:
-            changed[node.name] = replace(node, reads=(DECODED,), wiring="flag")
-    return network.replaced(changed, inputs=[DECODED] if changed else [])
+            changed[node.name] = replace(node, reads=(DECODER_INPUT,), wiring="flag")
+    return network.replaced(changed, inputs=[DECODER_INPUT] if changed else [])
 
 
 def _with_loop(

@@ -155,7 +155,7 @@ class LongRun:
         for number, one in enumerate(self._passes):
             carried: dict[str, _Carried] = {}
             merges = {
-                node.name for node in one.nodes if not node.recurrent and prepared.kept(node)
+                node.name for node in one.nodes if not node.recurrent and prepared.has_group(node)
             } - written
             for steps in self._slices_of(one, sequences):
                 mask = self._run_steps(one, sequences, steps, carried, done, merges, input_steps,
@@ -169,9 +169,11 @@ class LongRun:
         for node in prepared.plan.layers if observer is not None else ():
             assert observer is not None
             observer.see_lengths(node, mask_all, lengths, input_steps, sequences, source.timesteps)
-        given = None if prepared.lengths is None else prepared.lengths[sequences]
+        known_lengths = None if prepared.lengths is None else prepared.lengths[sequences]
         kept = mask_all if prepared.has_mask else None
-        self._thread.put(lambda: self._sink.write_common(sequences, given, kept, input_steps))
+        self._thread.put(
+            lambda: self._sink.write_common(sequences, known_lengths, kept, input_steps)
+        )
 
     def _slices_of(self, one: Pass, sequences: slice) -> Iterator[slice]:
         """Slices of time in the order of a pass.

@@ -38,8 +38,8 @@ def parse_loop_function(text: str, top: Node, input_size: int, checkpoint: Check
     OptionError
         The words are not understood, or a variable is not there or does not fit.
     """
-    kind, _, given = text.partition(":")
-    names = [name.strip() for name in given.split(",") if name.strip()]
+    kind, _, variables = text.partition(":")
+    names = [name.strip() for name in variables.split(",") if name.strip()]
     counts = {"identity": (0,), "linear": (1, 2), "argmax": (1, 3)}
     if kind not in counts or len(names) not in counts[kind]:
         raise OptionError(

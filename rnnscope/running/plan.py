@@ -18,7 +18,7 @@ from rnnscope.running.entrances import Entrances
 from rnnscope.running.given_states import starting_from_given, unblocked
 from rnnscope.running.loops import Loop, find_loops
 from rnnscope.running.skipped import SkippedLayer, SkipReason
-from rnnscope.running.wiring import FED, rewire
+from rnnscope.running.wiring import FED_INPUT, rewire
 
 NO_CELL = {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
            "not recurrent"}  # fmt: skip
@@ -199,7 +199,7 @@ class _Planner:
         for node in network.recurrent:
             if node.name not in needed or network.recurrent_below(node):
                 continue
-            if FED in network.inputs and FED not in node.reads:
+            if FED_INPUT in network.inputs and FED_INPUT not in node.reads:
                 self._skip(
                     node, "not fed", f"the input goes to other layers alone ({spell('feed')})"
                 )

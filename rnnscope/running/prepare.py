@@ -63,8 +63,8 @@ class Prepared:
     def has_mask(self) -> bool:
         """Whether the trace keeps a mask: lengths alone say the same in fewer bytes."""
         # A mask of the decoder's own is of other steps than the input's.
-        made = bool(self.masked_layers - self.plan.decoding)
-        return self.source.mask is not None or (made and self.lengths is None)
+        masked = bool(self.masked_layers - self.plan.decoding)
+        return self.source.mask is not None or (masked and self.lengths is None)
 
     @property
     def decoder_steps(self) -> int:
@@ -116,12 +116,12 @@ class Prepared:
         """
         layer = node.recurrent
         assert layer is not None
-        made = {
+        joined = {
             state: join_state([final[name][state] for name in part.layers], part.join)
             for state, part in layer.initial_state.value.parts.items()
             if isinstance(part, FinalState) and final.keys() >= {*part.layers}
         }
-        return made or None
+        return joined or None
 
     def initial(
         self,
@@ -141,7 +141,7 @@ class Prepared:
                 initial[state] = batch.initial[part.key][state]
         return initial | dict(self.handed_over(node, final) or {})
 
-    def kept(self, node: Node) -> bool:
+    def has_group(self, node: Node) -> bool:
         """Whether a node has a group in the trace: recurrent ones, and merges of directions."""
         if isinstance(node.layer, RecurrentLayer):
             return True
@@ -253,8 +253,8 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
     signals = dict.fromkeys(plan.entries, Signal(_zeros(source, source.timesteps), mask))
     decoder = plan.decoder_source
     if decoder is not None:
-        given = Signal(_zeros(decoder, decoder.timesteps))
-        signals |= dict.fromkeys(plan.decoder_entries, given)
+        zeros = Signal(_zeros(decoder, decoder.timesteps))
+        signals |= dict.fromkeys(plan.decoder_entries, zeros)
     loops = {loop.first.name for loop in plan.loops}
     shapes: dict[str, tuple[int, ...]] = {}
     masked: set[str] = set()
@@ -280,8 +280,8 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
             masked.add(node.name)
         out = (1, shape[1], layer.output_size)
         shapes[node.name] = out
-        made = np.zeros(out if layer.return_sequences else (1, out[2]), layer.cell.dtype)
-        signals[node.name] = Signal(made, reads[0].mask if layer.return_sequences else None)
+        handed_on = np.zeros(out if layer.return_sequences else (1, out[2]), layer.cell.dtype)
+        signals[node.name] = Signal(handed_on, reads[0].mask if layer.return_sequences else None)
     return shapes, masked
 
 

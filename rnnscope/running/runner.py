@@ -136,7 +136,7 @@ def run_plan(
     started = time.perf_counter()
     observer = None if observe is None else observe(prepared)
     headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
-               if prepared.kept(node)]  # fmt: skip
+               if prepared.has_group(node)]  # fmt: skip
     with (
         _engines(prepared, settings) as engines,
         open_sink(headers, prepared.lengths, prepared.has_mask, _names(engines)) as sink,
@@ -147,7 +147,7 @@ def run_plan(
             if progress is not None:
                 progress(sink.done)
         with WritingThread() as thread:
-            run = _Run(prepared, engines, size, sink, thread, observer, verifier)
+            run = _SlicedRun(prepared, engines, size, sink, thread, observer, verifier)
             # Closed before the input is, also where `progress` is interrupted.
             with closing(run.slices(size.rows_of(source.sequences, sink.done))) as computed:
                 for sequences in computed:
@@ -188,7 +188,7 @@ def _names(engines: Mapping[str, LayerEngine]) -> str:
     return ", ".join(dict.fromkeys(engine.name for engine in engines.values()))
 
 
-class _Run:
+class _SlicedRun:
     """Hands slices of sequences from reading to computing to writing."""
 
     def __init__(

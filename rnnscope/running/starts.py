@@ -66,17 +66,17 @@ def _starting_from(node: Node, sources: list[Node], origin: Origin) -> Node:
     layers = [source.recurrent for source in sources]
     assert layer is not None
     own = CELLS[layer.cell.kind].widths(layer.cell)
-    given = [_widths(source.cell) for source in layers if source is not None]
-    total = {name: sum(widths.get(name, 0) for widths in given) for name in own}
+    theirs = [_widths(source.cell) for source in layers if source is not None]
+    total = {name: sum(widths.get(name, 0) for widths in theirs) for name in own}
     if total != own:
-        summed = len(given) > 1 and all(widths == own for widths in given)
+        summed = len(theirs) > 1 and all(widths == own for widths in theirs)
         raise OptionError(
             "The final state of the encoder does not fit the decoder.",
             where=f"layer '{node.name}', from {names_of(sources)}",
             expected=", ".join(f"{name}: width {width}" for name, width in own.items()),
             found="; ".join(
                 ", ".join(f"{name}: width {width}" for name, width in widths.items())
-                for widths in given
+                for widths in theirs
             ),
             hint=f"name the direction whose state is taken with {spell('encoder')}; that both are "
             "added up only a graph can say"

@@ -14,7 +14,7 @@ from rnnscope.errors import OptionError, spell
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.network import Network, Node
 
-FED = "the input (feed)"
+FED_INPUT = "the input (feed)"
 """The network input that fed layers read; no file names a layer so. Traces keep the name."""
 
 
@@ -51,8 +51,8 @@ def rewire(network: Network, feed: Iterable[str] = (), after: Iterable[str] = ()
             raise _unknown("after", other, nodes)
         for name in _recurrent(network, pattern, "after"):
             nodes[name] = replace(nodes[name], reads=(other,), wiring="flag")
-    fed = any(FED in node.reads for node in nodes.values())
-    wired = network.replaced(nodes, inputs=[FED] if fed else [])
+    fed = any(FED_INPUT in node.reads for node in nodes.values())
+    wired = network.replaced(nodes, inputs=[FED_INPUT] if fed else [])
     circle = wired.circle()
     if circle:
         raise OptionError(
@@ -67,7 +67,7 @@ def _fed(node: Node) -> Node:
     layer = node.recurrent
     if layer is not None and layer.starts_from_layers:
         layer = replace(layer.starting(ZERO_STATE, "flag", spell("feed")), feedback=None)
-    return replace(node, layer=layer or node.layer, reads=(FED,), wiring="flag")
+    return replace(node, layer=layer or node.layer, reads=(FED_INPUT,), wiring="flag")
 
 
 def _recurrent(network: Network, pattern: str, option: str) -> list[str]:

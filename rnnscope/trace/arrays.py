@@ -29,7 +29,7 @@ Arrays = dict[str, tuple[str, ...]]
 OVER_TIME = (SEQUENCE, TIMESTEP)
 
 
-class Part(NamedTuple):
+class ArrayPart(NamedTuple):
     """What is written of an array: the timesteps where it belongs, and whether it does at all."""
 
     array: Array
@@ -67,7 +67,7 @@ def check_layer(header: LayerHeader) -> None:
 
 def layer_parts(
     header: LayerHeader, states: LayerStates, timesteps: int, steps: slice
-) -> dict[str, Part]:
+) -> dict[str, ArrayPart]:
     """The arrays of some timesteps of a layer, by path in its group.
 
     Parameters
@@ -89,13 +89,15 @@ def layer_parts(
     start, stop, _ = steps.indices(timesteps)
     ends = (start == 0, stop == timesteps)
     first, last = reversed(ends) if header.known_facts.backward else ends
-    parts = {state: Part(array, steps) for state, array in states.states.items()}
-    parts |= {f"{GATES}/{gate}": Part(array, steps) for gate, array in states.gates.items()}
+    parts = {state: ArrayPart(array, steps) for state, array in states.states.items()}
+    parts |= {f"{GATES}/{gate}": ArrayPart(array, steps) for gate, array in states.gates.items()}
     if states.inputs is not None:
-        parts[INPUTS] = Part(states.inputs, steps)
-    parts[OUTPUTS] = Part(states.outputs, outputs_place(header, timesteps, steps))
-    parts |= {f"{INITIAL}/{name}": Part(end, ALL, first) for name, end in states.initial.items()}
-    parts |= {f"{FINAL}/{name}": Part(end, ALL, last) for name, end in states.final.items()}
+        parts[INPUTS] = ArrayPart(states.inputs, steps)
+    parts[OUTPUTS] = ArrayPart(states.outputs, outputs_place(header, timesteps, steps))
+    parts |= {
+        f"{INITIAL}/{name}": ArrayPart(end, ALL, first) for name, end in states.initial.items()
+    }
+    parts |= {f"{FINAL}/{name}": ArrayPart(end, ALL, last) for name, end in states.final.items()}
     return parts
 
 

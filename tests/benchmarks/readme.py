@@ -1,4 +1,4 @@
-"""Put what the benchmarks measured into the page on speed, between the marks of its section on speed.
+"""Put what the benchmarks measured into the page on speed, between its marks.
 
 python tests/benchmarks/engine.py --json engine.json
 python tests/benchmarks/whole.py --json whole.json

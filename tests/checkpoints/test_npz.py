@@ -120,7 +120,7 @@ def test_another_layout_finds_nothing_and_says_what_there_is(tmp_path):
 
 
 def test_files_that_tell_their_layout_take_no_flag():
-    with pytest.raises(OptionError, match="--layout says nothing of this file"):
+    with pytest.raises(OptionError, match="layout says nothing of this file"):
         read_checkpoint(DATA / "torch/nobias.pt", layout="torch")
 
 

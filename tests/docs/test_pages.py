@@ -34,7 +34,6 @@ PYCON = re.compile(r"^```pycon\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"(<!-- (\w+): made -->\n).*?(?=<!-- end -->)", re.DOTALL)
 CI_LINE = re.compile(r"^<!-- ci: (\w+) -->\n```console\n\$ (.*)$", re.MULTILINE)
 TIMING = re.compile(r"[\d.,]+ s, [\d.,]+ steps/s")
-SCRATCH = re.compile(r"/\S*/rnnscope-rerun-\w+/")
 FOLDERS = re.compile(r"\.venv/bin/")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
@@ -96,7 +95,7 @@ def _session(block: str, folder: Path) -> str:
             shown.append(line + (f"{words[1]}\n" if done.returncode == 0 else done.stdout))
         elif words[0] == "rnnscope":
             done = _run(words[1:], folder)
-            output, code = SCRATCH.sub("", done.stdout), done.returncode
+            output, code = done.stdout, done.returncode
             assert "Traceback" not in output, output
             same = TIMING.sub("", output) == TIMING.sub("", before)
             shown.append(line + (before if same else output))

@@ -98,6 +98,6 @@ def test_a_second_process_compiles_nothing(folder, monkeypatch):
         kernel_code, "machine_code", lambda module: made.append(1) or compile_(module)
     )
     for _ in range(2):
-        kernel_code.compiled(kernel_code.Kind(), cpu.tile())
+        kernel_code.compiled(kernel_code.KernelKind(), cpu.tile())
     assert made == [1]
     assert len(list(folder.iterdir())) == 1

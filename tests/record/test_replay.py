@@ -244,6 +244,25 @@ def test_every_way_to_run_a_recipe_gives_the_same_trace(
     assert report.status in ("pass", "skip"), report.subjects[0].findings
 
 
+def test_files_that_moved_are_found_beside_the_trace_or_asked_for(
+    rnnscope, files, tmp_path, monkeypatch
+):
+    work = tmp_path / "work"
+    work.mkdir()
+    np.save(work / "x.npy", X)
+    monkeypatch.chdir(work)
+    assert rnnscope("run", M, "x.npy", "-o", "t.h5", "--quiet").code == 0
+    monkeypatch.chdir(tmp_path)
+    assert rnnscope("rerun", "work/t.h5").code == 0
+    assert rnnscope("check", "work/t.h5", "--recompute", "--only", "padding-leak").code == 0
+    (work / "x.npy").rename(work / "y.npy")
+    result = rnnscope("rerun", "work/t.h5")
+    assert (result.code, result.stdout) == (2, "")
+    assert "The input of the run is not there any more." in result.stderr
+    assert "say where it is now: --input" in result.stderr
+    assert rnnscope("rerun", "work/t.h5", "--input", "work/y.npy").code == 0
+
+
 def test_a_recipe_over_another_input_is_named(files, tmp_path):
     with run(M, files / "x.npy", lengths=[10, 6], output=tmp_path / "a.h5"):
         pass

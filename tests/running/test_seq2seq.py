@@ -19,7 +19,7 @@ from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running import plan_run, run_plan
-from rnnscope.running.decoding import DECODED, Decoding
+from rnnscope.running.decoding import DECODER_INPUT, Decoding
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import Trace, TraceHeader, TraceWriter
 
@@ -260,7 +260,7 @@ def test_names_tell_a_decoder_where_nothing_else_does(tmp_path, encoder, decoder
         header = trace.layer(decoder)
         assert header.initial_from == (encoder,)
         assert header.options["initial_state"][1] == "guess"
-        assert header.inputs == (DECODED,)
+        assert header.inputs == (DECODER_INPUT,)
         expected = run_layer(lstm(seed=2), Y, None, trace.read_states(encoder).final)
         close(trace.read_states(decoder).c, expected.c)
     assert any("by its name" in note for note in case.notes)
@@ -269,7 +269,7 @@ def test_names_tell_a_decoder_where_nothing_else_does(tmp_path, encoder, decoder
 def test_a_guessed_stack_becomes_a_decoder(tmp_path):
     case = Case(tmp_path, node("rnn/a", lstm(), "x"), node("rnn_decoder/a", lstm(seed=2), "rnn/a"))
     with case.run() as trace:
-        assert trace.layer("rnn_decoder/a").inputs == (DECODED,)
+        assert trace.layer("rnn_decoder/a").inputs == (DECODER_INPUT,)
 
 
 def test_flags_need_override_against_the_file(tmp_path):
@@ -379,7 +379,7 @@ def test_a_stand_in_for_its_own_output_is_no_input(tmp_path, kind):
         case.run()
     assert kind in caught.value.hint
     with case.run(loop_function="identity") as trace:
-        assert trace.layer("decoder").inputs == (DECODED,)
+        assert trace.layer("decoder").inputs == (DECODER_INPUT,)
 
 
 def test_a_backward_layer_has_no_loop(tmp_path):

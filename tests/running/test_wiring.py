@@ -19,7 +19,7 @@ from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.overrides import LayerOptions, ValuesByLayer, override_options
 from rnnscope.running.plan import plan_run
-from rnnscope.running.wiring import FED, rewire
+from rnnscope.running.wiring import FED_INPUT, rewire
 
 
 def layer(width, **more):
@@ -63,7 +63,7 @@ def plan(net, given, **ways):
 def test_feed_gives_the_input_to_one_layer_alone():
     found = plan(TWO, source(2), feed=["b"])
     assert [node.name for node in found.layers] == ["b"]
-    assert found.entries == {FED}
+    assert found.entries == {FED_INPUT}
     assert found.from_input == {"b"}
     assert found.layers[0].wiring == "flag"
 

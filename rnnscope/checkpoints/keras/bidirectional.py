@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnnscope.checkpoints.keras.layer_entry import own_class
-from rnnscope.checkpoints.keras.layer_steps import Built, Output, Step, StoredLayer, unsupported
+from rnnscope.checkpoints.keras.layer_steps import (
+    BuiltLayer,
+    LayerStep,
+    StepOutput,
+    StoredLayer,
+    unsupported,
+)
 from rnnscope.checkpoints.keras.options import go_backwards, note_options, padding_inside
 from rnnscope.checkpoints.keras.recurrent import (
     LAYER_CLASSES,
@@ -23,7 +29,7 @@ from rnnscope.model.layers.merges import BIDIRECTIONAL_MODES
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
 
-def build_bidirectional(stored: StoredLayer) -> Built:
+def build_bidirectional(stored: StoredLayer) -> BuiltLayer:
     """Both directions, each with its own name, and their join."""
     forward = stored.config.view("layer")
     class_name = own_class(forward)
@@ -96,7 +102,7 @@ def _prefixed(prefix: str, config: ConfigView, stored: StoredLayer) -> str:
     return f"/{name}" if own else f"/{prefix}{name}"
 
 
-def _joined(first: Built, second: Built, mode: str | None) -> Built:
+def _joined(first: BuiltLayer, second: BuiltLayer, mode: str | None) -> BuiltLayer:
     backward = _told_by_wrapper(second)
     layer = backward.steps[-1].layer
     assert isinstance(layer, RecurrentLayer)
@@ -104,13 +110,13 @@ def _joined(first: Built, second: Built, mode: str | None) -> Built:
     steps = (*first.steps, *turned(backward).steps)
     states = (*first.outputs[1:], *backward.outputs[1:])
     if mode is None:
-        return Built(steps, (Output(names[0]), Output(names[1]), *states))
+        return BuiltLayer(steps, (StepOutput(names[0]), StepOutput(names[1]), *states))
     # The wrapper turns the second direction's outputs round, whichever way that one reads.
     merge = BidirectionalMerge(mode, flip_second=not layer.backward.value)
-    return Built((*steps, Step("", merge, reads=names)), (Output(), *states))
+    return BuiltLayer((*steps, LayerStep("", merge, reads=names)), (StepOutput(), *states))
 
 
-def _told_by_wrapper(built: Built) -> Built:
+def _told_by_wrapper(built: BuiltLayer) -> BuiltLayer:
     """With the wrapper named as what says that the second direction reads backwards."""
     steps = []
     for step in built.steps:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnscope.checkpoints.keras.cudnn import from_cudnn
 from rnnscope.checkpoints.keras.gru import STORED_GATES, gru_weights
-from rnnscope.checkpoints.weights_only.cells import Made
+from rnnscope.checkpoints.weights_only.cells import RecognisedCell
 from rnnscope.model.cell import (
     GATE_ORDER,
     IN_BIAS,
@@ -38,7 +38,7 @@ def keras_cell(
     *,
     recurrent_activation: Option[str] = KERAS_SIGMOID,
     reset_after: Option[bool] = NO_BIAS_RESETS_BEFORE,
-) -> Made:
+) -> RecognisedCell:
     """The Keras cell that three weights make.
 
     Parameters
@@ -55,9 +55,11 @@ def keras_cell(
         The same for a GRU without a bias; with one, its shape tells.
     """
     if recurrent.ndim != 2 or kernel.ndim != 2 or kernel.shape[1] != recurrent.shape[1]:
-        return Made(None, f"its kernels {kernel.shape} and {recurrent.shape} fit no Keras cell")
+        return RecognisedCell(
+            None, f"its kernels {kernel.shape} and {recurrent.shape} fit no Keras cell"
+        )
     if any(array.dtype.kind != "f" for array in (kernel, recurrent)):
-        return Made(None, "its weights are no floats")
+        return RecognisedCell(None, "its weights are no floats")
     units, columns = recurrent.shape
     gates = columns // units if units and columns % units == 0 else 0
     wide = kernel.dtype if kernel.dtype in (np.float32, np.float64) else np.dtype(np.float32)
@@ -74,13 +76,15 @@ def keras_cell(
         options = _lstm_options(source, recurrent_activation)
         weights = LSTMWeights(kernel, recurrent, given)
         order = " ".join(GATE_ORDER)
-        return Made(CellSpec("lstm", source, weights, options, variables, order, from_keras=True))
+        return RecognisedCell(
+            CellSpec("lstm", source, weights, options, variables, order, from_keras=True)
+        )
     if gates == 3 and given.shape in ((columns,), (2, columns)):
         if bias is not None:
             after = given.ndim == 2
             detail = f"the bias has {'two rows' if after else 'one row'}"
             reset_after = Option(after, "class default", detail)
-        return Made(
+        return RecognisedCell(
             CellSpec(
                 kind="gru",
                 source_class=source,
@@ -98,8 +102,10 @@ def keras_cell(
     if gates == 1 and given.shape == (columns,):
         simple = SimpleRNNOptions(Option("tanh", "class default", f"default of {source}"))
         rnn = SimpleRNNWeights(kernel, recurrent, given)
-        return Made(CellSpec("simple_rnn", source, rnn, simple, variables, "none", from_keras=True))
-    return Made(None, f"its kernels {kernel.shape}, {recurrent.shape} fit no Keras cell")
+        return RecognisedCell(
+            CellSpec("simple_rnn", source, rnn, simple, variables, "none", from_keras=True)
+        )
+    return RecognisedCell(None, f"its kernels {kernel.shape}, {recurrent.shape} fit no Keras cell")
 
 
 def _lstm_options(source: str, recurrent_activation: Option[str]) -> LSTMOptions:

@@ -7,16 +7,22 @@ from dataclasses import dataclass, field, replace
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.functional import FunctionalModel
-from rnnscope.checkpoints.keras.graph import Graph, Tensor
+from rnnscope.checkpoints.keras.graph import Graph, LayerTensor
 from rnnscope.checkpoints.keras.layer_entry import (
     MODEL_CLASSES,
-    Entry,
+    LayerEntry,
     Scope,
     class_name,
     is_foreign,
     read_entries,
 )
-from rnnscope.checkpoints.keras.layer_steps import Built, Findings, StoredLayer, plain, unsupported
+from rnnscope.checkpoints.keras.layer_steps import (
+    BuiltLayer,
+    Findings,
+    StoredLayer,
+    plain,
+    unsupported,
+)
 from rnnscope.checkpoints.keras.layers import PLAIN_BUILDERS
 from rnnscope.checkpoints.keras.operations import operation_layer
 from rnnscope.checkpoints.keras.weights import LayerWeights
@@ -80,12 +86,12 @@ class _ModelReader:
     dialect: Dialect
     findings: Findings
     graph: Graph = field(default_factory=Graph)
-    built: dict[str, Built] = field(default_factory=dict)
+    built: dict[str, BuiltLayer] = field(default_factory=dict)
     """By the layer's name in the file: a layer that is called twice is read once."""
 
     def read_model(
         self, model: ConfigView, weights: LayerWeights, scope: Scope
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[LayerTensor, ...]:
         """Add a model's layers to the graph; returns its outputs."""
         if scope.depth > MAX_NESTING:
             raise CheckpointError(
@@ -105,8 +111,8 @@ class _ModelReader:
         return functional.read()
 
     def _read_sequential(
-        self, entries: list[Entry], scope: Scope, where: str
-    ) -> tuple[Tensor, ...]:
+        self, entries: list[LayerEntry], scope: Scope, where: str
+    ) -> tuple[LayerTensor, ...]:
         layers = [entry for entry in entries if entry.class_name != "InputLayer"]
         if scope.given is not None:
             tensors = tuple(scope.given[:1])
@@ -123,14 +129,14 @@ class _ModelReader:
 
     def _place(
         self,
-        entry: Entry,
+        entry: LayerEntry,
         scope: Scope,
         call: int,
-        inputs: tuple[Tensor, ...],
-        states: tuple[Tensor, ...] = (),
+        inputs: tuple[LayerTensor, ...],
+        states: tuple[LayerTensor, ...] = (),
         *,
         spelt_mask: bool = False,
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[LayerTensor, ...]:
         name = scope.prefix + entry.name
         suffix = scope.suffix if call == 0 else f"{scope.suffix}@{call + 1}"
         if entry.is_model:
@@ -145,7 +151,7 @@ class _ModelReader:
         entry.open_ended = isinstance(built.steps[-1].layer, Unsupported)
         return self.graph.add_layer(name + suffix, built, inputs, states, entry.view.where)
 
-    def _operation(self, entry: Entry, call: int) -> Built | None:
+    def _operation(self, entry: LayerEntry, call: int) -> BuiltLayer | None:
         """An operation that is computed; each of its calls has numbers of its own."""
         calls = entry.view.raw("inbound_nodes")
         if not entry.is_operation or not isinstance(calls, list):
@@ -154,7 +160,7 @@ class _ModelReader:
         layer = operation_layer(entry.class_name, config, calls[call], self.dialect)
         return plain(layer) if layer is not None else None
 
-    def _build(self, entry: Entry, name: str) -> Built:
+    def _build(self, entry: LayerEntry, name: str) -> BuiltLayer:
         if name not in self.built:
             known = not (entry.is_operation or is_foreign(entry.view))
             builder = BUILDERS.get(entry.class_name) if known else None
@@ -170,7 +176,7 @@ class _ModelReader:
         return self.built[name]
 
 
-def _unmasked(built: Built) -> Built:
+def _unmasked(built: BuiltLayer) -> BuiltLayer:
     """Keras 3 hands on a mask by itself only to a layer that is called on one tensor."""
     rule: Option[PaddingRule] = Option(
         "none", "class default", "Keras 3 gives no mask to a layer called with initial_state"

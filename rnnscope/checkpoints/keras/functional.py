@@ -8,27 +8,27 @@ from typing import Any, Protocol
 
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
 from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.checkpoints.keras.graph import Graph, Tensor
+from rnnscope.checkpoints.keras.graph import Graph, LayerTensor
 from rnnscope.checkpoints.keras.inbound_nodes import Call, TensorRef, read_calls, tensor_refs
-from rnnscope.checkpoints.keras.layer_entry import Entry, Scope
+from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
 
 
-class Place(Protocol):
+class TensorPlace(Protocol):
     """Adds one call of a layer to the graph and returns what it makes."""
 
     def __call__(
         self,
-        entry: Entry,
+        entry: LayerEntry,
         scope: Scope,
         call: int,
-        inputs: tuple[Tensor, ...],
-        states: tuple[Tensor, ...],
+        inputs: tuple[LayerTensor, ...],
+        states: tuple[LayerTensor, ...],
         *,
         spelt_mask: bool,
-    ) -> tuple[Tensor, ...]: ...
+    ) -> tuple[LayerTensor, ...]: ...
 
 
 @dataclass(eq=False)
@@ -36,14 +36,14 @@ class FunctionalModel:
     """One Functional model while its calls are placed."""
 
     config: ConfigView
-    entries: dict[str, Entry]
+    entries: dict[str, LayerEntry]
     scope: Scope
     dialect: Dialect
     graph: Graph
-    place: Place
+    place: TensorPlace
 
-    def read(self) -> tuple[Tensor, ...]:
-        """Place every call; returns the model's outputs."""
+    def read(self) -> tuple[LayerTensor, ...]:
+        """TensorPlace every call; returns the model's outputs."""
         self._place_inputs(tensor_refs(self.config.get("input_layers", list), self.config.where))
         for entry in self.entries.values():
             if entry.class_name != "InputLayer":
@@ -101,7 +101,7 @@ class FunctionalModel:
         return only_for_masks(candidates, lambda name: readers.get(name, ()))
 
     def _place_all(self, left_out: frozenset[str]) -> None:
-        """Place every call once the tensors it reads are there, as Keras itself does."""
+        """TensorPlace every call once the tensors it reads are there, as Keras itself does."""
         waiting = [e for e in self.entries.values() if e.calls and e.name not in left_out]
         while waiting:
             before = sum(entry.calls_left for entry in waiting)
@@ -115,8 +115,8 @@ class FunctionalModel:
                     hint="The file is damaged or was edited; save the model again.",
                 )
 
-    def _place_ready(self, entry: Entry) -> bool:
-        """Place the calls of one layer that can be; True when all are."""
+    def _place_ready(self, entry: LayerEntry) -> bool:
+        """TensorPlace the calls of one layer that can be; True when all are."""
         while entry.calls_left > 0:
             call = entry.calls[len(entry.outputs)]
             inputs, states = self._find_all(call.inputs), self._find_all(call.states)
@@ -131,8 +131,8 @@ class FunctionalModel:
         return True
 
     def _with_mask(
-        self, entry: Entry, mask: TensorRef, inputs: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
+        self, entry: LayerEntry, mask: TensorRef, inputs: tuple[LayerTensor, ...]
+    ) -> tuple[LayerTensor, ...]:
         """The inputs as they are if they bring the very mask that the file spells out."""
         roots = mask_roots(mask, self._operation, self._node_of, self.dialect.mask_rule)
         if not inputs or roots == self.graph.mask_roots(inputs[0]):
@@ -157,12 +157,12 @@ class FunctionalModel:
         tensor = self._find(ref)
         return tensor.node if tensor else None
 
-    def _find_all(self, refs: Sequence[TensorRef]) -> tuple[Tensor, ...] | None:
+    def _find_all(self, refs: Sequence[TensorRef]) -> tuple[LayerTensor, ...] | None:
         found = [self._find(ref) for ref in refs]
         tensors = tuple(tensor for tensor in found if tensor is not None)
         return tensors if len(tensors) == len(found) else None
 
-    def _find(self, ref: TensorRef) -> Tensor | None:
+    def _find(self, ref: TensorRef) -> LayerTensor | None:
         """The tensor that is meant, or None while its layer is not placed yet."""
         entry = self.entries.get(ref.layer)
         if entry is None:
@@ -189,7 +189,7 @@ class FunctionalModel:
             return ref
         return ref._replace(call=min(ref.call - 1, len(entry.outputs) - 1))
 
-    def _must_find(self, ref: TensorRef) -> Tensor:
+    def _must_find(self, ref: TensorRef) -> LayerTensor:
         tensor = self._find(ref)
         if tensor is None:
             raise self._no_such_tensor(ref)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rnnscope.checkpoints.keras.layer_steps import Built, Step
+from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Option
@@ -56,7 +56,7 @@ JOINS: dict[str, HandoverJoin] = {"Concatenate": "concat", "Add": "sum"}
 
 
 @dataclass(frozen=True)
-class Tensor:
+class LayerTensor:
     """What flows between layers: a node's outputs, or one of its final states."""
 
     node: str
@@ -68,7 +68,7 @@ class Tensor:
         return f"{self.state} of layer '{self.node}'" if self.state else f"layer '{self.node}'"
 
 
-def _start_words(states: Sequence[Tensor]) -> str:
+def _start_words(states: Sequence[LayerTensor]) -> str:
     return ", ".join(f"{name} from {t.words}" for name, t in zip(STATES, states, strict=False))
 
 
@@ -78,7 +78,7 @@ class Graph:
 
     inputs: list[str] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
-    joined: dict[str, tuple[HandoverJoin, tuple[Tensor, ...]]] = field(default_factory=dict)
+    joined: dict[str, tuple[HandoverJoin, tuple[LayerTensor, ...]]] = field(default_factory=dict)
     """By node: the final states that a Concatenate or an Add joins, and how."""
     masked_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By node: the layers whose masks it hands on; absent where it hands on none."""
@@ -87,31 +87,31 @@ class Graph:
         """The finished network."""
         return Network(tuple(self.inputs), tuple(self.nodes.values()))
 
-    def add_input(self, name: str, where: str) -> Tensor:
+    def add_input(self, name: str, where: str) -> LayerTensor:
         """One of the model's own inputs."""
         self._claim(name, where)
         self.inputs.append(name)
-        return Tensor(name)
+        return LayerTensor(name)
 
     def add_layer(
         self,
         name: str,
-        built: Built,
-        inputs: Sequence[Tensor],
-        states: Sequence[Tensor],
+        built: BuiltLayer,
+        inputs: Sequence[LayerTensor],
+        states: Sequence[LayerTensor],
         where: str,
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[LayerTensor, ...]:
         """The nodes of one call of a layer; returns the tensors that it makes."""
         for step in built.steps:
             self._add_step(name, step, inputs, states, where)
-        return tuple(Tensor(name + output.suffix, output.state) for output in built.outputs)
+        return tuple(LayerTensor(name + output.suffix, output.state) for output in built.outputs)
 
     def _add_step(
         self,
         name: str,
-        step: Step,
-        inputs: Sequence[Tensor],
-        states: Sequence[Tensor],
+        step: LayerStep,
+        inputs: Sequence[LayerTensor],
+        states: Sequence[LayerTensor],
         where: str,
     ) -> None:
         full = name + step.suffix
@@ -136,7 +136,9 @@ class Graph:
         if mask:
             self.masked_by[full] = mask
 
-    def _handed_over(self, layer: RecurrentLayer, states: Sequence[Tensor]) -> InitialState | None:
+    def _handed_over(
+        self, layer: RecurrentLayer, states: Sequence[LayerTensor]
+    ) -> InitialState | None:
         """The start of a layer that takes all of other layers' final state; None for another."""
         kinds = {"lstm": ["h", "c"]}.get(layer.cell.kind, ["h"])
         # What is joined is joined alike for each state, from the same layers.
@@ -156,7 +158,7 @@ class Graph:
             map(STATES.__getitem__, kinds), sources[0], how, words=words, listed=sources[0]
         )
 
-    def _assembled(self, name: str, states: Sequence[Tensor], where: str) -> InitialState:
+    def _assembled(self, name: str, states: Sequence[LayerTensor], where: str) -> InitialState:
         """The start of a layer that takes the model's inputs, or what is not computed."""
         words = _start_words(states)
         makers = tuple(tensor.node for tensor in states)
@@ -186,7 +188,7 @@ class Graph:
             return set(units) == {layer.cell.num_units}
         return sum(units) == layer.cell.num_units
 
-    def _read(self, tensor: Tensor, where: str) -> str:
+    def _read(self, tensor: LayerTensor, where: str) -> str:
         """The node to read; a final state read as an input is a node of its own."""
         if not tensor.state:
             return tensor.node
@@ -209,13 +211,13 @@ class Graph:
 
     def add_stand_in(
         self, name: str, kind: str, reason: str, reads: tuple[str, ...], where: str
-    ) -> Tensor:
+    ) -> LayerTensor:
         """A node for what happens between two layers and is not computed."""
         self._claim(name, where)
         self.nodes[name] = Node(name, Unsupported(kind, name, reason), reads, wiring="config")
-        return Tensor(name)
+        return LayerTensor(name)
 
-    def mask_roots(self, tensor: Tensor) -> frozenset[MaskRoot]:
+    def mask_roots(self, tensor: LayerTensor) -> frozenset[MaskRoot]:
         """What the mask that comes with a tensor compares with what."""
         return frozenset(
             (self.nodes[source].reads[0], getattr(self.nodes[source].layer, "mask_value", 0.0))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.checkpoints.keras.graph import Tensor
+from rnnscope.checkpoints.keras.graph import LayerTensor
 from rnnscope.checkpoints.keras.inbound_nodes import Call
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights
 from rnnscope.files.json_config import ConfigView, object_views
@@ -27,18 +27,18 @@ class Scope:
     suffix : str
         Tells further calls of one nested model apart.
     depth : int
-    given : sequence of Tensor or None
+    given : sequence of LayerTensor or None
         What a nested model is called on; None for the outermost model.
     """
 
     prefix: str = ""
     suffix: str = ""
     depth: int = 0
-    given: Sequence[Tensor] | None = None
+    given: Sequence[LayerTensor] | None = None
 
 
 @dataclass(eq=False)
-class Entry:
+class LayerEntry:
     """One entry of a model's list of layers, while the model is put together.
 
     Attributes
@@ -52,7 +52,7 @@ class Entry:
     is_operation : bool
         True for an operation such as ``x + y``, which Keras 3 lists among the layers.
     calls : list of Call
-    outputs : list of tuple of Tensor
+    outputs : list of tuple of LayerTensor
         By call, as far as calls are placed.
     offset : int
         The number that the file gives to the first call.
@@ -67,7 +67,7 @@ class Entry:
     is_model: bool = False
     is_operation: bool = False
     calls: list[Call] = field(default_factory=list)
-    outputs: list[tuple[Tensor, ...]] = field(default_factory=list)
+    outputs: list[tuple[LayerTensor, ...]] = field(default_factory=list)
     offset: int = 0
     open_ended: bool = False
 
@@ -77,7 +77,7 @@ class Entry:
         return len(self.calls) - len(self.outputs)
 
 
-def read_entries(model: ConfigView, weights: LayerWeights, dialect: Dialect) -> list[Entry]:
+def read_entries(model: ConfigView, weights: LayerWeights, dialect: Dialect) -> list[LayerEntry]:
     """The entries of a model, each with its weights."""
     # Until Keras 2.2.2 the config of a Sequential was the list of its layers.
     stored = model.raw("config")
@@ -91,7 +91,7 @@ def read_entries(model: ConfigView, weights: LayerWeights, dialect: Dialect) -> 
     layers = [key for key, is_op in zip(keys, operations, strict=True) if not is_op]
     scopes = iter(weights.layers(layers))
     return [
-        Entry(
+        LayerEntry(
             key.name,
             key.class_name,
             view,

@@ -51,7 +51,7 @@ class StoredLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class LayerStep:
     """A node of the network to be.
 
     Attributes
@@ -72,7 +72,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Output:
+class StepOutput:
     """A tensor that a Keras layer returns: a step's outputs, or one of its final states."""
 
     suffix: str = ""
@@ -81,22 +81,22 @@ class Output:
 
 
 @dataclass(frozen=True, eq=False)
-class Built:
+class BuiltLayer:
     """The steps of a Keras layer, in order, and the tensors that it returns."""
 
-    steps: tuple[Step, ...]
-    outputs: tuple[Output, ...] = (Output(),)
+    steps: tuple[LayerStep, ...]
+    outputs: tuple[StepOutput, ...] = (StepOutput(),)
 
 
-Builder = Callable[[StoredLayer], Built]
+Builder = Callable[[StoredLayer], BuiltLayer]
 
 
-def plain(layer: Layer) -> Built:
+def plain(layer: Layer) -> BuiltLayer:
     """A Keras layer that is one plain layer."""
-    return Built((Step("", layer),))
+    return BuiltLayer((LayerStep("", layer),))
 
 
-def unsupported(stored: StoredLayer, reason: str = "is not computed by rnnscope") -> Built:
+def unsupported(stored: StoredLayer, reason: str = "is not computed by rnnscope") -> BuiltLayer:
     """A layer that is kept by name only; it is listed among what was left out."""
     stored.findings.left_out.append(LeftOut(stored.name, f"{stored.class_name}: {reason}"))
     return plain(Unsupported(stored.class_name, stored.name, reason))

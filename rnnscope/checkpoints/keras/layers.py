@@ -8,8 +8,8 @@ from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import is_known_activation
 from rnnscope.checkpoints.keras.layer_steps import (
     Builder,
-    Built,
-    Step,
+    BuiltLayer,
+    LayerStep,
     StoredLayer,
     plain,
     unsupported,
@@ -52,7 +52,7 @@ def _leave_out(stored: StoredLayer, reason: str) -> None:
         stored.findings.left_out.append(LeftOut(variable.name, reason, variable.shape))
 
 
-def _dense(stored: StoredLayer) -> Built:
+def _dense(stored: StoredLayer) -> BuiltLayer:
     config = stored.config
     activation = stored.dialect.activation(config.raw("activation"))
     if not is_known_activation(activation):
@@ -70,20 +70,20 @@ def _dense(stored: StoredLayer) -> Built:
     return plain(Dense(arrays["kernel"], arrays.get("bias"), activation))
 
 
-def _activation(stored: StoredLayer) -> Built:
+def _activation(stored: StoredLayer) -> BuiltLayer:
     name = stored.dialect.activation(stored.config.raw("activation"))
     if not is_known_activation(name):
         return unsupported(stored, f"has the activation '{name}', which is not computed")
     return plain(Activation(name))
 
 
-def _relu(stored: StoredLayer) -> Built:
+def _relu(stored: StoredLayer) -> BuiltLayer:
     if any(stored.config.raw(key) for key in ("max_value", "negative_slope", "threshold")):
         return unsupported(stored, "has options that are not computed")
     return plain(Activation("relu", kind="ReLU"))
 
 
-def _embedding(stored: StoredLayer) -> Built:
+def _embedding(stored: StoredLayer) -> BuiltLayer:
     if stored.config.raw("quantization_config") or stored.config.raw("lora_rank"):
         return unsupported(stored, "is quantized or has LoRA weights, which are not computed")
     table = take(stored.weights, stored.name, ("embeddings",))["embeddings"]
@@ -93,7 +93,7 @@ def _embedding(stored: StoredLayer) -> Built:
     return plain(Embedding(table, stored.config.get("mask_zero", bool, False), stored.name))
 
 
-def _masking(stored: StoredLayer) -> Built:
+def _masking(stored: StoredLayer) -> BuiltLayer:
     return plain(Masking(stored.config.get("mask_value", float, 0.0)))
 
 
@@ -105,7 +105,7 @@ def _axis(config: ConfigView) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _batch_normalization(stored: StoredLayer) -> Built:
+def _batch_normalization(stored: StoredLayer) -> BuiltLayer:
     config = stored.config
     if config.raw("mode") or config.raw("renorm"):
         return unsupported(stored, "has a mode that is not computed")
@@ -128,7 +128,7 @@ def _batch_normalization(stored: StoredLayer) -> Built:
     )
 
 
-def _layer_normalization(stored: StoredLayer) -> Built:
+def _layer_normalization(stored: StoredLayer) -> BuiltLayer:
     config = stored.config
     if config.raw("rms_scaling") or _axis(config) == 0:
         return unsupported(stored, "has options that are not computed")
@@ -161,16 +161,16 @@ def _numbers(config: ConfigView, key: str) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _merge(stored: StoredLayer) -> Built:
+def _merge(stored: StoredLayer) -> BuiltLayer:
     axis = stored.config.get("axis", int, -1)
     return plain(Merge(stored.class_name, axis, stored.dialect.mask_rule))
 
 
-def _pass_through(stored: StoredLayer) -> Built:
+def _pass_through(stored: StoredLayer) -> BuiltLayer:
     return plain(PassThrough(stored.class_name))
 
 
-def _time_distributed(stored: StoredLayer) -> Built:
+def _time_distributed(stored: StoredLayer) -> BuiltLayer:
     inner_config = stored.config.view("layer")
     class_name = inner_config.get("class_name", str)
     builder = PLAIN_BUILDERS.get(class_name)
@@ -187,11 +187,11 @@ def _time_distributed(stored: StoredLayer) -> Built:
     )
     layer = builder(inner).steps[0].layer
     if isinstance(layer, (Unsupported, RecurrentLayer)):
-        return Built((Step("", layer),))
+        return BuiltLayer((LayerStep("", layer),))
     return plain(TimeDistributed(layer))
 
 
-def _flatten(_: StoredLayer) -> Built:
+def _flatten(_: StoredLayer) -> BuiltLayer:
     return plain(Flatten())
 
 

@@ -22,7 +22,7 @@ from rnnscope.checkpoints.keras.dialect import Dialect, number_of
 from rnnscope.checkpoints.keras.layer_entry import MODEL_CLASSES
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights, StoredVariable
-from rnnscope.checkpoints.tf1.graph_model import Model
+from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked
 from rnnscope.checkpoints.weights_only.variables import natural_key
 from rnnscope.files.json_config import ConfigView, parse_config
@@ -106,7 +106,9 @@ class ObjectWeights:
         )
 
 
-def read_keras_model(folder: Path, meta: Any, graph: ObjectGraph) -> tuple[Model, Dialect] | None:
+def read_keras_model(
+    folder: Path, meta: Any, graph: ObjectGraph
+) -> tuple[GraphModel, Dialect] | None:
     """The network of the Keras model that a SavedModel holds; None where it notes none.
 
     Parameters
@@ -126,7 +128,7 @@ def read_keras_model(folder: Path, meta: Any, graph: ObjectGraph) -> tuple[Model
     names = {each.number: each.name for each in noted if each.name}
     weights = ObjectWeights(graph, graph.objects[model.number], names)
     network = read_network(model.view, weights, dialect, findings)
-    return Model(network, tuple(findings.left_out), tuple(findings.notes)), dialect
+    return GraphModel(network, tuple(findings.left_out), tuple(findings.notes)), dialect
 
 
 def _version_of(meta: Any) -> str:

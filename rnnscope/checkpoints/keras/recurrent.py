@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 
 from rnnscope.checkpoints.keras.gru import gru_cell
 from rnnscope.checkpoints.keras.layer_entry import own_class
-from rnnscope.checkpoints.keras.layer_steps import Built, Output, Step, StoredLayer, unsupported
+from rnnscope.checkpoints.keras.layer_steps import (
+    BuiltLayer,
+    LayerStep,
+    StepOutput,
+    StoredLayer,
+    unsupported,
+)
 from rnnscope.checkpoints.keras.lstm import lstm_cell
 from rnnscope.checkpoints.keras.options import (
     go_backwards,
@@ -149,7 +155,7 @@ def recurrent_steps(
     *,
     base: str = "",
     first_state: int = 0,
-) -> Built:
+) -> BuiltLayer:
     """The steps of a recurrent layer: one, or one for each cell of a stack.
 
     Parameters
@@ -165,11 +171,11 @@ def recurrent_steps(
 
     Returns
     -------
-    Built
+    BuiltLayer
         Its outputs are what Keras returns with ``return_state``: the outputs, then the states.
     """
-    steps: list[Step] = []
-    states: list[Output] = []
+    steps: list[LayerStep] = []
+    states: list[StepOutput] = []
     last = len(cells.specs) - 1
     backward = go_backwards(config)
     for number, (spec, names) in enumerate(zip(cells.specs, cells.states, strict=True)):
@@ -187,13 +193,13 @@ def recurrent_steps(
         suffix = base if number == last else f"{base}/cell_{number}"
         reads = (steps[-1].suffix,) if steps else None
         stop = first_state + len(names)
-        steps.append(Step(suffix, layer, reads, states=(first_state, stop)))
+        steps.append(LayerStep(suffix, layer, reads, states=(first_state, stop)))
         first_state = stop
-        states += [Output(suffix, name) for name in names]
-    return Built(tuple(steps), (Output(base), *states))
+        states += [StepOutput(suffix, name) for name in names]
+    return BuiltLayer(tuple(steps), (StepOutput(base), *states))
 
 
-def build_recurrent(stored: StoredLayer) -> Built:
+def build_recurrent(stored: StoredLayer) -> BuiltLayer:
     """A layer of `LAYER_CLASSES`, or an RNN of cells."""
     cells = read_cells(stored, stored.class_name, stored.config, stored.weights)
     if isinstance(cells, str):
@@ -202,12 +208,12 @@ def build_recurrent(stored: StoredLayer) -> Built:
     return recurrent_steps(cells, stored.config, padding_rule(stored.config))
 
 
-def not_built(stored: StoredLayer) -> Built:
+def not_built(stored: StoredLayer) -> BuiltLayer:
     """A recurrent layer that is named only."""
     return unsupported(stored, "is a recurrent layer that rnnscope does not compute")
 
 
-def turned(built: Built) -> Built:
+def turned(built: BuiltLayer) -> BuiltLayer:
     """With the outputs of its last step in input time order, as Bidirectional turns them."""
     *before, last = built.steps
     layer = last.layer

@@ -10,7 +10,7 @@ import numpy as np
 from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.weights import StoredVariable
-from rnnscope.checkpoints.weights_only.cells import Made
+from rnnscope.checkpoints.weights_only.cells import RecognisedCell
 from rnnscope.model.cell import Array, Option
 
 Roles = Mapping[str, StoredVariable]
@@ -21,7 +21,7 @@ KERAS1_GATES = {4: "ifco", 3: "zrh"}
 
 
 @dataclass(frozen=True, eq=False)
-class Direction:
+class LayerDirection:
     """One direction of a recurrent layer: its cells, the first nearest to the input.
 
     Attributes
@@ -45,7 +45,7 @@ class LooseLayer:
         With the names of the models around it.
     class_name : str
         The Keras class as far as a name tells it; empty if it does not.
-    directions : tuple of Direction
+    directions : tuple of LayerDirection
         Of a recurrent layer: one, or forward and backward.
     variables : tuple of StoredVariable
         Of any other layer.
@@ -55,7 +55,7 @@ class LooseLayer:
 
     name: str
     class_name: str = ""
-    directions: tuple[Direction, ...] = ()
+    directions: tuple[LayerDirection, ...] = ()
     variables: tuple[StoredVariable, ...] = ()
     roles: Roles | None = None
 
@@ -67,7 +67,7 @@ def is_cell(roles: Roles) -> bool:
     )
 
 
-def make_cell(roles: Roles, dialect: Dialect) -> Made:
+def make_cell(roles: Roles, dialect: Dialect) -> RecognisedCell:
     """The cell that some variables make, with the defaults of the Keras that wrote them."""
     arrays = {role: variable.load() for role, variable in roles.items()}
     names = tuple(variable.name for variable in roles.values())
@@ -76,9 +76,9 @@ def make_cell(roles: Roles, dialect: Dialect) -> Made:
         found = (arrays.get("kernel"), arrays.get("recurrent_kernel"), arrays.get("bias"))
     kernel, recurrent, bias = found
     if kernel is None or recurrent is None:
-        return Made(None, "it lacks a kernel, or its gates' arrays do not fit each other")
+        return RecognisedCell(None, "it lacks a kernel, or its gates' arrays do not fit each other")
     if bias is not None and bias.dtype.kind != "f":
-        return Made(None, "its bias holds no floats")
+        return RecognisedCell(None, "its bias holds no floats")
     two_rows = bias is not None and bias.ndim == 2
     return keras_cell(
         kernel,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.h5_file import LayerGroup
 from rnnscope.checkpoints.keras.weights import StoredVariable
-from rnnscope.checkpoints.keras.weights_only import Direction, LooseLayer, Roles, is_cell
+from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, Roles, is_cell
 from rnnscope.errors import CheckpointError
 from rnnscope.files.safe_hdf5 import attribute_texts, child_group
 
@@ -77,20 +77,20 @@ def read_loose_h5(file: h5py.File) -> list[LooseLayer]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _LayerRun:
     """Variables of one scope, each of another role."""
 
     scope: tuple[str, ...]
     roles: dict[str, StoredVariable]
 
 
-def _runs(variables: Iterable[StoredVariable]) -> list[_Run]:
-    runs: list[_Run] = []
+def _runs(variables: Iterable[StoredVariable]) -> list[_LayerRun]:
+    runs: list[_LayerRun] = []
     for variable in variables:
         scope, role = _scope_and_role(variable.name)
         # A variable of the same scope and role begins the next cell of a stack.
         if not runs or runs[-1].scope != scope or role in runs[-1].roles:
-            runs.append(_Run(scope, {}))
+            runs.append(_LayerRun(scope, {}))
         runs[-1].roles[role] = variable
     return runs
 
@@ -106,7 +106,7 @@ def _scope_and_role(name: str) -> tuple[tuple[str, ...], str]:
     return tuple(scope), numbered["role"] if numbered else last
 
 
-def _layers_of(name: str, runs: list[_Run]) -> list[LooseLayer]:
+def _layers_of(name: str, runs: list[_LayerRun]) -> list[LooseLayer]:
     """The layers in one group: one, or those of a nested model."""
     found: dict[str, list[tuple[str, Roles]]] = {}
     for run in runs:
@@ -115,7 +115,7 @@ def _layers_of(name: str, runs: list[_Run]) -> list[LooseLayer]:
     return [_layer(owner, entries) for owner, entries in found.items()]
 
 
-def _owner(name: str, run: _Run) -> tuple[str, str]:
+def _owner(name: str, run: _LayerRun) -> tuple[str, str]:
     """The layer that a scope belongs to, and which direction of it."""
     scope = list(run.scope)
     while is_cell(run.roles) and scope and _CELL_PART.fullmatch(scope[-1]):
@@ -135,7 +135,7 @@ def _layer(owner: str, entries: list[tuple[str, Roles]]) -> LooseLayer:
         return LooseLayer(owner, variables=variables, roles=roles)
     names = list(dict.fromkeys(direction for direction, _ in entries))
     directions = [
-        Direction(name, tuple(roles for direction, roles in entries if direction == name))
+        LayerDirection(name, tuple(roles for direction, roles in entries if direction == name))
         for name in names
     ]
     return LooseLayer(owner, directions=tuple(directions), variables=variables)

@@ -14,7 +14,7 @@ from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
-from rnnscope.checkpoints.keras.weights_only import Direction, LooseLayer, make_cell
+from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, make_cell
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.initial_state import ZERO_STATE
@@ -125,7 +125,7 @@ class LooseNetwork:
         node = self._node(layer.name, BidirectionalMerge("concat"), tuple(ends))
         return Feed(node, sum(cells[-1].output_size for cells in read))
 
-    def _cells(self, layer: LooseLayer, direction: Direction) -> list[CellSpec] | None:
+    def _cells(self, layer: LooseLayer, direction: LayerDirection) -> list[CellSpec] | None:
         """The cells of one direction, or None if one of them is none."""
         cells: list[CellSpec] = []
         for roles in direction.cells:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.keras_file import ObjectGroup
 from rnnscope.checkpoints.keras.weights import StoredVariable
-from rnnscope.checkpoints.keras.weights_only import Direction, LooseLayer, Roles
+from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, Roles
 from rnnscope.checkpoints.keras.weights_only_h5 import class_by_name
 from rnnscope.errors import CheckpointError
 from rnnscope.files.safe_hdf5 import (
@@ -142,10 +142,10 @@ def _layer(file: h5py.File, path: str, name: str, key: str) -> LooseLayer:
     both = [f"{path}/{end}" for end in ("forward_layer", "backward_layer")]
     if all(child_group(file, end) is not None for end in both):
         directions = [
-            Direction(_prefixed(end, _name(file, end, "")), _cells(file, end)) for end in both
+            LayerDirection(_prefixed(end, _name(file, end, "")), _cells(file, end)) for end in both
         ]
     else:
-        directions = [Direction("", _cells(file, path))]
+        directions = [LayerDirection("", _cells(file, path))]
     if all(direction.cells for direction in directions):
         variables = tuple(
             variable for direction in directions for cell in direction.cells

@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.onnx.cells import GATE_COUNTS, NotBuilt, build_cells
 from rnnscope.checkpoints.onnx.graph import OnnxNode
-from rnnscope.checkpoints.tf1.graph_model import Model, Variables
+from rnnscope.checkpoints.tf1.graph_model import GraphModel, Variables
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.initial_state import ZERO_STATE
@@ -25,7 +25,7 @@ ONNX_ARRAY = re.compile(r"(?P<layer>|.*[._/])(?P<role>[WRBP])")
 """``lstm_W``, ``lstm.R``, ``B``: as initializers of ONNX models are called."""
 
 
-def read_onnx_arrays(variables: Variables, path: Path) -> Model:
+def read_onnx_arrays(variables: Variables, path: Path) -> GraphModel:
     """The layers that arrays named W, R, B and P make.
 
     Raises
@@ -59,7 +59,7 @@ def read_onnx_arrays(variables: Variables, path: Path) -> Model:
         for name, info in variables.variables.items()
         if name not in used
     )
-    return Model(Network((INPUT,), tuple(nodes)), left_out, tuple(notes))
+    return GraphModel(Network((INPUT,), tuple(nodes)), left_out, tuple(notes))
 
 
 def _onnx_cells(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.constants import Constants
+from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.model.activations import parametrised
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
@@ -45,7 +45,7 @@ class NotBuilt(Exception):  # noqa: N818 - it ends no program: the node becomes 
 
 
 @dataclass(frozen=True, eq=False)
-class _Stored:
+class _OperatorWeights:
     """The weights of one direction as stored: W (gates, input), R (gates, unit), B, P."""
 
     w: Array
@@ -54,7 +54,7 @@ class _Stored:
     p: Array | None
 
 
-def read_cells(node: OnnxNode, constants: Constants) -> list[CellSpec]:
+def read_cells(node: OnnxNode, constants: OnnxConstants) -> list[CellSpec]:
     """The cells of a recurrent node, one for each direction.
 
     Raises
@@ -107,7 +107,7 @@ def build_cells(
     return [
         _cell(
             node,
-            _Stored(w[d], r[d], None if b is None else b[d], None if p is None else p[d]),
+            _OperatorWeights(w[d], r[d], None if b is None else b[d], None if p is None else p[d]),
             chosen[d],
             variables,
         )
@@ -115,7 +115,7 @@ def build_cells(
     ]
 
 
-def _weights(constants: Constants, name: str, role: str) -> Array | None:
+def _weights(constants: OnnxConstants, name: str, role: str) -> Array | None:
     if not name:
         return None
     array = constants.array(name)
@@ -138,7 +138,10 @@ def _require(array: Array | None, shape: tuple[int | None, ...], role: str) -> N
 
 
 def _cell(
-    node: OnnxNode, stored: _Stored, activations: list[Option[str]], variables: tuple[str, ...]
+    node: OnnxNode,
+    stored: _OperatorWeights,
+    activations: list[Option[str]],
+    variables: tuple[str, ...],
 ) -> CellSpec:
     bound = _shown(node.number("clip", 0.0) or 0.0, stored.w.dtype)
     clip: Option[float | None] = Option(bound or None, "graph", "clip" if bound else SPECIFIED)
@@ -154,7 +157,7 @@ def _cell(
     )
 
 
-def _biases(stored: _Stored) -> tuple[Array, Array]:
+def _biases(stored: _OperatorWeights) -> tuple[Array, Array]:
     if stored.b is None:
         return np.zeros(len(stored.w), stored.w.dtype), np.zeros(len(stored.w), stored.w.dtype)
     first, second = np.split(stored.b, 2)
@@ -162,7 +165,10 @@ def _biases(stored: _Stored) -> tuple[Array, Array]:
 
 
 def _lstm(
-    node: OnnxNode, stored: _Stored, activations: list[Option[str]], clip: Option[float | None]
+    node: OnnxNode,
+    stored: _OperatorWeights,
+    activations: list[Option[str]],
+    clip: Option[float | None],
 ) -> tuple[Any, Any]:
     bias_w, bias_r = _biases(stored)
     peepholes = {}
@@ -190,7 +196,10 @@ def _lstm(
 
 
 def _gru(
-    node: OnnxNode, stored: _Stored, activations: list[Option[str]], clip: Option[float | None]
+    node: OnnxNode,
+    stored: _OperatorWeights,
+    activations: list[Option[str]],
+    clip: Option[float | None],
 ) -> tuple[Any, Any]:
     bias_w, bias_r = _biases(stored)
     kernel, recurrent, bias, recurrent_bias = (
@@ -213,7 +222,7 @@ def _gru(
 
 def _rnn(
     node: OnnxNode,  # noqa: ARG001 - as the others
-    stored: _Stored,
+    stored: _OperatorWeights,
     activations: list[Option[str]],
     clip: Option[float | None],
 ) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ MAX_CHAIN = 100
 """How many nodes may stand between a stored tensor and what is made of it."""
 
 
-class Constants:
+class OnnxConstants:
     """The constant values of a graph, by key; read when asked for."""
 
     def __init__(self, graph: OnnxGraph, store: TensorStore) -> None:

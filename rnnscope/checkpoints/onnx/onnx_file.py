@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.onnx.constants import Constants
+from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
 from rnnscope.checkpoints.onnx.operators import OPERATORS
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
-from rnnscope.checkpoints.onnx.wiring import LOOPS, Wiring
+from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
 from rnnscope.errors import UnsupportedCellError
 
 
@@ -37,7 +37,7 @@ def read_onnx(path: Path) -> Checkpoint:
     model = parse_model(path)
     graph = OnnxGraph.of(model.graph, path)
     store = TensorStore(path)
-    wiring = Wiring(graph, Constants(graph, store), OPERATORS)
+    wiring = OnnxWiring(graph, OnnxConstants(graph, store), OPERATORS)
     network = wiring.network()
     if not network.nodes:
         raise _nothing_recurrent(path, graph)

@@ -18,15 +18,15 @@ from rnnscope.checkpoints.onnx.axes import (
 )
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.plain_layers import COMPUTED, embedding
-from rnnscope.checkpoints.onnx.wiring import Operator, Wiring
+from rnnscope.checkpoints.onnx.wiring import OnnxWiring, Operator
 
 
-def _alias(wiring: Wiring, node: OnnxNode) -> None:
+def _alias(wiring: OnnxWiring, node: OnnxNode) -> None:
     """Hand on what is read: Identity, Cast, Dropout (which does nothing at inference)."""
     wiring.flows[node.output(0)] = _signal(wiring, node)
 
 
-def _signal(wiring: Wiring, node: OnnxNode) -> Flow:
+def _signal(wiring: OnnxWiring, node: OnnxNode) -> Flow:
     """The first input, two directions allowed."""
     flow = wiring.flows.get(node.input(0))
     if flow is None:
@@ -34,21 +34,21 @@ def _signal(wiring: Wiring, node: OnnxNode) -> Flow:
     return flow
 
 
-def _moved(wiring: Wiring, node: OnnxNode, flow: Flow, axes: Axes) -> None:
+def _moved(wiring: OnnxWiring, node: OnnxNode, flow: Flow, axes: Axes) -> None:
     wiring.flows[node.output(0)] = replace(flow, axes=axes)
 
 
-def _transpose(wiring: Wiring, node: OnnxNode) -> None:
+def _transpose(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow = _signal(wiring, node)
     _moved(wiring, node, flow, transpose(axes_of(flow), node.ints("perm")))
 
 
-def _squeeze(wiring: Wiring, node: OnnxNode) -> None:
+def _squeeze(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow = _signal(wiring, node)
     _moved(wiring, node, flow, squeeze(axes_of(flow), wiring.constants.ints(node, "axes", 1)))
 
 
-def _unsqueeze(wiring: Wiring, node: OnnxNode) -> None:
+def _unsqueeze(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow = _signal(wiring, node)
     places = wiring.constants.ints(node, "axes", 1)
     if places is None:
@@ -56,7 +56,7 @@ def _unsqueeze(wiring: Wiring, node: OnnxNode) -> None:
     _moved(wiring, node, flow, unsqueeze(axes_of(flow), places))
 
 
-def _reshape(wiring: Wiring, node: OnnxNode) -> None:
+def _reshape(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow = _signal(wiring, node)
     target = wiring.constants.ints(node, "shape", 1)
     if target is None:
@@ -65,7 +65,7 @@ def _reshape(wiring: Wiring, node: OnnxNode) -> None:
     _moved(wiring, node, replace(flow, parts=() if merged else flow.parts), axes)
 
 
-def _parts(wiring: Wiring, node: OnnxNode, axis: int) -> tuple[tuple[Flow, ...], int]:
+def _parts(wiring: OnnxWiring, node: OnnxNode, axis: int) -> tuple[tuple[Flow, ...], int]:
     """The two directions, and where their axis lies."""
     flow = _signal(wiring, node)
     axes = axes_of(flow)
@@ -76,14 +76,14 @@ def _parts(wiring: Wiring, node: OnnxNode, axis: int) -> tuple[tuple[Flow, ...],
     return tuple(Flow(part, kept) for part in flow.parts), number
 
 
-def _split(wiring: Wiring, node: OnnxNode) -> None:
+def _split(wiring: OnnxWiring, node: OnnxNode) -> None:
     parts, _ = _parts(wiring, node, node.integer("axis"))
     if len(node.outputs) != len(parts):
         raise NoFit("does not split its two directions")
     wiring.flows.update(zip(node.outputs, parts, strict=True))
 
 
-def _slice(wiring: Wiring, node: OnnxNode) -> None:
+def _slice(wiring: OnnxWiring, node: OnnxNode) -> None:
     starts, ends, axes = (
         wiring.constants.ints(node, name, number)
         for number, name in ((1, "starts"), (2, "ends"), (3, "axes"))
@@ -97,7 +97,7 @@ def _slice(wiring: Wiring, node: OnnxNode) -> None:
     wiring.flows[node.output(0)] = taken[0]
 
 
-def _gather(wiring: Wiring, node: OnnxNode) -> None:
+def _gather(wiring: OnnxWiring, node: OnnxNode) -> None:
     if node.input(0) not in wiring.flows:
         embedding(wiring, node)
         return

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.axes import Axes, Axis, Flow, NoFit, axes_of, place
 from rnnscope.checkpoints.onnx.graph import OnnxNode
-from rnnscope.checkpoints.onnx.wiring import Operator, Wiring, keep_axes
+from rnnscope.checkpoints.onnx.wiring import OnnxWiring, Operator, keep_axes
 from rnnscope.model.activations import parametrised
 from rnnscope.model.cell import Array
 from rnnscope.model.layers import (
@@ -23,7 +23,7 @@ from rnnscope.model.layers import (
 from rnnscope.model.layers.elementwise import Arithmetic
 
 
-def embedding(wiring: Wiring, node: OnnxNode) -> None:
+def embedding(wiring: OnnxWiring, node: OnnxNode) -> None:
     """A Gather of rows of a constant table."""
     ids = wiring.flow(node.input(1))
     table = wiring.constants.array(node.input(0))
@@ -44,7 +44,7 @@ def _with_features(flow: Flow, count: int) -> Axes | None:
     return (*flow.axes[:-1], Axis("feature", count))
 
 
-def _matmul(wiring: Wiring, node: OnnxNode) -> None:
+def _matmul(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow, kernel = wiring.flow(node.input(0)), wiring.constants.array(node.input(1))
     if kernel is None or kernel.ndim != 2:
         raise NoFit("multiplies by something else than a constant matrix")
@@ -52,7 +52,7 @@ def _matmul(wiring: Wiring, node: OnnxNode) -> None:
     wiring.flows[node.output(0)] = Flow(wiring.add(node, Dense(kernel), flow), axes)
 
 
-def _gemm(wiring: Wiring, node: OnnxNode) -> None:
+def _gemm(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow, kernel = wiring.flow(node.input(0)), wiring.constants.array(node.input(1))
     if kernel is None or kernel.ndim != 2 or node.integer("transA"):
         raise NoFit("multiplies by something else than a constant matrix")
@@ -78,7 +78,7 @@ def _on_features(constant: Array | None) -> Array:
 _MERGES = {"Add": "Add", "Sub": "Subtract", "Mul": "Multiply"}
 
 
-def _arithmetic(wiring: Wiring, node: OnnxNode) -> None:
+def _arithmetic(wiring: OnnxWiring, node: OnnxNode) -> None:
     first, second = node.input(0), node.input(1)
     if first in wiring.flows and second in wiring.flows:
         if node.op not in _MERGES:
@@ -93,7 +93,7 @@ def _arithmetic(wiring: Wiring, node: OnnxNode) -> None:
     keep_axes(wiring, node, flow, Arithmetic(node.op, constant, constant_first=swapped))
 
 
-def _merge(wiring: Wiring, node: OnnxNode, layer: Merge) -> Axes | None:
+def _merge(wiring: OnnxWiring, node: OnnxNode, layer: Merge) -> Axes | None:
     """Join signals of the same axes."""
     flows = [wiring.flow(key) for key in node.inputs]
     known = [flow.axes for flow in flows if flow.axes is not None]
@@ -107,7 +107,7 @@ def _merge(wiring: Wiring, node: OnnxNode, layer: Merge) -> Axes | None:
     return axes
 
 
-def _concat(wiring: Wiring, node: OnnxNode) -> None:
+def _concat(wiring: OnnxWiring, node: OnnxNode) -> None:
     for key in node.inputs:
         axes = wiring.flow(key).axes
         if axes is not None:
@@ -120,18 +120,20 @@ def _concat(wiring: Wiring, node: OnnxNode) -> None:
         wiring.flows[node.output(0)] = replace(wiring.flows[node.output(0)], axes=made)
 
 
-def _activation(name: str, wiring: Wiring, node: OnnxNode) -> None:
+def _activation(name: str, wiring: OnnxWiring, node: OnnxNode) -> None:
     keep_axes(wiring, node, wiring.flow(node.input(0)), Activation(name, kind=node.op))
 
 
-def _parametrised(name: str, defaults: tuple[float, ...], wiring: Wiring, node: OnnxNode) -> None:
+def _parametrised(
+    name: str, defaults: tuple[float, ...], wiring: OnnxWiring, node: OnnxNode
+) -> None:
     pairs = zip(("alpha", "beta"), defaults, strict=False)
     values = [node.number(key, default) for key, default in pairs]
     function = parametrised(name, *(value for value in values if value is not None))
     _activation(function, wiring, node)
 
 
-def _on_last_axis(name: str, wiring: Wiring, node: OnnxNode) -> None:
+def _on_last_axis(name: str, wiring: OnnxWiring, node: OnnxNode) -> None:
     """Softmax: rnnscope knows it along features."""
     flow = wiring.flow(node.input(0))
     axes = axes_of(flow)
@@ -139,7 +141,7 @@ def _on_last_axis(name: str, wiring: Wiring, node: OnnxNode) -> None:
     keep_axes(wiring, node, flow, Activation(name, kind=node.op))
 
 
-def _batch_normalization(wiring: Wiring, node: OnnxNode) -> None:
+def _batch_normalization(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow = wiring.flow(node.input(0))
     gamma, beta, mean, variance = (wiring.constants.array(key) for key in node.inputs[1:5])
     if mean is None or variance is None:
@@ -151,7 +153,7 @@ def _batch_normalization(wiring: Wiring, node: OnnxNode) -> None:
     keep_axes(wiring, node, flow, layer)
 
 
-def _layer_normalization(wiring: Wiring, node: OnnxNode) -> None:
+def _layer_normalization(wiring: OnnxWiring, node: OnnxNode) -> None:
     flow = wiring.flow(node.input(0))
     axes = axes_of(flow)
     if place(node.integer("axis", -1), len(axes)) != len(axes) - 1 or any(node.outputs[1:]):

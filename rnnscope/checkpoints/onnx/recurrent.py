@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnscope.checkpoints.onnx.cells import NotBuilt, read_cells
-from rnnscope.checkpoints.onnx.constants import Constants
+from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
@@ -64,7 +64,7 @@ class RecurrentNodes:
         The layers of each node that was built, by direction.
     """
 
-    def __init__(self, graph: OnnxGraph, constants: Constants) -> None:
+    def __init__(self, graph: OnnxGraph, constants: OnnxConstants) -> None:
         self._graph = graph
         self._constants = constants
         self.names: dict[OnnxNode, tuple[str, ...]] = {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rnnscope.checkpoints.onnx.axes import Axis, Flow, NoFit, Role
 from rnnscope.checkpoints.onnx.cells import NotBuilt
-from rnnscope.checkpoints.onnx.constants import Constants
+from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT, RecurrentNodes
 from rnnscope.model.layers import BidirectionalMerge, Merge, Reshape, Unsupported
@@ -19,12 +19,12 @@ from rnnscope.model.signal import Layer
 LOOPS = ("Loop", "Scan")
 
 
-class Wiring:
+class OnnxWiring:
     """Follows a graph and collects the network's nodes.
 
     Attributes
     ----------
-    constants : Constants
+    constants : OnnxConstants
     flows : dict of str to Flow
         What each value of the graph is, by key; those that are no signals are not there.
     not_built : dict of str to str
@@ -32,7 +32,7 @@ class Wiring:
     """
 
     def __init__(
-        self, graph: OnnxGraph, constants: Constants, operators: Mapping[str, Operator]
+        self, graph: OnnxGraph, constants: OnnxConstants, operators: Mapping[str, Operator]
     ) -> None:
         self.constants = constants
         self.flows: dict[str, Flow] = {}
@@ -191,7 +191,7 @@ class Wiring:
         return found
 
 
-Operator = Callable[[Wiring, OnnxNode], None]
+Operator = Callable[[OnnxWiring, OnnxNode], None]
 
 
 def _bind_input(node: OnnxNode, source: Flow, axes: Sequence[Axis]) -> bool:
@@ -218,7 +218,7 @@ def _input_axes(value: object) -> tuple[Axis, ...] | None:
     )
 
 
-def keep_axes(wiring: Wiring, node: OnnxNode, source: Flow, layer: Layer) -> None:
+def keep_axes(wiring: OnnxWiring, node: OnnxNode, source: Flow, layer: Layer) -> None:
     """Add a layer whose result has the axes of what it reads."""
     name = wiring.add(node, layer, source)
     wiring.flows[node.output(0)] = replace(source, node=name)

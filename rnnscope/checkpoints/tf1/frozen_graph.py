@@ -42,7 +42,7 @@ SNIFFED = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Constants:
+class FrozenVariables:
     """The weights of a frozen graph, as if they were stored variables.
 
     Attributes
@@ -98,7 +98,7 @@ def read_frozen(path: Path) -> Checkpoint:
     for name, node in weights.items():
         # So that the graph reads like one with variables: a constant's value is that of its node.
         view.nodes[name] = replace(node, op="VariableV2")
-    stored = Constants(path, weights)
+    stored = FrozenVariables(path, weights)
     model = read_view_model(view, stored)
     return Checkpoint(
         path=path,

@@ -45,7 +45,7 @@ class Variables(Protocol):
 
 
 @dataclass(frozen=True)
-class Model:
+class GraphModel:
     """What a graph and its variables make: the parts of a Checkpoint that readers share."""
 
     network: Network
@@ -53,7 +53,7 @@ class Model:
     notes: tuple[str, ...]
 
 
-def read_graph_model(graph: Any, stored: Variables) -> Model:
+def read_graph_model(graph: Any, stored: Variables) -> GraphModel:
     """The layers of a graph.
 
     Parameters
@@ -71,7 +71,7 @@ def read_graph_model(graph: Any, stored: Variables) -> Model:
     return read_view_model(GraphView(graph), stored)
 
 
-def read_view_model(view: GraphView, stored: Variables) -> Model:
+def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     """As `read_graph_model`, from a view of the graph."""
     from rnnscope.checkpoints.tf1.graph.finders import find_cells, find_suspects
     from rnnscope.checkpoints.tf1.graph.network import build_network
@@ -95,7 +95,7 @@ def read_view_model(view: GraphView, stored: Variables) -> Model:
         for name, variable in stored.variables.items()
         if name not in found.used
     )
-    return Model(found.network, left_out, found.notes)
+    return GraphModel(found.network, left_out, found.notes)
 
 
 def reason_left_out(

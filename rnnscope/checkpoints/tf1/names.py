@@ -16,11 +16,11 @@ from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
 from rnnscope.checkpoints.tf1.graph_model import (
     MOVING_AVERAGE,
     OPTIMIZER_SLOT,
-    Model,
+    GraphModel,
     Variables,
     reason_left_out,
 )
-from rnnscope.checkpoints.weights_only.cells import Made, tf1_cell
+from rnnscope.checkpoints.weights_only.cells import RecognisedCell, tf1_cell
 from rnnscope.checkpoints.weights_only.layers import (
     INPUT,
     named_layer,
@@ -51,7 +51,7 @@ _BACKWARD = re.compile(r"bw|backward(_.*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Place:
+class ScopePlace:
     """Where in a stack a scope lies, as far as its name tells.
 
     Attributes
@@ -69,7 +69,7 @@ class Place:
     backward: bool | None = None
 
 
-def read_named_model(stored: Variables) -> Model:
+def read_named_model(stored: Variables) -> GraphModel:
     """The layers of a checkpoint of which only the variables are there.
 
     Parameters
@@ -78,7 +78,7 @@ def read_named_model(stored: Variables) -> Model:
 
     Returns
     -------
-    Model
+    GraphModel
         With no layers where no name and shape is that of a cell; what looked like one is among
         those left out, with the reason.
     """
@@ -93,7 +93,7 @@ class _NamedModel:
     nodes: dict[str, Node] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def read(self) -> Model:
+    def read(self) -> GraphModel:
         names = [name for name in self.stored.variables if not self._is_slot(name)]
         cells: dict[str, CellSpec] = {}
         for scope, bag in group_by_scope(names).items():
@@ -113,7 +113,7 @@ class _NamedModel:
                 f"{spell('activation')}, …",
             )
         network = separate_inputs(self.nodes.values())
-        return Model(network, self._left_out(), tuple(self.notes))
+        return GraphModel(network, self._left_out(), tuple(self.notes))
 
     def _is_slot(self, name: str) -> bool:
         if OPTIMIZER_SLOT.search(name) or _KERAS_SLOT.search(name):
@@ -122,10 +122,10 @@ class _NamedModel:
         average = MOVING_AVERAGE.sub("", name)
         return average != name and average in self.stored.variables
 
-    def _cell(self, scope: str, bag: Bag) -> Made:
+    def _cell(self, scope: str, bag: Bag) -> RecognisedCell:
         named, foreign = class_of(scope), unsupported_class(scope)
         if foreign is not None and named is None:
-            return Made(None, f"a {foreign}, which rnnscope does not compute")
+            return RecognisedCell(None, f"a {foreign}, which rnnscope does not compute")
         if bag.has("kernel", "recurrent_kernel"):
             names = [bag.roles[role][0] for role in ("kernel", "recurrent_kernel")]
             bias = bag.roles.get("bias", (None,))[0]
@@ -135,14 +135,14 @@ class _NamedModel:
             )
         certain = bag.has("gates_kernel") or any(role.startswith("peephole") for role in bag.roles)
         if named is None and not certain and not looks_recurrent(scope):
-            return Made(None)
+            return RecognisedCell(None)
         if not certain and not bag.has("kernel"):
-            return Made(None)
+            return RecognisedCell(None)
         made = tf1_cell(bag, named, self.stored.read)
         if made.cell is None and named is None and not certain:
-            return Made(None)  # a dense layer within a recurrent scope, as a rule
+            return RecognisedCell(None)  # a dense layer within a recurrent scope, as a rule
         reason = f"'{scope}' looks like a {named or 'recurrent cell'}, but {made.reason}"
-        return made if made.cell is not None else Made(None, reason)
+        return made if made.cell is not None else RecognisedCell(None, reason)
 
     def _wire(self, cells: dict[str, CellSpec]) -> None:
         places = {scope: place_of(scope) for scope in cells}
@@ -224,15 +224,15 @@ class _NamedModel:
         return self.reasons.get(name) or reason_left_out(name, shape)
 
 
-def place_of(scope: str) -> Place:
+def place_of(scope: str) -> ScopePlace:
     """The stack, level and direction that a scope's parts tell."""
     parts = scope.split("/")
     for number in range(len(parts) - 1, 0, -1):
         level = _LEVEL.fullmatch(parts[number])
         if level is not None and _STACK.search(parts[number - 1]):
             level_number = int(level[1] or level[2] or 0)
-            return Place("/".join(parts[:number]), level_number, _direction(parts))
-    return Place(backward=_direction(parts))
+            return ScopePlace("/".join(parts[:number]), level_number, _direction(parts))
+    return ScopePlace(backward=_direction(parts))
 
 
 def _direction(parts: Iterable[str]) -> bool | None:

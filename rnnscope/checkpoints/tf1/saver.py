@@ -8,7 +8,7 @@ from pathlib import Path
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.tf1.graph_model import (
     PLAIN_REASONS,
-    Model,
+    GraphModel,
     Variables,
     read_graph_model,
     tensorflow_version,
@@ -64,7 +64,7 @@ def read_with_meta(reader: str, located: locate.Located, stored: Variables) -> C
     )
 
 
-def _or_by_names(model: Model, stored: Variables) -> Model:
+def _or_by_names(model: GraphModel, stored: Variables) -> GraphModel:
     """The layers by names where the graph shows none: cuDNN's own op hides its weights.
 
     A kernel that the graph does use, in a way that is not understood, is not guessed at.
@@ -86,7 +86,7 @@ def _or_by_names(model: Model, stored: Variables) -> Model:
     return replace(named, notes=(note, *named.notes[1:]))
 
 
-def read_meta(path: Path, stored: Variables) -> tuple[Model, str, bool]:
+def read_meta(path: Path, stored: Variables) -> tuple[GraphModel, str, bool]:
     """The layers of a ``.meta`` file's graph, who wrote it, and whether an op hides weights."""
     from rnnscope.files.tensorflow.protos import parse
 

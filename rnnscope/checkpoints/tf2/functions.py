@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
-from rnnscope.checkpoints.tf1.graph_model import Model, read_graph_model
+from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model
 from rnnscope.checkpoints.tf2.names import FullNames
 from rnnscope.model.network import Network, Node
 
@@ -25,7 +25,7 @@ SHAPES_ALONE = {"ZerosLike", "OnesLike", "Shape", "Size", "Rank"}
 _CELL = re.compile(r"/(lstm|gru|simple_rnn)_cell(_\d+)?$")
 
 
-def read_functions(meta: Any, stored: FullNames) -> Model:
+def read_functions(meta: Any, stored: FullNames) -> GraphModel:
     """The layers that the functions of a signature compute.
 
     Parameters

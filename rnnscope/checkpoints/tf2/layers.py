@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
 from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked
-from rnnscope.checkpoints.weights_only.cells import Made, tf1_cell
+from rnnscope.checkpoints.weights_only.cells import RecognisedCell, tf1_cell
 from rnnscope.checkpoints.weights_only.layers import (
     INPUT,
     named_layer,
@@ -186,7 +186,7 @@ class ObjectLayers:
         self.nodes[name] = Node(name, layer, (reads,), wiring="guess")
         return Feed(name, made.cell.output_size)
 
-    def _made(self, cell: Tracked) -> tuple[Made, tuple[str, ...]]:
+    def _made(self, cell: Tracked) -> tuple[RecognisedCell, tuple[str, ...]]:
         """The cell that an object's variables make, and their keys."""
         graph = self.graph
         stored = {name: graph.variable(cell, name) for name in cell.children}

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from rnnscope.checkpoints.tf1.graph_model import Model
+from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf1.names import read_named_model
-from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Stored
+from rnnscope.checkpoints.tf2.trackable import ObjectGraph, TrackedVariable
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
@@ -41,7 +41,7 @@ class FullNames:
         return self.graph.bundle.files
 
     @cached_property
-    def stored(self) -> dict[str, Stored]:
+    def stored(self) -> dict[str, TrackedVariable]:
         """By full name, or by path where several share a name; of copies the first is taken."""
         there = [
             each.variable
@@ -84,13 +84,13 @@ class FullNames:
         return self.graph.load(self.stored[name])
 
 
-def read_full_names(graph: ObjectGraph, but: frozenset[str]) -> Model:
+def read_full_names(graph: ObjectGraph, but: frozenset[str]) -> GraphModel:
     """The layers that full names tell; what is left out is named by its key in the file."""
     names = FullNames(graph, but)
     model = read_named_model(names)
     nodes = tuple(_by_key(node, names) for node in model.network.nodes)
     left_out = tuple(replace(entry, name=names.stored[entry.name].key) for entry in model.left_out)
-    return Model(replace(model.network, nodes=nodes), left_out, model.notes)
+    return GraphModel(replace(model.network, nodes=nodes), left_out, model.notes)
 
 
 def _by_key(node: Node, names: FullNames) -> Node:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
-from rnnscope.checkpoints.tf1.graph_model import Model, reason_left_out
+from rnnscope.checkpoints.tf1.graph_model import GraphModel, reason_left_out
 from rnnscope.checkpoints.tf2.layers import ObjectLayers
 from rnnscope.checkpoints.tf2.names import read_full_names
 from rnnscope.checkpoints.tf2.trackable import GRAPH_KEY, ObjectGraph
@@ -66,7 +66,7 @@ def hard_sigmoid(graph: ObjectGraph) -> str:
     return "hard_sigmoid_keras3" if graph.is_keras_3 else "hard_sigmoid"
 
 
-def read_objects(graph: ObjectGraph) -> Model:
+def read_objects(graph: ObjectGraph) -> GraphModel:
     """The layers of an object graph: by its structure, and where that ends, by names.
 
     Objects that no attribute leads to are missing in it, such as the cells of a stack of Keras 3;
@@ -89,7 +89,7 @@ def read_objects(graph: ObjectGraph) -> Model:
         for key, variable in graph.bundle.variables.items()
         if key not in used and key != GRAPH_KEY
     )
-    return Model(network, left_out, (_assumed(),) if network.recurrent else ())
+    return GraphModel(network, left_out, (_assumed(),) if network.recurrent else ())
 
 
 def _reason(graph: ObjectGraph, key: str, shape: tuple[int, ...]) -> str:

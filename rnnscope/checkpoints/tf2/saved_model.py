@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
-from rnnscope.checkpoints.tf1.graph_model import Model, read_graph_model, tensorflow_version
+from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model, tensorflow_version
 from rnnscope.checkpoints.tf2.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import TensorBundle
@@ -73,7 +73,7 @@ def read_saved_model(path: Path) -> Checkpoint:
 
 def _read(
     folder: Path, meta: Any, bundle: TensorBundle, files: list[Path]
-) -> tuple[Model, str, str]:
+) -> tuple[GraphModel, str, str]:
     """The model, who wrote it, and which hard_sigmoid that means."""
     framework = tensorflow_version(meta)
     if GRAPH_KEY not in bundle.variables:
@@ -105,7 +105,7 @@ def _is_keras_3(meta: Any, graph: ObjectGraph) -> bool:
     return graph.is_keras_3 or ("_all_variables" in root and SERVE in meta.signature_def)
 
 
-def _by_key(model: Model, names: FullNames) -> Model:
+def _by_key(model: GraphModel, names: FullNames) -> GraphModel:
     """What is left out, as the file names it, a cell that no function was seen to use as such."""
     from rnnscope.checkpoints.tf2.names import read_full_names
 
@@ -123,7 +123,7 @@ def _by_key(model: Model, names: FullNames) -> Model:
     for entry in model.left_out:
         key = names.stored[entry.name].key
         left_out.append(LeftOut(key, reasons.get(key, entry.reason), entry.shape))
-    return Model(model.network, tuple(left_out), model.notes)
+    return GraphModel(model.network, tuple(left_out), model.notes)
 
 
 def _choose(graphs: Any) -> tuple[Any, str]:

@@ -37,7 +37,7 @@ OPTIMIZERS = frozenset({"optimizer", "optimizers", "_optimizer"})
 
 
 @dataclass(frozen=True)
-class Stored:
+class TrackedVariable:
     """A variable: its key in the bundle, and the name it had in its program."""
 
     key: str
@@ -58,12 +58,12 @@ class Tracked:
     number : int
     children : dict of str to int
         The numbers of the objects that its attributes hold.
-    variable : Stored or None
+    variable : TrackedVariable or None
     """
 
     number: int
     children: Mapping[str, int]
-    variable: Stored | None = None
+    variable: TrackedVariable | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class ObjectGraph:
                 if not 0 <= child < len(nodes):
                     raise _damaged(where, f"objects below {len(nodes)}", f"{child} as '{name}'")
             stored = [
-                Stored(attribute.checkpoint_key, attribute.full_name)
+                TrackedVariable(attribute.checkpoint_key, attribute.full_name)
                 for attribute in node.attributes
                 if attribute.name == VALUE and attribute.checkpoint_key in bundle.variables
             ]
@@ -127,12 +127,12 @@ class ObjectGraph:
             found = None if found is None else self.child(found, name)
         return found
 
-    def variable(self, parent: Tracked, name: str) -> Stored | None:
+    def variable(self, parent: Tracked, name: str) -> TrackedVariable | None:
         """The variable that an attribute holds."""
         found = self.child(parent, name)
         return None if found is None else found.variable
 
-    def load(self, stored: Stored) -> Array:
+    def load(self, stored: TrackedVariable) -> Array:
         """The values of a variable, 16-bit floats widened."""
         return np.asarray(self.bundle.read(stored.key))
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.torch.pickle_data import Storage, Tensor, read_pickle
+from rnnscope.checkpoints.torch.pickle_data import PickledTensor, Storage, read_pickle
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 
@@ -70,7 +70,7 @@ class TorchFile:
     """
 
     value: Any
-    load: Callable[[Tensor, object], Array]
+    load: Callable[[PickledTensor, object], Array]
     is_script: bool = False
 
 
@@ -125,7 +125,7 @@ def _byte_order(archive: zipfile.ZipFile, root: str, path: Path) -> bytes:
     return _member(archive, name, 16, path).strip() if name in archive.namelist() else b"little"
 
 
-def _from_zip(path: Path, folder: str, order: str, tensor: Tensor, where: object) -> Array:
+def _from_zip(path: Path, folder: str, order: str, tensor: PickledTensor, where: object) -> Array:
     size = _bytes_of(tensor.storage)
     with _archive(path) as archive:
         data = _member(archive, folder + tensor.storage.key, size, path)
@@ -175,7 +175,7 @@ def _places(
 
 
 def _from_legacy(
-    path: Path, places: dict[str, int], order: str, tensor: Tensor, where: object
+    path: Path, places: dict[str, int], order: str, tensor: PickledTensor, where: object
 ) -> Array:
     if tensor.storage.key not in places:
         raise damaged(where, "a storage of the file", f"the key {tensor.storage.key}")
@@ -189,7 +189,7 @@ def _bytes_of(storage: Storage) -> int:
     return storage.count * np.dtype(DTYPES[storage.kind]).itemsize
 
 
-def _view(data: bytes, order: str, tensor: Tensor, where: object) -> Array:
+def _view(data: bytes, order: str, tensor: PickledTensor, where: object) -> Array:
     storage = tensor.storage
     if len(data) != _bytes_of(storage):
         raise damaged(where, f"a storage of {_bytes_of(storage)} bytes", f"{len(data)}")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.loadable_arrays import StoredArray
+from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import (
     IN_BIAS,
     NO_CLIP,
@@ -48,10 +48,10 @@ KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
 
 
 @dataclass
-class Direction:
+class ModuleDirection:
     """The tensors of one direction of one layer, by role."""
 
-    tensors: dict[str, StoredArray] = field(default_factory=dict)
+    tensors: dict[str, LoadableArray] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,15 +64,15 @@ class Module:
         Its name in the state dict, without the dot; empty if it is the whole model.
     is_cell : bool
         ``nn.LSTMCell`` and its kin: no layers, no second direction.
-    layers : dict of (layer, reverse) to Direction
+    layers : dict of (layer, reverse) to ModuleDirection
     """
 
     name: str
     is_cell: bool
-    layers: dict[tuple[int, bool], Direction] = field(default_factory=dict)
+    layers: dict[tuple[int, bool], ModuleDirection] = field(default_factory=dict)
 
 
-def find_modules(arrays: Iterable[StoredArray]) -> list[Module]:
+def find_modules(arrays: Iterable[LoadableArray]) -> list[Module]:
     """The recurrent modules, in the order of their first tensors."""
     found: dict[tuple[str, bool], Module] = {}
     for array in arrays:
@@ -82,7 +82,7 @@ def find_modules(arrays: Iterable[StoredArray]) -> list[Module]:
         name, is_cell = match["module"].rstrip("./"), match["layer"] is None
         module = found.setdefault((name, is_cell), Module(name, is_cell))
         place = (int(match["layer"] or 0), bool(match["reverse"]))
-        module.layers.setdefault(place, Direction()).tensors[match["role"]] = array
+        module.layers.setdefault(place, ModuleDirection()).tensors[match["role"]] = array
     return [
         module for module in found.values()
         if all({"weight_ih", "weight_hh"} <= set(d.tensors) for d in module.layers.values())
@@ -90,7 +90,7 @@ def find_modules(arrays: Iterable[StoredArray]) -> list[Module]:
     ]  # fmt: skip
 
 
-def read_cell(direction: Direction, module: Module, where: object) -> CellSpec:
+def read_cell(direction: ModuleDirection, module: Module, where: object) -> CellSpec:
     """The cell of one direction of one layer.
 
     Raises
@@ -137,7 +137,7 @@ def read_cell(direction: Direction, module: Module, where: object) -> CellSpec:
     )
 
 
-def _load(tensors: dict[str, StoredArray]) -> dict[str, Array]:
+def _load(tensors: dict[str, LoadableArray]) -> dict[str, Array]:
     """All tensors of a direction in one dtype of floats; biases that are not there are zeros."""
     arrays = {role: tensor.load() for role, tensor in tensors.items()}
     for role, array in arrays.items():
@@ -196,7 +196,7 @@ def _rnn(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
     return weights, SimpleRNNOptions(activation=Option("tanh", "class default", detail))
 
 
-def _misfit(array: StoredArray, expected: str, where: object) -> CheckpointError:
+def _misfit(array: LoadableArray, expected: str, where: object) -> CheckpointError:
     return CheckpointError(
         "A tensor of a recurrent module does not fit the others.",
         where=f"{where}: {array.name}",

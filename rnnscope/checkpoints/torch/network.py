@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.torch.module_names import Module, find_modules, read_cell
 from rnnscope.errors import CheckpointError, UnsupportedCellError, spell
-from rnnscope.files.loadable_arrays import StoredArray
+from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.layers import BidirectionalMerge, Embedding
@@ -42,12 +42,12 @@ class StateDict:
     notes: list[str]
 
 
-def read_state_dict(arrays: Sequence[StoredArray], where: object) -> StateDict:
+def read_state_dict(arrays: Sequence[LoadableArray], where: object) -> StateDict:
     """The recurrent modules of a state dict.
 
     Parameters
     ----------
-    arrays : sequence of StoredArray
+    arrays : sequence of LoadableArray
     where : object
         The file, for messages.
 
@@ -73,7 +73,7 @@ def read_state_dict(arrays: Sequence[StoredArray], where: object) -> StateDict:
 
 
 @dataclass
-class _Built:
+class _PlacedModule:
     """A module in the network: what it reads and what it returns, by width."""
 
     name: str
@@ -84,10 +84,10 @@ class _Built:
 
 @dataclass
 class _Building:
-    arrays: Sequence[StoredArray]
+    arrays: Sequence[LoadableArray]
     where: object
     nodes: list[Node] = field(default_factory=list)
-    modules: list[_Built] = field(default_factory=list)
+    modules: list[_PlacedModule] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
@@ -118,7 +118,7 @@ class _Building:
                 self._require_width(cell, width, own)
             reads = self._add_layer(own, pair, reads, wiring if layer == 0 else "config")
             width = sum(cell.output_size for cell in pair)
-        self.modules.append(_Built(name, reads, first, width))
+        self.modules.append(_PlacedModule(name, reads, first, width))
         self.used |= {variable for cell in cells.values() for variable in cell.variables}
         if cells[0, False].kind == "simple_rnn":
             self.notes.append(
@@ -212,7 +212,7 @@ def _layer(cell: CellSpec, *, backward: bool) -> RecurrentLayer:
     )
 
 
-def _reason(array: StoredArray) -> str:
+def _reason(array: LoadableArray) -> str:
     if "emb" in array.name.lower() and len(array.shape) == 2:
         return "embedding"
     if array.name.endswith(("exp_avg", "exp_avg_sq", "momentum_buffer")):

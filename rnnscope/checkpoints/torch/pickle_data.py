@@ -44,7 +44,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class Tensor:
+class PickledTensor:
     """A view of a storage."""
 
     storage: Storage
@@ -116,7 +116,7 @@ def read_pickle(
     Returns
     -------
     object
-        Dicts, lists, tuples, numbers, texts, None; `Tensor`, `Storage`, `Script` and `Name`.
+        Dicts, lists, tuples, numbers, texts, None; `PickledTensor`, `Storage`, `Script` and `Name`.
 
     Raises
     ------
@@ -281,7 +281,7 @@ def _storage(persistent: Any) -> Storage:
     return Storage(kind.name, str(key), count)
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> PickledTensor:
     numbers = (offset, *shape, *strides)
     whole = all(type(number) is int and number >= 0 for number in numbers)
     if type(storage) is not Storage or not whole or not len(shape) == len(strides) <= 32:
@@ -290,4 +290,4 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
     steps = (stride * (size - 1) for stride, size in zip(strides, shape, strict=True))
     if 0 not in shape and offset + sum(steps) >= storage.count:
         raise ValueError(f"a tensor that reaches beyond the {storage.count} elements it views")
-    return Tensor(storage, offset, tuple(shape), tuple(strides))
+    return PickledTensor(storage, offset, tuple(shape), tuple(strides))

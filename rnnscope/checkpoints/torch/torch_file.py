@@ -18,14 +18,14 @@ from rnnscope.checkpoints.torch.containers import (
 )
 from rnnscope.checkpoints.torch.module_names import TENSOR
 from rnnscope.checkpoints.torch.network import read_state_dict
-from rnnscope.checkpoints.torch.pickle_data import Script, Tensor
-from rnnscope.files.loadable_arrays import StoredArray
+from rnnscope.checkpoints.torch.pickle_data import PickledTensor, Script
+from rnnscope.files.loadable_arrays import LoadableArray
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 1_000_000
 """Limits of a walk over what was saved: a pickle can refer to one object many times."""
 
-Found = tuple[tuple[str, ...], str, Tensor]
+Found = tuple[tuple[str, ...], str, PickledTensor]
 """The dicts that hold a tensor, its name in the innermost one, and the tensor."""
 
 
@@ -73,7 +73,7 @@ def read_torch(path: Path) -> Checkpoint:
     )
 
 
-def _arrays(opened: TorchFile, path: Path) -> tuple[list[StoredArray], list[str]]:
+def _arrays(opened: TorchFile, path: Path) -> tuple[list[LoadableArray], list[str]]:
     """The tensors by name. Dicts around the one with recurrent modules are no part of names."""
     tensors = list(_tensors(opened.value, path))
     holders = list(dict.fromkeys(folder for folder, name, _ in tensors if TENSOR.fullmatch(name)))
@@ -85,7 +85,7 @@ def _arrays(opened: TorchFile, path: Path) -> tuple[list[StoredArray], list[str]
     for folder, name, tensor in tensors:
         shown = name if folder == plain else "/".join((*folder, name))
         load = partial(opened.load, tensor, f"{path}: {shown}")
-        arrays.append(StoredArray(shown, tensor.shape, load))
+        arrays.append(LoadableArray(shown, tensor.shape, load))
     return arrays, notes
 
 
@@ -98,7 +98,7 @@ def _tensors(value: Any, path: Path) -> Iterator[Found]:
         count += 1
         if count > MAX_OBJECTS or depth > MAX_DEPTH:
             raise damaged(path, f"at most {MAX_OBJECTS} objects, {MAX_DEPTH} deep", "more")
-        if isinstance(item, Tensor):
+        if isinstance(item, PickledTensor):
             yield folder, name, item
             continue
         children: list[tuple[tuple[str, ...], str, Any, int]] = []

@@ -47,14 +47,14 @@ Read = Callable[[str], Array]
 
 
 @dataclass(frozen=True)
-class Made:
+class RecognisedCell:
     """A cell, or why a scope that looks like one is none that rnnscope computes."""
 
     cell: CellSpec | None
     reason: str = ""
 
 
-def tf1_cell(bag: Bag, class_name: str | None, read: Read) -> Made:
+def tf1_cell(bag: Bag, class_name: str | None, read: Read) -> RecognisedCell:
     """The cell of TensorFlow 1 that a scope's variables make.
 
     Parameters
@@ -79,11 +79,11 @@ def tf1_cell(bag: Bag, class_name: str | None, read: Read) -> Made:
         arrays["kernel"] = _rejoined(bag, arrays, read)
         made = _lstm(arrays, class_name, old_block="W" in _lasts(bag))
     else:
-        return Made(None, "it has no kernel and bias of a cell")
+        return RecognisedCell(None, "it has no kernel and bias of a cell")
     if isinstance(made, str):
-        return Made(None, made)
+        return RecognisedCell(None, made)
     kind, source_class, weights, options, order = made
-    return Made(CellSpec(kind, source_class, weights, options, bag.names, order))
+    return RecognisedCell(CellSpec(kind, source_class, weights, options, bag.names, order))
 
 
 _Parts = tuple[str, str, Any, Any, str]

@@ -41,7 +41,7 @@ LARGEST = 9.02
 
 
 @dataclass(frozen=True)
-class Kind:
+class KernelKind:
     """What the code of a cell is made for; all else is data."""
 
     peepholes: bool = False
@@ -52,14 +52,14 @@ class Kind:
 _one_at_a_time = Lock()
 
 
-def compiled(kind: Kind, tile: Tile) -> Compiled:
+def compiled(kind: KernelKind, tile: Tile) -> Compiled:
     """The function ``steps`` for a kind of cell, compiled once in a process."""
     with _one_at_a_time:  # threads that ask for the same wait for the first
         return _compiled(kind, tile)
 
 
 @cache
-def _compiled(kind: Kind, tile: Tile) -> Compiled:
+def _compiled(kind: KernelKind, tile: Tile) -> Compiled:
     sources = (__file__, vectors.__file__, cpu.__file__, arguments.__file__)
     name = code_cache.name(repr((kind, tile)), target(), sources=sources)
     code = code_cache.load(name)
@@ -69,7 +69,7 @@ def _compiled(kind: Kind, tile: Tile) -> Compiled:
     return Compiled(code, {"steps": STEPS})
 
 
-def _module(kind: Kind, tile: Tile) -> ir.Module:
+def _module(kind: KernelKind, tile: Tile) -> ir.Module:
     module = ir.Module("lstm")
     products = {rows: _product(module, rows, tile) for rows in range(1, tile.rows + 1)}
     _steps(module, kind, products, tile)
@@ -113,7 +113,7 @@ def _product(module: ir.Module, rows: int, tile: Tile) -> ir.Function:
     return w.function
 
 
-def _cell(module: ir.Module, kind: Kind, lanes: int) -> ir.Function:
+def _cell(module: ir.Module, kind: KernelKind, lanes: int) -> ir.Function:
     """The equations of `rnnscope.model.cells.lstm` for some rows and the units of a panel.
 
     Shapes: z (row, GATES, lane), pre-activations, those of i, f, o halved; c, out (row, stride), c
@@ -180,7 +180,9 @@ def _share(w: Writer, panel: ir.Value, place: ir.Value, depth: ir.Value, width: 
     return w.at(panel, w.times(w.times(part, depth), LINE))
 
 
-def _steps(module: ir.Module, kind: Kind, products: dict[int, ir.Function], tile: Tile) -> None:
+def _steps(
+    module: ir.Module, kind: KernelKind, products: dict[int, ir.Function], tile: Tile
+) -> None:
     project, step = _project(module, products, tile), _step(module, kind, products, tile)
     w = Writer(module, "steps", STEPS, tile.lanes, inner=False)
     half = w.times(w["rows"], w["m_stride"])
@@ -208,7 +210,7 @@ def _steps(module: ir.Module, kind: Kind, products: dict[int, ir.Function], tile
 
 
 def _step(
-    module: ir.Module, kind: Kind, products: dict[int, ir.Function], tile: Tile
+    module: ir.Module, kind: KernelKind, products: dict[int, ir.Function], tile: Tile
 ) -> ir.Function:
     """One step of the rows that run, the first `running`; other arguments as in `STEPS`."""
     lanes, width = tile.lanes, GATES * tile.lanes

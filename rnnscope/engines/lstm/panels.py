@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnscope.engines.lstm.cpu import Compiled, tile
-from rnnscope.engines.lstm.kernel_code import Kind, compiled
+from rnnscope.engines.lstm.kernel_code import KernelKind, compiled
 from rnnscope.engines.lstm.vectors import GATES, Tile
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array, CellSpec
@@ -18,7 +18,7 @@ from rnnscope.model.cell import Array, CellSpec
 class Panels:
     """A cell's weights in panels, as `rnnscope.engines.lstm.kernel_code` reads them."""
 
-    kind: Kind
+    kind: KernelKind
     tile: Tile
     kernel: Array
     recurrent: Array
@@ -49,7 +49,7 @@ class Panels:
         wide_peepholes[:, : spec.num_units] = peepholes
         projected = weights.projection is not None
         return cls(
-            kind=Kind(
+            kind=KernelKind(
                 peepholes=any(
                     peephole is not None
                     for peephole in (weights.peephole_i, weights.peephole_f, weights.peephole_o)

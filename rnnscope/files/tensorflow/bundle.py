@@ -20,8 +20,8 @@ import numpy as np
 
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle_index import (
+    BundleEntry,
     BundleIndex,
-    Entry,
     Extents,
     corrupted,
     index_path,
@@ -79,7 +79,7 @@ class TensorBundle:
 
     prefix: Path
     variables: dict[str, VariableInfo]
-    _whole: dict[str, Entry]
+    _whole: dict[str, BundleEntry]
     _index: BundleIndex
 
     @classmethod
@@ -135,7 +135,7 @@ class TensorBundle:
         where = f"{self.prefix}, variable {name}"
         return self._join(entry, where) if entry.slices else self._load(entry, where)
 
-    def _load(self, entry: Entry, where: str) -> Array:
+    def _load(self, entry: BundleEntry, where: str) -> Array:
         """One tensor or slice from its shard; `open` has checked that the shard can hold it."""
         if entry.dtype != STRING and entry.dtype not in DTYPES:
             raise unreadable_dtype(entry.dtype, where)
@@ -160,7 +160,7 @@ class TensorBundle:
         _check_crc(raw, entry.crc, where)
         return widen(raw.view(STORED_DTYPES[entry.dtype]).reshape(entry.shape), entry.dtype)
 
-    def _join(self, entry: Entry, where: str) -> Array:
+    def _join(self, entry: BundleEntry, where: str) -> Array:
         """A partitioned variable from its slices, which must tile it exactly."""
         if entry.dtype not in DTYPES:
             raise unreadable_dtype(entry.dtype, where)
@@ -182,7 +182,9 @@ class TensorBundle:
             raise corrupted(where, "slices that cover the variable", "slices that overlap")
         return whole
 
-    def _part(self, whole: Entry, extents: Extents, where: str) -> tuple[Entry, tuple[slice, ...]]:
+    def _part(
+        self, whole: BundleEntry, extents: Extents, where: str
+    ) -> tuple[BundleEntry, tuple[slice, ...]]:
         """The entry of a slice, and its place in the whole variable."""
         if len(extents) != len(whole.shape):
             raise corrupted(where, f"slices with {len(whole.shape)} axes", f"{extents}")
@@ -206,7 +208,7 @@ class TensorBundle:
         return part, place
 
 
-def _decode_strings(raw: bytes, entry: Entry, where: str) -> Array:
+def _decode_strings(raw: bytes, entry: BundleEntry, where: str) -> Array:
     """Varint lengths, their checksum, then the strings; lengths are hashed as fixed integers."""
     count = math.prod(entry.shape)
     lengths: list[int] = []

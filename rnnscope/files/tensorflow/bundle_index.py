@@ -32,7 +32,7 @@ Extents = tuple[tuple[int, int], ...]
 """Start and length on every axis of a slice."""
 
 
-class Entry(NamedTuple):
+class BundleEntry(NamedTuple):
     """A BundleEntryProto: a tensor or slice and its place in a shard, or the slices of a whole."""
 
     key: bytes
@@ -65,7 +65,7 @@ class BundleIndex(NamedTuple):
     """A checked index: its file, its entries by key, and the shards that hold something."""
 
     path: Path
-    entries: dict[bytes, Entry]
+    entries: dict[bytes, BundleEntry]
     shards: dict[int, Shard]
 
 
@@ -138,7 +138,7 @@ def _read_header(value: bytes, index: Path) -> int:
     return int(header.num_shards)
 
 
-def _read_entry(key: bytes, value: bytes, index: Path) -> Entry:
+def _read_entry(key: bytes, value: bytes, index: Path) -> BundleEntry:
     where = f"{index}, entry {key!r}"
     entry = parse("BundleEntryProto", value, where)
     slices = tuple(
@@ -154,7 +154,7 @@ def _read_entry(key: bytes, value: bytes, index: Path) -> Entry:
         if entry.size != size:
             expected = f"{size} bytes for {dtype_name(entry.dtype)} {shape}"
             raise corrupted(where, expected, f"{entry.size} bytes")
-    return Entry(
+    return BundleEntry(
         key, entry.dtype, shape, entry.shard_id, entry.offset, entry.size, entry.crc32c, slices
     )
 
@@ -178,7 +178,7 @@ def _find_shards(prefix: Path, num_shards: int, numbers: Iterable[int]) -> dict[
     return shards
 
 
-def _check_bounds(entry: Entry, shard: Shard) -> None:
+def _check_bounds(entry: BundleEntry, shard: Shard) -> None:
     end = entry.offset + entry.size
     if entry.offset < 0 or entry.size < 0 or end > shard.size:
         raise CheckpointError(

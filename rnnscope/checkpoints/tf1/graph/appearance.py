@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tf1.graph.graph_view import Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Linear, Reading
 from rnnscope.model.cell import Array, Option
 
@@ -34,20 +34,20 @@ class FoundCell:
         The node where it was found.
     kind : str
         A key of CELLS.
-    weights : tuple of Tensor
+    weights : tuple of GraphTensor
         Everything stored that the cell uses; the first names the layer.
     gate_order : tuple of str
         As stored.
-    x : Tensor
-    before, after : mapping of str to Tensor
+    x : GraphTensor
+    before, after : mapping of str to GraphTensor
         Each state as the step reads it, and as it leaves it: c clipped, m projected and clipped.
     make : callable
         ``make() -> (weights, options)`` of a `CellSpec`; reads the values.
     op : str
         The fused op, else ``""``.
-    mask : Tensor or None
+    mask : GraphTensor or None
         What the outputs of a fused op are multiplied with past the length.
-    outputs : Tensor or None
+    outputs : GraphTensor or None
         The outputs after that; None where they are m.
     split_inputs : bool
         True where x and m have a kernel each, as in Keras.
@@ -55,23 +55,23 @@ class FoundCell:
 
     name: str
     kind: str
-    weights: tuple[Tensor, ...]
+    weights: tuple[GraphTensor, ...]
     gate_order: tuple[str, ...]
-    x: Tensor
-    before: Mapping[str, Tensor]
-    after: Mapping[str, Tensor]
+    x: GraphTensor
+    before: Mapping[str, GraphTensor]
+    after: Mapping[str, GraphTensor]
     make: Callable[[], tuple[Any, Any]]
     op: str = ""
-    mask: Tensor | None = None
-    outputs: Tensor | None = None
+    mask: GraphTensor | None = None
+    outputs: GraphTensor | None = None
     split_inputs: bool = False
 
     @property
-    def kernel(self) -> Tensor:
+    def kernel(self) -> GraphTensor:
         return self.weights[0]
 
     @property
-    def m(self) -> Tensor:
+    def m(self) -> GraphTensor:
         return self.after["m"]
 
 
@@ -79,8 +79,8 @@ class FoundCell:
 class Inputs:
     """What a gate is a product of: x and the previous m, joined or in two products."""
 
-    x: Tensor
-    m_prev: Tensor
+    x: GraphTensor
+    m_prev: GraphTensor
     joined: bool
 
 

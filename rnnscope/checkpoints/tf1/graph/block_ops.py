@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell, Setting
 from rnnscope.checkpoints.tf1.graph.expressions import forward
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import LSTMOptions, LSTMWeights, Option, reorder_gates
@@ -54,7 +54,7 @@ def find(reading: Reading) -> Iterator[FoundCell]:
             yield _read(reading, node, OPS[node.op])
 
 
-def _kernel(node: GraphNode) -> Tensor:
+def _kernel(node: GraphNode) -> GraphTensor:
     return node.inputs[4 if OPS[node.op].sequence else 3]
 
 
@@ -75,7 +75,7 @@ def _read(reading: Reading, node: GraphNode, op: FusedOp) -> FoundCell:
         ).option(),
         proj_clip=Setting(None).option(),
     )
-    m = Tensor(node.name, 6)
+    m = GraphTensor(node.name, 6)
     mask, outputs = _masked(reading, m) if op.sequence else (None, None)
     return FoundCell(
         name=node.name,
@@ -84,7 +84,7 @@ def _read(reading: Reading, node: GraphNode, op: FusedOp) -> FoundCell:
         gate_order=op.gate_order,
         x=x,
         before={"c": c_prev, "m": m_prev},
-        after={"c": Tensor(node.name, 1), "m": m},
+        after={"c": GraphTensor(node.name, 1), "m": m},
         make=lambda: (_weights(reading, kernel, bias, peepholes, op.gate_order), options),
         op=node.op,
         mask=mask,
@@ -92,7 +92,7 @@ def _read(reading: Reading, node: GraphNode, op: FusedOp) -> FoundCell:
     )
 
 
-def _masked(reading: Reading, m: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def _masked(reading: Reading, m: GraphTensor) -> tuple[GraphTensor | None, GraphTensor | None]:
     """What LSTMBlockFusedCell multiplies its outputs with: one before the length, zero after."""
     for consumer in forward(reading.view, m):
         if consumer.op != "Mul":
@@ -100,15 +100,15 @@ def _masked(reading: Reading, m: Tensor) -> tuple[Tensor | None, Tensor | None]:
         other = next((part for part in consumer.inputs if not reading.same(part, m)), None)
         source = None if other is None else reading.node(other)
         if source is not None and source.op in ("Tile", "ExpandDims", "BroadcastTo"):
-            return other, Tensor(consumer.name)
+            return other, GraphTensor(consumer.name)
     return None, None
 
 
 def _weights(
     reading: Reading,
-    kernel: Tensor,
-    bias: Tensor,
-    peepholes: dict[str, Tensor],
+    kernel: GraphTensor,
+    bias: GraphTensor,
+    peepholes: dict[str, GraphTensor],
     order: tuple[str, ...],
 ) -> LSTMWeights:
     whole = floats(reading.weights.read(kernel))

@@ -20,7 +20,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
     stored_order,
 )
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
 from rnnscope.checkpoints.tf1.graph.lstm_cells import (
     forget_bias,
@@ -42,8 +42,8 @@ class Mix:
     """``gate * old + (1 - gate) * new``."""
 
     gate: Gate
-    old: Tensor
-    new: Tensor
+    old: GraphTensor
+    new: GraphTensor
 
 
 def read_mix(reading: Reading, node: GraphNode) -> Mix | None:
@@ -81,7 +81,7 @@ def _read_coupled(reading: Reading, node: GraphNode, mix: Mix) -> FoundCell | No
         return None
     if not same_source(reading, forget.linear, candidate.linear):
         return None
-    c = Tensor(node.name)
+    c = GraphTensor(node.name)
     for output in outputs_of(reading.view, c):
         o = reading.gate(output.gate)
         if o is None or output.activation != candidate.activation:
@@ -114,7 +114,7 @@ def _read_coupled(reading: Reading, node: GraphNode, mix: Mix) -> FoundCell | No
 def _made(
     reading: Reading,
     gates: dict[str, Gate],
-    peepholes: dict[str, Tensor],
+    peepholes: dict[str, GraphTensor],
     projected: Projection | None,
     options: CoupledLSTMOptions,
 ) -> tuple[CoupledLSTMWeights, CoupledLSTMOptions]:

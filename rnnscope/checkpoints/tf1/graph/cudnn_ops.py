@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import peel
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.cell import GATE_ORDER, LSTMOptions, LSTMWeights, Option, reorder_gates
@@ -68,10 +68,10 @@ def _replace(view: GraphView, weights: GraphWeights, node: GraphNode) -> None:
             back = _turn(view, f"{node.name}/turned_back_{layer}", other, lengths)
             # An axis that is no constant: features are joined, not steps.
             joined = GraphNode(
-                f"{node.name}/joined_{layer}", "ConcatV2", (forward, back, Tensor(""))
+                f"{node.name}/joined_{layer}", "ConcatV2", (forward, back, GraphTensor(""))
             )
             view.add(joined)
-            forward = Tensor(joined.name)
+            forward = GraphTensor(joined.name)
         sequence, layer = forward, layer + 1
     if layer:
         view.add(GraphNode(node.name, "Identity", (sequence,)))
@@ -100,26 +100,28 @@ def _names(scope: str, mode: str, layer: int, way: str, *, both: bool) -> tuple[
 def _add_cell(
     view: GraphView,
     node: GraphNode,
-    x: Tensor,
+    x: GraphTensor,
     place: tuple[str, str, int, str],
-    lengths: tuple[Tensor, ...],
+    lengths: tuple[GraphTensor, ...],
     *,
     both: bool,
-) -> Tensor:
+) -> GraphTensor:
     """One layer in one direction: x, the initial m and c, its variables, and lengths."""
     names = _names(*place, both=both)
     for name in names:
         if name not in view.nodes:
             view.add(GraphNode(name, "VarHandleOp", ()))
-    variables = tuple(Tensor(name) for name in names)
+    variables = tuple(GraphTensor(name) for name in names)
     name = f"{node.name}/{place[3]}_{place[2]}"
     view.add(GraphNode(name, CELL, (x, *node.inputs[1:3], *variables, *lengths), node.attr))
-    return Tensor(name)
+    return GraphTensor(name)
 
 
-def _turn(view: GraphView, name: str, sequence: Tensor, lengths: tuple[Tensor, ...]) -> Tensor:
+def _turn(
+    view: GraphView, name: str, sequence: GraphTensor, lengths: tuple[GraphTensor, ...]
+) -> GraphTensor:
     view.add(GraphNode(name, "ReverseSequence" if lengths else "ReverseV2", (sequence, *lengths)))
-    return Tensor(name)
+    return GraphTensor(name)
 
 
 def find(reading: Reading) -> Iterator[FoundCell]:
@@ -135,7 +137,7 @@ def _read(reading: Reading, node: GraphNode) -> FoundCell:
     count = len(WEIGHTS[mode][1])
     variables, lengths = tuple(rest[:count]), rest[count:]
     make = {"lstm": _lstm, "gru": _gru}.get(mode, partial(_simple, mode))
-    m = Tensor(node.name)
+    m = GraphTensor(node.name)
     lstm = mode == "lstm"
     return FoundCell(
         name=node.name,
@@ -144,7 +146,7 @@ def _read(reading: Reading, node: GraphNode) -> FoundCell:
         gate_order={"lstm": ("i", "g", "f", "o"), "gru": GRU_GATE_ORDER}.get(mode, ()),
         x=x,
         before={"c": c_prev, "m": m_prev} if lstm else {"m": m_prev},
-        after={"c": Tensor(node.name, 1), "m": m} if lstm else {"m": m},
+        after={"c": GraphTensor(node.name, 1), "m": m} if lstm else {"m": m},
         make=partial(make, reading, variables),
         op="CudnnRNN",
         mask=lengths[0] if lengths else None,
@@ -155,7 +157,7 @@ def _option(value: Any) -> Option[Any]:
     return Option(value, "graph", "what cuDNN computes")
 
 
-def _lstm(reading: Reading, variables: tuple[Tensor, ...]) -> tuple[LSTMWeights, LSTMOptions]:
+def _lstm(reading: Reading, variables: tuple[GraphTensor, ...]) -> tuple[LSTMWeights, LSTMOptions]:
     kernel, bias = (floats(reading.weights.read(tensor)) for tensor in variables)
     kernel = reorder_gates(kernel, ("i", "g", "f", "o"))
     rows = kernel.shape[0] - kernel.shape[1] // len(GATE_ORDER)
@@ -174,7 +176,7 @@ def _lstm(reading: Reading, variables: tuple[Tensor, ...]) -> tuple[LSTMWeights,
     )
 
 
-def _gru(reading: Reading, variables: tuple[Tensor, ...]) -> tuple[GRUWeights, GRUOptions]:
+def _gru(reading: Reading, variables: tuple[GraphTensor, ...]) -> tuple[GRUWeights, GRUOptions]:
     gates, of_x, of_m, bias, bias_x, bias_m = (
         floats(reading.weights.read(tensor)) for tensor in variables
     )
@@ -189,7 +191,7 @@ def _gru(reading: Reading, variables: tuple[Tensor, ...]) -> tuple[GRUWeights, G
 
 
 def _simple(
-    mode: str, reading: Reading, variables: tuple[Tensor, ...]
+    mode: str, reading: Reading, variables: tuple[GraphTensor, ...]
 ) -> tuple[SimpleRNNWeights, SimpleRNNOptions]:
     kernel, bias = (floats(reading.weights.read(tensor)) for tensor in variables)
     rows = kernel.shape[0] - kernel.shape[1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 
 HANDS_ON_FIRST = {
     "Identity", "Enter", "RefEnter", "Exit", "RefExit", "Switch", "RefSwitch", "NextIteration",
@@ -33,11 +33,13 @@ DROPOUT_DEPTH = 10
 class Chosen:
     """A Select that was passed on the way: its condition decides which steps count."""
 
-    condition: Tensor
+    condition: GraphTensor
     name: str
 
 
-def handed_on(view: GraphView, node: GraphNode, tensor: Tensor) -> tuple[Tensor, ...] | None:
+def handed_on(
+    view: GraphView, node: GraphNode, tensor: GraphTensor
+) -> tuple[GraphTensor, ...] | None:
     """The tensors that one output of a node may hold unchanged; None if the node computes."""
     if node.op in HANDS_ON_FIRST and node.inputs:
         return node.inputs[:1]
@@ -54,7 +56,7 @@ def handed_on(view: GraphView, node: GraphNode, tensor: Tensor) -> tuple[Tensor,
     return None
 
 
-def _wrapped_index(view: GraphView, node: GraphNode) -> Tensor | None:
+def _wrapped_index(view: GraphView, node: GraphNode) -> GraphTensor | None:
     """The ids of ``where(ids < 0, ids + size, ids)``, as Keras 3 looks up embeddings."""
     below = view.node(node.inputs[0])
     wrapped = view.node(node.inputs[1])
@@ -64,7 +66,7 @@ def _wrapped_index(view: GraphView, node: GraphNode) -> Tensor | None:
     return node.inputs[2] if same else None
 
 
-def peel(view: GraphView, tensor: Tensor) -> Tensor:
+def peel(view: GraphView, tensor: GraphTensor) -> GraphTensor:
     """The tensor behind identities, loop entries and reads: one straight line backward."""
     for _ in range(64):
         node = view.node(tensor)
@@ -84,7 +86,7 @@ def _invariant(view: GraphView, node: GraphNode) -> bool:
     """Whether a loop hands a variable on unchanged: its update is the variable itself."""
     if len(node.inputs) < 2:
         return True
-    update: Tensor = node.inputs[1]
+    update: GraphTensor = node.inputs[1]
     for _ in range(16):
         if update.node == node.name:
             return True
@@ -96,8 +98,8 @@ def _invariant(view: GraphView, node: GraphNode) -> bool:
 
 
 def walk(
-    view: GraphView, tensor: Tensor, *, packed: bool = False
-) -> Iterator[tuple[Tensor, GraphNode | None]]:
+    view: GraphView, tensor: GraphTensor, *, packed: bool = False
+) -> Iterator[tuple[GraphTensor, GraphNode | None]]:
     """Every tensor on the way back from `tensor` through the ops that hand on; ends included.
 
     With `packed`, states packed into one tensor are opened too: Concat, Split and Slice hand on.
@@ -118,7 +120,7 @@ def walk(
         pending.extend(onward or ())
 
 
-def _unpacked(node: GraphNode) -> tuple[Tensor, ...] | None:
+def _unpacked(node: GraphNode) -> tuple[GraphTensor, ...] | None:
     if node.op == "ConcatV2":
         return node.inputs[:-1]
     if node.op in ("Concat", "Split"):
@@ -130,16 +132,16 @@ def _unpacked(node: GraphNode) -> tuple[Tensor, ...] | None:
     return None
 
 
-def origins(view: GraphView, tensor: Tensor) -> tuple[set[Tensor], list[Chosen]]:
+def origins(view: GraphView, tensor: GraphTensor) -> tuple[set[GraphTensor], list[Chosen]]:
     """Where a state comes from, and the Selects passed on the way.
 
     Returns
     -------
-    sources : set of Tensor
+    sources : set of GraphTensor
         Tensors that are computed, not handed on: the cell's new state, zeros, a placeholder.
     selects : list of Chosen
     """
-    sources: set[Tensor] = set()
+    sources: set[GraphTensor] = set()
     selects: list[Chosen] = []
     for current, node in walk(view, tensor, packed=True):
         if node is None:
@@ -152,7 +154,7 @@ def origins(view: GraphView, tensor: Tensor) -> tuple[set[Tensor], list[Chosen]]
     return sources, selects
 
 
-def dropout_source(view: GraphView, node: GraphNode) -> Tensor | None:
+def dropout_source(view: GraphView, node: GraphNode) -> GraphTensor | None:
     """The tensor that a dropout drops from, if `node` is the last op of one; else None.
 
     TensorFlow before 1.13 computes ``(x / keep) * floor(keep + random)``, then
@@ -170,7 +172,7 @@ def dropout_source(view: GraphView, node: GraphNode) -> Tensor | None:
     return None
 
 
-def _unscaled(view: GraphView, tensor: Tensor) -> Tensor:
+def _unscaled(view: GraphView, tensor: GraphTensor) -> GraphTensor:
     node = view.node(tensor)
     if node is None or node.op not in ("Mul", "RealDiv", "Div"):
         return tensor
@@ -181,7 +183,7 @@ def _unscaled(view: GraphView, tensor: Tensor) -> Tensor:
     return right if _is_scalar_expression(view, left) else left
 
 
-def _is_scalar_expression(view: GraphView, tensor: Tensor) -> bool:
+def _is_scalar_expression(view: GraphView, tensor: GraphTensor) -> bool:
     value = view.constant(tensor)
     if value is not None:
         return value.size == 1
@@ -189,12 +191,12 @@ def _is_scalar_expression(view: GraphView, tensor: Tensor) -> bool:
     return node is not None and node.op in ("RealDiv", "Div", "Sub", "Reciprocal")
 
 
-def _is_random(view: GraphView, tensor: Tensor) -> bool:
+def _is_random(view: GraphView, tensor: GraphTensor) -> bool:
     """Whether a tensor is arithmetic on random numbers, as dropout's mask is."""
     arithmetic = {"Floor", "Add", "AddV2", "Mul", "Sub", "Cast", "GreaterEqual", "Identity"}
     front = {tensor}
     for _ in range(DROPOUT_DEPTH):
-        onward: set[Tensor] = set()
+        onward: set[GraphTensor] = set()
         for current in front:
             node = view.node(current)
             if node is None:

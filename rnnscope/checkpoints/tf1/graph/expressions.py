@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, peel
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 
 ACTIVATION_OPS = {
     "Sigmoid": "sigmoid",
@@ -28,7 +28,7 @@ PASSES = {"Identity", "StopGradient", "CheckNumerics", "Switch"}
 class Clip:
     """``min(max(x, low), high)`` in any spelling: what is clipped, and the bounds."""
 
-    source: Tensor
+    source: GraphTensor
     low: float
     high: float
     name: str
@@ -57,22 +57,22 @@ def read_clip(view: GraphView, node: GraphNode) -> Clip | None:
     return None
 
 
-def clip_of(view: GraphView, tensor: Tensor) -> tuple[Tensor, Clip] | None:
+def clip_of(view: GraphView, tensor: GraphTensor) -> tuple[GraphTensor, Clip] | None:
     """The clip that consumes a tensor, and the tensor it makes."""
     for consumer in forward(view, tensor):
         if consumer.op == "ClipByValue":
             clip = read_clip(view, consumer)
             if clip and peel(view, clip.source) == peel(view, tensor):
-                return Tensor(consumer.name), clip
+                return GraphTensor(consumer.name), clip
         if consumer.op in ("Minimum", "Maximum"):
-            for outer in forward(view, Tensor(consumer.name)):
+            for outer in forward(view, GraphTensor(consumer.name)):
                 clip = read_clip(view, outer)
                 if clip and peel(view, clip.source) == peel(view, tensor):
-                    return Tensor(outer.name), clip
+                    return GraphTensor(outer.name), clip
     return None
 
 
-def forward(view: GraphView, tensor: Tensor) -> Iterator[GraphNode]:
+def forward(view: GraphView, tensor: GraphTensor) -> Iterator[GraphNode]:
     """The consumers of a tensor, through identities."""
     pending, seen = [tensor], set()
     while pending:
@@ -82,12 +82,12 @@ def forward(view: GraphView, tensor: Tensor) -> Iterator[GraphNode]:
                 continue
             seen.add(node.name)
             if node.op in PASSES:
-                pending.extend(Tensor(node.name, index) for index in (0, 1))
+                pending.extend(GraphTensor(node.name, index) for index in (0, 1))
             else:
                 yield node
 
 
-def read_activation(view: GraphView, tensor: Tensor) -> tuple[str, Tensor]:
+def read_activation(view: GraphView, tensor: GraphTensor) -> tuple[str, GraphTensor]:
     """The activation that makes a tensor and what it is applied to; ``linear`` if there is none.
 
     Keras 2 writes its hard sigmoid as ``clip(0.2 * z + 0.5, 0, 1)``, Keras 3 another one as
@@ -110,7 +110,7 @@ def read_activation(view: GraphView, tensor: Tensor) -> tuple[str, Tensor]:
     return "linear", tensor
 
 
-def _hard_sigmoid_keras3(view: GraphView, node: GraphNode) -> Tensor | None:
+def _hard_sigmoid_keras3(view: GraphView, node: GraphNode) -> GraphTensor | None:
     """The z of ``relu6(z + 3) / 6``."""
     if node.op not in ("RealDiv", "Div") or view.scalar(node.inputs[1]) != 6:
         return None
@@ -121,7 +121,7 @@ def _hard_sigmoid_keras3(view: GraphView, node: GraphNode) -> Tensor | None:
     return next((z for z, three in both_ways(added) if view.scalar(three) == 3), None)
 
 
-def _line(view: GraphView, tensor: Tensor) -> tuple[Tensor, float, float] | None:
+def _line(view: GraphView, tensor: GraphTensor) -> tuple[GraphTensor, float, float] | None:
     """``slope * x + offset`` as (x, slope, offset)."""
     node = view.node(tensor)
     if node is None or node.op not in ADDS:
@@ -138,7 +138,7 @@ def _line(view: GraphView, tensor: Tensor) -> tuple[Tensor, float, float] | None
     return None
 
 
-def both_ways(node: GraphNode) -> tuple[tuple[Tensor, Tensor], ...]:
+def both_ways(node: GraphNode) -> tuple[tuple[GraphTensor, GraphTensor], ...]:
     """The two inputs of a node, in either order."""
     if len(node.inputs) < 2:
         return ()

@@ -14,7 +14,7 @@ from functools import cached_property
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, HANDS_ON_FIRST
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, both_ways
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.handover import VALUELESS
 from rnnscope.checkpoints.tf1.graph.linear import Reading
@@ -36,14 +36,14 @@ class FoundFeedback:
 
     Attributes
     ----------
-    first : Tensor
+    first : GraphTensor
         The x of the first step, which is given.
     feedback : Feedback
     names : tuple of str
         The stored variables it uses.
     """
 
-    first: Tensor
+    first: GraphTensor
     feedback: Feedback
     names: tuple[str, ...]
 
@@ -131,7 +131,7 @@ class Feedbacks:
                 return FoundFeedback(first, feedback, found[0].names)
         return self._entangled(name)
 
-    def _split(self, steps: list[FoundCell]) -> tuple[Tensor | None, list[_Chain | None]]:
+    def _split(self, steps: list[FoundCell]) -> tuple[GraphTensor | None, list[_Chain | None]]:
         """The first x, and the chains that lead to the later ones."""
         if len(steps) > 1:
             return steps[0].x, [self._chain(cell.x) for cell in steps[1:]]
@@ -158,7 +158,7 @@ class Feedbacks:
             return True
         return [chain.source[1] for chain in chains] == list(range(len(steps) - 1))
 
-    def _chain(self, tensor: Tensor) -> _Chain | None:
+    def _chain(self, tensor: GraphTensor) -> _Chain | None:
         """The layers between an m and a tensor, if nothing else goes in."""
         layers: list[Layer] = []
         names: list[tuple[str, ...]] = []
@@ -182,7 +182,7 @@ class Feedbacks:
             names.append(used_here)
         return None
 
-    def _layer(self, node: GraphNode) -> tuple[Layer, Tensor, tuple[str, ...]] | None:
+    def _layer(self, node: GraphNode) -> tuple[Layer, GraphTensor, tuple[str, ...]] | None:
         """One layer of a chain: it, what it reads, and the variables it uses."""
         weights = self._reading.weights
         if node.op == "MatMul":
@@ -204,8 +204,8 @@ class Feedbacks:
         return None
 
     def _dense(
-        self, product: GraphNode, bias: Tensor | None
-    ) -> tuple[Layer, Tensor, tuple[str, ...]] | None:
+        self, product: GraphNode, bias: GraphTensor | None
+    ) -> tuple[Layer, GraphTensor, tuple[str, ...]] | None:
         weights, kernel = self._reading.weights, product.inputs[1]
         if not weights.variables(kernel) or product.flag("transpose_a"):
             return None
@@ -264,7 +264,7 @@ class Feedbacks:
             name: self._behind(steps[self._probed(name)].x) for name, steps in self._cells.items()
         }
 
-    def _behind(self, x: Tensor) -> _Reached:
+    def _behind(self, x: GraphTensor) -> _Reached:
         """Every state that an x is made of, no further back than the nearest of each kind."""
         pending, seen = [(x, False)], {(x, False)}
         states: set[tuple[str, int, bool]] = set()
@@ -285,7 +285,7 @@ class Feedbacks:
                     pending.append((step, later))
         return _Reached(frozenset(states), attends)
 
-    def _op(self, tensor: Tensor) -> str:
+    def _op(self, tensor: GraphTensor) -> str:
         node = self._view.node(tensor)
         return "" if node is None else node.op
 

@@ -43,7 +43,7 @@ OUTPUT_NAMES = {
 
 
 @dataclass(frozen=True, order=True)
-class Tensor:
+class GraphTensor:
     """One output of one node."""
 
     node: str
@@ -59,7 +59,7 @@ class GraphNode:
 
     name: str
     op: str
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[GraphTensor, ...]
     attr: Any = field(default_factory=dict)
 
     def integer(self, key: str, default: int = 0) -> int:
@@ -83,11 +83,11 @@ class GraphView:
     def __init__(self, graph_def: Any) -> None:
         self._functions = {fn.signature.name: fn for fn in graph_def.library.function}
         self.nodes: dict[str, GraphNode] = {}
-        self._results: dict[str, list[tuple[Tensor, ...]]] = {}
+        self._results: dict[str, list[tuple[GraphTensor, ...]]] = {}
         for node in graph_def.node:
             inputs = tuple(_tensor(ref) for ref in node.input if not ref.startswith("^"))
             self._add(GraphNode(node.name, node.op, inputs, node.attr), depth=0)
-        self._consumers: dict[Tensor, list[GraphNode]] = defaultdict(list)
+        self._consumers: dict[GraphTensor, list[GraphNode]] = defaultdict(list)
         for view in self.nodes.values():
             for tensor in dict.fromkeys(view.inputs):
                 self._consumers[tensor].append(view)
@@ -104,19 +104,19 @@ class GraphView:
         for tensor in dict.fromkeys(node.inputs):
             self._consumers[tensor].append(node)
 
-    def node(self, tensor: Tensor) -> GraphNode | None:
+    def node(self, tensor: GraphTensor) -> GraphNode | None:
         """The node that makes a tensor; None for one the graph does not hold."""
         return self.nodes.get(tensor.node)
 
-    def consumers(self, tensor: Tensor) -> list[GraphNode]:
+    def consumers(self, tensor: GraphTensor) -> list[GraphNode]:
         return self._consumers.get(tensor, [])
 
-    def results(self, tensor: Tensor) -> tuple[Tensor, ...]:
+    def results(self, tensor: GraphTensor) -> tuple[GraphTensor, ...]:
         """What an output of a While, If or call node is inside its bodies: one tensor a body."""
         bodies = self._results.get(tensor.node, [])
         return tuple(body[tensor.index] for body in bodies if tensor.index < len(body))
 
-    def constant(self, tensor: Tensor) -> Array | None:
+    def constant(self, tensor: GraphTensor) -> Array | None:
         """The value of a Const node, through identities; None if it is none."""
         node = self.node(tensor)
         seen = 0
@@ -126,7 +126,7 @@ class GraphView:
             return None
         return tensor_to_array(node.attr["value"].tensor)
 
-    def scalar(self, tensor: Tensor) -> float | None:
+    def scalar(self, tensor: GraphTensor) -> float | None:
         """The value of a constant with one element."""
         value = self.constant(tensor)
         if value is None or value.size != 1 or value.dtype.kind not in "fiu":
@@ -145,7 +145,12 @@ class GraphView:
             self._open(node, key, node.inputs, depth)
 
     def _open(
-        self, caller: GraphNode, key: str, given: Iterable[Tensor], depth: int, loop: bool = False
+        self,
+        caller: GraphNode,
+        key: str,
+        given: Iterable[GraphTensor],
+        depth: int,
+        loop: bool = False,
     ) -> None:
         """Copy the body of a function into the graph, under the caller's name."""
         body = self._functions.get(caller.attr[key].func.name)
@@ -156,13 +161,13 @@ class GraphView:
         ops = {node.name: node.op for node in body.node_def}
         known = set(arguments)
 
-        def inside(ref: str) -> Tensor:
+        def inside(ref: str) -> GraphTensor:
             name, *rest = ref.split(":")
             if name in known or not rest:
-                return Tensor(f"{scope}/{name}")
+                return GraphTensor(f"{scope}/{name}")
             names = OUTPUT_NAMES.get(ops.get(name, ""), ())
             first = names.index(rest[0]) if rest[0] in names else 0
-            return Tensor(f"{scope}/{name}", first + (int(rest[1]) if len(rest) > 1 else 0))
+            return GraphTensor(f"{scope}/{name}", first + (int(rest[1]) if len(rest) > 1 else 0))
 
         returned = tuple(
             inside(body.ret[result.name])
@@ -179,12 +184,12 @@ class GraphView:
             self._add(GraphNode(f"{scope}/{node.name}", node.op, refs, node.attr), depth + 1)
 
 
-def _tensor(ref: str) -> Tensor:
+def _tensor(ref: str) -> GraphTensor:
     name, _, index = ref.partition(":")
-    return Tensor(name, int(index or 0))
+    return GraphTensor(name, int(index or 0))
 
 
-def is_zero(view: GraphView, tensor: Tensor) -> bool:
+def is_zero(view: GraphView, tensor: GraphTensor) -> bool:
     """Whether a tensor is a constant of zeros, or a Fill or broadcast of one, or zeros_like."""
     node = view.node(tensor)
     if node is None:

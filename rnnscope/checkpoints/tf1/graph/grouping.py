@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, handed_on, origins
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import DRESSED, INPUT_OPS, MAX_STEPS, QUEUE_OPS
 
@@ -37,7 +37,7 @@ class Appearances:
 
 
 @dataclass
-class _Step:
+class _CellStep:
     """One appearance, with what was found on the way back from its states."""
 
     cell: FoundCell
@@ -70,10 +70,10 @@ def group(view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]) ->
     return layers
 
 
-def _chains(view: GraphView, cells: Iterable[FoundCell]) -> list[list[_Step]]:
-    chains: list[list[_Step]] = []
+def _chains(view: GraphView, cells: Iterable[FoundCell]) -> list[list[_CellStep]]:
+    chains: list[list[_CellStep]] = []
     for cell in cells:
-        sources: set[Tensor] = set()
+        sources: set[GraphTensor] = set()
         selects = [] if cell.mask is None else [Chosen(cell.mask, cell.name)]
         for number, tensor in enumerate(cell.before.values()):
             more, passed = origins(view, tensor)
@@ -92,11 +92,13 @@ def _chains(view: GraphView, cells: Iterable[FoundCell]) -> list[list[_Step]]:
         if chain is None:
             chain = []
             chains.append(chain)
-        chain.append(_Step(cell, selects, loops))
+        chain.append(_CellStep(cell, selects, loops))
     return chains
 
 
-def _cut(view: GraphView, chain: list[_Step], reads: Mapping[Tensor, Tensor]) -> list[list[_Step]]:
+def _cut(
+    view: GraphView, chain: list[_CellStep], reads: Mapping[GraphTensor, GraphTensor]
+) -> list[list[_CellStep]]:
     """A chain cut into layers that follow one another with the same weights.
 
     `reads` is what the cells of the graph read, by the states that they make.
@@ -105,21 +107,21 @@ def _cut(view: GraphView, chain: list[_Step], reads: Mapping[Tensor, Tensor]) ->
         return [chain]
     places = _changes(chain)
     own = {tensor for step in chain for tensor in step.cell.after.values()}
-    roots: list[frozenset[Tensor]] = []
+    roots: list[frozenset[GraphTensor]] = []
     if places or len(chain) > 2:
         roots = [_roots(view, step.cell.x, own, reads) for step in chain]
         places = sorted({*places, *_other_input(roots)})
-    parts, first = list[list[_Step]](), 0
+    parts, first = list[list[_CellStep]](), 0
     for place in places:
-        before = frozenset[Tensor]().union(*roots[first:place])
-        after = frozenset[Tensor]().union(*roots[place:])
+        before = frozenset[GraphTensor]().union(*roots[first:place])
+        after = frozenset[GraphTensor]().union(*roots[place:])
         if before and after and before.isdisjoint(after):
             parts.append(chain[first:place])
             first = place
     return [*parts, chain[first:]]
 
 
-def _changes(chain: list[_Step]) -> list[int]:
+def _changes(chain: list[_CellStep]) -> list[int]:
     """Places in a chain where another loop begins, or steps of another scope."""
     scopes = [step.cell.name.split("/") for step in chain]
     # Steps of one layer differ in the scope of the cell; those of two layers further out.
@@ -138,7 +140,7 @@ def _changes(chain: list[_Step]) -> list[int]:
     ]
 
 
-def _other_input(roots: list[frozenset[Tensor]]) -> list[int]:
+def _other_input(roots: list[frozenset[GraphTensor]]) -> list[int]:
     """The place where steps that all read one input are followed by steps that read another.
 
     Steps that read their own last output have no input; the one before them, which is given its
@@ -154,13 +156,13 @@ def _other_input(roots: list[frozenset[Tensor]]) -> list[int]:
 
 
 def _roots(
-    view: GraphView, x: Tensor, own: set[Tensor], reads: Mapping[Tensor, Tensor]
-) -> frozenset[Tensor]:
+    view: GraphView, x: GraphTensor, own: set[GraphTensor], reads: Mapping[GraphTensor, GraphTensor]
+) -> frozenset[GraphTensor]:
     """The model's inputs behind a cell's x; none if it is made of an output of the chain.
 
     Of a cell of another layer, what it reads counts, not the states that it was handed.
     """
-    pending, seen, found = [x], {x}, set[Tensor]()
+    pending, seen, found = [x], {x}, set[GraphTensor]()
     while pending and len(seen) < MAX_STEPS:
         current = pending.pop()
         node = view.node(current)
@@ -179,7 +181,7 @@ def _roots(
     return frozenset(found)
 
 
-def data_inputs(view: GraphView, node: GraphNode, tensor: Tensor) -> tuple[Tensor, ...]:
+def data_inputs(view: GraphView, node: GraphNode, tensor: GraphTensor) -> tuple[GraphTensor, ...]:
     """What the values of a tensor are made of; positions in lists and conditions are left out."""
     if node.op in VARIABLES:
         return ()

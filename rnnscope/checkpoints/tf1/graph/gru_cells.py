@@ -21,7 +21,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
 )
 from rnnscope.checkpoints.tf1.graph.coupled_cells import Mix, read_mix
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Linear, Reading, floats
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
@@ -86,7 +86,7 @@ def _read_gru(reading: Reading, node: GraphNode, mix: Mix) -> FoundCell | None:
         gate_order=order,
         x=inputs.x,
         before={"m": inputs.m_prev},
-        after={"m": Tensor(node.name)},
+        after={"m": GraphTensor(node.name)},
         make=lambda: (_weights(reading, r.linear, z.linear, candidate), options),
         split_inputs=not inputs.joined,
     )
@@ -125,7 +125,9 @@ def _read_candidate(reading: Reading, mix: Mix, inputs: Inputs) -> Candidate | N
     return None
 
 
-def _reset_gate(reading: Reading, mix: Mix, tensor: Tensor, m_prev: Tensor) -> Gate | None:
+def _reset_gate(
+    reading: Reading, mix: Mix, tensor: GraphTensor, m_prev: GraphTensor
+) -> Gate | None:
     """The gate r of ``r * m_prev``."""
     node = reading.node(tensor)
     if node is None or node.op != "Mul":
@@ -198,7 +200,7 @@ def _read_block(reading: Reading, node: GraphNode) -> FoundCell | None:
         gate_order=GRU_GATE_ORDER,
         x=x,
         before={"m": m_prev},
-        after={"m": Tensor(node.name, 3)},
+        after={"m": GraphTensor(node.name, 3)},
         make=make,
         op=node.op,
     )

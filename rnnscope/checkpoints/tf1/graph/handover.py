@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.state_parts import KnownStates, Parts, PartWalk
 from rnnscope.checkpoints.tf1.graph.wiring import MAX_STEPS
@@ -101,7 +101,7 @@ class Handovers:
             return Handover(tuple(sorted(behind)), obstacle=computed)
         return None
 
-    def _behind(self, tensor: Tensor, asking: str) -> set[str]:
+    def _behind(self, tensor: GraphTensor, asking: str) -> set[str]:
         """The other layers whose states a tensor is computed from."""
         pending, seen, found = [tensor], {tensor}, set[str]()
         while pending and len(seen) < MAX_STEPS:

@@ -23,7 +23,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
 )
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, forward, read_activation
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
 from rnnscope.checkpoints.tf1.graph.lstm_cells import read_products, stored_at
 from rnnscope.checkpoints.tf1.graph.outputs import outputs_of
@@ -35,9 +35,9 @@ from rnnscope.model.cells.layer_norm_lstm import LayerNormLSTMOptions, LayerNorm
 class Norm:
     """A normalised tensor: what is normalised, scale, offset, and what is added to the variance."""
 
-    source: Tensor
-    gamma: Tensor
-    beta: Tensor
+    source: GraphTensor
+    gamma: GraphTensor
+    beta: GraphTensor
     epsilon: Setting
 
 
@@ -67,7 +67,7 @@ def _read_sum_of_c(reading: Reading, node: GraphNode) -> FoundCell | None:
     forget = next((gate for _, gate in carried if gate is not None), None)
     c_prev = next((factor for factor, gate in carried if gate is None), None)
     pair = [gate for _, gate in written if gate is not None]
-    state = _norm_after(reading, Tensor(node.name))
+    state = _norm_after(reading, GraphTensor(node.name))
     if forget is None or c_prev is None or len(pair) != 2 or state is None:
         return None
     i, g = sorted(pair, key=lambda item: stored_at(item.gate))
@@ -110,7 +110,7 @@ def _read_sum_of_c(reading: Reading, node: GraphNode) -> FoundCell | None:
     return None
 
 
-def _gate(reading: Reading, tensor: Tensor) -> NormGate | None:
+def _gate(reading: Reading, tensor: GraphTensor) -> NormGate | None:
     activation, z = read_activation(reading.view, reading.undropped(tensor))
     constant, name = 0.0, ""
     norm = _read_norm(reading, z)
@@ -130,7 +130,7 @@ def _gate(reading: Reading, tensor: Tensor) -> NormGate | None:
     return NormGate(Gate(activation, replace(linear, constant=constant, constant_name=name)), norm)
 
 
-def _read_norm(reading: Reading, tensor: Tensor) -> Norm | None:
+def _read_norm(reading: Reading, tensor: GraphTensor) -> Norm | None:
     """``z * inv + (beta - mean * inv)``."""
     node = reading.node(tensor)
     if node is None or node.op not in ADDS:
@@ -147,7 +147,7 @@ def _read_norm(reading: Reading, tensor: Tensor) -> Norm | None:
     return None
 
 
-def _read_scale(reading: Reading, tensor: Tensor) -> tuple[Tensor, Setting] | None:
+def _read_scale(reading: Reading, tensor: GraphTensor) -> tuple[GraphTensor, Setting] | None:
     """``rsqrt(variance + epsilon) * gamma``: gamma and epsilon."""
     product = reading.node(tensor)
     if product is None or product.op != "Mul":
@@ -164,15 +164,15 @@ def _read_scale(reading: Reading, tensor: Tensor) -> tuple[Tensor, Setting] | No
     return None
 
 
-def _norm_after(reading: Reading, tensor: Tensor) -> tuple[Tensor, Norm] | None:
+def _norm_after(reading: Reading, tensor: GraphTensor) -> tuple[GraphTensor, Norm] | None:
     """The normalisation that consumes a tensor, and the tensor it makes."""
     for product in forward(reading.view, tensor):
         if product.op != "Mul":
             continue
-        for consumer in forward(reading.view, Tensor(product.name)):
-            norm = _read_norm(reading, Tensor(consumer.name))
+        for consumer in forward(reading.view, GraphTensor(product.name)):
+            norm = _read_norm(reading, GraphTensor(consumer.name))
             if norm is not None and norm.source == peel(reading.view, tensor):
-                return Tensor(consumer.name), norm
+                return GraphTensor(consumer.name), norm
     return None
 
 
@@ -186,7 +186,7 @@ def _made(
     units = gates["i"].linear.products[0].kernel.width
     kernel, recurrent, _ = kernels(reading, [gates[gate].linear for gate in GATE_ORDER], units)
 
-    def values(tensors: list[Tensor]) -> Array:
+    def values(tensors: list[GraphTensor]) -> Array:
         read = [floats(reading.weights.read(tensor)).reshape(-1) for tensor in tensors]
         return np.concatenate(read)
 

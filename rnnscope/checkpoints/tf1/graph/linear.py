@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, dropout_source, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, read_activation
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.model.cell import Array
@@ -24,18 +24,18 @@ MAX_DEPTH = 12
 
 
 @dataclass(frozen=True)
-class Part:
+class FactorPart:
     """Some columns (on the last axis) of a stored weight.
 
     Attributes
     ----------
-    tensor : Tensor
+    tensor : GraphTensor
     start, stop : int
     row : int or None
         Which row of a matrix of biases (Keras GRU keeps two); None for all of the weight.
     """
 
-    tensor: Tensor
+    tensor: GraphTensor
     start: int
     stop: int
     row: int | None = None
@@ -44,7 +44,7 @@ class Part:
     def width(self) -> int:
         return self.stop - self.start
 
-    def columns(self, start: int, stop: int) -> Part:
+    def columns(self, start: int, stop: int) -> FactorPart:
         """Some of these columns, counted from the part's own first."""
         return replace(self, start=self.start + start, stop=self.start + stop)
 
@@ -53,8 +53,8 @@ class Part:
 class Product:
     """``concat(inputs) @ kernel``."""
 
-    inputs: tuple[Tensor, ...]
-    kernel: Part
+    inputs: tuple[GraphTensor, ...]
+    kernel: FactorPart
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,21 @@ class Linear:
     Attributes
     ----------
     products : tuple of Product
-    biases : tuple of Part
+    biases : tuple of FactorPart
     constant : float
         What is added at run time; `constant_name` is the node that holds it.
-    peephole, on : Tensor or None
+    peephole, on : GraphTensor or None
         A diagonal weight and the state it is multiplied with.
-    others : tuple of Tensor
+    others : tuple of GraphTensor
     """
 
     products: tuple[Product, ...] = ()
-    biases: tuple[Part, ...] = ()
+    biases: tuple[FactorPart, ...] = ()
     constant: float = 0.0
     constant_name: str = ""
-    peephole: Tensor | None = None
-    on: Tensor | None = None
-    others: tuple[Tensor, ...] = ()
+    peephole: GraphTensor | None = None
+    on: GraphTensor | None = None
+    others: tuple[GraphTensor, ...] = ()
 
     @property
     def width(self) -> int | None:
@@ -86,7 +86,7 @@ class Linear:
         return widths.pop() if len(widths) == 1 else None
 
     @property
-    def tensors(self) -> tuple[Tensor, ...]:
+    def tensors(self) -> tuple[GraphTensor, ...]:
         """Every weight tensor of the sum."""
         parts = [*(product.kernel for product in self.products), *self.biases]
         return tuple(dict.fromkeys(part.tensor for part in parts))
@@ -133,16 +133,16 @@ class Reading:
     def __init__(self, view: GraphView, weights: GraphWeights) -> None:
         self.view = view
         self.weights = weights
-        self._linears: dict[Tensor, Linear] = {}
+        self._linears: dict[GraphTensor, Linear] = {}
 
-    def node(self, tensor: Tensor) -> GraphNode | None:
+    def node(self, tensor: GraphTensor) -> GraphNode | None:
         """The node behind a tensor, past everything that only hands it on."""
         return self.view.node(peel(self.view, tensor))
 
-    def same(self, a: Tensor, b: Tensor) -> bool:
+    def same(self, a: GraphTensor, b: GraphTensor) -> bool:
         return peel(self.view, a) == peel(self.view, b)
 
-    def gate(self, tensor: Tensor) -> Gate | None:
+    def gate(self, tensor: GraphTensor) -> Gate | None:
         """A gate: activation of a sum that is fully understood; None if the tensor is none."""
         gate = self.activated(tensor)
         linear = gate.linear
@@ -150,13 +150,13 @@ class Reading:
             return None
         return gate
 
-    def activated(self, tensor: Tensor) -> Gate:
+    def activated(self, tensor: GraphTensor) -> Gate:
         """As `gate`, but whatever the sum is made of."""
         activation, z = read_activation(self.view, self.undropped(tensor))
         found = Gate(activation, self.linear(z))
         return found if activation != "linear" else self._split_after(z) or found
 
-    def _split_after(self, tensor: Tensor) -> Gate | None:
+    def _split_after(self, tensor: GraphTensor) -> Gate | None:
         """A block of activated gates: TensorFlow's GRUCell splits ``sigmoid(z)``, not z."""
         node = self.view.node(tensor)
         source = None if node is None else sliced(node)
@@ -169,20 +169,20 @@ class Reading:
         bounds = columns(self.view, node, tensor, linear.width)
         return None if bounds is None else Gate(activation, linear.columns(*bounds))
 
-    def undropped(self, tensor: Tensor) -> Tensor:
+    def undropped(self, tensor: GraphTensor) -> GraphTensor:
         """What a dropout drops from: it is off at inference."""
         node = self.node(tensor)
         dropped = None if node is None else dropout_source(self.view, node)
         return tensor if dropped is None else dropped
 
-    def linear(self, tensor: Tensor, depth: int = 0) -> Linear:
+    def linear(self, tensor: GraphTensor, depth: int = 0) -> Linear:
         """Take a sum apart."""
         tensor = peel(self.view, tensor)
         if tensor not in self._linears:
             self._linears[tensor] = self._read(tensor, depth)
         return self._linears[tensor]
 
-    def _read(self, tensor: Tensor, depth: int) -> Linear:
+    def _read(self, tensor: GraphTensor, depth: int) -> Linear:
         other = Linear(others=(tensor,))
         node = self.view.node(tensor)
         if node is None or depth > MAX_DEPTH:
@@ -225,7 +225,7 @@ class Reading:
                 return Linear(peephole=diagonal, on=peel(self.view, c))
         return None
 
-    def part(self, tensor: Tensor) -> Part | None:
+    def part(self, tensor: GraphTensor) -> FactorPart | None:
         """The columns of a stored weight that a tensor is; None if it is no weight."""
         tensor = peel(self.view, tensor)
         node = self.view.node(tensor)
@@ -235,7 +235,7 @@ class Reading:
             if not self.weights.stored(tensor):
                 return None
             shape = self.weights.shape(tensor)
-            return Part(tensor, 0, shape[-1]) if shape else None
+            return FactorPart(tensor, 0, shape[-1]) if shape else None
         if node.op in ("Unpack", "Unstack"):
             whole = self.part(node.inputs[0])
             return None if whole is None else replace(whole, row=tensor.index)
@@ -248,7 +248,7 @@ class Reading:
         bounds = columns(self.view, node, tensor, whole.width)
         return None if bounds is None else whole.columns(*bounds)
 
-    def _row(self, node: GraphNode) -> Part | None:
+    def _row(self, node: GraphNode) -> FactorPart | None:
         """A row of a matrix of biases, as Keras 3 splits them along the first axis."""
         source = peel(self.view, node.inputs[0])
         split = self.view.node(source)
@@ -257,7 +257,7 @@ class Reading:
         whole = self.part(split.inputs[1])
         return None if whole is None else replace(whole, row=source.index)
 
-    def read(self, part: Part) -> Array:
+    def read(self, part: FactorPart) -> Array:
         """The values of some columns of a weight, float32 or float64."""
         array = floats(self.weights.read(part.tensor))
         if part.row is not None:
@@ -271,20 +271,22 @@ class Reading:
             total = total + self.read(part).reshape(-1)
         return total
 
-    def names(self, *tensors: Tensor | None) -> tuple[str, ...]:
+    def names(self, *tensors: GraphTensor | None) -> tuple[str, ...]:
         """The stored variables behind some tensors, each once."""
         found = (self.weights.variables(tensor) for tensor in tensors if tensor is not None)
         return tuple(dict.fromkeys(name for names in found for name in names))
 
 
-def sliced(node: GraphNode) -> Tensor | None:
+def sliced(node: GraphNode) -> GraphTensor | None:
     """What a Split or a slice takes its columns from."""
     if node.op == "Split":
         return node.inputs[1]
     return node.inputs[0] if node.op in ("SplitV", "StridedSlice", "Slice") else None
 
 
-def columns(view: GraphView, node: GraphNode, tensor: Tensor, width: int) -> tuple[int, int] | None:
+def columns(
+    view: GraphView, node: GraphNode, tensor: GraphTensor, width: int
+) -> tuple[int, int] | None:
     """First and last (excluded) column that one output of a Split or slice holds of `width`."""
     if node.op == "Split":
         count = max(1, node.integer("num_split", 1))

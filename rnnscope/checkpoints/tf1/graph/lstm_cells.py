@@ -21,7 +21,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
     stored_order,
 )
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
 from rnnscope.checkpoints.tf1.graph.outputs import Projection, clipped, outputs_of, projection_of
 from rnnscope.model.cell import GATE_ORDER, Array, LSTMOptions, LSTMWeights, Option
@@ -32,7 +32,7 @@ class CarriedAndWritten:
     """``forget * c_prev + first * second``: three gates and what is carried."""
 
     forget: Gate
-    c_prev: Tensor
+    c_prev: GraphTensor
     first: Gate
     second: Gate
 
@@ -46,7 +46,7 @@ def find(reading: Reading) -> Iterator[FoundCell]:
                 yield cell
 
 
-def read_products(reading: Reading, node: GraphNode) -> list[tuple[Tensor, ...]] | None:
+def read_products(reading: Reading, node: GraphNode) -> list[tuple[GraphTensor, ...]] | None:
     """The factors of both products that a sum adds; None if it adds anything else."""
     products = [reading.node(tensor) for tensor in node.inputs[:2]]
     factors = [product.inputs for product in products if product and product.op == "Mul"]
@@ -94,7 +94,7 @@ def _read_sum_of_c(reading: Reading, node: GraphNode) -> FoundCell | None:
         not same_source(reading, read.forget.linear, gate.linear) for gate in (i, g)
     ):
         return None
-    c, cell_clip = clipped(reading.view, Tensor(node.name))
+    c, cell_clip = clipped(reading.view, GraphTensor(node.name))
     for output in outputs_of(reading.view, c):
         o = reading.gate(output.gate)
         if o is None or not same_source(reading, read.forget.linear, o.linear):
@@ -134,8 +134,8 @@ def forget_bias(forget: Gate) -> Option[Any]:
 
 
 def stored_tensors(
-    gates: dict[str, Gate], peepholes: dict[str, Tensor], projected: Projection | None
-) -> tuple[Tensor, ...]:
+    gates: dict[str, Gate], peepholes: dict[str, GraphTensor], projected: Projection | None
+) -> tuple[GraphTensor, ...]:
     """Every weight of a cell, kernels first."""
     linears = [gate.linear for gate in gates.values()]
     kernel = [product.kernel.tensor for linear in linears for product in linear.products]
@@ -152,7 +152,7 @@ def read_projection(reading: Reading, projected: Projection | None) -> Array | N
 def _made(
     reading: Reading,
     gates: dict[str, Gate],
-    peepholes: dict[str, Tensor],
+    peepholes: dict[str, GraphTensor],
     projected: Projection | None,
     options: LSTMOptions,
 ) -> tuple[LSTMWeights, LSTMOptions]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import SELECTS, handed_on, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, forward
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor, is_zero
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.wiring import DRESSED, REVERSES
 from rnnscope.model.recurrent_layer import PaddingRule
 
@@ -26,7 +26,7 @@ MAX_STEPS = 200
 class ComputedMask:
     """``input != value``, over all features where `features`, else id by id."""
 
-    source: Tensor
+    source: GraphTensor
     value: float
     features: bool
     name: str
@@ -50,7 +50,7 @@ def padding_rule(view: GraphView, cells: Iterable[FoundCell]) -> PaddingRule:
     return "zeros" if "zeros" in rules or not rules else "hold"
 
 
-def computed_mask(view: GraphView, conditions: Iterable[Tensor]) -> ComputedMask | None:
+def computed_mask(view: GraphView, conditions: Iterable[GraphTensor]) -> ComputedMask | None:
     """The comparison with a value behind the conditions of some Selects; None for another."""
     pending = list(conditions)
     seen = set(pending)
@@ -61,7 +61,7 @@ def computed_mask(view: GraphView, conditions: Iterable[Tensor]) -> ComputedMask
         found = _comparison(view, node)
         if found is not None:
             return found
-        onward = handed_on(view, node, Tensor(node.name)) or ()
+        onward = handed_on(view, node, GraphTensor(node.name)) or ()
         position = DRESSED.get(node.op, SPREADS.get(node.op))
         if not onward and position is not None and position < len(node.inputs):
             onward = (node.inputs[position],)

@@ -15,14 +15,14 @@ from typing import Any
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, origins, peel, walk
 from rnnscope.checkpoints.tf1.graph.feedback import Entangled, Feedbacks, FoundFeedback
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor, is_zero
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.grouping import Appearances, group
 from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
-from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, Source, Wiring
+from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, GraphWiring, Source
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells import CELLS
@@ -84,7 +84,7 @@ class _Builder:
         self._alias: dict[str, str] = {}
         self._built: dict[tuple[Any, ...], str] = {}
         self._building: set[str] = set()
-        self._wiring = Wiring(view, weights, self._layer_of, self._build)
+        self._wiring = GraphWiring(view, weights, self._layer_of, self._build)
         self._copies: dict[str, list[str]] = defaultdict(list)
         self._notes: list[str] = []
         self._used: set[str] = set()
@@ -106,7 +106,7 @@ class _Builder:
             tuple(self._notes),
         )
 
-    def _layer_of(self, tensor: Tensor) -> str | None:
+    def _layer_of(self, tensor: GraphTensor) -> str | None:
         name = self._name_of.get(tensor)
         return None if name is None else self._alias.get(name, name)
 
@@ -282,7 +282,7 @@ class _Builder:
         words = [f"{state} from {part}" for state, every in found.items() for part in every]
         return _Initial(InitialState(parts, ", ".join(dict.fromkeys(words))), None)
 
-    def _state_parts(self, before: Tensor) -> list[StoredState | OutsideState]:
+    def _state_parts(self, before: GraphTensor) -> list[StoredState | OutsideState]:
         """What a state is before the first step, but for zeros; several where it is chosen."""
         parts: list[StoredState | OutsideState] = []
         for tensor in origins(self._view, before)[0]:
@@ -300,7 +300,7 @@ class _Builder:
                 parts.append(OutsideState("op", node.name, node.op))
         return parts
 
-    def _learned(self, tensor: Tensor) -> tuple[str, Array] | None:
+    def _learned(self, tensor: GraphTensor) -> tuple[str, Array] | None:
         """A stored initial state: a variable, tiled over the batch or not."""
         for _ in range(8):
             node = self._view.node(tensor)
@@ -341,7 +341,7 @@ def _reads_backward(view: GraphView, layer: Appearances) -> bool:
     return len(known) > 1 and len(known) == len(steps) and known == sorted(known, reverse=True)
 
 
-def _step_index(view: GraphView, tensor: Tensor) -> int | None:
+def _step_index(view: GraphView, tensor: GraphTensor) -> int | None:
     """Which step of an unstacked list a tensor is."""
     for current, node in walk(view, tensor):
         if node is None:
@@ -356,9 +356,9 @@ def _step_index(view: GraphView, tensor: Tensor) -> int | None:
     return None
 
 
-def _behind_condition(view: GraphView, tensor: Tensor) -> Iterable[tuple[Tensor, Any]]:
+def _behind_condition(view: GraphView, tensor: GraphTensor) -> Iterable[tuple[GraphTensor, Any]]:
     """What a Select's condition compares: placeholders and constants behind it."""
-    pending, seen = [tensor], set[Tensor]()
+    pending, seen = [tensor], set[GraphTensor]()
     while pending and len(seen) < 200:
         current = pending.pop(0)
         if current in seen:

@@ -8,40 +8,40 @@ from dataclasses import dataclass
 from rnnscope.checkpoints.tf1.graph.appearance import Setting
 from rnnscope.checkpoints.tf1.graph.dataflow import origins, peel
 from rnnscope.checkpoints.tf1.graph.expressions import clip_of, forward, read_activation
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.linear import Reading
 
 COMPUTES_M = {"MatMul", "Mul", "Maximum", "Minimum", "ClipByValue"}
 
 
 @dataclass(frozen=True)
-class Output:
+class CellOutput:
     """``m = gate * act(c)``.
 
     Attributes
     ----------
-    gate : Tensor
+    gate : GraphTensor
         The factor that is not ``act(c)``; whether it is a gate is for the finder to say.
     activation : str
         Of c.
-    m : Tensor
+    m : GraphTensor
     """
 
-    gate: Tensor
+    gate: GraphTensor
     activation: str
-    m: Tensor
+    m: GraphTensor
 
 
 @dataclass(frozen=True)
 class Projection:
     """``m @ kernel``, clipped or not."""
 
-    kernel: Tensor
-    m: Tensor
+    kernel: GraphTensor
+    m: GraphTensor
     clip: Setting
 
 
-def outputs_of(view: GraphView, c: Tensor) -> Iterator[Output]:
+def outputs_of(view: GraphView, c: GraphTensor) -> Iterator[CellOutput]:
     """Every product that a new c, or its activation, is a factor of."""
     for candidate in _with_activation(view, c):
         name = "linear" if candidate == c else read_activation(view, candidate)[0]
@@ -50,18 +50,18 @@ def outputs_of(view: GraphView, c: Tensor) -> Iterator[Output]:
                 continue
             for factor in consumer.inputs:
                 if peel(view, factor) != peel(view, candidate):
-                    yield Output(factor, name, Tensor(consumer.name))
+                    yield CellOutput(factor, name, GraphTensor(consumer.name))
 
 
-def _with_activation(view: GraphView, c: Tensor) -> Iterator[Tensor]:
+def _with_activation(view: GraphView, c: GraphTensor) -> Iterator[GraphTensor]:
     for consumer in forward(view, c):
-        name, source = read_activation(view, Tensor(consumer.name))
+        name, source = read_activation(view, GraphTensor(consumer.name))
         if name != "linear" and source == peel(view, c):
-            yield Tensor(consumer.name)
+            yield GraphTensor(consumer.name)
     yield c
 
 
-def clipped(view: GraphView, tensor: Tensor) -> tuple[Tensor, Setting]:
+def clipped(view: GraphView, tensor: GraphTensor) -> tuple[GraphTensor, Setting]:
     """A tensor after the symmetric clip that consumes it, if there is one, and its bound."""
     found = clip_of(view, tensor)
     if found is not None and found[1].low == -found[1].high:
@@ -69,7 +69,7 @@ def clipped(view: GraphView, tensor: Tensor) -> tuple[Tensor, Setting]:
     return tensor, Setting(None)
 
 
-def projection_of(reading: Reading, m: Tensor, m_prev: Tensor) -> Projection | None:
+def projection_of(reading: Reading, m: GraphTensor, m_prev: GraphTensor) -> Projection | None:
     """``m @ projection``, if that is what the next step reads as m.
 
     A dense layer inside the loop (OutputProjectionWrapper) looks the same but is not fed back.
@@ -79,7 +79,7 @@ def projection_of(reading: Reading, m: Tensor, m_prev: Tensor) -> Projection | N
     for consumer in forward(view, m):
         if consumer.op != "MatMul" or not weights.variables(consumer.inputs[1]):
             continue
-        projected, clip = clipped(view, Tensor(consumer.name))
+        projected, clip = clipped(view, GraphTensor(consumer.name))
         # A static graph's first step reads zeros; its names have to do there.
         unrolled_first = not any(
             node is not None and node.op in COMPUTES_M for node in map(view.node, fed_back)

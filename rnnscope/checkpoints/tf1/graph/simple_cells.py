@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell, inputs_of, kernels
 from rnnscope.checkpoints.tf1.graph.dataflow import origins
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS
-from rnnscope.checkpoints.tf1.graph.graph_view import Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading
 from rnnscope.model.cell import Option
 from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
@@ -24,7 +24,7 @@ def find(reading: Reading) -> Iterator[FoundCell]:
     for node in reading.view:
         if node.op not in ACTIVATION_OPS:
             continue
-        gate = reading.gate(Tensor(node.name))
+        gate = reading.gate(GraphTensor(node.name))
         cell = None if gate is None else _read(reading, node.name, gate)
         if cell is not None:
             by_kernel[reading.names(cell.kernel)].append(cell)
@@ -43,7 +43,7 @@ def _read(reading: Reading, name: str, gate: Gate) -> FoundCell | None:
         gate_order=(),
         x=inputs.x,
         before={"m": inputs.m_prev},
-        after={"m": Tensor(name)},
+        after={"m": GraphTensor(name)},
         make=lambda: (
             SimpleRNNWeights(
                 *kernels(reading, [gate.linear], gate.linear.products[0].kernel.width)

@@ -17,7 +17,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import (
     SELECTS,
     dropout_source,
 )
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor, is_zero
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.linear import columns, sliced
 
 ENTERS = {"Enter", "RefEnter"}
@@ -25,14 +25,14 @@ COMES_BACK = {"NextIteration", "RefNextIteration"}
 
 
 @dataclass(frozen=True)
-class Part:
+class StatePart:
     """Some columns of a state: those of a layer, or the sum of those of several."""
 
     layers: tuple[str, ...]
     state: str
 
 
-Parts = tuple[Part, ...]
+Parts = tuple[StatePart, ...]
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class KnownStates:
     Attributes
     ----------
     view : GraphView
-    after : mapping of Tensor to (layer, state)
+    after : mapping of GraphTensor to (layer, state)
         What a step leaves.
-    carried : mapping of Tensor to (layer, state)
+    carried : mapping of GraphTensor to (layer, state)
         The variables of loops, which hold the state of the last step that was taken.
     width_of : callable
         ``width_of(layer, state) -> int``.
     """
 
     view: GraphView
-    after: Mapping[Tensor, tuple[str, str]]
-    carried: Mapping[Tensor, tuple[str, str]]
+    after: Mapping[GraphTensor, tuple[str, str]]
+    carried: Mapping[GraphTensor, tuple[str, str]]
     width_of: Callable[[str, str], int]
 
     @classmethod
@@ -63,8 +63,8 @@ class KnownStates:
         width_of: Callable[[str, str], int],
     ) -> KnownStates:
         """Those of layers and their steps."""
-        after: dict[Tensor, tuple[str, str]] = {}
-        carried: dict[Tensor, tuple[str, str]] = {}
+        after: dict[GraphTensor, tuple[str, str]] = {}
+        carried: dict[GraphTensor, tuple[str, str]] = {}
         for name, steps in layers:
             for cell in steps:
                 after |= {tensor: (name, state) for state, tensor in cell.after.items()}
@@ -86,7 +86,7 @@ class PartWalk:
 
     Attributes
     ----------
-    unknown : list of Tensor
+    unknown : list of GraphTensor
         What could not be taken apart.
     """
 
@@ -94,17 +94,17 @@ class PartWalk:
         self._known = known
         self._view = known.view
         self.asking = asking
-        self.unknown: list[Tensor] = []
-        self._open: set[Tensor] = set()
+        self.unknown: list[GraphTensor] = []
+        self._open: set[GraphTensor] = set()
 
-    def parts(self, tensor: Tensor, inside: bool = True) -> Parts | None:
+    def parts(self, tensor: GraphTensor, inside: bool = True) -> Parts | None:
         """The states that a tensor is made of; none for zeros; None if it cannot be told.
 
         `inside` its own loop a layer's state is also its last step's; what enters the loop counts.
         """
         told = self._known.after.get(tensor) or self._known.carried.get(tensor)
         if told is not None and told[0] != self.asking:
-            return (Part((told[0],), told[1]),)
+            return (StatePart((told[0],), told[1]),)
         if tensor in self._open or is_zero(self._view, tensor):
             return ()
         self._open.add(tensor)
@@ -113,7 +113,7 @@ class PartWalk:
         finally:
             self._open.discard(tensor)
 
-    def _read(self, tensor: Tensor, inside: bool) -> Parts | None:
+    def _read(self, tensor: GraphTensor, inside: bool) -> Parts | None:
         node = self._view.node(tensor)
         if node is None:
             return self._lost(tensor)
@@ -146,17 +146,17 @@ class PartWalk:
         if all(part == () for part in parts):
             return ()
         if any(not part for part in parts):
-            return self._lost(Tensor(node.name))
+            return self._lost(GraphTensor(node.name))
         return tuple(one for part in parts for one in part or ())
 
     def _sum(self, node: GraphNode, inside: bool) -> Parts | None:
         left, right = (self.parts(part, inside) for part in node.inputs[:2])
         if not left or not right or [p.state for p in left] != [p.state for p in right]:
-            return self._lost(Tensor(node.name))
+            return self._lost(GraphTensor(node.name))
         pairs = zip(left, right, strict=True)
         return tuple(replace(one, layers=(*one.layers, *two.layers)) for one, two in pairs)
 
-    def _columns(self, node: GraphNode, tensor: Tensor, inside: bool) -> Parts | None:
+    def _columns(self, node: GraphNode, tensor: GraphTensor, inside: bool) -> Parts | None:
         """Some columns of a packed state."""
         source = sliced(node)
         whole = None if source is None else self.parts(source, inside)
@@ -177,23 +177,23 @@ class PartWalk:
             return ()
         return distinct.pop() if len(distinct) == 1 else None
 
-    def _op(self, tensor: Tensor) -> str:
+    def _op(self, tensor: GraphTensor) -> str:
         node = self._view.node(tensor)
         return "" if node is None else node.op
 
-    def _lost(self, tensor: Tensor) -> Parts | None:
+    def _lost(self, tensor: GraphTensor) -> Parts | None:
         self.unknown.append(tensor)
         return None
 
 
-def loop_variable(view: GraphView, tensor: Tensor) -> Tensor | None:
+def loop_variable(view: GraphView, tensor: GraphTensor) -> GraphTensor | None:
     """The variable of a loop that a tensor is, through what hands it on alone."""
     for _ in range(64):
         node = view.node(tensor)
         if node is None or not node.inputs:
             return None
         if node.op == "_LoopVariable" or comes_back(view, node):
-            return Tensor(node.name)
+            return GraphTensor(node.name)
         if node.op not in HANDS_ON_FIRST:
             return None
         tensor = node.inputs[0]

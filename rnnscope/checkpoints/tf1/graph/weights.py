@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.dataflow import HANDS_ON_FIRST
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 
@@ -22,7 +22,7 @@ SAVES = {"SaveV2": 1, "SaveSlices": 1, "Save": 1}
 """Ops that save, and the position of their input ``tensor_names``."""
 
 
-class Stored(NamedTuple):
+class StoredVariable(NamedTuple):
     """A variable's name in the checkpoint and the part of it that the graph's variable is."""
 
     name: str
@@ -48,12 +48,12 @@ class GraphWeights:
         self._cache: dict[str, Array] = {}
         self._saved = dict(_saved_variables(view))
 
-    def variables(self, tensor: Tensor) -> tuple[str, ...]:
+    def variables(self, tensor: GraphTensor) -> tuple[str, ...]:
         """The checkpoint's names of all variables behind a tensor; empty if it is no weight."""
         found = self._sources(tensor, depth=0)
         return () if found is None else tuple(dict.fromkeys(self._stored(n).name for n in found))
 
-    def is_weight(self, tensor: Tensor) -> bool:
+    def is_weight(self, tensor: GraphTensor) -> bool:
         """Whether a tensor is made of variables and constants alone (scalars do not count)."""
         found = self._sources(tensor, depth=0)
         if found is None:
@@ -68,14 +68,14 @@ class GraphWeights:
         """The names in the checkpoint."""
         return self._names
 
-    def stored(self, tensor: Tensor) -> bool:
+    def stored(self, tensor: GraphTensor) -> bool:
         """Whether the checkpoint holds every variable behind a weight."""
         return all(name in self._names for name in self.variables(tensor))
 
-    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+    def shape(self, tensor: GraphTensor) -> tuple[int, ...]:
         return tuple(self.read(tensor).shape)
 
-    def read(self, tensor: Tensor) -> Array:
+    def read(self, tensor: GraphTensor) -> Array:
         """The value of a weight, with everything that the graph does to join its parts."""
         node = self._behind(tensor)
         if node is None:
@@ -86,7 +86,7 @@ class GraphWeights:
                 self._cache[stored.name] = self._read(stored.name)
             whole = self._cache[stored.name]
             return whole if stored.part is None else whole[stored.part]
-        value = self._view.constant(Tensor(node.name))
+        value = self._view.constant(GraphTensor(node.name))
         if value is not None:
             return value
         joined = _concat(self._view, node)
@@ -104,7 +104,7 @@ class GraphWeights:
             found=node.op,
         )
 
-    def _behind(self, tensor: Tensor) -> GraphNode | None:
+    def _behind(self, tensor: GraphTensor) -> GraphNode | None:
         node = self._view.node(tensor)
         for _ in range(64):
             if node is None or not node.inputs:
@@ -115,7 +115,7 @@ class GraphWeights:
                 break
         return node
 
-    def _sources(self, tensor: Tensor, depth: int) -> list[str] | None:
+    def _sources(self, tensor: GraphTensor, depth: int) -> list[str] | None:
         """The variable nodes behind a tensor; [] for constants; None if it is computed."""
         node = self._behind(tensor)
         if node is None or depth > 8:
@@ -137,14 +137,14 @@ class GraphWeights:
             found.extend(inner)
         return found
 
-    def _stored(self, variable: str) -> Stored:
+    def _stored(self, variable: str) -> StoredVariable:
         saved = self._saved.get(variable)
         if saved is not None and saved.name in self._names:
             return saved
-        return Stored(variable)
+        return StoredVariable(variable)
 
 
-def _concat(view: GraphView, node: GraphNode) -> tuple[tuple[Tensor, ...], int] | None:
+def _concat(view: GraphView, node: GraphNode) -> tuple[tuple[GraphTensor, ...], int] | None:
     if node.op == "ConcatV2":
         parts, axis = node.inputs[:-1], view.scalar(node.inputs[-1])
     elif node.op == "Concat":
@@ -162,9 +162,9 @@ def _shaped(view: GraphView, node: GraphNode) -> tuple[int, ...] | None:
     return None if value is None else tuple(int(number) for number in value.reshape(-1))
 
 
-def _saved_variables(view: GraphView) -> list[tuple[str, Stored]]:
+def _saved_variables(view: GraphView) -> list[tuple[str, StoredVariable]]:
     """(variable node, how it is stored), from every op of the graph that saves."""
-    found: list[tuple[str, Stored]] = []
+    found: list[tuple[str, StoredVariable]] = []
     for node in view:
         if node.op not in SAVES or len(node.inputs) < 2:
             continue
@@ -178,11 +178,11 @@ def _saved_variables(view: GraphView) -> list[tuple[str, Stored]]:
             variable = _variable(view, tensor)
             if variable is not None:
                 text = b"" if parts is None else parts.reshape(-1)[position]
-                found.append((variable, Stored(_text(name), _slice(_text(text)))))
+                found.append((variable, StoredVariable(_text(name), _slice(_text(text)))))
     return found
 
 
-def _variable(view: GraphView, tensor: Tensor) -> str | None:
+def _variable(view: GraphView, tensor: GraphTensor) -> str | None:
     node = view.node(tensor)
     for _ in range(16):
         if node is None or node.op in VARIABLES:

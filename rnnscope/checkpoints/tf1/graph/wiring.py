@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, SELECTS, handed_on
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, read_activation
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView, Tensor, is_zero
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.layers import Activation, Dense, Embedding, Merge, Unsupported
 from rnnscope.model.network import Node
@@ -71,11 +71,11 @@ class Source:
     name: str
     turned: str = ""
     """``""``, ``"whole"`` or ``"within length"``."""
-    lengths: Tensor | None = None
+    lengths: GraphTensor | None = None
     """The lengths a turn keeps within."""
 
 
-class Wiring:
+class GraphWiring:
     """Follows sequences back to their sources, and collects the nodes between.
 
     Parameters
@@ -93,7 +93,7 @@ class Wiring:
         self,
         view: GraphView,
         weights: GraphWeights,
-        layer_of: Callable[[Tensor], str | None],
+        layer_of: Callable[[GraphTensor], str | None],
         build: Callable[[str], None],
     ) -> None:
         self._view = view
@@ -103,7 +103,7 @@ class Wiring:
         self.nodes: dict[str, Node] = {}
         self.inputs: dict[str, None] = {}
         self.embeddings: set[str] = set()
-        self._known: dict[Tensor, Source | None] = {}
+        self._known: dict[GraphTensor, Source | None] = {}
         self._turned_by: dict[str, str] = {}
         self._made: dict[tuple[object, ...], str] = {}
         self._apart = ""
@@ -125,7 +125,7 @@ class Wiring:
         """Remember that a layer reads its input turned, so that its outputs are turned too."""
         self._turned_by[layer] = turned
 
-    def source(self, tensor: Tensor) -> Source:
+    def source(self, tensor: GraphTensor) -> Source:
         """The sequence that a tensor is, or is one step of."""
         if tensor in self._known:
             known = self._known[tensor]
@@ -136,7 +136,7 @@ class Wiring:
         self._known[tensor] = found
         return found
 
-    def _find(self, tensor: Tensor) -> Source:
+    def _find(self, tensor: GraphTensor) -> Source:
         """Walk back until something computes; forks (Merge, Select, Pack) must agree."""
         pending, seen, found = [tensor], {tensor}, list[Source]()
         while pending and len(seen) < MAX_STEPS:
@@ -168,7 +168,7 @@ class Wiring:
         reason = f"it reads several sources by turns: {', '.join(names)}"
         return self.unsupported(tensor.node, "several sources", reason, names)
 
-    def _onward(self, node: GraphNode, tensor: Tensor) -> tuple[Tensor, ...] | None:
+    def _onward(self, node: GraphNode, tensor: GraphTensor) -> tuple[GraphTensor, ...] | None:
         if node.op in SELECTS or node.op == "Mul":
             return handed_on(self._view, node, tensor)
         onward = handed_on(self._view, node, tensor)
@@ -187,10 +187,10 @@ class Wiring:
         axis = self._view.scalar(node.inputs[-1] if node.op == "ConcatV2" else node.inputs[0])
         return axis == 0
 
-    def _computed(self, node: GraphNode, tensor: Tensor) -> Source | None:
+    def _computed(self, node: GraphNode, tensor: GraphTensor) -> Source | None:
         """A node for something that is computed between two layers or in front of the first."""
         if node.op in INPUT_OPS or node.op in QUEUE_OPS:
-            return self._input(str(Tensor(node.name, tensor.index)))
+            return self._input(str(GraphTensor(node.name, tensor.index)))
         if node.op in REVERSES or node.op == "ReverseSequence":
             return self._reversed(node)
         if node.op in GATHERS and self._weights.variables(node.inputs[0]):
@@ -203,7 +203,7 @@ class Wiring:
         if node.op in ADDS or node.op == "BiasAdd":
             return self._sum(node)
         if node.op in ACTIVATION_OPS:
-            name, source = read_activation(self._view, Tensor(node.name))
+            name, source = read_activation(self._view, GraphTensor(node.name))
             return self._one(node.name, source, Activation(name))
         if node.op == "Const":
             return None
@@ -230,7 +230,7 @@ class Wiring:
         ids = self.source(node.inputs[1])
         return self._add(name, Embedding(table, name=name), (ids.name,), ids.turned, weighty=True)
 
-    def _dense(self, product: GraphNode, bias: Tensor | None) -> Source:
+    def _dense(self, product: GraphNode, bias: GraphTensor | None) -> Source:
         left, kernel = product.inputs[:2]
         if not self._weights.variables(kernel) or product.flag("transpose_a"):
             return self._opaque(product)
@@ -255,11 +255,11 @@ class Wiring:
             return self._several(node, node.inputs, Merge("Add"))
         return self._opaque(node)
 
-    def _one(self, name: str, tensor: Tensor, layer: Layer) -> Source:
+    def _one(self, name: str, tensor: GraphTensor, layer: Layer) -> Source:
         inner = self.source(tensor)
         return self._add(name, layer, (inner.name,), inner.turned)
 
-    def _several(self, node: GraphNode, tensors: tuple[Tensor, ...], layer: Layer) -> Source:
+    def _several(self, node: GraphNode, tensors: tuple[GraphTensor, ...], layer: Layer) -> Source:
         sources = [self.source(tensor) for tensor in tensors]
         if any(not source.name or source.turned for source in sources):
             return self._opaque(node)
@@ -295,7 +295,7 @@ class Wiring:
     def unsupported(self, name: str, kind: str, reason: str, reads: list[str]) -> Source:
         """A named obstacle between layers, and what it reads."""
         for layer in reads:
-            if self._view.node(Tensor(layer)) is None and layer not in self.nodes:
+            if self._view.node(GraphTensor(layer)) is None and layer not in self.nodes:
                 self._build(layer)
         known = tuple(name for name in reads if name in self.nodes or name in self.inputs)
         self.nodes.setdefault(name, Node(name, Unsupported(kind, name, reason), known))
@@ -311,7 +311,7 @@ class Wiring:
                 reached.setdefault(layer)
                 continue
             behind = self._view.node(current)
-            onward: tuple[Tensor, ...] = () if behind is None else behind.inputs
+            onward: tuple[GraphTensor, ...] = () if behind is None else behind.inputs
             if behind is not None and not onward:
                 onward = self._view.results(current)
             for step in onward:

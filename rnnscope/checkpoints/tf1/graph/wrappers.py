@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, SELECTS, dropout_source, peel
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, forward
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, Tensor
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.model.layers import Activation, Dense, Merge
 from rnnscope.model.signal import Layer
@@ -33,17 +33,19 @@ class Wrapper:
 
     Attributes
     ----------
-    outputs : Tensor
+    outputs : GraphTensor
     layers : tuple of Layer
     names : tuple of str
         The stored variables they use.
     """
 
-    outputs: Tensor
+    outputs: GraphTensor
     layers: tuple[Layer, ...] = ()
     names: tuple[str, ...] = ()
 
-    def then(self, layer: Layer | None, outputs: Tensor, names: tuple[str, ...] = ()) -> Wrapper:
+    def then(
+        self, layer: Layer | None, outputs: GraphTensor, names: tuple[str, ...] = ()
+    ) -> Wrapper:
         layers = self.layers if layer is None else (*self.layers, layer)
         return Wrapper(outputs, layers, (*self.names, *names))
 
@@ -72,7 +74,7 @@ def find_wrapper(reading: Reading, cell: FoundCell) -> Wrapper | None:
     return None
 
 
-def _is_written(reading: Reading, tensor: Tensor) -> bool:
+def _is_written(reading: Reading, tensor: GraphTensor) -> bool:
     """Whether a tensor, or a Select of it past the length, is written to a list of outputs."""
     for consumer in forward(reading.view, tensor):
         if consumer.op in WRITES and reading.same(consumer.inputs[ITEM], tensor):
@@ -81,7 +83,7 @@ def _is_written(reading: Reading, tensor: Tensor) -> bool:
             reading.same(part, tensor) for part in consumer.inputs[1:3]
         )
         if chosen and dropout_source(reading.view, consumer) is None:
-            result = Tensor(consumer.name)
+            result = GraphTensor(consumer.name)
             if any(node.op in WRITES and reading.same(node.inputs[ITEM], result)
                    for node in forward(reading.view, result)):  # fmt: skip
                 return True
@@ -92,7 +94,7 @@ def _longer(reading: Reading, cell: FoundCell, so_far: Wrapper) -> Iterator[Wrap
     """The wrapper with one more layer, in every way that the graph offers."""
     tensor = so_far.outputs
     for node in forward(reading.view, tensor):
-        result = Tensor(node.name)
+        result = GraphTensor(node.name)
         if node.op in ADDS and _adds_x(reading, cell, node, tensor):
             yield so_far.then(Merge("Add"), result)
         elif node.op == "MatMul":
@@ -107,13 +109,13 @@ def _longer(reading: Reading, cell: FoundCell, so_far: Wrapper) -> Iterator[Wrap
                 yield so_far.then(None, dropped)
 
 
-def _adds_x(reading: Reading, cell: FoundCell, node: GraphNode, tensor: Tensor) -> bool:
+def _adds_x(reading: Reading, cell: FoundCell, node: GraphNode, tensor: GraphTensor) -> bool:
     x = peel(reading.view, reading.undropped(cell.x))
     others = [part for part in node.inputs[:2] if not reading.same(part, tensor)]
     return any(peel(reading.view, reading.undropped(part)) == x for part in others)
 
 
-def _dense(reading: Reading, node: GraphNode) -> tuple[Dense, Tensor, tuple[str, ...]] | None:
+def _dense(reading: Reading, node: GraphNode) -> tuple[Dense, GraphTensor, tuple[str, ...]] | None:
     """``m @ kernel``, with its bias where one is added."""
     weights, kernel = reading.weights, node.inputs[1]
     if not weights.variables(kernel) or not weights.stored(kernel):
@@ -121,23 +123,23 @@ def _dense(reading: Reading, node: GraphNode) -> tuple[Dense, Tensor, tuple[str,
     matrix = floats(weights.read(kernel))
     if node.flag("transpose_b"):
         matrix = matrix.T
-    product = Tensor(node.name)
+    product = GraphTensor(node.name)
     for consumer in forward(reading.view, product):
         if consumer.op != "BiasAdd" and consumer.op not in ADDS:
             continue
         bias = next((part for part in consumer.inputs if weights.is_weight(part)), None)
         if bias is not None:
             values = floats(weights.read(bias)).reshape(-1)
-            return Dense(matrix, values), Tensor(consumer.name), reading.names(kernel, bias)
+            return Dense(matrix, values), GraphTensor(consumer.name), reading.names(kernel, bias)
     return Dense(matrix), product, reading.names(kernel)
 
 
-def _after_dropout(reading: Reading, node: GraphNode, tensor: Tensor) -> Tensor | None:
+def _after_dropout(reading: Reading, node: GraphNode, tensor: GraphTensor) -> GraphTensor | None:
     """The end of a dropout that begins by scaling a tensor."""
     if node.op not in ("Mul", "RealDiv", "Div"):
         return None
-    for last in [node, *forward(reading.view, Tensor(node.name))]:
+    for last in [node, *forward(reading.view, GraphTensor(node.name))]:
         source = dropout_source(reading.view, last)
         if source is not None and reading.same(source, tensor):
-            return Tensor(last.name)
+            return GraphTensor(last.name)
     return None

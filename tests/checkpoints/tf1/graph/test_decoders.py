@@ -12,11 +12,11 @@ from rnnscope.checkpoints.tf1.saver import read_saver
 
 RNG = np.random.default_rng(7)
 ENCODED = RNG.normal(size=(3, 5, 3)).astype(np.float32)
-DECODED = RNG.normal(size=(3, 4, 3)).astype(np.float32)
+DECODER_INPUT = RNG.normal(size=(3, 4, 3)).astype(np.float32)
 LENGTHS = np.array([5, 3, 1], np.int32)
 IDS = RNG.integers(0, 6, size=(3, 5)).astype(np.int32)
 DECODED_IDS = RNG.integers(0, 6, size=(3, 4)).astype(np.int32)
-FEED = {"encoder": ENCODED, "decoder": DECODED}
+FEED = {"encoder": ENCODED, "decoder": DECODER_INPUT}
 
 
 class Seq2seq:
@@ -225,7 +225,7 @@ def test_tied_weights_with_a_placeholder_for_each_step(seq2seq, trace_of):
 
     def build():
         cell = seq2seq.tf1.cell(4)
-        xs, ys = steps("encoder", ENCODED), steps("decoder", DECODED)
+        xs, ys = steps("encoder", ENCODED), steps("decoder", DECODER_INPUT)
         zeros = cell.zero_state(seq2seq.tf.shape(xs[0])[0], "float32")
         encoded = seq2seq.unroll(cell, xs, zeros, "tied")
         return seq2seq.told(encoded, seq2seq.unroll(cell, ys, encoded[3], "tied"))
@@ -233,7 +233,7 @@ def test_tied_weights_with_a_placeholder_for_each_step(seq2seq, trace_of):
     steps_fed = lambda: feed  # noqa: E731
     with seq2seq.tf.Graph().as_default():
         steps("encoder", ENCODED)
-        steps("decoder", DECODED)
+        steps("decoder", DECODER_INPUT)
     prefix, (encoder, decoder, _) = seq2seq.tf1.save(build, steps_fed())
     first, second = read_saver(prefix).network.recurrent
     trace, _ = trace_of(prefix, FEED)
