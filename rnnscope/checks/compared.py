@@ -8,7 +8,16 @@ import numpy as np
 
 from rnnscope.checks import steps
 from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
-from rnnscope.checks.measure import Peak, blocks, differences, judge, peak, rounding, skip
+from rnnscope.checks.measure import (
+    Peak,
+    blocks,
+    differences,
+    judge,
+    largest_by_name,
+    peak,
+    rounding,
+    skip,
+)
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
 
@@ -34,12 +43,10 @@ def _blocks(layer: CheckedSlice, other: LayerStates) -> Iterator[tuple[str, Arra
 
 
 def _largest(layer: CheckedSlice, other: LayerStates) -> tuple[Peak, str]:
-    found, worst = Peak(), next(iter(layer.states.states), "m")
-    for name, rows, times, off in _blocks(layer, other):
-        here = peak(off, layer, rows, times)
-        if (found | here) is not found:
-            found, worst = here, name
-    return found, worst
+    peaks = (
+        (name, peak(off, layer, rows, times)) for name, rows, times, off in _blocks(layer, other)
+    )
+    return largest_by_name(peaks, next(iter(layer.states.states), "m"))
 
 
 def _padding_leak(layer: CheckedSlice) -> Finding:
@@ -48,13 +55,13 @@ def _padding_leak(layer: CheckedSlice) -> Finding:
     assert layer.context.alone is not None
     if not layer.states.states:
         return skip(check, layer, "needs a state of every step")
-    found, worst = _largest(layer, layer.context.alone)
+    largest, worst = _largest(layer, layer.context.alone)
     messages = (
         "each sequence alone, without its padding, has the same states",
         f"{worst} of a sequence changes when it is computed alone, without its padding",
     )
     limit = rounding(check, layer, LEAK_ROUNDING, layer.states.states[worst])
-    return judge(check, layer, found, limit, messages)
+    return judge(check, layer, largest, limit, messages)
 
 
 def _drift(layer: CheckedSlice) -> Finding:
@@ -67,19 +74,18 @@ def _drift(layer: CheckedSlice) -> Finding:
     if all(state.dtype.itemsize >= 8 for state in states.values()):
         return skip(check, layer, "the layer is float64 itself")
     growth = np.zeros(steps.shape(layer)[1])
-    found, worst = Peak(), next(iter(states))
+    peaks = []
     for name, rows, times, off in _blocks(layer, layer.context.wide):
         np.maximum.at(growth, times, np.nan_to_num(off.max(axis=1, initial=0), nan=np.inf))
-        here = peak(off, layer, rows, times)
-        if (found | here) is not found:
-            found, worst = here, name
+        peaks.append((name, peak(off, layer, rows, times)))
+    largest, worst = largest_by_name(peaks, next(iter(states)))
     words = _growth(growth[::-1] if layer.facts.backward else growth)
     messages = (
         f"float32 stays near float64: {words}",
         f"float32 drifts away from float64, most in {worst}: {words}",
     )
     limit = rounding(check, layer, DRIFT_ROUNDING, states[worst])
-    return judge(check, layer, found, limit, messages)
+    return judge(check, layer, largest, limit, messages)
 
 
 def _growth(by_step: Array) -> str:

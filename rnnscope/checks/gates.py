@@ -47,7 +47,7 @@ def _from_gates(check: str, layer: CheckedSlice, *, first: bool) -> Finding:
     if rule is None:
         return skip(check, layer, "the next state of this kind of cell is more than its gates")
     name = "m" if layer.facts.cell == "gru" else "c"
-    state, found, count = layer.states.states.get(name), Peak(), 0
+    state, largest, count = layer.states.states.get(name), Peak(), 0
     if state is None:
         return skip(check, layer, f"needs {name} of every step")
     initial = layer.states.initial.get(name)
@@ -60,12 +60,12 @@ def _from_gates(check: str, layer: CheckedSlice, *, first: bool) -> Finding:
         count += len(rows)
         before = initial[rows] if first and initial is not None else state[rows, previous]
         expected = _next(layer, rows, times, before.astype(np.float64))
-        found |= peak(differences(state[rows, times], expected), layer, rows, times)
+        largest |= peak(differences(state[rows, times], expected), layer, rows, times)
     if not count:
         return skip(check, layer, "no sequence has such a step")
     where = "the first step from the initial state" if first else "every step"
     messages = (f"{name} is {rule} at {where}", f"{name} is not {rule} at {where}")
-    return judge(check, layer, found, rounding(check, layer, ROUNDING, state), messages)
+    return judge(check, layer, largest, rounding(check, layer, ROUNDING, state), messages)
 
 
 def _taken(layer: CheckedSlice) -> Iterator[tuple[Array, Array]]:
@@ -88,7 +88,7 @@ def _state_from_gates(layer: CheckedSlice) -> Finding:
 
 def _saturation(layer: CheckedSlice) -> Finding:
     mask = steps.computed_steps(layer)
-    found, worst = Peak(), ""
+    largest, worst = Peak(), ""
     for name, gate in layer.states.gates.items():
         if name not in SIGMOID_GATES or not gate.size:
             continue
@@ -100,14 +100,14 @@ def _saturation(layer: CheckedSlice) -> Finding:
         share = near.sum(axis=(1, 2)) / np.maximum(counts * gate.shape[2], 1)
         row = int(share.argmax())
         here = Peak(float(share[row]), StatePlace(layer.first_sequence + row))
-        if not worst or (found | here) is not found:
-            found, worst = here, name
+        if not worst or (largest | here) is not largest:
+            largest, worst = here, name
     if not worst:
         return skip("saturation", layer, "the cell has no gates between 0 and 1")
     limit, bad = taste("saturation", layer, MOST_SATURATED)
-    words = f"gate {worst} lies within {SATURATED:g} of 0 or 1 at {found.value:.1%} of its values"
+    words = f"gate {worst} lies within {SATURATED:g} of 0 or 1 at {largest.value:.1%} of its values"
     messages = (f"in no sequence a larger share: {words}", f"in one sequence {words}")
-    return judge("saturation", layer, found, limit, messages, bad)
+    return judge("saturation", layer, largest, limit, messages, bad)
 
 
 def _c_m_order(layer: CheckedSlice) -> Finding:
@@ -127,17 +127,17 @@ def _c_m_order(layer: CheckedSlice) -> Finding:
         return skip(
             check, layer, f"needs the gates ({spell('gates')}): o may be below 0 after {gate}"
         )
-    found = _beyond_o(layer, c, m, o, act)
+    largest = _beyond_o(layer, c, m, o, act)
     limit = rounding(check, layer, ROUNDING, m)
     rule = f"o * {act}(c)" if o is not None else f"between 0 and {act}(c)"
     wrong = f"m is not {rule}"
-    if not found.value <= limit and _beyond_o(layer, m, c, o, act).value <= limit:
+    if not largest.value <= limit and _beyond_o(layer, m, c, o, act).value <= limit:
         wrong += "; with c and m exchanged it is"
     if known is None:
         # Bare arrays do not tell; with another activation all may be well.
         messages = (f"m is {rule}", f"{wrong} (tanh is assumed)")
-        return judge(check, layer, found, limit, messages, bad="warn")
-    return judge(check, layer, found, limit, (f"m is {rule}", wrong))
+        return judge(check, layer, largest, limit, messages, bad="warn")
+    return judge(check, layer, largest, limit, (f"m is {rule}", wrong))
 
 
 def _pair(layer: CheckedSlice) -> tuple[Array, Array] | None:
@@ -150,7 +150,7 @@ def _pair(layer: CheckedSlice) -> tuple[Array, Array] | None:
 def _beyond_o(layer: CheckedSlice, c: Array, m: Array, o: Array | None, act: str) -> Peak:
     """How far m is from o * act(c); without o, how far beyond 0 … act(c)."""
     function = activation(act).function
-    found = Peak()
+    largest = Peak()
     mask = steps.computed_steps(layer) if len(c.shape) == 3 else None
     flat = np.ones(c.shape[:-1], bool) if mask is None else mask
     places = np.nonzero(flat)
@@ -164,11 +164,9 @@ def _beyond_o(layer: CheckedSlice, c: Array, m: Array, o: Array | None, act: str
                 within = np.maximum(np.abs(here) - np.abs(reached), 0)
                 off = np.where(here * reached >= 0, within, np.abs(here))
         times = at[1] if len(at) == 2 else np.zeros_like(at[0])
-        peaked = peak(off, layer, at[0], times)
-        if peaked.place and len(at) == 1:
-            peaked = Peak(peaked.value, StatePlace(peaked.place.sequence, None, peaked.place.unit))
-        found |= peaked
-    return found
+        largest_here = peak(off, layer, at[0], times)
+        largest |= largest_here.without_timestep() if len(at) == 1 else largest_here
+    return largest
 
 
 GATE_CHECKS = (

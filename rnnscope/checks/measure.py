@@ -6,7 +6,7 @@ the sign of zero and the payload of a NaN, which no framework promises to keep.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isnan
 
@@ -29,6 +29,21 @@ class Peak:
 
     def __or__(self, other: Peak) -> Peak:
         return other if _rank(other.value) > _rank(self.value) else self
+
+    def without_timestep(self) -> Peak:
+        """The same for arrays that have no time, (sequence, unit)."""
+        if self.place is None:
+            return self
+        return Peak(self.value, StatePlace(self.place.sequence, None, self.place.unit))
+
+
+def largest_by_name(peaks: Iterable[tuple[str, Peak]], first: str = "") -> tuple[Peak, str]:
+    """The largest of several peaks, and its name: `first` where all are zero."""
+    largest, worst = Peak(), first
+    for name, peak_here in peaks:
+        if (largest | peak_here) is not largest:
+            largest, worst = peak_here, name
+    return largest, worst
 
 
 def _rank(value: float) -> float:
@@ -65,21 +80,21 @@ def peak(values: Array, layer: LayerSlice, rows: Array, times: Array) -> Peak:
 def judge(
     check: str,
     layer: CheckedSlice,
-    found: Peak,
+    largest: Peak,
     limit: float,
     messages: tuple[str, str],
     bad: Status = "fail",
 ) -> Finding:
     """A finding that passes if what was found is within the limit; NaN never is."""
-    good = found.value <= limit
+    good = largest.value <= limit
     return Finding(
         check=check,
         layer=layer.facts.name,
         status="pass" if good else bad,
         message=messages[0] if good else messages[1],
-        measured=found.value,
+        measured=largest.value,
         limit=limit,
-        place=found.place,
+        place=largest.place,
     )
 
 
@@ -88,8 +103,8 @@ def taste(check: str, layer: CheckedSlice, default: float) -> tuple[float, Statu
 
     A default of ours is a hint, and warns; a limit that was set is a promise.
     """
-    given = {} if layer.context is None else layer.context.limits
-    return (given[check], "fail") if check in given else (default, "warn")
+    limits = {} if layer.context is None else layer.context.limits
+    return (limits[check], "fail") if check in limits else (default, "warn")
 
 
 def rounding(check: str, layer: CheckedSlice, factor: float, values: Array) -> float:
@@ -97,9 +112,9 @@ def rounding(check: str, layer: CheckedSlice, factor: float, values: Array) -> f
 
     ``factor`` times the epsilon of the values' dtype, times the largest of them, or 1.
     """
-    given = {} if layer.context is None else layer.context.limits
-    if check in given:
-        return given[check]
+    limits = {} if layer.context is None else layer.context.limits
+    if check in limits:
+        return limits[check]
     with np.errstate(invalid="ignore"):
         largest = float(np.abs(values).max(initial=0))
     scale = largest if np.isfinite(largest) else 0.0

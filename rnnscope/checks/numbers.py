@@ -38,8 +38,8 @@ def _finite(layer: CheckedSlice) -> Finding:
             row, step, unit = (int(k) for k in np.unravel_index(int(bad.argmax()), bad.shape))
             if name == "outputs":
                 step = _timestep_of_output(layer, row, step)
-            found = ((row, step, unit), name)
-            first = found if first is None else min(first, found, key=lambda item: item[0])
+            candidate = ((row, step, unit), name)
+            first = candidate if first is None else min(first, candidate, key=lambda item: item[0])
     place = None
     if first is not None:
         row, step, unit = first[0]
@@ -70,17 +70,17 @@ def _m_bound(layer: CheckedSlice) -> Finding:
     if "c" not in layer.states.states and initial is not None and initial.size:
         # A cell without a c keeps m itself: it comes back from a large initial m step by step.
         limit = max(limit, float(np.abs(initial).max()))
-    found = _largest(layer, m)
+    largest = _largest(layer, m)
     mask = steps.computed_steps(layer)
-    if mask is not None and not found.value <= limit:
+    if mask is not None and not largest.value <= limit:
         # Masked steps may hold an initial state, and nothing bounds what a user starts from.
         rows, times = np.nonzero(mask)
-        found = peak(np.abs(m[rows, times]), layer, rows, times)
+        largest = peak(np.abs(m[rows, times]), layer, rows, times)
     messages = (
         "|m| stays within what the activation allows",
         "|m| goes beyond what the activation allows",
     )
-    return judge(check, layer, found, limit, messages)
+    return judge(check, layer, largest, limit, messages)
 
 
 def _largest(layer: CheckedSlice, m: Array) -> Peak:
@@ -117,8 +117,8 @@ def unit_peaks(layer: LayerSlice) -> Array:
 
 
 def _dead_units(layer: CheckedSlice) -> Finding:
-    given = None if layer.context is None else layer.context.m_peaks
-    peaks = unit_peaks(layer) if given is None else given
+    gathered = None if layer.context is None else layer.context.m_peaks
+    peaks = unit_peaks(layer) if gathered is None else gathered
     if not np.isfinite(peaks).any():
         return skip("dead-units", layer, "no sequence has a valid step")
     dead = np.flatnonzero(peaks <= DEAD_BELOW)

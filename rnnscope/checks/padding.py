@@ -56,8 +56,8 @@ def states_past(layer: LayerSlice, after_valid: bool = False) -> PastLength:
     """What all states (c and m) show past the length; `after_valid` as in `outputs_past`."""
     count, value, change = 0, Peak(), Peak()
     for name, state in layer.states.states.items():
-        seen = _past(layer, state, layer.states.initial.get(name), after_valid, outputs=False)
-        count, value, change = seen.count, value | seen.value, change | seen.change
+        past = _past(layer, state, layer.states.initial.get(name), after_valid, outputs=False)
+        count, value, change = past.count, value | past.value, change | past.change
     return PastLength(count, value, change)
 
 
@@ -90,20 +90,20 @@ def _past(
 def _outputs_past_length(layer: CheckedSlice) -> Finding:
     check = "outputs-past-length"
     rule = layer.facts.padding
-    seen = outputs_past(layer, after_valid=rule == "none")
-    if not seen.count:
+    past = outputs_past(layer, after_valid=rule == "none")
+    if not past.count:
         return skip(check, layer, _nothing_to_see(layer))
-    shows = _words(seen)
+    shows = _words(past)
     if rule == "zeros":
         messages = ("outputs past the length are zero", f"{shows}; the rule is zeros")
-        return judge(check, layer, seen.value, 0.0, messages)
+        return judge(check, layer, past.value, 0.0, messages)
     if rule == "hold":
         messages = (
             "outputs past the length repeat the previous output",
             f"{shows}; the rule is to repeat the previous output",
         )
-        return judge(check, layer, seen.change, 0.0, messages)
-    return _computed_on(check, layer, seen, contradicted=_outputs_stand_still(layer, seen))
+        return judge(check, layer, past.change, 0.0, messages)
+    return _computed_on(check, layer, past, contradicted=_outputs_stand_still(layer, past))
 
 
 def _nothing_to_see(layer: LayerSlice) -> str:
@@ -114,20 +114,20 @@ def _nothing_to_see(layer: LayerSlice) -> str:
     return "the steps past the length were taken before the valid ones"
 
 
-def _words(seen: PastLength) -> str:
-    if seen.zeros:
+def _words(past: PastLength) -> str:
+    if past.zeros:
         return "outputs past the length are zero"
-    if seen.held:
+    if past.held:
         return "outputs past the length repeat the previous output"
     return "outputs past the length are computed on"
 
 
-def _outputs_stand_still(layer: LayerSlice, seen: PastLength) -> bool:
-    if seen.zeros:
+def _outputs_stand_still(layer: LayerSlice, past: PastLength) -> bool:
+    if past.zeros:
         # A rectifier may compute zeros; then m is zero as well.
         m_zero = "m" in layer.states.states and not _m_past(layer).value.value
         return not m_zero and _moving(layer, layer.states.outputs, outputs=True)
-    return seen.held and _moving(layer, layer.states.outputs, outputs=True)
+    return past.held and _moving(layer, layer.states.outputs, outputs=True)
 
 
 def _m_past(layer: LayerSlice) -> PastLength:
@@ -137,22 +137,22 @@ def _m_past(layer: LayerSlice) -> PastLength:
 def _state_past_length(layer: CheckedSlice) -> Finding:
     check = "state-past-length"
     rule = layer.facts.padding
-    seen = states_past(layer, after_valid=rule == "none")
-    if not seen.count:
+    past = states_past(layer, after_valid=rule == "none")
+    if not past.count:
         return skip(check, layer, _nothing_to_see(layer))
     if rule != "none":
         messages = (
             "the state past the length is carried unchanged",
             "the state past the length changes; the rule is to carry it",
         )
-        return judge(check, layer, seen.change, 0.0, messages)
-    still = seen.held and any(
+        return judge(check, layer, past.change, 0.0, messages)
+    still = past.held and any(
         _moving(layer, state, outputs=False) for state in layer.states.states.values()
     )
-    return _computed_on(check, layer, seen, contradicted=still)
+    return _computed_on(check, layer, past, contradicted=still)
 
 
-def _computed_on(check: str, layer: LayerSlice, seen: PastLength, contradicted: bool) -> Finding:
+def _computed_on(check: str, layer: LayerSlice, past: PastLength, contradicted: bool) -> Finding:
     subject = "outputs" if check.startswith("outputs") else "states"
     return Finding(
         check=check,
@@ -163,8 +163,8 @@ def _computed_on(check: str, layer: LayerSlice, seen: PastLength, contradicted: 
             if contradicted
             else f"the {subject} past the length are computed on"
         ),
-        measured=seen.change.value,
-        place=seen.change.place,
+        measured=past.change.value,
+        place=past.change.place,
     )
 
 

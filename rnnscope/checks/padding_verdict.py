@@ -12,6 +12,7 @@ import numpy as np
 from rnnscope.checks import steps
 from rnnscope.checks.padding import cut_rows, outputs_past, states_past, zero_tails
 from rnnscope.model.states import LayerFacts, LayerSlice
+from rnnscope.wording import plural
 
 
 @dataclass
@@ -51,7 +52,7 @@ class PaddingSummary:
     def add(self, layer: LayerSlice) -> None:
         """Take in one slice of the layer."""
         self.count(layer)
-        self.look(layer)
+        self.observe(layer)
 
     def count(self, layer: LayerSlice) -> None:
         """Count the sequences of a slice by their lengths or mask; states are not looked at."""
@@ -74,7 +75,7 @@ class PaddingSummary:
         self.holes += int(np.count_nonzero(some & (count < end - first)))
         self.empty += int(np.count_nonzero(~some))
 
-    def look(self, layer: LayerSlice) -> None:
+    def observe(self, layer: LayerSlice) -> None:
         """See what the states and outputs of a slice show past the length."""
         self._state_names = tuple(layer.states.states)
         if steps.valid_steps(layer) is None:
@@ -118,7 +119,7 @@ class PaddingSummary:
             return f"no lengths: every step of {everyone} was computed"
         if not self.masked:
             return f"no padding: {everyone} {_verb(self.sequences, 'runs', 'run')} the full " + (
-                _plural(self.timesteps, "step")
+                plural(self.timesteps, "step")
             )
         stands_still = self._steps_seen and "carried" in self._shown
         if self.facts.padding == "none" and not stands_still:
@@ -133,7 +134,7 @@ class PaddingSummary:
         if self._plain:
             empty = f", {self.empty} without a valid step" if self.empty else ""
             are = _verb(self.masked, "is", "are")
-            return f"{some} {are} shorter than {_plural(self.timesteps, 'step')}{empty}"
+            return f"{some} {are} shorter than {plural(self.timesteps, 'step')}{empty}"
         kinds = [
             (self.left, "at the start (left padding)"),
             (self.holes, "between valid steps (holes)"),
@@ -184,15 +185,11 @@ class PaddingSummary:
 
 
 def _some(count: int, total: int) -> str:
-    return f"{count} of {_plural(total, 'sequence')}"
+    return f"{count} of {plural(total, 'sequence')}"
 
 
 def _all(total: int) -> str:
     return "the one sequence" if total == 1 else f"all {total} sequences"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _verb(count: int, one: str, many: str) -> str:

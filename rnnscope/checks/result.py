@@ -82,6 +82,8 @@ class CheckReport(Printable):
     @property
     def counts(self) -> dict[str, int]:
         """How many findings have each status, and how many subjects could not be checked."""
-        found = Counter(finding.status for subject in self.subjects for finding in subject.findings)
+        by_status = Counter(
+            finding.status for subject in self.subjects for finding in subject.findings
+        )
         errors = sum(bool(subject.error) for subject in self.subjects)
-        return {**{status: found[status] for status in reversed(STATUS_ORDER)}, "error": errors}
+        return {**{status: by_status[status] for status in reversed(STATUS_ORDER)}, "error": errors}

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from math import isfinite
 
 from rnnscope.checks import CHECKS, select_checks
 from rnnscope.errors import OptionError, spell
+from rnnscope.options.kinds import AtMost
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,8 @@ def limit_value(name: str, value: object, where: str) -> float:
             hint=f"Did you mean '{near[0]}'?" if near else None,
         )
     try:
-        number = float(str(value))
+        return AtMost().accept(value)
     except ValueError:
-        number = -1.0
-    if not (isfinite(number) and number >= 0):
         raise OptionError(
             f"The limit of '{name}' is no number of 0 or more.", where=where, found=value
-        )
-    return number
+        ) from None

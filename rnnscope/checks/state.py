@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.checks import steps
-from rnnscope.checks.interface import Check, CheckedSlice, Finding, StatePlace
-from rnnscope.checks.measure import Peak, differences, judge, peak, skip
+from rnnscope.checks.interface import Check, CheckedSlice, Finding
+from rnnscope.checks.measure import Peak, differences, judge, largest_by_name, peak, skip
 from rnnscope.model.cell import Array
 
 
@@ -38,34 +38,30 @@ def _last_output_is_m(layer: CheckedSlice) -> Finding:
 def _final_state(layer: CheckedSlice) -> Finding:
     check = "final-state-is-last-valid-step"
     rows, times = steps.last_taken(layer, steps.computed_steps(layer))
-    found, worst = Peak(), ""
-    for name, final in layer.states.final.items():
-        if name not in layer.states.states:
-            continue
-        here = _final_difference(layer, name, final, rows, times)
-        if (found | here) is not found:
-            found, worst = here, name
+    largest, worst = largest_by_name(
+        (name, _final_difference(layer, name, final, rows, times))
+        for name, final in layer.states.final.items()
+        if name in layer.states.states
+    )
     messages = (
         "the final state is the state at the last valid step, bit for bit",
         f"the final {worst} is not the {worst} of the last valid step",
     )
-    return judge(check, layer, found, 0.0, messages)
+    return judge(check, layer, largest, 0.0, messages)
 
 
 def _final_difference(
     layer: CheckedSlice, name: str, final: Array, rows: Array, times: Array
 ) -> Peak:
     expected = layer.states.states[name][rows, times]
-    found = peak(differences(final[rows], expected), layer, rows, times)
+    largest = peak(differences(final[rows], expected), layer, rows, times)
     empty = np.setdiff1d(np.arange(len(final)), rows)
     initial = layer.states.initial.get(name)
     if not empty.size or initial is None:
-        return found
+        return largest
     # A sequence without a valid step ends as it began; it has no timestep to point at.
     unmoved = peak(differences(final[empty], initial[empty]), layer, empty, np.zeros_like(empty))
-    if unmoved.place:
-        unmoved = Peak(unmoved.value, StatePlace(unmoved.place.sequence, None, unmoved.place.unit))
-    return found | unmoved
+    return largest | unmoved.without_timestep()
 
 
 def widths_that_differ(layer: CheckedSlice) -> str:
@@ -79,21 +75,21 @@ def widths_that_differ(layer: CheckedSlice) -> str:
                           ("initial ", states.initial)):  # fmt: skip
         for name, array in group.items():
             (wide_as_c if name == "c" else wide_as_m)[f"{prefix}{name}"] = array
-    told = []
+    disagreements = []
     for family in (wide_as_c, wide_as_m):
-        found = {name: array.shape[-1] for name, array in family.items()}
-        if len(set(found.values())) > 1:
-            told.append(", ".join(f"{name} {width}" for name, width in found.items()))
-    return "; ".join(told) or _axes_that_differ({**wide_as_c, **wide_as_m})
+        widths = {name: array.shape[-1] for name, array in family.items()}
+        if len(set(widths.values())) > 1:
+            disagreements.append(", ".join(f"{name} {width}" for name, width in widths.items()))
+    return "; ".join(disagreements) or _axes_that_differ({**wide_as_c, **wide_as_m})
 
 
 def _axes_that_differ(arrays: dict[str, Array]) -> str:
     over_time = {name: array.shape[:2] for name, array in arrays.items() if array.ndim == 3}
     sequences = {name: array.shape[:1] for name, array in arrays.items()}
-    for found in (over_time, sequences):
-        if len(set(found.values())) > 1:
+    for sizes_by_name in (over_time, sequences):
+        if len(set(sizes_by_name.values())) > 1:
             return ", ".join(
-                f"{name} {' x '.join(map(str, sizes))}" for name, sizes in found.items()
+                f"{name} {' x '.join(map(str, sizes))}" for name, sizes in sizes_by_name.items()
             )
     return ""
 
@@ -104,35 +100,33 @@ def _state_width(layer: CheckedSlice) -> Finding:
         message = f"arrays of one state have several sizes: {wrong}"
         return Finding("state-width", layer.facts.name, "fail", message)
     parts = {**layer.states.final, **layer.states.states}
-    found = ", ".join(f"{name} is {array.shape[-1]} wide" for name, array in parts.items())
-    if not found:
+    widths = ", ".join(f"{name} is {array.shape[-1]} wide" for name, array in parts.items())
+    if not widths:
         return skip("state-width", layer, "needs a state")
-    return Finding("state-width", layer.facts.name, "pass", found)
+    return Finding("state-width", layer.facts.name, "pass", widths)
 
 
 def _handoff(layer: CheckedSlice) -> Finding:
     check = "handoff"
     assert layer.context is not None, "guarded by Check.requires"
     origin = layer.context.origin or {}
-    found, worst = Peak(), ""
-    for name, given in origin.items():
+    peaks = []
+    for name, final in origin.items():
         initial = layer.states.initial.get(name)
         if initial is None:
             continue
-        if initial.shape != given.shape:
-            message = f"the initial {name} is {initial.shape[-1]} wide, not {given.shape[-1]}"
+        if initial.shape != final.shape:
+            message = f"the initial {name} is {initial.shape[-1]} wide, not {final.shape[-1]}"
             return Finding(check, layer.facts.name, "fail", message)
-        rows = np.arange(len(given))
-        here = peak(differences(initial, given), layer, rows, np.zeros_like(rows))
-        if here.place:
-            here = Peak(here.value, StatePlace(here.place.sequence, None, here.place.unit))
-        if (found | here) is not found:
-            found, worst = here, name
+        rows = np.arange(len(final))
+        here = peak(differences(initial, final), layer, rows, np.zeros_like(rows))
+        peaks.append((name, here.without_timestep()))
+    largest, worst = largest_by_name(peaks)
     messages = (
         "the initial state is the final state of the layer it starts from, bit for bit",
         f"the initial {worst} is not the final {worst} of the layer it starts from",
     )
-    return judge(check, layer, found, 0.0, messages)
+    return judge(check, layer, largest, 0.0, messages)
 
 
 STATE_CHECKS = (

@@ -23,8 +23,8 @@ def shape(layer: LayerSlice) -> tuple[int, int]:
 def valid_steps(layer: LayerSlice) -> Array | None:
     """True at the steps that lengths or mask call valid (sequence, timestep); None without both."""
     if layer.mask is not None:
-        given: Array = layer.mask.astype(bool, copy=False)
-        return given
+        as_bool: Array = layer.mask.astype(bool, copy=False)
+        return as_bool
     if layer.lengths is None:
         return None
     mask: Array = np.arange(shape(layer)[1]) < layer.lengths[:, None]

@@ -101,18 +101,18 @@ def _range(names: Array) -> str:
 
 def _coordinates(side: LayerOfSet, key: str, axis: str, size: int) -> Array:
     """What the places of an axis are called: by the file where that fits, else numbers."""
-    known = None
+    names = None
     if axis == "sequence":
-        known = side.states.sequence
+        names = side.states.sequence
     elif axis == "timestep":
-        known = side.layer.coordinates.get(
+        names = side.layer.coordinates.get(
             "timestep", side.states.timestep if side.layer.counted else None
         )
     elif key != INPUTS:
         state = key.removeprefix(FINAL).removeprefix(INITIAL)
         of_units = state == "c" or key.startswith(GATES)
-        known = side.layer.coordinates.get("unit" if of_units else "output")
-    return known if known is not None and len(known) == size else np.arange(size)
+        names = side.layer.coordinates.get("unit" if of_units else "output")
+    return names if names is not None and len(names) == size else np.arange(size)
 
 
 def _cut(array: StoredArray, places: list[Array]) -> StoredArray:
@@ -178,24 +178,24 @@ def length_differences(a: StateSet, b: StateSet) -> tuple[list[str], list[str]]:
             at, step = (int(i) for i in np.argwhere(a.mask != b.mask)[0])
             return [f"masks: they differ from sequence {at}, timestep {step} on"], []
         return [], []
-    has = ["A" if states is a else "B" for states in (a, b) if _tells(states)]
-    if len(has) != 1:
+    sides = ["A" if states is a else "B" for states in (a, b) if _tells(states)]
+    if len(sides) != 1:
         return [], []
-    told, silent = (a, b) if has == ["A"] else (b, a)
-    if told.selected and silent.timesteps is not None:
+    with_lengths, without = (a, b) if sides == ["A"] else (b, a)
+    if with_lengths.selected and without.timesteps is not None:
         # Valid steps alone are kept: what the other side has beyond them is missing.
-        steps = told.valid_steps()
-        if steps is not None and (steps != silent.timesteps).any():
-            at = int(np.argmax(steps != silent.timesteps))
+        steps = with_lengths.valid_steps()
+        if steps is not None and (steps != without.timesteps).any():
+            at = int(np.argmax(steps != without.timesteps))
             words = (
-                f"lengths: sequence {at} has {steps[at]} steps in {has[0]}, the other side "
-                f"{silent.timesteps} and no lengths"
+                f"lengths: sequence {at} has {steps[at]} steps in {sides[0]}, the other side "
+                f"{without.timesteps} and no lengths"
             )
             return [words], []
     if a.format == b.format == "trace":
-        other = "B" if has == ["A"] else "A"
-        return [f"lengths: {has[0]} has lengths or a mask, {other} computed every step"], []
-    return [], [f"the lengths of {has[0]} are taken for both"]
+        other = "B" if sides == ["A"] else "A"
+        return [f"lengths: {sides[0]} has lengths or a mask, {other} computed every step"], []
+    return [], [f"the lengths of {sides[0]} are taken for both"]
 
 
 def _tells(states: StateSet) -> bool:

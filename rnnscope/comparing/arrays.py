@@ -136,10 +136,10 @@ def diff_arrays(
             continue
         a, b = pair.a.read(key), pair.b.read(key)
         corner = tuple(part.start for part in key)
-        found = measure.add(a, b, _valid(pair.valid, key), corner)
-        if found is None:
+        measured = measure.add(a, b, _valid(pair.valid, key), corner)
+        if measured is None:
             continue
-        differences, beyond = found
+        differences, beyond = measured
         if len(shape) == 3:
             growth.see(differences, corner[1])
         if measure.exceed:

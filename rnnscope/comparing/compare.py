@@ -101,7 +101,7 @@ def diff_states(
 def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:
     """Both with lengths and mask if only one has them and its sequences are as many."""
 
-    def told(states: StateSet, other: StateSet) -> StateSet:
+    def with_lengths_of(states: StateSet, other: StateSet) -> StateSet:
         silent = states.lengths is None and states.mask is None
         if not silent or states.sequences != other.sequences:
             return states
@@ -109,7 +109,7 @@ def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:
         mask = other.mask if fits else None
         return replace(states, lengths=other.valid_steps(), mask=mask)
 
-    return told(a, b), told(b, a)
+    return with_lengths_of(a, b), with_lengths_of(b, a)
 
 
 def _directed(side: LayerOfSet, other: StateLayer) -> LayerOfSet:
@@ -154,8 +154,8 @@ def _arrays_by_layer(
     pairs: Iterable[MatchedLayers], *others: Iterable[StateLayer]
 ) -> dict[str, list[str]]:
     """Names of all arrays, by the layer's name in A."""
-    found = {pair.a.name: _sorted({*pair.a.arrays, *pair.b.arrays}) for pair in pairs}
-    return found | {layer.name: _sorted({*layer.arrays}) for rest in others for layer in rest}
+    names = {pair.a.name: _sorted({*pair.a.arrays, *pair.b.arrays}) for pair in pairs}
+    return names | {layer.name: _sorted({*layer.arrays}) for rest in others for layer in rest}
 
 
 def state_names() -> list[str]:
@@ -219,7 +219,7 @@ def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) 
             tolerance=str(tolerance),
             problems=problems,
         )
-    found = diff_arrays(
+    result = diff_arrays(
         key,
         pair,
         tolerance,
@@ -228,11 +228,11 @@ def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) 
         problems=problems,
         shapes=(first.shape, second.shape),
     )
-    if found.first is None or len(pair.a.shape) != 3:
-        return found
+    if result.first is None or len(pair.a.shape) != 3:
+        return result
     place = tuple(
         int((names == at).argmax())
-        for names, at in zip(pair.coordinates, found.first.place, strict=True)
+        for names, at in zip(pair.coordinates, result.first.place, strict=True)
     )
     gate = gate_of(a, b, key, place, settings.tolerances)
-    return replace(found, first=replace(found.first, gate=gate))
+    return replace(result, first=replace(result.first, gate=gate))

@@ -25,15 +25,15 @@ def gate_of(
         (sequence, timestep, unit), counted in the aligned arrays.
     tolerances : Tolerances
     """
-    known = [gate for gate in FEEDING.get(array, ()) if _both(a, b, GATES + gate)]
-    if not known:
+    gates = [gate for gate in FEEDING.get(array, ()) if _both(a, b, GATES + gate)]
+    if not gates:
         return ""
-    differing = [gate for gate in known if _differs(a, b, gate, place, tolerances)]
+    differing = [gate for gate in gates if _differs(a, b, gate, place, tolerances)]
     if differing:
         return f"gate {' and '.join(differing)}"
     if array == "c":
         before = "the c before" if place[1] else "the initial c"
-        return f"none of {', '.join(known)} there: {before}"
+        return f"none of {', '.join(gates)} there: {before}"
     return "not o: c"
 
 

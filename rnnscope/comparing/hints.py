@@ -133,10 +133,10 @@ def _times(
     yield "B's time is reversed", Reversed
     lengths = b.states.valid_steps() if b.layer.counted else None
     if lengths is not None:
-        known = lengths
+        own_lengths = lengths
         yield (
             "B's time is reversed within each length",
-            lambda array: Reversed(array, known),
+            lambda array: Reversed(array, own_lengths),
         )
 
 
@@ -217,14 +217,14 @@ def _equal(a: LayerOfSet, guess: Misreading, settings: DiffSettings) -> bool:
         valid = guess.valid if len(one.shape) == 3 else None
         if valid is not None and (valid.shape != one.shape[:2] or not valid.any()):
             return False
-        found = diff_arrays(
+        result = diff_arrays(
             key,
             AlignedArrays(one, other, valid, coordinates_of(one.shape)),
             settings.tolerances.of(a.layer.name, key, (one.dtype, other.dtype)),
             equal_nan=settings.tolerances.equal_nan,
             fail_fast=True,
         )
-        if found.verdict == "differ":
+        if result.verdict == "differ":
             return False
     return True
 

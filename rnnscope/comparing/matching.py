@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnnscope.states.likeness import layers_near
 from rnnscope.states.model import StateLayer
+from rnnscope.states.sampled_values import layers_are_close
 
 Shapes = frozenset[tuple[str, tuple[int, ...]]]
 
@@ -22,29 +22,29 @@ def match_layers(
     a: tuple[StateLayer, ...], b: tuple[StateLayer, ...]
 ) -> tuple[list[MatchedLayers], list[StateLayer], list[StateLayer]]:
     """Pairs in the order of A, and what is left over on either side."""
-    found: dict[int, MatchedLayers] = {}
+    matched: dict[int, MatchedLayers] = {}
     rest_a, rest_b = dict(enumerate(a)), list(b)
 
-    def take(number: int, other: StateLayer, how: str) -> None:
-        found[number] = MatchedLayers(rest_a.pop(number), other, how)
+    def pair_up(number: int, other: StateLayer, how: str) -> None:
+        matched[number] = MatchedLayers(rest_a.pop(number), other, how)
         rest_b.remove(other)
 
     for number, layer in list(rest_a.items()):
         same = [other for other in rest_b if layer.named and other.named]
         same = [other for other in same if other.name == layer.name]
         if same:
-            take(number, same[0], "by name")
+            pair_up(number, same[0], "by name")
     if len(rest_a) == len(rest_b) == 1:
-        take(next(iter(rest_a)), rest_b[0], "the only ones left" if found else "the only ones")
+        pair_up(next(iter(rest_a)), rest_b[0], "the only ones left" if matched else "the only ones")
     for number, layer in list(rest_a.items()):
-        near = [other for other in rest_b if layers_near(layer, other)]
+        near = [other for other in rest_b if layers_are_close(layer, other)]
         if near:
-            take(number, near[0], "by values")
+            pair_up(number, near[0], "by values")
     for number, layer in list(rest_a.items()):
-        alike = [other for other in rest_b if _shapes(layer) & _shapes(other)]
-        if alike:
-            take(number, alike[0], "by shape and order")
-    pairs = [found[number] for number in sorted(found)]
+        same_shapes = [other for other in rest_b if _shapes(layer) & _shapes(other)]
+        if same_shapes:
+            pair_up(number, same_shapes[0], "by shape and order")
+    pairs = [matched[number] for number in sorted(matched)]
     return pairs, list(rest_a.values()), rest_b
 
 

@@ -217,8 +217,8 @@ class Measure:
         if self.tolerance.ulp is not None:
             return f"{self.ulp_max} ulp"
         needed = round_up(max(self.needed.value, 0.0))
-        given = f", rtol {self.tolerance.rtol:g}" if self.tolerance.rtol else ""
-        return f"atol {needed:g}{given}"
+        rtol = f", rtol {self.tolerance.rtol:g}" if self.tolerance.rtol else ""
+        return f"atol {needed:g}{rtol}"
 
 
 def round_up(value: float, digits: int = 3) -> float:

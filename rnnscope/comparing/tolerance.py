@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import OptionError, spell
 from rnnscope.options.interface import accept
-from rnnscope.options.kinds import Integer, Switch
+from rnnscope.options.kinds import AtMost, Integer, Switch
 
 DEFAULTS = {2: (1e-3, 1e-3), 4: (1e-5, 1e-5), 8: (1e-10, 1e-10)}
 """atol and rtol by the bytes of the narrower of both dtypes. Engines that add in another order part
@@ -70,11 +69,11 @@ class Tolerances:
             return Tolerance(0.0, 0.0)
         narrow = narrower(*dtypes)
         atol, rtol = DEFAULTS.get(narrow.itemsize if narrow.kind == "f" else 0, (0.0, 0.0))
-        given_atol = _given(self.atol, layer, array)
-        given_rtol = _given(self.rtol, layer, array)
-        if given_atol is not None or given_rtol is not None:
+        atol_here = _fitting_bound(self.atol, layer, array)
+        rtol_here = _fitting_bound(self.rtol, layer, array)
+        if atol_here is not None or rtol_here is not None:
             # What is said of one of them is meant to be all that is allowed.
-            return Tolerance(given_atol or 0.0, given_rtol or 0.0)
+            return Tolerance(atol_here or 0.0, rtol_here or 0.0)
         return Tolerance(atol, rtol, self.ulp)
 
     def check_arrays(self, arrays: Mapping[str, Iterable[str]], known: Iterable[str] = ()) -> None:
@@ -115,12 +114,12 @@ class Tolerances:
             return f"exact{nan}"
         if self.ulp is not None:
             return f"{self.ulp} ulp{nan}"
-        given = [f"{name} {pattern}{':' if pattern else ''}{value:g}".replace("*:", "")
+        bounds = [f"{name} {pattern}{':' if pattern else ''}{value:g}".replace("*:", "")
                  for name, pairs in (("atol", self.atol), ("rtol", self.rtol))
                  for pattern, value in pairs]  # fmt: skip
         plain = "|a - b| <= atol + rtol * max(|a|, |b|)"
-        if given:
-            return f"{plain}; {', '.join(given)}{nan}"
+        if bounds:
+            return f"{plain}; {', '.join(bounds)}{nan}"
         listed = ", ".join(
             f"{both[0]:g} for float{size * 8}" for size, both in DEFAULTS.items() if size > 2
         )
@@ -135,7 +134,7 @@ def narrower(a: np.dtype[np.generic], b: np.dtype[np.generic]) -> np.dtype[np.ge
     return min((a, b), key=lambda dtype: dtype.itemsize)
 
 
-def _given(pairs: Sequence[tuple[str, float]], layer: str, array: str) -> float | None:
+def _fitting_bound(pairs: Sequence[tuple[str, float]], layer: str, array: str) -> float | None:
     fitting = [
         value
         for pattern, value in pairs
@@ -182,17 +181,14 @@ def tolerance_pairs(
 
 def _bound(called: str, value: object, given: object, where: object) -> float:
     try:
-        number = float(str(value))
-    except ValueError:
-        number = -1.0
-    if not (isfinite(number) and number >= 0):
+        return AtMost().accept(value)
+    except ValueError as error:
         raise OptionError(
             f"{called} does not understand its value.",
             where=where,
-            expected="a number of 0 or more, or ARRAY:NUMBER, for example c:1e-6",
+            expected=f"{error}, or ARRAY:NUMBER, for example c:1e-6",
             found=given,
-        )
-    return number
+        ) from None
 
 
 def make_tolerances(

@@ -71,8 +71,8 @@ def _weights_by_layer(
     pairs: Iterable[tuple[Node, Node, str]], rest: Iterable[Node]
 ) -> dict[str, list[str]]:
     """Names of all weights, by the layer's name in A."""
-    found = {a.name: [*weights_of(_cell(a)), *weights_of(_cell(b))] for a, b, _ in pairs}
-    return found | {node.name: list(weights_of(_cell(node))) for node in rest}
+    names = {a.name: [*weights_of(_cell(a)), *weights_of(_cell(b))] for a, b, _ in pairs}
+    return names | {node.name: list(weights_of(_cell(node))) for node in rest}
 
 
 def _operand(checkpoint: Checkpoint) -> OperandReport:
@@ -85,17 +85,17 @@ def _match(
     a: tuple[Node, ...], b: tuple[Node, ...]
 ) -> tuple[list[tuple[Node, Node, str]], list[Node], list[Node]]:
     rest = list(b)
-    found: dict[str, tuple[Node, Node, str]] = {}
+    pairs: dict[str, tuple[Node, Node, str]] = {}
     for how in ("by name", "by values", "by shape and order"):
         for node in a:
-            if node.name in found:
+            if node.name in pairs:
                 continue
             fitting = [other for other in rest if _fits(node, other, how)]
             if fitting:
-                found[node.name] = (node, fitting[0], how)
+                pairs[node.name] = (node, fitting[0], how)
                 rest.remove(fitting[0])
-    left = [node for node in a if node.name not in found]
-    return [found[node.name] for node in a if node.name in found], left, rest
+    left = [node for node in a if node.name not in pairs]
+    return [pairs[node.name] for node in a if node.name in pairs], left, rest
 
 
 def _fits(a: Node, b: Node, how: str) -> bool:
@@ -121,18 +121,18 @@ def _cell(node: Node) -> CellSpec:
 def weights_of(cell: CellSpec) -> dict[str, Array]:
     """A cell's arrays by name; of an LSTM the forget bias is added to its gate's bias."""
     weights = cell.weights
-    found = {
+    arrays = {
         item.name: array
         for item in fields(weights)
         if isinstance(array := getattr(weights, item.name), np.ndarray)
     }
     added = _added_forget_bias(cell)
-    if added is not None and BIAS in found:
+    if added is not None and BIAS in arrays:
         order = CELLS[cell.kind].gates
-        bias = found.pop(BIAS).reshape(len(order), -1).copy()
+        bias = arrays.pop(BIAS).reshape(len(order), -1).copy()
         bias[order.index("f")] += added
-        found[FOLDED] = bias.reshape(-1)
-    return found
+        arrays[FOLDED] = bias.reshape(-1)
+    return arrays
 
 
 def _added_forget_bias(cell: CellSpec) -> float | None:
@@ -168,7 +168,7 @@ def _diff_weight(
             name, "differ", (), a.shape, b.shape, str(a.dtype), str(b.dtype),
             tolerance=str(tolerance), problems=("the shapes differ",),
         )  # fmt: skip
-    found = diff_arrays(
+    result = diff_arrays(
         name,
         AlignedArrays(LoadedArray(a), LoadedArray(b), None, coordinates_of(a.shape)),
         tolerance,
@@ -177,23 +177,23 @@ def _diff_weight(
         axes=AXES.get(a.ndim, tuple(f"axis {axis}" for axis in range(a.ndim))),
     )
     blocked = name.endswith("kernel") or name.startswith(BIAS)
-    if found.first is None or not blocked or a.shape[-1] % len(gates):
-        return found
-    gate = gates[found.first.place[-1] // (a.shape[-1] // len(gates))]
-    return replace(found, first=replace(found.first, gate=f"gate {gate}"))
+    if result.first is None or not blocked or a.shape[-1] % len(gates):
+        return result
+    gate = gates[result.first.place[-1] // (a.shape[-1] // len(gates))]
+    return replace(result, first=replace(result.first, gate=f"gate {gate}"))
 
 
 def _options(a: Node, b: Node) -> list[OptionDiff]:
     """The options that differ; a forget bias is compared within the bias, and not here."""
     one, other = _option_values(a), _option_values(b)
-    found = []
+    differing = []
     for name in [*one, *(name for name in other if name not in one)]:
         mine, theirs = one.get(name), other.get(name)
         if mine is not None and theirs is not None and mine[0] == theirs[0]:
             continue
         mine, theirs = mine or ("not there", ""), theirs or ("not there", "")
-        found.append(OptionDiff(name, _word(mine[0]), mine[1], _word(theirs[0]), theirs[1]))
-    return found
+        differing.append(OptionDiff(name, _word(mine[0]), mine[1], _word(theirs[0]), theirs[1]))
+    return differing
 
 
 def _option_values(node: Node) -> Mapping[str, tuple[Any, str]]:

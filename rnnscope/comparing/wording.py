@@ -112,22 +112,24 @@ def first_words(array: ArrayDiff, first: Divergence) -> str:
 
 def details(array: ArrayDiff) -> list[str]:
     """What is to be said of an array that differs, a line each."""
-    said = list(array.problems)
+    sentences = list(array.problems)
     if array.shape_a != array.shape_b:
-        said.append(f"shape {shape(array.shape_a)} in A, {shape(array.shape_b)} in B")
+        sentences.append(f"shape {shape(array.shape_a)} in A, {shape(array.shape_b)} in B")
     if array.first is not None:
-        said.append(first_words(array, array.first))
+        sentences.append(first_words(array, array.first))
     if array.worst and array.exceed and array.first and array.worst != array.first.place:
-        said.append(f"largest at {at(array, array.worst)}")
+        sentences.append(f"largest at {at(array, array.worst)}")
     if array.nonfinite_a or array.nonfinite_b:
-        said.append(f"NaN or infinite: {array.nonfinite_a} in A, {array.nonfinite_b} in B")
+        sentences.append(f"NaN or infinite: {array.nonfinite_a} in A, {array.nonfinite_b} in B")
     if array.growth and array.exceed:
-        said.append(f"over time {growth_line(array.growth)}")
+        sentences.append(f"over time {growth_line(array.growth)}")
     if not array.complete:
-        said.append("stopped at the first difference: the numbers are of what was read")
+        sentences.append("stopped at the first difference: the numbers are of what was read")
     elif array.exceed:
-        said.append(f"would pass at {array.passes_at or 'no tolerance: not all values are finite'}")
-    return said
+        sentences.append(
+            f"would pass at {array.passes_at or 'no tolerance: not all values are finite'}"
+        )
+    return sentences
 
 
 def dtypes(array: ArrayDiff) -> str:

@@ -162,6 +162,22 @@ class Real(_Plain):
 
 
 @dataclass(frozen=True)
+class AtMost(_Plain):
+    """What is allowed at most: a finite number of 0 or more."""
+
+    metavar: str = "VALUE"
+
+    def accept(self, value: Any) -> float:
+        try:
+            number = Real().accept(value)
+        except ValueError:
+            number = -1.0
+        if number < 0:
+            raise ValueError("a number of 0 or more")
+        return number
+
+
+@dataclass(frozen=True)
 class Bound(_Plain):
     """A number above 0, or ``"none"`` (None) for no bound."""
 

@@ -127,8 +127,8 @@ class ArrayFile:
 
 def _write_npy_header(file: BinaryIO, size: tuple[int, int], header: PooledHeader) -> None:
     descr = np.lib.format.dtype_to_descr(np.dtype(header.dtype))
-    given = {"descr": descr, "fortran_order": False, "shape": size}
-    np.lib.format.write_array_header_1_0(file, given)
+    npy_header = {"descr": descr, "fortran_order": False, "shape": size}
+    np.lib.format.write_array_header_1_0(file, npy_header)
 
 
 def _check_suffix(path: Path, headers: Mapping[str, PooledHeader]) -> None:

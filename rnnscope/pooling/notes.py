@@ -56,8 +56,11 @@ def _about_last(source: PoolSource, edge: Edge, *, alone: bool) -> str:
     who = "the backward half" if len(source.layers) > 1 or merged else "this backward layer"
     if edge == "final" and not merged:
         return f"{source.name}: last is each direction's own last step ({spell('edge', 'final')})."
-    seen = "one step only" if alone else "that step and the padding behind it only"
-    text = f"{source.name}: last is the last valid step of the input, where {who} has seen {seen}"
+    seen_by_then = "one step only" if alone else "that step and the padding behind it only"
+    text = (
+        f"{source.name}: last is the last valid step of the input, where {who} has seen "
+        f"{seen_by_then}"
+    )
     if merged:
         return (
             f"{text}; {spell('direction', 'concat')} "
@@ -75,6 +78,8 @@ def pool_notes(results: Sequence[PooledResult]) -> Iterator[str]:
     values: dict[str, list[str]] = {}
     for method in methods:
         values.setdefault(EMPTY_WORDS.get(method, "NaN"), []).append(method)
-    told = ", ".join(f"{value} for {' and '.join(names)}" for value, names in values.items())
+    values_words = ", ".join(
+        f"{value} for {' and '.join(names)}" for value, names in values.items()
+    )
     verb = "has" if most == 1 else "have"
-    yield f"{plural(most, 'sequence')} {verb} no valid step: {told}."
+    yield f"{plural(most, 'sequence')} {verb} no valid step: {values_words}."

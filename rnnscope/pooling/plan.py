@@ -142,13 +142,13 @@ def _sources(
     """All that can be pooled, in the order of the run, as far as a glob fits one of its names."""
     headers = trace.layers + trace.merges
     pairs = find_pairs(trace.layers)
-    found = [(source, names) for source, names in _all_sources(headers, pairs, direction)]
+    all_sources = [(source, names) for source, names in _all_sources(headers, pairs, direction)]
     for glob in globs:
-        if not any(fnmatchcase(name, glob) for _, names in found for name in names):
-            raise _no_layer(trace, glob, [name for _, names in found for name in names])
+        if not any(fnmatchcase(name, glob) for _, names in all_sources for name in names):
+            raise _no_layer(trace, glob, [name for _, names in all_sources for name in names])
     chosen = tuple(
         source
-        for source, names in found
+        for source, names in all_sources
         if not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)
     )
     if direction and not any(source.direction for source in chosen):
@@ -194,10 +194,15 @@ def _no_layer(trace: Trace, glob: str, names: Sequence[str]) -> TraceError:
     )
 
 
-def _no_state(trace: Trace, found: Mapping[PoolSource, Sequence[str]], state: str) -> TraceError:
-    kept = [name for name in STATES if any(name in states for states in found.values())]
+def _no_state(
+    trace: Trace, states_by_source: Mapping[PoolSource, Sequence[str]], state: str
+) -> TraceError:
+    kept = [name for name in STATES if any(name in states for states in states_by_source.values())]
     cells = dict.fromkeys(
-        layer.known_facts.cell for source in found for layer in source.layers if layer.widths
+        layer.known_facts.cell
+        for source in states_by_source
+        for layer in source.layers
+        if layer.widths
     )
     return TraceError(
         f"No layer that was chosen has the state {state}.",

@@ -71,15 +71,15 @@ class PoolRequest:
         OptionError
             A name is unknown; it suggests the nearest.
         """
-        wanted = [_known("methods", name, (*POOLINGS, ALL)) for name in _several(methods)]
-        known: Any = None if direction is None else _known("direction", direction, DIRECTIONS)
-        at: Any = _known("edge", edge, EDGES)
+        wanted = [_accepted("methods", name, (*POOLINGS, ALL)) for name in _several(methods)]
+        joined: Any = None if direction is None else _accepted("direction", direction, DIRECTIONS)
+        edge_name: Any = _accepted("edge", edge, EDGES)
         return cls(
-            states=tuple(_known("states", name, STATES) for name in _several(states)),
+            states=tuple(_accepted("states", name, STATES) for name in _several(states)),
             methods=tuple(POOLINGS) if ALL in wanted else tuple(wanted),
             layers=tuple(_several(layers)),
-            direction=known,
-            edge=at,
+            direction=joined,
+            edge=edge_name,
             naive=naive,
         )
 
@@ -88,7 +88,7 @@ def _several(names: str | Iterable[str]) -> Iterable[str]:
     return [names] if isinstance(names, str) else names
 
 
-def _known(option: str, name: str, names: Iterable[str]) -> str:
+def _accepted(option: str, name: str, names: Iterable[str]) -> str:
     chosen: str = accept(Choice(names=tuple(names)), name, called=spell(option))
     return chosen
 

@@ -108,8 +108,8 @@ def _bytes_of(layer: LayerHeader, timesteps: int) -> int:
     """Bytes of one sequence as it is read, and of what pooling makes of one array of it."""
     widths = [*layer.widths.values(), layer.output_size]
     stored = sum(widths) + len(layer.gates) * (layer.unit_size or 0)
-    made = 3 * max(widths) * np.dtype(np.float64).itemsize
-    return (layer.timesteps or timesteps) * (stored * np.dtype(layer.dtype).itemsize + made)
+    computed = 3 * max(widths) * np.dtype(np.float64).itemsize
+    return (layer.timesteps or timesteps) * (stored * np.dtype(layer.dtype).itemsize + computed)
 
 
 def _pool_slice(

@@ -72,7 +72,7 @@ class RunChecks:
         found = run_checks(view, only=CHECKS.keys() - WHOLE_TIME)
         moved = [replace(one, place=_later(one.place, first_step)) for one in found]
         self._findings = merge([*self._findings, *moved])
-        self._padding[node.name].look(view)
+        self._padding[node.name].observe(view)
 
     def see_lengths(
         self, node: Node, mask: Array | None, lengths: Array | None, input_steps: Array | None,

@@ -28,8 +28,8 @@ def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str
 
 def _suite(subject: Subject) -> JUnitSuite:
     properties = {"checkpoint": subject.checkpoint, "input": subject.input}
-    known = {name: value for name, value in properties.items() if value}
-    return JUnitSuite(subject.name, tuple(_cases(subject)), known)
+    properties_known = {name: value for name, value in properties.items() if value}
+    return JUnitSuite(subject.name, tuple(_cases(subject)), properties_known)
 
 
 def _cases(subject: Subject) -> Iterator[JUnitCase]:

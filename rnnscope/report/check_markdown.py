@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_words import COLUMNS, advice, cells, headline, sentence
-from rnnscope.report.diff_markdown import escape
+from rnnscope.report.markdown import bullets, escape, table
 
 
 def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
@@ -23,23 +23,18 @@ def _lines(report: CheckReport) -> Iterator[str]:
 
 def _subject(subject: Subject) -> Iterator[str]:
     yield f"#### {escape(subject.name)}: {subject.status}"
-    if subject.error:
-        yield ""
-        yield from (f"- {escape(line.strip())}" for line in subject.error.splitlines())
+    yield from bullets(escape(line.strip()) for line in subject.error.splitlines())
     if subject.findings:
         yield ""
-        yield f"| {' | '.join(COLUMNS)} |"
-        yield f"|{'---|' * len(COLUMNS)}"
-        for finding in subject.findings:
-            yield f"| {' | '.join(escape(cell) for cell in cells(finding))} |"
-    said = [
+        yield from table(COLUMNS, map(cells, subject.findings))
+    sentences = [
         f"**{escape(finding.check)}** in {escape(finding.layer)}: {escape(sentence(finding))}. "
         f"{escape(advice(finding))}".rstrip()
         for finding in subject.findings
         if finding.status in ("fail", "warn")
     ]
-    said += [f"padding of {escape(one.layer)}: {escape(one.verdict)}" for one in subject.padding]
-    said += [escape(text) for text in (*subject.changed, *subject.notes)]
-    if said:
-        yield ""
-        yield from (f"- {text}" for text in said)
+    sentences += [
+        f"padding of {escape(one.layer)}: {escape(one.verdict)}" for one in subject.padding
+    ]
+    sentences += [escape(text) for text in (*subject.changed, *subject.notes)]
+    yield from bullets(sentences)

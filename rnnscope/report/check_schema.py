@@ -10,5 +10,5 @@ from typing import Any
 def schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a `CheckReport`'s document."""
     text = files("rnnscope.report").joinpath("check.schema.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    document: dict[str, Any] = json.loads(text)
+    return document

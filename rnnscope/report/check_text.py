@@ -59,11 +59,11 @@ def _skipped(subject: Subject) -> Iterator[str]:
             checks = reasons.setdefault(finding.message, {})
             checks.setdefault(finding.check, set()).add(finding.layer)
     for reason, checks in reasons.items():
-        told = [
+        names = [
             name if where == layers else f"{name} in {some(sorted(where))}"
             for name, where in checks.items()
         ]
-        yield f"{', '.join(told)}: {reason}"
+        yield f"{', '.join(names)}: {reason}"
 
 
 def _end(report: CheckReport) -> RenderableType:

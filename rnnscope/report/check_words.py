@@ -23,10 +23,10 @@ STATUS_WORDS = {
 
 def measured(finding: Finding) -> str:
     """The number that decides: a count with its noun, or a value."""
-    known = CHECKS.get(finding.check)
-    if finding.measured is None or known is None or not known.counted:
+    check = CHECKS.get(finding.check)
+    if finding.measured is None or check is None or not check.counted:
         return number(finding.measured)
-    return plural(int(finding.measured), known.counted.removesuffix("s"))
+    return plural(int(finding.measured), check.counted.removesuffix("s"))
 
 
 def cells(finding: Finding) -> tuple[str, ...]:
@@ -44,15 +44,15 @@ def cells(finding: Finding) -> tuple[str, ...]:
 def sentence(finding: Finding) -> str:
     """What a finding says, with its numbers and place, on one line."""
     numbers = (("measured", measured(finding)), ("limit", number(finding.limit)))
-    told = [f"{label} {value}" for label, value in numbers if value]
-    told += [str(finding.place)] if finding.place else []
-    return printable(f"{finding.message} ({', '.join(told)})" if told else finding.message)
+    details = [f"{label} {value}" for label, value in numbers if value]
+    details += [str(finding.place)] if finding.place else []
+    return printable(f"{finding.message} ({', '.join(details)})" if details else finding.message)
 
 
 def advice(finding: Finding) -> str:
     """What to look at when a check fails; empty if it is unknown."""
-    known = CHECKS.get(finding.check)
-    return spelled(known.advice) if known else ""
+    check = CHECKS.get(finding.check)
+    return spelled(check.advice) if check else ""
 
 
 def bad(report: CheckReport) -> Iterator[tuple[Subject, Finding]]:
@@ -67,5 +67,5 @@ def bad(report: CheckReport) -> Iterator[tuple[Subject, Finding]]:
 def headline(report: CheckReport) -> str:
     """``2 traces: 14 passed, 1 failed, 3 skipped``; how the whole ended."""
     counts = {status: count for status, count in report.counts.items() if count}
-    told = [f"{count} {STATUS_WORDS[status]}" for status, count in counts.items()]
-    return f"{plural(len(report.subjects), 'subject')}: {', '.join(told) or 'nothing was checked'}"
+    parts = [f"{count} {STATUS_WORDS[status]}" for status, count in counts.items()]
+    return f"{plural(len(report.subjects), 'subject')}: {', '.join(parts) or 'nothing was checked'}"

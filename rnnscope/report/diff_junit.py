@@ -50,9 +50,11 @@ def _array_case(layer: LayerDiff, array: ArrayDiff) -> JUnitCase:
     )
     if array.verdict == "same":
         return JUnitCase(array.name, _group(layer), details=numbers)
-    said = details(array)
-    more = "\n".join([*said, *layer.hints, numbers])
-    return JUnitCase(array.name, _group(layer), "failed", said[0] if said else "differs", more)
+    sentences = details(array)
+    more = "\n".join([*sentences, *layer.hints, numbers])
+    return JUnitCase(
+        array.name, _group(layer), "failed", sentences[0] if sentences else "differs", more
+    )
 
 
 def _group(layer: LayerDiff) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rnnscope.comparing.result import DiffResult, LayerDiff
 from rnnscope.comparing.wording import (
@@ -16,7 +16,7 @@ from rnnscope.comparing.wording import (
     row,
     unread,
 )
-from rnnscope.wording import printable
+from rnnscope.report.markdown import bullets, escape, table
 
 
 def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
@@ -38,9 +38,7 @@ def _lines(result: DiffResult) -> Iterator[str]:
     entries += [*result.differences, *result.notes, *outputs_alone(result)]
     entries += [f"not read of {entry}" for entry in unread(result)]
     entries += [f"A: {note}" for note in result.a.notes] + [f"B: {note}" for note in result.b.notes]
-    if entries:
-        yield ""
-        yield from (f"- {escape(entry)}" for entry in entries)
+    yield from bullets(map(escape, entries))
     yield ""
     yield escape(RELATIVE)
 
@@ -48,32 +46,15 @@ def _lines(result: DiffResult) -> Iterator[str]:
 def _layer(layer: LayerDiff) -> Iterator[str]:
     yield f"#### {escape(layer_title(layer))}"
     yield ""
-    yield from _table(COLUMNS, [row(array) for array in layer.arrays])
+    yield from table(COLUMNS, [row(array) for array in layer.arrays])
     if layer.options:
         yield ""
         body = [(option.name, option.a, option.a_origin, option.b, option.b_origin)
                 for option in layer.options]  # fmt: skip
-        yield from _table(("option", "A", "origin", "B", "origin"), body)
-    said = [f"**{escape(array.name)}**: {escape(entry)}" for array in layer.arrays
+        yield from table(("option", "A", "origin", "B", "origin"), body)
+    sentences = [f"**{escape(array.name)}**: {escape(entry)}" for array in layer.arrays
             if array.verdict == "differ" for entry in details(array)]  # fmt: skip
-    said += [f"**{escape(hint)}**" for hint in layer.hints]
+    sentences += [f"**{escape(hint)}**" for hint in layer.hints]
     if layer.not_compared:
-        said.append(f"not compared: {escape(', '.join(layer.not_compared))}")
-    if said:
-        yield ""
-        yield from (f"- {entry}" for entry in said)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{'---|' * len(columns)}"
-    for cells in rows:
-        yield f"| {' | '.join(escape(cell) for cell in cells)} |"
-
-
-def escape(text: str) -> str:
-    """Text that Markdown takes literally."""
-    clean = printable(text)
-    for mark in "\\`*_<>|[]#":
-        clean = clean.replace(mark, f"\\{mark}")
-    return clean
+        sentences.append(f"not compared: {escape(', '.join(layer.not_compared))}")
+    yield from bullets(sentences)

@@ -68,14 +68,14 @@ def _parts(result: DiffResult) -> Iterator[RenderableType]:
 def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:
     from rich.console import Group
 
-    said = [*dict.fromkeys(dtypes(array) for array in layer.arrays)]
+    in_title = [*dict.fromkeys(dtypes(array) for array in layer.arrays)]
     columns: tuple[str, ...] = COLUMNS
     rows = [row(array) for array in layer.arrays]
     tolerances = [*dict.fromkeys(array.tolerance for array in layer.arrays)]
     if len(tolerances) == 1:  # said once, it leaves the columns more room
-        said += tolerances
+        in_title += tolerances
         columns, rows = columns[:-1], [cells[:-1] for cells in rows]
-    title = ", ".join([layer_title(layer), *said])
+    title = ", ".join([layer_title(layer), *in_title])
     yield Group(heading(title), table(columns, rows, right=NUMBERS, fold={"tolerance"}))
     if layer.options:
         body = [(option.name, option.a, option.a_origin, option.b, option.b_origin)

@@ -13,8 +13,9 @@ from rnnscope.checks import CHECKS, merge
 from rnnscope.checks.interface import STATUS_ORDER, Finding, index
 from rnnscope.errors import spelled
 from rnnscope.model.verification import KernelDifference
+from rnnscope.report.check_words import measured
 from rnnscope.report.text_blocks import STATUS_STYLES, heading, table
-from rnnscope.wording import number, plural, printable, some
+from rnnscope.wording import number, printable, some
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,9 +35,9 @@ def checks_part(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     for layers, shown in groups:
         title = f"checks of {some(layers)}" if len(groups) > 1 else "checks"
         yield Group(heading(title), _table(shown))
-    told = list(_details(findings))
-    if told:
-        yield Group(*told)
+    details = list(_details(findings))
+    if details:
+        yield Group(*details)
 
 
 def _layers_alike(findings: Sequence[Finding]) -> list[tuple[list[str], list[Finding]]]:
@@ -44,9 +45,9 @@ def _layers_alike(findings: Sequence[Finding]) -> list[tuple[list[str], list[Fin
     for finding in findings:
         by_layer.setdefault(finding.layer, []).append(finding)
     alike: dict[tuple[object, ...], list[str]] = {}
-    for layer, found in by_layer.items():
-        key: tuple[object, ...] = tuple((finding.check, finding.status) for finding in found)
-        if any(finding.status in BAD for finding in found):
+    for layer, of_layer in by_layer.items():
+        key: tuple[object, ...] = tuple((finding.check, finding.status) for finding in of_layer)
+        if any(finding.status in BAD for finding in of_layer):
             key = (layer,)
         alike.setdefault(key, []).append(layer)
     return [(layers, _largest([by_layer[layer] for layer in layers])) for layers in alike.values()]
@@ -69,7 +70,7 @@ def _table(findings: Sequence[Finding]) -> RenderableType:
         [
             finding.status,
             finding.check,
-            _measured(finding),
+            measured(finding),
             number(finding.limit),
             index(finding.place),
         ]
@@ -79,24 +80,17 @@ def _table(findings: Sequence[Finding]) -> RenderableType:
     return table(columns, rows, right={"measured", "limit"}, fold={"where"})
 
 
-def _measured(finding: Finding) -> str:
-    known = CHECKS.get(finding.check)
-    if finding.measured is None or known is None or not known.counted:
-        return number(finding.measured)
-    return plural(int(finding.measured), known.counted.removesuffix("s"))
-
-
 def _details(findings: Sequence[Finding]) -> Iterator[RenderableType]:
     """What failed or warned, with the place in words and advice; then why others were skipped."""
     everyone = len({finding.layer for finding in findings})
-    said: dict[tuple[str, str, str], list[Finding]] = {}
+    by_words: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in sorted(findings, key=lambda f: -STATUS_ORDER.index(f.status)):
         if finding.status == "pass":
             continue
         # Skipped checks say the same for many layers; a failure has its own place.
         apart = finding.layer if finding.status in BAD else ""
-        said.setdefault((finding.check, finding.message, apart), []).append(finding)
-    for group in said.values():
+        by_words.setdefault((finding.check, finding.message, apart), []).append(finding)
+    for group in by_words.values():
         layers = [finding.layer for finding in group]
         yield _detail(group[0], "" if len(layers) == everyone else f" in {some(layers)}")
 
@@ -109,9 +103,9 @@ def _detail(finding: Finding, where: str) -> RenderableType:
     text = Text(f"{printable(finding.check)}{printable(where)}: {printable(finding.message)}")
     if finding.place is not None:
         text.append(f" ({finding.place})")
-    known = CHECKS.get(finding.check)
-    if known is not None and finding.status in BAD:
-        text.append(f"\n{spelled(known.advice)}", style="italic")
+    check = CHECKS.get(finding.check)
+    if check is not None and finding.status in BAD:
+        text.append(f"\n{spelled(check.advice)}", style="italic")
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, min_width=6)
     grid.add_column(overflow="fold")

@@ -34,7 +34,7 @@ def _pool_parts(report: PoolReport) -> Iterator[RenderableType]:
         ]
     )
     for layer, results in _by_layer(report.pooled):
-        yield _made(layer, results)
+        yield _pooled_table(layer, results)
     if report.naive:
         for layer, results in _by_layer(report.pooled):
             yield from _naive(layer, results)
@@ -56,7 +56,7 @@ def _title(layer: str, results: Sequence[PooledResult]) -> str:
     return layer
 
 
-def _made(layer: str, results: Sequence[PooledResult]) -> RenderableType:
+def _pooled_table(layer: str, results: Sequence[PooledResult]) -> RenderableType:
     from rich.console import Group
 
     rows = [
@@ -97,14 +97,14 @@ def _naive(layer: str, results: Sequence[PooledResult]) -> Iterator[RenderableTy
         )
     columns = ["state", "method", "differ", "by at most", "where", "pooled", "ignoring"]
     right = {"differ", "by at most", "pooled", "ignoring"}
-    told = [(f"{'/'.join(states)} {method}", text) for states, method, text in _words(results)]
+    explained = [(f"{'/'.join(states)} {method}", text) for states, method, text in _words(results)]
     yield Group(title, table(columns, rows, right=right))
-    yield pairs(told, bold=False)
+    yield pairs(explained, bold=False)
 
 
 def _words(results: Sequence[PooledResult]) -> Iterator[tuple[list[str], str, str]]:
     """What ignoring the padding does with each method; states for which it does the same."""
-    said: dict[tuple[str, str], list[str]] = {}
+    by_words: dict[tuple[str, str], list[str]] = {}
     for result in results:
         pooling = POOLINGS[result.method]
         harmed = result.naive is not None and result.naive.sequences > 0
@@ -112,8 +112,8 @@ def _words(results: Sequence[PooledResult]) -> Iterator[tuple[list[str], str, st
         text = pooling.ignoring if harmed else pooling.unharmed
         if only_empty:
             text = f"{pooling.unharmed}; but gives sequences without a valid step a value"
-        said.setdefault((result.method, text), []).append(result.state)
-    for (method, text), states in said.items():
+        by_words.setdefault((result.method, text), []).append(result.state)
+    for (method, text), states in by_words.items():
         yield states, method, text
 
 

@@ -58,9 +58,9 @@ def _run_parts(report: RunReport) -> Iterator[RenderableType]:
 
 def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "checkpoint", checkpoint_words(report.checkpoint)
-    given = report.input
-    words = f"{given.name}: {shape(given.shape)}, {given.dtype}"
-    yield "input", f"{words}, lengths {given.lengths}" if given.lengths else words
+    source = report.input
+    words = f"{source.name}: {shape(source.shape)}, {source.dtype}"
+    yield "input", f"{words}, lengths {source.lengths}" if source.lengths else words
     engine = report.engine
     if report.seconds is not None:
         engine += f", {report.seconds:.2f} s"

@@ -36,8 +36,8 @@ FORMAT_NAMES = (*STATE_FORMAT_MODULES, *ALIASES)
 def state_format(name: str) -> StateFormat:
     """The format of this name or alias."""
     module = STATE_FORMAT_MODULES[ALIASES.get(name, name)]
-    found: StateFormat = import_module(f"{__name__}.{module}").STATE_FORMAT
-    return found
+    entry: StateFormat = import_module(f"{__name__}.{module}").STATE_FORMAT
+    return entry
 
 
 def state_formats() -> tuple[StateFormat, ...]:

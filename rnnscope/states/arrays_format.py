@@ -16,7 +16,12 @@ from rnnscope.states.interface import (
 )
 from rnnscope.states.model import FINAL, INITIAL, INPUTS, StateSet
 from rnnscope.states.naming import parse_array_name
-from rnnscope.states.writing import READ_BY_DECODER, companions, time_first, wanted_arrays
+from rnnscope.states.writing import (
+    READ_BY_DECODER,
+    lengths_and_mask_arrays,
+    time_first,
+    wanted_arrays,
+)
 
 NAME = "arrays"
 
@@ -65,7 +70,7 @@ def readings_of_members(
             and member.key in ("c", "m", "array")]  # fmt: skip
     names = ", ".join(name for name in arrays.names[:4] if name)
     reason = f"its arrays are called {names}" if names else "by its name"
-    found = []
+    readings_ = []
     for final in (True, False) if flat and not deep else (True,):
         states = build_states(
             arrays,
@@ -80,8 +85,10 @@ def readings_of_members(
         axes = ""
         if flat and not deep:
             axes = ", (sequence, unit)" if final else ", (timestep, unit) of one sequence"
-        found.append(StateReading(format_name, words + axes, reason, states, sure=deep or not flat))
-    return found
+        readings_.append(
+            StateReading(format_name, words + axes, reason, states, sure=deep or not flat)
+        )
+    return readings_
 
 
 def write(states: StateSet, options: WriteOptions) -> WrittenStates:
@@ -96,7 +103,7 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
         lost = (READ_BY_DECODER, *lost)
     if options.steps == "final":
         lost = ("states of single timesteps", *lost)
-    return WrittenStates(held | companions(states, options), lost)
+    return WrittenStates(held | lengths_and_mask_arrays(states, options), lost)
 
 
 STATE_FORMAT = StateFormat(

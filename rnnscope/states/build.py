@@ -251,11 +251,11 @@ def positional_arrays(arrays: NamedArrays, *, forced: bool) -> list[PositionalAr
     return None
 
 
-def pairs_of(found: list[PositionalArray], order: tuple[str, str]) -> list[LayerArray]:
+def pairs_of(arrays: list[PositionalArray], order: tuple[str, str]) -> list[LayerArray]:
     """Arrays two by two as the states of one layer after the other."""
     members = []
-    for number in range(0, len(found), 2):
-        layer = str(number // 2) if len(found) > 2 else ""
-        for key, (source, array) in zip(order, found[number : number + 2], strict=True):
+    for number in range(0, len(arrays), 2):
+        layer = str(number // 2) if len(arrays) > 2 else ""
+        for key, (source, array) in zip(order, arrays[number : number + 2], strict=True):
             members.append(LayerArray(layer, key, array, source, named=False))
     return members

@@ -21,7 +21,7 @@ from rnnscope.states.interface import (
 )
 from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
-from rnnscope.states.writing import companions, not_held, state_of, time_first
+from rnnscope.states.writing import lengths_and_mask_arrays, losses_in_words, state_of, time_first
 
 NAME = "concat"
 
@@ -29,14 +29,14 @@ NAME = "concat"
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Arrays called ``state``, or the only one, split at `num_units` or in the middle."""
     forced = options.format == NAME
-    found = _states(arrays, forced=forced)
-    if not found:
+    concatenated = _states(arrays, forced=forced)
+    if not concatenated:
         return []
     readings_: list[StateReading] = []
-    flat = all(len(state.array.shape) == 2 for state in found)
+    flat = all(len(state.array.shape) == 2 for state in concatenated)
     for final in (True, False) if flat else (True,):
         members: list[LayerArray] = []
-        for state in found:
+        for state in concatenated:
             cuts = split_widths(state.array.shape[-1], options.num_units)
             if cuts is None:
                 return []
@@ -50,9 +50,9 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
             "" if not flat else ", (sequence, unit)" if final else ", (timestep, unit)"
         )
         by_name = any(name.rpartition("/")[2] in CONCAT_NAMES for name in arrays.names)
-        told = bool(options.num_units)
-        reason = "num_units is known" if told else "split in the middle, as nothing projects"
-        sure = not flat and (forced or (by_name and told))
+        units_known = bool(options.num_units)
+        reason = "num_units is known" if units_known else "split in the middle, as nothing projects"
+        sure = not flat and (forced or (by_name and units_known))
         readings_.append(StateReading(NAME, words, reason, states, sure))
     return readings_
 
@@ -116,8 +116,10 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     widths = ", ".join(
         f"{layer.name}: {state_of(layer, 'c', options, NAME).shape[-1]}" for layer in states.layers
     )
-    lost = ("where c ends and m begins", *not_held(states, options))
-    return WrittenStates(held | companions(states, options), lost, (f"num_units of {widths}",))
+    lost = ("where c ends and m begins", *losses_in_words(states, options))
+    return WrittenStates(
+        held | lengths_and_mask_arrays(states, options), lost, (f"num_units of {widths}",)
+    )
 
 
 STATE_FORMAT = StateFormat(

@@ -30,7 +30,7 @@ from rnnscope.states.interface import (
     WrittenStates,
 )
 from rnnscope.states.model import StateSet
-from rnnscope.states.writing import not_held, state_of
+from rnnscope.states.writing import losses_in_words, state_of
 
 NAME = "diagnnose"
 KEYS = {"cx": "c", "hx": "m", "i_g": "gates/i", "f_g": "gates/f", "o_g": "gates/o",
@@ -42,20 +42,21 @@ RANGES = ("ranges", "activation_ranges")
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``hx_l0`` or ``0-hx``, of two axes, cut into sequences by ``ranges``."""
-    found: list[LayerArray] = []
+    in_rows: list[LayerArray] = []
     for name in arrays.names:
         match = ARRAY.fullmatch(name)
         number = match and (match["before"] or match["after"])
         if match and number and len((array := arrays.array(name)).shape) == 2:
-            found.append(LayerArray(number, KEYS[match["name"]], array, name, named=False))
-    if not found:
+            in_rows.append(LayerArray(number, KEYS[match["name"]], array, name, named=False))
+    if not in_rows:
         return []
-    rows = found[0].array.shape[0]
+    rows = in_rows[0].array.shape[0]
     cuts = _ranges(arrays, rows, options)
-    if any(member.array.shape[0] != rows for member in found):
+    if any(member.array.shape[0] != rows for member in in_rows):
         return []
     members = [
-        replace(member, array=Unfolded(member.array, cuts.starts, cuts.lengths)) for member in found
+        replace(member, array=Unfolded(member.array, cuts.starts, cuts.lengths))
+        for member in in_rows
     ]
     states = build_states(arrays, NAME, members)
     if states is None:
@@ -100,7 +101,7 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
                 for name, key in KEYS.items()
                 if key.startswith("gates/") and key in layer.arrays
             }
-    lost = [entry for entry in not_held(states, options) if entry != "gates"]
+    lost = [entry for entry in losses_in_words(states, options) if entry != "gates"]
     order = ", ".join(f"l{number} is {layer.name}" for number, layer in enumerate(states.layers))
     held["ranges"] = LoadedArray(ranges)
     notes = (order, "diagNNose itself reads pickles: load these arrays and dump them there")

@@ -164,9 +164,9 @@ def _without_outputs_alone(states: StateSet) -> tuple[StateSet, tuple[str, ...]]
     kept = tuple(layer for layer in states.layers if layer.has_states)
     if not kept:
         return states, ()
-    left = [layer.name for layer in states.layers if not layer.has_states]
-    said = (f"layers that have outputs alone: {', '.join(left)}",) if left else ()
-    return replace(states, layers=kept), said
+    left_out = [layer.name for layer in states.layers if not layer.has_states]
+    losses = (f"layers that have outputs alone: {', '.join(left_out)}",) if left_out else ()
+    return replace(states, layers=kept), losses
 
 
 @contextmanager

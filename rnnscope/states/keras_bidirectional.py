@@ -13,7 +13,13 @@ from rnnscope.states.interface import (
     WrittenStates,
 )
 from rnnscope.states.model import StateSet
-from rnnscope.states.writing import companions, direction_pairs, not_held, state_of, time_first
+from rnnscope.states.writing import (
+    direction_pairs,
+    lengths_and_mask_arrays,
+    losses_in_words,
+    state_of,
+    time_first,
+)
 
 NAME = "keras-bidirectional"
 WORDS = "list [fh, fc, bh, bc]"
@@ -28,15 +34,15 @@ ORDER = (
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Four arrays a layer: by the names ``forward_h`` …, or in their order."""
     forced = options.format == NAME
-    found = positional_arrays(arrays, forced=forced)
-    if found is None:
+    in_order = positional_arrays(arrays, forced=forced)
+    if in_order is None:
         return _by_name(arrays, options)
-    if len(found) % 4 or not found:
+    if len(in_order) % 4 or not in_order:
         return []
     members = []
-    for number, (source, array) in enumerate(found):
+    for number, (source, array) in enumerate(in_order):
         direction, _, state = ORDER[number % 4]
-        layer = direction if len(found) == 4 else f"{number // 4}/{direction}"
+        layer = direction if len(in_order) == 4 else f"{number // 4}/{direction}"
         members.append(LayerArray(layer, state, array, source, named=False))
     states = build_states(arrays, NAME, members, time_major=options.time_major)
     why = choice_reason("arrays four by four", forced=forced)
@@ -44,12 +50,12 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
 
 
 def _by_name(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
-    known = {f"{direction}_{name}": (direction, state) for direction, name, state in ORDER}
+    states_by_name = {f"{direction}_{name}": (direction, state) for direction, name, state in ORDER}
     members = []
     for whole in arrays.names:
         layer, _, name = whole.rpartition("/")
-        if name in known:
-            direction, state = known[name]
+        if name in states_by_name:
+            direction, state = states_by_name[name]
             place = f"{layer}/{direction}".strip("/")
             array = arrays.array(whole)
             members.append(LayerArray(place, state, array, whole, named=bool(layer)))
@@ -78,8 +84,8 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
             place = f"{direction}_{name}" if len(pairs) == 1 else f"{pair.name}/{direction}_{name}"
             array = state_of(layer, state, options, NAME)
             held[place] = time_first(array, options.time_major)
-    lost = ("the names of the two directions", *not_held(states, options))
-    return WrittenStates(held | companions(states, options), lost)
+    lost = ("the names of the two directions", *losses_in_words(states, options))
+    return WrittenStates(held | lengths_and_mask_arrays(states, options), lost)
 
 
 STATE_FORMAT = StateFormat(

@@ -13,7 +13,7 @@ from rnnscope.states.interface import (
     WrittenStates,
 )
 from rnnscope.states.model import StateSet
-from rnnscope.states.writing import companions, not_held, state_of, time_first
+from rnnscope.states.writing import lengths_and_mask_arrays, losses_in_words, state_of, time_first
 
 NAME = "keras"
 WORDS = "list [h, c]"
@@ -22,11 +22,11 @@ WORDS = "list [h, c]"
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Arrays two by two, h first; or by name, h before c."""
     forced = options.format == NAME
-    found = positional_arrays(arrays, forced=forced)
-    if found is not None:
-        if len(found) % 2:
+    in_order = positional_arrays(arrays, forced=forced)
+    if in_order is not None:
+        if len(in_order) % 2:
             return []
-        members = pairs_of(found, ("m", "c"))
+        members = pairs_of(in_order, ("m", "c"))
         states = build_states(arrays, NAME, members, time_major=options.time_major)
         why = choice_reason("arrays two by two, h first", forced=forced)
         return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
@@ -47,7 +47,9 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
             array = state_of(layer, state, options, NAME)
             place = name if len(states.layers) == 1 else f"{layer.name}/{name}"
             held[place] = time_first(array, options.time_major)
-    return WrittenStates(held | companions(states, options), not_held(states, options))
+    return WrittenStates(
+        held | lengths_and_mask_arrays(states, options), losses_in_words(states, options)
+    )
 
 
 STATE_FORMAT = StateFormat(

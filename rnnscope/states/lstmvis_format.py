@@ -39,7 +39,7 @@ from rnnscope.states.interface import (
 from rnnscope.states.model import StateSet
 from rnnscope.states.plain_yaml import read_yaml
 from rnnscope.states.saving import write_h5
-from rnnscope.states.writing import not_held, state_of
+from rnnscope.states.writing import losses_in_words, state_of
 
 NAME = "lstmvis"
 TYPES = {"state": "c", "output": "m"}
@@ -195,7 +195,11 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
         (path / "words.dict").write_text("".join(lines), encoding="utf-8")
         (path / LSTMVIS_CONFIG).write_text(_config(states.name, about, types), encoding="utf-8")
 
-    lost = ("the layers' names but as text", "steps past the length", *not_held(states, options))
+    lost = (
+        "the layers' names but as text",
+        "steps past the length",
+        *losses_in_words(states, options),
+    )
     notes: tuple[str, ...] = (about,)
     if options.ids is None:
         notes = (*notes, f"no {spell('ids')}: words.dict calls a step by its number, t0, t1 …")
@@ -235,35 +239,35 @@ def _ids(options: WriteOptions, lengths: Array) -> Array:
     if options.ids is None:
         parts = [np.arange(length, dtype=np.int64) for length in lengths]
         return np.concatenate([*parts, np.zeros(0, np.int64)])
-    given = options.ids
-    if given.dtype.kind not in "iu" or len(given.shape) != 2 or given.shape[0] != len(lengths):
+    ids = options.ids
+    if ids.dtype.kind not in "iu" or len(ids.shape) != 2 or ids.shape[0] != len(lengths):
         raise InputError(
             "The ids do not fit the states.",
             where=spell("ids"),
             expected=f"integers (sequence, timestep) of {len(lengths)} sequences",
-            found=f"shape {given.shape}, {given.dtype}",
+            found=f"shape {ids.shape}, {ids.dtype}",
         )
-    return folded_ids(given, lengths)
+    return folded_ids(ids, lengths)
 
 
-def folded_ids(given: StoredArray, lengths: Array) -> Array:
+def folded_ids(ids: StoredArray, lengths: Array) -> Array:
     """The ids of valid steps, int64 (step,)."""
-    if given.shape[1] < int(lengths.max(initial=0)):
+    if ids.shape[1] < int(lengths.max(initial=0)):
         raise InputError(
             "The ids do not reach the last step.",
             where=spell("ids"),
             expected=f"{int(lengths.max())} timesteps",
-            found=f"{given.shape[1]}",
+            found=f"{ids.shape[1]}",
         )
-    rows = Expanded(given, 2).read()[..., 0]
+    rows = Expanded(ids, 2).read()[..., 0]
     parts = [row[:length] for row, length in zip(rows, lengths, strict=True)]
     return np.concatenate([*parts, np.zeros(0, np.int64)]).astype(np.int64)
 
 
 def _word(options: WriteOptions, number: int) -> str:
     """The word of an id, without blanks: LSTMVis splits the dictionary's lines at them."""
-    given = options.words.get(number, f"t{number}" if options.ids is None else f"id{number}")
-    return "_".join(given.split()) or f"id{number}"
+    word = options.words.get(number, f"t{number}" if options.ids is None else f"id{number}")
+    return "_".join(word.split()) or f"id{number}"
 
 
 STATE_FORMAT = StateFormat(

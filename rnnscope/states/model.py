@@ -167,20 +167,20 @@ def with_final(states: StateSet) -> StateSet:
 
 def layer_with_final(layer: StateLayer, states: StateSet) -> StateLayer:
     """The layer with the final states that its steps tell; those stored stay as they are."""
-    found = {key: array for key, array in layer.arrays.items() if not isinstance(array, StepOf)}
-    kept = layer.coordinates.get("timestep", states.timestep)
+    arrays = {key: array for key, array in layer.arrays.items() if not isinstance(array, StepOf)}
+    kept_steps = layer.coordinates.get("timestep", states.timestep)
     if (
-        kept is not None
+        kept_steps is not None
         and layer.timesteps is not None
-        and (kept[-1:] != layer.timesteps - 1).any()
+        and (kept_steps[-1:] != layer.timesteps - 1).any()
     ):
         return layer  # steps were left out, and the last may be among them
     for state in ("c", "m"):
-        array = found.get(state)
-        if array is None or len(array.shape) != 3 or FINAL + state in found:
+        array = arrays.get(state)
+        if array is None or len(array.shape) != 3 or FINAL + state in arrays:
             continue
-        found[FINAL + state] = StepOf(array, last_steps(layer, states, array.shape))
-    return replace(layer, arrays=found)
+        arrays[FINAL + state] = StepOf(array, last_steps(layer, states, array.shape))
+    return replace(layer, arrays=arrays)
 
 
 def last_steps(layer: StateLayer, states: StateSet, shape: tuple[int, ...]) -> Array:

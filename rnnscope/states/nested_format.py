@@ -16,7 +16,7 @@ from rnnscope.states.interface import (
     WrittenStates,
 )
 from rnnscope.states.model import StateSet
-from rnnscope.states.writing import companions, not_held, state_of, time_first
+from rnnscope.states.writing import lengths_and_mask_arrays, losses_in_words, state_of, time_first
 
 NAME = "nested"
 WORDS = "nested tuples ((c, m), …)"
@@ -26,11 +26,11 @@ LAYER = re.compile(r"(?:cell|layer)?_?\d+")
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``cell_0/c``, ``cell_0/h`` …, or arrays two by two."""
     forced = options.format == NAME
-    found = positional_arrays(arrays, forced=forced)
-    if found is not None:
-        if len(found) % 2 or (len(found) < 4 and not forced):
+    in_order = positional_arrays(arrays, forced=forced)
+    if in_order is not None:
+        if len(in_order) % 2 or (len(in_order) < 4 and not forced):
             return []
-        members = pairs_of(found, ("c", "m"))
+        members = pairs_of(in_order, ("c", "m"))
         states = build_states(arrays, NAME, members, time_major=options.time_major)
         why = choice_reason("arrays two by two, c first", forced=forced)
         return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
@@ -52,8 +52,8 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     order = ", ".join(
         f"cell_{number} is {layer.name}" for number, layer in enumerate(states.layers)
     )
-    lost = ("the layers' names", *not_held(states, options))
-    return WrittenStates(held | companions(states, options), lost, (order,))
+    lost = ("the layers' names", *losses_in_words(states, options))
+    return WrittenStates(held | lengths_and_mask_arrays(states, options), lost, (order,))
 
 
 STATE_FORMAT = StateFormat(

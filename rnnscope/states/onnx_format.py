@@ -33,9 +33,9 @@ from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.writing import (
     DirectionPair,
-    companions,
     direction_pairs,
-    not_held,
+    lengths_and_mask_arrays,
+    losses_in_words,
     state_of,
 )
 
@@ -49,12 +49,12 @@ SIDES = ("forward", "backward")
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """By the names Y, Y_h, Y_c, or three arrays in this order; one for each layout that fits."""
-    found = positional_arrays(arrays, forced=False)
+    in_order = positional_arrays(arrays, forced=False)
     layers: dict[str, dict[str, PositionalArray]] = {}
-    if found is not None:
-        if len(found) != 3 or len(found[0].array.shape) != 4:
+    if in_order is not None:
+        if len(in_order) != 3 or len(in_order[0].array.shape) != 4:
             return []
-        layers[""] = dict(zip(ARRAYS, found, strict=True))
+        layers[""] = dict(zip(ARRAYS, in_order, strict=True))
     else:
         for name in arrays.names:
             if match := OUTPUT.fullmatch(name):
@@ -62,9 +62,9 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
                 held[match["name"]] = PositionalArray(name, arrays.array(name))
     if options.format != NAME and any(parse_array_name(name) for name in arrays.names):
         return []  # layers of their own stand beside ONNX's: the file tells more by name
-    known = {True: (0,), False: (1,), None: (0, 1)}[options.time_major]
+    layouts = {True: (0,), False: (1,), None: (0, 1)}[options.time_major]
     result = []
-    for layout in known:
+    for layout in layouts:
         members = [
             member for layer, held in layers.items() for member in _members(layer, held, layout)
         ]
@@ -118,12 +118,16 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
         for name in ARRAYS if options.steps == "all" else ("Y_h", "Y_c"):
             held[prefix + name] = _stack(pair, name, layout)
     lost = (["c of single timesteps"] if options.steps == "all" else []) + list(
-        not_held(states, options)
+        losses_in_words(states, options)
     )
     if any(pair.backward for pair in pairs):
         lost.insert(0, "the names of the two directions")
-    beside = {name: array for name, array in companions(states, options).items() if name != "mask"}
-    return WrittenStates(held | beside, tuple(lost), (f"layout {layout}",))
+    about_steps = {
+        name: array
+        for name, array in lengths_and_mask_arrays(states, options).items()
+        if name != "mask"
+    }
+    return WrittenStates(held | about_steps, tuple(lost), (f"layout {layout}",))
 
 
 def _stack(pair: DirectionPair, name: str, layout: int) -> StoredArray:

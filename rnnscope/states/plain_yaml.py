@@ -77,7 +77,7 @@ def _block(lines: list[YamlLine], at: int, indent: int) -> tuple[Any, int]:
         return _block_list(lines, at, indent)
     if not PAIR.match(lines[at].text):
         return _flow(lines[at].text), at + 1
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     while at < len(lines) and lines[at].indent == indent and not lines[at].text.startswith("- "):
         pair = PAIR.match(lines[at].text)
         if pair is None:
@@ -85,15 +85,15 @@ def _block(lines: list[YamlLine], at: int, indent: int) -> tuple[Any, int]:
         key = str(_scalar(pair["key"]))
         at += 1
         if pair["value"]:
-            found[key] = _flow(pair["value"])
+            mapping[key] = _flow(pair["value"])
         elif at < len(lines) and (
             lines[at].indent > indent
             or (lines[at].indent == indent and lines[at].text.startswith("- "))
         ):
-            found[key], at = _block(lines, at, lines[at].indent)
+            mapping[key], at = _block(lines, at, lines[at].indent)
         else:
-            found[key] = None
-    return found, at
+            mapping[key] = None
+    return mapping, at
 
 
 def _block_list(lines: list[YamlLine], at: int, indent: int) -> tuple[list[Any], int]:
@@ -140,16 +140,16 @@ def _flow_list(text: str) -> tuple[list[Any], str]:
 
 
 def _flow_mapping(text: str) -> tuple[dict[str, Any], str]:
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     while True:
         text = text.lstrip()
         if text[:1] == "}":
-            return found, text[1:]
+            return mapping, text[1:]
         key = re.match(r"""("[^"]*"|'[^']*'|[^:,{}\[\]]+)\s*:""", text)
         if key is None:
             raise ValueError(f"not understood: {text!r}")
         value, text = _flow_value(text[key.end() :])
-        found[str(_scalar(key[1].strip()))] = value
+        mapping[str(_scalar(key[1].strip()))] = value
         text = text.lstrip().removeprefix(",")
 
 

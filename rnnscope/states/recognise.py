@@ -16,9 +16,9 @@ from rnnscope.errors import InputError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states import state_format, state_formats
 from rnnscope.states.interface import ReadOptions, StateReading
-from rnnscope.states.likeness import keeps_bound, layers_near
 from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
 from rnnscope.states.operands import Operand, open_operand
+from rnnscope.states.sampled_values import layers_are_close, m_keeps_bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,21 +44,21 @@ def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]
     if options.format is not None:
         chosen = state_format(options.format)
         options = replace(options, format=chosen.name)
-        found = chosen.readings(arrays, options)
-        if not found:
+        readings = chosen.readings(arrays, options)
+        if not readings:
             raise InputError(
                 f"The file cannot be read as {chosen.name}.",
                 where=arrays.label,
                 expected=chosen.expects,
                 found=_described(arrays),
             )
-        return found
-    found = []
+        return readings
+    readings = []
     for entry in state_formats():
-        found += entry.readings(arrays, options)
-        if any(reading.sure for reading in found):
-            return [reading for reading in found if reading.sure][:1]
-    if not found:
+        readings += entry.readings(arrays, options)
+        if any(reading.sure for reading in readings):
+            return [reading for reading in readings if reading.sure][:1]
+    if not readings:
         raise InputError(
             "The file holds no states that rnnscope knows.",
             where=arrays.label,
@@ -70,7 +70,7 @@ def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]
                 f"{spell('weights')}, or with {spell('input', 'INPUT')}"
             ),
         )
-    return found
+    return readings
 
 
 def _described(arrays: NamedArrays) -> str:
@@ -86,10 +86,10 @@ def recognise_one(operand: Operand, options: ReadOptions) -> Recognised:
     InputError
         It can be read in several ways; the message lists them.
     """
-    found = _bounded(readings_of(open_operand(operand), options))
-    if len(found) > 1 and not all(_same_numbers(found[0], other) for other in found):
-        raise ambiguous(found, spell("from"))
-    return Recognised(found[0], found[0].reason)
+    readings = _within_bound(readings_of(open_operand(operand), options))
+    if len(readings) > 1 and not all(_same_numbers(readings[0], other) for other in readings):
+        raise ambiguous(readings, spell("from"))
+    return Recognised(readings[0], readings[0].reason)
 
 
 def recognise(
@@ -113,25 +113,29 @@ def recognise(
         One cannot be read, or in several ways that would give other results; it lists them.
     """
     a, b = (open_operand(one, f"arrays {side}") for one, side in zip(operands, "AB", strict=True))
-    found_a, found_b = _tried(a, options[0]), _tried(b, options[1])
-    found_a = _told_by_other(a, options[0], found_a, found_b) or readings_of(a, options[0])
-    found_b = _told_by_other(b, options[1], found_b, found_a) or readings_of(b, options[1])
-    bounded_a, bounded_b = _bounded(found_a), _bounded(found_b)
+    readings_a, readings_b = _readings_or_none(a, options[0]), _readings_or_none(b, options[1])
+    readings_a = _sized_by_other(a, options[0], readings_a, readings_b) or readings_of(
+        a, options[0]
+    )
+    readings_b = _sized_by_other(b, options[1], readings_b, readings_a) or readings_of(
+        b, options[1]
+    )
+    bounded_a, bounded_b = _within_bound(readings_a), _within_bound(readings_b)
     pairs = [(one, other) for one in bounded_a for other in bounded_b]
-    pairs = _only(pairs, [_shapes_agree(*pair) for pair in pairs])
+    pairs = _good_or_all(pairs, [_shapes_agree(*pair) for pair in pairs])
     by_number = False
     if len(pairs) > 1:
         near = [_near(*pair) for pair in pairs]
         by_number = any(near) and not all(near)
-        pairs = _only(pairs, near)
+        pairs = _good_or_all(pairs, near)
         if not any(near):
             _refuse_ambiguity(pairs)
     # Where both may be anything, they are two arrays, rather than states cut in halves.
     plain = [pair for pair in pairs if all("array" in _keys(reading) for reading in pair)]
     chosen = (plain or pairs)[0]
     return (
-        _reasoned(chosen[0], found_a, bounded_a, "A", by_number=by_number),
-        _reasoned(chosen[1], found_b, bounded_b, "B", by_number=by_number),
+        _with_reason(chosen[0], readings_a, bounded_a, "A", by_number=by_number),
+        _with_reason(chosen[1], readings_b, bounded_b, "B", by_number=by_number),
     )
 
 
@@ -139,7 +143,7 @@ def _keys(reading: StateReading) -> set[str]:
     return {key for layer in reading.states.layers for key in layer.arrays}
 
 
-def _tried(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
+def _readings_or_none(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """The readings; none where the other operand may have to tell how to read it."""
     try:
         return readings_of(arrays, options)
@@ -147,20 +151,20 @@ def _tried(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
         return []
 
 
-def _reasoned(
+def _with_reason(
     chosen: StateReading,
-    found: list[StateReading],
+    readings: list[StateReading],
     bounded: list[StateReading],
     side: str,
     *,
     by_number: bool,
 ) -> Recognised:
     """The reading with what decided for it."""
-    if chosen.sure or len(found) == 1:
+    if chosen.sure or len(readings) == 1:
         return Recognised(chosen, chosen.reason)
     other = "B" if side == "A" else "A"
     why = []
-    if len(bounded) < len(found):
+    if len(bounded) < len(readings):
         why.append("|m| stays within 1")
     if by_number:
         why.append(f"its numbers are near {other}'s")
@@ -169,39 +173,39 @@ def _reasoned(
     return Recognised(chosen, f"{chosen.reason}; only so {' and '.join(why)}")
 
 
-def _only(
+def _good_or_all(
     pairs: list[tuple[StateReading, StateReading]], good: Sequence[bool]
 ) -> list[tuple[StateReading, StateReading]]:
     """The pairs that are good, or all if none is."""
     return [pair for pair, fine in zip(pairs, good, strict=True) if fine] or pairs
 
 
-def _told_by_other(
+def _sized_by_other(
     arrays: NamedArrays, options: ReadOptions, own: list[StateReading], other: list[StateReading]
 ) -> list[StateReading]:
     """More readings, if the other operand knows widths or lengths that this file does not hold."""
     if len(other) != 1 or not other[0].sure:
         return own
-    told = options
+    sized = options
     states = other[0].states
     units = [_width(layer, "c") for layer in states.layers]
     if not options.num_units and all(units):
-        told = replace(told, num_units=tuple(int(width or 0) for width in units))
+        sized = replace(sized, num_units=tuple(int(width or 0) for width in units))
     lengths = states.valid_steps()
     if lengths is None and states.timesteps is not None:
         lengths = np.full(states.sequences, states.timesteps)
     if lengths is not None:
-        told = replace(told, lengths=tuple(int(length) for length in lengths))
-    if told == options:
+        sized = replace(sized, lengths=tuple(int(length) for length in lengths))
+    if sized == options:
         return own
     kinds = {reading.format for reading in own}
     if kinds & {"lstmvis", "diagnnose"}:
-        return _tried(arrays, told) or own
+        return _readings_or_none(arrays, sized) or own
     if any(reading.sure for reading in own):
         return own
     more = list(own)
-    for widths in dict.fromkeys((told.num_units, *((width,) for width in told.num_units))):
-        for reading in _tried(arrays, replace(told, num_units=widths)):
+    for widths in dict.fromkeys((sized.num_units, *((width,) for width in sized.num_units))):
+        for reading in _readings_or_none(arrays, replace(sized, num_units=widths)):
             if reading.format == "concat" and reading.words not in {one.words for one in more}:
                 more.append(reading)
     return more
@@ -212,12 +216,12 @@ def _width(layer: StateLayer, state: str) -> int | None:
     return None if array is None else array.shape[-1]
 
 
-def _bounded(found: list[StateReading]) -> list[StateReading]:
+def _within_bound(readings: list[StateReading]) -> list[StateReading]:
     """Readings without those whose m leaves its bound, if others keep to it."""
-    if len(found) < 2:
-        return found
-    within = [reading for reading in found if keeps_bound(reading.states)]
-    return within or found
+    if len(readings) < 2:
+        return readings
+    within = [reading for reading in readings if m_keeps_bound(reading.states)]
+    return within or readings
 
 
 def _shapes_agree(one: StateReading, other: StateReading) -> bool:
@@ -234,7 +238,7 @@ def _near(one: StateReading, other: StateReading) -> bool:
     """Whether each layer of the smaller has a layer in the other whose values are close."""
     a, b = with_final(one.states).layers, with_final(other.states).layers
     few, many = (a, b) if len(a) <= len(b) else (b, a)
-    return all(any(layers_near(layer, candidate) for candidate in many) for layer in few)
+    return all(any(layers_are_close(layer, candidate) for candidate in many) for layer in few)
 
 
 def _same_numbers(one: StateReading, other: StateReading) -> bool:
@@ -259,13 +263,13 @@ def _refuse_ambiguity(pairs: list[tuple[StateReading, StateReading]]) -> None:
         raise ambiguous(right, spell("b_format"))
 
 
-def ambiguous(found: Sequence[StateReading], flag: str) -> InputError:
+def ambiguous(readings: Sequence[StateReading], flag: str) -> InputError:
     """The error for a file that may be read in several ways."""
-    listed = [f"{reading.format}: {reading.words} ({reading.reason})" for reading in found]
+    listed = [f"{reading.format}: {reading.words} ({reading.reason})" for reading in readings]
     return InputError(
         "The file can be read in several ways, and they do not come to the same.",
-        where=found[0].states.name,
+        where=readings[0].states.name,
         expected="one of\n" + "\n".join(listed),
         found="neither names, nor |m| <= 1, nor the other operand tell which",
-        hint=f"say which: {flag} {found[0].format}",
+        hint=f"say which: {flag} {readings[0].format}",
     )

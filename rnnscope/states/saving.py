@@ -145,9 +145,9 @@ def check_folder(path: Path, *, force: bool) -> Path:
     if not target.exists():
         return check_target(target, force)
     if not target.is_dir():
-        found = "a file"
+        what_is_there = "a file"
     elif strange := [item.name for item in target.rglob("*") if item.is_file() and not _own(item)]:
-        found = f"a folder with {', '.join(sorted(strange)[:3])}"
+        what_is_there = f"a folder with {', '.join(sorted(strange)[:3])}"
     elif force or not any(target.iterdir()):
         return target
     else:
@@ -162,7 +162,7 @@ def check_folder(path: Path, *, force: bool) -> Path:
         "The export would replace something else.",
         where=target,
         expected="a new folder, or one that an export made",
-        found=found,
+        found=what_is_there,
         hint=f"name another folder with {spell('output')}",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import OptionError, spell
+from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import (
@@ -14,7 +14,7 @@ from rnnscope.states.interface import (
 )
 from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
-from rnnscope.states.writing import not_held, state_of, time_first
+from rnnscope.states.writing import losses_in_words, only_layer, state_of, time_first
 
 NAME = "single"
 MEANINGS = ("array", "m", "c", "outputs")
@@ -28,7 +28,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     if names[0].rpartition("/")[2] in CONCAT_NAMES:
         return []
     array = arrays.array(names[0])
-    found = []
+    readings_ = []
     for key in MEANINGS:
         for final in (True, False) if len(array.shape) == 2 else (True,):
             if final and len(array.shape) == 2 and key in ("array", "outputs"):
@@ -45,23 +45,15 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
             word = "an array without a name" if key == "array" else key
             axes = "" if len(array.shape) == 3 else " of one sequence"
             words = f"final {word}" if final and len(array.shape) < 3 else f"{word}{axes}"
-            found.append(StateReading(NAME, words, "the only array", states))
-    return found
+            readings_.append(StateReading(NAME, words, "the only array", states))
+    return readings_
 
 
 def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """M of the only layer."""
-    if len(states.layers) != 1:
-        raise OptionError(
-            "A single array holds one layer.",
-            where=states.name,
-            expected="one layer",
-            found=", ".join(layer.name for layer in states.layers),
-            hint=f"choose one with {spell('layers')}",
-        )
-    layer = states.layers[0]
+    layer = only_layer(states, "A single array", f"choose one with {spell('layers')}")
     array = time_first(state_of(layer, "m", options, NAME), options.time_major)
-    lost = ("c", "lengths", "the layer's name", *not_held(states, options))
+    lost = ("c", "lengths", "the layer's name", *losses_in_words(states, options))
     return WrittenStates({"m": array}, lost)
 
 

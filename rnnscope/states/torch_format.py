@@ -30,10 +30,16 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.likeness import CLOSE
 from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
-from rnnscope.states.writing import companions, direction_pairs, not_held, state_of, time_first
+from rnnscope.states.sampled_values import CLOSE
+from rnnscope.states.writing import (
+    direction_pairs,
+    lengths_and_mask_arrays,
+    losses_in_words,
+    state_of,
+    time_first,
+)
 
 NAME = "torch"
 WORDS = "(h, c) of (layers x directions, batch, unit)"
@@ -63,11 +69,11 @@ class TorchStacks(NamedTuple):
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """``h_n`` and ``c_n``, h and c of four axes, or two arrays of three axes in that order."""
     forced = options.format == NAME
-    found = positional_arrays(arrays, forced=False)
-    if forced and found is None:
-        found = positional_arrays(arrays, forced=True)
-    if found is not None:
-        return _by_place(arrays, found, options)
+    in_order = positional_arrays(arrays, forced=False)
+    if forced and in_order is None:
+        in_order = positional_arrays(arrays, forced=True)
+    if in_order is not None:
+        return _by_place(arrays, in_order, options)
     stacks = _stacks(arrays, forced=forced)
     if stacks.others and not forced:
         return []  # layers of their own stand beside torch's: the file tells more by name
@@ -75,12 +81,12 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
 
 
 def _by_place(
-    arrays: NamedArrays, found: list[PositionalArray], options: ReadOptions
+    arrays: NamedArrays, in_order: list[PositionalArray], options: ReadOptions
 ) -> list[StateReading]:
     """h, c; or output, h, c, as ``nn.LSTM`` returns them."""
-    if not all(len(array.shape) in (3, 4) for _, array in found) or len(found) not in (2, 3):
+    if not all(len(array.shape) in (3, 4) for _, array in in_order) or len(in_order) not in (2, 3):
         return []
-    *output, h, c = found
+    *output, h, c = in_order
     if output and (len(output[0].array.shape) != 3 or h.array.shape[:2] != c.array.shape[:2]):
         return []
     forced = options.format == NAME
@@ -247,8 +253,8 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
             )  # fmt: skip
         held[name] = Expanded(parts[0], 0) if len(parts) == 1 else stacked(parts)
     order = ", ".join(f"{number} is {layer.name}" for number, layer in enumerate(layers))
-    lost = ("the layers' names", *not_held(states, options))
-    return WrittenStates(held | companions(states, options), lost, (order,))
+    lost = ("the layers' names", *losses_in_words(states, options))
+    return WrittenStates(held | lengths_and_mask_arrays(states, options), lost, (order,))
 
 
 STATE_FORMAT = StateFormat(

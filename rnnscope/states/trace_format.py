@@ -132,11 +132,11 @@ def _own_coordinates(
     arrays: NamedArrays, group: str, described: Collection[str]
 ) -> dict[str, Array]:
     """The coordinates of a layer's own dimensions."""
-    found = {
+    by_axis = {
         axis: _coordinates(arrays, described, f"{group}/{axis}")
         for axis in (TIMESTEP, UNIT, OUTPUT)
     }
-    return {axis: values for axis, values in found.items() if values is not None}
+    return {axis: values for axis, values in by_axis.items() if values is not None}
 
 
 def _coordinates(arrays: NamedArrays, described: Collection[str], *names: str) -> Array | None:

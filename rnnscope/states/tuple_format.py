@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.errors import OptionError, spell
+from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
 from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
@@ -14,7 +14,13 @@ from rnnscope.states.interface import (
     WrittenStates,
 )
 from rnnscope.states.model import StateSet
-from rnnscope.states.writing import companions, not_held, state_of, time_first
+from rnnscope.states.writing import (
+    lengths_and_mask_arrays,
+    losses_in_words,
+    only_layer,
+    state_of,
+    time_first,
+)
 
 NAME = "tuple"
 WORDS = "tuple (c, m)"
@@ -23,10 +29,10 @@ WORDS = "tuple (c, m)"
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     """Fields c and h by name, or two arrays in that order."""
     forced = options.format == NAME
-    found = positional_arrays(arrays, forced=forced)
-    if found is not None:
-        states = len(found) == 2 and build_states(
-            arrays, NAME, pairs_of(found, ("c", "m")), time_major=options.time_major
+    in_order = positional_arrays(arrays, forced=forced)
+    if in_order is not None:
+        states = len(in_order) == 2 and build_states(
+            arrays, NAME, pairs_of(in_order, ("c", "m")), time_major=options.time_major
         )
         why = choice_reason("two arrays, c first", forced=forced)
         return [StateReading(NAME, WORDS, why, states, sure=forced)] if states else []
@@ -41,21 +47,14 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
 
 def write(states: StateSet, options: WriteOptions) -> WrittenStates:
     """One layer as ``c``, ``h``."""
-    if len(states.layers) != 1:
-        raise OptionError(
-            "A tuple holds one layer.",
-            where=states.name,
-            expected="one layer",
-            found=", ".join(layer.name for layer in states.layers),
-            hint=f"write {spell('to', 'nested')}, or choose one with {spell('layers')}",
-        )
-    layer = states.layers[0]
+    several = f"write {spell('to', 'nested')}, or choose one with {spell('layers')}"
+    layer = only_layer(states, "A tuple", several)
     held = {
         name: time_first(state_of(layer, state, options, NAME), options.time_major)
         for name, state in (("c", "c"), ("h", "m"))
     }
-    lost = ("the layer's name", *not_held(states, options))
-    return WrittenStates(held | companions(states, options), lost)
+    lost = ("the layer's name", *losses_in_words(states, options))
+    return WrittenStates(held | lengths_and_mask_arrays(states, options), lost)
 
 
 STATE_FORMAT = StateFormat(

@@ -44,12 +44,31 @@ def state_of(layer: StateLayer, state: str, options: WriteOptions, format_name: 
     return layer.arrays[key]
 
 
+def only_layer(states: StateSet, called: str, several: str) -> StateLayer:
+    """The only layer of states, for formats that hold one; `several` says what else there is.
+
+    Raises
+    ------
+    OptionError
+        There are several.
+    """
+    if len(states.layers) != 1:
+        raise OptionError(
+            f"{called} holds one layer.",
+            where=states.name,
+            expected="one layer",
+            found=", ".join(layer.name for layer in states.layers),
+            hint=several,
+        )
+    return states.layers[0]
+
+
 def time_first(array: StoredArray, time_major: bool | None) -> StoredArray:
     """(timestep, sequence, unit) where that is wanted; final states are as they are."""
     return Turned(array, (1, 0, 2)) if time_major and len(array.shape) == 3 else array
 
 
-def companions(states: StateSet, options: WriteOptions) -> dict[str, StoredArray]:
+def lengths_and_mask_arrays(states: StateSet, options: WriteOptions) -> dict[str, StoredArray]:
     """Lengths and mask as arrays beside the states."""
     held: dict[str, StoredArray] = {}
     if states.lengths is not None:
@@ -60,7 +79,7 @@ def companions(states: StateSet, options: WriteOptions) -> dict[str, StoredArray
     return held
 
 
-def not_held(states: StateSet, options: WriteOptions, *held: str) -> tuple[str, ...]:
+def losses_in_words(states: StateSet, options: WriteOptions, *held: str) -> tuple[str, ...]:
     """What the layers have and the format does not take, in words.
 
     ``outputs`` are not missed where they are m; final states not where the steps are there.

@@ -16,7 +16,7 @@ CLOSE = 1e-4
 """How near two arrays' sampled values must be to speak for a reading; not the verdict."""
 
 
-def keeps_bound(states: StateSet) -> bool:
+def m_keeps_bound(states: StateSet) -> bool:
     """Whether no |m| in a sample exceeds its bound."""
     for layer in states.layers:
         for key in ("m", FINAL + "m"):
@@ -38,15 +38,15 @@ def _sample(array: StoredArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float
     return array.read(key).astype(np.float64)
 
 
-def layers_near(a: StateLayer, b: StateLayer) -> bool:
+def layers_are_close(a: StateLayer, b: StateLayer) -> bool:
     """Whether two layers have arrays in common, all of one shape and close in a sample."""
     shared = [key for key in a.arrays if key in b.arrays]
     # Outputs past the length differ by rule, which says nothing about the layer.
     shared = [key for key in shared if key != "outputs"] or shared
-    return bool(shared) and all(_arrays_near(a.arrays[key], b.arrays[key]) for key in shared)
+    return bool(shared) and all(_arrays_are_close(a.arrays[key], b.arrays[key]) for key in shared)
 
 
-def _arrays_near(a: StoredArray, b: StoredArray) -> bool:
+def _arrays_are_close(a: StoredArray, b: StoredArray) -> bool:
     if len(a.shape) != len(b.shape) or (a.shape[0], a.shape[-1]) != (b.shape[0], b.shape[-1]):
         return False
     first, second = _sample(a), _sample(b)
