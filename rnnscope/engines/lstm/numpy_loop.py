@@ -3,8 +3,10 @@
 What makes it fast: the input projection of many steps is one matrix product; ``out=`` everywhere,
 so that nothing is allocated inside the loop; one tanh over all gates, since
 sigmoid(z) = tanh(z / 2) / 2 + 1/2, with the half folded into the weights (exact: a power of two);
-sequences sorted by length, so that a step touches only those that are still running. Results equal
-the reference bit for bit where BLAS rounds alike.
+sequences sorted by length, so that a step touches only those that are still running.
+
+Results equal the reference to rounding, and so do those of the same sequences cut otherwise: in
+which order a BLAS sums depends on the CPU and on the number of rows that it is given.
 """
 
 from __future__ import annotations

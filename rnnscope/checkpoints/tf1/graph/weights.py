@@ -22,7 +22,7 @@ SAVES = {"SaveV2": 1, "SaveSlices": 1, "Save": 1}
 """Ops that save, and the position of their input ``tensor_names``."""
 
 
-class StoredVariable(NamedTuple):
+class GraphVariable(NamedTuple):
     """A variable's name in the checkpoint and the part of it that the graph's variable is."""
 
     name: str
@@ -137,11 +137,11 @@ class GraphWeights:
             found.extend(inner)
         return found
 
-    def _stored(self, variable: str) -> StoredVariable:
+    def _stored(self, variable: str) -> GraphVariable:
         saved = self._saved.get(variable)
         if saved is not None and saved.name in self._names:
             return saved
-        return StoredVariable(variable)
+        return GraphVariable(variable)
 
 
 def _concat(view: GraphView, node: GraphNode) -> tuple[tuple[GraphTensor, ...], int] | None:
@@ -162,9 +162,9 @@ def _shaped(view: GraphView, node: GraphNode) -> tuple[int, ...] | None:
     return None if value is None else tuple(int(number) for number in value.reshape(-1))
 
 
-def _saved_variables(view: GraphView) -> list[tuple[str, StoredVariable]]:
+def _saved_variables(view: GraphView) -> list[tuple[str, GraphVariable]]:
     """(variable node, how it is stored), from every op of the graph that saves."""
-    found: list[tuple[str, StoredVariable]] = []
+    found: list[tuple[str, GraphVariable]] = []
     for node in view:
         if node.op not in SAVES or len(node.inputs) < 2:
             continue
@@ -178,7 +178,7 @@ def _saved_variables(view: GraphView) -> list[tuple[str, StoredVariable]]:
             variable = _variable(view, tensor)
             if variable is not None:
                 text = b"" if parts is None else parts.reshape(-1)[position]
-                found.append((variable, StoredVariable(_text(name), _slice(_text(text)))))
+                found.append((variable, GraphVariable(_text(name), _slice(_text(text)))))
     return found
 
 
