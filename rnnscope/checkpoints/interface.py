@@ -9,6 +9,12 @@ from pathlib import Path
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Network
 
+NO_CELL_REASONS = frozenset(
+    {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
+     "not recurrent"}
+)  # fmt: skip
+"""Reasons to leave a variable out that say nothing of a recurrent cell."""
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -18,8 +24,7 @@ class LeftOut:
     ----------
     name : str
     reason : str
-        ``"optimizer slot"``, ``"moving average"``, ``"embedding"``, ``"dense layer"``,
-        ``"training step"``, ``"not recurrent"``, or why a recurrent cell could not be read.
+        One of `NO_CELL_REASONS`, or why a recurrent cell could not be read.
     shape : tuple of int
     """
 
@@ -51,6 +56,8 @@ class Checkpoint:
     read_variable : callable or None
         ``read_variable(name) -> ndarray``: a stored variable, used by the network or not; it raises
         `CheckpointError` where there is none. None where a format has no variables by name.
+    keras_version : tuple of int
+        The leading numbers of the version of Keras that wrote it; empty for others.
     """
 
     path: Path
@@ -62,6 +69,7 @@ class Checkpoint:
     notes: tuple[str, ...] = field(default=())
     hard_sigmoid: str = "hard_sigmoid"
     read_variable: Callable[[str], Array] | None = None
+    keras_version: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

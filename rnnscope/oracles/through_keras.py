@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -162,9 +161,9 @@ def _run(
         rows = slice(start, start + 64)
         whole[rows] = source.read(rows).values
     whole.flush()
-    major = (re.findall(r"\d+", checkpoint.framework) or ["1"])[0]
+    major = checkpoint.keras_version[0]
     paths = (checkpoint.path.resolve(), whole_input, folder)
-    words = [*map(str, paths), *inputs, target.name, major]
+    words = [*map(str, paths), *inputs, target.name, str(major)]
     import subprocess
 
     done = subprocess.run(  # noqa: S603 - our own module, without a shell
@@ -184,7 +183,7 @@ def _run(
             expected=f"what '{target.name}' receives",
             found=lines[-1][:300],
             hint=f"give what '{target.name}' itself receives, without {spell('model_input')}"
-            + ("" if int(major) >= 3 else "; files of Keras 2 load with tf_keras installed"),
+            + ("" if major >= 3 else "; files of Keras 2 load with tf_keras installed"),
         )
     version: str = json.loads((folder / "keras.json").read_text(encoding="utf-8"))
     return version

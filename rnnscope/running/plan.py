@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.checkpoints.interface import NO_CELL_REASONS, Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import Unsupported
@@ -19,10 +19,6 @@ from rnnscope.running.given_states import starting_from_given, unblocked
 from rnnscope.running.loops import Loop, find_loops
 from rnnscope.running.skipped import SkippedLayer, SkipReason
 from rnnscope.running.wiring import FED_INPUT, rewire
-
-NO_CELL = {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
-           "not recurrent"}  # fmt: skip
-"""Reasons to leave a variable out that say nothing of a recurrent cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +255,9 @@ class _Planner:
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
         names = [node.name for node in self._network.recurrent]
         if not names:
-            left = sorted(self._checkpoint.left_out, key=lambda entry: entry.reason in NO_CELL)
+            left = sorted(
+                self._checkpoint.left_out, key=lambda entry: entry.reason in NO_CELL_REASONS
+            )
             reasons = [f"{entry.name}: {entry.reason}" for entry in left]
             unsupported = [
                 f"{node.name}: {node.layer.kind}, {node.layer.reason}"

@@ -120,8 +120,9 @@ def test_shapes_do_not_matter(case, steps):
     with ThreadPoolExecutor(2) as pool:
         for threads in (1, 2):
             found = run_lstm(layer, x, lengths, steps=steps, pool=pool, threads=threads)
-            # A small state may be what is left of large sums: compiled steps round these otherwise.
-            assert_same(expected, found, least=1.0 if steps == "compiled" else 0.0)
+            # A small state may be what is left of large sums, which compiled steps round otherwise,
+            # and BLAS, too, where a thread has other rows than the reference: rounding is of these.
+            assert_same(expected, found, least=1.0)
 
 
 @pytest.mark.parametrize("steps", ENGINES)

@@ -175,6 +175,7 @@ def _read(path: Path) -> Checkpoint:
         left_out=tuple(findings.left_out),
         notes=tuple(findings.notes),
         hard_sigmoid=dialect.hard_sigmoid,
+        keras_version=dialect.number,
     )
 
 

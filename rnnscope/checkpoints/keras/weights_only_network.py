@@ -15,6 +15,7 @@ from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, make_cell
+from rnnscope.checkpoints.weights_only.wiring import Feed
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.initial_state import ZERO_STATE
@@ -26,14 +27,6 @@ from rnnscope.model.signal import Layer
 
 NOT_STORED = "stands in a file of weights alone, which does not hold its options"
 NORMALIZATION = frozenset({"gamma", "beta", "moving_mean", "moving_variance"})
-
-
-@dataclass(frozen=True)
-class Feed:
-    """What the next layer may read: a node or input, and its width where that is known."""
-
-    name: str
-    width: int | None = None
 
 
 @dataclass

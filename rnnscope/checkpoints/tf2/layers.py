@@ -22,6 +22,7 @@ from rnnscope.checkpoints.weights_only.layers import (
     shared_scope,
 )
 from rnnscope.checkpoints.weights_only.variables import Bag, class_of, natural_key
+from rnnscope.checkpoints.weights_only.wiring import Feed
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Unsupported
 from rnnscope.model.network import Network, Node
 
@@ -48,14 +49,6 @@ _TF1_ROLES = {
     "candidate/bias": "candidate_bias",
 }
 """Attributes of TensorFlow 1's cells, tracked by the names of their variables."""
-
-
-@dataclass(frozen=True)
-class Feed:
-    """What the next layer may read: a node and the width of its outputs, None if not known."""
-
-    name: str = INPUT
-    width: int | None = None
 
 
 @dataclass

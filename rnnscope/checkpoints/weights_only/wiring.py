@@ -1,0 +1,22 @@
+"""What the next layer may read, where a file of weights does not say what feeds what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rnnscope.checkpoints.weights_only.layers import INPUT
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A node or input that the next layer may read.
+
+    Attributes
+    ----------
+    name : str
+    width : int or None
+        Features of its outputs; None where that is not known.
+    """
+
+    name: str = INPUT
+    width: int | None = None
