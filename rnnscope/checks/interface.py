@@ -38,7 +38,7 @@ class GoldenDiff:
 
 @dataclass(frozen=True, eq=False)
 class CheckContext:
-    """What is known of a layer whose whole trace is at hand, beside its arrays.
+    """What a whole trace tells of a layer, apart from the arrays of the slice.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from rnnscope.comparing.arrays import AlignedArrays
 from rnnscope.files.array_views import Span, Taken
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
-from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
+from rnnscope.states.state_set import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
 
 AXES = ("sequence", "timestep", "unit")
 
@@ -48,7 +48,7 @@ def align(
     AlignedArrays or None
         None if the arrays cannot be compared place by place.
     tuple of str
-        What differs beside the values.
+        What differs apart from the values.
     """
     first, second = a.layer.arrays[key], b.layer.arrays[key]
     if len(first.shape) != len(second.shape):

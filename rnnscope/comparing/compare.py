@@ -22,8 +22,8 @@ from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import InputError, spell
 from rnnscope.files.array_views import StepOf
 from rnnscope.model.cells import CELLS
-from rnnscope.states.model import GATES, StateLayer, StateSet, layer_with_final, with_final
 from rnnscope.states.recognise import Recognised
+from rnnscope.states.state_set import GATES, StateLayer, StateSet, layer_with_final, with_final
 
 ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o", "inputs",
          "final/c", "final/m", "initial/c", "initial/m")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which gate a difference comes from, where both sides keep their gates."""
+"""The gate that a difference of c or m comes from, where both sides keep their gates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnscope.comparing.align import LayerOfSet, align
 from rnnscope.comparing.tolerance import Tolerances
-from rnnscope.states.model import GATES
+from rnnscope.states.state_set import GATES
 
 FEEDING = {"c": ("i", "f", "g"), "m": ("o",), "outputs": ("o",)}
 """The gates that make a state of one step: c from i, f, g and the c before; m from o and c."""

@@ -20,7 +20,7 @@ from rnnscope.errors import spell
 from rnnscope.files.array_views import Joined, Reversed, Span, Turned
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
-from rnnscope.states.model import FINAL, StateSet
+from rnnscope.states.state_set import FINAL, StateSet
 
 Arrays = Mapping[str, StoredArray]
 

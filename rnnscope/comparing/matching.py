@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnnscope.states.model import StateLayer
 from rnnscope.states.sampled_values import layers_are_close
+from rnnscope.states.state_set import StateLayer
 
 Shapes = frozenset[tuple[str, tuple[int, ...]]]
 

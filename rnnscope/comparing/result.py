@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from rnnscope.printable import Printable
-from rnnscope.states.model import UnreadArray
+from rnnscope.states.state_set import UnreadArray
 
 Verdict = Literal["same", "differ"]
 SideName = Literal["A", "B"]
@@ -75,7 +75,7 @@ class ArrayDiff:
     growth : tuple of float
         The largest difference at each timestep, or of each of up to 60 runs of timesteps.
     problems : tuple of str
-        Why it differs beside the values: shapes, lengths.
+        Why it differs apart from the values: shapes, lengths.
     complete : bool
         False if the comparison stopped at the first difference.
     """
@@ -226,7 +226,7 @@ class DiffResult(Printable):
         Layers without states (merges) that are compared with nothing, since the other side's
         format has no place for them.
     differences : tuple of str
-        What differs beside the values: lengths, coordinates.
+        What differs apart from the values: lengths, coordinates.
     notes : tuple of str
     command : str
     """

@@ -57,10 +57,13 @@ class NamedArrays:
         return f"{self.path}::{self.part}" if self.part else str(self.path)
 
     def only(self, names: tuple[str, ...], part: str) -> NamedArrays:
-        """The same with some of its names."""
-        return NamedArrays(
-            self.path, self.kind, names, self._get, self.close, part, self.unreadable
-        )
+        """The same with some of its names, and what cannot be read inside that part alone."""
+        unreadable = {
+            name: reason
+            for name, reason in self.unreadable.items()
+            if f"{name}/".startswith(f"{part}/")
+        }
+        return NamedArrays(self.path, self.kind, names, self._get, self.close, part, unreadable)
 
 
 def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> NamedArrays:

@@ -70,7 +70,7 @@ class PoolJob:
 
 @dataclass(frozen=True)
 class NaiveDifference:
-    """What pooling over all timesteps, padding too, would give, beside what pooling gives.
+    """What pooling over all timesteps, padding too, would give, compared with what pooling gives.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What reports say of a pooling beside its numbers."""
+"""Sentences that reports say of a pooling: which steps counted, what `last` means, empty rows."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def plan_pool(
         having = [source for source in sources if state in kept[source]]
         if not having:
             raise _no_state(trace, kept, state)
-        # That a merge has no states is its nature, and no news beside layers that have.
+        # A merge never has states: that is worth no note where other layers have them.
         notes += [
             f"{source.name} has no {state}: it was left out."
             for source in sources

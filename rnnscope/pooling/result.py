@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from rnnscope.pooling.interface import PooledResult
 from rnnscope.printable import Printable
-
-if TYPE_CHECKING:
-    # Every report is rendered beside this one; only that of `pool` needs the rest.
-    from rnnscope.pooling.interface import PooledResult
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A comparison as JUnit XML: a case for each array, and for each difference beside."""
+"""A comparison as JUnit XML: a case for each array, and for each other difference."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _options(group: Sequence[LayerReport], title: str) -> RenderableType:
         if len(value) <= LONGEST_VALUE:
             rows.append((same[0].name, value, origin, read_from))
         else:
-            # A sentence would take the room of the column beside it.
+            # A sentence would leave the next column no room.
             source = f"{origin}: {read_from}" if read_from else origin
             in_words.append((same[0].name, f"{value} ({source})"))
     options = table(["option", "value", "origin", "read from"], rows, fold={"read from"})

@@ -14,8 +14,8 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import FINAL, INITIAL, INPUTS, StateSet
 from rnnscope.states.naming import parse_array_name
+from rnnscope.states.state_set import FINAL, INITIAL, INPUTS, StateSet
 from rnnscope.states.writing import (
     READ_BY_DECODER,
     lengths_and_mask_arrays,

@@ -14,7 +14,6 @@ from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerFacts
-from rnnscope.states.model import FINAL, INITIAL, StateLayer, StateSet, UnreadArray
 from rnnscope.states.naming import (
     LENGTH_NAMES,
     MASK_NAMES,
@@ -22,6 +21,7 @@ from rnnscope.states.naming import (
     parse_array_name,
     position_of,
 )
+from rnnscope.states.state_set import FINAL, INITIAL, StateLayer, StateSet, UnreadArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,6 @@ from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.states.build import LayerArray, build_states
-from rnnscope.states.flat import RowCuts, cut_by_lengths, folded, with_lengths
 from rnnscope.states.interface import (
     ReadOptions,
     StateFormat,
@@ -29,7 +28,8 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import StateSet
+from rnnscope.states.rows_of_steps import RowCuts, cut_by_lengths, folded, with_lengths
+from rnnscope.states.state_set import StateSet
 from rnnscope.states.writing import losses_in_words, state_of
 
 NAME = "diagnnose"

@@ -14,7 +14,6 @@ from rnnscope.files.stored_array import StoredArray
 from rnnscope.printable import Printable
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions
-from rnnscope.states.model import StateSet, UnreadArray, with_final
 from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.saving import (
     check_arrays_target,
@@ -23,6 +22,7 @@ from rnnscope.states.saving import (
     save_file,
     save_folder,
 )
+from rnnscope.states.state_set import StateSet, UnreadArray, with_final
 from rnnscope.trace import check_target
 
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
-from rnnscope.states.model import StateSet
+from rnnscope.states.state_set import StateSet
 
 Steps = Literal["all", "final"]
 STEPS: tuple[str, ...] = get_args(Steps)

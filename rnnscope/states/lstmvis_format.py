@@ -28,7 +28,6 @@ from rnnscope.files.named_arrays import LSTMVIS_CONFIG, NamedArrays
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.states.build import LayerArray, build_states, unread_arrays
-from rnnscope.states.flat import cut_by_lengths, folded, with_lengths
 from rnnscope.states.interface import (
     ReadOptions,
     StateFormat,
@@ -36,9 +35,10 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import StateSet
 from rnnscope.states.plain_yaml import read_yaml
+from rnnscope.states.rows_of_steps import cut_by_lengths, folded, with_lengths
 from rnnscope.states.saving import write_h5
+from rnnscope.states.state_set import StateSet
 from rnnscope.states.writing import losses_in_words, state_of
 
 NAME = "lstmvis"

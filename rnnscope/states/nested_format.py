@@ -15,7 +15,7 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import StateSet
+from rnnscope.states.state_set import StateSet
 from rnnscope.states.writing import lengths_and_mask_arrays, losses_in_words, state_of, time_first
 
 NAME = "nested"

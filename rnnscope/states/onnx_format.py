@@ -29,8 +29,8 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
+from rnnscope.states.state_set import FINAL, StateSet
 from rnnscope.states.writing import (
     DirectionPair,
     direction_pairs,

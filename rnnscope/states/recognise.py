@@ -16,9 +16,9 @@ from rnnscope.errors import InputError, spell
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.states import state_format, state_formats
 from rnnscope.states.interface import ReadOptions, StateReading
-from rnnscope.states.model import FINAL, StateLayer, StateSet, with_final
 from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.sampled_values import layers_are_close, m_keeps_bound
+from rnnscope.states.state_set import FINAL, StateLayer, StateSet, with_final
 
 
 @dataclass(frozen=True, eq=False)

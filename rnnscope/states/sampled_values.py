@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnscope.files.array_views import full_key
 from rnnscope.files.stored_array import StoredArray
-from rnnscope.states.model import FINAL, StateLayer, StateSet
+from rnnscope.states.state_set import FINAL, StateLayer, StateSet
 
 BOUND = 1.0
 """|m| of a cell with tanh never exceeds it; c does, as soon as a cell counts."""

@@ -41,7 +41,7 @@ def write_npy(path: Path, array: StoredArray) -> None:
 
 
 def _write_npy_to(write: Callable[[bytes], object], array: StoredArray) -> None:
-    class Sink:
+    class HeaderFile:
         """What `numpy.lib.format` takes for a file."""
 
         def write(self, part: bytes) -> object:
@@ -52,7 +52,7 @@ def _write_npy_to(write: Callable[[bytes], object], array: StoredArray) -> None:
         "fortran_order": False,
         "shape": tuple(array.shape),
     }
-    np.lib.format.write_array_header_1_0(Sink(), header)
+    np.lib.format.write_array_header_1_0(HeaderFile(), header)
     for key in blocks(array.shape, array.dtype.itemsize):
         write(array.read(key).tobytes())
 

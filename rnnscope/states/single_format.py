@@ -12,8 +12,8 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import StateSet
 from rnnscope.states.naming import CONCAT_NAMES
+from rnnscope.states.state_set import StateSet
 from rnnscope.states.writing import losses_in_words, only_layer, state_of, time_first
 
 NAME = "single"

@@ -30,9 +30,9 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import FINAL, StateSet
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.sampled_values import CLOSE
+from rnnscope.states.state_set import FINAL, StateSet
 from rnnscope.states.writing import (
     direction_pairs,
     lengths_and_mask_arrays,
@@ -231,7 +231,7 @@ def _outputs(
 
 
 def write(states: StateSet, options: WriteOptions) -> WrittenStates:
-    """``h_n`` and ``c_n``, or ``h`` and ``c`` over time; directions beside each other."""
+    """``h_n`` and ``c_n``, or ``h`` and ``c`` over time; a layer's directions in a row."""
     layers = []
     for pair in direction_pairs(states.layers):
         layers += [pair.forward] + ([pair.backward] if pair.backward else [])
@@ -260,7 +260,7 @@ def write(states: StateSet, options: WriteOptions) -> WrittenStates:
 STATE_FORMAT = StateFormat(
     NAME,
     "torch (h, c) of (layers x directions, batch, unit)",
-    "arrays h_n and c_n of three axes, or two arrays: h, then c",
+    "arrays h_n and c_n of three axes, and output; or h, c without names, or output, h, c",
     "c and m of layers of one width",
     readings,
     write,

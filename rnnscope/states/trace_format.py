@@ -1,4 +1,4 @@
-"""rnnscope's own trace."""
+"""rnnscope's own trace as a state format: read from its file or an open one, and written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from rnnscope.states.interface import (
     WriteOptions,
     WrittenStates,
 )
-from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet, with_final
+from rnnscope.states.state_set import (
+    FINAL,
+    GATES,
+    INITIAL,
+    INPUTS,
+    StateLayer,
+    StateSet,
+    with_final,
+)
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
     INPUT_TIMESTEP,

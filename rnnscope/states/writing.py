@@ -10,7 +10,7 @@ from rnnscope.errors import OptionError, spell
 from rnnscope.files.array_views import Turned
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.states.interface import WriteOptions
-from rnnscope.states.model import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
+from rnnscope.states.state_set import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
 
 READ_BY_DECODER = "what a decoder read at each step"
 
@@ -69,7 +69,7 @@ def time_first(array: StoredArray, time_major: bool | None) -> StoredArray:
 
 
 def lengths_and_mask_arrays(states: StateSet, options: WriteOptions) -> dict[str, StoredArray]:
-    """Lengths and mask as arrays beside the states."""
+    """Lengths and mask as arrays, to be written with the states."""
     held: dict[str, StoredArray] = {}
     if states.lengths is not None:
         held["lengths"] = LoadedArray(states.lengths)
@@ -100,7 +100,7 @@ def losses_in_words(states: StateSet, options: WriteOptions, *held: str) -> tupl
 
 
 class DirectionPair(NamedTuple):
-    """A layer read forward, and the one read backward beside it, if there is one."""
+    """A layer that reads forward, and its partner that reads backward, if there is one."""
 
     name: str
     forward: StateLayer

@@ -16,8 +16,8 @@ from rnnscope.errors import InputError, OptionError
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
-from rnnscope.states.model import StateLayer, StateSet
 from rnnscope.states.recognise import recognise
+from rnnscope.states.state_set import StateLayer, StateSet
 
 RNG = np.random.default_rng(5)
 C = (RNG.normal(size=(3, 6, 4)) * 2).astype(np.float32)

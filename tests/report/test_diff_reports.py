@@ -19,7 +19,7 @@ from rnnscope.comparing.result import (
 )
 from rnnscope.comparing.wording import growth_line, headline
 from rnnscope.printable import formats_of
-from rnnscope.states.model import UnreadArray
+from rnnscope.states.state_set import UnreadArray
 
 SAME = ArrayDiff(
     "m", "same", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32", compared=24,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,8 @@ from rnnscope.pooling import plan_pool, pool_trace
 from rnnscope.states import STATE_FORMAT_MODULES, state_format
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
-from rnnscope.states.model import StateLayer, StateSet
 from rnnscope.states.recognise import recognise_one
+from rnnscope.states.state_set import StateLayer, StateSet
 from rnnscope.trace import Trace
 from rnnscope.trace.pooled import PooledWriter
 
@@ -108,6 +110,20 @@ def test_an_array_of_another_shape_than_its_name_says(tmp_path):
     (left,) = found.not_read
     assert (left.name, left.key) == ("final_c", "final/c")
     assert left.reason == "float32 of shape (3, 5, 4) is no final/c"
+
+
+def test_of_one_named_array_nothing_else_is_listed(tmp_path):
+    """The user asks for that one: what else the file holds was never to be read."""
+    header = {
+        "c": {"dtype": "F32", "shape": list(C.shape), "data_offsets": [0, C.nbytes]},
+        "zz": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [C.nbytes, C.nbytes + 4]},
+    }
+    text = json.dumps(header).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + C.tobytes() + bytes(4))
+    whole = recognise_one(str(path), ReadOptions()).states
+    assert [array.name for array in whole.not_read] == ["zz"]
+    assert recognise_one(f"{path}::c", ReadOptions()).states.not_read == ()
 
 
 def test_a_second_array_of_lengths_is_listed(tmp_path):

@@ -14,9 +14,9 @@ from rnnscope.errors import InputError, OptionError
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
-from rnnscope.states.model import StateLayer, StateSet
 from rnnscope.states.plain_yaml import read_yaml
 from rnnscope.states.recognise import recognise_one
+from rnnscope.states.state_set import StateLayer, StateSet
 
 RNG = np.random.default_rng(2)
 LENGTHS = np.array([5, 2, 4])

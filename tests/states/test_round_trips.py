@@ -16,8 +16,8 @@ from rnnscope.model.states import LayerFacts
 from rnnscope.states import STATE_FORMAT_MODULES, state_format, state_formats
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
-from rnnscope.states.model import StateLayer, StateSet
 from rnnscope.states.recognise import recognise
+from rnnscope.states.state_set import StateLayer, StateSet
 
 EXACT = DiffSettings(Tolerances(exact=True))
 ONE_LAYER = {"tuple", "single"}

@@ -1,4 +1,4 @@
-"""States in memory's terms, whatever file they are in: layers, and arrays that are not read yet."""
+"""A set of states, whatever format they are kept in: layers, and arrays that are not read yet."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StateLayer:
         By name as in a trace: ``c``, ``m``, ``outputs``, ``gates/i`` … (sequence, timestep, unit)
         and ``final/c``, ``final/m``, ``initial/c``, ``initial/m`` (sequence, unit).
     facts : LayerFacts or None
-        What a trace knows beside; None elsewhere.
+        What a trace says of the layer apart from its arrays; None elsewhere.
     named : bool
         False if `name` is only a position.
     counted : bool

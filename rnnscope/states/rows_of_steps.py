@@ -13,7 +13,7 @@ from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.states.interface import ReadOptions
-from rnnscope.states.model import StateLayer, StateSet
+from rnnscope.states.state_set import StateLayer, StateSet
 
 
 class RowCuts(NamedTuple):
