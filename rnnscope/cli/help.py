@@ -75,7 +75,7 @@ def command(topic: str | None) -> None:
     rnnscope help
     rnnscope help padding
     rnnscope help run
-    rnnscope help trace > trace.txt
+    rnnscope help traces > traces.txt
 
     Exits with 2 if there is no such topic.
     """

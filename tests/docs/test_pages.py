@@ -231,6 +231,13 @@ def test_an_unknown_topic_names_the_nearest(rnnscope):
     assert "rnnscope help checks" in result.stderr
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_help_that_a_page_names_is_there(page):
+    """COMMANDS.md has the help of every command, so that their examples are held to it, too."""
+    named = re.findall(r"rnnscope help ([a-z][\w-]*)", page.read_text(encoding="utf-8"))
+    assert set(named) <= {*TOPICS, *COMMANDS}
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         first = Path(scratch) / "first"
