@@ -26,14 +26,14 @@ class CaseSettings:
     Attributes
     ----------
     update_golden : bool
-    threads : int
-        Of each case; 0: as many as the process may use.
+    workers : int
+        Threads of each case that compute at once; 0: as many as its recipe says.
     command : str
         Kept in the traces.
     """
 
     update_golden: bool = False
-    threads: int = 0
+    workers: int = 0
     command: str = ""
 
 
@@ -63,10 +63,12 @@ def _do(case: Case, settings: CaseSettings) -> Subject:
     near = folder if settings.update_golden else None
     with tempfile.TemporaryDirectory(prefix=".rnnscope-suite-", dir=near) as temporary:
         trace = Path(temporary) / "trace.h5"
-        recipe = case.recipe
-        if settings.threads:
-            recipe = recipe.with_options(threads=settings.threads)
-        recording = record(recipe, Target(trace, force=True), command=settings.command)
+        recording = record(
+            case.recipe,
+            Target(trace, force=True),
+            command=settings.command,
+            workers=settings.workers,
+        )
         compared = None if settings.update_golden else golden
         subject = check_trace(trace, case.settings, _comparison(case, compared))
         subject = replace(subject, notes=(*recording.report.notes, *subject.notes))

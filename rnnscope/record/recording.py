@@ -100,6 +100,7 @@ def record(
     target: Target | None = None,
     *,
     command: str = "",
+    workers: int = 0,
     progress: Callable[[PlannedRun], AbstractContextManager[Progress | None]] | None = None,
     adjust: Callable[[InputSource], InputSource] | None = None,
 ) -> Recording:
@@ -112,6 +113,8 @@ def record(
         Without one the trace stays in memory.
     command : str
         Kept in the trace and the report: the command line, or the function called.
+    workers : int
+        Threads that compute at once; 0: as many as the recipe says. It changes no bit.
     progress : callable, optional
         ``progress(planned)`` is entered while the run goes on; what it gives is called with the
         number of sequences done since the last call.
@@ -170,7 +173,7 @@ def record(
                     planned.plan,
                     planned.source,
                     open_writer,
-                    _run_settings(recipe),
+                    replace(_run_settings(recipe), workers=workers),
                     observe=observe,
                     verifier=verifier,
                     progress=advance,

@@ -29,7 +29,7 @@ from rnnscope.running.prepare import Prepared, prepare
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a run is done; nothing here changes what is computed.
+    """How a run is done; nothing here changes more than the rounding of what is computed.
 
     Attributes
     ----------
@@ -38,7 +38,9 @@ class RunSettings:
     engine : str
         A key of `rnnscope.engines.choose.ENGINES`.
     threads : int
-        0: as many as the process may use.
+        Parts of the batch. 0: as many as the process has threads.
+    workers : int
+        Parts that are computed at once; 0: all. It changes no bit: a part stays what it was.
     memory : int
         Bytes for the arrays of the run.
     """
@@ -46,6 +48,7 @@ class RunSettings:
     gates: bool = False
     engine: str = "auto"
     threads: int = 0
+    workers: int = 0
     memory: int = DEFAULT_BYTES
 
     @property
@@ -168,7 +171,10 @@ def run_plan(
 def _engines(prepared: Prepared, settings: RunSettings) -> Iterator[dict[str, LayerEngine]]:
     """An engine for each layer, with threads to share and BLAS kept to them."""
     threads = settings.used_threads
-    with ThreadPoolExecutor(threads) as pool, one_blas_thread(threads > 1):
+    with (
+        ThreadPoolExecutor(settings.workers or threads) as pool,
+        one_blas_thread(threads > 1),
+    ):
         yield {
             node.name: LayerEngine(
                 node.recurrent,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from rnnscope.engines.numpy_engine import run_layer
 
 llvmlite = pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
-from rnnscope.engines.lstm import compiled, cpu, panels  # noqa: E402
+from rnnscope.engines.lstm import compiled, cpu, kernel_code, panels  # noqa: E402
 from rnnscope.engines.lstm.vectors import Tile  # noqa: E402
 
 KNOWN = {
@@ -51,6 +53,59 @@ def test_the_bits_are_those_of_every_other_cpu(cell, lengths, monkeypatch):
         made.append(run_lstm(layer, x, lengths, initial, steps="compiled"))
     for other in made[1:]:
         same(made[0], other)
+
+
+EVERYTHING = kernel_code.KernelKind(peepholes=True, cell_clip=True, projection=True)
+FMA = re.compile(r"^\t(?:vfn?m(?:add|sub)\d+[ps]s|fml[as])\b", re.MULTILINE)
+
+
+@pytest.mark.parametrize("tile", TILES, ids=str)
+def test_every_operation_has_one_meaning(tile):
+    """No flag lets LLVM join or reorder what another version or CPU would not."""
+    text = str(kernel_code._module(EVERYTHING, tile))
+    operations = re.findall(r"= (f(?:add|sub|mul|div|neg)) (.*)", text)
+    assert {name for name, _ in operations} >= {"fadd", "fmul", "fdiv"}
+    assert all(operands.startswith("<") for _, operands in operations)  # the type, no flag
+
+
+@pytest.mark.parametrize(
+    ("triple", "name", "tile"),
+    [
+        ("x86_64-linux-gnu", "haswell", Tile(8, 6, 16)),
+        ("x86_64-linux-gnu", "znver4", Tile(16, 6, 32)),
+        ("x86_64-linux-gnu", "skylake-avx512", Tile(16, 6, 32)),
+        ("aarch64-linux-gnu", "generic", Tile(4, 6, 32)),
+    ],
+)
+def test_cpus_with_fma_add_every_product_unrounded(triple, name, tile):
+    llvm = pytest.importorskip("llvmlite.binding")
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        target = llvm.Target.from_triple(triple)
+    except RuntimeError:
+        pytest.skip(f"this llvmlite writes no code for {triple}")
+    module = kernel_code._module(EVERYTHING, tile)
+    module.triple = triple
+    text = str(module)
+    asked_for = len(re.findall(r"call .*@\"?llvm\.fmuladd", text))
+    made = target.create_target_machine(cpu=name, opt=3).emit_assembly(llvm.parse_assembly(text))
+    assert len(FMA.findall(made)) == asked_for > 0
+
+
+@pytest.mark.skipif(
+    platform.machine().lower() in ("x86_64", "amd64") and "+fma" not in cpu._features().split(","),
+    reason="the CPU has no FMA",
+)
+def test_a_product_is_added_unrounded():
+    """(1 + 2**-12)**2 - (1 + 2**-11) is 2**-24, or 0 where the product is rounded first."""
+    layer = make_layer(np.random.default_rng(26), 2, 1)
+    weights = layer.cell.weights
+    weights.kernel[:] = 0
+    weights.bias[:] = [50, 0, 0, 50]  # i and o are open
+    weights.kernel[:, 2] = [-1, 1 + 2**-12]  # g
+    x = np.array([[[1 + 2**-11, 1 + 2**-12]]], np.float32)
+    assert run_lstm(layer, x, steps="compiled").states["c"][0, 0, 0] == np.float32(2**-24)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS.keys())

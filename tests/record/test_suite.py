@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -131,10 +130,10 @@ def test_a_trace_that_fails_its_checks_becomes_no_golden_one(folder, rnnscope):
 
 
 def test_cases_run_in_processes_beside_each_other(folder, rnnscope):
-    """Results are those of one process, in the order of the file.
+    """Results are those of one process to the last digit, in the order of the file.
 
-    Numbers are equal to rounding: a process of its own gets fewer threads, and BLAS sums the rows
-    of a thread otherwise than those of all.
+    The batch is split as in one process, and fewer of its parts are computed at once: BLAS would
+    sum parts of another size in another order.
     """
     suite(rnnscope, "--update-golden")
     told = []
@@ -142,20 +141,10 @@ def test_cases_run_in_processes_beside_each_other(folder, rnnscope):
         result = suite(rnnscope, "-j", jobs, "--junit", "report.xml")
         assert result.code == 0
         found = json.loads(result.stdout)["subjects"]
-        measured = [
-            [one.pop(key) for one in subject["findings"] for key in ("measured", "limit")]
-            for subject in found
-        ]
         for subject in found:
             subject.pop("seconds")
-            for one in subject["findings"]:
-                one.pop("place")  # of equal values the first, of nearly equal ones any
-                one["message"] = re.sub(r"\d[\d.e-]*", "#", one["message"])
-        told.append((found, measured))
-    assert told[0][0] == told[1][0]
-    for one, other in zip(told[0][1], told[1][1], strict=True):
-        for value, again in zip(one, other, strict=True):
-            assert value == again or abs(value - again) <= 1e-5
+        told.append(found)
+    assert told[0] == told[1]
     root = ET.parse("report.xml").getroot()  # noqa: S314  # our own
     assert [suite.get("name") for suite in root] == ["small", "keras"]
 

@@ -83,11 +83,7 @@ class NumpySteps:
         """``x @ kernel + bias`` of some processed steps, (step, row, 4·unit)."""
         order, x = self._order, self._x
         rows = order.rows[:count]
-        # BLAS rounds the product of a single row otherwise: it is given two, so that a run has the
-        # same bits wherever time is cut.
-        padded = np.empty((max(2, (stop - start) * count), x.shape[2]), x.dtype)
-        padded[-1] = 0
-        gathered = padded[: (stop - start) * count].reshape(stop - start, count, x.shape[2])
+        gathered = np.empty((stop - start, count, x.shape[2]), x.dtype)
         if not order.within and self._slice is not None and count == len(order.rows):
             times = slice(start, stop)
             if order.backward:
@@ -101,7 +97,8 @@ class NumpySteps:
                 # never read; their place in time only has to exist.
                 times_of = np.clip(order.times(step, count), 0, order.timesteps - 1)
                 gathered[step - start] = x[rows, times_of]
-        z = np.matmul(padded, self._folded.kernel)[: (stop - start) * count]
+        flat = gathered.reshape((stop - start) * count, x.shape[2])
+        z = np.matmul(flat, self._folded.kernel)
         z += self._folded.bias
         shaped: Array = z.reshape(stop - start, count, -1)
         return shaped
