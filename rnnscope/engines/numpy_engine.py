@@ -6,10 +6,12 @@ layer is a forward run over the turned sequence, and its states are turned back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -54,6 +56,8 @@ def run_layer(
         mask = None
     turn = _Turn.of(layer, mask, timesteps)
     taken = turn(x)
+    if cell.run is not None:
+        return _run_whole(layer, cell.run, taken, mask, initial or {}, turn)
     with _quiet():
         z = cell.project(layer.cell, taken)
     steps_mask = None if mask is None else turn(mask)
@@ -99,6 +103,31 @@ def run_layer(
         final=state,
         gates={gate: turn(array) for gate, array in kept.items()},
     )
+
+
+def _run_whole(
+    layer: RecurrentLayer,
+    run: Callable[..., LayerStates],
+    x: Array,
+    mask: Array | None,
+    initial: Mapping[str, Array],
+    turn: _Turn,
+) -> LayerStates:
+    """A cell that runs whole sequences itself: it knows lengths, but no masks with holes."""
+    lengths = None if mask is None else np.count_nonzero(mask, axis=1)
+    if mask is not None and lengths is not None:
+        plain = np.arange(mask.shape[1]) < lengths[:, None]
+        if not np.array_equal(mask, plain):
+            raise InputError(
+                "A layer that is evaluated as the graph computes it takes no mask with holes.",
+                expected="valid steps first, then padding",
+                hint="give lengths, or no mask",
+            )
+    with _quiet():
+        made = run(layer.cell, x, lengths, initial)
+    outputs = turn(made.outputs) if layer.outputs_in_input_order else made.outputs
+    states = {name: turn(array) for name, array in made.states.items()}
+    return replace(made, states=states, outputs=outputs)
 
 
 def _quiet() -> np.errstate:

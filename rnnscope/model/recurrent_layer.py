@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnscope.model.cell import Array, CellSpec, Option, Origin
+from rnnscope.model.evidence import BY_NAME, Evidence
 from rnnscope.model.initial_state import InitialState
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.signal import Layer, Signal
@@ -82,6 +83,8 @@ class RecurrentLayer:
     wrapper : tuple of Layer
         What stands between m and the outputs of each step, before the padding rule: a dense layer
         (OutputProjectionWrapper), a merge with the layer's own x (ResidualWrapper).
+    evidence : Evidence
+        How it is known that this is what the layer computes.
     """
 
     cell: CellSpec
@@ -95,6 +98,7 @@ class RecurrentLayer:
     return_sequences: bool = True
     feedback: Feedback | None = None
     wrapper: tuple[Layer, ...] = ()
+    evidence: Evidence = BY_NAME
 
     @property
     def output_size(self) -> int:

@@ -90,14 +90,20 @@ def choose_slices(
         per_step += _bytes_per_step(node, shapes[node.name], timesteps, gates, masked)
     per_sequence = per_step * timesteps
     fitting = int(budget // max(per_sequence, 1))
-    if fitting >= 1:
+    if fitting >= 1 or any(_runs_whole(node) for node in plan.layers):
         wanted = max(ROWS_FOR_BLAS, int(SLICE_BYTES // max(per_sequence, 1)))
-        return SliceSize(max(1, min(sequences, fitting, wanted)), timesteps)
+        return SliceSize(max(1, min(sequences, max(1, fitting), wanted)), timesteps)
     rows = max(1, min(sequences, ROWS_FOR_BLAS, int(budget // (per_step * LONG_SLICE))))
     if masked and any(_turns_within(node) for node in plan.nodes):
         rows = 1  # each sequence ends somewhere else, and its padding is filled at the end
     steps = int(budget // (per_step * rows))
     return SliceSize(rows, max(SHORTEST_SLICE, min(timesteps, steps)))
+
+
+def _runs_whole(node: Node) -> bool:
+    """Whether a layer's cell takes whole sequences alone, whatever the budget says."""
+    layer = node.recurrent
+    return layer is not None and CELLS[layer.cell.kind].run is not None
 
 
 def _turns_within(node: Node) -> bool:

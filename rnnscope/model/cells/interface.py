@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rnnscope.model.cell import Array, CellSpec
+from rnnscope.model.states import LayerStates
 
 State = Mapping[str, Array]
 """A cell's state by name, for example ``{"c": (sequence, unit), "m": (sequence, output)}``."""
@@ -34,6 +35,9 @@ class Cell:
         ``step(spec, z, state) -> (state, gates)`` for one timestep: z is (sequence, …).
     m_bound : callable
         ``m_bound(spec) -> float | None``: the largest |m| the options allow, None if unbounded.
+    run : callable or None
+        ``run(spec, x, lengths, initial) -> LayerStates``, in the order of processing: for a cell
+        that runs whole sequences itself, in place of `project` and `step`.
     """
 
     kind: str
@@ -44,3 +48,4 @@ class Cell:
     project: Callable[[CellSpec, Array], Array]
     step: Callable[[CellSpec, Array, State], tuple[State, Mapping[str, Array]]]
     m_bound: Callable[[CellSpec], float | None]
+    run: Callable[[CellSpec, Array, Array | None, State], LayerStates] | None = None

@@ -46,7 +46,8 @@ def windows(x: Array, size: Sequence[int], strides: Sequence[int], dilations: Se
     seen: Any = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axes)
     every = [slice(None, None, step) for step in strides]
     inside = [slice(None, None, step) for step in dilations]
-    return seen[tuple([..., *every, *inside])]
+    index: tuple[Any, ...] = (..., *every, *inside)
+    return seen[index]
 
 
 def conv(

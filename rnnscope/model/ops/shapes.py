@@ -26,9 +26,11 @@ def expand_dims(x: Array, axis: Any) -> Any:
     return np.expand_dims(x, tuple(int(one) for one in np.ravel(axis)))
 
 
-def squeeze(x: Array, axes: Sequence[int] | None = None) -> Any:
+def squeeze(x: Array, axes: Any = None) -> Any:
     """Without axes of size 1: these, or all."""
-    return np.squeeze(x, None if not np.size(axes) else tuple(int(one) for one in np.ravel(axes)))
+    return np.squeeze(
+        x, None if axes is None or not np.size(axes) else tuple(int(one) for one in np.ravel(axes))
+    )
 
 
 def concat(*arrays: Array, axis: int) -> Any:
