@@ -58,11 +58,16 @@ def group(view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]) ->
     }  # fmt: skip
     for names, same in by_kernel.items():
         scope = KERNEL_SUFFIX.sub("", names[0])
+        taken = {layer.name for layer in layers}
         parts = [part for chain in _chains(view, same) for part in _cut(view, chain, reads)]
         for number, part in enumerate(parts):
+            name = _copy_name(part[0].cell, scope, number) if number else scope
+            while name in taken:  # one cell object in several layers of a stack
+                name = f"{name}_{number}"
+            taken.add(name)
             layers.append(
                 Appearances(
-                    name=_copy_name(part[0].cell, scope, number) if number else scope,
+                    name=name,
                     cells=[step.cell for step in part],
                     selects=[chosen for step in part for chosen in step.selects],
                 )

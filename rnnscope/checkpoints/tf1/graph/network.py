@@ -8,7 +8,7 @@ other are one layer; copies that would compute the same are one layer, with a no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +45,8 @@ class GraphNetwork:
     used: frozenset[str]
     embeddings: frozenset[str]
     notes: tuple[str, ...]
+    appearances: Mapping[str, Appearances]
+    """By layer, the steps in which the graph computes it."""
 
 
 def build_network(view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> GraphNetwork:
@@ -104,6 +106,7 @@ class _Builder:
             frozenset(self._used),
             frozenset(self._wiring.embeddings),
             tuple(self._notes),
+            self._layers,
         )
 
     def _layer_of(self, tensor: GraphTensor) -> str | None:
