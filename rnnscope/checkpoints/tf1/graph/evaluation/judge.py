@@ -114,7 +114,7 @@ class Judge:
         """Compare one layer."""
         layer, record = node.recurrent, self._records[node.name]
         assert layer is not None
-        verdict = Verdict(record.steps * record.x.shape[1])
+        verdict = Verdict(record.steps)
         self._cell(layer, record, verdict)
         self._state(node.name, layer, record, verdict)
         self._start(node.name, layer, record, verdict)
@@ -148,6 +148,8 @@ class Judge:
         """Each row of each step is carried on as the cell left it, or held as it was."""
         taken = self.taken(name)
         held = _rows_alike(record.carried, record.before)
+        if record.counts is not None:
+            held = ~record.counts
         if not np.all(taken | held):
             verdict.faults.append(Fault("state", "changes its state on the way to the next step"))
         elif (layer.padding.value == "none" and not np.all(taken)) or (
@@ -159,7 +161,10 @@ class Judge:
         """The steps (step, sequence) whose new state a layer carried on."""
         if name not in self._taken:
             record = self._records[name]
-            self._taken[name] = _rows_alike(record.carried, record.after)
+            counts = record.counts
+            if counts is None:
+                counts = _rows_alike(record.carried, record.after)
+            self._taken[name] = counts
         return self._taken[name]
 
     def _start(
@@ -188,10 +193,19 @@ class Judge:
             elif isinstance(part, FinalState):
                 if any(other not in self._records for other in part.layers):
                     continue
-                finals = [self._records[other].carried[state][-1] for other in part.layers]
+                finals = [self._final(other, state) for other in part.layers]
                 expected = join_state(finals, part.join)
             if expected.shape != first.shape or not self._agree(verdict, first, expected):
                 verdict.faults.append(Fault("start", f"starts from another {state}"))
+
+    def _final(self, name: str, state: str) -> Array:
+        """The state of a layer after the last step that counts (sequence, width)."""
+        record = self._records[name]
+        if record.counts is None:
+            return record.carried[state][-1]
+        last = np.maximum(np.count_nonzero(record.counts, axis=0) - 1, 0)
+        final: Array = record.carried[state][last, np.arange(len(last))]
+        return final
 
     def _input(
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
@@ -245,7 +259,7 @@ class Judge:
             return None
         outputs = self._expected_outputs(node.name, layer, record).swapaxes(0, 1)
         if not layer.return_sequences:
-            return Signal(record.carried["m"][-1])
+            return Signal(self._final(node.name, "m"))
         if layer.outputs_in_input_order:
             outputs = _turned(layer, outputs, self.taken(node.name))
         return Signal(outputs)

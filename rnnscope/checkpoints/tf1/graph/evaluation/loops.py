@@ -201,7 +201,10 @@ class Loops:
             if current in loop.variables:
                 found.add(current)
                 continue
-            for step in self._behind(current):
+            node = self._view.node(current)
+            # What decides whether there is another step is no part of the value.
+            switch = node is not None and node.op in SWITCHES
+            for step in self._behind(current)[: 1 if switch else None]:
                 if step not in seen:
                     seen.add(step)
                     pending.append(step)

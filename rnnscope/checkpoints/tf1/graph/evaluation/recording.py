@@ -38,6 +38,9 @@ class CellRecord:
     variables : dict of str to ndarray (step, sequence, width)
         Each state as the loop's own variable holds it after the step, where the cell reads it
         changed (a decayed c); as `carried` elsewhere.
+    counts : ndarray of bool (step, sequence) or None
+        The steps that count, where the graph says so beside the states: of fused ops, which compute
+        on past the length.
     """
 
     x: Array
@@ -46,6 +49,7 @@ class CellRecord:
     carried: dict[str, Array]
     written: dict[GraphTensor, Array] = field(default_factory=dict)
     variables: dict[str, Array] = field(default_factory=dict)
+    counts: Array | None = None
 
     @property
     def states(self) -> dict[str, Array]:
@@ -203,7 +207,10 @@ class Recorder:
         written = {}
         if cell.outputs is not None:
             written[cell.outputs] = np.asarray(evaluator.value(cell.outputs))
-        return CellRecord(x, before, after, dict(after), written)
+        counts = None
+        if cell.mask is not None:
+            counts = np.asarray(evaluator.value(cell.mask)).reshape(*x.shape[:2], -1)[..., 0] != 0
+        return CellRecord(x, before, after, dict(after), written, counts=counts)
 
 
 def takes_sequences(cell: FoundCell) -> bool:
