@@ -7,8 +7,8 @@ state before the first step, what it reads, and what it returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -62,11 +62,14 @@ class Verdict:
     difference : float
         The largest of all that agree.
     faults : list of Fault
+    turned : RecurrentLayer or None
+        The layer in the direction in which it agrees, where it was read in another.
     """
 
     steps: int
     difference: float = 0.0
     faults: list[Fault] = field(default_factory=list)
+    turned: RecurrentLayer | None = None
 
     def kinds(self) -> frozenset[FaultKind]:
         return frozenset(fault.kind for fault in self.faults)
@@ -109,6 +112,7 @@ class Judge:
         self._time_major = time_major
         self._signals: dict[str, Signal | None] = {}
         self._taken: dict[str, Array] = {}
+        self._turned: dict[str, RecurrentLayer] = {}
 
     def judge(self, node: Node) -> Verdict:
         """Compare one layer."""
@@ -116,9 +120,10 @@ class Judge:
         assert layer is not None
         verdict = Verdict(record.steps)
         self._cell(layer, record, verdict)
+        self._input(node, layer, record, verdict)
+        layer = verdict.turned or layer
         self._state(node.name, layer, record, verdict)
         self._start(node.name, layer, record, verdict)
-        self._input(node, layer, record, verdict)
         self._outputs(node, layer, record, verdict)
         return verdict
 
@@ -152,10 +157,15 @@ class Judge:
             held = ~record.counts
         if not np.all(taken | held):
             verdict.faults.append(Fault("state", "changes its state on the way to the next step"))
-        elif (layer.padding.value == "none" and not np.all(taken)) or (
-            layer.lengths.value.kind == "unused" and not np.all(taken)
-        ):
+        elif _takes_every_step(layer) and not np.all(taken):
             verdict.faults.append(Fault("state", "holds its state at some steps"))
+        elif layer.backward.value and layer.reversal == "whole" and not np.all(taken):
+            # Turned as a whole, the steps that count would be the last that are processed.
+            lengths = np.count_nonzero(taken, axis=0)
+            last = np.arange(record.steps)[:, None] >= record.steps - lengths
+            if not np.array_equal(last, taken):
+                words = "turns the whole axis of time and counts lengths from its end"
+                verdict.faults.append(Fault("lengths", words))
 
     def taken(self, name: str) -> Array:
         """The steps (step, sequence) whose new state a layer carried on."""
@@ -202,7 +212,8 @@ class Judge:
         """The state of a layer after the last step that counts (sequence, width)."""
         record = self._records[name]
         if record.counts is None:
-            return record.carried[state][-1]
+            end: Array = record.carried[state][-1]
+            return end
         last = np.maximum(np.count_nonzero(record.counts, axis=0) - 1, 0)
         final: Array = record.carried[state][last, np.arange(len(last))]
         return final
@@ -221,11 +232,23 @@ class Judge:
         if values.ndim != 3 or values.shape[1] < record.steps:
             verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
             return
-        expected = _turned(layer, values, taken).swapaxes(0, 1)[: record.steps]
-        if expected.shape != record.x.shape or not self._agree(
-            verdict, record.x[taken], expected[taken]
-        ):
-            verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
+        if self._reads(layer, record, values, taken, verdict):
+            return
+        for other in _other_directions(layer):
+            if self._reads(other, record, values, taken, verdict):
+                verdict.turned = self._turned[node.name] = other
+                return
+        verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
+
+    def _reads(
+        self, layer: RecurrentLayer, record: CellRecord, values: Array, taken: Array,
+        verdict: Verdict,
+    ) -> bool:  # fmt: skip
+        """Whether x is these values (sequence, step, …) in the order of the layer's direction."""
+        expected: Array = _turned(layer, values, taken).swapaxes(0, 1)[: record.steps]
+        if expected.shape != record.x.shape:
+            return False
+        return self._agree(verdict, record.x[taken], expected[taken])
 
     def _signal(self, name: str) -> Signal | None:
         """What a node or input of the network hands on, in the order of the input's steps."""
@@ -244,7 +267,7 @@ class Judge:
             swapped = value.swapaxes(0, 1) if self._time_major and value.ndim > 1 else value
             return Signal(swapped)
         if node.recurrent is not None:
-            return self._returned(node, node.recurrent)
+            return self._returned(node, self._turned.get(name, node.recurrent))
         signals = [self._signal(read) for read in node.reads]
         if any(signal is None for signal in signals):
             return None
@@ -303,6 +326,19 @@ class Judge:
 def _takes_every_step(layer: RecurrentLayer) -> bool:
     """Whether a layer, as it was read, has no lengths and no mask."""
     return layer.padding.value == "none" or layer.lengths.value.kind == "unused"
+
+
+def _other_directions(layer: RecurrentLayer) -> Iterator[RecurrentLayer]:
+    """The layer in every direction but its own."""
+    own = (layer.backward.value, layer.reversal if layer.backward.value else "")
+    forward = replace(layer, backward=replace(layer.backward, value=False))
+    backward = replace(layer, backward=replace(layer.backward, value=True))
+    if own != (False, ""):
+        yield forward
+    if own != (True, "whole"):
+        yield replace(backward, reversal="whole")
+    if own != (True, "within length"):
+        yield replace(backward, reversal="within length")
 
 
 def _turned(layer: RecurrentLayer, values: Array, taken: Array) -> Array:

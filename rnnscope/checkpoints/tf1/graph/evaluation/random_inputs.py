@@ -138,9 +138,8 @@ def random_value(one: FedTensor, sizes: ChosenSizes, below: int, rng: np.random.
     if not shape:
         return np.array(sizes.sequences, one.dtype)
     if one.is_lengths:
-        lengths = rng.integers(1, sizes.timesteps + 1, shape)
-        lengths.reshape(-1)[0] = sizes.timesteps
-        return lengths.astype(one.dtype)
+        # The whole time, one step less, two steps less: every sequence has one at least.
+        return (sizes.timesteps - np.arange(shape[0]) % sizes.timesteps).astype(one.dtype)
     return rng.integers(0, max(below, 1), shape).astype(one.dtype)
 
 

@@ -73,6 +73,8 @@ class _Settling:
 
     def _settle(self, node: Node, layer: RecurrentLayer) -> None:
         verdict = self._proof.verdicts.get(node.name)
+        if verdict is not None and verdict.turned is not None:
+            layer = verdict.turned
         if verdict is None:
             reason = self._proof.obstacles.get(node.name, "")
             known = Evidence("by data flow", detail=reason)
@@ -81,7 +83,7 @@ class _Settling:
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
-        elif not self._as_graph_cell(node, layer, verdict):
+        elif "lengths" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
             self._refuse(node, verdict)
 
     def _front(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
