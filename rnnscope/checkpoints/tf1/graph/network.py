@@ -21,6 +21,7 @@ from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
+from rnnscope.checkpoints.tf1.graph.unrolled import with_returned, wrapper_scope
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, GraphWiring, Source
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
@@ -59,6 +60,9 @@ class _Builder:
         self._view = view
         self._weights = weights
         self._layers = {layer.name: layer for layer in group(view, weights, cells)}
+        for layer in self._layers.values():
+            if len(layer.cells) > 1 and self._is_top(layer):
+                layer.cells = with_returned(view, weights, layer.cells)
         self._name_of = {
             tensor: layer.name
             for layer in self._layers.values()
@@ -90,6 +94,16 @@ class _Builder:
         self._copies: dict[str, list[str]] = defaultdict(list)
         self._notes: list[str] = []
         self._used: set[str] = set()
+
+    def _is_top(self, layer: Appearances) -> bool:
+        """Whether no other layer of the same unrolled stack reads m, or adds it to its x."""
+        scope, m = wrapper_scope(layer.cells[0].m.node), layer.cells[0].m
+        return not any(
+            other is not layer
+            and wrapper_scope(other.cells[0].m.node) == scope
+            and any(tensor == m for tensor, _ in walk(self._view, other.cells[0].x, packed=True))
+            for other in self._layers.values()
+        )
 
     def build(self) -> GraphNetwork:
         for name in self._layers:

@@ -167,7 +167,10 @@ class Recorder:
                 {name: _one_step(evaluator, one) for name, one in cell.before.items()},
                 {name: _one_step(evaluator, one) for name, one in cell.after.items()},
             )
-            return CellRecord(x, before, after, dict(after))
+            written = {}
+            if cell.outputs is not None:
+                written[cell.outputs] = _one_step(evaluator, cell.outputs)
+            return CellRecord(x, before, after, dict(after), written)
         if cell.x not in evaluator.recorded:
             evaluator.run_loop(loop)
         taken = evaluator.recorded
@@ -241,4 +244,10 @@ def _joined(parts: list[CellRecord]) -> CellRecord:
     carried = {
         state: np.concatenate([array[1:], after[state][-1:]]) for state, array in before.items()
     }
-    return CellRecord(np.concatenate([part.x for part in parts]), before, after, carried)
+    written = {
+        tensor: np.concatenate([next(iter(part.written.values())) for part in parts])
+        for tensor in parts[0].written
+        if all(part.written for part in parts)
+    }
+    x = np.concatenate([part.x for part in parts])
+    return CellRecord(x, before, after, carried, written)
