@@ -157,6 +157,13 @@ class Recorder:
         except EvaluationError as error:
             return str(error)
 
+    def try_value(self, evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
+        """The value of a tensor outside of loops; the reason in words where there is none."""
+        try:
+            return evaluator.value(tensor)
+        except EvaluationError as error:
+            return str(error)
+
     def _of_cell(self, evaluator: GraphEvaluator, cell: FoundCell) -> CellRecord:
         if cell.op and takes_sequences(cell):
             return self._of_fused(evaluator, cell)

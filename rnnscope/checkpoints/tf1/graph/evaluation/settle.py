@@ -14,13 +14,20 @@ from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelI
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
+    UnknownLoop,
+    common_scope,
+    unknown_loops,
+)
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
-from rnnscope.model.cell import Array, Option
+from rnnscope.model.cell import Array, CellSpec, Option
+from rnnscope.model.cells.graph_cell import GraphOptions
 from rnnscope.model.evidence import Evidence
 from rnnscope.model.initial_state import InitialState, OutsideState, StatePart
 from rnnscope.model.layers import IdsAsFeatures, Unsupported
+from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -51,7 +58,6 @@ class _Settling:
         self._used: set[str] = set()
         self._obstacle = ""
         self._full = Recorder(view, weights, proof.recorder.loops)
-        self._runs: dict[tuple[GraphTensor, tuple[str, ...]], GraphRun] = {}
 
     def settle(self) -> GraphNetwork:
         for node in self._built.network.nodes:
@@ -59,6 +65,7 @@ class _Settling:
                 self._nodes.setdefault(node.name, node)
             else:
                 self._settle(node, node.recurrent)
+        self._add_unknown()
         nodes = tuple(self._nodes.values())
         read = {name for node in nodes for name in (*node.reads, *node.listed_inputs)}
         known = dict.fromkeys((*self._built.network.inputs, *self._inputs))
@@ -70,6 +77,53 @@ class _Settling:
             used=self._built.used | self._used,
             notes=(*self._built.notes, *self._notes),
         )
+
+    def _add_unknown(self) -> None:
+        """Layers for the states of loops that no cell was found for."""
+        known = {name: one.cells for name, one in self._built.appearances.items()}
+        found, obstacles = unknown_loops(self._view, self._proof, known)
+        for unknown in found:
+            self._as_layer(unknown)
+        for name, reason in obstacles.items():
+            loop = self._proof.recorder.loops.every[name]
+            updates = [variable.update for variable in loop.variables.values()]
+            weights = [one for one in self._variables_behind(updates) if one not in self._all_used]
+            if weights:
+                words = f"the loop '{name}', which uses {', '.join(weights)}, is not computed"
+                self._add_refused(name, f"{words} ({reason})")
+
+    def _as_layer(self, unknown: UnknownLoop) -> None:
+        """A loop that is evaluated, as a layer; refused by name where it cannot be."""
+        updates = list(unknown.cell.after.values())
+        behind = self._variables_behind(
+            [*updates, *([] if unknown.written is None else [unknown.written])]
+        )
+        own = [name for name in behind if name not in self._all_used]
+        name = common_scope(own) or unknown.loop.name
+        while name in self._nodes:
+            name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
+        layer = _plain_layer(unknown)
+        found = self._from_input(name, [unknown.cell], unknown.record, layer, unknown.written)
+        if found is None:
+            self._add_refused(name, f"its states are no stock cell's, and {self._obstacle}")
+            return
+        evaluated, source = found
+        self._used.update(behind)
+        made = evaluated.as_cell(unknown.record, tuple(behind))
+        self._nodes[name] = Node(name, made, (self._entry(source),))
+        states = ", ".join(unknown.cell.before)
+        self._notes.append(
+            f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by "
+            "op."
+        )
+
+    @property
+    def _all_used(self) -> frozenset[str]:
+        return self._built.used | self._used
+
+    def _add_refused(self, name: str, reason: str) -> None:
+        words = f"'{name}': {reason}"
+        self._nodes.setdefault(name, Node(name, Unsupported("graph ops", name, words), ()))
 
     def _settle(self, node: Node, layer: RecurrentLayer) -> None:
         verdict = self._proof.verdicts.get(node.name)
@@ -163,15 +217,22 @@ class _Settling:
         self, node: Node, layer: RecurrentLayer, written: GraphTensor | None
     ) -> tuple[EvaluatedLayer, ModelInput] | None:
         """A layer as the graph computes it from one of the model's inputs; None if from none."""
-        placeholders = _placeholders(layer)
+        cells, record = self._cells(node.name), self._proof.records[node.name]
+        return self._from_input(node.name, cells, record, layer, written)
+
+    def _from_input(
+        self,
+        name: str,
+        cells: list[FoundCell],
+        record: CellRecord,
+        layer: RecurrentLayer,
+        written: GraphTensor | None,
+    ) -> tuple[EvaluatedLayer, ModelInput] | None:
         for source in self._model_inputs(layer):
-            trial = GraphRun(self._proof.recorder, source, {node.name: self._cells(node.name)})
-            if self._same_as_proof(trial, source, node.name):
-                run = self._runs.setdefault(
-                    (source.fed.tensor, (node.name,)),
-                    GraphRun(self._full, source, {node.name: self._cells(node.name)}),
-                )
-                return EvaluatedLayer(run, node.name, layer, written, placeholders), source
+            trial = GraphRun(self._proof.recorder, source, {name: cells})
+            if self._same_as_proof(trial, source, name, record):
+                run = GraphRun(self._full, source, {name: cells})
+                return EvaluatedLayer(run, name, layer, written, _placeholders(layer)), source
         return None
 
     def _model_inputs(self, layer: RecurrentLayer) -> Iterator[ModelInput]:
@@ -183,7 +244,9 @@ class _Settling:
             others = tuple(other for other in self._proof.fed if other is not one)
             yield ModelInput(one, self._proof.sizes, others, states)
 
-    def _same_as_proof(self, trial: GraphRun, source: ModelInput, name: str) -> bool:
+    def _same_as_proof(
+        self, trial: GraphRun, source: ModelInput, name: str, wanted: CellRecord
+    ) -> bool:
         """Whether this input alone gives what all random inputs together gave."""
         given = dict(self._proof.given)
         x = np.asarray(given[source.fed.tensor])
@@ -205,7 +268,6 @@ class _Settling:
         if isinstance(made, str):
             self._obstacle = made
             return False
-        wanted = self._proof.records[name]
         return _same(made.x, wanted.x) and all(
             _same(array, wanted.carried[state]) for state, array in made.carried.items()
         )
@@ -229,6 +291,24 @@ class _Settling:
                 for result in self._view.results(GraphTensor(node.name, index))
             )  # fmt: skip
         return [name for name in found if name in self._weights.names]
+
+
+def _plain_layer(unknown: UnknownLoop) -> RecurrentLayer:
+    """What is known of a loop beside its states: no direction, lengths if it holds past them."""
+    spec = CellSpec("graph", "loop of the graph", None, GraphOptions(), (), "")
+    lengths = (
+        LengthsSource("input", "sequence_length from a placeholder")
+        if unknown.holds
+        else LENGTHS_UNUSED
+    )
+    return RecurrentLayer(
+        cell=spec,
+        backward=Option(False, "graph"),
+        padding=Option("zeros" if unknown.holds else "none", "graph"),
+        lengths=Option(lengths, "graph"),
+        initial_state=Option(InitialState({}, "what the graph computes"), "graph"),
+        state_format=Option("the loop's variables", "graph"),
+    )
 
 
 def _same(one: Array, other: Array) -> bool:
