@@ -39,10 +39,13 @@ class GraphFront(Layer):
         return self.ids
 
     def __call__(self, *signals: Signal) -> Signal:
-        """Compute x; a mask in front is the mask behind."""
+        """Compute x; lengths in front are those behind, counted in the steps of x."""
         mask = signals[0].mask
         lengths = None if mask is None else np.count_nonzero(mask, axis=1)
-        return Signal(self.function(signals[0].values, lengths), mask)
+        x = self.function(signals[0].values, lengths)
+        if mask is not None and lengths is not None and x.shape[1] != mask.shape[1]:
+            mask = np.arange(x.shape[1]) < lengths[:, None]
+        return Signal(x, mask)
 
 
 @dataclass(frozen=True)

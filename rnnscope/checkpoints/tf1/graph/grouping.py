@@ -24,6 +24,12 @@ KERNEL_SUFFIX = re.compile(
     r"/(kernel|recurrent_kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$"
 )
 
+VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
+"""Ops that take no values from what they read."""
+
+MOST_OPS_BETWEEN = 200
+"""Ops between two steps of a layer whose state is changed in between."""
+
 NUMBER = re.compile(r"_?\d+$")
 
 
@@ -94,11 +100,38 @@ def _chains(view: GraphView, cells: Iterable[FoundCell]) -> list[list[_CellStep]
             ),
             None,
         )
+        if chain is None and not loops:
+            chain = _altered(view, sources, chains)
         if chain is None:
             chain = []
             chains.append(chain)
         chain.append(_CellStep(cell, selects, loops))
     return chains
+
+
+def _altered(
+    view: GraphView, sources: set[GraphTensor], chains: list[list[_CellStep]]
+) -> list[_CellStep] | None:
+    """The chain whose last step's state this step reads changed (decayed, masked, normalised).
+
+    Whether such steps are one layer all the same is for the graph's own computation to say.
+    """
+    last = {tensor: chain for chain in chains if not chain[-1].loops
+            for tensor in chain[-1].cell.after.values()}  # fmt: skip
+    stops = {tensor for chain in chains for step in chain for tensor in step.cell.after.values()}
+    pending, seen = list(sources), set(sources)
+    while pending and len(seen) < MOST_OPS_BETWEEN:
+        current = pending.pop()
+        if current in last:
+            return last[current]
+        node = view.node(current)
+        if node is None or current in stops or node.op in VALUELESS:
+            continue
+        for step in data_inputs(view, node, current):
+            if step not in seen:
+                seen.add(step)
+                pending.append(step)
+    return None
 
 
 def _cut(

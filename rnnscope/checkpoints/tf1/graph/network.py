@@ -21,7 +21,7 @@ from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
-from rnnscope.checkpoints.tf1.graph.unrolled import with_returned, wrapper_scope
+from rnnscope.checkpoints.tf1.graph.unrolled import loop_scope, with_returned
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, GraphWiring, Source
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
@@ -97,10 +97,10 @@ class _Builder:
 
     def _is_top(self, layer: Appearances) -> bool:
         """Whether no other layer of the same unrolled stack reads m, or adds it to its x."""
-        scope, m = wrapper_scope(layer.cells[0].m.node), layer.cells[0].m
+        scope, m = loop_scope(self._weights, layer.cells[0]), layer.cells[0].m
         return not any(
             other is not layer
-            and wrapper_scope(other.cells[0].m.node) == scope
+            and loop_scope(self._weights, other.cells[0]) == scope
             and any(tensor == m for tensor, _ in walk(self._view, other.cells[0].x, packed=True))
             for other in self._layers.values()
         )

@@ -7,7 +7,6 @@ loop, and nothing else does.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
@@ -15,10 +14,9 @@ from rnnscope.checkpoints.tf1.graph.expressions import forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 
-CELLISH = re.compile(r"(multirnncell|cell\d*|\w*wrapper|\w*cell)(_?\d+)?")
-"""A component of a name that a cell or a wrapper made, in lower case and without underscores."""
+STOPS = {"Concat", "ConcatV2", "Pack", "Switch", "Merge", "Select", "SelectV2", "If", "StatelessIf"}
+"""Ops that join steps, or that keep the padding; no wrapper of a cell uses them."""
 
-JOINS = {"Concat", "ConcatV2", "Pack"}
 MAX_WRAPPER_OPS = 64
 
 
@@ -27,19 +25,19 @@ def with_returned(
 ) -> list[FoundCell]:
     """The steps of a layer, each with what it returns where that is not m."""
     kernels = {name for cell in cells for name in weights.variables(cell.kernel)}
-    found = [_returned(view, weights, cell.m, kernels) for cell in cells]
+    scope = loop_scope(weights, cells[0])
+    if not scope:
+        return cells
+    found = [_returned(view, weights, cell.m, scope, kernels) for cell in cells]
     if any(tensor is None for tensor in found):
         return cells
     return [replace(cell, outputs=out) for cell, out in zip(cells, found, strict=True)]
 
 
 def _returned(
-    view: GraphView, weights: GraphWeights, m: GraphTensor, kernels: set[str]
+    view: GraphView, weights: GraphWeights, m: GraphTensor, scope: str, kernels: set[str]
 ) -> GraphTensor | None:
     """The one tensor at the end of what wrappers compute from m; None where there is none."""
-    scope = wrapper_scope(m.node)
-    if scope is None:
-        return None
     ends: set[GraphTensor] = set()
     pending, seen = [m], {m}
     while pending:
@@ -61,23 +59,23 @@ def _returned(
 
 
 def _wraps(weights: GraphWeights, node: GraphNode, scope: str, kernels: set[str]) -> bool:
-    """Whether a node is a wrapper's: in its scope, and no part of a cell that reads m."""
-    if not node.name.startswith(f"{scope}/") or node.op in JOINS:
-        return False
-    rest = node.name[len(scope) + 1 :].split("/")
-    if len(rest) < 2 or not _is_cellish(rest[0]):
+    """Whether a node is a wrapper's: in the loop's scope, and no part of a cell that reads m."""
+    if not node.name.startswith(f"{scope}/") or node.op in STOPS:
         return False
     return node.op != "MatMul" or kernels.isdisjoint(weights.variables(node.inputs[1]))
 
 
-def wrapper_scope(name: str) -> str | None:
-    """The scope in which the steps lie: what stands before the first cell or wrapper of a name."""
-    parts = name.split("/")
-    for place, part in enumerate(parts[:-1]):
-        if _is_cellish(part):
-            return "/".join(parts[:place]) or None
-    return None
+def loop_scope(weights: GraphWeights, cell: FoundCell) -> str:
+    """The name scope of an unrolled loop; empty for steps that lie in none.
 
-
-def _is_cellish(part: str) -> bool:
-    return CELLISH.fullmatch(part.replace("_", "").lower()) is not None
+    The ops of a step and the variables of its cell end in the same scopes, those of wrappers and
+    cell; what stands before these in the name of an op is the loop's.
+    """
+    names = weights.variables(cell.kernel)
+    if not names:
+        return ""
+    ops, variables = cell.m.node.split("/")[:-1], names[0].split("/")[:-1]
+    shared = 0
+    while shared < min(len(ops), len(variables) - 1) and ops[-1 - shared] == variables[-1 - shared]:
+        shared += 1
+    return "/".join(ops[: len(ops) - shared]) if shared else ""

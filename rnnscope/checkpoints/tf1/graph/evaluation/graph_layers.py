@@ -81,11 +81,17 @@ class EvaluatedLayer:
         )
 
     def x(self, values: Array, lengths: Array | None) -> Array:
-        """What the layer receives (sequence, timestep, input), in the order of the input."""
-        record = self.run.records(values, lengths)[self.name]
+        """What the layer receives (sequence, timestep, input), in the order of the input.
+
+        Evaluated for every step, whatever the lengths, unless x is turned within them: what a
+        layer reads past a length is of no account, but how many steps there are is.
+        """
+        within = self.layer.backward.value and self.layer.reversal == "within length"
+        record = self.run.records(values, lengths if within else None)[self.name]
         x = record.x.swapaxes(0, 1)
-        missing = values.shape[1] - x.shape[1]
-        x = np.concatenate([x, np.zeros((x.shape[0], missing, x.shape[2]), x.dtype)], axis=1)
+        if within and x.shape[1] < values.shape[1]:
+            missing = values.shape[1] - x.shape[1]
+            x = np.concatenate([x, np.zeros((x.shape[0], missing, x.shape[2]), x.dtype)], axis=1)
         return turned(self.layer, x, lengths)
 
     def as_cell(self, record: CellRecord, variables: tuple[str, ...]) -> RecurrentLayer:

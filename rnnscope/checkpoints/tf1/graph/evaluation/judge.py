@@ -30,7 +30,8 @@ from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 
-FaultKind = Literal["cell", "state", "lengths", "start", "input", "outputs"]
+FaultKind = Literal["cell", "state", "lengths", "turn", "start", "input",
+                    "outputs"]  # fmt: skip
 
 LIMITS = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
 """By dtype: how far rounding alone takes two ways of computing a step apart, relative to the
@@ -92,6 +93,10 @@ class Judge:
         ``value_of(tensor) -> ndarray or None``: what one of the model's inputs was fed.
     loops : mapping of str to str
         The loop that each layer lies in; the empty name for none.
+    unrolled : mapping of str to int
+        How many steps the graph is written out for, by layer that lies in no loop.
+    lengths : list of ndarray (sequence,)
+        What was fed as lengths.
     time_major : bool
         Which axis of the inputs is time.
     """
@@ -102,6 +107,8 @@ class Judge:
         records: Mapping[str, CellRecord],
         value_of: Callable[[GraphTensor], Array | None],
         loops: Mapping[str, str],
+        unrolled: Mapping[str, int],
+        lengths: list[Array],
         *,
         time_major: bool,
     ) -> None:
@@ -109,6 +116,8 @@ class Judge:
         self._records = records
         self._value_of = value_of
         self._loops = loops
+        self._unrolled = unrolled
+        self._lengths = lengths
         self._time_major = time_major
         self._signals: dict[str, Signal | None] = {}
         self._taken: dict[str, Array] = {}
@@ -122,7 +131,7 @@ class Judge:
         self._cell(layer, record, verdict)
         self._input(node, layer, record, verdict)
         layer = verdict.turned or layer
-        self._state(node.name, layer, record, verdict)
+        self._state(node, layer, record, verdict)
         self._start(node.name, layer, record, verdict)
         self._outputs(node, layer, record, verdict)
         return verdict
@@ -148,10 +157,10 @@ class Judge:
                 verdict.faults.append(Fault("cell", f"computes another {name}"))
 
     def _state(
-        self, name: str, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+        self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
         """Each row of each step is carried on as the cell left it, or held as it was."""
-        taken = self.taken(name)
+        taken = self.taken(node.name)
         held = _rows_alike(record.carried, record.before)
         if record.counts is not None:
             held = ~record.counts
@@ -159,13 +168,41 @@ class Judge:
             verdict.faults.append(Fault("state", "changes its state on the way to the next step"))
         elif _takes_every_step(layer) and not np.all(taken):
             verdict.faults.append(Fault("state", "holds its state at some steps"))
-        elif layer.backward.value and layer.reversal == "whole" and not np.all(taken):
-            # Turned as a whole, the steps that count would be the last that are processed.
-            lengths = np.count_nonzero(taken, axis=0)
-            last = np.arange(record.steps)[:, None] >= record.steps - lengths
-            if not np.array_equal(last, taken):
+        elif not _takes_every_step(layer):
+            self._lengths_of(node, layer, record, verdict)
+
+    def _lengths_of(
+        self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+    ) -> None:
+        """The steps that count are those that the lengths or the mask say, from the right end."""
+        taken, lengths = self.taken(node.name), layer.lengths.value
+        counts = np.count_nonzero(taken, axis=0)
+        whole = layer.backward.value and layer.reversal == "whole"
+        if lengths.kind == "mask":
+            signal = self._signal(node.reads[0]) if node.reads else None
+            mask = None if signal is None else signal.mask
+            if mask is not None:
+                expected = _turned(layer, mask, taken).T[: record.steps]
+                if not np.array_equal(expected, taken):
+                    verdict.faults.append(Fault("lengths", "skips other steps than its mask"))
+            return
+        steps = np.arange(record.steps)[:, None]
+        if np.array_equal(taken, steps < counts):
+            if whole and not np.all(taken):
                 words = "turns the whole axis of time and counts lengths from its end"
-                verdict.faults.append(Fault("lengths", words))
+                verdict.faults.append(Fault("turn", words))
+                return
+        elif not (whole and np.array_equal(taken, steps >= record.steps - counts)):
+            verdict.faults.append(Fault("lengths", "skips steps that are no padding"))
+            return
+        known = self._lengths if lengths.kind == "input" else []
+        if lengths.values is not None and lengths.values.shape == counts.shape:
+            known = [lengths.values]
+        if lengths.kind == "stored" and not known:
+            return
+        if not any(np.array_equal(np.minimum(one, record.steps), counts) for one in known):
+            how = "computes its lengths" if lengths.kind == "computed" else "takes other lengths"
+            verdict.faults.append(Fault("lengths", how))
 
     def taken(self, name: str) -> Array:
         """The steps (step, sequence) whose new state a layer carried on."""
@@ -229,7 +266,7 @@ class Judge:
             verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
             return
         values = signal.values
-        if values.ndim != 3 or values.shape[1] < record.steps:
+        if values.ndim != 3 or values.shape[1] != self._unrolled.get(node.name, record.steps):
             verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
             return
         if self._reads(layer, record, values, taken, verdict):
@@ -283,9 +320,11 @@ class Judge:
         outputs = self._expected_outputs(node.name, layer, record).swapaxes(0, 1)
         if not layer.return_sequences:
             return Signal(self._final(node.name, "m"))
+        taken = self.taken(node.name)
+        mask = None if _takes_every_step(layer) else _turned(layer, taken.T, taken)
         if layer.outputs_in_input_order:
-            outputs = _turned(layer, outputs, self.taken(node.name))
-        return Signal(outputs)
+            outputs = _turned(layer, outputs, taken)
+        return Signal(outputs, mask)
 
     def _expected_outputs(self, name: str, layer: RecurrentLayer, record: CellRecord) -> Array:
         """What a layer returns (step, sequence, output), in the order of processing."""

@@ -11,6 +11,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge, Verdict
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     SEED,
+    TIMESTEPS,
     ChosenSizes,
     FedTensor,
     choose_sizes,
@@ -100,7 +101,9 @@ class _Prover:
             (node.recurrent.cell.input_size for node in self._network.recurrent if node.recurrent),
             1,
         )
-        sizes = choose_sizes(list(self._fed), features, time_major=time_major)
+        sizes = choose_sizes(
+            list(self._fed), features, time_major=time_major, steps=self._unrolled()
+        )
         rng = np.random.default_rng(SEED)
         given = {one.tensor: random_value(one, sizes, self._below, rng) for one in self._fed}
         evaluator = self._recorder.evaluator(self._cells.values(), given)
@@ -117,6 +120,8 @@ class _Prover:
             records,
             given.get,
             {name: self._loop_of(name) for name in self._cells},
+            {name: len(cells) for name, cells in self._cells.items() if not self._loop_of(name)},
+            [given[one.tensor] for one in self._fed if one.is_lengths],
             time_major=time_major,
         )
         verdicts = {
@@ -125,6 +130,11 @@ class _Prover:
             if name in records
         }
         return Proof(verdicts, obstacles, records, self._fed, given, sizes, self._recorder)
+
+    def _unrolled(self) -> int:
+        """The steps that the graph is written out for; the usual number where it has loops."""
+        counts = [len(cells) for cells in self._cells.values() if len(cells) > 1]
+        return max(counts, default=TIMESTEPS)
 
     def fits(self, proof: Proof) -> bool:
         """Whether the axes were taken for what they are: nothing reads another x than it should.

@@ -17,6 +17,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.operations import DTYPES
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, INPUT_OPS, QUEUE_OPS
+from rnnscope.model.cell import Array
 
 SEQUENCES, TIMESTEPS = 3, 4
 SEED = 20161129
@@ -103,7 +104,9 @@ class ChosenSizes:
         return (both[1], both[0]) if self.time_major else both
 
 
-def choose_sizes(fed: list[FedTensor], features: int, *, time_major: bool) -> ChosenSizes:
+def choose_sizes(
+    fed: list[FedTensor], features: int, *, time_major: bool, steps: int = TIMESTEPS
+) -> ChosenSizes:
     """Sizes that fit what the graph fixes; small ones where it fixes none."""
     known: list[set[int]] = [set(), set()]
     for one in fed:
@@ -115,7 +118,7 @@ def choose_sizes(fed: list[FedTensor], features: int, *, time_major: bool) -> Ch
     first, second = ({size for size in sizes if size > 0} for sizes in known)
     batch, time = (second, first) if time_major else (first, second)
     return ChosenSizes(
-        max(batch, default=SEQUENCES), max(time, default=TIMESTEPS), time_major, features
+        max(batch, default=SEQUENCES), max(time, default=steps), time_major, features
     )
 
 
@@ -134,13 +137,30 @@ def random_value(one: FedTensor, sizes: ChosenSizes, below: int, rng: np.random.
     if one.dtype.kind == "b":
         return np.zeros(shape, one.dtype)
     if one.dtype.kind == "f":
-        return np.ones((), one.dtype) if not shape else rng.normal(size=shape).astype(one.dtype)
+        if not shape:
+            return np.ones((), one.dtype)
+        return _with_tails(rng.normal(size=shape).astype(one.dtype), one, sizes)
     if not shape:
         return np.array(sizes.sequences, one.dtype)
     if one.is_lengths:
         # The whole time, one step less, two steps less: every sequence has one at least.
-        return (sizes.timesteps - np.arange(shape[0]) % sizes.timesteps).astype(one.dtype)
-    return rng.integers(0, max(below, 1), shape).astype(one.dtype)
+        return _lengths(shape[0], sizes).astype(one.dtype)
+    ids = rng.integers(min(1, below - 1), max(below, 1), shape).astype(one.dtype)
+    return _with_tails(ids, one, sizes)
+
+
+def _lengths(sequences: int, sizes: ChosenSizes) -> Array:
+    return sizes.timesteps - np.arange(sequences) % sizes.timesteps
+
+
+def _with_tails(values: Array, one: FedTensor, sizes: ChosenSizes) -> Array:
+    """Sequences that end in zeros: a graph that takes these for padding is found out."""
+    if not one.is_sequence or values.shape[:2] != sizes.leading:
+        return values
+    by_sequence = values.swapaxes(0, 1) if sizes.time_major else values
+    for row, length in enumerate(_lengths(sizes.sequences, sizes)):
+        by_sequence[row, length:] = 0
+    return values
 
 
 def _filled(one: FedTensor, sizes: ChosenSizes) -> tuple[int, ...]:

@@ -156,6 +156,8 @@ class Recorder:
                 return self.record(evaluator, cells)
         except EvaluationError as error:
             return str(error)
+        except (ValueError, IndexError) as error:
+            return f"its steps do not fit each other: {error}"
 
     def try_value(self, evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
         """The value of a tensor outside of loops; the reason in words where there is none."""

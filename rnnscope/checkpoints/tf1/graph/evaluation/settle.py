@@ -137,7 +137,7 @@ class _Settling:
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
-        elif "lengths" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
+        elif "turn" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
             self._refuse(node, verdict)
 
     def _front(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:

@@ -31,7 +31,7 @@ class UnknownLoop:
     record : CellRecord
         On the random inputs of the proof.
     written : GraphTensor or None
-        What holds the outputs; None where that is m.
+        What holds the outputs; None where the loop writes none.
     holds : bool
         Whether its states are held past the lengths that the graph was fed.
     """
@@ -155,9 +155,7 @@ class _Finder:
         record = self._record(cell)
         if isinstance(record, str):
             return record
-        return UnknownLoop(
-            self._loop, cell, record, None if m is not None else written, self._holds(record)
-        )
+        return UnknownLoop(self._loop, cell, record, written, self._holds(record))
 
     def _record(self, cell: FoundCell) -> CellRecord | str:
         evaluator = self._recorder.evaluator([[cell]], self._proof.given)
