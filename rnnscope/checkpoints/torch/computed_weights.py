@@ -273,7 +273,7 @@ def computed_words(arrays: Iterable[LoadableArray]) -> list[str]:
         f"'{array.name}' is computed from {' and '.join(array.sources)} ({array.how}), as torch "
         "does in evaluation."
         if array.how != "the weight before dropout"
-        else f"'{array.name}' is '{array.sources[0]}': in evaluation the weight before dropout counts."
+        else f"'{array.name}' is '{array.sources[0]}': the weight before dropout counts."
         for array in arrays
         if isinstance(array, ComputedArray)
     ]

@@ -36,6 +36,9 @@ DTYPES = {
 """Kinds of `PickledTensor` that are read; the others are quantised, or floats of eight bits."""
 
 MAX_PICKLE = 256 * 2**20
+MAX_CODE = 2**24
+RNN_CALL = re.compile(rb"torch\.rnn_(tanh|relu)\(")
+
 MAX_ELEMENTS = 1 << 30
 """A tensor with strides of zero can be larger than its storage."""
 
@@ -71,11 +74,14 @@ class TorchFile:
         ``load(tensor, where) -> ndarray`` of a `PickledTensor`.
     is_script : bool
         A TorchScript archive.
+    nonlinearity : str
+        What the code of such an archive calls for nn.RNN, ``"tanh"`` or ``"relu"``, if only one.
     """
 
     value: Any
     load: Callable[[PickledTensor, object], Array]
     is_script: bool = False
+    nonlinearity: str = ""
 
 
 def read_zip(path: Path) -> TorchFile:
@@ -94,8 +100,9 @@ def read_zip(path: Path) -> TorchFile:
         script = f"{root}{SCRIPT_MEMBER}" in archive.namelist()
         pickle = _member(archive, found[0], MAX_PICKLE, path)
         order = ">" if _byte_order(archive, root, path) == b"big" else "<"
+        nonlinearity = _nonlinearity(archive, f"{root}code/", path) if script else ""
     value = read_pickle(io.BytesIO(pickle), f"{path}: {found[0]}", script=script)
-    return TorchFile(value, partial(_from_zip, path, f"{root}data/", order), script)
+    return TorchFile(value, partial(_from_zip, path, f"{root}data/", order), script, nonlinearity)
 
 
 def _is_main(name: str) -> bool:
@@ -127,6 +134,20 @@ def _member(archive: zipfile.ZipFile, name: str, cap: int, where: object) -> byt
 def _byte_order(archive: zipfile.ZipFile, root: str, path: Path) -> bytes:
     name = f"{root}byteorder"
     return _member(archive, name, 16, path).strip() if name in archive.namelist() else b"little"
+
+
+def _nonlinearity(archive: zipfile.ZipFile, folder: str, path: Path) -> str:
+    """The one function of nn.RNN that the code of a TorchScript archive calls; it is text."""
+    found: set[bytes] = set()
+    read = 0
+    for info in archive.infolist():
+        if info.filename.startswith(folder) and info.filename.endswith(".py"):
+            read += info.file_size
+            if read > MAX_CODE:
+                return ""
+            code = _member(archive, info.filename, MAX_CODE, path)
+            found |= set(RNN_CALL.findall(code))
+    return found.pop().decode() if len(found) == 1 else ""
 
 
 def _from_zip(path: Path, folder: str, order: str, tensor: PickledTensor, where: object) -> Array:

@@ -106,8 +106,8 @@ def read_state_dict(
     )
     if declared:
         built.notes.append(
-            "The file holds the module objects, but not the code of their forward passes: what "
-            "feeds what is a guess."
+            "The file tells the classes of its modules; what feeds what stands in code that is not "
+            "read, and is a guess."
         )
     return built.result()
 

@@ -8,6 +8,7 @@ give them.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +97,9 @@ MANGLED = re.compile(r"___torch_mangle_\d+\.")
 
 
 class _Walk:
+    """Modules are walked by what is registered in them, as a state dict is made; attributes after
+    all modules, since they may refer to any."""
+
     def __init__(self) -> None:
         self._found = SavedObjects()
         self._seen: set[int] = set()
@@ -105,49 +109,63 @@ class _Walk:
         self._visit((), "", value, 0)
         return self._found
 
+    def _count_objects(self, more: int, depth: int) -> None:
+        self._count += more
+        if self._count > MAX_OBJECTS or depth > MAX_DEPTH:
+            raise EndlessObjectsError(f"{MAX_OBJECTS} objects, {MAX_DEPTH} deep")
+
     def _visit(self, folder: Folder, name: str, item: Any, depth: int) -> None:
+        """What lies outside all modules: the dicts and objects around a tensor are its folder."""
         if isinstance(item, (PickledTensor, PickledArray)):
             self._found.tensors.append(SavedTensor(folder, name, item))
-            return
-        if not isinstance(item, (dict, list, tuple, Record)):
-            return
-        self._count += 1 + (0 if isinstance(item, Record) else len(item))
-        if self._count > MAX_OBJECTS or depth > MAX_DEPTH:
-            raise EndlessObjectsError(f"{MAX_OBJECTS} objects, {MAX_DEPTH} deep")
-        if isinstance(item, Script) or is_module(item):
+        elif isinstance(item, (dict, list, tuple, Record)) and id(item) not in self._seen:
             inside = (*folder, name) if name else folder
-            self._visit_module(inside, "", item, depth)
-            return
-        if id(item) in self._seen:
-            return
-        self._seen.add(id(item))
-        inside = (*folder, name) if name else folder
-        for key, child in walk_children(item):
-            self._visit(inside, key, child, depth + 1)
+            if isinstance(item, Script) or is_module(item):
+                self._visit_tree(inside, item, depth)
+                return
+            self._seen.add(id(item))
+            for key, child in walk_children(item):
+                self._count_objects(1, depth)
+                self._visit(inside, key, child, depth + 1)
 
-    def _visit_module(self, folder: Folder, name: str, module: Any, depth: int) -> None:
+    def _visit_tree(self, folder: Folder, root: Record, depth: int) -> None:
+        attributes: deque[tuple[str, Any]] = deque()
+        self._visit_module(folder, "", root, depth, attributes)
+        while attributes:
+            name, item = attributes.popleft()
+            self._visit_attribute(folder, name, item, depth, attributes)
+
+    def _visit_module(
+        self, folder: Folder, name: str, module: Record, depth: int, later: deque[tuple[str, Any]]
+    ) -> None:
         """The tensors of a module and of those inside it, by dotted names."""
-        self._count += 1
-        if self._count > MAX_OBJECTS or depth > MAX_DEPTH:
-            raise EndlessObjectsError(f"{MAX_OBJECTS} objects, {MAX_DEPTH} deep")
+        self._count_objects(1, depth)
         self._seen.add(id(module))
         self._found.modules.setdefault((folder, name), _declared(module))
         dotted = f"{name}." if name else ""
-        for key, child in _parts(module):
-            self._visit_part(folder, dotted + key, child, depth + 1)
+        for key, child in _registered(module):
+            self._count_objects(1, depth)
+            if isinstance(child, (PickledTensor, PickledArray)):
+                self._found.tensors.append(SavedTensor(folder, dotted + key, child))
+            elif isinstance(child, Script) or is_module(child):
+                self._visit_module(folder, dotted + key, child, depth + 1, later)
+            else:
+                later.append((dotted + key, child))
+        later.extend((dotted + key, child) for key, child in _other_attributes(module))
 
-    def _visit_part(self, folder: Folder, name: str, item: Any, depth: int) -> None:
-        if isinstance(item, Script) or is_module(item):
-            self._visit_module(folder, name, item, depth)
-        elif isinstance(item, (PickledTensor, PickledArray)):
+    def _visit_attribute(
+        self, folder: Folder, name: str, item: Any, depth: int, later: deque[tuple[str, Any]]
+    ) -> None:
+        self._count_objects(1, depth)
+        if isinstance(item, (PickledTensor, PickledArray)):
             self._found.tensors.append(SavedTensor(folder, name, item))
         elif isinstance(item, (dict, list, tuple, Record)) and id(item) not in self._seen:
             self._seen.add(id(item))
-            self._count += 1
-            if self._count > MAX_OBJECTS or depth > MAX_DEPTH:
-                raise EndlessObjectsError(f"{MAX_OBJECTS} objects, {MAX_DEPTH} deep")
+            if isinstance(item, Script) or is_module(item):
+                self._visit_module(folder, name, item, depth + 1, later)
+                return
             for key, child in walk_children(item):
-                self._visit_part(folder, f"{name}.{key}", child, depth + 1)
+                self._visit_attribute(folder, f"{name}.{key}", child, depth + 1, later)
 
 
 def is_module(item: Any) -> bool:
@@ -158,26 +176,29 @@ def is_module(item: Any) -> bool:
     return all(isinstance(attributes.get(key), dict) for key in ("_parameters", "_modules"))
 
 
-def _parts(module: Record) -> Iterator[tuple[str, Any]]:
-    """What a module holds: parameters and buffers, then modules, then attributes with tensors."""
+def _registered(module: Record) -> Iterator[tuple[str, Any]]:
+    """A module's parameters, buffers and modules, in the order of its state dict."""
     attributes = module.attributes
     if isinstance(module, Script):
-        yield from ((str(key), child) for key, child in attributes.items())
+        yield from (
+            (str(key), child) for key, child in attributes.items() if key not in BOOKKEEPING
+        )
         return
-    own: dict[str, Any] = {}
-    for key in ("_parameters", "_buffers"):
+    for key in ("_parameters", "_buffers", "_modules"):
         held = attributes.get(key)
-        own.update({str(k): v for k, v in held.items()} if isinstance(held, dict) else {})
-    yield from own.items()
-    yield from ((str(key), child) for key, child in attributes["_modules"].items())
-    for key, child in attributes.items():
+        if isinstance(held, dict):
+            yield from ((str(name), child) for name, child in held.items())
+
+
+def _other_attributes(module: Record) -> Iterator[tuple[str, Any]]:
+    if isinstance(module, Script):
+        return
+    own = [name for name, _ in _registered(module)]
+    for key, child in module.attributes.items():
         name = str(key)
-        if name in BOOKKEEPING or name.endswith("_hooks"):
-            continue
         # Weight norm and its like leave the weight that they made as an attribute.
         made = TENSOR.fullmatch(name) and any(_is_part(other, name) for other in own)
-        # An attribute that lists modules which are registered, too, has been walked already.
-        if not made:
+        if not (name in BOOKKEEPING or name.endswith("_hooks") or made):
             yield name, child
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -120,6 +120,9 @@ class _Contents:
             if plain is not None and tensor.folder != plain:
                 self.outside.add(shown)
         for (folder, name), module in saved.modules.items():
+            if opened.nonlinearity and "nonlinearity" not in module.settings:
+                settings = {**module.settings, "nonlinearity": opened.nonlinearity}
+                module = replace(module, settings=settings)  # noqa: PLW2901 - the same, known better
             self.declared.setdefault(_shown(folder, name, plain), module)
 
     def _holder(self, saved: SavedObjects) -> tuple[str, ...] | None:
@@ -160,7 +163,7 @@ READER = Reader(
     name="torch",
     title="PyTorch file (.pt, .pth)",
     reads="what safetensors reads, in zip and older files and plain pickles, alone or inside a "
-    "training checkpoint; whole pickled modules, and the parameters of TorchScript archives; pickles "
+    "training checkpoint; whole pickled modules, parameters of TorchScript archives; pickles "
     "are interpreted, never executed",
     does_not_read="own classes of recurrent modules, archives in tar format",
     sniff=sniff,
