@@ -39,7 +39,7 @@ MAX_PICKLE = 256 * 2**20
 MAX_CODE = 2**24
 RNN_CALL = re.compile(rb"torch\.rnn_(tanh|relu)\(")
 
-MAX_ELEMENTS = 1 << 30
+MAX_ELEMENTS = 1 << 24
 """A tensor with strides of zero can be larger than its storage."""
 
 LEGACY_START = re.compile(

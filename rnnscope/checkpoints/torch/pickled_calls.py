@@ -29,6 +29,8 @@ from rnnscope.checkpoints.torch.pickled_values import (
 
 MAX_AXES = 32
 MAX_KEY_PARTS = 64
+MAX_INTEGER = 1 << 64
+"""Numbers with more digits take long to write down."""
 
 REFUSED_MODULES = frozenset(
     {"os", "posix", "nt", "posixpath", "ntpath", "subprocess", "sys", "shutil", "socket", "ctypes",
@@ -127,10 +129,14 @@ def build(target: Any, state: Any) -> None:
 def key(value: Any) -> Any:
     """The key of a dict, if it is cheap to hash; else one that equals nothing."""
     plain = (str, bytes, int, float, bool, complex, type(None), Name)
-    if type(value) in plain:
+    if type(value) in plain and (type(value) is not int or abs(value) < MAX_INTEGER):
         return value
     short = type(value) is tuple and len(value) <= MAX_KEY_PARTS
-    if short and all(type(part) in plain for part in value):
+    if (
+        short
+        and all(key(part) is part for part in value if type(part) is not tuple)
+        and not any(type(part) is tuple for part in value)
+    ):
         return value
     return OpaqueKey(value)
 

@@ -26,6 +26,7 @@ from rnnscope.checkpoints.torch.pickled_values import (
 
 MAX_DEPTH = 100
 MAX_OBJECTS = 1_000_000
+MAX_LETTERS = 1 << 28
 """Limits of a walk over what was saved: a pickle can refer to one object many times."""
 
 Folder = tuple[str, ...]
@@ -97,21 +98,26 @@ MANGLED = re.compile(r"___torch_mangle_\d+\.")
 
 
 class _Walk:
-    """Modules are walked by what is registered in them, as a state dict is made; attributes after
-    all modules, since they may refer to any."""
+    """Finds tensors and modules.
+
+    Modules are walked by what is registered in them, as a state dict is made; attributes after all
+    modules, since they may refer to any.
+    """
 
     def __init__(self) -> None:
         self._found = SavedObjects()
         self._seen: set[int] = set()
         self._count = 0
+        self._letters = 0
 
     def walk(self, value: Any) -> SavedObjects:
         self._visit((), "", value, 0)
         return self._found
 
-    def _count_objects(self, more: int, depth: int) -> None:
-        self._count += more
-        if self._count > MAX_OBJECTS or depth > MAX_DEPTH:
+    def _count_object(self, name: str, depth: int, folder: Folder = ()) -> None:
+        self._count += 1
+        self._letters += len(name) + sum(map(len, folder))
+        if self._count > MAX_OBJECTS or depth > MAX_DEPTH or self._letters > MAX_LETTERS:
             raise EndlessObjectsError(f"{MAX_OBJECTS} objects, {MAX_DEPTH} deep")
 
     def _visit(self, folder: Folder, name: str, item: Any, depth: int) -> None:
@@ -120,12 +126,12 @@ class _Walk:
             self._found.tensors.append(SavedTensor(folder, name, item))
         elif isinstance(item, (dict, list, tuple, Record)) and id(item) not in self._seen:
             inside = (*folder, name) if name else folder
-            if isinstance(item, Script) or is_module(item):
+            if isinstance(item, Record) and is_module(item):
                 self._visit_tree(inside, item, depth)
                 return
             self._seen.add(id(item))
             for key, child in walk_children(item):
-                self._count_objects(1, depth)
+                self._count_object(key, depth, inside)
                 self._visit(inside, key, child, depth + 1)
 
     def _visit_tree(self, folder: Folder, root: Record, depth: int) -> None:
@@ -139,15 +145,15 @@ class _Walk:
         self, folder: Folder, name: str, module: Record, depth: int, later: deque[tuple[str, Any]]
     ) -> None:
         """The tensors of a module and of those inside it, by dotted names."""
-        self._count_objects(1, depth)
+        self._count_object(name, depth, folder)
         self._seen.add(id(module))
         self._found.modules.setdefault((folder, name), _declared(module))
         dotted = f"{name}." if name else ""
         for key, child in _registered(module):
-            self._count_objects(1, depth)
+            self._count_object(dotted + key, depth, folder)
             if isinstance(child, (PickledTensor, PickledArray)):
                 self._found.tensors.append(SavedTensor(folder, dotted + key, child))
-            elif isinstance(child, Script) or is_module(child):
+            elif is_module(child):
                 self._visit_module(folder, dotted + key, child, depth + 1, later)
             else:
                 later.append((dotted + key, child))
@@ -156,12 +162,12 @@ class _Walk:
     def _visit_attribute(
         self, folder: Folder, name: str, item: Any, depth: int, later: deque[tuple[str, Any]]
     ) -> None:
-        self._count_objects(1, depth)
+        self._count_object(name, depth, folder)
         if isinstance(item, (PickledTensor, PickledArray)):
             self._found.tensors.append(SavedTensor(folder, name, item))
         elif isinstance(item, (dict, list, tuple, Record)) and id(item) not in self._seen:
             self._seen.add(id(item))
-            if isinstance(item, Script) or is_module(item):
+            if isinstance(item, Record) and is_module(item):
                 self._visit_module(folder, name, item, depth + 1, later)
                 return
             for key, child in walk_children(item):
@@ -169,9 +175,12 @@ class _Walk:
 
 
 def is_module(item: Any) -> bool:
-    """Whether a record is an ``nn.Module``: it keeps its parameters and modules by name."""
+    """Whether a record is an ``nn.Module``: it keeps its parameters and modules by name.
+
+    All objects of TorchScript count as modules.
+    """
     if not isinstance(item, Record) or isinstance(item, Script):
-        return False
+        return isinstance(item, Script)
     attributes = item.attributes
     return all(isinstance(attributes.get(key), dict) for key in ("_parameters", "_modules"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,16 +28,25 @@ from rnnscope.checkpoints.torch.saved_objects import (
     SavedObjects,
     walk_saved,
 )
+from rnnscope.checkpoints.torch.shards import (
+    INDEX_END,
+    is_index,
+    require_tensors,
+    sharded_words,
+    shards_of,
+)
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array
 
+SHARD_ENDS = (".bin", ".pt", ".pth")
+
 
 def sniff(path: Path) -> bool:
-    """Whether a file is a zip with a data.pkl, or begins as old files did. Never raises."""
+    """Whether a file is a zip with a data.pkl, an older file, or a pickle. Never raises."""
     try:
         if not path.is_file():
             return False
-        if is_legacy(path) or is_plain_pickle(path):
+        if is_legacy(path) or is_plain_pickle(path) or is_index(path, SHARD_ENDS):
             return True
         with path.open("rb") as file:
             head = file.read(128)
@@ -62,21 +71,12 @@ def read_torch(path: Path) -> Checkpoint:
     UnsupportedCellError
         It holds no recurrent module.
     """
-    return read_torch_files((path,), path)
-
-
-def read_torch_files(files: Sequence[Path], path: Path) -> Checkpoint:
-    """Read the recurrent modules of one file, or of all files of a set.
-
-    Parameters
-    ----------
-    files : sequence of Path
-    path : Path
-        What the user named.
-    """
-    contents = _Contents()
+    files = shards_of(path)
+    contents = _Contents(notes=sharded_words(files))
     for file in files:
-        contents.add(file)
+        if not file.name.endswith(INDEX_END):
+            contents.add(file)
+    require_tensors(files, {array.name for array in contents.arrays})
     found = read_state_dict(
         contents.arrays,
         path,
@@ -87,7 +87,7 @@ def read_torch_files(files: Sequence[Path], path: Path) -> Checkpoint:
         path=path,
         format=READER.name,
         framework="PyTorch (TorchScript)" if contents.is_script else "PyTorch",
-        files=tuple(files),
+        files=files,
         network=found.network,
         left_out=tuple(found.left_out),
         notes=(*contents.notes, *found.notes),
