@@ -304,7 +304,7 @@ def _why_unclear(
     if array.name in rivals:
         return "looks like an initial state, but may be that of several modules"
     if not said.initial:
-        return "looks like a state, but does not say that it is the first"
+        return "looks like a state, but does not say whether it is the first one"
     if state not in widths:
         return "looks like an initial state, but does not say of c or m"
     if not array.shape or array.shape[-1] != widths[state]:

@@ -120,8 +120,8 @@ def find_modules(
     outside : collection of str
         Arrays that lie beside the state dict, and so under no module.
     by_hand : bool
-        Somebody has named the arrays one by one, without a tree of modules: what looks like a dense
-        layer beside a module without a name is none of its parts.
+        Somebody has named the arrays one by one, without a tree of modules: a name ends at an
+        underline, too, and what looks like a dense layer is no part of a module.
     """
     found: dict[tuple[str, bool], Module] = {}
     others: list[LoadableArray] = []
@@ -146,15 +146,15 @@ def find_modules(
         module.extras = [
             array
             for array in (*inside, *strangers)
-            if is_under(array.name, module.name)
-            and not (by_hand and not module.name and _looks_dense(array, inside))
+            if is_under(array.name, module.name, "._/" if by_hand else "./")
+            and not (by_hand and _looks_dense(array, inside))
         ]
     return modules
 
 
-def is_under(name: str, module: str) -> bool:
+def is_under(name: str, module: str, separators: str = "./") -> bool:
     """Whether a tensor lies under a module's name."""
-    return not module or name.startswith((f"{module}.", f"{module}/"))
+    return not module or name.startswith(tuple(module + mark for mark in separators))
 
 
 NORMAL = re.compile(r"(^|[._/\d])(ln|norm|layernorm|bn|batchnorm|peep\w*|gamma|beta)([._/\d]|$)")

@@ -278,13 +278,11 @@ class _Building:
         states = reading.states
         if states.unknown:
             stand_in = f"{name}/initial_state"
-            words = "; ".join(f"'{tensor}' {reason}" for tensor, reason in states.unknown.items())
+            words = "; ".join(_unknown_words(states.unknown))
+            flags = ("initial_m", "initial_c")[: 2 if reading.cells[0, False].kind == "lstm" else 1]
+            words += f" (it can be given with {' and '.join(map(spell, flags))})"
             self.nodes.append(Node(stand_in, Unsupported("initial state", stand_in, words), ()))
-            self.notes.append(
-                f"The initial state of '{name}' is not known: {words}. It runs when its initial "
-                f"states are given ({spell('initial_m')}"
-                f"{', ' + spell('initial_c') if reading.cells[0, False].kind == 'lstm' else ''})."
-            )
+            self.notes.append(f"The initial state of '{name}' is not known: {words}.")
         elif any(states.stored.values()):
             names = ", ".join(
                 dict.fromkeys(
@@ -398,6 +396,14 @@ class _Building:
             if array.name not in self.used
         ]
         return StateDict(Network((INPUT,), tuple(self.nodes)), left_out, self.notes)
+
+
+def _unknown_words(unknown: Mapping[str, str]) -> list[str]:
+    """Why an initial state is not known: each reason once, with its tensors."""
+    by_reason: dict[str, list[str]] = {}
+    for tensor, reason in unknown.items():
+        by_reason.setdefault(reason, []).append(f"'{tensor}'")
+    return [f"{', '.join(names)} {reason}" for reason, names in by_reason.items()]
 
 
 PACKED = LengthsSource("unknown", "as given: those of a packed sequence")
