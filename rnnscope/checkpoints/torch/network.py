@@ -265,7 +265,7 @@ class _Building:
                 f"'{name}' is an nn.RNN, whose nonlinearity is not stored: tanh, the class's "
                 f"default, is computed ({spell('activation', 'relu')} for the other)."
             )
-        if len(backwards) == 1 and BACKWARD_NAME.search(name.lower()):
+        if len(backwards) == 1 and _says_backward(name):
             self.notes.append(
                 f"'{name}' is taken to read from the end, as its name says: a state dict does not "
                 "hold that."
@@ -408,10 +408,15 @@ def _unknown_words(unknown: Mapping[str, str]) -> list[str]:
 
 PACKED = LengthsSource("unknown", "as given: those of a packed sequence")
 
-BACKWARD_NAME = re.compile(
-    r"(^|[._/\d])(bw|bwd|backward|backwards|rev|reverse|reversed|back)([._/\d]|$)"
-)
-"""Names of modules that are given their input turned round."""
+BACKWARD_WORDS = {
+    "backward", "backwards", "bw", "bwd", "rev", "reverse", "reversed", "back", "r2l", "rtl",
+}  # fmt: skip
+"""Words in the names of modules that are given their input turned round."""
+
+
+def _says_backward(name: str) -> bool:
+    words = re.sub(r"([a-z\d])([A-Z])", r"\1_\2", name).lower()
+    return bool(BACKWARD_WORDS & set(re.split(r"[^a-z\d]+|(?<=[a-z])(?=\d+(?:[^a-z\d]|$))", words)))
 
 
 def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> RecurrentLayer:
@@ -420,7 +425,7 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
         direction = Option(backward, "config", name)
     else:
         # Code that is not in the file may turn the input of a module round.
-        named = BACKWARD_NAME.search(module.name.lower()) is not None
+        named = _says_backward(module.name)
         words = "its name" if named else "whether its input is turned round is not stored"
         direction = Option(named, "guess", words)
     return RecurrentLayer(
