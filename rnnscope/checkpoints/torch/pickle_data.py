@@ -28,7 +28,7 @@ from rnnscope.checkpoints.torch.pickled_calls import (
 from rnnscope.checkpoints.torch.pickled_values import Name, Record, Storage
 from rnnscope.errors import CheckpointError
 
-MAX_OPCODES = 5_000_000
+MAX_OPCODES = 4_000_000
 """Nothing that torch saves comes near it."""
 
 FREE_COPIES = 2**24
@@ -37,16 +37,22 @@ COPIES_OF_FILE = 4
 
 LOAD_FROM_BYTES = Name("torch.storage", "_load_from_bytes")
 
+OPCODES = {
+    opcode.code.encode("latin-1"): (opcode.name, opcode.arg.reader if opcode.arg else None)
+    for opcode in pickletools.opcodes
+}
+"""Opcodes by their byte: the name, and what reads the argument."""
+
 _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], Any]] = {
     "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list
 }  # fmt: skip
-_LITERALS = (
+_LITERALS = frozenset({
     "BINFLOAT", "BININT", "BININT1", "BININT2", "BINSTRING", "BINUNICODE", "BINUNICODE8", "INT",
     "LONG", "LONG1", "LONG4", "SHORT_BINSTRING", "SHORT_BINUNICODE", "STRING", "UNICODE", "FLOAT",
-    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
-)  # fmt: skip
+    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"
+})  # fmt: skip
 _NOTHING = ("PROTO", "FRAME")
 _GETS = ("BINGET", "LONG_BINGET", "GET")
 _PUTS = ("BINPUT", "LONG_BINPUT", "PUT")
@@ -122,13 +128,16 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, stream: IO[bytes]) -> Any:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-            if opcode.name == "STOP":
+        for _ in range(MAX_OPCODES):
+            code = stream.read(1)
+            opcode = OPCODES.get(code)
+            if opcode is None:
+                raise ValueError(f"the opcode {code!r}" if code else "it ends without STOP")
+            name, reader = opcode
+            if name == "STOP":
                 return self._stack.pop()
-            if count > MAX_OPCODES:
-                raise ValueError(f"more than {MAX_OPCODES} opcodes")
-            self._step(opcode.name, argument)
-        raise ValueError("it ends without STOP")
+            self._step(name, reader(stream) if reader is not None else None)
+        raise ValueError(f"more than {MAX_OPCODES} opcodes")
 
     def _step(self, name: str, argument: Any) -> None:
         stack = self._stack
@@ -223,13 +232,17 @@ class _Machine:
         return found
 
     def _call(self, made: Any, arguments: Any) -> Any:
-        self._budget -= sum(len(part) for part in arguments if type(part) in _COPIED)
-        if self._budget < 0:
-            raise ValueError("calls that copy more than the file holds")
+        self._spend(len(arguments))
+        self._spend(sum(len(part) for part in arguments if type(part) in _COPIED))
         if made == LOAD_FROM_BYTES and self._load_bytes is not None:
             (data,) = arguments
             return self._load_bytes(data)
         return call(made, arguments, script=self._script)
+
+    def _spend(self, copied: int) -> None:
+        self._budget -= copied
+        if self._budget < 0:
+            raise ValueError("calls that copy more than the file holds")
 
     def _admit(self, module: str, name: str) -> Name:
         found = named(module, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,19 +167,27 @@ class OpaqueKey:
 
 
 def walk_children(item: Any) -> Iterator[tuple[str, Any]]:
-    """What a dict, sequence or record holds, by name."""
+    """What a dict, sequence or record holds, by name; numbers, texts and names are passed over."""
     if isinstance(item, dict):
-        for key, child in item.items():
-            yield str(key), child
-    elif isinstance(item, (list, tuple)):
-        for number, child in enumerate(item):
-            yield str(number), child
+        pairs: Iterable[tuple[Any, Any]] = item.items()
     elif isinstance(item, Record):
-        yield from ((str(number), child) for number, child in enumerate(item.arguments))
-        if type(item.state) in (dict, tuple):
-            yield from ((str(key), child) for key, child in item.attributes.items())
-        elif item.state is not None:
-            yield "state", item.state
-        for number, child in enumerate(item.items):
-            pair = type(child) is tuple and len(child) == 2
-            yield (str(child[0]), child[1]) if pair else (str(number), child)
+        pairs = _parts_of(item)
+    else:
+        pairs = enumerate(item)
+    for key, child in pairs:
+        if type(child) not in _PLAIN:
+            yield str(key), child
+
+
+_PLAIN = frozenset({int, float, str, bytes, bool, type(None), complex, bytearray, Name})
+
+
+def _parts_of(record: Record) -> Iterator[tuple[Any, Any]]:
+    yield from enumerate(record.arguments)
+    if type(record.state) in (dict, tuple):
+        yield from record.attributes.items()
+    elif record.state is not None:
+        yield "state", record.state
+    for number, child in enumerate(record.items):
+        pair = type(child) is tuple and len(child) == 2
+        yield (child[0], child[1]) if pair else (number, child)
