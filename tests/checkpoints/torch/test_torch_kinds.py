@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from checkpoint_truth import DATA, run_network
 
+import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.torch.computed_weights import resolve_weights
-from rnnscope.errors import RnnscopeError
+from rnnscope.errors import RnnscopeError, UnsupportedCellError
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.initial_state import StoredState
 from rnnscope.model.layers import Unsupported
@@ -133,3 +134,16 @@ def test_a_whole_module_tells_its_nonlinearity():
 def test_what_lies_beside_the_weights_is_listed():
     left = {entry.name for entry in read_checkpoint(KINDS / "training_2.pt").left_out}
     assert {"array", "meter/values", "fc.weight"} <= left
+
+
+@pytest.mark.parametrize("named", ["", "lstm/l0/"])
+def test_a_state_that_is_not_known_can_be_given(tmp_path, named):
+    with np.load(KINDS / "truth.npz") as truth:
+        x = truth["x"]
+    given = {f"{named}initial_{state}": np.ones((2, 3), "f4") for state in "cm"}
+    np.savez(tmp_path / "given.npz", x=x, **given)
+    trace = rnnscope.run(KINDS / "start_only_h.pt", tmp_path / "given.npz")
+    assert trace.layers["lstm/l0"].initial["c"].shape == (2, 3)
+    np.savez(tmp_path / "half.npz", x=x, **{f"{named}initial_m": np.ones((2, 3), "f4")})
+    with pytest.raises(UnsupportedCellError, match="nothing is there for c"):
+        rnnscope.run(KINDS / "start_only_h.pt", tmp_path / "half.npz")
