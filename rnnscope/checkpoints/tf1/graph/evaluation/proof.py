@@ -122,6 +122,7 @@ class _Prover:
             {name: self._loop_of(name) for name in self._cells},
             {name: len(cells) for name, cells in self._cells.items() if not self._loop_of(name)},
             [given[one.tensor] for one in self._fed if one.is_lengths],
+            [value for value in given.values() if np.ndim(value) == 2 and value.dtype.kind == "f"],
             time_major=time_major,
         )
         verdicts = {

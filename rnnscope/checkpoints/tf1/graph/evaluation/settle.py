@@ -138,7 +138,16 @@ class _Settling:
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
         elif "turn" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
+            if self._is_obstructed(node):
+                known = Evidence("by data flow", detail=self._obstacle)
+                self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
+                return
             self._refuse(node, verdict)
+
+    def _is_obstructed(self, node: Node) -> bool:
+        """Whether the layer reads a stand-in, which says why it cannot be run."""
+        before = self._nodes.get(node.reads[0]) if node.reads else None
+        return before is not None and isinstance(before.layer, Unsupported)
 
     def _front(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
         """Put what the graph computes in front of a proved cell, if it can be evaluated."""
