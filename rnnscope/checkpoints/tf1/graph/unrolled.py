@@ -11,11 +11,14 @@ from dataclasses import replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.expressions import forward
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.graph_view import BRANCHES, GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 
 STOPS = {"Concat", "ConcatV2", "Pack", "Switch", "Merge", "Select", "SelectV2", "If", "StatelessIf"}
 """Ops that join steps, or that keep the padding; no wrapper of a cell uses them."""
+
+COPIES = {"Select", "SelectV2", "Merge", "Identity"}
+"""Ops between a step's new state and what the next step reads, where lengths are given."""
 
 MAX_WRAPPER_OPS = 64
 
@@ -63,6 +66,50 @@ def _wraps(weights: GraphWeights, node: GraphNode, scope: str, kernels: set[str]
     if not node.name.startswith(f"{scope}/") or node.op in STOPS:
         return False
     return node.op != "MatMul" or kernels.isdisjoint(weights.variables(node.inputs[1]))
+
+
+def copied_through(view: GraphView, tensor: GraphTensor) -> GraphTensor:
+    """What a step's new state is once the padding is kept: behind every Select and conditional.
+
+    The next step reads that; behind the last step nothing else tells it.
+    """
+    callers = _results(view)
+    ends, pending, seen = set[GraphTensor](), [tensor], {tensor}
+    while pending:
+        current = pending.pop()
+        onward = list(callers.get(current, ()))
+        for node in view.consumers(current):
+            if node.op == "Switch" and node.inputs[0] == current:
+                onward += [GraphTensor(node.name, side) for side in (0, 1)]
+            elif node.op in COPIES and current in node.inputs[-2:]:
+                onward.append(GraphTensor(node.name))
+        if not onward and not _is_switched(view, current):
+            ends.add(current)
+        for one in onward:
+            if one not in seen:
+                seen.add(one)
+                pending.append(one)
+    return next(iter(ends)) if len(ends) == 1 else tensor
+
+
+def _is_switched(view: GraphView, tensor: GraphTensor) -> bool:
+    """Whether a tensor is a side of a Switch that nothing reads."""
+    node = view.node(tensor)
+    return node is not None and node.op == "Switch"
+
+
+def _results(view: GraphView) -> dict[GraphTensor, list[GraphTensor]]:
+    """By what a branch returns, the outputs of the conditional."""
+    found: dict[GraphTensor, list[GraphTensor]] = {}
+    for node in view:
+        if node.op in BRANCHES:
+            for index in range(MAX_WRAPPER_OPS):
+                results = view.results(GraphTensor(node.name, index))
+                if not results:
+                    break
+                for result in results:
+                    found.setdefault(result, []).append(GraphTensor(node.name, index))
+    return found
 
 
 def loop_scope(weights: GraphWeights, cell: FoundCell) -> str:

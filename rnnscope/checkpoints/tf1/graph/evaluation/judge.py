@@ -172,6 +172,8 @@ class Judge:
             verdict.faults.append(Fault("state", "changes its state on the way to the next step"))
         elif _takes_every_step(layer) and not np.all(taken):
             verdict.faults.append(Fault("state", "holds its state at some steps"))
+        elif layer.starts_from_layers and np.all(taken):
+            return  # a decoder's lengths are those of what it starts from, and do not bind it
         elif not _takes_every_step(layer):
             self._lengths_of(node, layer, record, verdict)
 

@@ -13,6 +13,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
+from rnnscope.checkpoints.tf1.graph.unrolled import copied_through
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
@@ -142,12 +143,25 @@ class Recorder:
         EvaluationError
             Naming what cannot be computed.
         """
-        parts = [self._of_cell(evaluator, cell) for cell in self.looked_at(cells)]
+        looked_at = self.looked_at(cells)
+        parts = [self._of_cell(evaluator, cell) for cell in looked_at]
         if len(parts) == 1:
             return parts[0]
         if len({part.x.shape[1:] for part in parts}) > 1:
             raise EvaluationError("its steps read inputs of several widths")
-        return _joined(parts)
+        return _joined(parts, self._left_by(evaluator, cells, looked_at[-1]))
+
+    def _left_by(
+        self, evaluator: GraphEvaluator, cells: list[FoundCell], last: FoundCell
+    ) -> dict[str, Array]:
+        """The state after a step of an unrolled layer, as the next one reads it or would."""
+        place = cells.index(last) + 1
+        if place < len(cells):
+            return {state: _one_step(evaluator, one) for state, one in cells[place].before.items()}
+        return {
+            state: _one_step(evaluator, copied_through(self._view, last.after[state]))
+            for state in last.before
+        }
 
     def attempt(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord | str:
         """As `record`; the reason in words where it cannot be computed."""
@@ -241,8 +255,8 @@ def _stacked(taken: Mapping[GraphTensor, list[Any]], tensor: GraphTensor) -> Arr
     return np.stack(values)
 
 
-def _joined(parts: list[CellRecord]) -> CellRecord:
-    """Steps that are written out one after another."""
+def _joined(parts: list[CellRecord], last: dict[str, Array]) -> CellRecord:
+    """Steps that are written out one after another; `last` is the state after them."""
 
     def over(name: str) -> dict[str, Array]:
         every = [getattr(part, name) for part in parts]
@@ -250,9 +264,7 @@ def _joined(parts: list[CellRecord]) -> CellRecord:
 
     before = over("before")
     after = over("after")
-    carried = {
-        state: np.concatenate([array[1:], after[state][-1:]]) for state, array in before.items()
-    }
+    carried = {state: np.concatenate([array[1:], last[state]]) for state, array in before.items()}
     written = {
         tensor: np.concatenate([next(iter(part.written.values())) for part in parts])
         for tensor in parts[0].written
