@@ -366,12 +366,10 @@ def pack(unpacked, names):
     ]
     files.sort(key=lambda path: (path.suffix, kind_of(path, unpacked)))
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 26}]
-    with (
-        lzma.open(ARCHIVE, "wb", filters=filters) as stream,
-        tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for path in files:
-            add(archive, path, unpacked)
+    with lzma.open(ARCHIVE, "wb", filters=filters) as stream:  # noqa: SIM117  # Python 3.7
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for path in files:
+                add(archive, path, unpacked)
 
 
 def kind_of(path, unpacked):

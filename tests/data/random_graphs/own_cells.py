@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 core = tf.nn.rnn_cell
+as_written = tf.autograph.experimental.do_not_convert
 sigmoid, tanh = tf.sigmoid, tf.tanh
 
 # What is twisted, and how.
@@ -71,6 +72,7 @@ class Twisted(core.RNNCell):
     def variable(self, name, shape):
         return tf.compat.v1.get_variable(name, shape, dtype=self.kind)
 
+    @as_written
     def call(self, x, state):
         """One step."""
         c_prev, m_prev = state

@@ -10,6 +10,7 @@ import tensorflow as tf
 rnn = tf.contrib.rnn
 core = tf.nn.rnn_cell
 nest = tf.nest
+as_written = tf.autograph.experimental.do_not_convert
 
 
 class Own(core.RNNCell):
@@ -34,6 +35,7 @@ class Own(core.RNNCell):
     def zero_state(self, batch_size, dtype):
         return self.cell.zero_state(batch_size, dtype)
 
+    @as_written
     def call(self, x, state):
         """One step of the cell, with a change."""
         entering = nest.map_structure(self.around, state) if self.around else state
@@ -47,6 +49,7 @@ class Own(core.RNNCell):
 class DenseOutput(Own):
     """The output goes through a dense layer of its own width."""
 
+    @as_written
     def call(self, x, state):
         """One step."""
         output, new = self.cell(x, state)
