@@ -155,8 +155,11 @@ def _named(trace, meta):
 def _faults(view, truth, meta):
     """How far a layer is from a true one: (number of faults and size, faults, what is missing)."""
     readings = [truth]
-    if meta["turned"] and view.backward:
-        readings.append({name: _turned(name, array, meta) for name, array in truth.items()})
+    turned = {name: _turned(name, array, meta) for name, array in truth.items()}
+    if meta["turned"]:
+        readings.append(turned)
+    if meta.get("counts_down"):
+        readings.append({**turned, "outputs": truth["outputs"]})
     return min((_faults_of_reading(view, reading) for reading in readings), key=lambda row: row[0])
 
 

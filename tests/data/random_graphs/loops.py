@@ -217,7 +217,7 @@ def by_hand(model, change=None):
             new = nest.map_structure(lambda one, other: tf.where(valid, one, other), new, state)
             output = tf.where(valid, output, tf.zeros_like(output))
         if change == "output":
-            output = tf.nn.relu(output)
+            output = tf.tanh(2 * output)
         at = steps - 1 - time if change == "backward" else time
         return time + 1, new, kept.write(at, output)
 
@@ -399,7 +399,7 @@ LOOPS = {
     "while_loop_x_by_time": LoopKind(lambda m: by_hand(m, "time")),
     "while_loop_state_scaled": LoopKind(lambda m: by_hand(m, "state")),
     "while_loop_state_carried": LoopKind(lambda m: by_hand(m, "carry")),
-    "while_loop_output_relu": LoopKind(lambda m: by_hand(m, "output")),
+    "while_loop_output_squash": LoopKind(lambda m: by_hand(m, "output")),
     "while_loop_backward": LoopKind(lambda m: by_hand(m, "backward"), lengths="never"),
     "unrolled_by_hand": LoopKind(by_hand_unrolled, lengths="never", while_=False),
     "unrolled_state_scaled": LoopKind(

@@ -182,7 +182,7 @@ WRAPPERS = {
     "own_output_dense": WrapperKind(lambda c, s, f: DenseOutput(c)),
     "own_state_scaled": WrapperKind(lambda c, s, f: Own(c, state=lambda new, old: 0.9 * new)),
     "own_state_clipped": WrapperKind(
-        lambda c, s, f: Own(c, state=lambda new, old: tf.clip_by_value(new, -0.3, 0.3))
+        lambda c, s, f: Own(c, state=lambda new, old: tf.clip_by_value(new, -0.17, 0.17))
     ),
     "own_state_mixed": WrapperKind(
         lambda c, s, f: Own(c, state=lambda new, old: 0.8 * new + 0.2 * old)
