@@ -25,6 +25,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tempfile
 import traceback
 import zlib
 from pathlib import Path
@@ -394,7 +395,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--only", default="*", help="glob over names; packs nothing")
-    parser.add_argument("--unpacked", type=Path, default=Path("/tmp/random_graphs"))
+    parser.add_argument(
+        "--unpacked", type=Path, default=Path(tempfile.gettempdir(), "random_graphs")
+    )
     parser.add_argument("--verbose", action="store_true", help="say why TensorFlow refuses")
     options = parser.parse_args()
     made = []
