@@ -52,7 +52,7 @@ def run_layer(
     sequences, timesteps = x.shape[:2]
     dtype = layer.cell.dtype
     rule = layer.padding.value
-    if rule == "none":
+    if rule == "none" and not (cell.run is not None and layer.cell.weights.takes_lengths):
         mask = None
     turn = _Turn.of(layer, mask, timesteps)
     taken = turn(x)

@@ -21,6 +21,7 @@ COPIES = {"Select", "SelectV2", "Merge", "Identity"}
 """Ops between a step's new state and what the next step reads, where lengths are given."""
 
 MAX_WRAPPER_OPS = 64
+MOST_OPS_ON_THE_WAY = 400
 
 
 def with_returned(
@@ -90,6 +91,52 @@ def copied_through(view: GraphView, tensor: GraphTensor) -> GraphTensor:
                 seen.add(one)
                 pending.append(one)
     return next(iter(ends)) if len(ends) == 1 else tensor
+
+
+def handed_on_like(
+    view: GraphView, after: GraphTensor, before: GraphTensor, last: GraphTensor
+) -> GraphTensor | None:
+    """What is made of `last` as `before`, which the next step reads, is made of `after`.
+
+    The way from one to the other is found in an earlier step, and taken again: the same ops, at
+    the same inputs. None where it cannot be.
+    """
+    way = _way_back(view, before, after)
+    if way is None:
+        return None
+    current = last
+    for op, place, index in way:
+        onward = [
+            node for node in view.consumers(current)
+            if node.op == op and place < len(node.inputs) and node.inputs[place] == current
+        ]  # fmt: skip
+        if len(onward) != 1:
+            return None
+        current = GraphTensor(onward[0].name, index)
+    return current
+
+
+def _way_back(
+    view: GraphView, tensor: GraphTensor, origin: GraphTensor
+) -> list[tuple[str, int, int]] | None:
+    """The shortest way from `origin` on to `tensor`: op, place among its inputs, output."""
+    reached: dict[GraphTensor, tuple[GraphTensor, tuple[str, int, int]] | None] = {tensor: None}
+    pending = [tensor]
+    while pending and origin not in reached and len(reached) < MOST_OPS_ON_THE_WAY:
+        current = pending.pop(0)
+        node = view.node(current)
+        for place, source in enumerate(() if node is None else node.inputs):
+            if source not in reached and node is not None:
+                reached[source] = (current, (node.op, place, current.index))
+                pending.append(source)
+    if origin not in reached:
+        return None
+    way = []
+    hop = reached[origin]
+    while hop is not None:
+        way.append(hop[1])
+        hop = reached[hop[0]]
+    return way
 
 
 def _is_switched(view: GraphView, tensor: GraphTensor) -> bool:

@@ -34,6 +34,9 @@ class EvaluatedLayer:
         Which list of the loop holds what the layer returns; None where that is m.
     placeholders : mapping of str to GraphTensor
         Where an initial state goes in, by state.
+    zeros_past_length : bool
+        Whether what is written has to be put to zero past the length: static_rnn does so behind
+        what a step returns.
     """
 
     run: GraphRun
@@ -41,6 +44,7 @@ class EvaluatedLayer:
     layer: RecurrentLayer
     written: GraphTensor | None
     placeholders: Mapping[str, GraphTensor]
+    zeros_past_length: bool = False
 
     def states(self, x: Array, lengths: Array | None, initial: Mapping[str, Array]) -> LayerStates:
         """As `GraphComputation.run` says."""
@@ -57,7 +61,11 @@ class EvaluatedLayer:
         if self.run.model_input.is_ids:
             values = values[..., 0].astype(np.int64)
         record = self.run.records(values, lengths, fed)[self.name]
-        return self._as_states(record, x.shape[1])
+        made = self._as_states(record, x.shape[1])
+        if lengths is None or not self.zeros_past_length:
+            return made
+        counts = np.arange(x.shape[1]) < np.asarray(lengths)[:, None]
+        return replace(made, outputs=np.where(counts[..., None], made.outputs, 0))
 
     def _as_states(self, record: CellRecord, timesteps: int) -> LayerStates:
         """Axes in the order (sequence, timestep, …), and the steps that the loop left out."""

@@ -279,7 +279,7 @@ class Judge:
             return
         if self._reads(layer, record, values, taken, verdict):
             return
-        for other in _other_directions(layer):
+        for other in other_directions(layer):
             if self._reads(other, record, values, taken, verdict):
                 verdict.turned = self._turned[node.name] = other
                 return
@@ -384,7 +384,7 @@ def _takes_every_step(layer: RecurrentLayer) -> bool:
     return layer.padding.value == "none" or layer.lengths.value.kind == "unused"
 
 
-def _other_directions(layer: RecurrentLayer) -> Iterator[RecurrentLayer]:
+def other_directions(layer: RecurrentLayer) -> Iterator[RecurrentLayer]:
     """The layer in every direction but its own."""
     own = (layer.backward.value, layer.reversal if layer.backward.value else "")
     forward = replace(layer, backward=replace(layer.backward, value=False))

@@ -13,7 +13,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
-from rnnscope.checkpoints.tf1.graph.unrolled import copied_through
+from rnnscope.checkpoints.tf1.graph.unrolled import copied_through, handed_on_like
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
@@ -159,9 +159,14 @@ class Recorder:
         if place < len(cells):
             return {state: _one_step(evaluator, one) for state, one in cells[place].before.items()}
         return {
-            state: _one_step(evaluator, copied_through(self._view, last.after[state]))
-            for state in last.before
+            state: _one_step(evaluator, self._final(cells, last, state)) for state in last.before
         }
+
+    def _final(self, cells: list[FoundCell], last: FoundCell, state: str) -> GraphTensor:
+        """What is left of a state behind the last step of all."""
+        earlier, later = cells[-2].after[state], last.before[state]
+        found = handed_on_like(self._view, earlier, later, last.after[state])
+        return found or copied_through(self._view, last.after[state])
 
     def attempt(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord | str:
         """As `record`; the reason in words where it cannot be computed."""

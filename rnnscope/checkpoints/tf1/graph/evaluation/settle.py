@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer, turned
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict
+from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict, other_directions
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
     UnknownLoop,
     common_scope,
+    held_counts,
+    held_past_lengths,
     unknown_loops,
 )
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
@@ -102,7 +104,7 @@ class _Settling:
         name = common_scope(own) or unknown.loop.name
         while name in self._nodes:
             name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
-        layer = _plain_layer(unknown)
+        layer = self._directed(_plain_layer(unknown), unknown.record)
         found = self._from_input(name, [unknown.cell], unknown.record, layer, unknown.written)
         if found is None:
             self._add_refused(name, f"its states are no stock cell's, and {self._obstacle}")
@@ -116,6 +118,19 @@ class _Settling:
             f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by "
             "op."
         )
+
+    def _directed(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
+        """The layer in the direction in which it reads what one of the inputs was fed."""
+        lengths = held_counts(self._proof)
+        for value in self._proof.given.values():
+            array = np.asarray(value)
+            if array.ndim != 3:
+                continue
+            values = array.swapaxes(0, 1) if self._proof.sizes.time_major else array
+            for other in (layer, *other_directions(layer)):
+                if _same(turned(other, values, lengths).swapaxes(0, 1), record.x):
+                    return other
+        return layer
 
     @property
     def _all_used(self) -> frozenset[str]:
@@ -174,6 +189,8 @@ class _Settling:
             return False
         evaluated, source = found
         cells = self._cells(node.name)
+        holds = held_past_lengths(self._proof, record)
+        evaluated = replace(evaluated, zeros_past_length=holds and len(cells) > 1)
         behind = self._variables_behind(
             [*cells[0].after.values(), cells[0].x, *([] if written is None else [written])]
         )
@@ -185,7 +202,7 @@ class _Settling:
              for state, tensor in evaluated.placeholders.items()},
             "" if evaluated.placeholders else "what the graph computes",
         )  # fmt: skip
-        made = replace(made, initial_state=Option(start, "graph"))
+        made = replace(made, initial_state=Option(start, "graph"), **_padding(holds=holds))
         self._nodes[node.name] = Node(node.name, made, (self._entry(source),))
         words = "; ".join(dict.fromkeys(fault.words for fault in verdict.faults))
         self._notes.append(
@@ -305,19 +322,24 @@ class _Settling:
 def _plain_layer(unknown: UnknownLoop) -> RecurrentLayer:
     """What is known of a loop beside its states: no direction, lengths if it holds past them."""
     spec = CellSpec("graph", "loop of the graph", None, GraphOptions(), (), "")
-    lengths = (
-        LengthsSource("input", "sequence_length from a placeholder")
-        if unknown.holds
-        else LENGTHS_UNUSED
-    )
     return RecurrentLayer(
         cell=spec,
         backward=Option(False, "graph"),
-        padding=Option("zeros" if unknown.holds else "none", "graph"),
-        lengths=Option(lengths, "graph"),
+        **_padding(holds=unknown.holds),
         initial_state=Option(InitialState({}, "what the graph computes"), "graph"),
         state_format=Option("the loop's variables", "graph"),
     )
+
+
+def _padding(*, holds: bool) -> dict[str, Any]:
+    """The options of padding of a layer that holds its state past the lengths, or does not."""
+    lengths = LENGTHS_UNUSED
+    if holds:
+        lengths = LengthsSource("input", "sequence_length from a placeholder")
+    return {
+        "padding": Option("zeros" if holds else "none", "graph"),
+        "lengths": Option(lengths, "graph"),
+    }
 
 
 def _same(one: Array, other: Array) -> bool:

@@ -155,7 +155,9 @@ class _Finder:
         record = self._record(cell)
         if isinstance(record, str):
             return record
-        return UnknownLoop(self._loop, cell, record, written, self._holds(record))
+        return UnknownLoop(
+            self._loop, cell, record, written, held_past_lengths(self._proof, record)
+        )
 
     def _record(self, cell: FoundCell) -> CellRecord | str:
         evaluator = self._recorder.evaluator([[cell]], self._proof.given)
@@ -194,18 +196,26 @@ class _Finder:
                     return written, name
         return next(iter(record.written), None), None
 
-    def _holds(self, record: CellRecord) -> bool:
-        lengths = [self._proof.given[one.tensor] for one in self._proof.fed
-                   if one.is_lengths and not one.has_default]  # fmt: skip
-        if not lengths:
-            return False
-        past = np.arange(record.steps)[:, None] >= np.asarray(lengths[0])
-        if not past.any() or past.shape[1] != record.x.shape[1]:
-            return False
-        return all(
-            np.array_equal(array[past], record.before[name][past])
-            for name, array in record.carried.items()
-        )
+
+def held_counts(proof: Proof) -> Array | None:
+    """The lengths that the graph was fed; None where it takes none, or several."""
+    lengths = [proof.given[one.tensor] for one in proof.fed
+               if one.is_lengths and not one.has_default]  # fmt: skip
+    return np.asarray(lengths[0]) if len(lengths) == 1 else None
+
+
+def held_past_lengths(proof: Proof, record: CellRecord) -> bool:
+    """Whether every state is held past the lengths that the graph was fed."""
+    lengths = held_counts(proof)
+    if lengths is None:
+        return False
+    past = np.arange(record.steps)[:, None] >= lengths
+    if not past.any() or past.shape[1] != record.x.shape[1]:
+        return False
+    states = record.states
+    return all(
+        np.array_equal(array[1:][past[1:]], array[:-1][past[1:]]) for array in states.values()
+    )
 
 
 def _called(
