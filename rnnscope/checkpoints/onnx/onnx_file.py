@@ -6,10 +6,13 @@ from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.flattening import flatten
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
 from rnnscope.checkpoints.onnx.operators import OPERATORS
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
 from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
 from rnnscope.errors import UnsupportedCellError
@@ -35,9 +38,10 @@ def read_onnx(path: Path) -> Checkpoint:
         There is no recurrent node; it names what there is.
     """
     model = parse_model(path)
-    graph = OnnxGraph.of(model.graph, path)
+    graph = flatten(model, path)
     store = TensorStore(path)
-    wiring = OnnxWiring(graph, OnnxConstants(graph, store), OPERATORS)
+    program = OnnxProgram(graph, StoredValues(graph, store))
+    wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
     network = wiring.network()
     if not network.nodes:
         raise _nothing_recurrent(path, graph)
