@@ -88,11 +88,11 @@ def depth_to_space(x: Array, *, block: int, column_first: bool = False) -> Any:
     return laid.reshape(batch, depth // block**2, height * block, width * block)
 
 
-def space_to_depth(x: Array, *, block: int) -> Any:
+def space_to_depth(x: Array, *, block: int, column_first: bool = False) -> Any:
     """Blocks of places of (batch, channel, height, width) laid out as channels."""
     batch, depth, height, width = x.shape
     parts = x.reshape(batch, depth, height // block, block, width // block, block)
-    laid = parts.transpose(0, 3, 5, 1, 2, 4)
+    laid = parts.transpose((0, 1, 3, 5, 2, 4) if column_first else (0, 3, 5, 1, 2, 4))
     return laid.reshape(batch, depth * block**2, height // block, width // block)
 
 

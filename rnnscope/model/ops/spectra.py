@@ -25,8 +25,13 @@ def fourier(
 ) -> Any:  # fmt: skip
     """The discrete Fourier transform along an axis of (…, real and imaginary part)."""
     values = _as_complex(x)
-    size = values.shape[axis] if length is None else int(length)
-    check_size((*values.shape, size), np.complex128)
+    half = inverse and one_sided
+    whole = 2 * (values.shape[axis] - 1) if half else values.shape[axis]
+    size = whole if length is None else int(length)
+    others = values.size // max(1, values.shape[axis])
+    check_size((others, size), np.complex128)
+    if half:  # the other half mirrors it, and the result is real
+        return np.fft.irfft(values, size, axis=axis)[..., None].astype(x.dtype)
     made = (np.fft.ifft if inverse else np.fft.fft)(values, size, axis=axis)
     if one_sided:
         made = np.take(made, range(size // 2 + 1), axis=axis)

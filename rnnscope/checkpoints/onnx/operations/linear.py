@@ -141,9 +141,14 @@ def _batch_normalization(node: OnnxNode, inputs: list[Any]) -> Any:
 
 
 def _layer_normalization(node: OnnxNode, inputs: list[Any]) -> Any:
-    return OPS["layer_norm"](
-        *inputs, axis=node.integer("axis", -1), epsilon=node.number("epsilon", 1e-5)
-    )
+    x, axis, epsilon = inputs[0], node.integer("axis", -1), node.number("epsilon", 1e-5)
+    made = OPS["layer_norm"](*inputs, axis=axis, epsilon=epsilon)
+    if not any(node.outputs[1:]):
+        return made
+    axes = range(axis % x.ndim, x.ndim)
+    mean = OPS["mean"](x, axes, keepdims=True)
+    variance = OPS["mean"](OPS["square"](x - mean), axes, keepdims=True)
+    return made, mean, OPS["rsqrt"](variance + x.dtype.type(epsilon))
 
 
 def _rms_normalization(node: OnnxNode, inputs: list[Any]) -> Any:

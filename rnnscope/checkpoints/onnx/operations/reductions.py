@@ -72,9 +72,11 @@ def _top_k(node: OnnxNode, inputs: list[Any]) -> Any:
     if not 0 <= count <= x.shape[axis]:
         raise EvaluationError(f"op TopK (node '{node.name}') wants {count} of {x.shape[axis]}")
     rows = np.moveaxis(x, axis, -1)
-    largest = node.integer("largest", 1)
-    values, places = OPS["top_k"](rows if largest else -rows, count)
-    values = values if largest else -values
+    if node.integer("largest", 1):
+        values, places = OPS["top_k"](rows, count)
+    else:  # the first of equal ones comes first here, too
+        places = np.argsort(rows, axis=-1, kind="stable")[..., :count]
+        values = np.take_along_axis(rows, places, axis=-1)
     return np.moveaxis(values, -1, axis), np.moveaxis(places, -1, axis).astype(np.int64)
 
 

@@ -172,7 +172,9 @@ def _depth_to_space(node: OnnxNode, inputs: list[Any]) -> Any:
 
 
 def _space_to_depth(node: OnnxNode, inputs: list[Any]) -> Any:
-    return OPS["space_to_depth"](inputs[0], block=node.integer("blocksize"))
+    return OPS["space_to_depth"](
+        inputs[0], block=node.integer("blocksize"), column_first=node.text("mode", "DCR") == "CRD"
+    )
 
 
 def _dropout(node: OnnxNode, inputs: list[Any]) -> Any:
