@@ -15,6 +15,7 @@ import numpy as np
 from rnnscope.checkpoints.onnx.control import CONTROL, Turn
 from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.operations import OPERATIONS
+from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.work import Work, cost_of
 from rnnscope.model.ops import EvaluationError, check_size
@@ -60,6 +61,7 @@ class Evaluation:
     ) -> None:
         self.program = program
         self.work = work
+        self.returned: dict[OnnxNode, tuple[Any, ...]] = {}
         self._known = bound
         self._outer = outer
         self._body = body
@@ -151,6 +153,8 @@ class Evaluation:
             return {key: self._known[branch.outputs[node.outputs.index(key)]]}
         values = self._run(node, [self.known(name) for name in graph.own_inputs(node)])
         made = values if isinstance(values, tuple) else (values,)
+        if node.op in RECURRENT:
+            self.returned[node] = made  # outputs among them that have no name in the graph
         found = {name: value for name, value in zip(node.outputs, made, strict=False)
                  if name and value is not None}  # fmt: skip
         if key not in found:

@@ -10,6 +10,7 @@ from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.flattening import flatten
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
 from rnnscope.checkpoints.onnx.operators import OPERATORS
+from rnnscope.checkpoints.onnx.proof import settle
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
@@ -42,6 +43,8 @@ def read_onnx(path: Path) -> Checkpoint:
     store = TensorStore(path)
     program = OnnxProgram(graph, StoredValues(graph, store))
     wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
+    wiring.follow()
+    settle(wiring, program)
     network = wiring.network()
     if not network.nodes:
         raise _nothing_recurrent(path, graph)

@@ -11,7 +11,7 @@ from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
-from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsKind, LengthsSource
+from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -118,8 +118,9 @@ class RecurrentNodes:
             return rule, Option(LengthsSource("stored", words, stored.ravel()), "graph")
         source = self._source(key)
         words = f"sequence_length from {_source_words(key, source)}"
-        kind: LengthsKind = "computed" if source.kind == "op" else "input"
-        return rule, Option(LengthsSource(kind, words), "graph")
+        if source.kind == "op":
+            return rule, Option(LengthsSource("computed", words), "graph")
+        return rule, Option(LengthsSource("input", words, input=source.name), "graph")
 
     def _start(self, node: OnnxNode, cells: list[CellSpec]) -> Start:
         keys = {

@@ -80,11 +80,16 @@ class Direction:
         return z if not self.clip else np.clip(z, -self.clip, self.clip).astype(z.dtype)
 
 
+def _gates(z: Array, count: int) -> list[Array]:
+    units = z.shape[-1] // count
+    return [z[..., at * units : (at + 1) * units] for at in range(count)]
+
+
 def _lstm_step(cell: Direction, x: Array, state: list[Array]) -> list[Array]:
     h, c = state
     f, g, last = cell.functions
     # Gates lie in the order i, o, f, c; peepholes as i, o, f.
-    zi, zo, zf, zc = np.split(x @ cell.w.T + h @ cell.r.T + cell.wb + cell.rb, 4, axis=-1)
+    zi, zo, zf, zc = _gates(x @ cell.w.T + h @ cell.r.T + cell.wb + cell.rb, 4)
     pi, po, pf = (0, 0, 0) if cell.p is None else np.split(cell.p, 3)
     i = f(cell.clipped(zi + pi * c))
     forget = 1 - i if cell.coupled else f(cell.clipped(zf + pf * c))
@@ -96,7 +101,7 @@ def _lstm_step(cell: Direction, x: Array, state: list[Array]) -> list[Array]:
 def _gru_step(cell: Direction, x: Array, state: list[Array]) -> list[Array]:
     (h,) = state
     f, g = cell.functions
-    wz, wr, wh = np.split(x @ cell.w.T + cell.wb, 3, axis=-1)
+    wz, wr, wh = _gates(x @ cell.w.T + cell.wb, 3)
     rz, rr, rh = np.split(cell.r, 3)
     bz, br, bh = np.split(cell.rb, 3)
     z = f(cell.clipped(wz + h @ rz.T + bz))
