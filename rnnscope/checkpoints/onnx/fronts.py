@@ -53,7 +53,7 @@ class Fronts:
         self._made: dict[str, str] = {}
 
     @property
-    def batch_axes(self) -> Mapping[str, int]:
+    def batch_axes(self) -> Mapping[str, int | None]:
         """The axis of sequences of each input of the model, as far as it is known."""
         return self._pieces.batch_axes
 

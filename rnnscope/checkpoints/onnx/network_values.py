@@ -64,10 +64,13 @@ class NetworkValues:
             return None
         roles = list(self._inputs.roles.get(name, ()))
         array = self._trial.bound[name]
-        if "batch" not in roles or len(roles) != array.ndim:
+        # What else lies on axes of its own is evaluated, op by op.
+        if len(roles) != array.ndim or not {*roles} <= {"batch", "time", "feature"}:
             return None
-        front = [roles.index(role) for role in ("batch", "time") if role in roles]
-        values = np.transpose(array, [*front, *(n for n in range(array.ndim) if n not in front)])
+        order = [roles.index(role) for role in ("batch", "time", "feature") if role in roles]
+        values = np.transpose(array, order)
+        if "batch" not in roles:  # the model takes one sequence, without an axis for several
+            values = values[None]
         return Signal(values, self._mask(values) if "time" in roles else None)
 
     def _mask(self, values: Array) -> Array | None:

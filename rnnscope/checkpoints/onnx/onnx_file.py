@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -44,17 +45,19 @@ def read_onnx(path: Path) -> Checkpoint:
     program = OnnxProgram(graph, StoredValues(graph, store))
     wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
     wiring.follow()
-    settle(wiring, program)
+    axes = settle(wiring, program)
     network = wiring.network()
     if not network.nodes:
         raise _nothing_recurrent(path, graph)
+    read = {name: axes[name] for name in network.inputs if name in axes}
     return Checkpoint(
         path=path,
         format=READER.name,
         framework=_framework(model),
         files=(path, *store.files),
         network=network,
-        notes=tuple(_notes(graph)),
+        notes=tuple(_notes(graph, read)),
+        input_axes=read,
     )
 
 
@@ -69,14 +72,17 @@ def _framework(model: object) -> str:
     return f"ONNX opset {opset} ({' '.join(filter(None, (name, version)))})"
 
 
-def _notes(graph: OnnxGraph) -> list[str]:
+def _notes(graph: OnnxGraph, axes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    notes = [f"The model's input '{name}' is ({', '.join(own)})." for name, own in axes.items()]
     narrow = {
         key for node in graph.nodes if node.op in RECURRENT for key in node.inputs[1:4]
         if key in graph.initializers and graph.initializers[key].data_type in (FLOAT16, BFLOAT16)
     }  # fmt: skip
-    if not narrow:
-        return []
-    return ["The weights are stored in 16 bits; they are widened, and computed with in float32."]
+    if narrow:
+        notes.append(
+            "The weights are stored in 16 bits; they are widened, and computed with in float32."
+        )
+    return notes
 
 
 def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:

@@ -47,8 +47,13 @@ class Source:
     taken: Callable[[Array], tuple[Array, ...]]
 
 
-def input_source(name: str, batch: int, dtype: Any) -> Source:
-    """An input of the model, whose axis of sequences lies in front in the network."""
+def input_source(name: str, batch: int | None, dtype: Any) -> Source:
+    """An input of the model, whose axis of sequences, if it has one, lies in front in the network."""
+    if batch is None:
+        return Source(
+            name, (name,), lambda arrays: arrays[0][0].astype(dtype, copy=False),
+            lambda array: (array[None],),
+        )  # fmt: skip
     return Source(
         name,
         (name,),
@@ -182,8 +187,10 @@ class Pieces:
         self._recurrent: dict[str, OnnxNode] = {
             key: one.node for one in built for key in one.node.outputs
         }
-        self.batch_axes: dict[str, int] = {
-            name: roles.index("batch") for name, roles in inputs.roles.items() if "batch" in roles
+        self.batch_axes: dict[str, int | None] = {
+            name: roles.index("batch") if "batch" in roles else None
+            for name, roles in inputs.roles.items()
+            if "batch" in roles or (roles and "" not in roles)
         }
 
     def of(self, key: str, laid: Callable[[Array], Array]) -> Piece:
@@ -219,9 +226,10 @@ class Pieces:
         sources += [self._sources[name] for name in cone.made]
         if not sources:
             raise EvaluationError("it reads no input of the model")
+        alone = any(self.batch_axes[name] is None for name in fed)
         piece = Piece(
             self._program, key, cone, tuple(sources), lengths, self._time(fed), laid,
-            self._inputs.static_batch(),
+            1 if alone else self._inputs.static_batch(),
         )  # fmt: skip
         self._require_apart(piece, value)
         return piece
@@ -232,7 +240,7 @@ class Pieces:
             return 1
         roles = self._inputs.roles.get(fed[0], ())
         if "time" not in roles or "batch" not in roles:
-            return 1 if len(self._trial.bound[fed[0]].shape) == 2 else None
+            return None
         rest = [role for role in roles if role != "batch"]
         return 1 + rest.index("time")
 
@@ -241,13 +249,13 @@ class Pieces:
             self.batch_axes[name] = self._batch_axis(name, key, laid)
         return input_source(name, self.batch_axes[name], self._inputs.dtype(name))
 
-    def _batch_axis(self, name: str, key: str, laid: Callable[[Array], Array]) -> int:
+    def _batch_axis(self, name: str, key: str, laid: Callable[[Array], Array]) -> int | None:
         """The axis of an input whose first entry makes the first sequence of a value alone."""
         before = laid(self._trial.value(key))
         given = self._trial.bound[name]
         axes = [axis for axis, size in enumerate(given.shape) if size == len(before)]
-        if len(before) == 1 and axes:
-            return axes[0]
+        if len(before) == 1:
+            return axes[0] if axes else None
         for axis in axes:
             after = laid(self._again(key, name, _altered(given, axis)))
             if after.shape == before.shape and _first_alone(before, after):

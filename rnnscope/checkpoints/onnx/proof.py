@@ -6,7 +6,6 @@ they are evaluated; what does not is computed as the graph says, op by op, or re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
+from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import gap, in_order, limit_of, made_up
 from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
@@ -29,7 +29,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 WEIGHT_INPUTS = (1, 2, 3, 7)
 
 
-def settle(wiring: OnnxWiring, program: OnnxProgram) -> Mapping[str, int]:
+def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...]]:
     """Hold every recurrent node of a graph to what the graph computes.
 
     Parameters
@@ -40,8 +40,8 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> Mapping[str, int]:
 
     Returns
     -------
-    dict of str to int
-        The axis of sequences of each input of the model, as far as it is known.
+    dict of str to tuple of str
+        What the axes of each input of the model are; see `Checkpoint.input_axes`.
     """
     inputs = _model_inputs(wiring, program)
     try:
@@ -49,7 +49,7 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> Mapping[str, int]:
     except EvaluationError as error:
         for built in wiring.built:
             _keep(wiring, built, replace(BY_OPERATOR, detail=str(error)))
-        return {}
+        return named_axes(inputs, {})
     values = NetworkValues(wiring.nodes, inputs, trial)
     fronts = Fronts(wiring, program, inputs, trial, values)
     trials = (trial, lambda: Trial(program, inputs, Sizes(3, 4), seed=1))
@@ -58,7 +58,8 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> Mapping[str, int]:
         settle_start(wiring, program, built, trials)
         fronts.settle_lengths(built)
         _prove(wiring, built, trial, values, x, reason)
-    return fronts.batch_axes
+    turn_inputs(wiring, inputs)
+    return named_axes(inputs, fronts.batch_axes)
 
 
 def _prove(
