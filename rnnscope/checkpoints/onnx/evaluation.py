@@ -16,6 +16,7 @@ from rnnscope.checkpoints.onnx.control import CONTROL, Turn
 from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.sorting import left_in_order
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.work import Work, cost_of
 from rnnscope.model.ops import EvaluationError, check_size
@@ -23,10 +24,19 @@ from rnnscope.model.ops import EvaluationError, check_size
 
 @dataclass(frozen=True, eq=False)
 class OnnxProgram:
-    """A graph with the values that the file holds: what an evaluation runs."""
+    """A graph with the values that the file holds: what an evaluation runs.
+
+    Attributes
+    ----------
+    graph : OnnxGraph
+    stored : StoredValues
+    unsorted : frozenset of OnnxNode
+        Nodes that sort sequences, which are left in order; see `rnnscope.checkpoints.onnx.sorting`.
+    """
 
     graph: OnnxGraph
     stored: StoredValues
+    unsorted: frozenset[OnnxNode] = frozenset()
 
     def evaluation(
         self, bound: Mapping[str, Any] | None = None, work: Work | None = None
@@ -168,7 +178,9 @@ class Evaluation:
         self.work.spend(cost_of(node.op, inputs))
         try:
             with np.errstate(all="ignore"):
-                if node.op == "ConstantOfShape":
+                if node in self.program.unsorted:
+                    made: Any = left_in_order(inputs)
+                elif node.op == "ConstantOfShape":
                     made = self._filled(node, inputs[0])
                 elif node.op in CONTROL:
                     body = self.program.graph.bodies[node]["body"]

@@ -72,7 +72,7 @@ class Fronts:
             raw = self._trial.value(node.input(0))
             x = in_order(node, raw)
         except EvaluationError as error:
-            self._refuse(built, str(error))
+            self.refuse(built, str(error))
             return None, str(error)
         ours = self._values.value(self._reads(built))
         if ours is not None and difference(ours.values, x) <= limit_of(x):
@@ -81,7 +81,7 @@ class Fronts:
             try:
                 piece = self._pieces.of(node.input(0), lambda value: in_order(node, value))
             except EvaluationError as error:
-                self._refuse(built, str(error))
+                self.refuse(built, str(error))
                 return raw, ""
             self._made[node.input(0)] = self._add(piece)
         self._rewire(built, self._made[node.input(0)])
@@ -137,7 +137,7 @@ class Fronts:
                 layer = replace(layer, lengths=lengths)
             self._wiring.nodes[own] = replace(node, reads=(name,), layer=layer)
 
-    def _refuse(self, built: BuiltNode, reason: str) -> None:
+    def refuse(self, built: BuiltNode, reason: str) -> None:
         """Let a node read a stand-in that names what is not computed."""
         before = self._wiring.nodes.get(self._reads(built))
         kind = built.node.op

@@ -14,6 +14,7 @@ from rnnscope.checkpoints.onnx.operators import OPERATORS
 from rnnscope.checkpoints.onnx.proof import settle
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.sorting import sorting_nodes
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
 from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
@@ -42,7 +43,7 @@ def read_onnx(path: Path) -> Checkpoint:
     model = parse_model(path)
     graph = flatten(model, path)
     store = TensorStore(path)
-    program = OnnxProgram(graph, StoredValues(graph, store))
+    program = OnnxProgram(graph, StoredValues(graph, store), sorting_nodes(graph))
     wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
     wiring.follow()
     axes = settle(wiring, program)

@@ -11,15 +11,29 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
-from rnnscope.checkpoints.onnx.operator_proof import gap, in_order, limit_of, made_up
+from rnnscope.checkpoints.onnx.operator_proof import (
+    difference,
+    gap,
+    in_order,
+    limit_of,
+    made_up,
+)
 from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
 from rnnscope.checkpoints.onnx.starts import settle_start
-from rnnscope.checkpoints.onnx.trial import ModelInputs, Sizes, Trial, first_fitting
+from rnnscope.checkpoints.onnx.trial import (
+    MAX_WORK,
+    ModelInputs,
+    Sizes,
+    Trial,
+    first_fitting,
+)
 from rnnscope.checkpoints.onnx.wiring import BuiltNode, OnnxWiring
+from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.evidence import BY_OPERATOR, Evidence
 from rnnscope.model.layers import Unsupported
@@ -55,11 +69,30 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
     trials = (trial, lambda: Trial(program, inputs, Sizes(3, 4), seed=1))
     for built in wiring.built:
         x, reason = fronts.settle(built)
+        if program.unsorted and x is not None and not _same_unsorted(program, trial, built, x):
+            fronts.refuse(built, "its sequences are sorted by length, and not as they are known")
+            x = None
         settle_start(wiring, program, built, trials)
         fronts.settle_lengths(built)
         _prove(wiring, built, trial, values, x, reason)
     turn_inputs(wiring, inputs)
     return named_axes(inputs, fronts.batch_axes)
+
+
+def _same_unsorted(program: OnnxProgram, trial: Trial, built: BuiltNode, x: Array) -> bool:
+    """Whether what a node reads is the same without sorting, but for the order of sequences."""
+    cone = Cone.of(built.node.input(0), program.graph, program.stored, ())
+    sorting = [node for node in cone.nodes if node in program.unsorted]
+    if not sorting:
+        return True
+    evaluation = replace(program, unsorted=frozenset()).evaluation(trial.bound, Work(MAX_WORK))
+    try:
+        true = in_order(built.node, evaluation.value(built.node.input(0)))
+        order = np.asarray(evaluation.value(sorting[0].output(1)))
+    except EvaluationError:
+        return False
+    ours = in_order(built.node, x)
+    return len(order) == len(ours) and difference(ours[order], true) <= limit_of(true)
 
 
 def _prove(

@@ -9,6 +9,7 @@ import numpy as np
 from rnnscope.checkpoints.onnx.cells import NotBuilt, read_cells
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.sorting import sorting_nodes
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
@@ -175,6 +176,9 @@ class RecurrentNodes:
     def _source(self, key: str) -> OutsideState:
         """Where a value comes from: a graph input is what users can give."""
         first = self._graph.behind(key, _MOVING)
+        sorting = self._graph.producers.get(first)
+        if sorting is not None and sorting in sorting_nodes(self._graph):
+            first = self._graph.behind(sorting.input(0), _MOVING)
         if first in self._graph.inputs:
             return OutsideState("placeholder", first)
         producer = self._graph.producers.get(first)

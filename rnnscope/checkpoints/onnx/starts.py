@@ -102,18 +102,14 @@ def settle_start(
             parts[state] = _settled(
                 wiring, program, built, (direction, keys[state], state), part, trials
             )
-        if parts != before.parts:
-            start = InitialState(parts, _words(before, parts), before.listed)
-            changed = replace(layer.initial_state, value=start)
-            wiring.nodes[name] = replace(node, layer=replace(layer, initial_state=changed))
+        start = InitialState(parts, _words(before, parts), before.listed)
+        changed = replace(layer.initial_state, value=start)
+        wiring.nodes[name] = replace(node, layer=replace(layer, initial_state=changed))
 
 
 def _words(before: InitialState, parts: dict[str, StatePart]) -> str:
-    kept = all(isinstance(part, (OutsideState, StoredState)) for part in parts.values())
-    same = kept and len(before.outside()) == sum(
-        isinstance(part, OutsideState) for part in parts.values()
-    )
-    return before.words if same else ""
+    outside = {state for state, part in parts.items() if isinstance(part, OutsideState)}
+    return before.words if outside == before.outside().keys() else ""
 
 
 def _settled(
