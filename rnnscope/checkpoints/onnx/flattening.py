@@ -148,9 +148,7 @@ class _Flattening:
         called = _attributes(proto, scope.arguments)
         defaults = {attribute.name: attribute for attribute in function.attribute_proto}
         handed = zip(function.input, proto.input, strict=False)
-        names = {
-            own: scope.known.get(value, scope.path + value) for own, value in handed if value
-        }
+        names = {own: scope.known.get(value, scope.path + value) for own, value in handed if value}
         opset = _opset(function.opset_import, scope.opset)
         inside = _Scope(
             self._path(f"{scope.path}{_own_name(proto)}"), names, opset, scope.depth + 1,

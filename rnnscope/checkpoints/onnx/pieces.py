@@ -48,7 +48,7 @@ class Source:
 
 
 def input_source(name: str, batch: int | None, dtype: Any) -> Source:
-    """An input of the model, whose axis of sequences, if it has one, lies in front in the network."""
+    """An input of the model; in the network its axis of sequences, if it has one, lies in front."""
     if batch is None:
         return Source(
             name, (name,), lambda arrays: arrays[0][0].astype(dtype, copy=False),
@@ -279,7 +279,9 @@ class Pieces:
             raise EvaluationError("it cannot be computed apart")
         if len(value) == 1 or piece.group is not None:
             return
-        alone = piece(tuple(array[:1] for array in arrays), None if lengths is None else lengths[:1])
+        alone = piece(
+            tuple(array[:1] for array in arrays), None if lengths is None else lengths[:1]
+        )
         if not _alike(alone, value[:1]):
             raise EvaluationError("its sequences depend on each other")
 
@@ -298,7 +300,7 @@ def _altered(array: Array, axis: int) -> Array:
 
 def _first_alone(before: Array, after: Array) -> bool:
     rows = tuple(range(1, before.ndim))
-    changed = (np.abs(before - after) > TOLERANCE * max(1.0, float(np.abs(before).max(initial=0))))
+    changed = np.abs(before - after) > TOLERANCE * max(1.0, float(np.abs(before).max(initial=0)))
     where = changed.any(axis=rows) if rows else changed
     return bool(where[0]) and not where[1:].any()
 
@@ -308,4 +310,3 @@ def _alike(ours: Array, theirs: Array) -> bool:
         return False
     size = max(1.0, float(np.abs(theirs).max(initial=0)))
     return not float(np.abs(ours - theirs).max(initial=0)) > TOLERANCE * size
-

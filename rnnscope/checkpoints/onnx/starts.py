@@ -126,9 +126,7 @@ def _settled(
     batch_first = bool(built.node.integer("layout"))
     shape = (len(built.layers), layer.cell.num_units)
     if part.kind == "placeholder":
-        taken = TakenState(
-            program, key, part.name, direction, shape[0], shape[1], batch_first
-        )
+        taken = TakenState(program, key, part.name, direction, shape[0], shape[1], batch_first)
         try:
             taken(trials[0].bound[part.name])
         except (InputError, KeyError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import Evaluation, OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
 from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, STORED
 from rnnscope.checkpoints.onnx.work import Work

@@ -34,13 +34,15 @@ class Work:
 
 def cost_of(op: str, inputs: list[Any]) -> int:
     """Multiplications that an operator needs beyond one for each element that it makes."""
-    shapes = [np.shape(one) if not isinstance(one, list) else () for one in inputs]
+    shapes: list[tuple[int, ...]] = [
+        () if isinstance(one, list) else np.shape(one) for one in inputs
+    ]
     if op in ("MatMul", "Gemm", "MatMulInteger", "Conv", "ConvTranspose") and len(shapes) > 1:
         left, right = shapes[:2]
         if op.startswith("Conv"):
             places = math.prod(left[2:]) * (left[0] if left else 1)
-            return places * math.prod(right)
-        return math.prod(left) * (right[-1] if right else 1)
+            return int(places * math.prod(right))
+        return int(math.prod(left) * (right[-1] if right else 1))
     if op in ("LSTM", "GRU", "RNN") and len(shapes) > 2:
-        return math.prod(shapes[0][:2]) * (math.prod(shapes[1]) + math.prod(shapes[2]))
+        return int(math.prod(shapes[0][:2]) * (math.prod(shapes[1]) + math.prod(shapes[2])))
     return 0

@@ -61,7 +61,7 @@ def place_elements(
     x: Array, indices: Array, updates: Array, *, axis: int = 0, reduction: str = "none"
 ) -> Any:
     """The array with each update at its index along an axis, elsewhere at its own place."""
-    index = list(np.indices(indices.shape, sparse=True))
+    index: list[Any] = list(np.indices(indices.shape, sparse=True))
     size = x.shape[axis]
     index[axis] = np.where(indices < 0, indices + size, indices)
     return _place(x, tuple(index), updates, reduction)
@@ -74,7 +74,8 @@ def triangle(x: Array, *, diagonal: int = 0, upper: bool = True) -> Any:
 
 def eye(rows: Any, columns: Any, *, diagonal: int = 0, dtype: Any = np.float32) -> Any:
     """Ones on a diagonal of a matrix of zeros."""
-    return np.eye(*check_size((int(rows), int(columns)), dtype), diagonal, dtype)
+    check_size((int(rows), int(columns)), dtype)
+    return np.eye(int(rows), int(columns), diagonal, dtype)
 
 
 def depth_to_space(x: Array, *, block: int, column_first: bool = False) -> Any:

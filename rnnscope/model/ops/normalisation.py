@@ -95,13 +95,15 @@ def conv_transposed(
     for place in np.ndindex(*size):
         here = kernels[(slice(None),) * 3 + place]
         part = np.einsum("bgc...,gcf->bgf...", by_group, here)
-        where = tuple(
+        where: tuple[Any, ...] = tuple(
             slice(at * d, at * d + (n - 1) * s + 1, s)
             for at, d, n, s in zip(place, dilations, x.shape[2:], strides, strict=True)
         )
-        made[(slice(None), slice(None), *where)] += part.reshape(batch, filters, *x.shape[2:])
-    kept = tuple(slice(a, n - b) for (a, b), n in zip(pads, whole, strict=True))
-    cut = made[(slice(None), slice(None), *kept)]
+        places = (slice(None), slice(None), *where)
+        made[places] += part.reshape(batch, filters, *x.shape[2:])
+    inner = [slice(a, n - b) for (a, b), n in zip(pads, whole, strict=True)]
+    kept: tuple[Any, ...] = (slice(None), slice(None), *inner)
+    cut = made[kept]
     return cut if bias is None else bias_add(cut, bias, channels_first=spatial > 0)
 
 

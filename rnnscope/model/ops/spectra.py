@@ -59,8 +59,7 @@ def window(
     (count,) = check_size((size,), np.float64)
     angles = 2 * np.pi * np.arange(count) / max(1, count if periodic else count - 1)
     made = sum(
-        (-1) ** order * factor * np.cos(order * angles)
-        for order, factor in enumerate(coefficients)
+        (-1) ** order * factor * np.cos(order * angles) for order, factor in enumerate(coefficients)
     )
     return np.asarray(made, dtype)
 

@@ -87,7 +87,6 @@ def _prelu(node: OnnxNode, inputs: list[Any]) -> Any:
     return OPS["prelu"](x, slope)
 
 
-
 ELEMENTWISE: dict[str, Evaluate] = {
     **{
         op: plain(name)

@@ -73,9 +73,7 @@ def _conv_transpose(node: OnnxNode, inputs: list[Any]) -> Any:
     if wanted is not None or how.startswith("SAME"):
         goal = wanted or [n * s for n, s in zip(spatial, strides, strict=True)]
         pads = []
-        for n, k, s, d, e, g in zip(
-            spatial, size, strides, dilations, extra, goal, strict=True
-        ):
+        for n, k, s, d, e, g in zip(spatial, size, strides, dilations, extra, goal, strict=True):
             cut = s * (n - 1) + e + (k - 1) * d + 1 - g
             if cut < 0:
                 raise EvaluationError(f"op {node.op} (node '{node.name}') is made larger")
@@ -169,9 +167,7 @@ def _group_normalization(node: OnnxNode, inputs: list[Any]) -> Any:
     if node.opset < 21:  # one for each group
         each = x.shape[1] // groups
         scale, offset = np.repeat(scale, each), np.repeat(offset, each)
-    return OPS["group_norm"](
-        x, scale, offset, groups=groups, epsilon=node.number("epsilon", 1e-5)
-    )
+    return OPS["group_norm"](x, scale, offset, groups=groups, epsilon=node.number("epsilon", 1e-5))
 
 
 def _lp_normalization(node: OnnxNode, inputs: list[Any]) -> Any:

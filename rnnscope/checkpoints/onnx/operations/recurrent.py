@@ -149,7 +149,7 @@ def _directions(node: OnnxNode, inputs: list[Any]) -> list[Direction]:
     clip = node.number("clip") or 0.0
     return [
         Direction(
-            w[number], r[number], *np.split(b[number], 2),
+            w[number], r[number], b[number][: w.shape[1]], b[number][w.shape[1] :],
             None if p is None else p[number], functions, clip,
             bool(node.integer("linear_before_reset")), bool(node.integer("input_forget")),
         )
