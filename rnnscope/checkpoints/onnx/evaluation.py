@@ -71,6 +71,8 @@ class Evaluation:
     ) -> None:
         self.program = program
         self.work = work
+        self.watched: dict[OnnxNode, tuple[list[Any], list[list[Any]]]] = {}
+        self._starts: dict[OnnxNode, Mapping[int, Any]] = {}
         self.returned: dict[OnnxNode, tuple[Any, ...]] = {}
         self._known = bound
         self._outer = outer
@@ -89,6 +91,18 @@ class Evaluation:
             self._compute(key)
         return self._known[key]
 
+    def watch(self, node: OnnxNode, starts: Mapping[int, Any]) -> None:
+        """Keep what a loop is handed and what every turn of it makes, in `watched`.
+
+        Parameters
+        ----------
+        node : OnnxNode
+        starts : mapping of int to ndarray
+            Values for some of its inputs, by number, in the place of the graph's.
+        """
+        self.watched[node] = ([], [])
+        self._starts[node] = starts
+
     def known(self, key: str) -> Any:
         """The value of a key that was computed before; None of one that is left out."""
         return self._known[key] if key else None
@@ -98,10 +112,13 @@ class Evaluation:
         bound = dict(zip(body.inputs, handed, strict=True))
         return Evaluation(self.program, bound, self.work, self, body)
 
-    def _turns(self, body: Body) -> Turn:
+    def _turns(self, node: OnnxNode, body: Body) -> Turn:
         def run(handed: list[Any]) -> list[Any]:
             inside = self.turn(body, handed)
-            return [inside.value(key) for key in body.outputs]
+            made = [inside.value(key) for key in body.outputs]
+            if node in self.watched:
+                self.watched[node][1].append(made)
+            return made
 
         return run
 
@@ -161,7 +178,12 @@ class Evaluation:
         if node.op == "If":
             branch = graph.bodies[node]["then" if self._taken(node) else "else"]
             return {key: self._known[branch.outputs[node.outputs.index(key)]]}
-        values = self._run(node, [self.known(name) for name in graph.own_inputs(node)])
+        inputs = [self.known(name) for name in graph.own_inputs(node)]
+        if node in self.watched:
+            for number, value in self._starts[node].items():
+                inputs[number] = value
+            self.watched[node] = (inputs, [])
+        values = self._run(node, inputs)
         made = values if isinstance(values, tuple) else (values,)
         if node.op in RECURRENT:
             self.returned[node] = made  # outputs among them that have no name in the graph
@@ -184,7 +206,7 @@ class Evaluation:
                     made = self._filled(node, inputs[0])
                 elif node.op in CONTROL:
                     body = self.program.graph.bodies[node]["body"]
-                    made = CONTROL[node.op](node, inputs, body, self._turns(body))
+                    made = CONTROL[node.op](node, inputs, body, self._turns(node, body))
                 else:
                     made = OPERATIONS[node.op](node, inputs)
         except EvaluationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +86,10 @@ class Fronts:
             self._made[node.input(0)] = self._add(piece)
         self._rewire(built, self._made[node.input(0)])
         return raw, ""
+
+    def front_of(self, key: str, laid: Callable[[Array], Array]) -> str:
+        """The network's node that hands over a value of the graph; see `Pieces.of`."""
+        return self._add(self._pieces.of(key, laid))
 
     def settle_lengths(self, built: BuiltNode) -> None:
         """Lengths that the graph computes become a layer that makes a mask of them."""

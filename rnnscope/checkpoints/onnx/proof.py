@@ -14,6 +14,7 @@ import numpy as np
 from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
+from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import (
@@ -75,6 +76,7 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
         settle_start(wiring, program, built, trials)
         fronts.settle_lengths(built)
         _prove(wiring, built, trial, values, x, reason)
+    add_graph_cells(wiring, program, inputs, trial, fronts)
     turn_inputs(wiring, inputs)
     return named_axes(inputs, fronts.batch_axes)
 

@@ -41,8 +41,8 @@ class ModelInputs:
     Attributes
     ----------
     graph : OnnxGraph
-    roles : mapping of str to tuple of str
-        By input, what each axis is, as far as it is known: ``"batch"``, ``"time"``, ``""``.
+    roles : dict of str to tuple of str
+        By input, what each axis is, as far as it is known; more may become known later: ``"batch"``, ``"time"``, ``""``.
     lengths : frozenset of str
         Inputs that are the lengths of sequences.
     states : frozenset of str
@@ -50,7 +50,7 @@ class ModelInputs:
     """
 
     graph: OnnxGraph
-    roles: Mapping[str, tuple[str, ...]]
+    roles: dict[str, tuple[str, ...]]
     lengths: frozenset[str]
     states: frozenset[str]
 
