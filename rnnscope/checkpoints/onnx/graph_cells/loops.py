@@ -162,11 +162,18 @@ def _m_of(
 ) -> int | None:
     """The state that every turn writes out; None if what is written is no state.
 
-    Of several that are equal, the one that the body multiplies. Where nothing is written, the one
-    that is a share of another, as m is of c; else the first.
+    Of several that are equal, the one that the body multiplies. Where nothing is stacked, the one
+    that goes into a sequence, or that is a share of another, as m is of c; else the first.
     """
     skip, first = offsets
     if written is None:
+        inserted = {
+            node.input(1) for node in graph.nodes
+            if node.op == "SequenceInsert" and not body.own.isdisjoint(node.outputs)
+        }  # fmt: skip
+        for at in states:
+            if body.outputs[skip + at] in inserted:
+                return at
         for at in states:
             others = {str(one): body.outputs[skip + one] for one in states if one != at}
             if c_of(graph, body.outputs[skip + at], others):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.graph import OnnxGraph
+from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 
@@ -83,6 +83,11 @@ def c_of(graph: OnnxGraph, m: str, others: Mapping[str, str]) -> str:
     others : mapping of str to str
         The keys of the other states after the step, by name.
     """
+    node, number = _maker(graph, m)
+    if node is not None and node.op == "LSTM" and number < 2:  # an operator of one step
+        for name, key in others.items():
+            if _maker(graph, key) == (node, 2):
+                return name
     squashed = {
         graph.behind(tanh.input(0), ("Identity",))
         for key in _through(graph, m)
@@ -92,6 +97,13 @@ def c_of(graph: OnnxGraph, m: str, others: Mapping[str, str]) -> str:
         if not squashed.isdisjoint(_through(graph, key)):
             return name
     return ""
+
+
+def _maker(graph: OnnxGraph, key: str) -> tuple[OnnxNode | None, int]:
+    """The node that makes a value, whatever its axes are then made, and which output it is."""
+    first = graph.behind(key, ("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
+    node = graph.producers.get(first)
+    return node, -1 if node is None else node.outputs.index(first)
 
 
 def _through(graph: OnnxGraph, key: str) -> set[str]:
