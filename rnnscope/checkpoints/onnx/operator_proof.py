@@ -91,7 +91,10 @@ def gap(
             for state, value in zip(STATES[node.op], values[FIRST_STATE_INPUT:], strict=False)
             if value is not None
         }
-        made = run_layer(layer, x.astype(layer.cell.dtype, copy=False), mask, start)
+        try:
+            made = run_layer(layer, x.astype(layer.cell.dtype, copy=False), mask, start)
+        except ValueError as error:
+            raise EvaluationError(f"its inputs do not fit each other: {error}") from error
         outputs = y[:, :, number] if batch_first else y[:, number].swapaxes(0, 1)
         true = [outputs, *(_of_direction(end, number, batch_first) for end in ends)]
         ours = [made.outputs, *(made.final[state] for state in STATES[node.op])]

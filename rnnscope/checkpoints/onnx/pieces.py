@@ -229,10 +229,18 @@ class Pieces:
         alone = any(self.batch_axes[name] is None for name in fed)
         piece = Piece(
             self._program, key, cone, tuple(sources), lengths, self._time(fed), laid,
-            1 if alone else self._inputs.static_batch(),
+            1 if alone else self._group(),
         )  # fmt: skip
         self._require_apart(piece, value)
         return piece
+
+    def _group(self) -> int | None:
+        """How many sequences the model takes at once, where the file says so."""
+        for name, axis in self.batch_axes.items():
+            dims = self._inputs.dims(name)
+            if axis is not None and dims is not None and isinstance(dims[axis], int):
+                return int(dims[axis])
+        return None
 
     def _time(self, fed: list[str]) -> int | None:
         """The axis of timesteps of the first array that a piece reads."""

@@ -7,6 +7,7 @@ they are evaluated; what does not is computed as the graph says, op by op, or re
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
+from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
@@ -60,7 +62,8 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
     """
     inputs = _model_inputs(wiring, program)
     try:
-        trial = first_fitting(program, inputs, [built.node.input(0) for built in wiring.built])
+        wanted = [partial(_fits, built.node) for built in wiring.built]
+        trial = first_fitting(program, inputs, wanted)
     except EvaluationError as error:
         for built in wiring.built:
             _keep(wiring, built, replace(BY_OPERATOR, detail=str(error)))
@@ -79,6 +82,21 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
     add_graph_cells(wiring, program, inputs, trial, fronts)
     turn_inputs(wiring, inputs)
     return named_axes(inputs, fronts.batch_axes)
+
+
+def _fits(node: OnnxNode, trial: Trial) -> bool:
+    """Whether a trial gives what a node reads: X, and lengths and states for as many sequences."""
+    try:
+        batch = len(in_order(node, trial.value(node.input(0))))
+        for number in range(LENGTHS_INPUT, LENGTHS_INPUT + 3):
+            if node.input(number):
+                shape = np.shape(trial.value(node.input(number)))
+                axis = 0 if number == LENGTHS_INPUT or node.integer("layout") else 1
+                if shape[axis : axis + 1] != (batch,):
+                    return False
+    except EvaluationError:
+        return False
+    return True
 
 
 def _same_unsorted(program: OnnxProgram, trial: Trial, built: BuiltNode, x: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,18 @@ class Sizes:
 
     batch: int
     steps: int
+    time_first: bool = False
+    """Whether the first axis of an input that nothing is known of has the timesteps."""
 
 
-TRIED = (Sizes(2, 3), Sizes(1, 2), Sizes(2, 16), Sizes(2, 64))
+TRIED = (
+    Sizes(2, 3),
+    Sizes(2, 3, time_first=True),
+    Sizes(1, 2),
+    Sizes(2, 16),
+    Sizes(2, 16, time_first=True),
+    Sizes(2, 64),
+)
 """From the usual to what convolutions and pooling in front may need."""
 
 
@@ -130,7 +139,8 @@ class Trial:
                 continue
             role = roles[axis] if axis < len(roles) else ""
             if role not in ("batch", "time"):
-                role = "batch" if one or axis == 0 else "time"
+                first = 1 if self._sizes.time_first and len(dims) > 2 else 0
+                role = "batch" if one or axis == first else "time"
             made.append(self._named.setdefault(size or f"{name} {axis}", self._of_role(role)))
         return tuple(made)
 
@@ -168,8 +178,10 @@ class Trial:
         return max(1, found)
 
 
-def first_fitting(program: OnnxProgram, inputs: ModelInputs, keys: list[str]) -> Trial:
-    """The first trial in which all of some values can be computed; else the one with the most.
+def first_fitting(
+    program: OnnxProgram, inputs: ModelInputs, wanted: Sequence[Callable[[Trial], bool]]
+) -> Trial:
+    """The first trial that gives all that is wanted; else the one that gives the most.
 
     Raises
     ------
@@ -184,19 +196,12 @@ def first_fitting(program: OnnxProgram, inputs: ModelInputs, keys: list[str]) ->
         except EvaluationError as error:
             failure = error
             continue
-        good = sum(_is_computed(trial, key) for key in keys)
+        good = sum(gives(trial) for gives in wanted)
         if good > most:
             best, most = trial, good
-        if most == len(keys):
+        if most == len(wanted):
             break
     if best is None:
         raise failure
     return best
 
-
-def _is_computed(trial: Trial, key: str) -> bool:
-    try:
-        trial.value(key)
-    except EvaluationError:
-        return False
-    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell, as_layer, graph_cell
-from rnnscope.checkpoints.onnx.graph_cells.loops import find_loops
+from rnnscope.checkpoints.onnx.graph_cells.loops import LoopRecurrence, find_loops
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Recurrence
 from rnnscope.checkpoints.onnx.graph_cells.unrolled import find_unrolled
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
@@ -40,6 +40,19 @@ def add_graph_cells(
             wiring.not_built[name] = reason
             continue
         wiring.nodes[node.name] = node
+        _leave_out_turns(wiring, recurrence)
+
+
+def _leave_out_turns(wiring: OnnxWiring, recurrence: Recurrence) -> None:
+    """A recurrent operator inside a loop that is run is a part of its turn, and no layer."""
+    if not isinstance(recurrence, LoopRecurrence):
+        return
+    for built in wiring.built:
+        if recurrence.body.own.isdisjoint(built.node.outputs):
+            continue
+        for name in built.layers:
+            reason = f"is a part of each turn of '{recurrence.name}'"
+            wiring.nodes[name] = Node(name, Unsupported(built.node.op, name, reason), ())
 
 
 def _name(wiring: OnnxWiring, wanted: str) -> str:
