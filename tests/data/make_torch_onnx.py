@@ -153,7 +153,9 @@ def make(name: str, cell: str, layers: int, both: bool, batch_first: bool, kind:
         names += ["h0", "c0"][:count]
     if kind == "packed":
         more, names = [torch.tensor([5, 2, 4])], ["input", "lengths"]
-    axes = [{0 if batch_first else 1: "batch"}] + [{1 if kind == "states" else 0: "batch"}] * len(more)
+    axes = [{0 if batch_first else 1: "batch"}] + [{1 if kind == "states" else 0: "batch"}] * len(
+        more
+    )
     export(name, model, [x, *more], names, new, axes)
     with torch.no_grad():
         found = states_of(model, x, more)
@@ -175,9 +177,7 @@ def make_loop(name: str, scripted: bool) -> None:
             h, c = model.cell(x[:, step], (h, c))
             states.append((h, c))
     m, cell_states = (torch.stack(part, 1).numpy() for part in zip(*states, strict=True))
-    np.savez(
-        HERE / f"{name}_truth.npz", x=x.numpy(), true_fw_l0_m=m, true_fw_l0_c=cell_states
-    )
+    np.savez(HERE / f"{name}_truth.npz", x=x.numpy(), true_fw_l0_m=m, true_fw_l0_c=cell_states)
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
             lengths.add(layer.lengths.value.input)
             outside = layer.initial_state.value.outside().values()
             states |= {part.name for part in outside if part.kind == "placeholder"}
-    roles = {
+    roles: dict[str, tuple[str, ...]] = {
         name: tuple(axis.root().role or "" for axis in flow.axes)
         for name in program.graph.inputs
         if (flow := wiring.flows.get(name)) is not None and flow.axes is not None

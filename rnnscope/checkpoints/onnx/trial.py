@@ -51,7 +51,8 @@ class ModelInputs:
     ----------
     graph : OnnxGraph
     roles : dict of str to tuple of str
-        By input, what each axis is, as far as it is known; more may become known later: ``"batch"``, ``"time"``, ``""``.
+        By input, what each axis is, as far as it is known: ``"batch"``, ``"time"``, ``""``. More
+        may become known later.
     lengths : frozenset of str
         Inputs that are the lengths of sequences.
     states : frozenset of str
@@ -204,4 +205,3 @@ def first_fitting(
     if best is None:
         raise failure
     return best
-

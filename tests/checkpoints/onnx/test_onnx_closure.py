@@ -185,15 +185,13 @@ def _signal(values):
 
 
 def test_functions_of_the_model_are_put_in_their_place(tmp_path):
-    import rnnscope.checkpoints.onnx.proto as proto
+    from rnnscope.checkpoints.onnx import proto
 
     path = model(tmp_path, [node("Twice", ["X"], ["x"], "twice", domain="own", by=3.0)])
     table = proto.TABLE.message_class
     read = table("ModelProto").FromString(path.read_bytes())
     inner = node("LeakyRelu", ["a"], ["b"])
-    inner.attribute.append(
-        table("AttributeProto")(name="alpha", ref_attr_name="by", type=1)
-    )
+    inner.attribute.append(table("AttributeProto")(name="alpha", ref_attr_name="by", type=1))
     function = table("FunctionProto")(
         name="Twice", domain="own", input=["a"], output=["c"], attribute=["by"],
         node=[inner, node("Add", ["b", "b"], ["c"])],
@@ -363,7 +361,10 @@ def test_a_damaged_tensor_that_nothing_reads_does_no_harm(tmp_path):
 
 
 def test_a_graph_that_would_take_too_long_is_read_all_the_same(tmp_path):
-    front = [node("Expand", ["X", "wide"], ["a"]), node("ReduceMax", ["a"], ["x"], axes=[0], keepdims=0)]
+    front = [
+        node("Expand", ["X", "wide"], ["a"]),
+        node("ReduceMax", ["a"], ["x"], axes=[0], keepdims=0),
+    ]
     arrays = {**FRONT_ARRAYS, "wide": axis(1 << 26, 1, 1, 1)}
     network = read_checkpoint(model(tmp_path, front, arrays)).network
     stand_in = network.node(network.recurrent[0].reads[0]).layer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from checkpoint_truth import DATA
@@ -21,10 +23,8 @@ def states_of(trace):
             arrays = {"m": np.asarray(view.m), "outputs": np.asarray(view.outputs)}
         except (KeyError, RnnscopeError):
             continue  # a join of two directions
-        try:
+        with contextlib.suppress(KeyError, RnnscopeError):
             arrays["c"] = np.asarray(view.c)
-        except (KeyError, RnnscopeError):
-            pass
         found.append(arrays)
     return found
 
@@ -50,15 +50,12 @@ def assert_states(trace, truth):
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*.onnx")), ids=lambda path: path.stem)
 def test_states_as_pytorch_computes_them(tmp_path, path):
-    """x has the axes of the model's own input; states and lengths go by the model's names."""
+    """X has the axes of the model's own input; states and lengths go by the model's names."""
     with np.load(path.with_name(f"{path.stem}_truth.npz")) as file:
         truth = dict(file)
     given = {name: array for name, array in truth.items() if not name.startswith("true_")}
     np.savez(tmp_path / "inputs.npz", **given)
     trace = rnnscope.run(path, tmp_path / "inputs.npz", model_input=True)
     assert_states(trace, truth)
-    evidence = {
-        node.recurrent.evidence.kind
-        for node in read_checkpoint(path).network.recurrent
-    }
+    evidence = {node.recurrent.evidence.kind for node in read_checkpoint(path).network.recurrent}
     assert evidence <= {"proved", "evaluated"}

@@ -1,1 +1,1 @@
-"""Recurrent computations of ONNX graphs that are no recurrent operators: loops, written-out steps."""
+"""Recurrences of ONNX graphs that are no recurrent operators: loops, and written-out steps."""

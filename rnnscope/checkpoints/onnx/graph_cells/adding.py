@@ -25,7 +25,7 @@ def add_graph_cells(
 
     What cannot be computed stays as it was: a node that is named and not run.
     """
-    found: list[Recurrence] = [*find_loops(program, trial)]
+    found: list[Recurrence] = list(find_loops(program, trial))
     if not found and not wiring.built:
         found += find_unrolled(program)
     for recurrence in found:

@@ -58,7 +58,7 @@ class GraphCell:
     group: int | None
 
     def laid(self, x: Array) -> Array:
-        """x (sequence, timestep, input) as the graph has it."""
+        """X (sequence, timestep, input) as the graph has it."""
         made: Array = np.moveaxis(x, (0, 1), (self.batch, self.time))
         return made
 
@@ -67,9 +67,7 @@ class GraphCell:
         made: Array = np.moveaxis(value, (self.batch, self.time), (0, 1))
         return made
 
-    def run(
-        self, x: Array, lengths: Array | None, initial: Mapping[str, Array]
-    ) -> LayerStates:
+    def run(self, x: Array, lengths: Array | None, initial: Mapping[str, Array]) -> LayerStates:
         """See `GraphComputation.run`."""
         initial = {
             name: np.broadcast_to(value, (len(x), np.shape(value)[-1]))
@@ -87,9 +85,7 @@ class GraphCell:
             parts.append(_first(made, count))
         return _joined(parts)
 
-    def _states(
-        self, x: Array, lengths: Array | None, initial: Mapping[str, Array]
-    ) -> LayerStates:
+    def _states(self, x: Array, lengths: Array | None, initial: Mapping[str, Array]) -> LayerStates:
         forward = x[:, ::-1] if self.recurrence.backward else x
         bound: dict[str, Any] = {self.x: self.laid(forward)}
         for name in self.lengths:
@@ -182,7 +178,7 @@ def graph_cell(
     for key in dict.fromkeys(recurrence.candidates):
         try:
             return _of(program, inputs, trial, recurrence, key)
-        except EvaluationError as error:
+        except EvaluationError as error:  # noqa: PERF203 - the next candidate is tried
             failure = error
     raise failure
 
@@ -202,14 +198,15 @@ def _of(
             axes = _batch_axes(program, recurrence, bound, key, record, batch)
             if axes is not None and _in_time(program, recurrence, bound, key, record, time):
                 shapes = {name: np.shape(parts[0]) for name, parts in record.after.items()}
-                group = x.shape[batch] if _is_static(inputs, x.shape[batch]) else None
+                group = x.shape[batch] if _is_static(inputs) else None
                 return GraphCell(
                     program, recurrence, key, time, batch, axes, shapes, lengths, group
                 )
     raise EvaluationError(f"no axes of '{key}' are those of sequences and timesteps")
 
 
-def _is_static(inputs: ModelInputs, size: int) -> bool:
+def _is_static(inputs: ModelInputs) -> bool:
+    """Whether the model is for one number of sequences alone."""
     return inputs.static_batch() is not None or not any(
         isinstance(dim, str) for name in inputs.graph.inputs for dim in inputs.dims(name) or [""]
     )
@@ -230,7 +227,7 @@ def _batch_axes(
     record: Record,
     batch: int,
 ) -> dict[str, int] | None:
-    """The axis of sequences of each state, if the first sequence of x changes its first entry alone."""
+    """The axis of sequences of each state; None if one has none, or they depend on each other."""
     x = np.asarray(bound[key])
     altered = np.array(x)
     altered[(slice(None),) * batch + (0,)] += 0.75
@@ -241,7 +238,9 @@ def _batch_axes(
     found = {}
     for name, parts in _values(record).items():
         before, after = np.stack(parts), np.stack(other[name])
-        changed = np.abs(before - after) > TOLERANCE * max(1.0, float(np.abs(before).max(initial=0)))
+        changed = np.abs(before - after) > TOLERANCE * max(
+            1.0, float(np.abs(before).max(initial=0))
+        )
         axes = [
             axis for axis, size in enumerate(parts[0].shape)
             if size == x.shape[batch] and _first_alone(changed, axis + 1)
@@ -277,7 +276,9 @@ def _in_time(
     return all(
         difference(np.stack(parts[:-1]), np.stack(before[name][:-1])) <= TOLERANCE
         for name, parts in other.items() if len(parts) > 1
-    ) and any(difference(other[name][-1], parts[-1]) > TOLERANCE for name, parts in before.items())  # fmt: skip
+    ) and any(
+        difference(other[name][-1], parts[-1]) > TOLERANCE for name, parts in before.items()
+    )  # fmt: skip
 
 
 def as_layer(cell: GraphCell, trial: Trial) -> RecurrentLayer:

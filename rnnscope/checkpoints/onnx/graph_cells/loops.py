@@ -88,7 +88,9 @@ class LoopRecurrence:
 def find_loops(program: OnnxProgram, trial: Trial) -> list[LoopRecurrence]:
     """The loops of the graph itself, not those inside others, whose states are known."""
     graph = program.graph
-    inner = {key for bodies in graph.bodies.values() for body in bodies.values() for key in body.own}
+    inner = {
+        key for bodies in graph.bodies.values() for body in bodies.values() for key in body.own
+    }
     found = []
     for node in graph.nodes:
         if node.op not in ("Loop", "Scan") or not inner.isdisjoint(node.outputs):
@@ -149,7 +151,9 @@ def _is_state(values: Sequence[Any]) -> bool:
     if any(isinstance(value, list) for value in values):
         return False
     arrays = [np.asarray(value) for value in values]
-    return arrays[0].dtype.kind == "f" and arrays[0].ndim > 0 and len({a.shape for a in arrays}) == 1
+    return (
+        arrays[0].dtype.kind == "f" and arrays[0].ndim > 0 and len({a.shape for a in arrays}) == 1
+    )
 
 
 def _m_of(
@@ -198,10 +202,8 @@ def _state_name(key: str) -> str:
     return re.sub(r"[^\w.-]+", "_", last).strip("_") or "state"
 
 
-def _candidates(
-    program: OnnxProgram, node: OnnxNode, body: Body, carried: int
-) -> tuple[str, ...]:
-    """What the loop may read step by step: scanned inputs, else what its body reads from outside."""
+def _candidates(program: OnnxProgram, node: OnnxNode, body: Body, carried: int) -> tuple[str, ...]:
+    """What a loop may read step by step: scanned inputs, or what its body reads from outside."""
     graph = program.graph
     own = graph.own_inputs(node)
     if node.op == "Scan":

@@ -1,4 +1,4 @@
-"""What a recurrent computation of a graph is, however it is written, and what a run of it records."""
+"""What a recurrence of a graph is, however it is written, and what a run of it records."""
 
 from __future__ import annotations
 
@@ -46,10 +46,17 @@ class Recurrence(Protocol):
         Whether it begins with the last step.
     """
 
-    name: str
-    op: str
-    candidates: Sequence[str]
-    backward: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def op(self) -> str: ...
+
+    @property
+    def candidates(self) -> Sequence[str]: ...
+
+    @property
+    def backward(self) -> bool: ...
 
     def record(
         self,

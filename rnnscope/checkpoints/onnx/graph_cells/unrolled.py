@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from rnnscope.checkpoints.onnx.cone import Cone
@@ -73,7 +74,9 @@ class UnrolledRecurrence:
 
     def stored_names(self, graph: OnnxGraph) -> tuple[str, ...]:
         """See `Recurrence`."""
-        own = [node for key in self.keys["m"][1:2] for node in _block(graph, key, self.keys["m"][0])]
+        own = [
+            node for key in self.keys["m"][1:2] for node in _block(graph, key, self.keys["m"][0])
+        ]
         read = dict.fromkeys(key for node in own for key in node.inputs)
         return tuple(
             key for key in read
@@ -116,9 +119,7 @@ def _behind_axis(graph: OnnxGraph, key: str) -> str:
 
 def _follows(program: OnnxProgram, keys: Sequence[str]) -> bool:
     """Whether each value is made of the one before, and none of the one after."""
-    return all(
-        _reaches(program.graph, now, before) for before, now in zip(keys, keys[1:], strict=False)
-    )
+    return all(_reaches(program.graph, now, before) for before, now in pairwise(keys))
 
 
 def _reaches(graph: OnnxGraph, key: str, other: str) -> bool:
@@ -207,4 +208,3 @@ def _before_first(
     if set(states) - found.keys():
         raise EvaluationError("the state before the first step is not found")
     return found
-
