@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 import warnings
 from dataclasses import dataclass, field
 from functools import cache
@@ -52,7 +53,12 @@ def node_cases(*modules):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for name in names:
-                importlib.import_module(f"onnx.backend.test.case.node.{name}")
+                wanted = f"onnx.backend.test.case.node.{name}"
+                # Cases are made while a module is imported, once more where it was before.
+                if wanted in sys.modules:
+                    importlib.reload(sys.modules[wanted])
+                else:
+                    importlib.import_module(wanted)
     finally:
         package.expect = before
     return found

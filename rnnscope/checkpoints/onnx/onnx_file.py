@@ -97,7 +97,7 @@ def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
         where=path,
         expected="a node of one of these operators",
         found=", ".join(found[:12]) or "no nodes",
-        hint="a recurrent layer that was exported as a loop over elementary operators is not read"
+        hint="an operator of another domain, or a loop that is not computed, is not read"
         if recurrent_like
         else None,
     )
@@ -106,9 +106,11 @@ def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
 READER = Reader(
     name="onnx",
     title="ONNX model (.onnx)",
-    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs too; weights in "
-    "initializers, constants and external data; the plain layers between them",
-    does_not_read="quantised recurrent operators, loops over elementary operators",
+    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs and functions too; "
+    "Loop, Scan and cells written out step by step, evaluated op by op; weights in initializers, "
+    "constants and external data; all that stands in front and between, held to the graph",
+    does_not_read="quantised recurrent operators, randomness, final c handed to anything but an "
+    "initial state",
     sniff=sniff_onnx,
     read=read_onnx,
 )
