@@ -147,7 +147,7 @@ def _read_torch(variables: NpzVariables, path: Path) -> GraphModel:
         LoadableArray(_torch_name(name), info.shape, partial(variables.read, name))
         for name, info in variables.variables.items()
     ]
-    found = read_state_dict(arrays, path)
+    found = read_state_dict(arrays, path, by_hand=True)
     return GraphModel(found.network, tuple(found.left_out), tuple(found.notes))
 
 

@@ -11,6 +11,13 @@ import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.torch.network import read_state_dict
+from rnnscope.checkpoints.torch.shards import (
+    INDEX_END,
+    is_index,
+    require_tensors,
+    sharded_words,
+    shards_of,
+)
 from rnnscope.errors import CheckpointError
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.files.safetensors import (
@@ -53,26 +60,41 @@ def read_safetensors(path: Path) -> Checkpoint:
     UnsupportedCellError
         It holds no recurrent module.
     """
-    arrays, metadata = read_arrays(path)
+    files = shards_of(path)
+    arrays: list[LoadableArray] = []
+    written = ""
+    for file in files:
+        if file.name.endswith(INDEX_END):
+            continue
+        more, metadata = read_arrays(file)
+        arrays.extend(more)
+        written = written or str(metadata.get("format", ""))[:20]
+    require_tensors(files, {array.name for array in arrays})
     found = read_state_dict(arrays, path)
-    written = str(metadata.get("format", ""))[:20]
     return Checkpoint(
         path=path,
         format=READER.name,
         framework="PyTorch" if written in ("", "pt") else f"safetensors ({written})",
-        files=(path,),
+        files=files,
         network=found.network,
         left_out=tuple(found.left_out),
-        notes=tuple(found.notes),
+        notes=(*sharded_words(files), *found.notes),
     )
+
+
+def sniff(path: Path) -> bool:
+    """Whether a file is one of safetensors, or the index of several. Never raises."""
+    return looks_like_safetensors(path) or is_index(path, (".safetensors",))
 
 
 READER = Reader(
     name="safetensors",
     title="PyTorch state dict in .safetensors",
     reads="nn.LSTM, nn.GRU, nn.RNN and their cells by name and shape; stacks, both directions, "
-    "proj_size; 16-bit floats",
-    does_not_read="what feeds what between modules (guessed from widths), nn.RNN's nonlinearity",
-    sniff=looks_like_safetensors,
+    "proj_size; weight norm, spectral norm, pruning, weight dropout; learned initial states; sets "
+    "of shards; 16-bit floats",
+    does_not_read="what feeds what between modules (guessed from widths), nn.RNN's nonlinearity; "
+    "modules with tensors that torch's own lack",
+    sniff=sniff,
     read=read_safetensors,
 )

@@ -110,6 +110,11 @@ class RecurrentLayer:
         )
         return int(self.returned(m, x).shape[-1]) if self.wrapper else cell.output_size
 
+    @property
+    def returns_m(self) -> bool:
+        """Whether m itself is what the padding rule is applied to; else something is in between."""
+        return not self.wrapper and self.cell.kind != "graph"
+
     def options(self) -> Iterator[tuple[str, Option[Any]]]:
         """Every option by name, the cell's first, its value as a number, a truth value or text."""
         yield from self.cell.options.items()

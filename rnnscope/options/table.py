@@ -192,6 +192,13 @@ RUN_OPTIONS = (
         default=False,
     ),
     RunOption(
+        "backward",
+        Many("GLOB"),
+        "layer",
+        "These layers read from the end, where the file does not tell.",
+        default=(),
+    ),
+    RunOption(
         "override",
         Switch(),
         "layer",

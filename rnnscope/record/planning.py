@@ -146,8 +146,9 @@ def plan_recipe(
 def layer_options(recipe: Recipe) -> LayerOptions:
     """The options of layers as the network takes them."""
     options = {name: ValuesByLayer(tuple(recipe[name] or ())) for name in BY_LAYER}
-    backward = ValuesByLayer((("*", True),) if recipe["go_backwards"] else ())
-    return LayerOptions(**options, backward=backward)
+    named = tuple((pattern, True) for pattern in recipe["backward"])
+    every = (("*", True),) if recipe["go_backwards"] else ()
+    return LayerOptions(**options, go_backwards=ValuesByLayer(every), backward=ValuesByLayer(named))
 
 
 def _hash_in_background(recipe: Recipe) -> Callable[[], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers import Dense, Embedding, Masking, PassThrough, Unsupported
+from rnnscope.model.layers import Dense, Embedding, GraphFront, Masking, PassThrough, Unsupported
 from rnnscope.model.layers.evaluated import EvaluatedMask
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -139,6 +139,14 @@ class Entrances:
                 "is part of its cell."
             )
             return wrapped.reads[0]
+        if wrapped is not None and isinstance(wrapped.layer, GraphFront):
+            front = wrapped.layer
+            if front.features == source.features:
+                self._notes.append(
+                    f"'{root.name}' receives the input through what the graph computes in front of "
+                    f"it ('{wrapped.name}')."
+                )
+                return wrapped.reads[0]
         if width == source.features:
             return entry
         return SkippedLayer(

@@ -21,16 +21,18 @@ def unblocked(network: Network, initial: Mapping[str, Collection[str]]) -> Netwo
     ----------
     network : Network
     initial : mapping of str to collection of str
-        The states that are given, by layer.
+        The states that are given, by layer, or by the empty name for the only one.
     """
     changed: dict[str, Node] = {}
+    free = [n.name for n in network.recurrent if n.recurrent and not n.recurrent.starts_from_layers]
     for node in network.recurrent:
         layer = node.recurrent
         assert layer is not None
         state = layer.initial_state.value
         blocked = {name for name, part in state.parts.items() if isinstance(part, UncomputedState)}
-        if blocked and blocked <= {*initial.get(node.name, ())}:
-            changed[node.name] = replace(node, layer=_given(layer, node.name, blocked))
+        key = "" if node.name not in initial and free == [node.name] else node.name
+        if blocked and blocked <= {*initial.get(key, ())}:
+            changed[node.name] = replace(node, layer=_given(layer, key, blocked))
     return network.replaced(changed)
 
 

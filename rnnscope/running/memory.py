@@ -121,7 +121,7 @@ def _bytes_per_step(
         return shape[-1] * 8 * steps
     cell = layer.cell
     states = sum(CELLS[cell.kind].widths(cell).values())
-    apart = masked or layer.wrapper or not layer.outputs_in_input_order
+    apart = masked or not layer.returns_m or not layer.outputs_in_input_order
     outputs = layer.output_size if apart else 0
     kept = len(CELLS[cell.kind].gates) * cell.num_units if gates else 0
     read = cell.input_size

@@ -44,6 +44,7 @@ class LayerOptions:
     cell: ValuesByLayer = field(default_factory=ValuesByLayer)
     padding: ValuesByLayer = field(default_factory=ValuesByLayer)
     backward: ValuesByLayer = field(default_factory=ValuesByLayer)
+    go_backwards: ValuesByLayer = field(default_factory=ValuesByLayer)
 
     def present(self) -> Mapping[str, ValuesByLayer]:
         """The options that were given at all, by name."""
@@ -56,8 +57,8 @@ class LayerOptions:
 
 CELL_OPTIONS = ("forget_bias", "cell_clip", "proj_clip", "activation", "recurrent_activation")
 
-RUN_OPTIONS = {"backward": "go_backwards"}
-"""Options of a run that are not named as a layer's option is."""
+DIRECTION_OPTIONS = ("go_backwards", "backward")
+"""Two ways to say the same of a layer; what names layers comes last."""
 
 
 def override_options(
@@ -91,7 +92,7 @@ def override_options(
         for pattern, _ in values.pairs:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise OptionError(
-                    f"{_spelled(option)} names a layer that is not there.",
+                    f"{spell(option)} names a layer that is not there.",
                     expected=f"one of {', '.join(names)}" if names else "a recurrent layer",
                     found=pattern,
                 )
@@ -103,11 +104,6 @@ def override_options(
         for node in network.nodes
     )
     return replace(network, nodes=nodes)
-
-
-def _spelled(option: str) -> str:
-    """What the surface calls the option of a run that sets one of a layer."""
-    return spell(RUN_OPTIONS.get(option, option))
 
 
 def _override(
@@ -122,13 +118,13 @@ def _override(
             return current
         if current.origin in STATED_ORIGINS and not insist:
             raise OptionError(
-                f"{_spelled(option)} contradicts the file.",
+                f"{spell(option)} contradicts the file.",
                 where=f"layer '{name}'" + (f", {current.detail}" if current.detail else ""),
                 expected=f"{_words(current.value)}, which the file states ({current.origin})",
                 found=_words(value),
                 hint=f"leave it out, or add {spell('override')} to use it all the same",
             )
-        return Option(value, "flag", _spelled(option))
+        return Option(value, "flag", spell(option))
 
     cell = layer.cell
     settings: dict[str, Option[Any]] = {}
@@ -139,7 +135,7 @@ def _override(
             meant: Any = value
             if option.endswith("activation"):
                 meant = dialect_names.get(value, value)
-                activation(meant, _spelled(option))
+                activation(meant, spell(option))
             settings[option] = choose(option, getattr(cell.options, option), meant)
             if option == "activation" and hasattr(cell.options, "output_activation"):
                 settings["output_activation"] = choose(
@@ -152,8 +148,9 @@ def _override(
     layer = replace(layer, cell=cell)
     for value in _value_of(given, "padding", name):
         layer = replace(layer, padding=choose("padding", layer.padding, value))
-    for value in _value_of(given, "backward", name):
-        layer = replace(layer, backward=choose("backward", layer.backward, value))
+    for option in DIRECTION_OPTIONS:
+        for value in _value_of(given, option, name):
+            layer = replace(layer, backward=choose(option, layer.backward, value))
     return layer
 
 
@@ -184,7 +181,7 @@ def _refuse_idle(network: Network, given: Mapping[str, ValuesByLayer]) -> None:
         if meant and not any(_applies(option, cell, value) for _, cell, value in meant):
             lacking = "a projection" if option == "proj_clip" else f"an option {option}"
             raise OptionError(
-                f"{_spelled(option)} is given, but no layer it is meant for has {lacking}.",
+                f"{spell(option)} is given, but no layer it is meant for has {lacking}.",
                 where=", ".join(f"layer '{name}' ({cell.kind})" for name, cell, _ in meant),
                 hint="leave it out, or name the layer it is meant for: LAYER=VALUE",
             )

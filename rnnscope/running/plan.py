@@ -201,7 +201,7 @@ class _Planner:
                 )
                 continue
             if network.uncomputed_start(node) is not None:
-                self._skip(node, "initial state", "its initial state is not computed")
+                self._skip_start(node)
                 continue
             decodes = network.decodes(node)
             entry = (
@@ -219,6 +219,13 @@ class _Planner:
         """Record why a layer is not run; the first reason is the one."""
         found = SkippedLayer(node.name, reason, f"'{node.name}' was not run: {words}.")
         self._skipped.setdefault(node.name, found)
+
+    def _skip_start(self, node: Node) -> None:
+        """Record that a layer starts from what is not computed, and what that is."""
+        before = self._network.uncomputed_start(node)
+        reason = before.layer.reason if before and isinstance(before.layer, Unsupported) else ""
+        told = f": {reason}" if reason and before and not before.reads else ""
+        self._skip(node, "initial state", f"its initial state is not computed{told}")
 
     def _check_decoder(
         self, entries: dict[str, str], loops: tuple[Loop, ...], layers: list[str]
@@ -295,7 +302,7 @@ class _Planner:
             elif not isinstance(node.layer, RecurrentLayer) and not node.layer.computed:
                 self._note_uncomputed(node)
             elif self._network.uncomputed_start(node) is not None:
-                self._skip(node, "initial state", "its initial state is not computed")
+                self._skip_start(node)
             elif not known.issuperset(node.starts_from):
                 # It would start from zeros.
                 names = " and ".join(f"'{name}'" for name in node.starts_from if name not in known)

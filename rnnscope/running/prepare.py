@@ -153,7 +153,7 @@ class Prepared:
         others = self.masked_layers & self.plan.decoding
         masked = others if self.plan.decodes(node) else self.masked_layers - others
         padded = bool(masked) and layer.padding.value != "none"
-        return layer.outputs_in_input_order and not padded and not layer.wrapper
+        return layer.outputs_in_input_order and not padded and layer.returns_m
 
     def header(self, node: Node, *, gates: bool) -> LayerHeader:
         """What the trace says of a node."""
@@ -232,7 +232,7 @@ def layer_facts(node: Node) -> LayerFacts:
         padding=layer.padding.value,
         m_bound=CELLS[layer.cell.kind].m_bound(layer.cell),
         outputs_in_input_order=layer.outputs_in_input_order,
-        outputs_are_m=not layer.wrapper,
+        outputs_are_m=layer.returns_m,
     )
 
 

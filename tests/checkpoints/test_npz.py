@@ -101,6 +101,24 @@ def test_short_names_of_what_was_copied_out_of_pytorch(tmp_path, weight, bias, m
     )
 
 
+def test_dense_layers_beside_arrays_named_by_hand_are_left_out(tmp_path):
+    arrays = {f"enc_{name.removeprefix('lstm.').removesuffix('_l0')}": array
+              for name, array in torch().items()}  # fmt: skip
+    dense = {"enc_fc_w": np.zeros((2, 4), "f4"), "enc_fc_b": np.zeros(2, "f4")}
+    made = read_checkpoint(save(tmp_path / "w.npz", {**arrays, **dense}), layout="torch")
+    assert {entry.name for entry in made.left_out} == set(dense)
+    assert len(made.network.recurrent) == 1
+
+
+@pytest.mark.parametrize("extra", ["enc_ln_g", "enc_w_ci", "enc.peephole"])
+def test_other_parts_of_a_cell_named_by_hand_are_refused(tmp_path, extra):
+    arrays = {f"enc_{name.removeprefix('lstm.').removesuffix('_l0')}": array
+              for name, array in torch().items()}  # fmt: skip
+    path = save(tmp_path / "w.npz", {**arrays, extra: np.ones(4, "f4")})
+    with pytest.raises(UnsupportedCellError, match=extra):
+        read_checkpoint(path, layout="torch")
+
+
 def test_the_command_line_offers_every_layout():
     assert tuple(LAYOUTS) == OFFERED
     assert set(EXAMPLES) == set(LAYOUTS)

@@ -46,6 +46,7 @@ SAMPLES = {
     "padding": [{"*": "none"}, {"a": "hold"}],
     "layout": ["tf1"],
     "go_backwards": [True],
+    "backward": [["enc/*"], ["a", "b"]],
     "override": [True],
     "gates": [True],
     "engine": ["reference"],

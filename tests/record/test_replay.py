@@ -165,6 +165,7 @@ options_of_m = st.fixed_dictionaries(
         "activation": st.sampled_from(["relu", "softsign"]),
         "padding": st.sampled_from(["zeros", "hold", "none"]),
         "go_backwards": st.just(True),
+        "backward": st.just("rnn/*"),
         "gates": st.just(True),
         "engine": st.sampled_from(["numpy", "reference"]),
         "threads": st.sampled_from([1, 2]),

@@ -88,14 +88,13 @@ def test_what_the_file_states_gives_way_only_to_override(origin, option, value):
     net = network(make_layer(origin))
     with pytest.raises(OptionError) as error:
         override_options(net, flags(**{option: value}))
-    flag = {"backward": "go_backwards"}.get(option, option)
-    assert error.value.what == f"{flag} contradicts the file."
+    assert error.value.what == f"{option} contradicts the file."
     assert "rnn/0" in error.value.where
     assert origin in error.value.expected
     assert "override" in error.value.hint
     layer = override_options(net, flags(**{option: value}), insist=True).nodes[0].layer
     chosen = getattr(layer, option, None) or getattr(layer.cell.options, option)
-    assert chosen == Option(value, "flag", flag)
+    assert chosen == Option(value, "flag", option)
 
 
 @pytest.mark.parametrize("origin", ["class default", "guess"])
@@ -196,12 +195,21 @@ def test_values_by_layer():
     assert ValuesByLayer((("rnn/*", 1.0),)).of("other") == ()
 
 
+def test_which_layers_read_from_the_end():
+    net = network(make_layer("guess"), make_layer("guess"))
+    changed = override_options(net, flags(backward={"rnn/1": True}))
+    assert [node.layer.backward.value for node in changed.nodes] == [False, True]
+    assert changed.nodes[1].layer.backward == Option(True, "flag", "backward")
+    with pytest.raises(OptionError, match="names a layer that is not there"):
+        override_options(net, flags(backward={"other": True}))
+
+
 def test_a_surface_spells_the_options():
     spell_options(lambda name, value: f"<{name}>")
     try:
         with pytest.raises(OptionError) as error:
-            override_options(network(make_layer()), flags(backward=True))
-        changed = override_options(network(make_layer()), flags(backward=True), insist=True)
+            override_options(network(make_layer()), flags(go_backwards=True))
+        changed = override_options(network(make_layer()), flags(go_backwards=True), insist=True)
     finally:
         spell_options()
     assert error.value.what == "<go_backwards> contradicts the file."

@@ -73,6 +73,8 @@ def read_graph_model(graph: Any, stored: Variables) -> GraphModel:
 
 def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     """As `read_graph_model`, from a view of the graph."""
+    from rnnscope.checkpoints.tf1.graph.evaluation.proof import prove
+    from rnnscope.checkpoints.tf1.graph.evaluation.settle import settle
     from rnnscope.checkpoints.tf1.graph.finders import find_cells, find_suspects
     from rnnscope.checkpoints.tf1.graph.network import build_network
     from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
@@ -86,6 +88,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     known = {name for cell in cells for name in weights.variables(cell.kernel)}
     suspects = find_suspects(view, weights, known)
     found = build_network(view, weights, cells)
+    found = settle(view, weights, found, prove(view, weights, found))
     left_out = tuple(
         LeftOut(
             name,

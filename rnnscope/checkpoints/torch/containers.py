@@ -15,14 +15,15 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.torch.pickle_data import PickledTensor, Storage, read_pickle
+from rnnscope.checkpoints.torch.pickle_data import read_pickle
+from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 
@@ -30,11 +31,15 @@ DTYPES = {
     "BFloat16Storage": "u2", "BoolStorage": "?", "ByteStorage": "u1", "CharStorage": "i1",
     "ComplexDoubleStorage": "c16", "ComplexFloatStorage": "c8", "DoubleStorage": "f8",
     "FloatStorage": "f4", "HalfStorage": "f2", "IntStorage": "i4", "LongStorage": "i8",
-    "ShortStorage": "i2",
+    "ShortStorage": "i2", "uint16": "u2", "uint32": "u4", "uint64": "u8",
 }  # fmt: skip
+"""Kinds of `PickledTensor` that are read; the others are quantised, or floats of eight bits."""
 
 MAX_PICKLE = 256 * 2**20
-MAX_ELEMENTS = 1 << 30
+MAX_CODE = 2**24
+RNN_CALL = re.compile(rb"torch\.rnn_(tanh|relu)\(")
+
+MAX_ELEMENTS = 1 << 24
 """A tensor with strides of zero can be larger than its storage."""
 
 LEGACY_START = re.compile(
@@ -44,6 +49,8 @@ LEGACY_START = re.compile(
 fourth on, pickles come in frames."""
 
 LEGACY_START_BYTES = 24
+
+PICKLE_START = re.compile(rb"\x80[\x02-\x05]")
 
 LEGACY_PROTOCOL = 1001
 SCRIPT_MEMBER = "constants.pkl"
@@ -62,16 +69,19 @@ class TorchFile:
     Attributes
     ----------
     value : object
-        What was saved, as `torch_pickle.read_pickle` gives it.
+        What was saved, as `pickle_data.read_pickle` gives it.
     load : callable
-        ``load(tensor, where) -> ndarray``.
+        ``load(tensor, where) -> ndarray`` of a `PickledTensor`.
     is_script : bool
         A TorchScript archive.
+    nonlinearity : str
+        What the code of such an archive calls for nn.RNN, ``"tanh"`` or ``"relu"``, if only one.
     """
 
     value: Any
     load: Callable[[PickledTensor, object], Array]
     is_script: bool = False
+    nonlinearity: str = ""
 
 
 def read_zip(path: Path) -> TorchFile:
@@ -90,8 +100,9 @@ def read_zip(path: Path) -> TorchFile:
         script = f"{root}{SCRIPT_MEMBER}" in archive.namelist()
         pickle = _member(archive, found[0], MAX_PICKLE, path)
         order = ">" if _byte_order(archive, root, path) == b"big" else "<"
+        nonlinearity = _nonlinearity(archive, f"{root}code/", path) if script else ""
     value = read_pickle(io.BytesIO(pickle), f"{path}: {found[0]}", script=script)
-    return TorchFile(value, partial(_from_zip, path, f"{root}data/", order), script)
+    return TorchFile(value, partial(_from_zip, path, f"{root}data/", order), script, nonlinearity)
 
 
 def _is_main(name: str) -> bool:
@@ -125,11 +136,100 @@ def _byte_order(archive: zipfile.ZipFile, root: str, path: Path) -> bytes:
     return _member(archive, name, 16, path).strip() if name in archive.namelist() else b"little"
 
 
+def _nonlinearity(archive: zipfile.ZipFile, folder: str, path: Path) -> str:
+    """The one function of nn.RNN that the code of a TorchScript archive calls; it is text."""
+    found: set[bytes] = set()
+    read = 0
+    for info in archive.infolist():
+        if info.filename.startswith(folder) and info.filename.endswith(".py"):
+            read += info.file_size
+            if read > MAX_CODE:
+                return ""
+            code = _member(archive, info.filename, MAX_CODE, path)
+            found |= set(RNN_CALL.findall(code))
+    return found.pop().decode() if len(found) == 1 else ""
+
+
 def _from_zip(path: Path, folder: str, order: str, tensor: PickledTensor, where: object) -> Array:
-    size = _bytes_of(tensor.storage)
-    with _archive(path) as archive:
-        data = _member(archive, folder + tensor.storage.key, size, path)
+    data = tensor.storage.data
+    if data is None:
+        with _archive(path) as archive:
+            data = _member(archive, folder + tensor.storage.key, tensor.storage.bytes, path)
     return _view(data, order, tensor, where)
+
+
+def is_plain_pickle(path: Path) -> bool:
+    """Whether a file begins and ends as a pickle of protocol 2 or later does."""
+    with path.open("rb") as file:
+        head = file.read(2)
+        if PICKLE_START.match(head) is None:
+            return False
+        file.seek(-1, io.SEEK_END)
+        return file.read(1) == b"."
+
+
+def read_plain_pickle(path: Path) -> TorchFile:
+    """Open what ``pickle.dump`` wrote: tensors lie in it as files of torch, arrays as bytes.
+
+    Raises
+    ------
+    CheckpointError
+        It is damaged, or refused.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        stream: Any = data
+        value = read_pickle(stream, path, load_bytes=partial(_storage_in_bytes, path))
+    return TorchFile(value, _from_bytes)
+
+
+def _storage_in_bytes(path: Path, data: bytes) -> Any:
+    """The storage that ``torch.storage._load_from_bytes`` would load."""
+    if type(data) is not bytes or LEGACY_START.match(data) is None:
+        raise ValueError("a storage in bytes that are no file of torch")
+    value, places, _ = _legacy_parts(io.BytesIO(data), len(data), data, path)
+    if type(value) is not Storage or value.key not in places:
+        raise ValueError("bytes of torch that hold no storage")
+    start = places[value.key]
+    return replace(value, data=data[start : start + value.bytes])
+
+
+def _from_bytes(tensor: PickledTensor, where: object) -> Array:
+    if tensor.storage.data is None:
+        raise damaged(where, "a storage inside the pickle", "none")
+    return _view(tensor.storage.data, "<", tensor, where)
+
+
+def load_array(array: PickledArray, where: object) -> Array:
+    """An array of numpy that lies in a pickle; half floats are widened.
+
+    Raises
+    ------
+    CheckpointError
+        Its dtype is none of numbers.
+    """
+    dtype = array.dtype
+    if dtype is None or re.fullmatch(r"[biufc]\d{1,2}", dtype.code) is None:
+        code = "none" if dtype is None else dtype.code
+        raise _unread_dtype(where, code)
+    try:
+        stored = np.dtype(dtype.code).newbyteorder(dtype.order if dtype.order in "<>" else "=")  # type: ignore[arg-type]
+    except TypeError as error:
+        raise _unread_dtype(where, dtype.code) from error
+    values = np.frombuffer(array.data, stored).reshape(
+        array.shape, order="F" if array.fortran else "C"
+    )
+    wide = np.float32 if stored == np.float16 else stored.newbyteorder("=")
+    return np.ascontiguousarray(values.astype(wide)).reshape(array.shape)
+
+
+def _unread_dtype(where: object, found: str) -> CheckpointError:
+    return CheckpointError(
+        "A stored tensor has a dtype that rnnscope does not read.",
+        where=where,
+        expected="floats of 16, 32 or 64 bits, or integers",
+        found=found,
+        hint="load it where it was made, and save it as float32",
+    )
 
 
 def read_legacy(path: Path) -> TorchFile:
@@ -140,32 +240,35 @@ def read_legacy(path: Path) -> TorchFile:
     CheckpointError
         It is damaged, or a pickle is refused.
     """
-    storages: dict[str, Storage] = {}
     # Mapped, so that reading pickles at its front does not read the weights behind them.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        stream: Any = data
-        _, protocol, system, value = (
-            read_pickle(stream, path, storages=storages) for _ in range(4)
-        )
-        keys = read_pickle(stream, path)
-        if protocol != LEGACY_PROTOCOL or type(keys) is not list or type(system) is not dict:
-            raise damaged(path, f"protocol {LEGACY_PROTOCOL} and a list of storages", str(protocol))
-        order = "<" if system.get("little_endian", True) else ">"
-        places = _places(data, data.tell(), [storages.get(str(key)) for key in keys], path)
+        value, places, order = _legacy_parts(data, len(data), data, path)
     return TorchFile(value, partial(_from_legacy, path, places, order))
 
 
+def _legacy_parts(stream: Any, size: int, data: Any, path: Path) -> tuple[Any, dict[str, int], str]:
+    """What was saved, where each storage's bytes lie, and their byte order."""
+    storages: dict[str, Storage] = {}
+    _, protocol, system, value = (read_pickle(stream, path, storages=storages) for _ in range(4))
+    keys = read_pickle(stream, path)
+    if protocol != LEGACY_PROTOCOL or type(keys) is not list or type(system) is not dict:
+        raise damaged(path, f"protocol {LEGACY_PROTOCOL} and a list of storages", str(protocol))
+    order = "<" if system.get("little_endian", True) else ">"
+    found = [storages.get(str(key)) for key in keys]
+    return value, _places(data, size, stream.tell(), found, path), order
+
+
 def _places(
-    data: mmap.mmap, start: int, storages: list[Storage | None], path: Path
+    data: Any, size: int, start: int, storages: list[Storage | None], path: Path
 ) -> dict[str, int]:
     """Where each storage's bytes lie: behind its number of elements, one after the other."""
     places: dict[str, int] = {}
     for storage in storages:
         if storage is None:
             raise damaged(path, "storages that the pickle names", "the key of another")
-        stop = start + 8 + _bytes_of(storage)
-        if stop > len(data):
-            raise damaged(path, f"bytes up to {stop}", f"a file of {len(data)}")
+        stop = start + 8 + storage.bytes
+        if stop > size:
+            raise damaged(path, f"bytes up to {stop}", f"a file of {size}")
         (count,) = struct.unpack_from("<q", data, start)
         if count != storage.count:
             raise damaged(path, f"a storage of {storage.count} elements", str(count))
@@ -181,28 +284,28 @@ def _from_legacy(
         raise damaged(where, "a storage of the file", f"the key {tensor.storage.key}")
     with path.open("rb") as file:
         file.seek(places[tensor.storage.key])
-        data = file.read(_bytes_of(tensor.storage))
+        data = file.read(tensor.storage.bytes)
     return _view(data, order, tensor, where)
-
-
-def _bytes_of(storage: Storage) -> int:
-    return storage.count * np.dtype(DTYPES[storage.kind]).itemsize
 
 
 def _view(data: bytes, order: str, tensor: PickledTensor, where: object) -> Array:
     storage = tensor.storage
-    if len(data) != _bytes_of(storage):
-        raise damaged(where, f"a storage of {_bytes_of(storage)} bytes", f"{len(data)}")
+    if len(data) != storage.bytes:
+        raise damaged(where, f"a storage of {storage.bytes} bytes", f"{len(data)}")
     if math.prod(tensor.shape) > max(storage.count, MAX_ELEMENTS):
         raise damaged(where, f"at most {MAX_ELEMENTS} elements", f"shape {tensor.shape}")
-    dtype = np.dtype(DTYPES[storage.kind]).newbyteorder(order)  # type: ignore[arg-type]
+    if tensor.kind not in DTYPES:
+        raise _unread_dtype(where, tensor.kind)
+    dtype = np.dtype(DTYPES[tensor.kind]).newbyteorder(order)  # type: ignore[arg-type]
+    # An untyped storage may end with bytes that make no whole element.
+    data = data[: len(data) // dtype.itemsize * dtype.itemsize]
     elements = np.frombuffer(data, dtype)[tensor.offset :]
     strides = [stride * dtype.itemsize for stride in tensor.strides]
     values = np.lib.stride_tricks.as_strided(elements, tensor.shape, strides, writeable=False)
-    if storage.kind == "BFloat16Storage":
+    if tensor.kind == "BFloat16Storage":
         # A bfloat16 is the upper half of the float32 of the same value.
         return np.ascontiguousarray((values.astype(np.uint32) << 16).view(np.float32))
-    if storage.kind == "HalfStorage":
+    if tensor.kind == "HalfStorage":
         return values.astype(np.float32)
     return np.ascontiguousarray(values.astype(dtype.newbyteorder("=")))
 

@@ -1,8 +1,9 @@
-"""Recurrent modules among the tensors of a PyTorch state dict, found by name and shape.
+"""Recurrent modules among the tensors of a PyTorch state dict, found by name.
 
 ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` name their tensors ``weight_ih_l0``, ``weight_hh_l0``,
 ``bias_ih_l0``, ``bias_hh_l0``, ``weight_hr_l0`` (proj_size), each with ``_reverse`` for the second
-direction; their cells the same without ``_l0``. The number of gates tells the class.
+direction; their cells the same without ``_l0``. The number of gates tells the class. Whatever else
+lies under a module's name is none of torch's own: the module is then another, and refused.
 
 References
 ----------
@@ -12,27 +13,12 @@ torch/nn/modules/rnn.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from rnnscope.errors import CheckpointError
+from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.files.loadable_arrays import LoadableArray
-from rnnscope.model.cell import (
-    IN_BIAS,
-    NO_CLIP,
-    Array,
-    CellSpec,
-    LSTMOptions,
-    LSTMWeights,
-    Option,
-    only_choice,
-    reorder_gates,
-)
-from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
-from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
 
 TENSOR = re.compile(
     r"(?P<module>|.*[./])(?P<role>(?:weight|bias)_(?:ih|hh)|weight_hr)"
@@ -41,10 +27,43 @@ TENSOR = re.compile(
 """A tensor of a recurrent module, whose name may be empty. A slash stands behind the name of a dict
 that holds state dicts."""
 
-LSTM_GATES = ("i", "f", "g", "o")
-GATES = {"LSTM": LSTM_GATES, "GRU": GRU_GATE_ORDER, "RNN": ("n",)}
-KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
-"""Gates of a cell to its class."""
+
+class MisfitError(Exception):
+    """A module is none of torch's own; the text is the reason, said of the module.
+
+    Attributes
+    ----------
+    tensor : str
+        The tensor that says so; empty if none does.
+    expected, found, hint : str
+        For the message.
+    """
+
+    def __init__(
+        self, reason: str, tensor: str = "", expected: str = "", found: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.tensor = reason, tensor
+        self.expected, self.found, self.hint = expected, found, hint
+
+
+@dataclass(frozen=True)
+class DeclaredModule:
+    """What a file that keeps the objects themselves says of a module.
+
+    Attributes
+    ----------
+    class_name : str
+        ``"torch.nn.modules.rnn.LSTM"``.
+    settings : mapping of str to object
+        Its plain attributes: ``mode``, ``bidirectional``, ``num_layers``.
+    hooks : tuple of str
+        What runs before or behind its forward pass, by name.
+    """
+
+    class_name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -65,142 +84,93 @@ class Module:
     is_cell : bool
         ``nn.LSTMCell`` and its kin: no layers, no second direction.
     layers : dict of (layer, reverse) to ModuleDirection
+    extras : list of LoadableArray
+        What else lies under its name.
+    declared : DeclaredModule or None
+        What the file says of it beside its tensors.
     """
 
     name: str
     is_cell: bool
     layers: dict[tuple[int, bool], ModuleDirection] = field(default_factory=dict)
+    extras: list[LoadableArray] = field(default_factory=list)
+    declared: DeclaredModule | None = None
+
+    @property
+    def directions(self) -> int:
+        """How many there are, over all layers."""
+        return len(self.layers)
+
+    def tensors(self) -> Iterable[LoadableArray]:
+        """Those that are named as those of torch's modules are."""
+        return (tensor for one in self.layers.values() for tensor in one.tensors.values())
 
 
-def find_modules(arrays: Iterable[LoadableArray]) -> list[Module]:
-    """The recurrent modules, in the order of their first tensors."""
+def find_modules(
+    arrays: Iterable[LoadableArray],
+    *,
+    outside: Collection[str] = (),
+    by_hand: bool = False,
+) -> list[Module]:
+    """What is named as a recurrent module is, whole or not, in the order of the first tensors.
+
+    Parameters
+    ----------
+    arrays : iterable of LoadableArray
+    outside : collection of str
+        Arrays that lie beside the state dict, and so under no module.
+    by_hand : bool
+        Somebody has named the arrays one by one, without a tree of modules: a name ends at an
+        underline, too, and what looks like a dense layer is no part of a module.
+    """
     found: dict[tuple[str, bool], Module] = {}
+    others: list[LoadableArray] = []
     for array in arrays:
-        match = TENSOR.fullmatch(array.name)
+        match = TENSOR.fullmatch(array.name) if array.name not in outside else None
         if match is None:
+            others.append(array)
+            part = PART.fullmatch(array.name)
+            if part is not None:  # so that a module of nothing but parts is found at all
+                name = part["module"].rstrip("./")
+                is_cell = "_l" not in (part["new"] or part["old"])
+                found.setdefault((name, is_cell), Module(name, is_cell))
             continue
         name, is_cell = match["module"].rstrip("./"), match["layer"] is None
         module = found.setdefault((name, is_cell), Module(name, is_cell))
         place = (int(match["layer"] or 0), bool(match["reverse"]))
         module.layers.setdefault(place, ModuleDirection()).tensors[match["role"]] = array
-    return [
-        module for module in found.values()
-        if all({"weight_ih", "weight_hh"} <= set(d.tensors) for d in module.layers.values())
-        and (0, False) in module.layers
-    ]  # fmt: skip
+    modules = list(found.values())
+    for module in modules:
+        inside = [array for array in others if array.name not in outside]
+        strangers = [t for other in modules if other is not module for t in other.tensors()]
+        module.extras = [
+            array
+            for array in (*inside, *strangers)
+            if is_under(array.name, module.name, "._/" if by_hand else "./")
+            and not (by_hand and _looks_dense(array, inside))
+        ]
+    return modules
 
 
-def read_cell(direction: ModuleDirection, module: Module, where: object) -> CellSpec:
-    """The cell of one direction of one layer.
-
-    Raises
-    ------
-    CheckpointError
-        Shapes do not fit each other; it names the tensor.
-    """
-    tensors = direction.tensors
-    shapes = {role: array.shape for role, array in tensors.items()}
-    hh, hr = shapes["weight_hh"], shapes.get("weight_hr")
-    known = len(hh) == 2 and (hr is None or len(hr) == 2)
-    units = (hr[1] if hr is not None else hh[1]) if known else 0
-    gates = hh[0] // units if units else 0
-    if not known or gates not in KINDS or hh[0] != gates * units or (hr is not None and gates != 4):
-        raise _misfit(tensors["weight_hh"], "1, 3 or 4 times as many rows as columns", where)
-    output = hr[0] if hr is not None else units
-    wanted: dict[str, tuple[int | None, ...]] = {
-        "weight_ih": (hh[0], None),
-        "weight_hh": (hh[0], output),
-        "bias_ih": (hh[0],),
-        "bias_hh": (hh[0],),
-        "weight_hr": (output, units),
-    }
-    for role, shape in shapes.items():
-        fits = len(shape) == len(wanted[role]) and all(
-            size in (None, found) for size, found in zip(wanted[role], shape, strict=True)
-        )
-        if not fits:
-            raise _misfit(tensors[role], str(wanted[role]), where)
-    arrays = _load(tensors)
-    kind = KINDS[gates]
-    build = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}[kind]
-    class_name = f"torch nn.{kind}{'Cell' if module.is_cell else ''}"
-    weights, options = build(arrays, class_name)
-    return CellSpec(
-        kind={"LSTM": "lstm", "GRU": "gru", "RNN": "simple_rnn"}[kind],
-        source_class=class_name,
-        weights=weights,
-        options=options,
-        variables=tuple(array.name for array in tensors.values()),
-        stored_gate_order=" ".join(
-            {"LSTM": LSTM_GATES, "GRU": GRU_GATE_ORDER, "RNN": ("n",)}[kind]
-        ),
-    )
+def is_under(name: str, module: str, separators: str = "./") -> bool:
+    """Whether a tensor lies under a module's name."""
+    return not module or name.startswith(tuple(module + mark for mark in separators))
 
 
-def _load(tensors: dict[str, LoadableArray]) -> dict[str, Array]:
-    """All tensors of a direction in one dtype of floats; biases that are not there are zeros."""
-    arrays = {role: tensor.load() for role, tensor in tensors.items()}
-    for role, array in arrays.items():
-        if array.dtype not in (np.float32, np.float64):
-            arrays[role] = array.astype(np.float32)
-    dtype = np.result_type(*(array.dtype for array in arrays.values()))
-    rows = len(arrays["weight_ih"])
-    for role in ("bias_ih", "bias_hh"):
-        arrays.setdefault(role, np.zeros(rows, dtype))
-    return {role: array.astype(dtype, copy=False) for role, array in arrays.items()}
+NORMAL = re.compile(r"(^|[._/\d])(ln|norm|layernorm|bn|batchnorm|peep\w*|gamma|beta)([._/\d]|$)")
 
 
-def _lstm(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
-    projection = arrays.get("weight_hr")
-    weights = LSTMWeights(
-        kernel=reorder_gates(arrays["weight_ih"].T, LSTM_GATES),
-        recurrent_kernel=reorder_gates(arrays["weight_hh"].T, LSTM_GATES),
-        bias=reorder_gates(arrays["bias_ih"] + arrays["bias_hh"], LSTM_GATES),
-        projection=None if projection is None else np.ascontiguousarray(projection.T),
-    )
-    detail = f"{class_name} has no other"
-    options = LSTMOptions(
-        forget_bias=IN_BIAS,
-        activation=only_choice("tanh", detail),
-        recurrent_activation=only_choice("sigmoid", detail),
-        output_activation=only_choice("tanh", detail),
-        cell_clip=NO_CLIP,
-        proj_clip=NO_CLIP,
-    )
-    return weights, options
-
-
-def _gru(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
-    kernel, recurrent, bias, recurrent_bias = (
-        reorder_gates(array, GRU_GATE_ORDER, order=GRU_GATE_ORDER)
-        for array in (
-            arrays["weight_ih"].T, arrays["weight_hh"].T, arrays["bias_ih"], arrays["bias_hh"]
-        )
-    )  # fmt: skip
-    detail = f"{class_name} has no other"
-    options = GRUOptions(
-        activation=only_choice("tanh", detail),
-        recurrent_activation=only_choice("sigmoid", detail),
-        reset_after=only_choice(True, detail),
-    )
-    return GRUWeights(kernel, recurrent, bias, recurrent_bias), options
-
-
-def _rnn(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
-    weights = SimpleRNNWeights(
-        kernel=np.ascontiguousarray(arrays["weight_ih"].T),
-        recurrent_kernel=np.ascontiguousarray(arrays["weight_hh"].T),
-        bias=arrays["bias_ih"] + arrays["bias_hh"],
-    )
-    detail = f"default of {class_name}; nonlinearity='relu' is not stored"
-    return weights, SimpleRNNOptions(activation=Option("tanh", "class default", detail))
-
-
-def _misfit(array: LoadableArray, expected: str, where: object) -> CheckpointError:
-    return CheckpointError(
-        "A tensor of a recurrent module does not fit the others.",
-        where=f"{where}: {array.name}",
-        expected=f"shape {expected}",
-        found=f"shape {array.shape}",
-        hint="the file is damaged, or the module is none of torch's own",
+def _looks_dense(array: LoadableArray, arrays: Iterable[LoadableArray]) -> bool:
+    """A matrix, or a vector beside a matrix of so many rows or columns, that norms nothing."""
+    name = array.name.lower()
+    if TENSOR.fullmatch(array.name) or PART.fullmatch(array.name) or NORMAL.search(name):
+        return False
+    if len(array.shape) != 1:
+        return len(array.shape) == 2
+    stem = re.sub(r"(^|[._/])(bias|b)$", "", name)
+    return stem != name and any(
+        len(other.shape) == 2
+        and array.shape[0] in other.shape
+        and re.sub(r"(^|[._/])(weight|kernel|w)$", "", other.name.lower()) == stem
+        for other in arrays
     )

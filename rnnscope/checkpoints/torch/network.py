@@ -6,16 +6,31 @@ layer, both directions concatenated. Between modules widths are all there is to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.interface import LeftOut
-from rnnscope.checkpoints.torch.module_names import Module, find_modules, read_cell
-from rnnscope.errors import CheckpointError, UnsupportedCellError, spell
+from rnnscope.checkpoints.torch.computed_weights import (
+    Resolved,
+    accounted_names,
+    computed_words,
+    resolve_weights,
+)
+from rnnscope.checkpoints.torch.learned_states import ModuleStates, find_states
+from rnnscope.checkpoints.torch.module_cells import read_cells
+from rnnscope.checkpoints.torch.module_names import (
+    DeclaredModule,
+    MisfitError,
+    Module,
+    ModuleDirection,
+    find_modules,
+)
+from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.initial_state import ZERO_STATE
-from rnnscope.model.layers import BidirectionalMerge, Embedding
+from rnnscope.model.initial_state import ZERO_STATE, InitialState, UncomputedState
+from rnnscope.model.layers import BidirectionalMerge, Embedding, Unsupported
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -42,7 +57,14 @@ class StateDict:
     notes: list[str]
 
 
-def read_state_dict(arrays: Sequence[LoadableArray], where: object) -> StateDict:
+def read_state_dict(
+    arrays: Sequence[LoadableArray],
+    where: object,
+    *,
+    declared: Mapping[str, DeclaredModule] | None = None,
+    outside: Collection[str] = (),
+    by_hand: bool = False,
+) -> StateDict:
     """The recurrent modules of a state dict.
 
     Parameters
@@ -50,15 +72,22 @@ def read_state_dict(arrays: Sequence[LoadableArray], where: object) -> StateDict
     arrays : sequence of LoadableArray
     where : object
         The file, for messages.
+    declared : mapping of str to DeclaredModule, optional
+        What the file says of modules, by name, where it keeps the objects themselves.
+    outside : collection of str
+        Arrays that lie beside the state dict, and so belong to none of its modules.
+    by_hand : bool
+        Somebody has named the arrays one by one, without a tree of modules.
 
     Raises
     ------
     UnsupportedCellError
-        There is none; it names what there is.
+        There is none, or none that is computed; it names what there is.
     CheckpointError
-        Tensors of a module do not fit each other.
+        The file is damaged.
     """
-    modules = find_modules(arrays)
+    resolved = resolve_weights(arrays)
+    modules = find_modules(resolved.arrays, outside=outside, by_hand=by_hand)
     if not modules:
         raise UnsupportedCellError(
             "No tensor of the file belongs to a recurrent module of PyTorch.",
@@ -66,10 +95,115 @@ def read_state_dict(arrays: Sequence[LoadableArray], where: object) -> StateDict
             expected="names that end in weight_ih_l0 and weight_hh_l0, or weight_ih and weight_hh",
             found=", ".join(array.name for array in arrays[:8]) or "no tensors",
         )
-    built = _Building(arrays, where)
-    for module in modules:
-        built.add(module)
+    readings = _readings(modules, resolved, declared or {}, outside)
+    if not any(isinstance(reading, ReadModule) for reading in readings):
+        raise _all_misfits(readings, where)
+    built = _Building(arrays, resolved.arrays)
+    for reading in readings:
+        built.add(reading)
+    built.notes.extend(
+        computed_words(array for array in resolved.arrays if array.name in built.made)
+    )
+    if declared:
+        built.notes.append(
+            "The file tells the classes of its modules; what feeds what stands in code that is not "
+            "read, and is a guess."
+        )
     return built.result()
+
+
+def _readings(
+    modules: list[Module],
+    resolved: Resolved,
+    declared: Mapping[str, DeclaredModule],
+    outside: Collection[str],
+) -> list[ReadModule | MisfitModule]:
+    """Every module, read or with the reason why it is not."""
+    found: dict[int, ReadModule | MisfitModule] = {}
+    for number, module in enumerate(modules):
+        module.declared = declared.get(module.name)
+        try:
+            found[number] = ReadModule(module, read_cells(module, resolved.troubles))
+        except MisfitError as error:
+            found[number] = MisfitModule(module, error)
+    read = {r.module.name: r for r in found.values() if isinstance(r, ReadModule)}
+    states = find_states(
+        {name: (reading.module, reading.cells) for name, reading in read.items()},
+        resolved.arrays,
+        outside,
+    )
+    for number, reading in list(found.items()):
+        if isinstance(reading, ReadModule):
+            reading.states = states.get(reading.module.name, ModuleStates())
+            extras = [a for a in reading.module.extras if a.name not in reading.states.used]
+            if extras:
+                found[number] = MisfitModule(reading.module, _of_extras(extras, reading.module))
+    return list(found.values())
+
+
+def _of_extras(extras: list[LoadableArray], module: Module) -> MisfitError:
+    names = ", ".join(f"'{array.name}'" for array in extras[:6])
+    more = f" and {len(extras) - 6} more" if len(extras) > 6 else ""
+    kind = "cell" if module.is_cell else "module"
+    return MisfitError(
+        f"has {names}{more}, which no recurrent {kind} of torch has",
+        extras[0].name,
+        "weight_ih, weight_hh, bias_ih, bias_hh and weight_hr alone",
+        f"{names}{more}",
+        "it is a module of somebody's own, which computes something else with them"
+        if module.name
+        else "it is a module of somebody's own; what lies beside a module needs a name that does "
+        "not begin with that module's",
+    )
+
+
+def _all_misfits(
+    readings: Sequence[ReadModule | MisfitModule], where: object
+) -> UnsupportedCellError:
+    """The error for a file none of whose modules is computed."""
+    misfits = [reading for reading in readings if isinstance(reading, MisfitModule)]
+    first = misfits[0].error
+    words = [f"{_shown(one.module)} {one.error.reason}" for one in misfits[:6]]
+    what = words[0] if len(misfits) == 1 else "none of the file's recurrent modules is computed"
+    return UnsupportedCellError(
+        f"{what[0].upper()}{what[1:]}.",
+        where=f"{where}: {first.tensor}" if first.tensor else where,
+        expected=first.expected or None,
+        found=(first.found or None) if len(misfits) == 1 else "; ".join(words),
+        hint=first.hint or None,
+    )
+
+
+def _shown(module: Module) -> str:
+    return f"module '{module.name}'" if module.name else "the module"
+
+
+@dataclass
+class ReadModule:
+    """A recurrent module with its cells, and what the file says of its initial states."""
+
+    module: Module
+    cells: dict[tuple[int, bool], CellSpec]
+    states: ModuleStates = field(default_factory=ModuleStates)
+
+
+@dataclass
+class MisfitModule:
+    """A recurrent module that is none of torch's own, and the reason."""
+
+    module: Module
+    error: MisfitError
+
+    @property
+    def widths(self) -> tuple[int | None, int | None]:
+        """Of its input and its outputs, as far as its tensors tell."""
+        first = self.module.layers.get((0, False), ModuleDirection()).tensors
+        shapes = [
+            tensor.shape if (tensor := first.get(role)) is not None else ()
+            for role in ("weight_ih", "weight_hh")
+        ]
+        found = [shape[1] if len(shape) == 2 else None for shape in shapes]
+        return found[0], found[1]
 
 
 @dataclass
@@ -78,115 +212,182 @@ class _PlacedModule:
 
     name: str
     last: str
-    input_size: int
-    output_size: int
+    input_size: int | None
+    output_size: int | None
+    reads: tuple[str, ...]
+    computed: bool = True
 
 
 @dataclass
 class _Building:
     arrays: Sequence[LoadableArray]
-    where: object
+    resolved: Sequence[LoadableArray]
     nodes: list[Node] = field(default_factory=list)
     modules: list[_PlacedModule] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, module: Module) -> None:
-        """Put a module's layers into the network."""
-        cells = {
-            place: read_cell(direction, module, self.where)
-            for place, direction in sorted(module.layers.items())
-        }
-        name = self._name(module, cells[0, False])
+    def add(self, reading: ReadModule | MisfitModule) -> None:
+        """Put a module's layers into the network, or what stands for it."""
+        if isinstance(reading, ReadModule):
+            self._add_read(reading)
+        else:
+            self._add_misfit(reading)
+        tensors = [*reading.module.tensors()]
+        self.made |= {tensor.name for tensor in tensors}
+        self.used |= {name for tensor in tensors for name in accounted_names(tensor)}
+
+    def _add_read(self, reading: ReadModule) -> None:
+        module, cells = reading.module, reading.cells
+        first = cells[0, False]
+        name = self._name(module, DEFAULT_NAMES[first.kind])
+        source, wiring = self._source(name, first.input_size)
+        reads = source
+        backwards = (False, True) if (0, True) in cells else (False,)
         count = max(layer for layer, _ in cells) + 1
-        both = (0, True) in cells
-        whole = {(layer, reverse) for layer in range(count) for reverse in {False, both}}
-        if whole != set(cells):
-            raise CheckpointError(
-                f"Module '{name}' is not complete.",
-                where=self.where,
-                expected=f"{count} layers{' of two directions' if both else ''}",
-                found=", ".join(f"l{layer}{'_reverse' * rev}" for layer, rev in cells),
-                hint="the file holds only a part of the model",
-            )
-        reads, wiring = self._source(name, cells[0, False].input_size)
-        first, width = cells[0, False].input_size, cells[0, False].input_size
+        self.used |= reading.states.used
+        starts = self._starts(name, reading)
         for layer in range(count):
             own = name if module.is_cell else f"{name}/l{layer}"
-            pair = [cells[layer, reverse] for reverse in ((False, True) if both else (False,))]
-            for cell in pair:
-                self._require_width(cell, width, own)
-            reads = self._add_layer(own, pair, reads, wiring if layer == 0 else "config")
-            width = sum(cell.output_size for cell in pair)
-        self.modules.append(_PlacedModule(name, reads, first, width))
-        self.used |= {variable for cell in cells.values() for variable in cell.variables}
-        if cells[0, False].kind == "simple_rnn":
+            pair = {
+                backward: starts(
+                    _layer(cells[layer, backward], module, backward, len(backwards) == 2),
+                    (layer, backward),
+                )
+                for backward in backwards
+            }
+            reads = (self._add_layer(own, pair, reads, wiring if layer == 0 else "config"),)
+        width = sum(cells[count - 1, backward].output_size for backward in backwards)
+        self.modules.append(_PlacedModule(name, reads[0], first.input_size, width, source))
+        if first.kind == "simple_rnn" and first.options.activation.origin != "config":
             self.notes.append(
                 f"'{name}' is an nn.RNN, whose nonlinearity is not stored: tanh, the class's "
                 f"default, is computed ({spell('activation', 'relu')} for the other)."
             )
+        if len(backwards) == 1 and _says_backward(name):
+            self.notes.append(
+                f"'{name}' is taken to read from the end, as its name says: a state dict does not "
+                "hold that."
+            )
 
-    def _name(self, module: Module, cell: CellSpec) -> str:
+    def _starts(
+        self, name: str, reading: ReadModule
+    ) -> Callable[[RecurrentLayer, tuple[int, bool]], RecurrentLayer]:
+        """What gives layers the initial states that the file holds, or does not tell."""
+        states = reading.states
+        if states.unknown:
+            stand_in = f"{name}/initial_state"
+            words = "; ".join(_unknown_words(states.unknown))
+            flags = ("initial_m", "initial_c")[: 2 if reading.cells[0, False].kind == "lstm" else 1]
+            words += f" (it can be given with {' and '.join(map(spell, flags))})"
+            self.nodes.append(Node(stand_in, Unsupported("initial state", stand_in, words), ()))
+            self.notes.append(f"The initial state of '{name}' is not known: {words}.")
+        elif any(states.stored.values()):
+            names = ", ".join(
+                dict.fromkeys(
+                    part.name for parts in states.stored.values() for part in parts.values()
+                )
+            )
+            self.notes.append(
+                f"'{name}' starts from {names}: a guess from name and shape, since a state dict "
+                "does not say how they are used."
+            )
+
+        def starting(layer: RecurrentLayer, place: tuple[int, bool]) -> RecurrentLayer:
+            if states.unknown:
+                part = UncomputedState(f"{name}/initial_state")
+                kinds = ("c", "m") if layer.cell.kind == "lstm" else ("m",)
+                return layer.starting(InitialState(dict.fromkeys(kinds, part)), "guess")
+            stored = states.stored.get(place)
+            return layer.starting(InitialState(stored), "guess") if stored else layer
+
+        return starting
+
+    def _add_misfit(self, reading: MisfitModule) -> None:
+        """A node that stands for a module which is not computed."""
+        module, reason = reading.module, reading.error.reason
+        self.used |= {array.name for array in module.extras}
+        name = self._name(module, "rnn")
+        takes, gives = reading.widths
+        reads, _ = self._source(name, takes, note=False)
+        self.nodes.append(Node(name, Unsupported("recurrent module", name, reason), reads, "guess"))
+        self.notes.append(f"'{name}' is not computed: it {reason}.")
+        self.modules.append(_PlacedModule(name, name, takes, gives, reads, computed=False))
+
+    def _name(self, module: Module, default: str) -> str:
         taken = {built.name for built in self.modules}
-        name = module.name or DEFAULT_NAMES[cell.kind] + ("cell" if module.is_cell else "")
+        name = module.name or default + ("cell" if module.is_cell else "")
         return f"{name}_cell" if name in taken else name
 
-    def _add_layer(self, name: str, cells: list[CellSpec], reads: str, wiring: str) -> str:
-        if len(cells) == 1:
-            self.nodes.append(Node(name, _layer(cells[0], backward=False), (reads,), wiring))
+    def _add_layer(
+        self, name: str, layers: Mapping[bool, RecurrentLayer], reads: tuple[str, ...], wiring: str
+    ) -> str:
+        if len(layers) == 1:
+            self.nodes.append(Node(name, layers[False], reads, wiring))
             return name
         parts = (f"{name}/forward", f"{name}/backward")
-        for part, cell, backward in zip(parts, cells, (False, True), strict=True):
-            self.nodes.append(Node(part, _layer(cell, backward=backward), (reads,), wiring))
+        for part, layer in zip(parts, layers.values(), strict=True):
+            self.nodes.append(Node(part, layer, reads, wiring))
         self.nodes.append(Node(name, BidirectionalMerge("concat"), parts, "config"))
         return name
 
-    def _source(self, name: str, width: int) -> tuple[str, str]:
-        """What feeds a module, and how that is known."""
+    def _source(
+        self, name: str, width: int | None, *, note: bool = True
+    ) -> tuple[tuple[str, ...], str]:
+        """What feeds a module, and how that is known; nothing if it is not known at all."""
         if not self.modules:
             table = self._embedding(width)
             if table is None:
-                return INPUT, "config"
+                return (INPUT,), "config"
             self.nodes.append(Node(table.name, table, (INPUT,), "guess"))
             self.notes.append(
                 f"'{table.name}' fits the input of '{name}' and looks like an embedding: ids go "
                 "through it (a guess; features are taken as they are)."
             )
-            return table.name, "guess"
+            return (table.name,), "guess"
         first = self.modules[0]
-        if width == first.input_size:
-            feeds = next(node for node in self.nodes if node.recurrent).reads[0]
-        else:
-            before = [built for built in reversed(self.modules) if built.output_size == width]
-            # Where nothing fits, the module waits for an input of its own width.
-            feeds = before[0].last if before else INPUT
-        self.notes.append(
-            f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' is a "
-            f"guess from widths. To feed it otherwise, run it alone with {spell('layers')} and its "
-            "own input."
-        )
-        return feeds, "guess"
+        source = self._same_input(first, width) or self._before(width)
+        feeds = source or INPUT
+        if note:
+            self.notes.append(
+                f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' "
+                "is a guess from widths. To feed it otherwise, run it alone with "
+                f"{spell('layers')} and its own input."
+            )
+        misfit = next((one for one in self.modules if not one.computed and one.name == feeds), None)
+        if misfit is not None and misfit.input_size in (None, width):
+            # Its own input and that of the module in front of it look the same.
+            return (), "guess"
+        return (feeds,), "guess"
 
-    def _embedding(self, width: int) -> Embedding | None:
+    def _same_input(self, first: _PlacedModule, width: int | None) -> str | None:
+        """What the first module reads, if a module may read the same."""
+        if width is None or width != first.input_size:
+            return None
+        if not first.computed and first.output_size == width:
+            return None  # it may as well read the first
+        return first.reads[0] if first.reads else None
+
+    def _before(self, width: int | None) -> str | None:
+        """The nearest module in front that returns so many features."""
+        before = [one for one in reversed(self.modules) if one.output_size in (width, None)]
+        # Where nothing fits, the module waits for an input of its own width.
+        return before[0].last if before and width is not None else None
+
+    def _embedding(self, width: int | None) -> Embedding | None:
         found = [
             array for array in self.arrays
             if "emb" in array.name.lower() and len(array.shape) == 2 and array.shape[1] == width
         ]  # fmt: skip
         if len(found) != 1:
             return None
+        values = found[0].load()
+        if values.dtype.kind != "f":
+            return None
         name = found[0].name
         self.used.add(name)
-        return Embedding(found[0].load(), name=name.removesuffix(".weight"))
-
-    def _require_width(self, cell: CellSpec, width: int, name: str) -> None:
-        if cell.input_size != width:
-            raise CheckpointError(
-                "A layer does not fit the one below it.",
-                where=f"{self.where}: {name}",
-                expected=f"{width} features",
-                found=f"{cell.input_size}",
-                hint="the file is damaged, or the module is none of torch's own",
-            )
+        return Embedding(values, name=name.removesuffix(".weight"))
 
     def result(self) -> StateDict:
         left_out = [
@@ -197,13 +398,39 @@ class _Building:
         return StateDict(Network((INPUT,), tuple(self.nodes)), left_out, self.notes)
 
 
+def _unknown_words(unknown: Mapping[str, str]) -> list[str]:
+    """Why an initial state is not known: each reason once, with its tensors."""
+    by_reason: dict[str, list[str]] = {}
+    for tensor, reason in unknown.items():
+        by_reason.setdefault(reason, []).append(f"'{tensor}'")
+    return [f"{', '.join(names)} {reason}" for reason, names in by_reason.items()]
+
+
 PACKED = LengthsSource("unknown", "as given: those of a packed sequence")
 
+BACKWARD_WORDS = {
+    "backward", "backwards", "bw", "bwd", "rev", "reverse", "reversed", "back", "r2l", "rtl",
+}  # fmt: skip
+"""Words in the names of modules that are given their input turned round."""
 
-def _layer(cell: CellSpec, *, backward: bool) -> RecurrentLayer:
+
+def _says_backward(name: str) -> bool:
+    words = re.sub(r"([a-z\d])([A-Z])", r"\1_\2", name).lower()
+    return bool(BACKWARD_WORDS & set(re.split(r"[^a-z\d]+|(?<=[a-z])(?=\d+(?:[^a-z\d]|$))", words)))
+
+
+def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> RecurrentLayer:
+    if both:
+        name = "the name ends in _reverse" if backward else "the other of two directions"
+        direction = Option(backward, "config", name)
+    else:
+        # Code that is not in the file may turn the input of a module round.
+        named = _says_backward(module.name)
+        words = "its name" if named else "whether its input is turned round is not stored"
+        direction = Option(named, "guess", words)
     return RecurrentLayer(
         cell=cell,
-        backward=Option(backward, "config", "the name ends in _reverse" if backward else ""),
+        backward=direction,
         padding=Option("zeros", "class default", "as in a packed sequence"),
         lengths=Option(PACKED, "class default"),
         initial_state=Option(ZERO_STATE, "class default"),

@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.checkpoints.torch.containers import (
     TorchFile,
     damaged,
     is_legacy,
+    is_plain_pickle,
+    load_array,
     read_legacy,
+    read_plain_pickle,
     read_zip,
 )
-from rnnscope.checkpoints.torch.module_names import TENSOR
+from rnnscope.checkpoints.torch.module_names import TENSOR, DeclaredModule
 from rnnscope.checkpoints.torch.network import read_state_dict
-from rnnscope.checkpoints.torch.pickle_data import PickledTensor, Script
+from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor
+from rnnscope.checkpoints.torch.saved_objects import (
+    EndlessObjectsError,
+    SavedObjects,
+    walk_saved,
+)
+from rnnscope.checkpoints.torch.shards import (
+    INDEX_END,
+    is_index,
+    require_tensors,
+    sharded_words,
+    shards_of,
+)
 from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.model.cell import Array
 
-MAX_DEPTH = 64
-MAX_OBJECTS = 1_000_000
-"""Limits of a walk over what was saved: a pickle can refer to one object many times."""
-
-Found = tuple[tuple[str, ...], str, PickledTensor]
-"""The dicts that hold a tensor, its name in the innermost one, and the tensor."""
+SHARD_ENDS = (".bin", ".pt", ".pth")
 
 
 def sniff(path: Path) -> bool:
-    """Whether a file is a zip with a data.pkl, or begins as old files did. Never raises."""
+    """Whether a file is a zip with a data.pkl, an older file, or a pickle. Never raises."""
     try:
         if not path.is_file():
             return False
-        if is_legacy(path):
+        if is_legacy(path) or is_plain_pickle(path) or is_index(path, SHARD_ENDS):
             return True
         with path.open("rb") as file:
             head = file.read(128)
@@ -55,71 +67,105 @@ def read_torch(path: Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        The file is damaged, or its pickle names anything but tensors and ordered dicts.
+        The file is damaged, or its pickle names what no saved model has a use for.
     UnsupportedCellError
         It holds no recurrent module.
     """
-    opened = read_legacy(path) if is_legacy(path) else read_zip(path)
-    arrays, notes = _arrays(opened, path)
-    found = read_state_dict(arrays, path)
+    files = shards_of(path)
+    contents = _Contents(notes=sharded_words(files))
+    for file in files:
+        if not file.name.endswith(INDEX_END):
+            contents.add(file)
+    require_tensors(files, {array.name for array in contents.arrays})
+    found = read_state_dict(
+        contents.arrays,
+        path,
+        declared=contents.declared,
+        outside=contents.outside,
+    )
     return Checkpoint(
         path=path,
         format=READER.name,
-        framework="PyTorch (TorchScript)" if opened.is_script else "PyTorch",
-        files=(path,),
+        framework="PyTorch (TorchScript)" if contents.is_script else "PyTorch",
+        files=files,
         network=found.network,
         left_out=tuple(found.left_out),
-        notes=(*notes, *found.notes),
+        notes=(*contents.notes, *found.notes),
     )
 
 
-def _arrays(opened: TorchFile, path: Path) -> tuple[list[LoadableArray], list[str]]:
-    """The tensors by name. Dicts around the one with recurrent modules are no part of names."""
-    tensors = list(_tensors(opened.value, path))
-    holders = list(dict.fromkeys(folder for folder, name, _ in tensors if TENSOR.fullmatch(name)))
-    notes = []
-    plain: tuple[str, ...] = holders[0] if len(holders) == 1 else ()
-    if plain:
-        notes.append(f"The state dict was found under '{'/'.join(plain)}'.")
-    arrays = []
-    for folder, name, tensor in tensors:
-        shown = name if folder == plain else "/".join((*folder, name))
-        load = partial(opened.load, tensor, f"{path}: {shown}")
-        arrays.append(LoadableArray(shown, tensor.shape, load))
-    return arrays, notes
+@dataclass
+class _Contents:
+    """The tensors of files by name, and what they say of modules."""
+
+    arrays: list[LoadableArray] = field(default_factory=list)
+    declared: dict[str, DeclaredModule] = field(default_factory=dict)
+    outside: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    is_script: bool = False
+
+    def add(self, path: Path) -> None:
+        """Read one file. Dicts around the one with recurrent modules are no part of names."""
+        opened = _open(path)
+        self.is_script |= opened.is_script
+        try:
+            saved = walk_saved(opened.value)
+        except EndlessObjectsError as error:
+            raise damaged(path, f"at most {error}", "more") from error
+        plain = self._holder(saved)
+        for tensor in saved.tensors:
+            shown = _shown(tensor.folder, tensor.name, plain)
+            load = _loader(opened, tensor.value, f"{path}: {shown}")
+            self.arrays.append(LoadableArray(shown, tensor.value.shape, load))
+            if plain is not None and tensor.folder != plain:
+                self.outside.add(shown)
+        for (folder, name), module in saved.modules.items():
+            if opened.nonlinearity and "nonlinearity" not in module.settings:
+                settings = {**module.settings, "nonlinearity": opened.nonlinearity}
+                module = replace(module, settings=settings)  # noqa: PLW2901 - the same, known better
+            self.declared.setdefault(_shown(folder, name, plain), module)
+
+    def _holder(self, saved: SavedObjects) -> tuple[str, ...] | None:
+        """The one dict or object that holds recurrent modules; None if there are several."""
+        holders = list(
+            dict.fromkeys(
+                tensor.folder
+                for tensor in saved.tensors
+                if TENSOR.fullmatch(tensor.name) or PART.fullmatch(tensor.name)
+            )
+        )
+        plain = holders[0] if len(holders) == 1 else None
+        if plain:
+            kind = "module" if (plain, "") in saved.modules else "state dict"
+            self.notes.append(f"The {kind} was found under '{'/'.join(plain)}'.")
+        return plain
 
 
-def _tensors(value: Any, path: Path) -> Iterator[Found]:
-    """Every tensor, in the order in which it was saved; what has no name goes by its place."""
-    pending: list[tuple[tuple[str, ...], str, Any, int]] = [((), "", value, 0)]
-    count = 0
-    while pending:
-        folder, name, item, depth = pending.pop()
-        count += 1
-        if count > MAX_OBJECTS or depth > MAX_DEPTH:
-            raise damaged(path, f"at most {MAX_OBJECTS} objects, {MAX_DEPTH} deep", "more")
-        if isinstance(item, PickledTensor):
-            yield folder, name, item
-            continue
-        children: list[tuple[tuple[str, ...], str, Any, int]] = []
-        if isinstance(item, Script):  # a module: its parts go by dotted names
-            dotted = f"{name}." if name else ""
-            children = [(folder, dotted + str(k), v, depth + 1) for k, v in item.attributes.items()]
-        elif isinstance(item, dict):
-            inside = (*folder, name) if name else folder
-            children = [(inside, str(key), child, depth + 1) for key, child in item.items()]
-        elif isinstance(item, (list, tuple)):
-            inside = (*folder, name) if name else folder
-            children = [(inside, str(n), child, depth + 1) for n, child in enumerate(item)]
-        pending.extend(reversed(children))
+def _open(path: Path) -> TorchFile:
+    if is_legacy(path):
+        return read_legacy(path)
+    return read_plain_pickle(path) if is_plain_pickle(path) else read_zip(path)
+
+
+def _shown(folder: tuple[str, ...], name: str, plain: tuple[str, ...] | None) -> str:
+    return name if folder == plain else "/".join((*folder, name))
+
+
+def _loader(
+    opened: TorchFile, value: PickledTensor | PickledArray, where: str
+) -> Callable[[], Array]:
+    if isinstance(value, PickledArray):
+        return partial(load_array, value, where)
+    return partial(opened.load, value, where)
 
 
 READER = Reader(
     name="torch",
     title="PyTorch file (.pt, .pth)",
-    reads="what safetensors reads, in zip and older files, alone or inside a training checkpoint, "
-    "and the parameters of TorchScript archives; pickles are interpreted, never executed",
-    does_not_read="whole pickled modules (save the state_dict), archives in tar format",
+    reads="what safetensors reads, in zip and older files and plain pickles, alone or inside a "
+    "training checkpoint; whole pickled modules, parameters of TorchScript archives; pickles "
+    "are interpreted, never executed",
+    does_not_read="own classes of recurrent modules, archives in tar format",
     sniff=sniff,
     read=read_torch,
 )

@@ -5,6 +5,7 @@ Each is a frozen dataclass that implements `rnnscope.model.signal.Layer`: `Signa
 computed from the model's own input; what is not here is an `Unsupported` node, never executed.
 """
 
+from rnnscope.model.layers.graph_front import GraphFront, IdsAsFeatures
 from rnnscope.model.layers.masks import Embedding, Masking
 from rnnscope.model.layers.merges import BidirectionalMerge, Merge
 from rnnscope.model.layers.operations import GetItem, Join, Operation
@@ -29,6 +30,8 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GetItem",
+    "GraphFront",
+    "IdsAsFeatures",
     "Join",
     "LastOutput",
     "LayerNormalization",

@@ -89,7 +89,8 @@ def _read_coupled(reading: Reading, node: GraphNode, mix: Mix) -> FoundCell | No
         gates = {"f": forget, "g": candidate, "o": o}
         if not same_source(reading, forget.linear, o.linear) or not distinct(reading, gates):
             continue
-        projected = projection_of(reading, output.m, inputs.m_prev)
+        recurrent = forget.linear.products[-1].kernel.tensor
+        projected = projection_of(reading, output.m, inputs.m_prev, recurrent)
         diagonals = {key: gate.linear.peephole for key, gate in gates.items()}
         peepholes = {key: tensor for key, tensor in diagonals.items() if tensor is not None}
         options = CoupledLSTMOptions(

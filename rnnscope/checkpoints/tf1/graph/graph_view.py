@@ -39,6 +39,13 @@ OUTPUT_NAMES = {
     "Switch": ("output_false", "output_true"),
     "Merge": ("output", "value_index"),
     "TensorArrayV3": ("handle", "flow"),
+    "TensorListPopBack": ("output_handle", "tensor"),
+    "TopK": ("values", "indices"),
+    "TopKV2": ("values", "indices"),
+    **dict.fromkeys(
+        ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
+        ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
+    ),
 }
 
 
@@ -72,6 +79,14 @@ class GraphNode:
         return bool(self.attr[key].b) if key in self.attr else False
 
 
+@dataclass(frozen=True)
+class Condition:
+    """The condition of a While node: its arguments, one a loop variable, and its result."""
+
+    arguments: tuple[GraphTensor, ...]
+    result: GraphTensor
+
+
 class GraphView:
     """A flat, read-only view of a GraphDef.
 
@@ -84,6 +99,8 @@ class GraphView:
         self._functions = {fn.signature.name: fn for fn in graph_def.library.function}
         self.nodes: dict[str, GraphNode] = {}
         self._results: dict[str, list[tuple[GraphTensor, ...]]] = {}
+        self._conditions: dict[str, Condition] = {}
+        self._of_conditions: dict[str, GraphNode] = {}
         for node in graph_def.node:
             inputs = tuple(_tensor(ref) for ref in node.input if not ref.startswith("^"))
             self._add(GraphNode(node.name, node.op, inputs, node.attr), depth=0)
@@ -107,6 +124,22 @@ class GraphView:
     def node(self, tensor: GraphTensor) -> GraphNode | None:
         """The node that makes a tensor; None for one the graph does not hold."""
         return self.nodes.get(tensor.node)
+
+    def inside(self, scope: str) -> Iterator[GraphNode]:
+        """The nodes of a function that was laid open, by the scope it was put under."""
+        return (node for name, node in self.nodes.items() if name.startswith(scope))
+
+    def condition(self, loop: str) -> Condition | None:
+        """What decides whether a While node takes another step; None where it is not stored.
+
+        Its ops are no part of the flow of states, so that they are not among the view's nodes:
+        `condition_node` finds them.
+        """
+        return self._conditions.get(loop)
+
+    def condition_node(self, tensor: GraphTensor) -> GraphNode | None:
+        """As `node`, among the ops of conditions, too."""
+        return self.nodes.get(tensor.node) or self._of_conditions.get(tensor.node)
 
     def consumers(self, tensor: GraphTensor) -> list[GraphNode]:
         return self._consumers.get(tensor, [])
@@ -133,12 +166,13 @@ class GraphView:
             return None
         return float(value.reshape(()))
 
-    def _add(self, node: GraphNode, depth: int) -> None:
-        self.nodes[node.name] = node
-        if depth >= MAX_DEPTH:
+    def _add(self, node: GraphNode, depth: int, *, hidden: bool = False) -> None:
+        (self._of_conditions if hidden else self.nodes)[node.name] = node
+        if depth >= MAX_DEPTH or hidden:
             return
         if node.op in LOOPS:
             self._open(node, "body", node.inputs, depth, loop=True)
+            self._open(node, "cond", node.inputs, depth, hidden=True)
         for key in BRANCHES.get(node.op, ()):
             self._open(node, key, node.inputs[1:], depth)
         for key in CALLS.get(node.op, ()):
@@ -151,8 +185,12 @@ class GraphView:
         given: Iterable[GraphTensor],
         depth: int,
         loop: bool = False,
+        hidden: bool = False,
     ) -> None:
-        """Copy the body of a function into the graph, under the caller's name."""
+        """Copy the body of a function into the graph, under the caller's name.
+
+        `hidden`: as the condition of a loop, apart from the view's nodes.
+        """
         body = self._functions.get(caller.attr[key].func.name)
         if body is None:
             return
@@ -174,14 +212,19 @@ class GraphView:
             for result in body.signature.output_arg
             if result.name in body.ret
         )
-        self._results.setdefault(caller.name, []).append(returned)
+        if hidden:
+            taken = tuple(GraphTensor(f"{scope}/{name}") for name in arguments)
+            self._conditions[caller.name] = Condition(taken, returned[0])
+        else:
+            self._results.setdefault(caller.name, []).append(returned)
         for position, (name, value) in enumerate(zip(arguments, given, strict=False)):
             inputs = (value, returned[position]) if loop and position < len(returned) else (value,)
             op = "_LoopVariable" if loop else "_Arg"
-            self._add(GraphNode(f"{scope}/{name}", op, inputs), depth + 1)
+            self._add(GraphNode(f"{scope}/{name}", op, inputs), depth + 1, hidden=hidden)
         for node in body.node_def:
             refs = tuple(inside(ref) for ref in node.input if not ref.startswith("^"))
-            self._add(GraphNode(f"{scope}/{node.name}", node.op, refs, node.attr), depth + 1)
+            inner = GraphNode(f"{scope}/{node.name}", node.op, refs, node.attr)
+            self._add(inner, depth + 1, hidden=hidden)
 
 
 def _tensor(ref: str) -> GraphTensor:

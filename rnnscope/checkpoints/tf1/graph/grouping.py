@@ -24,6 +24,12 @@ KERNEL_SUFFIX = re.compile(
     r"/(kernel|recurrent_kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$"
 )
 
+VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
+"""Ops that take no values from what they read."""
+
+MOST_OPS_BETWEEN = 200
+"""Ops between two steps of a layer whose state is changed in between."""
+
 NUMBER = re.compile(r"_?\d+$")
 
 
@@ -58,11 +64,16 @@ def group(view: GraphView, weights: GraphWeights, cells: Iterable[FoundCell]) ->
     }  # fmt: skip
     for names, same in by_kernel.items():
         scope = KERNEL_SUFFIX.sub("", names[0])
+        taken = {layer.name for layer in layers}
         parts = [part for chain in _chains(view, same) for part in _cut(view, chain, reads)]
         for number, part in enumerate(parts):
+            name = _copy_name(part[0].cell, scope, number) if number else scope
+            while name in taken:  # one cell object in several layers of a stack
+                name = f"{name}_{number}"
+            taken.add(name)
             layers.append(
                 Appearances(
-                    name=_copy_name(part[0].cell, scope, number) if number else scope,
+                    name=name,
                     cells=[step.cell for step in part],
                     selects=[chosen for step in part for chosen in step.selects],
                 )
@@ -89,11 +100,38 @@ def _chains(view: GraphView, cells: Iterable[FoundCell]) -> list[list[_CellStep]
             ),
             None,
         )
+        if chain is None and not loops:
+            chain = _altered(view, sources, chains)
         if chain is None:
             chain = []
             chains.append(chain)
         chain.append(_CellStep(cell, selects, loops))
     return chains
+
+
+def _altered(
+    view: GraphView, sources: set[GraphTensor], chains: list[list[_CellStep]]
+) -> list[_CellStep] | None:
+    """The chain whose last step's state this step reads changed (decayed, masked, normalised).
+
+    Whether such steps are one layer all the same is for the graph's own computation to say.
+    """
+    last = {tensor: chain for chain in chains if not chain[-1].loops
+            for tensor in chain[-1].cell.after.values()}  # fmt: skip
+    stops = {tensor for chain in chains for step in chain for tensor in step.cell.after.values()}
+    pending, seen = list(sources), set(sources)
+    while pending and len(seen) < MOST_OPS_BETWEEN:
+        current = pending.pop()
+        if current in last:
+            return last[current]
+        node = view.node(current)
+        if node is None or current in stops or node.op in VALUELESS:
+            continue
+        for step in data_inputs(view, node, current):
+            if step not in seen:
+                seen.add(step)
+                pending.append(step)
+    return None
 
 
 def _cut(

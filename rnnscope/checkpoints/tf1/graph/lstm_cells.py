@@ -102,7 +102,8 @@ def _read_sum_of_c(reading: Reading, node: GraphNode) -> FoundCell | None:
         gates = {"i": i, "f": read.forget, "g": g, "o": o}
         if not distinct(reading, gates):
             continue
-        projected = projection_of(reading, output.m, inputs.m_prev)
+        recurrent = read.forget.linear.products[-1].kernel.tensor
+        projected = projection_of(reading, output.m, inputs.m_prev, recurrent)
         diagonals = {key: gate.linear.peephole for key, gate in gates.items()}
         peepholes = {key: tensor for key, tensor in diagonals.items() if tensor is not None}
         options = LSTMOptions(

@@ -8,7 +8,7 @@ other are one layer; copies that would compute the same are one layer, with a no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
+from rnnscope.checkpoints.tf1.graph.unrolled import loop_scope, with_returned
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, GraphWiring, Source
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
@@ -45,6 +46,8 @@ class GraphNetwork:
     used: frozenset[str]
     embeddings: frozenset[str]
     notes: tuple[str, ...]
+    appearances: Mapping[str, Appearances]
+    """By layer, the steps in which the graph computes it."""
 
 
 def build_network(view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> GraphNetwork:
@@ -57,6 +60,9 @@ class _Builder:
         self._view = view
         self._weights = weights
         self._layers = {layer.name: layer for layer in group(view, weights, cells)}
+        for layer in self._layers.values():
+            if len(layer.cells) > 1 and self._is_top(layer):
+                layer.cells = with_returned(view, weights, layer.cells)
         self._name_of = {
             tensor: layer.name
             for layer in self._layers.values()
@@ -89,6 +95,16 @@ class _Builder:
         self._notes: list[str] = []
         self._used: set[str] = set()
 
+    def _is_top(self, layer: Appearances) -> bool:
+        """Whether no other layer of the same unrolled stack reads m, or adds it to its x."""
+        scope, m = loop_scope(self._weights, layer.cells[0]), layer.cells[0].m
+        return not any(
+            other is not layer
+            and loop_scope(self._weights, other.cells[0]) == scope
+            and any(tensor == m for tensor, _ in walk(self._view, other.cells[0].x, packed=True))
+            for other in self._layers.values()
+        )
+
     def build(self) -> GraphNetwork:
         for name in self._layers:
             self._build(name)
@@ -104,6 +120,7 @@ class _Builder:
             frozenset(self._used),
             frozenset(self._wiring.embeddings),
             tuple(self._notes),
+            self._layers,
         )
 
     def _layer_of(self, tensor: GraphTensor) -> str | None:

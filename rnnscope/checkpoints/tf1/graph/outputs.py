@@ -12,6 +12,8 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.linear import Reading
 
 COMPUTES_M = {"MatMul", "Mul", "Maximum", "Minimum", "ClipByValue"}
+CLIP_OPS = 4
+"""From a clipped product back to the product: two ops in any TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,20 @@ def clipped(view: GraphView, tensor: GraphTensor) -> tuple[GraphTensor, Setting]
     return tensor, Setting(None)
 
 
-def projection_of(reading: Reading, m: GraphTensor, m_prev: GraphTensor) -> Projection | None:
+def projection_of(
+    reading: Reading, m: GraphTensor, m_prev: GraphTensor, kernel: GraphTensor
+) -> Projection | None:
     """``m @ projection``, if that is what the next step reads as m.
 
     A dense layer inside the loop (OutputProjectionWrapper) looks the same but is not fed back.
+
+    Parameters
+    ----------
+    reading : Reading
+    m, m_prev : GraphTensor
+        Before the projection, and as the step reads it.
+    kernel : GraphTensor
+        Of the cell's gates.
     """
     view, weights = reading.view, reading.weights
     fed_back, _ = origins(view, m_prev)
@@ -80,13 +92,42 @@ def projection_of(reading: Reading, m: GraphTensor, m_prev: GraphTensor) -> Proj
         if consumer.op != "MatMul" or not weights.variables(consumer.inputs[1]):
             continue
         projected, clip = clipped(view, GraphTensor(consumer.name))
-        # A static graph's first step reads zeros; its names have to do there.
-        unrolled_first = not any(
-            node is not None and node.op in COMPUTES_M for node in map(view.node, fed_back)
-        )
         names = weights.variables(consumer.inputs[1])
-        named = any("W_P" in name or "proj" in name.lower() for name in names)
-        wraps = any("wrapper" in name.lower() for name in names)
-        if projected in fed_back or (unrolled_first and named and not wraps):
+        # In an unrolled graph the step before has nodes of its own, with the same weights.
+        before = any(_is_projected(reading, tensor, names) for tensor in fed_back)
+        if projected in fed_back or before or _feeds(reading, projected, kernel):
             return Projection(consumer.inputs[1], projected, clip)
     return None
+
+
+def _is_projected(reading: Reading, tensor: GraphTensor, names: tuple[str, ...]) -> bool:
+    """Whether a tensor is a product with these weights, clipped or not."""
+    for _ in range(CLIP_OPS):
+        node = reading.node(tensor)
+        if node is None or not node.inputs:
+            return False
+        if node.op == "MatMul":
+            return reading.weights.variables(node.inputs[1]) == names
+        if node.op not in COMPUTES_M:
+            return False
+        tensor = node.inputs[0]
+    return False
+
+
+def _feeds(reading: Reading, tensor: GraphTensor, kernel: GraphTensor) -> bool:
+    """Whether a tensor is what another step with this kernel reads, by itself or beside its x."""
+    names = reading.weights.variables(kernel)
+    for consumer in forward(reading.view, tensor):
+        products = [consumer]
+        if consumer.op in ("Concat", "ConcatV2"):
+            # Beside x, m stands last; where it is first, it is the x of a layer above.
+            last = consumer.inputs[-2 if consumer.op == "ConcatV2" else -1]
+            if not reading.same(last, tensor):
+                continue
+            products = list(forward(reading.view, GraphTensor(consumer.name)))
+        if any(
+            product.op == "MatMul" and reading.weights.variables(product.inputs[1]) == names
+            for product in products
+        ):
+            return True
+    return False

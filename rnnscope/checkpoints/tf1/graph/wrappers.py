@@ -67,7 +67,7 @@ def find_wrapper(reading: Reading, cell: FoundCell) -> Wrapper | None:
     pending = [Wrapper(outputs=cell.m)]
     while pending:
         current = pending.pop(0)
-        if _is_written(reading, current.outputs):
+        if current.outputs == cell.outputs or _is_written(reading, current.outputs):
             return current if current.layers else None
         if len(current.layers) < MAX_STEPS:
             pending.extend(_longer(reading, cell, current))

@@ -1,0 +1,1 @@
+"""Evaluating a stored TensorFlow graph op by op: for proofs, fronts and graph cells."""

@@ -1,0 +1,436 @@
+"""Comparing what was read of a graph with what the graph computes, layer by layer.
+
+Each question is about one layer alone, on what the graph itself gave it in each step, so that a
+fault is found where it is: the equations of the cell, the way of its state from step to step, the
+state before the first step, what it reads, and what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
+from rnnscope.errors import RnnscopeError
+from rnnscope.model.cell import Array
+from rnnscope.model.cells import CELLS
+from rnnscope.model.evidence import Evidence
+from rnnscope.model.initial_state import (
+    FinalState,
+    OutsideState,
+    StoredState,
+    UncomputedState,
+    join_state,
+)
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
+
+FaultKind = Literal["cell", "state", "lengths", "turn", "start", "input",
+                    "outputs"]  # fmt: skip
+
+LIMITS = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
+"""By dtype: how far rounding alone takes two ways of computing a step apart, relative to the
+largest value (at least 1)."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where a layer is not what was read.
+
+    Attributes
+    ----------
+    kind : FaultKind
+    words : str
+        The end of a sentence that begins with the layer's name.
+    """
+
+    kind: FaultKind
+    words: str
+
+
+@dataclass
+class Verdict:
+    """What the comparison says of a layer.
+
+    Attributes
+    ----------
+    steps : int
+    difference : float
+        The largest of all that agree.
+    faults : list of Fault
+    turned : RecurrentLayer or None
+        The layer in the direction in which it agrees, where it was read in another.
+    """
+
+    steps: int
+    difference: float = 0.0
+    faults: list[Fault] = field(default_factory=list)
+    turned: RecurrentLayer | None = None
+
+    def kinds(self) -> frozenset[FaultKind]:
+        return frozenset(fault.kind for fault in self.faults)
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence("proved", self.steps, self.difference)
+
+
+class Judge:
+    """Compares layers with their records.
+
+    Parameters
+    ----------
+    network : Network
+        As it was read.
+    records : mapping of str to CellRecord
+        By layer; those that could not be recorded are missing.
+    value_of : callable
+        ``value_of(tensor) -> ndarray or None``: what one of the model's inputs was fed.
+    loops : mapping of str to str
+        The loop that each layer lies in; the empty name for none.
+    unrolled : mapping of str to int
+        How many steps the graph is written out for, by layer that lies in no loop.
+    lengths : list of ndarray (sequence,)
+        What was fed as lengths.
+    fed_steps : list of ndarray (sequence, input)
+        What was fed for single steps.
+    time_major : bool
+        Which axis of the inputs is time.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        records: Mapping[str, CellRecord],
+        value_of: Callable[[GraphTensor], Array | None],
+        loops: Mapping[str, str],
+        unrolled: Mapping[str, int],
+        lengths: list[Array],
+        fed_steps: list[Array],
+        *,
+        time_major: bool,
+    ) -> None:
+        self._network = network
+        self._records = records
+        self._value_of = value_of
+        self._loops = loops
+        self._unrolled = unrolled
+        self._lengths = lengths
+        self._fed_steps = fed_steps
+        self._time_major = time_major
+        self._signals: dict[str, Signal | None] = {}
+        self._taken: dict[str, Array] = {}
+        self._turned: dict[str, RecurrentLayer] = {}
+
+    def judge(self, node: Node) -> Verdict:
+        """Compare one layer."""
+        layer, record = node.recurrent, self._records[node.name]
+        assert layer is not None
+        verdict = Verdict(record.steps)
+        self._cell(layer, record, verdict)
+        self._input(node, layer, record, verdict)
+        layer = verdict.turned or layer
+        self._state(node, layer, record, verdict)
+        self._start(node.name, layer, record, verdict)
+        self._outputs(node, layer, record, verdict)
+        return verdict
+
+    def _agree(self, verdict: Verdict, one: Array, other: Array) -> bool:
+        gap = _gap(one, other)
+        if not gap <= _limit(one):
+            return False
+        verdict.difference = max(verdict.difference, gap)
+        return True
+
+    def _cell(self, layer: RecurrentLayer, record: CellRecord, verdict: Verdict) -> None:
+        cell = CELLS[layer.cell.kind]
+        rows = {name: array.reshape(-1, array.shape[-1]) for name, array in record.before.items()}
+        x = record.x.reshape(-1, record.x.shape[-1])
+        if x.shape[1] != layer.cell.input_size:
+            verdict.faults.append(Fault("cell", f"reads {x.shape[1]} features"))
+            return
+        with np.errstate(all="ignore"):
+            made, _ = cell.step(layer.cell, cell.project(layer.cell, x), rows)
+        for name, array in record.after.items():
+            if not self._agree(verdict, array.reshape(-1, array.shape[-1]), made[name]):
+                verdict.faults.append(Fault("cell", f"computes another {name}"))
+
+    def _state(
+        self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+    ) -> None:
+        """Each row of each step is carried on as the cell left it, or held as it was."""
+        taken = self.taken(node.name)
+        held = _rows_alike(record.carried, record.before)
+        if record.counts is not None:
+            held = ~record.counts
+        if not np.all(taken | held):
+            verdict.faults.append(Fault("state", "changes its state on the way to the next step"))
+        elif _takes_every_step(layer) and not np.all(taken):
+            verdict.faults.append(Fault("state", "holds its state at some steps"))
+        elif layer.starts_from_layers and np.all(taken):
+            return  # a decoder's lengths are those of what it starts from, and do not bind it
+        elif not _takes_every_step(layer):
+            self._lengths_of(node, layer, record, verdict)
+
+    def _lengths_of(
+        self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+    ) -> None:
+        """The steps that count are those that the lengths or the mask say, from the right end."""
+        taken, lengths = self.taken(node.name), layer.lengths.value
+        counts = np.count_nonzero(taken, axis=0)
+        whole = layer.backward.value and layer.reversal == "whole"
+        if lengths.kind == "mask":
+            signal = self._signal(node.reads[0]) if node.reads else None
+            mask = None if signal is None else signal.mask
+            if mask is not None:
+                expected = _turned(layer, mask, taken).T[: record.steps]
+                if not np.array_equal(expected, taken):
+                    verdict.faults.append(Fault("lengths", "skips other steps than its mask"))
+            return
+        steps = np.arange(record.steps)[:, None]
+        if np.array_equal(taken, steps < counts):
+            if whole and not np.all(taken):
+                words = "turns the whole axis of time and counts lengths from its end"
+                verdict.faults.append(Fault("turn", words))
+                return
+        elif not (whole and np.array_equal(taken, steps >= record.steps - counts)):
+            verdict.faults.append(Fault("lengths", "skips steps that are no padding"))
+            return
+        known = self._lengths if lengths.kind == "input" else []
+        if lengths.values is not None and lengths.values.shape == counts.shape:
+            known = [lengths.values]
+        if lengths.kind == "stored" and not known:
+            return
+        if not any(np.array_equal(np.minimum(one, record.steps), counts) for one in known):
+            how = "computes its lengths" if lengths.kind == "computed" else "takes other lengths"
+            verdict.faults.append(Fault("lengths", how))
+
+    def taken(self, name: str) -> Array:
+        """The steps (step, sequence) whose new state a layer carried on."""
+        if name not in self._taken:
+            record = self._records[name]
+            counts = record.counts
+            if counts is None:
+                counts = _rows_alike(record.carried, record.after)
+            self._taken[name] = counts
+        return self._taken[name]
+
+    def _start(
+        self, name: str, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+    ) -> None:
+        del name
+        for state, array in record.before.items():
+            part = layer.initial_state.value.parts.get(state)
+            first = array[0]
+            if isinstance(part, UncomputedState):
+                continue
+            if isinstance(part, OutsideState):
+                fed = self._value_of(GraphTensor(part.name))
+                if (
+                    part.kind != "op"
+                    and fed is not None
+                    and _gap(np.resize(fed, first.shape), first) == 0
+                ):
+                    continue
+                words = f"starts {state} from what op {part.op or part.kind} ('{part.name}') makes"
+                verdict.faults.append(Fault("start", words))
+                continue
+            expected = np.zeros_like(first)
+            if isinstance(part, StoredState):
+                expected = expected + part.values
+            elif isinstance(part, FinalState):
+                if any(other not in self._records for other in part.layers):
+                    continue
+                finals = [self._final(other, state) for other in part.layers]
+                expected = join_state(finals, part.join)
+            if expected.shape != first.shape or not self._agree(verdict, first, expected):
+                verdict.faults.append(Fault("start", f"starts from another {state}"))
+
+    def _final(self, name: str, state: str) -> Array:
+        """The state of a layer after the last step that counts (sequence, width)."""
+        record = self._records[name]
+        if record.counts is None:
+            end: Array = record.carried[state][-1]
+            return end
+        last = np.maximum(np.count_nonzero(record.counts, axis=0) - 1, 0)
+        final: Array = record.carried[state][last, np.arange(len(last))]
+        return final
+
+    def _input(
+        self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+    ) -> None:
+        taken = self.taken(node.name)
+        if layer.feedback is not None or not node.reads:
+            return
+        signal = self._signal(node.reads[0])
+        if signal is None:
+            verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
+            return
+        values = signal.values
+        if values.ndim == 2 and self._reads_step_by_step(record):
+            return
+        if values.ndim != 3 or values.shape[1] != self._unrolled.get(node.name, record.steps):
+            verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
+            return
+        if self._reads(layer, record, values, taken, verdict):
+            return
+        for other in _other_directions(layer):
+            if self._reads(other, record, values, taken, verdict):
+                verdict.turned = self._turned[node.name] = other
+                return
+        verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
+
+    def _reads_step_by_step(self, record: CellRecord) -> bool:
+        """Whether every step reads a placeholder of its own."""
+        fed = [value for value in self._fed_steps if value.shape == record.x.shape[1:]]
+        return all(any(_gap(x, value) == 0 for value in fed) for x in record.x)
+
+    def _reads(
+        self, layer: RecurrentLayer, record: CellRecord, values: Array, taken: Array,
+        verdict: Verdict,
+    ) -> bool:  # fmt: skip
+        """Whether x is these values (sequence, step, …) in the order of the layer's direction."""
+        expected: Array = _turned(layer, values, taken).swapaxes(0, 1)[: record.steps]
+        if expected.shape != record.x.shape:
+            return False
+        return self._agree(verdict, record.x[taken], expected[taken])
+
+    def _signal(self, name: str) -> Signal | None:
+        """What a node or input of the network hands on, in the order of the input's steps."""
+        if name not in self._signals:
+            self._signals[name] = None
+            self._signals[name] = self._made(name)
+        return self._signals[name]
+
+    def _made(self, name: str) -> Signal | None:
+        node = self._network.by_name.get(name)
+        if node is None:
+            node_name, _, index = name.partition(":")
+            value = self._value_of(GraphTensor(node_name, int(index or 0)))
+            if value is None:
+                return None
+            swapped = value.swapaxes(0, 1) if self._time_major and value.ndim > 1 else value
+            return Signal(swapped)
+        if node.recurrent is not None:
+            return self._returned(node, self._turned.get(name, node.recurrent))
+        signals = [self._signal(read) for read in node.reads]
+        if any(signal is None for signal in signals):
+            return None
+        try:
+            return node.layer(*[one for one in signals if one is not None])  # type: ignore[operator]
+        except (RnnscopeError, ValueError, IndexError):
+            return None
+
+    def _returned(self, node: Node, layer: RecurrentLayer) -> Signal | None:
+        record = self._records.get(node.name)
+        if record is None:
+            return None
+        outputs = self._expected_outputs(node.name, layer, record).swapaxes(0, 1)
+        if not layer.return_sequences:
+            return Signal(self._final(node.name, "m"))
+        taken = self.taken(node.name)
+        mask = None if _takes_every_step(layer) else _turned(layer, taken.T, taken)
+        if layer.outputs_in_input_order:
+            outputs = _turned(layer, outputs, taken)
+        return Signal(outputs, mask)
+
+    def _expected_outputs(self, name: str, layer: RecurrentLayer, record: CellRecord) -> Array:
+        """What a layer returns (step, sequence, output), in the order of processing."""
+        m = record.after["m"].reshape(-1, record.after["m"].shape[-1])
+        x = record.x.reshape(-1, record.x.shape[-1])
+        made = layer.returned(m, x).reshape(*record.x.shape[:2], -1)
+        taken = self.taken(name)[..., None]
+        if layer.padding.value == "zeros":
+            return np.where(taken, made, 0).astype(made.dtype)
+        if layer.padding.value == "hold":
+            held = np.zeros_like(made[0])
+            rows = []
+            for counts, row in zip(taken, made, strict=True):
+                held = np.where(counts, row, held)
+                rows.append(held)
+            return np.stack(rows)
+        return made
+
+    def _outputs(
+        self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
+    ) -> None:
+        """The top layer of a loop writes what the loop returns."""
+        loop = self._loops[node.name]
+        above = any(
+            node.name in self._network.recurrent_below(other)
+            for other in self._network.recurrent
+            if self._loops.get(other.name) == loop
+        )
+        if not record.written or (above and loop):
+            return
+        expected = self._expected_outputs(node.name, layer, record)
+        for written in record.written.values():
+            # States that are put beside the outputs, for whoever wants to see them, do no harm.
+            width = expected.shape[-1]
+            for first in range(written.shape[-1] - width + 1):
+                columns = written[..., first : first + width]
+                if columns.shape == expected.shape and self._agree(verdict, columns, expected):
+                    return
+        verdict.faults.append(Fault("outputs", "returns something else than its m"))
+
+
+def _takes_every_step(layer: RecurrentLayer) -> bool:
+    """Whether a layer, as it was read, has no lengths and no mask."""
+    return layer.padding.value == "none" or layer.lengths.value.kind == "unused"
+
+
+def _other_directions(layer: RecurrentLayer) -> Iterator[RecurrentLayer]:
+    """The layer in every direction but its own."""
+    own = (layer.backward.value, layer.reversal if layer.backward.value else "")
+    forward = replace(layer, backward=replace(layer.backward, value=False))
+    backward = replace(layer, backward=replace(layer.backward, value=True))
+    if own != (False, ""):
+        yield forward
+    if own != (True, "whole"):
+        yield replace(backward, reversal="whole")
+    if own != (True, "within length"):
+        yield replace(backward, reversal="within length")
+
+
+def _turned(layer: RecurrentLayer, values: Array, taken: Array) -> Array:
+    """Values (sequence, step, …) in the order of processing, or back."""
+    if not layer.backward.value:
+        return values
+    if layer.reversal == "whole":
+        backward: Array = values[:, ::-1]
+        return backward
+    result: Array = values.copy()
+    lengths = np.count_nonzero(taken, axis=0)
+    for row, length in enumerate(lengths):
+        result[row, :length] = values[row, :length][::-1]
+    return result
+
+
+def _rows_alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
+    """Where (step, sequence) every state of one is that of the other."""
+    alike: Any = True
+    for name, array in one.items():
+        scale = max(1.0, float(np.max(np.abs(array), initial=0)))
+        limit = _limit(array) * scale
+        alike = alike & np.all(np.abs(array - other[name]) <= limit, axis=-1)
+    return np.asarray(alike)
+
+
+def _limit(array: Array) -> float:
+    return LIMITS.get(array.dtype, 2e-5)
+
+
+def _gap(one: Array, other: Array) -> float:
+    """The largest difference, relative to the largest value (at least 1)."""
+    if one.shape != other.shape:
+        return float("inf")
+    if not one.size:
+        return 0.0
+    with np.errstate(all="ignore"):
+        worst = float(np.max(np.abs(one.astype(np.float64) - other)))
+        return worst / max(1.0, float(np.max(np.abs(one))))

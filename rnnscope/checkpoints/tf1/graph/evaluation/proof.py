@@ -1,0 +1,155 @@
+"""Proving what was read of a graph: the graph itself, evaluated on random inputs, is the judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge, Verdict
+from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
+from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
+    SEED,
+    TIMESTEPS,
+    ChosenSizes,
+    FedTensor,
+    choose_sizes,
+    fed_tensors,
+    random_value,
+    smallest_vocabulary,
+)
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
+from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+
+MOST_UNROLLED = 6
+"""Steps of an unrolled layer that are compared: what is right for them is right for all."""
+
+MOST_OPS = 400_000
+"""Ops after which a proof is given up: some seconds on random input of the size a graph fixes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """What the evaluation of a graph said of its layers.
+
+    Attributes
+    ----------
+    verdicts : dict of str to Verdict
+    obstacles : dict of str to str
+        For the layers without a verdict: why there is none.
+    records : dict of str to CellRecord
+    fed : tuple of FedTensor
+        What the graph is fed.
+    given : dict of GraphTensor to ndarray
+        The random values.
+    sizes : ChosenSizes
+    """
+
+    verdicts: dict[str, Verdict]
+    obstacles: dict[str, str]
+    records: dict[str, CellRecord]
+    fed: tuple[FedTensor, ...]
+    given: dict[GraphTensor, Any]
+    sizes: ChosenSizes
+    recorder: Recorder
+
+
+def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
+    """Evaluate a graph on random inputs and compare every layer that was read of it.
+
+    Parameters
+    ----------
+    view : GraphView
+    weights : GraphWeights
+    built : GraphNetwork
+
+    Returns
+    -------
+    Proof
+        It has a verdict or an obstacle for every recurrent layer.
+    """
+    prover = _Prover(view, weights, built)
+    first = prover.try_axes(time_major=False)
+    if prover.fits(first):
+        return first
+    second = prover.try_axes(time_major=True)
+    if prover.fits(second) or len(second.obstacles) < len(first.obstacles):
+        return second
+    return first
+
+
+class _Prover:
+    def __init__(self, view: GraphView, weights: GraphWeights, built: GraphNetwork) -> None:
+        self._view = view
+        self._weights = weights
+        self._network = built.network
+        self._cells = {
+            node.name: built.appearances[node.name].cells for node in self._network.recurrent
+        }
+        self._recorder = Recorder(
+            view, weights, Loops(view), most_unrolled=MOST_UNROLLED, most_ops=MOST_OPS
+        )
+        self._fed = tuple(fed_tensors(view))
+        self._below = smallest_vocabulary(view, weights)
+
+    def try_axes(self, *, time_major: bool) -> Proof:
+        """One evaluation, with time as the second or the first axis of the inputs."""
+        features = next(
+            (node.recurrent.cell.input_size for node in self._network.recurrent if node.recurrent),
+            1,
+        )
+        sizes = choose_sizes(
+            list(self._fed), features, time_major=time_major, steps=self._unrolled()
+        )
+        rng = np.random.default_rng(SEED)
+        given = {one.tensor: random_value(one, sizes, self._below, rng) for one in self._fed}
+        evaluator = self._recorder.evaluator(self._cells.values(), given)
+        records: dict[str, CellRecord] = {}
+        obstacles: dict[str, str] = {}
+        for name, cells in self._cells.items():
+            made = self._recorder.attempt(evaluator, cells)
+            if isinstance(made, CellRecord):
+                records[name] = made
+            else:
+                obstacles[name] = made
+        judge = Judge(
+            self._network,
+            records,
+            given.get,
+            {name: self._loop_of(name) for name in self._cells},
+            {name: len(cells) for name, cells in self._cells.items() if not self._loop_of(name)},
+            [given[one.tensor] for one in self._fed if one.is_lengths],
+            [value for value in given.values() if np.ndim(value) == 2 and value.dtype.kind == "f"],
+            time_major=time_major,
+        )
+        verdicts = {
+            name: judge.judge(node)
+            for name, node in self._network.by_name.items()
+            if name in records
+        }
+        return Proof(verdicts, obstacles, records, self._fed, given, sizes, self._recorder)
+
+    def _unrolled(self) -> int:
+        """The steps that the graph is written out for; the usual number where it has loops."""
+        counts = [len(cells) for cells in self._cells.values() if len(cells) > 1]
+        return max(counts, default=TIMESTEPS)
+
+    def fits(self, proof: Proof) -> bool:
+        """Whether the axes were taken for what they are: nothing reads another x than it should.
+
+        Where batch and time are the other way round, x has the wrong number of sequences.
+        """
+        if not proof.records:
+            return False
+        sequences = proof.sizes.sequences
+        return all(record.x.shape[1] == sequences for record in proof.records.values())
+
+    def _loop_of(self, name: str) -> str:
+        cell = self._cells[name][0]
+        if cell.op.startswith("BlockLSTM"):
+            return cell.name
+        loop = self._recorder.loops.around(cell.m)
+        return "" if loop is None else loop.name

@@ -1,0 +1,274 @@
+"""What a graph computes for its layers, step by step, from values that it is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
+from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
+from rnnscope.checkpoints.tf1.graph.unrolled import copied_through
+from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.model.cell import Array
+from rnnscope.model.ops import EvaluationError
+
+WRITES = {"TensorArrayWrite": 2, "TensorArrayWriteV2": 2, "TensorArrayWriteV3": 2,
+          "TensorListSetItem": 2, "TensorListPushBack": 1}  # fmt: skip
+"""Ops that put a step's value into a list, and the position of the value."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellRecord:
+    """What one layer read and left in each step, in the order of processing.
+
+    Attributes
+    ----------
+    x : ndarray (step, sequence, input)
+    before, after : dict of str to ndarray (step, sequence, width)
+        Each state as the step read it, and as the cell left it.
+    carried : dict of str to ndarray (step, sequence, width)
+        Each state as the next step read it; the last step's as the loop handed it on.
+    written : dict of GraphTensor to ndarray (step, sequence, width)
+        What the steps put into lists, for a cell in a loop.
+    variables : dict of str to ndarray (step, sequence, width)
+        Each state as the loop's own variable holds it after the step, where the cell reads it
+        changed (a decayed c); as `carried` elsewhere.
+    counts : ndarray of bool (step, sequence) or None
+        The steps that count, where the graph says so beside the states: of fused ops, which compute
+        on past the length.
+    """
+
+    x: Array
+    before: dict[str, Array]
+    after: dict[str, Array]
+    carried: dict[str, Array]
+    written: dict[GraphTensor, Array] = field(default_factory=dict)
+    variables: dict[str, Array] = field(default_factory=dict)
+    counts: Array | None = None
+
+    @property
+    def states(self) -> dict[str, Array]:
+        """Each state after each step (step, sequence, width)."""
+        return self.carried | self.variables
+
+    @property
+    def steps(self) -> int:
+        return int(self.x.shape[0])
+
+
+class Recorder:
+    """Evaluates a graph and keeps what its layers read and leave.
+
+    Parameters
+    ----------
+    view : GraphView
+    weights : GraphWeights
+    loops : Loops
+    most_unrolled : int
+        Steps of an unrolled layer that are looked at; a loop is always run to its end.
+    most_ops : int
+        As of `GraphEvaluator`.
+    """
+
+    def __init__(
+        self,
+        view: GraphView,
+        weights: GraphWeights,
+        loops: Loops,
+        *,
+        most_unrolled: int | None = None,
+        most_ops: int = 100_000_000,
+    ) -> None:
+        self._view = view
+        self._weights = weights
+        self.loops = loops
+        self._most_unrolled = most_unrolled
+        self._most_ops = most_ops
+
+    def evaluator(
+        self, layers: Iterable[list[FoundCell]], given: Mapping[GraphTensor, Any]
+    ) -> GraphEvaluator:
+        """An evaluator that watches what `record` needs."""
+        watched = {
+            tensor
+            for cells in layers
+            for cell in self.looked_at(cells)
+            for tensor in self._watched(cell)
+        }
+        return GraphEvaluator(self._view, self._weights, self.loops, given, watched, self._most_ops)
+
+    def looked_at(self, cells: list[FoundCell]) -> list[FoundCell]:
+        """The steps of a layer that are looked at."""
+        return cells if self._most_unrolled is None else cells[: self._most_unrolled]
+
+    def _watched(self, cell: FoundCell) -> Iterator[GraphTensor]:
+        yield cell.x
+        yield from cell.before.values()
+        yield from cell.after.values()
+        loop = self.loops.around(cell.m)
+        if loop is not None:
+            yield from self.writes(loop)
+            yield from self._changed(loop, cell).values()
+
+    def _changed(self, loop: Loop, cell: FoundCell) -> dict[str, GraphTensor]:
+        """The loop's variables behind states that the cell reads changed."""
+        found = {}
+        for state, before in cell.before.items():
+            if loop_variable(self._view, before) is not None:
+                continue
+            reached = self.loops.reached(loop, before)
+            if len(reached) == 1:
+                found[state] = next(iter(reached))
+        return found
+
+    def writes(self, loop: Loop) -> list[GraphTensor]:
+        """What the steps of a loop put into lists."""
+        return [
+            node.inputs[WRITES[node.op]]
+            for node in self._view
+            if node.op in WRITES and self.loops.around(node.inputs[WRITES[node.op]]) is loop
+        ]
+
+    def record(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord:
+        """What the graph computes for one layer.
+
+        Raises
+        ------
+        EvaluationError
+            Naming what cannot be computed.
+        """
+        looked_at = self.looked_at(cells)
+        parts = [self._of_cell(evaluator, cell) for cell in looked_at]
+        if len(parts) == 1:
+            return parts[0]
+        if len({part.x.shape[1:] for part in parts}) > 1:
+            raise EvaluationError("its steps read inputs of several widths")
+        return _joined(parts, self._left_by(evaluator, cells, looked_at[-1]))
+
+    def _left_by(
+        self, evaluator: GraphEvaluator, cells: list[FoundCell], last: FoundCell
+    ) -> dict[str, Array]:
+        """The state after a step of an unrolled layer, as the next one reads it or would."""
+        place = cells.index(last) + 1
+        if place < len(cells):
+            return {state: _one_step(evaluator, one) for state, one in cells[place].before.items()}
+        return {
+            state: _one_step(evaluator, copied_through(self._view, last.after[state]))
+            for state in last.before
+        }
+
+    def attempt(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord | str:
+        """As `record`; the reason in words where it cannot be computed."""
+        try:
+            with np.errstate(all="ignore"):
+                return self.record(evaluator, cells)
+        except EvaluationError as error:
+            return str(error)
+        except (ValueError, IndexError) as error:
+            return f"its steps do not fit each other: {error}"
+
+    def try_value(self, evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
+        """The value of a tensor outside of loops; the reason in words where there is none."""
+        try:
+            return evaluator.value(tensor)
+        except EvaluationError as error:
+            return str(error)
+
+    def _of_cell(self, evaluator: GraphEvaluator, cell: FoundCell) -> CellRecord:
+        if cell.op and takes_sequences(cell):
+            return self._of_fused(evaluator, cell)
+        loop = self.loops.around(cell.m)
+        if loop is None:
+            x, before, after = (
+                _one_step(evaluator, cell.x),
+                {name: _one_step(evaluator, one) for name, one in cell.before.items()},
+                {name: _one_step(evaluator, one) for name, one in cell.after.items()},
+            )
+            written = {}
+            if cell.outputs is not None:
+                written[cell.outputs] = _one_step(evaluator, cell.outputs)
+            return CellRecord(x, before, after, dict(after), written)
+        if cell.x not in evaluator.recorded:
+            evaluator.run_loop(loop)
+        taken = evaluator.recorded
+        before = {name: _stacked(taken, one) for name, one in cell.before.items()}
+        after = {name: _stacked(taken, one) for name, one in cell.after.items()}
+        carried = {
+            name: np.concatenate([before[name][1:], self._last(evaluator, loop, one, before[name])])
+            for name, one in cell.before.items()
+        }
+        written = {
+            tensor: np.stack(taken[tensor])
+            for tensor in self.writes(loop)
+            if taken.get(tensor) and np.ndim(taken[tensor][0]) == 2
+        }
+        variables = {}
+        for name, one in self._changed(loop, cell).items():
+            values = _stacked(taken, one)
+            if values.shape == before[name].shape:  # else several states in one variable
+                last = self._last(evaluator, loop, one, values)
+                variables[name] = np.concatenate([values[1:], last])
+        return CellRecord(_stacked(taken, cell.x), before, after, carried, written, variables)
+
+    def _last(
+        self, evaluator: GraphEvaluator, loop: Loop, before: GraphTensor, read: Array
+    ) -> Array:
+        """What a state would be read as in the step after the last."""
+        last = evaluator.after_loop(loop, before)
+        return np.asarray(last).reshape(1, *read.shape[1:])
+
+    def _of_fused(self, evaluator: GraphEvaluator, cell: FoundCell) -> CellRecord:
+        x = np.asarray(evaluator.value(cell.x))
+        after = {name: np.asarray(evaluator.value(one)) for name, one in cell.after.items()}
+        first = {name: np.asarray(evaluator.value(one)) for name, one in cell.before.items()}
+        before = {
+            name: np.concatenate([first[name][None], after[name][:-1]]) for name in cell.before
+        }
+        written = {}
+        if cell.outputs is not None:
+            written[cell.outputs] = np.asarray(evaluator.value(cell.outputs))
+        counts = None
+        if cell.mask is not None:
+            counts = np.asarray(evaluator.value(cell.mask)).reshape(*x.shape[:2], -1)[..., 0] != 0
+        return CellRecord(x, before, after, dict(after), written, counts=counts)
+
+
+def takes_sequences(cell: FoundCell) -> bool:
+    """Whether a fused op takes a whole sequence."""
+    return cell.op.startswith("BlockLSTM")
+
+
+def _one_step(evaluator: GraphEvaluator, tensor: GraphTensor) -> Array:
+    return np.asarray(evaluator.value(tensor))[None]
+
+
+def _stacked(taken: Mapping[GraphTensor, list[Any]], tensor: GraphTensor) -> Array:
+    values = taken.get(tensor)
+    if not values:
+        raise EvaluationError("a loop takes no step on random input")
+    return np.stack(values)
+
+
+def _joined(parts: list[CellRecord], last: dict[str, Array]) -> CellRecord:
+    """Steps that are written out one after another; `last` is the state after them."""
+
+    def over(name: str) -> dict[str, Array]:
+        every = [getattr(part, name) for part in parts]
+        return {state: np.concatenate([one[state] for one in every]) for state in every[0]}
+
+    before = over("before")
+    after = over("after")
+    carried = {state: np.concatenate([array[1:], last[state]]) for state, array in before.items()}
+    written = {
+        tensor: np.concatenate([next(iter(part.written.values())) for part in parts])
+        for tensor in parts[0].written
+        if all(part.written for part in parts)
+    }
+    x = np.concatenate([part.x for part in parts])
+    return CellRecord(x, before, after, carried, written)

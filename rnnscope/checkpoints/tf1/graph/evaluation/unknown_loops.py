@@ -1,0 +1,235 @@
+"""Loops that carry states of no cell that was found: layers of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+
+from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
+from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.model.cell import Array
+
+READS = {"TensorArrayRead", "TensorArrayReadV2", "TensorArrayReadV3", "TensorListGetItem"}
+CELL_STATES = ("c", "m")
+
+
+@dataclass(frozen=True, eq=False)
+class UnknownLoop:
+    """States of a loop that belong to no known cell.
+
+    Attributes
+    ----------
+    loop : Loop
+    cell : FoundCell
+        The loop as if it were a cell: its states by name, before and after a step.
+    record : CellRecord
+        On the random inputs of the proof.
+    written : GraphTensor or None
+        What holds the outputs; None where the loop writes none.
+    holds : bool
+        Whether its states are held past the lengths that the graph was fed.
+    """
+
+    loop: Loop
+    cell: FoundCell
+    record: CellRecord
+    written: GraphTensor | None
+    holds: bool
+
+
+def unknown_loops(
+    view: GraphView, proof: Proof, known: Mapping[str, list[FoundCell]]
+) -> tuple[list[UnknownLoop], dict[str, str]]:
+    """The loops with states that no known layer has; and those that cannot be evaluated, with why.
+
+    Parameters
+    ----------
+    view : GraphView
+    proof : Proof
+    known : mapping of str to list of FoundCell
+        The layers that were found.
+    """
+    loops = proof.recorder.loops
+    found: list[UnknownLoop] = []
+    obstacles: dict[str, str] = {}
+    for loop in loops.every.values():
+        if _trains(loop) or any(
+            loops.around(variable.initial) is not None for variable in loop.variables.values()
+        ):
+            continue
+        claimed = _claimed(loops, loop, known.values())
+        finder = _Finder(view, proof, loop, claimed)
+        made = finder.find()
+        if isinstance(made, str):
+            obstacles[loop.name] = made
+        elif made is not None:
+            found.append(made)
+    return found, obstacles
+
+
+def _trains(loop: Loop) -> bool:
+    """Whether a loop is one of a gradient, which runs backwards through another."""
+    return "gradients" in loop.name or "Optimizer" in loop.name
+
+
+def _claimed(loops: Loops, loop: Loop, layers: Iterable[list[FoundCell]]) -> frozenset[GraphTensor]:
+    """The variables of a loop that are states of known cells."""
+    claimed: set[GraphTensor] = set()
+    for cells in layers:
+        for cell in cells:
+            if loops.around(cell.m) is loop:
+                for before in cell.before.values():
+                    reached = loops.reached(loop, before)
+                    if len(reached) == 1:
+                        claimed |= reached
+    return frozenset(claimed)
+
+
+class _Finder:
+    def __init__(
+        self, view: GraphView, proof: Proof, loop: Loop, claimed: Collection[GraphTensor]
+    ) -> None:
+        self._view = view
+        self._proof = proof
+        self._loop = loop
+        self._claimed = claimed
+        self._recorder: Recorder = proof.recorder
+
+    def find(self) -> UnknownLoop | str | None:
+        """The loop's own states; None if it has none; in words why it cannot be told."""
+        carried = [
+            variable
+            for variable, changes in self._loop.variables.items()
+            if variable not in self._claimed and not self._constant(variable, changes.update)
+        ]
+        if not carried:
+            return None
+        evaluator = self._recorder.evaluator([], self._proof.given)
+        states = []
+        reason = ""
+        for variable in carried:
+            first = self._recorder.try_value(evaluator, self._loop.variables[variable].initial)
+            if isinstance(first, str):
+                reason = first
+            elif self._is_state(first):
+                states.append(variable)
+        if not states:
+            return reason or None
+        return self._as_cell(states)
+
+    def _constant(self, variable: GraphTensor, update: GraphTensor) -> bool:
+        node = self._view.node(update)
+        for _ in range(16):
+            if update == variable:
+                return True
+            if node is None or node.op not in ("Identity", "Switch") or not node.inputs:
+                return False
+            update = node.inputs[0]
+            node = self._view.node(update)
+        return False
+
+    def _is_state(self, value: object) -> bool:
+        return (
+            isinstance(value, np.ndarray)
+            and value.ndim >= 2
+            and value.dtype.kind == "f"
+            and value.shape[0] == self._proof.sizes.sequences
+        )
+
+    def _as_cell(self, states: list[GraphTensor]) -> UnknownLoop | str:
+        names = {variable: _own_name(variable) for variable in states}
+        first = self._cell({names[one]: one for one in states}, states[0])
+        record = self._record(first)
+        if isinstance(record, str):
+            return record
+        written, m = self._returned(record)
+        if m is not None:
+            names |= _called(m, {names[one]: one for one in states}, record)
+        cell = self._cell({names[one]: one for one in states}, written or states[0])
+        record = self._record(cell)
+        if isinstance(record, str):
+            return record
+        return UnknownLoop(self._loop, cell, record, written, self._holds(record))
+
+    def _record(self, cell: FoundCell) -> CellRecord | str:
+        evaluator = self._recorder.evaluator([[cell]], self._proof.given)
+        return self._recorder.attempt(evaluator, [cell])
+
+    def _cell(self, before: dict[str, GraphTensor], other: GraphTensor) -> FoundCell:
+        after = {name: self._loop.variables[one].update for name, one in before.items()}
+        after.setdefault("m", other)
+        return FoundCell(
+            name=self._loop.name,
+            kind="graph",
+            weights=(),
+            gate_order=(),
+            x=self._x() or next(iter(before.values())),
+            before=before,
+            after=after,
+            make=_not_made,
+        )
+
+    def _x(self) -> GraphTensor | None:
+        """What the loop takes from a list in each step."""
+        for node in self._view:
+            tensor = GraphTensor(node.name)
+            if node.op in READS and self._recorder.loops.around(tensor) is self._loop:
+                return tensor
+        return None
+
+    def _returned(self, record: CellRecord) -> tuple[GraphTensor | None, str | None]:
+        """What the loop writes, and the state that this is at the steps that count."""
+        for written, values in record.written.items():
+            for name, array in record.carried.items():
+                rows = np.any(array != record.before[name], axis=-1) if array.ndim == 3 else None
+                if rows is None or array.shape != values.shape:
+                    continue
+                if np.array_equal(values[rows], array[rows]):
+                    return written, name
+        return next(iter(record.written), None), None
+
+    def _holds(self, record: CellRecord) -> bool:
+        lengths = [self._proof.given[one.tensor] for one in self._proof.fed
+                   if one.is_lengths and not one.has_default]  # fmt: skip
+        if not lengths:
+            return False
+        past = np.arange(record.steps)[:, None] >= np.asarray(lengths[0])
+        if not past.any() or past.shape[1] != record.x.shape[1]:
+            return False
+        return all(
+            np.array_equal(array[past], record.before[name][past])
+            for name, array in record.carried.items()
+        )
+
+
+def _called(
+    m: str, states: Mapping[str, GraphTensor], record: CellRecord
+) -> dict[GraphTensor, str]:
+    """The names m and c, where the graph tells which states they are: m is what is returned."""
+    called = {states[m]: "m"}
+    others = [name for name in states if name != m]
+    alike = [name for name in others if record.before[name].shape == record.before[m].shape]
+    if len(others) == 1 and alike:
+        called[states[others[0]]] = "c"
+    return called
+
+
+def _own_name(variable: GraphTensor) -> str:
+    return variable.node.rpartition("/")[2]
+
+
+def common_scope(names: Iterable[str]) -> str:
+    """The scope that holds every one of some variables; empty if none does."""
+    parts = [name.split("/")[:-1] for name in names]
+    shared = list(takewhile(lambda same: len({*same}) == 1, zip(*parts, strict=False)))
+    return "/".join(part[0] for part in shared)
+
+
+def _not_made() -> tuple[Array, Array]:
+    raise NotImplementedError("a loop has no weights of a known cell")

@@ -1,0 +1,128 @@
+"""What the steps of an unrolled layer return, where a wrapper stands between m and that.
+
+A loop writes its outputs into a list, which tells them. The steps of static_rnn return plain
+tensors; what a wrapper puts behind m lies in the name scope of the wrapper, inside that of the
+loop, and nothing else does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.expressions import forward
+from rnnscope.checkpoints.tf1.graph.graph_view import BRANCHES, GraphNode, GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+
+STOPS = {"Concat", "ConcatV2", "Pack", "Switch", "Merge", "Select", "SelectV2", "If", "StatelessIf"}
+"""Ops that join steps, or that keep the padding; no wrapper of a cell uses them."""
+
+COPIES = {"Select", "SelectV2", "Merge", "Identity"}
+"""Ops between a step's new state and what the next step reads, where lengths are given."""
+
+MAX_WRAPPER_OPS = 64
+
+
+def with_returned(
+    view: GraphView, weights: GraphWeights, cells: list[FoundCell]
+) -> list[FoundCell]:
+    """The steps of a layer, each with what it returns where that is not m."""
+    kernels = {name for cell in cells for name in weights.variables(cell.kernel)}
+    scope = loop_scope(weights, cells[0])
+    if not scope:
+        return cells
+    found = [_returned(view, weights, cell.m, scope, kernels) for cell in cells]
+    if any(tensor is None for tensor in found):
+        return cells
+    return [replace(cell, outputs=out) for cell, out in zip(cells, found, strict=True)]
+
+
+def _returned(
+    view: GraphView, weights: GraphWeights, m: GraphTensor, scope: str, kernels: set[str]
+) -> GraphTensor | None:
+    """The one tensor at the end of what wrappers compute from m; None where there is none."""
+    ends: set[GraphTensor] = set()
+    pending, seen = [m], {m}
+    while pending:
+        current = pending.pop()
+        onward = [
+            GraphTensor(node.name)
+            for node in forward(view, current)
+            if _wraps(weights, node, scope, kernels)
+        ]
+        if not onward and current != m:
+            ends.add(current)
+        for tensor in onward:
+            if tensor not in seen:
+                seen.add(tensor)
+                pending.append(tensor)
+        if len(seen) > MAX_WRAPPER_OPS:
+            return None
+    return next(iter(ends)) if len(ends) == 1 else None
+
+
+def _wraps(weights: GraphWeights, node: GraphNode, scope: str, kernels: set[str]) -> bool:
+    """Whether a node is a wrapper's: in the loop's scope, and no part of a cell that reads m."""
+    if not node.name.startswith(f"{scope}/") or node.op in STOPS:
+        return False
+    return node.op != "MatMul" or kernels.isdisjoint(weights.variables(node.inputs[1]))
+
+
+def copied_through(view: GraphView, tensor: GraphTensor) -> GraphTensor:
+    """What a step's new state is once the padding is kept: behind every Select and conditional.
+
+    The next step reads that; behind the last step nothing else tells it.
+    """
+    callers = _results(view)
+    ends, pending, seen = set[GraphTensor](), [tensor], {tensor}
+    while pending:
+        current = pending.pop()
+        onward = list(callers.get(current, ()))
+        for node in view.consumers(current):
+            if node.op == "Switch" and node.inputs[0] == current:
+                onward += [GraphTensor(node.name, side) for side in (0, 1)]
+            elif node.op in COPIES and current in node.inputs[-2:]:
+                onward.append(GraphTensor(node.name))
+        if not onward and not _is_switched(view, current):
+            ends.add(current)
+        for one in onward:
+            if one not in seen:
+                seen.add(one)
+                pending.append(one)
+    return next(iter(ends)) if len(ends) == 1 else tensor
+
+
+def _is_switched(view: GraphView, tensor: GraphTensor) -> bool:
+    """Whether a tensor is a side of a Switch that nothing reads."""
+    node = view.node(tensor)
+    return node is not None and node.op == "Switch"
+
+
+def _results(view: GraphView) -> dict[GraphTensor, list[GraphTensor]]:
+    """By what a branch returns, the outputs of the conditional."""
+    found: dict[GraphTensor, list[GraphTensor]] = {}
+    for node in view:
+        if node.op in BRANCHES:
+            for index in range(MAX_WRAPPER_OPS):
+                results = view.results(GraphTensor(node.name, index))
+                if not results:
+                    break
+                for result in results:
+                    found.setdefault(result, []).append(GraphTensor(node.name, index))
+    return found
+
+
+def loop_scope(weights: GraphWeights, cell: FoundCell) -> str:
+    """The name scope of an unrolled loop; empty for steps that lie in none.
+
+    The ops of a step and the variables of its cell end in the same scopes, those of wrappers and
+    cell; what stands before these in the name of an op is the loop's.
+    """
+    names = weights.variables(cell.kernel)
+    if not names:
+        return ""
+    ops, variables = cell.m.node.split("/")[:-1], names[0].split("/")[:-1]
+    shared = 0
+    while shared < min(len(ops), len(variables) - 1) and ops[-1 - shared] == variables[-1 - shared]:
+        shared += 1
+    return "/".join(ops[: len(ops) - shared]) if shared else ""

@@ -1,0 +1,343 @@
+"""Initial states among the tensors of a state dict: used where they can be read one way only.
+
+torch's modules hold none; who wants to learn them keeps parameters beside the module (``h0``,
+``init_c``), and code that is not in the file hands them over. A name that speaks of the first state
+and a shape that fits are read as what they say; any other tensor that speaks of the state, by name
+or shape, makes the layers unknown that it may be for, until somebody gives their initial states.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from rnnscope.checkpoints.torch.module_names import TENSOR, Module
+from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.model.cell import Array, CellSpec
+from rnnscope.model.initial_state import StoredState
+
+Kind = Literal["c", "m", "either", ""]
+
+M_WORDS = {"h", "hx", "hs", "hidden", "hid", "hiddens"}
+C_WORDS = {"c", "cx", "cs", "cell", "cells", "memory"}
+EITHER_WORDS = {"state", "states", "hc", "rnn", "lstm", "gru"}
+ONLY_INITIAL = {"memory", "rnn", "lstm", "gru"}
+"""Words that speak of a state only beside one that speaks of its being the first."""
+
+INITIAL_WORDS = {
+    "0", "init", "initial", "inits", "initializer", "learned", "learnable", "learnt", "start",
+    "starting", "zero", "first", "default",
+}  # fmt: skip
+JOINED = re.compile(
+    r"(init|initial|start|learned)(h|c|hidden|cell|state|states|hx|cx)|(h|c|state|hidden)(init|zero)"
+)
+"""Two words written as one."""
+
+DENSE_ENDS = {"weight", "bias"}
+DENSE_INITIAL = {"init", "initial", "inits", "initializer", "learned", "start", "starting"}
+FIRST_STATE = re.compile(r"[hc]_?0")
+"""Of layers, whose names are numbered as well: ``hidden_0`` is the first of several."""
+
+NO_STATE_WORDS = {
+    "token", "tokens", "query", "queries", "key", "keys", "value", "pos", "position", "positional",
+    "pe", "embed", "embedding", "emb", "attn", "attention", "cls", "mask", "prompt", "pad", "sos",
+    "eos", "bos", "mean", "std", "scale", "shift", "alpha", "beta", "gamma", "weight", "bias",
+    "temperature", "v", "w", "u",
+}  # fmt: skip
+"""What vectors as wide as a state are also called."""
+
+
+@dataclass(frozen=True)
+class StateName:
+    """What a tensor's name says of a state.
+
+    Attributes
+    ----------
+    kind : {"c", "m", "either"}
+    initial : bool
+        It says that the state is the first one.
+    dense : bool
+        It is part of a layer that makes the state of something else.
+    word : str
+        The part of the name that says so.
+    number : int or None
+        Its place in a list of parameters.
+    """
+
+    kind: Kind
+    initial: bool
+    dense: bool
+    word: str
+    number: int | None = None
+
+
+@dataclass
+class ModuleStates:
+    """What the file says of a module's initial states.
+
+    Attributes
+    ----------
+    stored : dict of (layer, reverse) to dict of str to StoredState
+        By state name.
+    unknown : dict of str to str
+        Tensors that make the initial state unknown, each with the reason.
+    used : set of str
+        Tensors that were read or looked at.
+    """
+
+    stored: dict[tuple[int, bool], dict[str, StoredState]] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+
+def speaks_of_state(name: str) -> StateName | None:
+    """What the last part of a tensor's name says of a state, if anything."""
+    parts = re.split(r"[./]", name)
+    last, number = parts[-1], None
+    dense = last in DENSE_ENDS and len(parts) > 1
+    if dense or (last.isdigit() and len(parts) > 1):
+        number = None if dense else int(last)
+        parts = parts[:-1]
+        last = parts[-1]
+        if dense and last.isdigit() and len(parts) > 1:
+            last = parts[-2]
+    words = {*_words(last)}
+    initial = bool(INITIAL_WORDS & words)
+    if dense:
+        initial = bool(DENSE_INITIAL & words) or FIRST_STATE.fullmatch(last.lower()) is not None
+        if not initial:
+            return None
+    kinds = (words & M_WORDS, words & C_WORDS, words & EITHER_WORDS)
+    telling = set().union(*kinds)
+    if not (telling if initial else telling - ONLY_INITIAL):
+        return None
+    m, c = bool(kinds[0]), bool(kinds[1])
+    kind: Kind = "either" if m == c else "m" if m else "c"
+    return StateName(kind, initial, dense, last, number)
+
+
+def _words(part: str) -> list[str]:
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", part).lower()
+    words: list[str] = []
+    for word in re.findall(r"[a-z]+|\d+", spaced):
+        joined = JOINED.fullmatch(word)
+        words.extend(filter(None, joined.groups()) if joined else [word])
+    return words
+
+
+def find_states(
+    modules: Mapping[str, tuple[Module, Mapping[tuple[int, bool], CellSpec]]],
+    arrays: Sequence[LoadableArray],
+    outside: Collection[str] = (),
+) -> dict[str, ModuleStates]:
+    """The initial states of modules.
+
+    Parameters
+    ----------
+    modules : mapping of str to (Module, cells)
+        Those that are computed, by their name in the state dict.
+    arrays : sequence of LoadableArray
+        All tensors.
+    outside : collection of str
+        Tensors that lie beside the state dict.
+
+    Returns
+    -------
+    dict of str to ModuleStates
+        By name of the module; none for modules of which the file says nothing.
+    """
+    claims: dict[str, list[tuple[LoadableArray, StateName]]] = {}
+    for array in arrays:
+        if TENSOR.fullmatch(array.name) or array.name in outside:
+            continue
+        said = speaks_of_state(array.name)
+        nearest = _nearest(array.name, modules)
+        if said is None:
+            said = _said_by_shape(array, nearest, modules)
+        if said is None:
+            continue
+        fitting = [name for name in nearest if _may_be_for(array, said, modules[name])]
+        if said.initial and not said.dense:
+            fitting = fitting or nearest
+        for name in _named_in(said.word, fitting):
+            claims.setdefault(name, []).append((array, said))
+    return {
+        name: _read(modules[name], found, _rivals(found, claims)) for name, found in claims.items()
+    }
+
+
+def _nearest(name: str, modules: Collection[str]) -> list[str]:
+    """The modules in the smallest part of the model that holds a tensor and any module."""
+    parts = re.split(r"(?<=[./])", name)[:-1]
+    while True:
+        scope = "".join(parts)
+        found = [module for module in modules if f"{module}.".startswith(scope) or not scope]
+        if found or not parts:
+            return found
+        parts.pop()
+
+
+def _named_in(word: str, names: list[str]) -> list[str]:
+    """Those whose own name the word holds (``encoder_h0``), or all."""
+    lower = word.lower()
+    found = [
+        name for name in names
+        if (own := re.split(r"[./]", name)[-1].lower()) and len(own) > 1 and own in lower
+    ]  # fmt: skip
+    longest = max((len(name.rpartition(".")[2]) for name in found), default=0)
+    return [name for name in found if len(name.rpartition(".")[2]) == longest] or names
+
+
+def _rivals(
+    found: list[tuple[LoadableArray, StateName]],
+    claims: Mapping[str, list[tuple[LoadableArray, StateName]]],
+) -> set[str]:
+    """Tensors that may be for other modules as well."""
+    counts: dict[str, int] = {}
+    for others in claims.values():
+        for array, _ in others:
+            counts[array.name] = counts.get(array.name, 0) + 1
+    return {array.name for array, _ in found if counts[array.name] > 1}
+
+
+Placed = tuple[Module, Mapping[tuple[int, bool], CellSpec]]
+
+
+def _widths(placed: Placed) -> dict[str, int]:
+    """The width of each state; those of all layers are the same in torch's modules."""
+    cell = next(iter(placed[1].values()))
+    widths = {"m": cell.output_size}
+    return {**widths, "c": cell.num_units} if cell.kind == "lstm" else widths
+
+
+def _may_be_for(array: LoadableArray, said: StateName, placed: Placed) -> bool:
+    """Whether a tensor's shape has a state's width in it."""
+    widths = set(_widths(placed).values())
+    count = len(placed[1])
+    if said.dense:
+        made = {width * times for width in widths for times in {1, 2, count, 2 * count}}
+        return bool(array.shape) and bool(made & {*array.shape})
+    fits = bool(array.shape) and array.shape[-1] in widths
+    if said.initial:
+        return fits
+    # A batch of states is kept, too; anything else so called is no state.
+    leading = array.shape[:-1]
+    return fits and (len(leading) < 3 and leading[:1] in ((), (1,), (count,)))
+
+
+def _said_by_shape(
+    array: LoadableArray, nearest: list[str], modules: Mapping[str, Placed]
+) -> StateName | None:
+    """A parameter that is shaped as torch's initial states are, whatever it is called."""
+    last = re.split(r"[./]", array.name)[-1]
+    if len(array.shape) != 3 or array.shape[1] != 1 or NO_STATE_WORDS & {*_words(last)}:
+        return None
+    scope = array.name[: len(array.name) - len(last)]
+    for name in nearest:
+        beside = f"{name}." == scope or name.rpartition(".")[0] == scope.rstrip("./")
+        fits = array.shape[0] == len(modules[name][1]) and array.shape[2] in set(
+            _widths(modules[name]).values()
+        )
+        if beside and fits:
+            return StateName("either", False, False, last)
+    return None
+
+
+def _read(
+    placed: Placed, found: list[tuple[LoadableArray, StateName]], rivals: set[str]
+) -> ModuleStates:
+    """The states of one module from the tensors that may be for it."""
+    made = ModuleStates(used={array.name for array, _ in found})
+    widths = _widths(placed)
+    places = sorted(placed[1])
+    by_state: dict[str, list[tuple[LoadableArray, StateName]]] = {}
+    for array, said in found:
+        state: str = "m" if said.kind == "either" and len(widths) == 1 else said.kind
+        reason = _why_unclear(array, said, state, rivals, widths)
+        if reason is None:
+            by_state.setdefault(state, []).append((array, said))
+        elif not _is_zero(array, said, widths):
+            made.unknown[array.name] = reason
+    values: dict[str, tuple[str, list[Array]]] = {}
+    for state, tensors in by_state.items():  # c, m
+        rows = _rows(tensors, len(places), widths[state])
+        if rows is None:
+            shapes = ", ".join(f"'{array.name}' {array.shape}" for array, _ in tensors)
+            for array, _ in tensors:
+                made.unknown[array.name] = (
+                    f"looks like its initial {state}, but the shape does not tell of which of "
+                    f"{len(places)} layers and directions, each {widths[state]} wide: {shapes}"
+                )
+        else:
+            values[state] = (" and ".join(f"'{array.name}'" for array, _ in tensors), rows)
+    if values and set(values) != set(widths) and not made.unknown:
+        missing = next(iter(set(widths) - set(values)))
+        for state in values:
+            for array, _ in by_state[state]:
+                made.unknown[array.name] = (
+                    f"looks like its initial {state}, but nothing is there for {missing}"
+                )
+    if not made.unknown:
+        for number, place in enumerate(places):
+            made.stored[place] = {
+                state: StoredState(rows[number], f"tensor {name}")
+                for state, (name, rows) in values.items()
+            }
+    return made
+
+
+def _why_unclear(
+    array: LoadableArray,
+    said: StateName,
+    state: str,
+    rivals: set[str],
+    widths: Mapping[str, int],
+) -> str | None:
+    if said.dense:
+        return (
+            "is part of a layer that makes its initial state of something that is not in the file"
+        )
+    if array.name in rivals:
+        return "looks like an initial state, but may be that of several modules"
+    if not said.initial:
+        return "looks like a state, but does not say whether it is the first one"
+    if state not in widths:
+        return "looks like an initial state, but does not say of c or m"
+    if not array.shape or array.shape[-1] != widths[state]:
+        return f"looks like its initial {state}, but is not {widths[state]} wide"
+    return None
+
+
+def _is_zero(array: LoadableArray, said: StateName, widths: Mapping[str, int]) -> bool:
+    """Whether a state is all zeros, which is what layers start from anyway."""
+    fits = bool(array.shape) and array.shape[-1] in set(widths.values())
+    return fits and not said.dense and not np.any(array.load())
+
+
+def _rows(
+    tensors: list[tuple[LoadableArray, StateName]], count: int, width: int
+) -> list[Array] | None:
+    """One state (width,) for each layer and direction, in torch's order; None if it is unclear."""
+    if len(tensors) > 1:  # a list of parameters: one a layer and direction
+        numbers = [said.number for _, said in tensors]
+        if sorted(-1 if n is None else n for n in numbers) != list(range(count)):
+            return None
+        tensors = sorted(tensors, key=lambda each: each[1].number or 0)
+        rows = [_rows([(array, said)], 1, width) for array, said in tensors]
+        return None if None in [row if row is None else 0 for row in rows] else [
+            row[0] for row in rows if row is not None
+        ]  # fmt: skip
+    array = tensors[0][0]
+    *leading, last = array.shape
+    axes = [size for size in leading if size != 1]
+    whole = axes == ([] if count == 1 else [count]) and (count == 1 or leading[0] == count)
+    if last != width or not whole:
+        return None
+    values = array.load()
+    if values.dtype.kind != "f":
+        return None
+    return list(np.ascontiguousarray(values.reshape(count, width)))
