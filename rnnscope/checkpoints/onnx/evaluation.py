@@ -45,6 +45,10 @@ class OnnxProgram:
         return Evaluation(self, dict(bound or {}), work or Work())
 
 
+class MisfitError(EvaluationError):
+    """Values do not fit an operator that is computed: made-up inputs may be to blame."""
+
+
 class Evaluation:
     """The values of a graph, by key.
 
@@ -213,7 +217,7 @@ class Evaluation:
             named = node.name in str(error)
             raise error if named else _failure(node, error) from error
         except _MISFITS as error:
-            raise _failure(node, error) from error
+            raise MisfitError(str(_failure(node, error))) from error
         values = made if isinstance(made, tuple) else (made,)
         arrays = tuple(
             one if one is None or isinstance(one, list) else np.asarray(one) for one in values

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation import MisfitError, OnnxProgram
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import difference, in_order, limit_of
 from rnnscope.checkpoints.onnx.pieces import Piece, Pieces
@@ -21,6 +21,9 @@ from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Node
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
+
+MAX_FRONT_WORK = 20_000_000_000
+"""Multiplications that a front may take which is known in no other way: convolutions of images."""
 
 
 class Fronts:
@@ -69,10 +72,13 @@ class Fronts:
         """
         node = built.node
         try:
-            raw = self._trial.value(node.input(0))
+            raw = self._in_trial(node.input(0), known=self._is_known(self._reads(built)))
             x = in_order(node, raw)
         except EvaluationError as error:
-            self.refuse(built, str(error))
+            # What was followed layer by layer stands, unless the graph itself speaks against it.
+            tried = isinstance(error, MisfitError) or self._trial.evaluation.work.exhausted
+            if not tried or not self._is_known(self._reads(built)):
+                self.refuse(built, str(error))
             return None, str(error)
         ours = self._values.value(self._reads(built))
         if ours is not None and difference(ours.values, x) <= limit_of(x):
@@ -86,6 +92,32 @@ class Fronts:
             self._made[node.input(0)] = self._add(piece)
         self._rewire(built, self._made[node.input(0)])
         return raw, ""
+
+    def _in_trial(self, key: str, *, known: bool) -> Array:
+        """The value of a key; at more cost where the layer is refused without it."""
+        try:
+            value: Array = self._trial.value(key)
+        except EvaluationError:
+            work = self._trial.evaluation.work
+            if known or not work.exhausted:
+                raise
+            work.allow(MAX_FRONT_WORK)
+            value = self._trial.value(key)
+        return value
+
+    def _is_known(self, name: str) -> bool:
+        """Whether all that a node of the network is made of is computed, layer by layer."""
+        pending, seen = [name], set[str]()
+        while pending:
+            own = pending.pop()
+            node = self._wiring.nodes.get(own)
+            if own in seen or node is None:
+                continue
+            seen.add(own)
+            if isinstance(node.layer, Unsupported):
+                return False
+            pending.extend(node.reads)
+        return True
 
     def front_of(self, key: str, laid: Callable[[Array], Array]) -> str:
         """The network's node that hands over a value of the graph; see `Pieces.of`."""

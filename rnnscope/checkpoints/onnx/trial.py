@@ -22,6 +22,10 @@ MAX_ID = 3
 """Ids are below it, unless a table that is looked up has fewer rows."""
 
 
+MANY_STEPS = 16
+"""Beyond so many timesteps of fixed number a trial is made with fewer first."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     """How large the axes are made that the file leaves open."""
@@ -30,11 +34,14 @@ class Sizes:
     steps: int
     time_first: bool = False
     """Whether the first axis of an input that nothing is known of has the timesteps."""
+    whole: bool = True
+    """Whether timesteps are as many as the file says, where it does; else few where many."""
 
 
 TRIED = (
+    Sizes(2, 3, whole=False),
+    Sizes(2, 3, time_first=True, whole=False),
     Sizes(2, 3),
-    Sizes(2, 3, time_first=True),
     Sizes(1, 2),
     Sizes(2, 16),
     Sizes(2, 16, time_first=True),
@@ -135,10 +142,11 @@ class Trial:
         one = name in self.inputs.states or name in self.inputs.lengths
         made = []
         for axis, size in enumerate(dims):
-            if isinstance(size, int):
-                made.append(size)
-                continue
             role = roles[axis] if axis < len(roles) else ""
+            if isinstance(size, int):
+                long = role == "time" and size > MANY_STEPS and not self._sizes.whole
+                made.append(self._sizes.steps if long else size)
+                continue
             if role not in ("batch", "time"):
                 first = 1 if self._sizes.time_first and len(dims) > 2 else 0
                 role = "batch" if one or axis == first else "time"
@@ -200,7 +208,7 @@ def first_fitting(
         good = sum(gives(trial) for gives in wanted)
         if good > most:
             best, most = trial, good
-        if most == len(wanted):
+        if most == len(wanted) or trial.evaluation.work.exhausted:
             break
     if best is None:
         raise failure

@@ -19,6 +19,15 @@ class Work:
         self._limit = limit
         self.spent = 0
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether more was asked for than may be spent."""
+        return self.spent > self._limit
+
+    def allow(self, limit: int) -> None:
+        """Begin anew with another limit."""
+        self._limit, self.spent = limit, 0
+
     def spend(self, amount: int) -> None:
         """Count an operation.
 
