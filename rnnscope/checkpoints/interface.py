@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,10 @@ class Checkpoint:
         `CheckpointError` where there is none. None where a format has no variables by name.
     keras_version : tuple of int
         The leading numbers of the version of Keras that wrote it; empty for others.
+    input_axes : mapping of str to tuple of str
+        By input of the model, what its axes are in the file's order, where a format can have them
+        in another than (sequence, timestep, feature): ``("timestep", "sequence", "feature")``. An
+        axis that is none of these goes by the name or size that the file has for it.
     """
 
     path: Path
@@ -70,6 +74,7 @@ class Checkpoint:
     hard_sigmoid: str = "hard_sigmoid"
     read_variable: Callable[[str], Array] | None = None
     keras_version: tuple[int, ...] = ()
+    input_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

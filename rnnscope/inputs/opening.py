@@ -22,7 +22,13 @@ from rnnscope.inputs.lengths_masks_states import (
     find_array,
 )
 from rnnscope.inputs.ragged import check_offsets
-from rnnscope.inputs.sibling_arrays import OFFSETS, accompany, is_companion
+from rnnscope.inputs.sibling_arrays import (
+    NO_NAMES,
+    OFFSETS,
+    ModelNames,
+    accompany,
+    is_companion,
+)
 from rnnscope.inputs.source import InputSource
 from rnnscope.model.cell import Array
 
@@ -45,6 +51,7 @@ def open_input(
     integers_are_ids: bool = False,
     time_major: bool = False,
     offsets: ArrayReference | None = None,
+    names: ModelNames = NO_NAMES,
 ) -> InputSource:
     """Open an input array with what goes with it.
 
@@ -78,6 +85,9 @@ def open_input(
         after another in an array (step, feature), or ids (step,); sequence ``k`` is rows
         ``offsets[k]:offsets[k + 1]``. Of an ``.npz`` the array ``offsets`` is taken by name;
         ``"none"`` leaves it.
+    names : ModelNames
+        Names under which the model takes initial states and lengths; arrays of an ``.npz`` that
+        are called so are taken as these.
 
     Returns
     -------
@@ -95,13 +105,19 @@ def open_input(
         path, name = split_reference(fspath(spec))
         container = open_container(path)
     try:
-        key = _choose_input(container, path, name or inputs_key)
+        key = _choose_input(container, path, name or inputs_key, names)
         given = _given_offsets(container, path, offsets)
         source = _shaped(container, path, key, ids, time_major, integers_are_ids)
         if given is not None:
             source = _as_ragged(source, given)
         return accompany(
-            source, key, lengths=lengths, mask=mask, initial=initial or {}, time_major=time_major
+            source,
+            key,
+            lengths=lengths,
+            mask=mask,
+            initial=initial or {},
+            time_major=time_major,
+            names=names,
         )
     except BaseException:  # nothing is swallowed: an interrupt must not leave the file open
         container.close()
@@ -145,14 +161,16 @@ def _as_ragged(source: InputSource, given: LocatedArray) -> InputSource:
     )
 
 
-def _choose_input(container: Container, path: Path, name: str | None) -> str:
+def _choose_input(
+    container: Container, path: Path, name: str | None, names: ModelNames = NO_NAMES
+) -> str:
     """The name of the input array among those of the file."""
     if name is None and container.kind == "npz":
         known = [key for key in INPUT_NAMES if key in container.names]
         if not known and IDS_NAME in container.names:
             known = [IDS_NAME]
         if not known:
-            known = [key for key in container.names if not is_companion(key)]
+            known = [key for key in container.names if not is_companion(key) and key not in names]
         if len(known) == 1:
             return known[0]
     if name is None and container.kind == "hdf5":

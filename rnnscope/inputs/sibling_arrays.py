@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,6 +29,28 @@ OFFSETS = "offsets"
 AUTO_BLOCK_BYTES = 32 * 2**20
 
 
+@dataclass(frozen=True)
+class ModelNames:
+    """Names under which a stored model itself takes what goes with its input.
+
+    Attributes
+    ----------
+    states : mapping of str to callable
+        ``states[name](array) -> {"<layer>/initial_c": (sequence, width), …}``: the initial states
+        that an array makes, in the layout that the model has for it.
+    lengths : frozenset of str
+    """
+
+    states: Mapping[str, Callable[[Array], Mapping[str, Array]]] = field(default_factory=dict)
+    lengths: frozenset[str] = frozenset()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.states or key in self.lengths
+
+
+NO_NAMES = ModelNames()
+
+
 def is_companion(key: str) -> bool:
     """True for the names of an ``.npz`` that are taken as lengths, mask or initial state."""
     return key in ("lengths", "mask", OFFSETS) or INITIAL_NAME.fullmatch(key) is not None
@@ -42,6 +64,7 @@ def accompany(
     mask: ArrayReference | None,
     initial: Mapping[str, ArrayReference],
     time_major: bool,
+    names: ModelNames = NO_NAMES,
 ) -> InputSource:
     """The source with its lengths, mask and initial states; parameters as in `open_input`.
 
@@ -52,6 +75,8 @@ def accompany(
     """
     notes = list(source.notes)
     size = (source.sequences, source.timesteps)
+    if lengths is None:
+        lengths = _under_its_own_name(source, names, notes)
     given_lengths = _given(source, "lengths", lengths, notes)
     given_mask = _given(source, "mask", mask, notes)
     steps = valid = None
@@ -77,8 +102,36 @@ def accompany(
             notes.append("The mask is valid steps, then padding: it was read as lengths too.")
     if source.container.kind == "hdf5":
         notes += _unused_siblings(source, key, lengths, mask)
-    states = _initial_states(source, initial)
+    states = _initial_states(source, {**_named_states(source, names, notes), **initial})
     return replace(source, lengths=steps, mask=valid, initial=states, notes=tuple(notes))
+
+
+def _in_archive(source: InputSource, name: str) -> bool:
+    return source.container.kind == "npz" and name in source.container.names
+
+
+def _under_its_own_name(source: InputSource, names: ModelNames, notes: list[str]) -> str | None:
+    """The array of an ``.npz`` that is called as the model's input of lengths."""
+    found = sorted(name for name in names.lengths if _in_archive(source, name))
+    if len(found) != 1 or _in_archive(source, "lengths"):
+        return None
+    notes.append(f"Lengths taken from '{found[0]}' of {source.path.name}, as the model calls them.")
+    return found[0]
+
+
+def _named_states(
+    source: InputSource, names: ModelNames, notes: list[str]
+) -> dict[str, ArrayReference]:
+    """Initial states of an ``.npz`` whose arrays are called as the model's inputs of states."""
+    states: dict[str, ArrayReference] = {}
+    for name, make in names.states.items():
+        if _in_archive(source, name):
+            states |= make(source.container.array(name).read())
+            notes.append(
+                f"Initial states taken from '{name}' of {source.path.name}, in the layout of the "
+                "model's input of that name."
+            )
+    return states
 
 
 def _given(

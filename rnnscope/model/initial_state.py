@@ -82,11 +82,15 @@ class OutsideState:
         As the file gives it.
     op : str
         What kind of op it is.
+    taken : callable or None
+        ``taken(array) -> (sequence, width)``: the state, of what is given under `name` in the
+        layout that the file has for it. It raises `InputError` where the array does not fit.
     """
 
     kind: Literal["model input", "placeholder", "op"]
     name: str
     op: str = ""
+    taken: Callable[[Array], Array] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         op = f"{self.op} " if self.op else ""

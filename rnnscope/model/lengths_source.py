@@ -25,11 +25,14 @@ class LengthsSource:
         The same in the file's own terms, for people: ``"sequence_length from placeholder 'n'"``.
     values : ndarray of int (sequence,) or None
         The lengths themselves, where they are stored.
+    input : str
+        The model's input that takes them, where whoever runs the model gives them under a name.
     """
 
     kind: LengthsKind
     words: str
     values: Array | None = field(default=None, compare=False)
+    input: str = ""
 
     def __str__(self) -> str:
         return self.words

@@ -99,9 +99,8 @@ def through_keras(
             f"Layer '{blocker.name}' of class {blocker.kind} stands in front of '{target.name}', "
             "and rnnscope does not compute it.",
             where=f"layer '{blocker.name}'",
-            hint=f"give what '{target.name}' itself receives, without {spell('model_input')}; or "
-            f"add {spell('trust_model')} to let Keras run the layers in front, which executes the "
-            "model",
+            found=blocker.reason,
+            hint=_advice(checkpoint, target),
         )
     if checkpoint.format not in FORMATS:
         raise OptionError(
@@ -117,6 +116,17 @@ def through_keras(
         with open_input(Path(folder, "inputs.npy")) as received:
             feed = tuple(node.name for node in network.recurrent if node.reads == target.reads)
             yield Front(_as_source(received, source, target, Path(folder), version), False, feed)
+
+
+def _advice(checkpoint: Checkpoint, target: Node) -> str:
+    """What to do where a layer in front is not computed; Keras runs files of its own alone."""
+    give = f"give what '{target.name}' itself receives, without {spell('model_input')}"
+    if checkpoint.format not in FORMATS:
+        return give
+    return (
+        f"{give}; or add {spell('trust_model')} to let Keras run the layers in front, which "
+        "executes the model"
+    )
 
 
 def _target(network: Network, patterns: tuple[str, ...]) -> Node | None:

@@ -164,9 +164,11 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
 def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
     from rnnscope.inputs import open_input
     from rnnscope.running.entrances import begins_with_ids
+    from rnnscope.running.model_inputs import check_rank, is_time_first, names_of_inputs
 
+    model_input = recipe["model_input"]
     initial = {name: recipe[name] for name in ("initial_c", "initial_m")}
-    return open_input(
+    source = open_input(
         _reference(recipe.input, "input"),
         inputs_key=recipe["inputs"],
         lengths=_reference(recipe["lengths"], "lengths"),
@@ -175,10 +177,14 @@ def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
             name: _reference(value, name) for name, value in initial.items() if value is not None
         },
         ids=recipe["ids"],
-        integers_are_ids=recipe["model_input"] and begins_with_ids(checkpoint.network),
-        time_major=recipe["time_major"],
+        integers_are_ids=model_input and begins_with_ids(checkpoint.network),
+        time_major=recipe["time_major"] or (model_input and is_time_first(checkpoint)),
         offsets=_reference(recipe["offsets"], "offsets"),
+        names=names_of_inputs(checkpoint.network),
     )
+    if model_input:
+        check_rank(checkpoint, source)
+    return source
 
 
 def _open_decoder_inputs(

@@ -5,14 +5,20 @@ from __future__ import annotations
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import Dense, Embedding, GraphFront, Masking, PassThrough, Unsupported
+from rnnscope.model.layers.evaluated import EvaluatedMask
 from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.skipped import SkippedLayer
 
 
 def begins_with_ids(network: Network) -> bool:
     """Whether all that reads the model's own inputs are embeddings."""
     readers = [node for node in network.nodes if set(node.reads) & set(network.inputs)]
-    return bool(readers) and all(isinstance(node.layer, Embedding) for node in readers)
+    return bool(readers) and all(map(_takes_ids, readers))
+
+
+def _takes_ids(node: Node) -> bool:
+    return not isinstance(node.layer, RecurrentLayer) and node.layer.takes_ids
 
 
 class Entrances:
@@ -116,6 +122,13 @@ class Entrances:
         if source.is_ids:
             return self._embedding_entry(root)
         entry = self._before_masks(root.reads[0], source)
+        if self._lacks_lengths(entry, source):
+            return SkippedLayer(
+                root.name,
+                "lengths",
+                f"'{root.name}' was not run: the model computes its lengths of its own input "
+                f"('{entry}'). Give that ({spell('model_input')}), or {spell('lengths')}.",
+            )
         width = root.recurrent.cell.input_size
         wrapped = self._nodes.get(entry)
         projected = None if wrapped is None else _input_projection(wrapped)
@@ -143,13 +156,21 @@ class Entrances:
             f"{source.features}.",
         )
 
+    def _lacks_lengths(self, entry: str, source: InputSource) -> bool:
+        """Whether lengths would be computed of what is not there, and none are given."""
+        node = self._nodes.get(entry)
+        masked = source.lengths is not None or source.mask is not None
+        return node is not None and isinstance(node.layer, EvaluatedMask) and not masked
+
     def _before_masks(self, entry: str, source: InputSource) -> str:
         """What stands in front of a layer's dropout, and of its masks where none is given."""
         masked = source.lengths is not None or source.mask is not None
         while (node := self._nodes.get(entry)) is not None:
-            if not isinstance(node.layer, (Masking, PassThrough)):
+            if isinstance(node.layer, EvaluatedMask) and len({*node.reads}) > 1 and not masked:
                 break
-            if isinstance(node.layer, Masking) and masked:
+            if not isinstance(node.layer, (Masking, PassThrough, EvaluatedMask)):
+                break
+            if isinstance(node.layer, (Masking, EvaluatedMask)) and masked:
                 self._notes.append(
                     f"The lengths or mask given are used; '{node.name}' of the file, which would "
                     "make a mask from the input, was not run."
@@ -171,8 +192,12 @@ class Entrances:
 
     def _embedding_entry(self, root: Node) -> str | SkippedLayer:
         name = root.reads[0]
-        while (node := self._nodes.get(name)) is not None and len(node.reads) == 1:
-            if isinstance(node.layer, Embedding) and self._embedding in (None, node.name):
+        while (node := self._nodes.get(name)) is not None and (
+            len(node.reads) == 1 or isinstance(node.layer, EvaluatedMask)
+        ):
+            if isinstance(node.layer, EvaluatedMask):
+                pass  # it reads ids beside what it hands on
+            elif _takes_ids(node) and self._embedding in (None, node.name):
                 return node.reads[0]
             name = node.reads[0]
         chosen = "no embedding" if self._embedding is None else f"'{self._embedding}' does not"
@@ -189,7 +214,7 @@ class Entrances:
         reads = self._nodes[name].reads[0]
         while reads != entry:
             between = self._nodes[reads]
-            if not isinstance(between.layer, (Masking, PassThrough)):
+            if not isinstance(between.layer, (Masking, PassThrough, EvaluatedMask)):
                 return False
             reads = between.reads[0]
         return True

@@ -1,75 +1,51 @@
-"""What is constant in an ONNX graph: initializers, Constant nodes, and what follows from them."""
+"""What is constant in an ONNX graph: stored tensors, and what is computed from them alone."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from rnnscope.checkpoints.onnx.folding import FOLDED
-from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.tensors import INTEGERS, TensorStore
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.tensors import INTEGERS
+from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
+from rnnscope.model.ops import EvaluationError
 
 MAX_CHAIN = 100
 """How many nodes may stand between a stored tensor and what is made of it."""
 
+MAX_WORK = 1 << 31
+"""What may be spent on all constants of a file."""
+
 
 class OnnxConstants:
-    """The constant values of a graph, by key; read when asked for."""
+    """The constant values of a graph, by key; computed when asked for."""
 
-    def __init__(self, graph: OnnxGraph, store: TensorStore) -> None:
-        self._graph = graph
-        self._store = store
+    def __init__(self, program: OnnxProgram) -> None:
+        self._graph = program.graph
+        self._stored = program.stored
+        self._values = program.evaluation(work=Work(MAX_WORK))
         self._known: dict[str, Array | None] = {}
+        self._varying = _varying(program)
 
     def is_stored(self, key: str) -> bool:
         """Whether a value is an initializer or a Constant, whose shape costs nothing to know."""
-        producer = self._graph.producers.get(key)
-        return key in self._graph.initializers or (
-            producer is not None and producer.op == "Constant"
-        )
+        return key in self._stored
 
-    def array(self, key: str, depth: int = 0) -> Array | None:
-        """The value of a key, or None if it depends on the model's input."""
+    def array(self, key: str) -> Array | None:
+        """The value of a key, or None if it depends on the model's input or is not computed."""
         if key not in self._known:
-            self._known[key] = self._array(key, depth) if depth < MAX_CHAIN else None
+            self._known[key] = self._array(key)
         return self._known[key]
 
-    def _array(self, key: str, depth: int) -> Array | None:
-        if key in self._graph.initializers:
-            return self._store.array(self._graph.initializers[key])
-        node = self._graph.producers.get(key)
-        if node is None:
+    def _array(self, key: str) -> Array | None:
+        if key in self._stored:
+            return self._stored.array(key)
+        if key in self._varying or key not in self._graph.producers:
             return None
-        if node.op == "Constant":
-            return self._constant(node)
-        if node.op not in FOLDED:
-            return None
-        # Once the first input is not constant, the others need not be read.
-        values: list[Array] = []
-        for name in node.inputs:
-            value = self.array(name, depth + 1) if name else _ABSENT
-            if value is None:
-                return None
-            values.append(value)
         try:
-            made = FOLDED[node.op](node, values)
-            number = node.outputs.index(key)
-            return made[number] if isinstance(made, list) else made
-        except (ValueError, IndexError, TypeError, KeyError, OverflowError):
+            value = self._values.value(key)
+        except EvaluationError:
             return None  # it does not fit: whoever needs the value says so
-
-    def _constant(self, node: OnnxNode) -> Array | None:
-        attributes = node.attributes
-        if "value" in attributes:
-            return self._store.array(attributes["value"].t, node.name)
-        if "value_float" in attributes or "value_floats" in attributes:
-            value = node.number("value_float")
-            return np.asarray(node.floats("value_floats") if value is None else value, np.float32)
-        if "value_int" in attributes:
-            return np.asarray(node.integer("value_int"), np.int64)
-        if "value_ints" in attributes:
-            return np.asarray(node.ints("value_ints"), np.int64)
-        return None
+        return None if isinstance(value, list) else value
 
     def names(self, key: str) -> tuple[str, ...]:
         """The stored floats that a constant is made of, by name; itself where none has one."""
@@ -110,7 +86,7 @@ class OnnxConstants:
         if node is None or depth > MAX_CHAIN:
             return None
         if node.op == "ConstantOfShape":
-            return 0.0 if "value" not in node.attributes else self._fill_value(node)
+            return float(self._stored.fill_value(node))
         if node.op in _KEEPS_VALUES:
             return self.fill(node.input(0), depth + 1)
         if node.op == "Concat":
@@ -118,16 +94,20 @@ class OnnxConstants:
             return found.pop() if len(found) == 1 else None
         return None
 
-    def _fill_value(self, node: OnnxNode) -> float | None:
-        array = self._store.array(node.attributes["value"].t, node.name)
-        return float(array.flat[0]) if array.size == 1 else None
-
     def before_expansion(self, key: str) -> Array | None:
         """A constant that the graph only repeats along axes of size 1 (a learned initial state)."""
         return self.array(self._graph.behind(key, ("Expand", "Tile", "Identity")))
 
 
-_ABSENT = np.zeros(0)
+def _varying(program: OnnxProgram) -> set[str]:
+    """The values that depend on what is given to the model."""
+    found = {*program.graph.inputs, *program.graph.inner_inputs}
+    for node in program.graph.nodes:
+        if not found.isdisjoint(node.inputs) or node.op.startswith("Random"):
+            found.update(filter(None, node.outputs))
+    return found
+
+
 _KEEPS_VALUES = (
     "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
     "Tile", "Transpose", "Unsqueeze",

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnnscope.errors import CheckpointError
-
 STANDARD_DOMAINS = ("", "ai.onnx")
-
-MAX_NODES = 200_000
-MAX_DEPTH = 16
-"""Limits of a walk over subgraphs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +24,8 @@ class OnnxNode:
         Keys; empty where an optional one is left out. The outputs of a subgraph's branches
         follow the inputs of the node that holds it.
     attributes : mapping of str to AttributeProto
+    opset : int
+        The version of ONNX's operators that the node is of.
     """
 
     op: str
@@ -38,6 +33,7 @@ class OnnxNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
+    opset: int = 17
 
     def input(self, number: int) -> str:
         """The key of an input, empty if left out."""
@@ -72,9 +68,28 @@ class OnnxNode:
         return tuple(self.attributes[name].floats) if name in self.attributes else ()
 
 
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A subgraph of a node: a branch of an If, or what a Loop or Scan repeats.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of str
+        Keys of what the node hands to it and takes from it.
+    own : frozenset of str
+        The keys of all values that are made within it, its inputs among them.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    own: frozenset[str]
+
+
 @dataclass(eq=False)
 class OnnxGraph:
     """A model's graph, subgraphs laid out in front of the nodes that hold them.
+
+    `rnnscope.checkpoints.onnx.flattening` makes one.
 
     Attributes
     ----------
@@ -82,31 +97,29 @@ class OnnxGraph:
         In an order in which every node follows what it reads.
     inputs : dict of str to ValueInfoProto
         The model's own inputs: those that no initializer gives a value.
+    outputs : tuple of str
+        The keys of what the model returns.
     inner_inputs : dict of str to str
         Inputs of a Loop's or Scan's body, and the name of the node that holds it.
     initializers : dict of str to TensorProto
     producers : dict of str to OnnxNode
         Who makes each value.
+    bodies : dict of OnnxNode to dict of str to Body
+        The subgraphs of nodes that have some: ``"then"``, ``"else"``, ``"body"``.
     """
 
     nodes: list[OnnxNode] = field(default_factory=list)
     inputs: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
     inner_inputs: dict[str, str] = field(default_factory=dict)
     initializers: dict[str, Any] = field(default_factory=dict)
     producers: dict[str, OnnxNode] = field(default_factory=dict)
+    bodies: dict[OnnxNode, dict[str, Body]] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, graph: Any, where: object) -> OnnxGraph:
-        """The nodes of a GraphProto.
-
-        Raises
-        ------
-        CheckpointError
-            Subgraphs are nested too deep.
-        """
-        found = cls()
-        _Flattening(found, where, _count_names(graph)).add(graph, "", {})
-        return found
+    def own_inputs(self, node: OnnxNode) -> tuple[str, ...]:
+        """The inputs of a node itself, without what its subgraphs return."""
+        returned = sum(len(body.outputs) for body in self.bodies.get(node, {}).values())
+        return node.inputs[: len(node.inputs) - returned]
 
     def behind(self, key: str, ops: Collection[str]) -> str:
         """The value that a chain of such nodes begins with, each reading the next one first."""
@@ -118,80 +131,3 @@ class OnnxGraph:
                 return key
             key = producer.input(0)
         return key
-
-
-class _Flattening:
-    def __init__(self, found: OnnxGraph, where: object, names: Counter[str]) -> None:
-        self._found = found
-        self._where = where
-        self._names = names
-
-    def add(self, graph: Any, path: str, outer: dict[str, str], depth: int = 0) -> dict[str, str]:
-        """Add a graph; the keys of all values that it can see, by name."""
-        if depth > MAX_DEPTH or len(self._found.nodes) > MAX_NODES:
-            raise CheckpointError(
-                "The graph is too large, or its subgraphs are nested too deep.",
-                where=self._where,
-                expected=f"at most {MAX_DEPTH} levels and {MAX_NODES} nodes",
-                found=f"{depth} levels, {len(self._found.nodes)} nodes",
-                hint="was it made to exhaust memory?",
-            )
-        known = dict(outer)
-        for tensor in graph.initializer:
-            known[tensor.name] = path + tensor.name
-            self._found.initializers[path + tensor.name] = tensor
-        for value in graph.input:
-            key = known.get(value.name) if not path else None
-            if key is None:
-                known[value.name] = path + value.name
-                if path:
-                    self._found.inner_inputs[path + value.name] = path.rstrip("/")
-                else:
-                    self._found.inputs[value.name] = value
-        for proto in graph.node:
-            self._add_node(proto, path, known, depth)
-        return known
-
-    def _add_node(self, proto: Any, path: str, known: dict[str, str], depth: int) -> None:
-        own = _own_name(proto)
-        name = own if self._names[own] == 1 else path + own
-        inputs = [known.get(value, path + value) if value else "" for value in proto.input]
-        for branch, body in _subgraphs(proto):
-            inside = f"{path}{own}/{branch}/"
-            seen = self.add(body, inside, known, depth + 1)
-            inputs += [seen.get(value.name, inside + value.name) for value in body.output]
-        for value in filter(None, proto.output):
-            known[value] = path + value
-        standard = proto.domain in STANDARD_DOMAINS
-        node = OnnxNode(
-            op=proto.op_type if standard else f"{proto.domain}.{proto.op_type}",
-            name=name,
-            inputs=tuple(inputs),
-            outputs=tuple(path + value if value else "" for value in proto.output),
-            attributes={attribute.name: attribute for attribute in proto.attribute},
-        )
-        self._found.nodes.append(node)
-        for key in filter(None, node.outputs):
-            self._found.producers.setdefault(key, node)
-
-
-def _own_name(proto: Any) -> str:
-    name: str = proto.name or next(filter(None, proto.output), proto.op_type)
-    return name.strip("/")
-
-
-def _count_names(graph: Any) -> Counter[str]:
-    """How often each name of a node occurs, in subgraphs too."""
-    names: Counter[str] = Counter()
-    pending = [graph]
-    while pending:
-        for proto in pending.pop().node:
-            names[_own_name(proto)] += 1
-            pending.extend(body for _, body in _subgraphs(proto))
-    return names
-
-
-def _subgraphs(proto: Any) -> Iterator[tuple[str, Any]]:
-    for attribute in proto.attribute:
-        if attribute.HasField("g"):
-            yield attribute.name.removesuffix("_branch"), attribute.g

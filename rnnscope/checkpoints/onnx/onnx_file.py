@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.flattening import flatten
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
 from rnnscope.checkpoints.onnx.operators import OPERATORS
+from rnnscope.checkpoints.onnx.proof import settle
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.sorting import sorting_nodes
+from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
 from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
 from rnnscope.errors import UnsupportedCellError
@@ -35,19 +41,24 @@ def read_onnx(path: Path) -> Checkpoint:
         There is no recurrent node; it names what there is.
     """
     model = parse_model(path)
-    graph = OnnxGraph.of(model.graph, path)
+    graph = flatten(model, path)
     store = TensorStore(path)
-    wiring = OnnxWiring(graph, OnnxConstants(graph, store), OPERATORS)
+    program = OnnxProgram(graph, StoredValues(graph, store), sorting_nodes(graph))
+    wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
+    wiring.follow()
+    axes = settle(wiring, program)
     network = wiring.network()
     if not network.nodes:
         raise _nothing_recurrent(path, graph)
+    read = {name: axes[name] for name in network.inputs if name in axes}
     return Checkpoint(
         path=path,
         format=READER.name,
         framework=_framework(model),
         files=(path, *store.files),
         network=network,
-        notes=tuple(_notes(graph)),
+        notes=tuple(_notes(graph, read)),
+        input_axes=read,
     )
 
 
@@ -62,14 +73,17 @@ def _framework(model: object) -> str:
     return f"ONNX opset {opset} ({' '.join(filter(None, (name, version)))})"
 
 
-def _notes(graph: OnnxGraph) -> list[str]:
+def _notes(graph: OnnxGraph, axes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    notes = [f"The model's input '{name}' is ({', '.join(own)})." for name, own in axes.items()]
     narrow = {
         key for node in graph.nodes if node.op in RECURRENT for key in node.inputs[1:4]
         if key in graph.initializers and graph.initializers[key].data_type in (FLOAT16, BFLOAT16)
     }  # fmt: skip
-    if not narrow:
-        return []
-    return ["The weights are stored in 16 bits; they are widened, and computed with in float32."]
+    if narrow:
+        notes.append(
+            "The weights are stored in 16 bits; they are widened, and computed with in float32."
+        )
+    return notes
 
 
 def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
@@ -83,7 +97,7 @@ def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
         where=path,
         expected="a node of one of these operators",
         found=", ".join(found[:12]) or "no nodes",
-        hint="a recurrent layer that was exported as a loop over elementary operators is not read"
+        hint="an operator of another domain, or a loop that is not computed, is not read"
         if recurrent_like
         else None,
     )
@@ -92,9 +106,11 @@ def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
 READER = Reader(
     name="onnx",
     title="ONNX model (.onnx)",
-    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs too; weights in "
-    "initializers, constants and external data; the plain layers between them",
-    does_not_read="quantised recurrent operators, loops over elementary operators",
+    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs and functions too; "
+    "Loop, Scan and cells written out step by step, evaluated op by op; weights in initializers, "
+    "constants and external data; all that stands in front and between, held to the graph",
+    does_not_read="quantised recurrent operators, randomness, final c handed to anything but an "
+    "initial state",
     sniff=sniff_onnx,
     read=read_onnx,
 )

@@ -18,7 +18,7 @@ PACKAGE = "onnx"
 SCHEMA = """
 ModelProto
   ir_version=1 int64  producer_name=2 string  producer_version=3 string  graph=7 GraphProto
-  opset_import=8 *OperatorSetIdProto
+  opset_import=8 *OperatorSetIdProto  functions=25 *FunctionProto
 OperatorSetIdProto
   domain=1 string  version=2 int64
 GraphProto
@@ -26,10 +26,14 @@ GraphProto
   output=12 *ValueInfoProto
 NodeProto
   input=1 *string  output=2 *string  name=3 string  op_type=4 string  attribute=5 *AttributeProto
-  domain=7 string
+  domain=7 string  overload=8 string
 AttributeProto
   name=1 string  f=2 float  i=3 int64  s=4 bytes  t=5 TensorProto  g=6 GraphProto  floats=7 *float
-  ints=8 *int64  strings=9 *bytes  type=20 int32
+  ints=8 *int64  strings=9 *bytes  type=20 int32  ref_attr_name=21 string
+FunctionProto
+  name=1 string  input=4 *string  output=5 *string  attribute=6 *string  node=7 *NodeProto
+  opset_import=9 *OperatorSetIdProto  domain=10 string  attribute_proto=11 *AttributeProto
+  overload=13 string
 ValueInfoProto
   name=1 string  type=2 TypeProto
 TypeProto

@@ -9,9 +9,10 @@ import numpy as np
 from rnnscope.checkpoints.onnx.cells import NotBuilt, read_cells
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.sorting import sorting_nodes
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
-from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsKind, LengthsSource
+from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -118,8 +119,9 @@ class RecurrentNodes:
             return rule, Option(LengthsSource("stored", words, stored.ravel()), "graph")
         source = self._source(key)
         words = f"sequence_length from {_source_words(key, source)}"
-        kind: LengthsKind = "computed" if source.kind == "op" else "input"
-        return rule, Option(LengthsSource(kind, words), "graph")
+        if source.kind == "op":
+            return rule, Option(LengthsSource("computed", words), "graph")
+        return rule, Option(LengthsSource("input", words, input=source.name), "graph")
 
     def _start(self, node: OnnxNode, cells: list[CellSpec]) -> Start:
         keys = {
@@ -174,6 +176,9 @@ class RecurrentNodes:
     def _source(self, key: str) -> OutsideState:
         """Where a value comes from: a graph input is what users can give."""
         first = self._graph.behind(key, _MOVING)
+        sorting = self._graph.producers.get(first)
+        if sorting is not None and sorting in sorting_nodes(self._graph):
+            first = self._graph.behind(sorting.input(0), _MOVING)
         if first in self._graph.inputs:
             return OutsideState("placeholder", first)
         producer = self._graph.producers.get(first)

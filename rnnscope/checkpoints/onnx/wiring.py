@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rnnscope.checkpoints.onnx.axes import Axis, Flow, NoFit, Role
 from rnnscope.checkpoints.onnx.cells import NotBuilt
@@ -19,6 +19,26 @@ from rnnscope.model.signal import Layer
 LOOPS = ("Loop", "Scan")
 
 
+@dataclass(frozen=True, eq=False)
+class BuiltNode:
+    """A recurrent node of the graph, and what it became in the network.
+
+    Attributes
+    ----------
+    node : OnnxNode
+    name : str
+    layers : tuple of str
+        The network's node of each direction.
+    ends : tuple of str
+        The network's node that picks the last output of each direction.
+    """
+
+    node: OnnxNode
+    name: str
+    layers: tuple[str, ...]
+    ends: tuple[str, ...]
+
+
 class OnnxWiring:
     """Follows a graph and collects the network's nodes.
 
@@ -27,6 +47,10 @@ class OnnxWiring:
     constants : OnnxConstants
     flows : dict of str to Flow
         What each value of the graph is, by key; those that are no signals are not there.
+    nodes : dict of str to Node
+        The network's nodes so far, by name.
+    built : list of BuiltNode
+        The recurrent nodes that can be computed, in order.
     not_built : dict of str to str
         Recurrent nodes that cannot be computed, and why.
     """
@@ -40,22 +64,26 @@ class OnnxWiring:
         self._graph = graph
         self._operators = operators
         self._recurrent = RecurrentNodes(graph, constants)
-        self._nodes: dict[str, Node] = {}
+        self.nodes: dict[str, Node] = {}
+        self.built: list[BuiltNode] = []
         self._taken = set(graph.inputs)
         for name, value in graph.inputs.items():
             self.flows[name] = Flow(name, _input_axes(value))
 
-    def network(self) -> Network:
-        """The recurrent layers, what they read, and the joins of their directions."""
+    def follow(self) -> None:
+        """Walk the graph from its inputs to its outputs."""
         for node in self._graph.nodes:
             self._follow(node)
-        network = Network(tuple(self._graph.inputs), tuple(self._nodes.values()))
-        return network.around_recurrent(also=self.not_built)
+
+    def network(self) -> Network:
+        """The recurrent layers, what they read, and the joins of their directions."""
+        network = Network(tuple(self._graph.inputs), tuple(self.nodes.values()))
+        return network.in_order().around_recurrent(also=self.not_built)
 
     def add(self, node: OnnxNode, layer: Layer, *flows: Flow, suffix: str = "") -> str:
         """Add a plain layer; its name in the network."""
-        name = self._unique(node.name + suffix)
-        self._nodes[name] = Node(name, layer, tuple(flow.node for flow in flows))
+        name = self.unique(node.name + suffix)
+        self.nodes[name] = Node(name, layer, tuple(flow.node for flow in flows))
         return name
 
     def flow(self, key: str) -> Flow:
@@ -96,9 +124,9 @@ class OnnxWiring:
         if len(sources) == 1 and sources[0].lost:
             made = sources[0]
         else:
-            name = self._unique(node.name)
+            name = self.unique(node.name)
             stand_in = Unsupported(node.op, name, reason)
-            self._nodes[name] = Node(name, stand_in, tuple(flow.node for flow in sources))
+            self.nodes[name] = Node(name, stand_in, tuple(flow.node for flow in sources))
             made = Flow(name, lost=True)
         self.flows.update(dict.fromkeys(filter(None, node.outputs), made))
 
@@ -106,9 +134,9 @@ class OnnxWiring:
         """An input of a loop's body: another value in every turn."""
         if key not in self.flows:
             owner = self._graph.inner_inputs[key]
-            name = self._unique(f"{owner}/input")
+            name = self.unique(f"{owner}/input")
             loop = Unsupported("Loop", name, "repeats its body, which rnnscope does not")
-            self._nodes[name] = Node(name, loop, ())
+            self.nodes[name] = Node(name, loop, ())
             self.flows.update(
                 (other, Flow(name, lost=True))
                 for other, body in self._graph.inner_inputs.items()
@@ -117,7 +145,7 @@ class OnnxWiring:
         return self.flows[key]
 
     def _add_recurrent(self, node: OnnxNode) -> None:
-        name = self._unique(node.name)
+        name = self.unique(node.name)
         source = self.flows.get(node.input(0))
         try:
             layers = self._recurrent.layers(node, name)
@@ -125,12 +153,12 @@ class OnnxWiring:
         except NotBuilt as reason:
             self.not_built[name] = str(reason)
             stand_in = Unsupported(node.op, name, str(reason))
-            self._nodes[name] = Node(name, stand_in, (source.node,) if source else ())
+            self.nodes[name] = Node(name, stand_in, (source.node,) if source else ())
             lost = Flow(name, lost=True)
             self.flows.update(dict.fromkeys(filter(None, node.outputs), lost))
             return
         for own, layer in layers.items():
-            self._nodes[own] = Node(own, layer, (reads,))
+            self.nodes[own] = Node(own, layer, (reads,))
             self._taken.add(own)
         self._add_outputs(node, name, layers)
 
@@ -143,9 +171,9 @@ class OnnxWiring:
         try:
             single = _bind_input(node, source, source.axes)
         except NoFit as reason:
-            name = self._unique(f"{node.name}/X")
+            name = self.unique(f"{node.name}/X")
             stand_in = Unsupported(node.op, name, f"has an input that {reason}")
-            self._nodes[name] = Node(name, stand_in, (source.node,))
+            self.nodes[name] = Node(name, stand_in, (source.node,))
             return name
         # One feature, which the graph made of (batch, time) by a new last axis.
         return self.add(node, Reshape((-1, 1)), source, suffix="/X") if single else source.node
@@ -155,16 +183,20 @@ class OnnxWiring:
         names = tuple(layers)
         ends = tuple(
             self.add(
-                node, LastStep(layer.backward.value), Flow(own), suffix=f"{own[len(name) :]}/Y_h"
+                node,
+                LastStep(layer.backward.value, masked=layer.padding.value != "none"),
+                Flow(own),
+                suffix=f"{own[len(name) :]}/Y_h",
             )
             for own, layer in layers.items()
         )
+        self.built.append(BuiltNode(node, name, names, ends))
         both = len(names) == 2
         direction = Axis("direction" if both else "unit", len(names))
         steps = names[0]
         end = ends[0]
         if both:
-            self._nodes[name] = Node(name, BidirectionalMerge("concat"), names)
+            self.nodes[name] = Node(name, BidirectionalMerge("concat"), names)
             steps = name
             end = self.add(node, Merge("Concatenate"), *map(Flow, ends), suffix="/Y_h")
         parts = names if both else ()
@@ -183,7 +215,8 @@ class OnnxWiring:
             lost = self.add(node, final, *map(Flow, names), suffix="/Y_c")
             self.flows[node.output(2)] = Flow(lost, lost=True)
 
-    def _unique(self, name: str) -> str:
+    def unique(self, name: str) -> str:
+        """A name that no node or input of the network has."""
         found, number = name, 2
         while found in self._taken:
             found, number = f"{name}_{number}", number + 1

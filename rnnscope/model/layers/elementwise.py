@@ -53,9 +53,12 @@ class LastStep(Layer):
     ----------
     backward : bool
         True behind a backward layer, whose last processed step is the first.
+    masked : bool
+        Whether the layer before it passes over steps that do not count.
     """
 
     backward: bool = False
+    masked: bool = True
     kind: str = "LastStep"
 
     def __call__(self, *signals: Signal) -> Signal:
@@ -63,7 +66,7 @@ class LastStep(Layer):
         (signal,) = signals
         if self.backward:
             return Signal(signal.values[:, 0])
-        if signal.mask is None:
+        if signal.mask is None or not self.masked:
             return Signal(signal.values[:, -1])
         steps = np.arange(signal.mask.shape[1])
         last = np.where(signal.mask, steps, 0).max(axis=1)

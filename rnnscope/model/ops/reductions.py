@@ -55,7 +55,8 @@ def log_softmax(x: Array, *, axis: int = -1) -> Any:
 
 def log_sum_exp(x: Array, axes: Any = None, *, keepdims: bool = False) -> Any:
     """The logarithm of a sum of exponentials."""
-    largest = np.max(x, axis=_axes(axes), keepdims=True)
+    largest = np.max(x, axis=_axes(axes), keepdims=True, initial=-np.inf)
+    largest = np.where(np.isfinite(largest), largest, x.dtype.type(0))
     total = np.log(np.sum(np.exp(x - largest), axis=_axes(axes), keepdims=True)) + largest
     return total if keepdims else np.squeeze(total, _axes(axes))
 
@@ -72,7 +73,9 @@ def cumulative_sum(x: Array, axis: Any, *, exclusive: bool = False, reverse: boo
 
 def top_k(x: Array, k: Any) -> tuple[Array, Array]:
     """The k largest along the last axis, and where they are; of equal ones the first is first."""
-    order = np.argsort(-x, axis=-1, kind="stable")[..., : int(np.ravel(k)[0])]
+    # Turned round twice, for numbers without a sign have no negatives.
+    last_first = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+    order = (x.shape[-1] - 1 - last_first)[..., : int(np.ravel(k)[0])]
     return np.take_along_axis(x, order, axis=-1), order.astype(np.int32)
 
 

@@ -150,6 +150,8 @@ def reverse(x: Array, axes: Any) -> Any:
 def reverse_sequence(x: Array, lengths: Array, *, time_axis: int, batch_axis: int = 0) -> Any:
     """The first steps of each sequence turned round, as many as its length; the rest stays."""
     moved = np.moveaxis(x, (batch_axis, time_axis), (0, 1)).copy()
+    if np.shape(np.ravel(lengths)) != moved.shape[:1]:
+        raise EvaluationError(f"{np.size(lengths)} lengths do not fit {len(moved)} sequences")
     for row, length in enumerate(np.ravel(lengths)):
         moved[row, : int(length)] = moved[row, : int(length)][::-1]
     return np.moveaxis(moved, (0, 1), (batch_axis, time_axis))

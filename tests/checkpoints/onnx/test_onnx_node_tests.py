@@ -6,10 +6,9 @@ of the graph; here they become initializers, as models that people ship have the
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+from onnx_node_cases import node_cases
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.engines.numpy_engine import run_layer
@@ -17,24 +16,9 @@ from rnnscope.engines.numpy_engine import run_layer
 onnx = pytest.importorskip("onnx")
 
 
-def collect():
-    """(name, node, inputs, outputs) of every case: the package hands them to `expect`."""
-    cases = importlib.import_module("onnx.backend.test.case.node")
-    found = []
-
-    def keep(node, inputs, outputs, name, **_):
-        found.append((name, node, inputs, outputs))
-
-    before, cases.expect = cases.expect, keep
-    try:
-        for module in ("lstm", "gru", "rnn"):
-            importlib.import_module(f"onnx.backend.test.case.node.{module}")
-    finally:
-        cases.expect = before
-    return found
-
-
-CASES = collect()
+CASES = [
+    (case.name, case.node, case.inputs, case.outputs) for case in node_cases("lstm", "gru", "rnn")
+]
 
 
 def test_all_of_them_are_there():

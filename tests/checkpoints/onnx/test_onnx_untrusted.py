@@ -112,7 +112,10 @@ def test_nodes_that_read_each_other(tmp_path):
         node("LSTM", ["X", "W", "R", "B", "a", "a", "b"], ["Y2"], "other"),
     ]
     network = read_checkpoint(simple(tmp_path / "m.onnx", nodes)).network
-    assert [entry.name for entry in network.nodes] == ["lstm", "other"]
+    names = {entry.name for entry in network.nodes}
+    assert names == {"lstm", "other/initial_m", "other/initial_c", "other/X", "other"}
+    assert network.uncomputed_start(network.node("other")) is not None
+    assert "runs in a circle" in network.node("other/X").layer.reason
 
 
 # External data

@@ -1,0 +1,1 @@
+"""Recurrences of ONNX graphs that are no recurrent operators: loops, and written-out steps."""

@@ -1,0 +1,217 @@
+"""Loop and Scan nodes as recurrent computations: their carried values are the states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of
+from rnnscope.checkpoints.onnx.tensors import INTEGERS
+from rnnscope.checkpoints.onnx.trial import MAX_WORK, Trial
+from rnnscope.checkpoints.onnx.work import Work
+from rnnscope.model.cell import Array
+from rnnscope.model.ops import EvaluationError
+
+
+@dataclass(frozen=True, eq=False)
+class LoopRecurrence:
+    """A Loop or Scan node.
+
+    Attributes
+    ----------
+    node : OnnxNode
+    body : Body
+    candidates : tuple of str
+    backward : bool
+        Whether a Scan begins with the last step.
+    states : mapping of str to int
+        Which carried value each state is.
+    written : int or None
+        Which of the values that are stacked is what each step writes out.
+    """
+
+    node: OnnxNode
+    body: Body
+    candidates: Sequence[str]
+    backward: bool
+    states: Mapping[str, int]
+    written: int | None
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def op(self) -> str:
+        return self.node.op
+
+    def record(
+        self,
+        program: OnnxProgram,
+        bound: Mapping[str, Any],
+        initial: Mapping[str, Array],
+        work: Work | None = None,
+    ) -> Record:
+        """See `Recurrence`."""
+        evaluation = program.evaluation(bound, work)
+        skip, first, carried = _offsets(self.node, self.body)
+        evaluation.watch(
+            self.node, {first + self.states[name]: value for name, value in initial.items()}
+        )
+        evaluation.value(next(filter(None, self.node.outputs)))
+        handed, turns = evaluation.watched[self.node]
+        written = None
+        if self.written is not None:
+            written = [made[skip + carried + self.written] for made in turns]
+        return Record(
+            before={name: handed[first + at] for name, at in self.states.items()},
+            after={name: [made[skip + at] for made in turns] for name, at in self.states.items()},
+            written=written,
+        )
+
+    def stored_names(self, graph: OnnxGraph) -> tuple[str, ...]:
+        """See `Recurrence`."""
+        inside = [node for node in graph.nodes if not self.body.own.isdisjoint(node.outputs)]
+        read = dict.fromkeys(key for node in inside for key in node.inputs)
+        return tuple(
+            key for key in read
+            if key in graph.initializers and graph.initializers[key].data_type not in INTEGERS
+        )  # fmt: skip
+
+
+def find_loops(program: OnnxProgram, trial: Trial) -> list[LoopRecurrence]:
+    """The loops of the graph itself, not those inside others, whose states are known."""
+    graph = program.graph
+    inner = {
+        key for bodies in graph.bodies.values() for body in bodies.values() for key in body.own
+    }
+    found = []
+    for node in graph.nodes:
+        if node.op not in ("Loop", "Scan") or not inner.isdisjoint(node.outputs):
+            continue
+        try:
+            found.append(_loop(program, trial, node))
+        except EvaluationError:
+            continue  # it stays a node that is not computed, and is named as one
+    return found
+
+
+def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
+    graph, body = program.graph, program.graph.bodies[node]["body"]
+    directions = node.ints("scan_input_directions") or ()
+    if len(set(directions)) > 1:
+        raise EvaluationError("it reads some inputs from the start and some from the end")
+    evaluation = program.evaluation(trial.bound, Work(MAX_WORK))
+    evaluation.watch(node, {})
+    evaluation.value(next(filter(None, node.outputs)))
+    _, turns = evaluation.watched[node]
+    if not turns:
+        raise EvaluationError("it takes no turn")
+    skip, first, carried = _offsets(node, body)
+    states = [
+        at for at in range(carried)
+        if _is_state([made[skip + at] for made in turns])
+        and graph.behind(body.outputs[skip + at], ("Identity",)) != body.inputs[first + at]
+    ]  # fmt: skip
+    if not states:
+        raise EvaluationError("it carries no state")
+    scanned = range(skip + carried, len(body.outputs))
+    written = next((at for at in scanned if _is_state([made[at] for made in turns])), None)
+    m = _m_of(graph, body, turns, states, (skip, first), written)
+    top = body.outputs[written if m is None and written is not None else skip + (m or 0)]
+    keys = {str(at): body.outputs[skip + at] for at in states if at != m}
+    c = c_of(graph, top, keys)
+    named = {
+        "m" if at == m else "c" if str(at) == c else _state_name(body.inputs[first + at]): at
+        for at in states
+    }
+    if len(named) < len(states):
+        raise EvaluationError("two states have the same name")
+    return LoopRecurrence(
+        node, body, _candidates(program, node, body, carried), 1 in directions, named,
+        None if m is not None or written is None else written - skip - carried,
+    )  # fmt: skip
+
+
+def _offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
+    """Where carried values begin among the body's outputs, and inputs; how many there are."""
+    if node.op == "Loop":
+        return 1, 2, len(body.inputs) - 2
+    return 0, 0, len(body.inputs) - node.integer("num_scan_inputs")
+
+
+def _is_state(values: Sequence[Any]) -> bool:
+    """Whether a value that is carried is an array of floats, of the same shape in every turn."""
+    if any(isinstance(value, list) for value in values):
+        return False
+    arrays = [np.asarray(value) for value in values]
+    return (
+        arrays[0].dtype.kind == "f" and arrays[0].ndim > 0 and len({a.shape for a in arrays}) == 1
+    )
+
+
+def _m_of(
+    graph: OnnxGraph,
+    body: Body,
+    turns: Sequence[Sequence[Any]],
+    states: Sequence[int],
+    offsets: tuple[int, int],
+    written: int | None,
+) -> int | None:
+    """The state that every turn writes out; None if what is written is no state.
+
+    Of several that are equal, the one that the body multiplies. Where nothing is stacked, the one
+    that goes into a sequence, or that is a share of another, as m is of c; else the first.
+    """
+    skip, first = offsets
+    if written is None:
+        inserted = {
+            node.input(1) for node in graph.nodes
+            if node.op == "SequenceInsert" and not body.own.isdisjoint(node.outputs)
+        }  # fmt: skip
+        for at in states:
+            if body.outputs[skip + at] in inserted:
+                return at
+        for at in states:
+            others = {str(one): body.outputs[skip + one] for one in states if one != at}
+            if c_of(graph, body.outputs[skip + at], others):
+                return at
+        return states[0]
+    equal = [
+        at for at in states
+        if all(np.array_equal(made[skip + at], made[written]) for made in turns)
+    ]  # fmt: skip
+    multiplied = {
+        key for node in graph.nodes if node.op in ("MatMul", "Gemm", "Concat")
+        for key in node.inputs
+    }  # fmt: skip
+    return next(
+        (at for at in equal if body.inputs[first + at] in multiplied), equal[0] if equal else None
+    )
+
+
+def _state_name(key: str) -> str:
+    """The last part of a name, of letters, digits and the like."""
+    last = key.rsplit("/", 1)[-1] or key
+    return re.sub(r"[^\w.-]+", "_", last).strip("_") or "state"
+
+
+def _candidates(program: OnnxProgram, node: OnnxNode, body: Body, carried: int) -> tuple[str, ...]:
+    """What a loop may read step by step: scanned inputs, or what its body reads from outside."""
+    graph = program.graph
+    own = graph.own_inputs(node)
+    if node.op == "Scan":
+        return (*own[carried:], *graph.inputs)
+    outside: dict[str, None] = {}
+    for inside in graph.nodes:
+        if not body.own.isdisjoint(inside.outputs):
+            for key in graph.own_inputs(inside):
+                if key and key not in body.own and key not in program.stored:
+                    outside[key] = None
+    return (*outside, *own[2:], *graph.inputs)

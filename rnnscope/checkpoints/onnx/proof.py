@@ -1,0 +1,206 @@
+"""The file's own graph as the judge of what was read of it, on small random inputs.
+
+Every recurrent layer, and every layer in front of it, computes what the graph's operators do when
+they are evaluated; what does not is computed as the graph says, op by op, or refused by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.onnx.cone import Cone
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.fronts import Fronts
+from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
+from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
+from rnnscope.checkpoints.onnx.network_values import NetworkValues
+from rnnscope.checkpoints.onnx.operator_proof import (
+    difference,
+    gap,
+    in_order,
+    limit_of,
+    made_up,
+)
+from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
+from rnnscope.checkpoints.onnx.starts import settle_start
+from rnnscope.checkpoints.onnx.trial import (
+    MAX_WORK,
+    ModelInputs,
+    Sizes,
+    Trial,
+    first_fitting,
+)
+from rnnscope.checkpoints.onnx.wiring import BuiltNode, OnnxWiring
+from rnnscope.checkpoints.onnx.work import Work
+from rnnscope.model.cell import Array
+from rnnscope.model.evidence import BY_OPERATOR, Evidence
+from rnnscope.model.layers import Unsupported
+from rnnscope.model.ops import EvaluationError
+from rnnscope.model.recurrent_layer import RecurrentLayer
+
+WEIGHT_INPUTS = (1, 2, 3, 7)
+
+
+def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...]]:
+    """Hold every recurrent node of a graph to what the graph computes.
+
+    Parameters
+    ----------
+    wiring : OnnxWiring
+        Its nodes are changed.
+    program : OnnxProgram
+
+    Returns
+    -------
+    dict of str to tuple of str
+        What the axes of each input of the model are; see `Checkpoint.input_axes`.
+    """
+    inputs = _model_inputs(wiring, program)
+    try:
+        wanted = [partial(_fits, built.node) for built in wiring.built]
+        trial = first_fitting(program, inputs, wanted)
+    except EvaluationError as error:
+        for built in wiring.built:
+            _keep(wiring, built, replace(BY_OPERATOR, detail=str(error)))
+        return named_axes(inputs, {})
+    values = NetworkValues(wiring.nodes, inputs, trial)
+    fronts = Fronts(wiring, program, inputs, trial, values)
+    trials = (trial, lambda: Trial(program, inputs, Sizes(3, 4), seed=1))
+    for built in wiring.built:
+        x, reason = fronts.settle(built)
+        if program.unsorted and x is not None and not _same_unsorted(program, trial, built, x):
+            fronts.refuse(built, "its sequences are sorted by length, and not as they are known")
+            x = None
+        settle_start(wiring, program, built, trials)
+        fronts.settle_lengths(built)
+        _prove(wiring, built, trial, values, x, reason)
+    add_graph_cells(wiring, program, inputs, trial, fronts)
+    turn_inputs(wiring, inputs)
+    return named_axes(inputs, fronts.batch_axes)
+
+
+def _fits(node: OnnxNode, trial: Trial) -> bool:
+    """Whether a trial gives what a node reads: X, and lengths and states for as many sequences."""
+    try:
+        batch = len(in_order(node, trial.value(node.input(0))))
+        for number in range(LENGTHS_INPUT, LENGTHS_INPUT + 3):
+            if node.input(number):
+                shape = np.shape(trial.value(node.input(number)))
+                axis = 0 if number == LENGTHS_INPUT or node.integer("layout") else 1
+                if shape[axis : axis + 1] != (batch,):
+                    return False
+    except EvaluationError:
+        return False
+    return True
+
+
+def _same_unsorted(program: OnnxProgram, trial: Trial, built: BuiltNode, x: Array) -> bool:
+    """Whether what a node reads is the same without sorting, but for the order of sequences."""
+    cone = Cone.of(built.node.input(0), program.graph, program.stored, ())
+    sorting = [node for node in cone.nodes if node in program.unsorted]
+    if not sorting:
+        return True
+    evaluation = replace(program, unsorted=frozenset()).evaluation(trial.bound, Work(MAX_WORK))
+    try:
+        true = in_order(built.node, evaluation.value(built.node.input(0)))
+        order = np.asarray(evaluation.value(sorting[0].output(1)))
+    except EvaluationError:
+        return False
+    ours = in_order(built.node, x)
+    return len(order) == len(ours) and difference(ours[order], true) <= limit_of(true)
+
+
+def _prove(
+    wiring: OnnxWiring,
+    built: BuiltNode,
+    trial: Trial,
+    values: NetworkValues,
+    x: Array | None,
+    reason: str,
+) -> None:
+    """Compare the states of a node's layers with what its operator makes."""
+    layers = [_layer(wiring, name) for name in built.layers]
+    try:
+        given, tried = _arguments(wiring, built, trial, x)
+        returned = trial.evaluation.returned.get(built.node) if tried else None
+        worst, states = gap(built.node, given, layers, returned)
+    except EvaluationError as error:
+        _keep(wiring, built, replace(BY_OPERATOR, detail=str(error)))
+        return
+    steps = in_order(built.node, given[0])
+    if not worst <= limit_of(steps):
+        _refuse(wiring, built, worst)
+        return
+    lengths = given[LENGTHS_INPUT]
+    mask = None if lengths is None else np.arange(steps.shape[1]) < np.ravel(lengths)[:, None]
+    if tried:
+        for name, made in zip(built.layers, states, strict=True):
+            values.keep(name, made, mask)
+    _keep(wiring, built, Evidence("proved", steps.shape[1], worst, reason))
+
+
+def _arguments(
+    wiring: OnnxWiring, built: BuiltNode, trial: Trial, x: Array | None
+) -> tuple[list[Any], bool]:
+    """Values for a node's inputs, made up unless the trial gives them all; whether it does."""
+    node, cell = built.node, _layer(wiring, built.layers[0]).cell
+    keys = {number: node.input(number) for number in range(8) if node.input(number)}
+    values: list[Any] = [None] * 8
+    for number in WEIGHT_INPUTS:
+        if number in keys:
+            values[number] = wiring.constants.array(keys.pop(number))
+    try:
+        if x is not None:
+            for number, key in keys.items():
+                values[number] = trial.value(key)
+            return values, True
+    except EvaluationError:
+        pass  # an initial state or lengths that are not computed: the cell alone is proved
+    for number in keys:
+        values[number] = made_up(node, number, cell, len(built.layers))
+    return values, False
+
+
+def _layer(wiring: OnnxWiring, name: str) -> RecurrentLayer:
+    layer = wiring.nodes[name].layer
+    assert isinstance(layer, RecurrentLayer)
+    return layer
+
+
+def _keep(wiring: OnnxWiring, built: BuiltNode, evidence: Evidence) -> None:
+    for name in built.layers:
+        layer = replace(_layer(wiring, name), evidence=evidence)
+        wiring.nodes[name] = replace(wiring.nodes[name], layer=layer)
+
+
+def _refuse(wiring: OnnxWiring, built: BuiltNode, worst: float) -> None:
+    reason = f"gives other states here than the operator is defined to give (by {worst:.1g})"
+    for name in built.layers:
+        stand_in = Unsupported(built.node.op, name, reason)
+        wiring.nodes[name] = replace(wiring.nodes[name], layer=stand_in)
+        wiring.not_built[name] = reason
+
+
+def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
+    """What the walk over the graph found of the model's inputs."""
+    lengths, states = set[str](), set[str]()
+    for built in wiring.built:
+        for name in built.layers:
+            layer = _layer(wiring, name)
+            lengths.add(layer.lengths.value.input)
+            outside = layer.initial_state.value.outside().values()
+            states |= {part.name for part in outside if part.kind == "placeholder"}
+    roles: dict[str, tuple[str, ...]] = {
+        name: tuple(axis.root().role or "" for axis in flow.axes)
+        for name in program.graph.inputs
+        if (flow := wiring.flows.get(name)) is not None and flow.axes is not None
+    }
+    inputs = program.graph.inputs.keys()
+    return ModelInputs(
+        program.graph, roles, frozenset(lengths & inputs), frozenset(states & inputs)
+    )
