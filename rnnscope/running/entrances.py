@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers import Dense, Embedding, Masking, PassThrough, Unsupported
+from rnnscope.model.layers import (
+    Dense,
+    Embedding,
+    Masking,
+    PassThrough,
+    StoredMask,
+    Unsupported,
+)
 from rnnscope.model.network import Network, Node
 from rnnscope.running.skipped import SkippedLayer
+
+_MASKS = (Masking, StoredMask)
 
 
 def begins_with_ids(network: Network) -> bool:
@@ -139,12 +148,17 @@ class Entrances:
         """What stands in front of a layer's dropout, and of its masks where none is given."""
         masked = source.lengths is not None or source.mask is not None
         while (node := self._nodes.get(entry)) is not None:
-            if not isinstance(node.layer, (Masking, PassThrough)):
+            if not isinstance(node.layer, (*_MASKS, PassThrough)):
                 break
-            if isinstance(node.layer, Masking) and masked:
+            if isinstance(node.layer, _MASKS) and masked:
                 self._notes.append(
                     f"The lengths or mask given are used; '{node.name}' of the file, which would "
-                    "make a mask from the input, was not run."
+                    + (
+                        "make a mask from the input"
+                        if isinstance(node.layer, Masking)
+                        else "give a constant mask"
+                    )
+                    + ", was not run."
                 )
                 break
             entry = node.reads[0]
@@ -181,7 +195,7 @@ class Entrances:
         reads = self._nodes[name].reads[0]
         while reads != entry:
             between = self._nodes[reads]
-            if not isinstance(between.layer, (Masking, PassThrough)):
+            if not isinstance(between.layer, (*_MASKS, PassThrough)):
                 return False
             reads = between.reads[0]
         return True

@@ -83,7 +83,20 @@ class ObjectGroup:
                 found.append(StoredVariable(f"{self.path}/vars/{name}", shape, load))
         return tuple(found)
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        group = child_group(self.file, self.path)
+        return tuple(
+            StoredVariable(
+                dataset.name.lstrip("/"), tuple(dataset.shape or ()), partial(load_array, dataset)
+            )
+            for dataset in (walk_datasets(group) if group is not None else ())
+        )
+
+    def parts(
+        self,
+        *attributes: str,
+        sizes: Sequence[int] | None = None,  # noqa: ARG002
+    ) -> tuple[LayerWeights, ...]:
         return tuple(self._below(attribute) for attribute in attributes)
 
     def _below(self, path: str) -> ObjectGroup:

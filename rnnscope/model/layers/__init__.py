@@ -5,7 +5,7 @@ Each is a frozen dataclass that implements `rnnscope.model.signal.Layer`: `Signa
 computed from the model's own input; what is not here is an `Unsupported` node, never executed.
 """
 
-from rnnscope.model.layers.masks import Embedding, Masking
+from rnnscope.model.layers.masks import Embedding, Masking, StoredMask
 from rnnscope.model.layers.merges import BidirectionalMerge, Merge
 from rnnscope.model.layers.operations import GetItem, Join, Operation
 from rnnscope.model.layers.plain import (
@@ -39,6 +39,7 @@ __all__ = [
     "Permute",
     "RepeatVector",
     "Reshape",
+    "StoredMask",
     "TimeDistributed",
     "Unsupported",
 ]
