@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,9 @@ class Checkpoint:
         `CheckpointError` where there is none. None where a format has no variables by name.
     keras_version : tuple of int
         The leading numbers of the version of Keras that wrote it; empty for others.
+    input_shapes : mapping of str to tuple
+        The shapes of the model's inputs as far as the file states them, by name; None stands for
+        any size.
     """
 
     path: Path
@@ -70,6 +73,7 @@ class Checkpoint:
     hard_sigmoid: str = "hard_sigmoid"
     read_variable: Callable[[str], Array] | None = None
     keras_version: tuple[int, ...] = ()
+    input_shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,12 @@ def begins_with_ids(network: Network) -> bool:
     return bool(readers) and all(isinstance(node.layer, Embedding) for node in readers)
 
 
+def sequence_inputs(network: Network) -> frozenset[str]:
+    """The model's inputs whose values reach a recurrent layer step by step."""
+    behind = (network.inputs_behind(node.name) for node in network.recurrent)
+    return frozenset().union(*behind) & frozenset(network.inputs)
+
+
 class Entrances:
     """Finds, for a layer that no recurrent layer feeds, what takes the place of its input.
 

@@ -239,8 +239,9 @@ def layer_facts(node: Node) -> LayerFacts:
 
 def _zeros(source: InputSource, timesteps: int) -> Array:
     """One sequence of an input, all zero."""
-    width = () if source.is_ids else (source.features or 0,)
-    return np.zeros((1, timesteps, *width), source.dtype if source.is_ids else np.float32)
+    return np.zeros(
+        (1, timesteps, *source.shape_of_step), source.dtype if source.is_ids else np.float32
+    )
 
 
 def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, ...]], set[str]]:

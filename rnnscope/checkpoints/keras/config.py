@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.accounted import unaccounted_config
@@ -20,6 +20,7 @@ from rnnscope.checkpoints.keras.layer_entry import (
     LayerEntry,
     Scope,
     class_name,
+    input_shape,
     is_foreign,
     read_entries,
 )
@@ -50,9 +51,16 @@ MAX_NESTING = 16
 """Models within models, at most."""
 
 
+class KerasNetwork(NamedTuple):
+    """What a configuration says: the network, and the shapes of its inputs."""
+
+    network: Network
+    input_shapes: Mapping[str, tuple[int | None, ...]]
+
+
 def read_network(
     model: ConfigView, weights: LayerWeights, dialect: Dialect, findings: Findings
-) -> Network:
+) -> KerasNetwork:
     """The network of a stored model.
 
     Parameters
@@ -67,7 +75,7 @@ def read_network(
 
     Returns
     -------
-    Network
+    KerasNetwork
         Nodes are named as the file names the layers; layers of nested models as
         ``outer/inner``, the directions of a Bidirectional as ``bi/forward_lstm``, and every
         further call of a layer that is shared as ``name@2``.
@@ -88,7 +96,7 @@ def read_network(
         )
     reader = _ModelReader(dialect, findings)
     reader.read_model(model, weights, Scope())
-    return reader.graph.network()
+    return KerasNetwork(reader.graph.network(), reader.graph.input_shapes)
 
 
 @dataclass(eq=False)
@@ -132,7 +140,8 @@ class _ModelReader:
             names = names or [f"{entry.name}_input" for entry in layers[:1]]
             if not names:
                 raise CheckpointError("The model has no layers.", where=where, found="none")
-            tensors = (self.graph.add_input(names[0], where),)
+            shape = input_shape(entries[0].view)
+            tensors = (self.graph.add_input(names[0], where, shape),)
         for entry in layers:
             tensors = self._place(entry, scope, 0, tensors[:1])
         return tensors

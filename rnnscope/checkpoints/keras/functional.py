@@ -17,7 +17,7 @@ from rnnscope.checkpoints.keras.inbound_nodes import (
     read_calls,
     tensor_refs,
 )
-from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope
+from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope, input_shape
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
 from rnnscope.errors import CheckpointError
@@ -90,8 +90,9 @@ class FunctionalModel:
                 found=f"no layer '{missing[0]}'" if missing else f"{len(refs)} input layers",
             )
         for number, ref in enumerate(refs):
+            entry = self.entries[ref.layer]
             tensor = (
-                self.graph.add_input(ref.layer, self.config.where)
+                self.graph.add_input(ref.layer, self.config.where, input_shape(entry.view))
                 if given is None
                 else given[number]
             )

@@ -34,12 +34,19 @@ from rnnscope.model.layers import (
     StoredMask,
     Unsupported,
 )
+from rnnscope.model.layers.convolution import Convolution, DepthwiseConvolution
+from rnnscope.model.layers.pooling import Borders, GlobalPooling, Pooling
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer
 
 _MASK_ENDS = (
+    Borders,
+    Convolution,
+    DepthwiseConvolution,
+    GlobalPooling,
+    Pooling,
     Flatten,
     GetItem,
     Join,
@@ -48,7 +55,6 @@ _MASK_ENDS = (
     Permute,
     RepeatVector,
     Reshape,
-    StoredMask,
     Unsupported,
 )
 
@@ -94,6 +100,7 @@ class Graph:
     nodes: dict[str, Node] = field(default_factory=dict)
     joined: dict[str, tuple[HandoverJoin, tuple[LayerTensor, ...]]] = field(default_factory=dict)
     """By node: the final states that a Concatenate or an Add joins, and how."""
+    input_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     masked_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By node: the layers whose masks it hands on; absent where it hands on none."""
 
@@ -101,9 +108,13 @@ class Graph:
         """The finished network."""
         return Network(tuple(self.inputs), tuple(self.nodes.values()))
 
-    def add_input(self, name: str, where: str) -> LayerTensor:
+    def add_input(
+        self, name: str, where: str, shape: tuple[int | None, ...] | None = None
+    ) -> LayerTensor:
         """One of the model's own inputs."""
         self._claim(name, where)
+        if shape is not None:
+            self.input_shapes[name] = shape
         self.inputs.append(name)
         return LayerTensor(name)
 

@@ -190,7 +190,7 @@ def _read(path: Path) -> Checkpoint:
         version = attribute_text(file, "keras_version") or attribute_text(root, "keras_version")
         dialect = Dialect(version or "")
         model = parse_config(text, f"{path.name}: model_config")
-        network = read_network(model, ModelGroup(root), dialect, findings)
+        network, input_shapes = read_network(model, ModelGroup(root), dialect, findings)
         _leave_out_optimizer(file, findings)
     return Checkpoint(
         path=path,
@@ -202,6 +202,7 @@ def _read(path: Path) -> Checkpoint:
         notes=tuple(findings.notes),
         hard_sigmoid=dialect.hard_sigmoid,
         keras_version=dialect.number,
+        input_shapes=input_shapes,
     )
 
 

@@ -260,7 +260,9 @@ def _read(path: Path) -> Checkpoint:
     dialect = Dialect(number_of(stated))
     model = parse_config(config, f"{path.name}: {CONFIG}")
     with open_h5(io.BytesIO(weights), name=f"{path}: {WEIGHTS}") as file:
-        network = read_network(model, ObjectGroup(file, "", str(path)), dialect, findings)
+        network, input_shapes = read_network(
+            model, ObjectGroup(file, "", str(path)), dialect, findings
+        )
         _leave_out_optimizer(file, findings)
     return Checkpoint(
         path=path,
@@ -272,6 +274,7 @@ def _read(path: Path) -> Checkpoint:
         notes=tuple(findings.notes),
         hard_sigmoid=dialect.hard_sigmoid,
         keras_version=dialect.number,
+        input_shapes=input_shapes,
     )
 
 

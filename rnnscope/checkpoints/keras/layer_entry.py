@@ -127,6 +127,18 @@ def own_class(view: ConfigView) -> str:
     return f"{view.raw('module')}.{name}"
 
 
+def input_shape(view: ConfigView) -> tuple[int | None, ...] | None:
+    """The shape that an entry states for the model's input; None where it states none."""
+    config = view.raw("config")
+    stored = None
+    if isinstance(config, dict):
+        stored = config.get("batch_shape") or config.get("batch_input_shape")
+    if not isinstance(stored, list) or len(stored) < 2:
+        return None
+    sizes = [size if isinstance(size, int) else None for size in stored]
+    return tuple(sizes)
+
+
 def is_operation(view: ConfigView, dialect: Dialect) -> bool:
     """True for an operation, which is no layer."""
     if dialect.number < (3,) or _is_model(view) or class_name(view) == "InputLayer":

@@ -166,7 +166,7 @@ def read_keras_model(
     findings = Findings()
     names = {each.number: each.name for each in noted if each.name}
     weights = ObjectWeights(graph, graph.objects[model.number], names)
-    network = read_network(model.view, weights, dialect, findings)
+    network, _ = read_network(model.view, weights, dialect, findings)
     return GraphModel(network, tuple(findings.left_out), tuple(findings.notes)), dialect
 
 
