@@ -194,7 +194,9 @@ def _keras3_call(node: dict[str, Any], where: str, kind: str) -> Call:
         arguments["args"] = others[len(positions) :]
     if kind != "Operation" and not _tensors_alone(first):
         arguments["inputs"] = first
-    return _call(inputs, {**arguments, **kwargs}, where)
+    # Keras 3 notes "mask": null by keyword where a mask was given by position.
+    arguments |= {key: value for key, value in kwargs.items() if value is not None}
+    return _call(inputs, arguments, where)
 
 
 def _tensors_alone(value: Any, depth: int = 0) -> bool:

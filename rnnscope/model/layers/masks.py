@@ -101,7 +101,11 @@ class StoredMask(Layer):
 
     mask: Array | None
     kind: str = "mask"
-    makes_mask = True
+
+    @property
+    def makes_mask(self) -> bool:
+        """Unless it takes one away."""
+        return self.mask is not None
 
     def at(self, sequences: slice) -> StoredMask:
         """The rows of some sequences."""

@@ -150,7 +150,7 @@ class BatchNormalization(Layer):
         offset = -self.moving_mean * scale
         if self.beta is not None:
             offset = offset + self.beta
-        if not 0 < abs(self.axis) < values.ndim:
+        if not 0 < abs(self.axis) < values.ndim or values.shape[self.axis] != len(scale):
             raise _other_axis(self.axis, values, self.name)
         along = [1] * values.ndim
         along[self.axis] = len(scale)
@@ -165,10 +165,10 @@ def _require_last_axis(axis: int, values: Array, name: str) -> None:
 
 def _other_axis(axis: int, values: Array, name: str) -> UnsupportedCellError:
     return UnsupportedCellError(
-        f"Layer '{name}' normalizes an axis that is not the last.",
+        f"Layer '{name}' normalizes an axis that is not the last, or of another size.",
         where=name,
         expected=f"axis -1 or {values.ndim - 1}",
-        found=f"axis {axis}",
+        found=f"axis {axis} of values {values.shape}",
     )
 
 
