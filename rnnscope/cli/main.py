@@ -14,6 +14,9 @@ import click
 from rnnscope import __version__
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
 
+# Before any command begins: threads of a run that ends in an error may still be importing.
+from rnnscope.report.error_text import render_error
+
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
@@ -105,8 +108,6 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return TROUBLE
     except RnnscopeError as error:
-        from rnnscope.report.error_text import render_error
-
         click.echo(render_error(error, color=_color()), err=True, nl=False)
         return error.exit_code
     except BrokenPipeError:
