@@ -62,6 +62,9 @@ class Checkpoint:
         By input of the model, what its axes are in the file's order, where a format can have them
         in another than (sequence, timestep, feature): ``("timestep", "sequence", "feature")``. An
         axis that is none of these goes by the name or size that the file has for it.
+    input_shapes : mapping of str to tuple
+        The shapes of the model's inputs as far as the file states them, by name; None stands for
+        any size.
     """
 
     path: Path
@@ -75,6 +78,7 @@ class Checkpoint:
     read_variable: Callable[[str], Array] | None = None
     keras_version: tuple[int, ...] = ()
     input_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from rnnscope import __version__
-from rnnscope.errors import RnnscopeError, spell_options
+from rnnscope.errors import OptionError, RnnscopeError, spell_options
+
+# Before any command begins: threads of a run that ends in an error may still be importing.
+from rnnscope.report.error_text import render_error
 
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
@@ -93,6 +97,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     try:
+        refuse_empty(sys.argv[1:] if arguments is None else arguments)
         result: Any = cli.main(arguments, prog_name="rnnscope", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
@@ -103,8 +108,6 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return TROUBLE
     except RnnscopeError as error:
-        from rnnscope.report.error_text import render_error
-
         click.echo(render_error(error, color=_color()), err=True, nl=False)
         return error.exit_code
     except BrokenPipeError:
@@ -115,6 +118,29 @@ def _run(arguments: list[str] | None) -> int:
         traceback.print_exc()
         return TROUBLE
     return result if isinstance(result, int) else FINE
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an empty argument: as a path it would mean the current folder.
+
+    Raises
+    ------
+    OptionError
+        It names the flag that the empty text belongs to, or which argument it is.
+    """
+    for number, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if argument and not (flag.startswith("-") and equals and not value):
+            continue
+        before = arguments[number - 1] if number else ""
+        name = flag if argument else before if before.startswith("-") else f"argument {number}"
+        raise OptionError(
+            "An argument is empty.",
+            where=name,
+            expected="a path, a name or a value",
+            found="''",
+            hint="is it a variable of the shell that is not set?",
+        )
 
 
 def _color() -> bool:

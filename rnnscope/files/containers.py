@@ -130,6 +130,36 @@ CONTAINERS = (
 )
 
 
+class ReadNames:
+    """A container that remembers the names of the arrays that were asked for.
+
+    Attributes
+    ----------
+    kind, names
+        Those of the container.
+    read : set of str
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self.kind, self.names = container.kind, container.names
+        self.read: set[str] = set()
+
+    def array(self, name: str) -> StoredArray:
+        """An array, remembered as read."""
+        self.read.add(name)
+        return self._container.array(name)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The names of the other arrays, in the file's order."""
+        return tuple(name for name in self.names if name not in self.read)
+
+    def close(self) -> None:
+        """Close the container."""
+        self._container.close()
+
+
 def open_container(path: Path) -> Container:
     """Open a file of arrays by its content.
 

@@ -59,6 +59,10 @@ def find_array(spec: ArrayReference, option: str, beside: Container, path: Path)
             found="nothing of that name",
             hint=nearest(spec, beside.names),
         )
+    if file.exists() and path.exists() and file.samefile(path):
+        # The input file under its own name: what is read of it is remembered there.
+        key = choose_name(beside, file, name, option)
+        return LocatedArray(beside.array(key).read(), spec)
     other = open_container(file)
     try:
         key = choose_name(other, file, name, option)

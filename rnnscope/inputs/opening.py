@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.containers import Container, MemoryArray, open_container
+from rnnscope.files.containers import Container, MemoryArray, ReadNames, open_container
 from rnnscope.files.reference import split_reference
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.inputs.axes import Layout
@@ -52,6 +52,9 @@ def open_input(
     time_major: bool = False,
     offsets: ArrayReference | None = None,
     names: ModelNames = NO_NAMES,
+    model_names: Collection[str] = (),
+    model_axes: int | None = None,
+    any_axes: bool = False,
 ) -> InputSource:
     """Open an input array with what goes with it.
 
@@ -88,6 +91,14 @@ def open_input(
     names : ModelNames
         Names under which the model takes initial states and lengths; arrays of an ``.npz`` that
         are called so are taken as these.
+    model_names : collection of str
+        What the model calls its inputs: of an ``.npz`` without ``inputs``, ``x`` or ``ids`` the
+        one array of such a name is taken.
+    model_axes : int, optional
+        How many axes the model's own input has, where the input is that and the file tells.
+    any_axes : bool
+        The input is the model's own: an image may have more axes than (sequence, timestep,
+        feature).
 
     Returns
     -------
@@ -98,16 +109,18 @@ def open_input(
     InputError
         The file, the array, its axes, or what goes with it does not fit; the message says where.
     """
-    container: Container
+    opened: Container
     if isinstance(spec, np.ndarray):
-        path, name, container = Path(IN_MEMORY), None, MemoryArray(spec)
+        path, name, opened = Path(IN_MEMORY), None, MemoryArray(spec)
     else:
         path, name = split_reference(fspath(spec))
-        container = open_container(path)
+        opened = open_container(path)
+    container = ReadNames(opened)
     try:
-        key = _choose_input(container, path, name or inputs_key, names)
+        key = _choose_input(container, path, name or inputs_key, model_names, names)
         given = _given_offsets(container, path, offsets)
-        source = _shaped(container, path, key, ids, time_major, integers_are_ids)
+        axes = ModelAxes(model_axes, any_axes)
+        source = _shaped(container, path, key, ids, time_major, integers_are_ids, axes)
         if given is not None:
             source = _as_ragged(source, given)
         return accompany(
@@ -122,6 +135,33 @@ def open_input(
     except BaseException:  # nothing is swallowed: an interrupt must not leave the file open
         container.close()
         raise
+
+
+@dataclass(frozen=True)
+class ModelAxes:
+    """What is known of the axes of the model's own input, where the input is that.
+
+    Attributes
+    ----------
+    number : int or None
+        How many there are.
+    more : bool
+        Whether there may be more than (sequence, timestep, feature).
+    """
+
+    number: int | None = None
+    more: bool = False
+
+    def of(self, shape: tuple[int, ...], is_ids: bool) -> tuple[str, ...] | None:
+        """The names of an array's axes, if it is no ordinary sequence; None if it is one."""
+        count = self.number if self.number is not None else len(shape)
+        if is_ids or not (self.number is not None or self.more):
+            return None
+        if count == 2 and len(shape) == 2 and self.number == 2:
+            return ("sequence", "feature")
+        if count > 3 and len(shape) in (count, count - 1):
+            return ("sequence", "timestep", *(f"axis {axis}" for axis in range(2, count)))
+        return None
 
 
 def _given_offsets(
@@ -162,13 +202,19 @@ def _as_ragged(source: InputSource, given: LocatedArray) -> InputSource:
 
 
 def _choose_input(
-    container: Container, path: Path, name: str | None, names: ModelNames = NO_NAMES
+    container: Container,
+    path: Path,
+    name: str | None,
+    model_names: Collection[str] = (),
+    names: ModelNames = NO_NAMES,
 ) -> str:
     """The name of the input array among those of the file."""
     if name is None and container.kind == "npz":
         known = [key for key in INPUT_NAMES if key in container.names]
         if not known and IDS_NAME in container.names:
             known = [IDS_NAME]
+        if not known:
+            known = [key for key in container.names if key in model_names]
         if not known:
             known = [key for key in container.names if not is_companion(key) and key not in names]
         if len(known) == 1:
@@ -185,12 +231,13 @@ def _choose_input(
 
 
 def _shaped(
-    container: Container,
+    container: ReadNames,
     path: Path,
     key: str,
     ids: bool | None,
     time_major: bool,
     integers_are_ids: bool,
+    model_axes: ModelAxes,
 ) -> InputSource:
     """The source with its axes told apart and its dtype accepted."""
     array: StoredArray = container.array(key)
@@ -205,14 +252,17 @@ def _shaped(
     taken = ids is None and integers_are_ids and dtype.kind in "iu" and len(shape) <= 2
     is_ids = is_ids or taken
     _check_numbers(dtype, is_ids, where)
-    axes = ("sequence", "timestep") if is_ids else ("sequence", "timestep", "feature")
-    if len(shape) not in (len(axes), len(axes) - 1) or 0 in shape:
+    usual = ("sequence", "timestep") if is_ids else ("sequence", "timestep", "feature")
+    own = model_axes.of(shape, is_ids)
+    axes = own or usual
+    counts = (2,) if len(axes) == 2 and own else (len(axes), len(axes) - 1)
+    if len(shape) not in counts or 0 in shape:
         raise InputError(
             "The input has no steps." if 0 in shape else "The input has the wrong number of axes.",
             where=where,
             expected=f"({', '.join(axes)}), or ({', '.join(axes[1:])}) for one sequence",
             found=f"shape {shape}, {dtype}",
-            hint=None
+            hint=_axes_hint(shape)
             if is_ids or 0 in shape or dtype.kind == "f"
             else f"are they ids for an embedding? Then call the array 'ids', or say {spell('ids')}",
         )
@@ -231,7 +281,8 @@ def _shaped(
         path=path,
         sequences=shape[0],
         timesteps=shape[1],
-        features=None if is_ids else shape[2],
+        features=None if is_ids or own else shape[2],
+        item_shape=shape[2:] if own else None,
         dtype=dtype,
         is_ids=is_ids,
         container=container,
@@ -239,6 +290,13 @@ def _shaped(
         layout=layout,
         notes=notes,
     )
+
+
+def _axes_hint(shape: tuple[int, ...]) -> str | None:
+    """What to do about an array of more axes than a sequence has."""
+    if len(shape) <= 3 or 0 in shape:
+        return None
+    return f"is this the model's own input, an image? Then say {spell('model_input')}"
 
 
 def _loaded_note(array: StoredArray, where: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -102,6 +103,14 @@ def accompany(
             notes.append("The mask is valid steps, then padding: it was read as lengths too.")
     if source.container.kind == "hdf5":
         notes += _unused_siblings(source, key, lengths, mask)
+    if source.item_shape is not None and (steps is not None or valid is not None):
+        raise InputError(
+            "Lengths or a mask are given for an input whose steps are none of a sequence.",
+            where=source.name,
+            expected=f"an input (sequence, timestep, feature), or {spell('lengths', 'none')} and "
+            f"{spell('mask', 'none')}",
+            found=f"shape {source.shape}",
+        )
     states = _initial_states(source, {**_named_states(source, names, notes), **initial})
     return replace(source, lengths=steps, mask=valid, initial=states, notes=tuple(notes))
 
@@ -173,7 +182,7 @@ def _lengths_of_offsets(
 
 def _auto_lengths(source: InputSource) -> Array:
     """Lengths up to the last step that is not all zero, reading the array in blocks."""
-    row = (source.features or 1) * source.dtype.itemsize
+    row = math.prod(source.shape_of_step) * source.dtype.itemsize
     together = max(1, AUTO_BLOCK_BYTES // (row * source.timesteps))
     steps = max(1, AUTO_BLOCK_BYTES // row) if together == 1 else source.timesteps
     lengths = []

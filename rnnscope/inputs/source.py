@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError
-from rnnscope.files.containers import Container
+from rnnscope.files.containers import ReadNames
 from rnnscope.files.hashing import files_sha256
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.inputs.axes import Layout, read_block
@@ -34,7 +34,7 @@ class InputSource:
     path : Path
     sequences, timesteps : int
     features : int or None
-        None for ids.
+        None for ids, and where a timestep is no row of features: see `item_shape`.
     dtype : dtype
         As stored. Integers, bools and float16 are widened by whoever runs the cell.
     is_ids : bool
@@ -49,6 +49,9 @@ class InputSource:
     offsets : ndarray of int64 (sequence + 1,) or None
         Where each sequence begins in a ragged input, which holds no padding: `read` adds it, zeros
         up to `timesteps`, the length of the longest.
+    item_shape : tuple of int or None
+        The axes behind (sequence, timestep) of a model's own input that is no sequence of rows of
+        features: an image has more of them, a row of features none. None for every other input.
     """
 
     name: str
@@ -58,7 +61,7 @@ class InputSource:
     features: int | None
     dtype: np.dtype[Any]
     is_ids: bool
-    container: Container
+    container: ReadNames
     array: StoredArray
     layout: Layout
     lengths: Array | None = None
@@ -66,6 +69,19 @@ class InputSource:
     initial: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     offsets: Array | None = None
+    item_shape: tuple[int, ...] | None = None
+
+    @property
+    def shape_of_step(self) -> tuple[int, ...]:
+        """What one timestep of one sequence is: ``(features,)``, ``()`` for ids."""
+        if self.item_shape is not None:
+            return self.item_shape
+        return () if self.features is None else (self.features,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Axes (sequence, timestep, …)."""
+        return (self.sequences, self.timesteps, *self.shape_of_step)
 
     def read(
         self,
@@ -115,8 +131,7 @@ class InputSource:
     def values(self, sequences: slice, steps: slice, out: Array | None = None) -> Array:
         """The values of a slice, unchecked; parameters as in `read`."""
         rows, columns = _inside(sequences, self.sequences), _inside(steps, self.timesteps)
-        width = () if self.features is None else (self.features,)
-        shape = (rows.stop - rows.start, columns.stop - columns.start, *width)
+        shape = (rows.stop - rows.start, columns.stop - columns.start, *self.shape_of_step)
         if out is None:
             out = np.empty(shape, self.dtype)
         if out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous:
@@ -155,15 +170,17 @@ class InputSource:
         if all(np.isfinite(flat[at : at + CHECK_VALUES]).all() for at in starts):
             return
         place = np.unravel_index(int(np.argmin(np.isfinite(flat))), values.shape)
-        row, column, feature = (int(i) for i in place)
+        row, column, *features = (int(i) for i in place)
         step = first_step + column
+        feature = ", ".join(map(str, features))
         valid = self.timesteps if self.lengths is None else int(self.lengths[first + row])
         padding = f"the step is padding (length {valid}): " if step >= valid else ""
         raise InputError(
             "The input holds a value that is not a finite number.",
-            where=f"{self.path}, sequence {first + row}, timestep {step}, feature {feature}",
+            where=f"{self.path}, sequence {first + row}, timestep {step}"
+            + (f", feature {feature}" if features else ""),
             expected="finite numbers",
-            found=values[row, column, feature],
+            found=values[place],
             hint=f"{padding}fill it with 0, or repair the data",
         )
 

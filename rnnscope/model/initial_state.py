@@ -43,8 +43,19 @@ class StoredState:
         return self.name
 
     def fits(self, sequences: int) -> bool:
-        """Whether the values are for as many sequences as the input has."""
-        return self.values.ndim == 1 or self.values.shape[0] == sequences
+        """Whether the values are for as many sequences as the input has, or the same for any."""
+        return self.for_all or self.values.shape[0] == sequences
+
+    @property
+    def for_all(self) -> bool:
+        """Whether every sequence starts from the same values."""
+        return self.values.ndim == 1 or bool((self.values == self.values[:1]).all())
+
+    def rows(self, sequences: slice) -> Array:
+        """The values (width,) for all of some sequences, or (sequence, width)."""
+        if self.for_all:
+            return self.values if self.values.ndim == 1 else self.values[0]
+        return self.values[sequences]
 
 
 @dataclass(frozen=True)

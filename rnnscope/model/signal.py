@@ -36,6 +36,10 @@ class Layer(Protocol):
 
     def __call__(self, *signals: Signal) -> Signal: ...
 
+    def at(self, sequences: slice) -> Layer:  # noqa: ARG002 - most layers hold nothing of sequences
+        """The layer for some of the run's sequences, where it holds something of each."""
+        return self
+
     @property
     def computed(self) -> bool:
         """False for what only stands for a layer that rnnscope does not compute."""

@@ -165,8 +165,7 @@ def _run(
             found=", ".join(inputs) or "none",
         )
     whole_input = folder / "whole_input.npy"
-    shape = (source.sequences, source.timesteps, *([source.features] if source.features else []))
-    whole = np.lib.format.open_memmap(whole_input, "w+", source.dtype, shape)
+    whole = np.lib.format.open_memmap(whole_input, "w+", source.dtype, source.shape)
     for start in range(0, source.sequences, 64):
         rows = slice(start, start + 64)
         whole[rows] = source.read(rows).values

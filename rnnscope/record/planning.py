@@ -39,6 +39,8 @@ class PlannedRun:
     plan : Plan
     input_sha256 : callable
         ``input_sha256() -> str``: the digest of the input; waits until it is there.
+    opened : InputSource
+        The input as the recipe names it.
     """
 
     recipe: Recipe
@@ -46,6 +48,16 @@ class PlannedRun:
     source: InputSource
     plan: Plan
     input_sha256: Callable[[], str]
+    opened: InputSource
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The arrays of the input file that nothing reads, by name."""
+        read = set[str]()
+        decoder = self.plan.decoder_source
+        if decoder is not None and decoder.path == self.opened.path:
+            read = decoder.container.read
+        return tuple(name for name in self.opened.container.unread if name not in read)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -92,11 +104,14 @@ def plan_recipe(
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.oracles.through_keras import through_keras
     from rnnscope.running import override_options, plan_run
+    from rnnscope.running.given_states import with_states_by_input_name
 
     hashed = _hash_in_background(recipe)  # while the checkpoint is read
     checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
     with ExitStack() as opened:
         source = opened.enter_context(_open_source(recipe, checkpoint))
+        source = with_states_by_input_name(checkpoint.network, source)
+        opened_source = source
         decoder = _open_decoder_inputs(recipe, source, opened)
         if check_target is not None:
             read = (*checkpoint.files, source.path, *([] if decoder is None else [decoder.path]))
@@ -139,7 +154,12 @@ def plan_recipe(
         )
         own = front.source is source
         yield PlannedRun(
-            recipe, checkpoint, front.source, plan, hashed if own else front.source.sha256
+            recipe,
+            checkpoint,
+            front.source,
+            plan,
+            hashed if own else front.source.sha256,
+            opened_source,
         )
 
 
@@ -163,10 +183,14 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
 
 def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
     from rnnscope.inputs import open_input
-    from rnnscope.running.entrances import begins_with_ids
+    from rnnscope.running.entrances import begins_with_ids, sequence_inputs
     from rnnscope.running.model_inputs import check_rank, is_time_first, names_of_inputs
 
     model_input = recipe["model_input"]
+    names = sequence_inputs(checkpoint.network)
+    ranks = {
+        len(checkpoint.input_shapes[name]) for name in names if name in checkpoint.input_shapes
+    }
     initial = {name: recipe[name] for name in ("initial_c", "initial_m")}
     source = open_input(
         _reference(recipe.input, "input"),
@@ -181,6 +205,9 @@ def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
         time_major=recipe["time_major"] or (model_input and is_time_first(checkpoint)),
         offsets=_reference(recipe["offsets"], "offsets"),
         names=names_of_inputs(checkpoint.network),
+        model_names=names,
+        model_axes=ranks.pop() if model_input and len(ranks) == 1 else None,
+        any_axes=model_input,
     )
     if model_input:
         check_rank(checkpoint, source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +38,8 @@ from rnnscope.trace import (
 from rnnscope.trace.memory import MemoryFile
 
 MAX_RECIPE_BYTES = 32 * 2**10
+SHOWN_NAMES = 8
+"""Names of arrays that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -267,22 +269,28 @@ def run_report(
 ) -> RunReport:
     """What ``rnnscope run`` prints."""
     checkpoint, source, plan = planned.checkpoint, planned.source, planned.plan
-    features = () if source.features is None else (source.features,)
     ran = replace(checkpoint.network, nodes=plan.nodes)
     return RunReport(
         command=command,
         checkpoint=checkpoint_report(checkpoint),
         input=InputReport(
             name=source.name,
-            shape=(source.sequences, source.timesteps, *features),
+            shape=source.shape,
             dtype=str(source.dtype),
             lengths=_lengths_words(source),
+            unread=planned.unread,
         ),
         layers=tuple(layer_report(node) for node in plan.layers),
         findings=checks.findings(),
         padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
         wiring=wiring_lines(ran),
-        notes=(*checkpoint.notes, *source.notes, *plan.notes, *result.notes),
+        notes=(
+            *checkpoint.notes,
+            *source.notes,
+            *plan.notes,
+            *result.notes,
+            *_unread_words(planned),
+        ),
         verify=() if verifier is None else verifier.rows(),
         verified_by=None if verifier is None else verifier.name,
         trace=trace,
@@ -290,6 +298,16 @@ def run_report(
         seconds=result.seconds,
         steps_per_second=result.steps / result.seconds if result.seconds else None,
     )
+
+
+def _unread_words(planned: PlannedRun) -> Iterator[str]:
+    """Arrays of the input file that nothing reads, in a sentence."""
+    unread = planned.unread
+    if unread:
+        shown = ", ".join(f"'{name}'" for name in unread[:SHOWN_NAMES])
+        more = len(unread) - SHOWN_NAMES
+        shown += f" and {more} more" if more > 0 else ""
+        yield f"{planned.source.path.name} also holds {shown}, which nothing reads."
 
 
 def _lengths_words(source: InputSource) -> str:

@@ -77,12 +77,16 @@ class CheckpointReport:
 
 @dataclass(frozen=True)
 class InputReport:
-    """The input array as it was computed on; `lengths` shows the lengths, or their source."""
+    """The input array as it was computed on; `lengths` shows the lengths, or their source.
+
+    `unread` names the arrays of the input file that nothing reads.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     lengths: str = ""
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import RnnscopeError
-from rnnscope.report.console import make_console
 from rnnscope.wording import printable
 
 if TYPE_CHECKING:
@@ -17,24 +17,32 @@ def render_error(error: RnnscopeError, *, color: bool = False) -> str:
 
     Lines are not wrapped, so that paths stay whole.
     """
-    text = _error_text(error)
     if not color:
-        return f"{text.plain}\n"
+        return "".join(f"{label}{text}\n" for label, text in _lines(error))
+    from rnnscope.report.console import make_console
+
+    text = _error_text(error)
     console = make_console(80, color=True)
     with console.capture() as capture:
         console.print(text, soft_wrap=True)
     return capture.get()
 
 
-def _error_text(error: RnnscopeError) -> Text:
-    from rich.text import Text
-
-    text = Text()
-    text.append("error: ", style="bold red")
-    text.append(printable(error.what))
+def _lines(error: RnnscopeError) -> Iterator[tuple[str, str]]:
+    """Every line as its label and what follows it."""
+    yield "error: ", printable(error.what)
     for label, part in error.parts():
         # A list of candidates may have lines of its own; they stay below their label.
         first, *rest = [printable(line) for line in part.splitlines()] or [""]
-        text.append(f"\n  {label}: ", style="bold")
-        text.append("\n    ".join([first, *rest]))
+        yield f"  {label}: ", "\n    ".join([first, *rest])
+
+
+def _error_text(error: RnnscopeError) -> Text:
+    """The same in colours."""
+    from rich.text import Text
+
+    text = Text()
+    for number, (label, words) in enumerate(_lines(error)):
+        text.append(f"\n{label}" if number else label, style="bold" if number else "bold red")
+        text.append(words)
     return text

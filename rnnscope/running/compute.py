@@ -87,7 +87,7 @@ def compute_slice(
             continue
         reads = [signals[name] for name in node.reads]
         if not isinstance(node.layer, RecurrentLayer):
-            signals[node.name] = run_plain(prepared, node, node.layer, reads)
+            signals[node.name] = run_plain(prepared, node, node.layer.at(sequences), reads)
             if prepared.has_group(node):
                 yield Merged(node, signals[node.name].values)
             continue

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers import Dense, Embedding, GraphFront, Masking, PassThrough, Unsupported
+from rnnscope.model.layers import (
+    Dense,
+    Embedding,
+    GraphFront,
+    Masking,
+    PassThrough,
+    StoredMask,
+    Unsupported,
+)
 from rnnscope.model.layers.evaluated import EvaluatedMask
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.skipped import SkippedLayer
+
+_MASKS = (Masking, StoredMask, EvaluatedMask)
 
 
 def begins_with_ids(network: Network) -> bool:
@@ -19,6 +29,12 @@ def begins_with_ids(network: Network) -> bool:
 
 def _takes_ids(node: Node) -> bool:
     return not isinstance(node.layer, RecurrentLayer) and node.layer.takes_ids
+
+
+def sequence_inputs(network: Network) -> frozenset[str]:
+    """The model's inputs whose values reach a recurrent layer step by step."""
+    behind = (network.inputs_behind(node.name) for node in network.recurrent)
+    return frozenset().union(*behind) & frozenset(network.inputs)
 
 
 class Entrances:
@@ -168,12 +184,17 @@ class Entrances:
         while (node := self._nodes.get(entry)) is not None:
             if isinstance(node.layer, EvaluatedMask) and len({*node.reads}) > 1 and not masked:
                 break
-            if not isinstance(node.layer, (Masking, PassThrough, EvaluatedMask)):
+            if not isinstance(node.layer, (*_MASKS, PassThrough)):
                 break
-            if isinstance(node.layer, (Masking, EvaluatedMask)) and masked:
+            if isinstance(node.layer, _MASKS) and masked:
                 self._notes.append(
                     f"The lengths or mask given are used; '{node.name}' of the file, which would "
-                    "make a mask from the input, was not run."
+                    + (
+                        "give a constant mask"
+                        if isinstance(node.layer, StoredMask)
+                        else "make a mask from the input"
+                    )
+                    + ", was not run."
                 )
                 break
             entry = node.reads[0]
@@ -214,7 +235,7 @@ class Entrances:
         reads = self._nodes[name].reads[0]
         while reads != entry:
             between = self._nodes[reads]
-            if not isinstance(between.layer, (Masking, PassThrough, EvaluatedMask)):
+            if not isinstance(node.layer, (*_MASKS, PassThrough)):
                 return False
             reads = between.reads[0]
         return True

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rnnscope.errors import InputError, spell
 from rnnscope.inputs import InputSource
+from rnnscope.inputs.lengths_masks_states import LocatedArray, check_initial
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import GivenState, InitialState, UncomputedState
@@ -34,6 +35,35 @@ def unblocked(network: Network, initial: Mapping[str, Collection[str]]) -> Netwo
         if blocked and blocked <= {*initial.get(key, ())}:
             changed[node.name] = replace(node, layer=_given(layer, key, blocked))
     return network.replaced(changed)
+
+
+def with_states_by_input_name(network: Network, source: InputSource) -> InputSource:
+    """The input with states that its file holds under the names of the model's own inputs.
+
+    An inference decoder takes its initial states as inputs, ``h_in`` and ``c_in``: arrays of these
+    names are what the model would be given. States named as usual go before them.
+
+    Raises
+    ------
+    InputError
+        Such an array does not fit the input.
+    """
+    initial = {name: dict(states) for name, states in source.initial.items()}
+    notes = list(source.notes)
+    for node in network.recurrent:
+        layer = node.recurrent
+        assert layer is not None
+        for state, part in layer.initial_state.value.outside().items():
+            named = part.kind == "model input" and part.name in source.container.names
+            given = state in initial.get("", {}) or state in initial.get(node.name, {})
+            if not named or given or len(source.container.array(part.name).shape) > 2:
+                continue
+            where = f"{source.path.name}::{part.name}"
+            array = LocatedArray(source.container.array(part.name).read(), where)
+            values = check_initial(array, source.sequences)
+            initial.setdefault(node.name, {})[state] = values
+            notes.append(f"The initial {state} of '{node.name}' is {where}, the model's input.")
+    return replace(source, initial=initial, notes=tuple(notes))
 
 
 def starting_from_given(layers: Sequence[Node], source: InputSource) -> dict[str, Node]:

@@ -265,12 +265,17 @@ class _Planner:
             left = sorted(
                 self._checkpoint.left_out, key=lambda entry: entry.reason in NO_CELL_REASONS
             )
-            reasons = [f"{entry.name}: {entry.reason}" for entry in left]
-            unsupported = [
-                f"{node.name}: {node.layer.kind}, {node.layer.reason}"
+            named = {
+                node.name: f"{node.name}: {node.layer.kind}, {node.layer.reason}"
                 for node in self._network.nodes
                 if isinstance(node.layer, Unsupported)
-            ]
+            }
+            unsupported = [*named.values()]
+            # One of the variables that are left out for the same reason stands for them.
+            first = {entry.reason: entry.name for entry in reversed(left)}
+            reasons = [f"{first[reason]}: {reason}"
+                       for reason in dict.fromkeys(entry.reason for entry in left)
+                       if first[reason] not in named]  # fmt: skip
             raise UnsupportedCellError(
                 "The file holds no recurrent layer that rnnscope computes.",
                 where=self._checkpoint.path,

@@ -18,6 +18,7 @@ from rnnscope.model.initial_state import (
     StoredState,
     join_state,
 )
+from rnnscope.model.layers import StoredMask
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -136,7 +137,7 @@ class Prepared:
         initial: dict[str, Array] = {}
         for state, part in layer.initial_state.value.parts.items():
             if isinstance(part, StoredState) and part.fits(self.source.sequences):
-                initial[state] = part.values if part.values.ndim == 1 else part.values[sequences]
+                initial[state] = part.rows(sequences)
             elif isinstance(part, GivenState):
                 initial[state] = batch.initial[part.key][state]
         return initial | dict(self.handed_over(node, final) or {})
@@ -238,8 +239,9 @@ def layer_facts(node: Node) -> LayerFacts:
 
 def _zeros(source: InputSource, timesteps: int) -> Array:
     """One sequence of an input, all zero."""
-    width = () if source.is_ids else (source.features or 0,)
-    return np.zeros((1, timesteps, *width), source.dtype if source.is_ids else np.float32)
+    return np.zeros(
+        (1, timesteps, *source.shape_of_step), source.dtype if source.is_ids else np.float32
+    )
 
 
 def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, ...]], set[str]]:
@@ -260,8 +262,10 @@ def _shape_pass(plan: Plan, source: InputSource) -> tuple[dict[str, tuple[int, .
     masked: set[str] = set()
     for node in plan.nodes:
         reads = [signals[name] for name in node.reads]
+        if isinstance(node.layer, StoredMask):
+            node.layer.require_fit(source.sequences, reads[0].values.shape[1], node.name)
         if not isinstance(node.layer, RecurrentLayer):
-            signals[node.name] = node.layer(*reads)
+            signals[node.name] = node.layer.at(slice(0, 1))(*reads)
             shapes[node.name] = signals[node.name].values.shape
             continue
         layer, shape = node.layer, reads[0].values.shape
@@ -353,9 +357,12 @@ def _mention_start(name: str, state: InitialState, sequences: int, notes: dict[s
         notes.setdefault(_outside_words(name, state))
     for part, stored in state.parts.items():
         if isinstance(stored, StoredState) and not stored.fits(sequences):
-            notes.setdefault(
-                f"The file holds an initial {part} of '{name}' for {len(stored.values)} "
-                f"sequences; the input has {sequences}, so that it starts from zeros here."
+            raise InputError(
+                f"The file holds an initial {part} of '{name}' for another number of sequences.",
+                where=str(stored),
+                expected=f"{len(stored.values)} sequences, or {spell(f'initial_{part}')}",
+                found=f"{sequences} sequences",
+                hint="the model was made for batches of that size alone",
             )
 
 

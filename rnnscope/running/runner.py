@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import time
@@ -125,7 +126,7 @@ def run_plan(
         prepared.shapes,
         source.sequences,
         source.timesteps,
-        source.dtype.itemsize * (source.features or 1),
+        source.dtype.itemsize * math.prod(source.shape_of_step),
         gates=settings.gates,
         masked=prepared.masked,
         budget=settings.memory,

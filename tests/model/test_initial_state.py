@@ -82,10 +82,19 @@ def test_other_names_for_layers():
 @pytest.mark.parametrize(("shape", "sequences", "fits"), [((3,), 7, True), ((2, 3), 2, True),
                                                           ((2, 3), 7, False)])  # fmt: skip
 def test_stored_values_are_for_all_sequences_or_for_as_many(shape, sequences, fits):
-    assert StoredState(np.zeros(shape)).fits(sequences) is fits
+    values = np.arange(np.prod(shape)).reshape(shape)
+    assert StoredState(values).fits(sequences) is fits
 
 
 def test_states_are_joined_in_order_or_added():
     one, two = np.array([[1.0, 2]]), np.array([[30.0, 40]])
     assert join_state([one, two], "concat").tolist() == [[1, 2, 30, 40]]
     assert join_state([one, two], "sum").tolist() == [[31, 42]]
+
+
+def test_rows_that_are_all_alike_are_for_any_number_of_sequences():
+    alike = StoredState(np.full((2, 3), 4.0))
+    assert alike.fits(7)
+    np.testing.assert_array_equal(alike.rows(slice(5, 7)), np.full(3, 4.0))
+    each = StoredState(np.arange(6).reshape(2, 3))
+    np.testing.assert_array_equal(each.rows(slice(1, 2)), [[3, 4, 5]])

@@ -49,7 +49,7 @@ def conv(keras):
     """A convolution, which shortens time, then an LSTM."""
     layers = keras.layers
     x = keras.Input((8, 5))
-    y = layers.Conv1D(4, 3, strides=2, name="conv")(x)
+    y = layers.Conv1DTranspose(4, 3, strides=2, name="conv")(x)
     return keras.Model(x, layers.LSTM(3, return_sequences=True, name="rnn")(y))
 
 
@@ -69,7 +69,7 @@ def test_without_trust_the_layer_in_the_way_is_named(keras, run, tmp_path):
     conv(keras).save(path)
     done = run(path, example())
     assert done.code == 2
-    assert "Layer 'conv' of class Conv1D stands in front of 'rnn'" in done.stderr
+    assert "Layer 'conv' of class Conv1DTranspose stands in front of 'rnn'" in done.stderr
     assert "--trust-model" in done.stderr
     assert not (tmp_path / "trace.h5").exists()
 
@@ -119,11 +119,11 @@ def test_between_two_recurrent_layers(keras, run, tmp_path):
     layers = keras.layers
     x = keras.Input((8, 5))
     y = layers.LSTM(4, return_sequences=True, name="first")(x)
-    y = layers.Conv1D(6, 3, name="conv")(y)
+    y = layers.Conv1DTranspose(6, 3, name="conv")(y)
     model = keras.Model(x, layers.GRU(2, return_sequences=True, name="second")(y))
     path = tmp_path / "model.keras"
     model.save(path)
-    assert "'conv' (Conv1D) is not computed" in run(path, example()).stdout
+    assert "'conv' (Conv1DTranspose) is not computed" in run(path, example()).stdout
     done = run(path, example(), "--trust-model", "--layer", "second")
     assert done.code == 0, done.stdout + done.stderr
     np.testing.assert_allclose(outputs(path, "second"), np.asarray(model(example())), atol=1e-6)

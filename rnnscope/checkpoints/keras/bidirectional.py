@@ -21,6 +21,7 @@ from rnnscope.checkpoints.keras.recurrent import (
     read_cells,
     recurrent_steps,
     turned,
+    variable_count,
 )
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
@@ -47,7 +48,10 @@ def build_bidirectional(stored: StoredLayer) -> BuiltLayer:
     second_class, second_config = _backward_layer(stored, class_name, config)
     if mode is None and not go_backwards(second_config).value:
         return unsupported(stored, "returns a turned round forward direction, not computed")
-    parts = stored.weights.parts("forward_layer", "backward_layer")
+    if second_class not in LAYER_CLASSES and second_class != "RNN":
+        return unsupported(stored, f"wraps a {second_class}, which is not computed")
+    sizes = (variable_count(class_name, config), variable_count(second_class, second_config))
+    parts = stored.weights.parts("forward_layer", "backward_layer", sizes=sizes)
     first = read_cells(stored, class_name, config, parts[0])
     second = read_cells(stored, second_class, second_config, parts[1])
     for cells in (first, second):

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+from rnnscope.checkpoints.interface import LeftOut
+from rnnscope.checkpoints.keras.accounted import unaccounted_config
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
+from rnnscope.checkpoints.keras.call_arguments import unaccounted_argument
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.functional import FunctionalModel
-from rnnscope.checkpoints.keras.graph import Graph, LayerTensor
+from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
+from rnnscope.checkpoints.keras.known_keys import unknown_entry_key
 from rnnscope.checkpoints.keras.layer_entry import (
     MODEL_CLASSES,
     LayerEntry,
     Scope,
     class_name,
+    input_shape,
     is_foreign,
     read_entries,
 )
 from rnnscope.checkpoints.keras.layer_steps import (
+    Builder,
     BuiltLayer,
     Findings,
     StoredLayer,
@@ -25,7 +34,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
 )
 from rnnscope.checkpoints.keras.layers import PLAIN_BUILDERS
 from rnnscope.checkpoints.keras.operations import operation_layer
-from rnnscope.checkpoints.keras.weights import LayerWeights
+from rnnscope.checkpoints.keras.weights import LayerWeights, is_seed
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.cell import Option
@@ -36,13 +45,22 @@ from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 BUILDERS = {**PLAIN_BUILDERS, **RECURRENT_BUILDERS}
 """Every Keras class that becomes something; any other becomes an `Unsupported` node."""
 
+NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
+
 MAX_NESTING = 16
 """Models within models, at most."""
 
 
+class KerasNetwork(NamedTuple):
+    """What a configuration says: the network, and the shapes of its inputs."""
+
+    network: Network
+    input_shapes: Mapping[str, tuple[int | None, ...]]
+
+
 def read_network(
     model: ConfigView, weights: LayerWeights, dialect: Dialect, findings: Findings
-) -> Network:
+) -> KerasNetwork:
     """The network of a stored model.
 
     Parameters
@@ -57,7 +75,7 @@ def read_network(
 
     Returns
     -------
-    Network
+    KerasNetwork
         Nodes are named as the file names the layers; layers of nested models as
         ``outer/inner``, the directions of a Bidirectional as ``bi/forward_lstm``, and every
         further call of a layer that is shared as ``name@2``.
@@ -78,7 +96,7 @@ def read_network(
         )
     reader = _ModelReader(dialect, findings)
     reader.read_model(model, weights, Scope())
-    return reader.graph.network()
+    return KerasNetwork(reader.graph.network(), reader.graph.input_shapes)
 
 
 @dataclass(eq=False)
@@ -122,7 +140,8 @@ class _ModelReader:
             names = names or [f"{entry.name}_input" for entry in layers[:1]]
             if not names:
                 raise CheckpointError("The model has no layers.", where=where, found="none")
-            tensors = (self.graph.add_input(names[0], where),)
+            shape = input_shape(entries[0].view)
+            tensors = (self.graph.add_input(names[0], where, shape),)
         for entry in layers:
             tensors = self._place(entry, scope, 0, tensors[:1])
         return tensors
@@ -133,12 +152,17 @@ class _ModelReader:
         scope: Scope,
         call: int,
         inputs: tuple[LayerTensor, ...],
-        states: tuple[LayerTensor, ...] = (),
+        states: tuple[StateTensor, ...] = (),
         *,
         spelt_mask: bool = False,
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> tuple[LayerTensor, ...]:
         name = scope.prefix + entry.name
         suffix = scope.suffix if call == 0 else f"{scope.suffix}@{call + 1}"
+        refusal = self._refused_call(entry, name, arguments)
+        if refusal is not None:
+            entry.open_ended = True
+            return self.graph.add_layer(name + suffix, refusal, inputs, (), entry.view.where)
         if entry.is_model:
             inner = Scope(f"{name}/", suffix, scope.depth + 1, inputs)
             return self.read_model(entry.view, entry.weights, inner)
@@ -172,8 +196,48 @@ class _ModelReader:
                 self.dialect,
                 self.findings,
             )
-            self.built[name] = (builder or unsupported)(stored)
+            self.built[name] = (
+                unsupported(stored) if builder is None else self._accounted(entry, stored, builder)
+            )
         return self.built[name]
+
+    def _accounted(self, entry: LayerEntry, stored: StoredLayer, builder: Builder) -> BuiltLayer:
+        """The layer if everything that the file holds for it is accounted for."""
+        reason = unknown_entry_key(entry.view.data) or unaccounted_config(stored)
+        if reason is not None:
+            return unsupported(stored, reason)
+        before = len(self.findings.left_out)
+        built = builder(stored)
+        used = {found.name for found in self.findings.left_out[before:]}
+        for step in built.steps:
+            if isinstance(step.layer, RecurrentLayer):
+                used.update(step.layer.cell.variables)
+            elif isinstance(step.layer, Unsupported):
+                return built
+        unread = [variable for variable in stored.weights.everything()
+                  if variable.name not in used and not is_seed(variable.name)]  # fmt: skip
+        if not unread:
+            return built
+        names = ", ".join(f"'{variable.name}' {variable.shape}" for variable in unread[:3])
+        return unsupported(stored, f"holds {names}, which nothing that rnnscope computes uses")
+
+    def _refused_call(
+        self, entry: LayerEntry, name: str, arguments: Mapping[str, Any]
+    ) -> BuiltLayer | None:
+        """A stand-in for a layer that is called in a way that is not computed."""
+        if entry.is_operation or not arguments:
+            return None
+        config = entry.view.raw("config")
+        reason = unaccounted_argument(
+            entry.class_name,
+            config if isinstance(config, dict) else {},
+            arguments,
+            is_model=entry.is_model,
+        )
+        if reason is None:
+            return None
+        self.findings.left_out.append(LeftOut(name, f"{entry.class_name}: {reason}"))
+        return plain(Unsupported(entry.class_name, name, reason))
 
 
 def _unmasked(built: BuiltLayer) -> BuiltLayer:

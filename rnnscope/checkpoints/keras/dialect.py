@@ -81,6 +81,10 @@ class Dialect:
         if isinstance(stored, dict):
             if stored.get("class_name") != "function":
                 return str(stored.get("class_name"))
+            registered = stored.get("registered_name")
+            if isinstance(registered, str) and ">" in registered:
+                # A function of somebody's own, which may have the name of one of Keras.
+                return registered
             # Keras 3 writes the bare name to registered_name or to config, by version.
             stored = stored.get("config") or stored.get("registered_name")
             if isinstance(stored, dict):

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
+from rnnscope.checkpoints.keras.call_constants import ConstantArray
 from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.checkpoints.keras.graph import Graph, LayerTensor
-from rnnscope.checkpoints.keras.inbound_nodes import Call, TensorRef, read_calls, tensor_refs
-from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope
+from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
+from rnnscope.checkpoints.keras.inbound_nodes import (
+    Call,
+    StateArgument,
+    TensorRef,
+    read_calls,
+    tensor_refs,
+)
+from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope, input_shape
+from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
+
+MASK_USERS = frozenset({*RECURRENT_BUILDERS, "Softmax", "GlobalAveragePooling1D"})
+"""Classes whose results a mask that they are given changes."""
+
+
+def _kind_of_call(entry: LayerEntry) -> str:
+    """What kind of layer a call is of, as `POSITIONS` has it."""
+    if entry.is_operation:
+        return "Operation"
+    if entry.is_model:
+        return "Model"
+    if entry.class_name in NOTHING_AT_INFERENCE:
+        return "Dropout"
+    recurrent = entry.class_name in RECURRENT_BUILDERS and entry.class_name != "Bidirectional"
+    return "RNN" if recurrent else entry.class_name
 
 
 class TensorPlace(Protocol):
@@ -25,9 +48,10 @@ class TensorPlace(Protocol):
         scope: Scope,
         call: int,
         inputs: tuple[LayerTensor, ...],
-        states: tuple[LayerTensor, ...],
+        states: tuple[StateTensor, ...],
         *,
         spelt_mask: bool,
+        arguments: Mapping[str, Any],
     ) -> tuple[LayerTensor, ...]: ...
 
 
@@ -48,7 +72,8 @@ class FunctionalModel:
         for entry in self.entries.values():
             if entry.class_name != "InputLayer":
                 where = f"{self.config.where} > layer '{entry.name}'"
-                entry.calls = read_calls(entry.view.raw("inbound_nodes", []), where)
+                nodes = entry.view.raw("inbound_nodes", [])
+                entry.calls = read_calls(nodes, where, _kind_of_call(entry))
         outputs = tensor_refs(self.config.raw("output_layers", []), self.config.where)
         self._number_calls(outputs)
         self._place_all(self._mask_operations(outputs))
@@ -65,8 +90,9 @@ class FunctionalModel:
                 found=f"no layer '{missing[0]}'" if missing else f"{len(refs)} input layers",
             )
         for number, ref in enumerate(refs):
+            entry = self.entries[ref.layer]
             tensor = (
-                self.graph.add_input(ref.layer, self.config.where)
+                self.graph.add_input(ref.layer, self.config.where, input_shape(entry.view))
                 if given is None
                 else given[number]
             )
@@ -75,10 +101,7 @@ class FunctionalModel:
     def _number_calls(self, outputs: Sequence[TensorRef]) -> None:
         """Keras 1 and 2 count a nested model's own making as its call 0."""
         refs = [
-            ref
-            for entry in self.entries.values()
-            for call in entry.calls
-            for ref in (*call.inputs, *call.states, *call.mask)
+            ref for entry in self.entries.values() for call in entry.calls for ref in call.tensors
         ]
         for entry in self.entries.values():
             numbers = {ref.call for ref in (*refs, *outputs) if ref.layer == entry.name}
@@ -90,7 +113,7 @@ class FunctionalModel:
         readers: dict[str, set[str]] = {ref.layer: {""} for ref in outputs}
         for entry in self.entries.values():
             for call in entry.calls:
-                for ref in (*call.inputs, *call.states):
+                for ref in (*call.inputs, *call.state_refs):
                     readers.setdefault(ref.layer, set()).add(entry.name)
         known = MASK_OPERATIONS[self.dialect.mask_rule]
         candidates = [
@@ -119,16 +142,57 @@ class FunctionalModel:
         """TensorPlace the calls of one layer that can be; True when all are."""
         while entry.calls_left > 0:
             call = entry.calls[len(entry.outputs)]
-            inputs, states = self._find_all(call.inputs), self._find_all(call.states)
+            inputs, states = self._find_all(call.inputs), self._find_states(call.states)
             if inputs is None or states is None:
                 return False
-            if call.mask and (entry.is_model or entry.class_name in RECURRENT_BUILDERS):
-                inputs = self._with_mask(entry, call.mask[0], inputs)
+            if entry.is_model or entry.class_name in MASK_USERS:
+                inputs = self._masked(entry, call, inputs)
             number = len(entry.outputs)
-            spelt = bool(call.mask)
-            outputs = self.place(entry, self.scope, number, inputs, states, spelt_mask=spelt)
+            outputs = self.place(
+                entry,
+                self.scope,
+                number,
+                inputs,
+                states,
+                spelt_mask=bool(call.mask) or call.stored_mask is not None,
+                arguments=call.arguments,
+            )
             entry.outputs.append(outputs)
         return True
+
+    def _masked(
+        self, entry: LayerEntry, call: Call, inputs: tuple[LayerTensor, ...]
+    ) -> tuple[LayerTensor, ...]:
+        """The inputs with the mask that a call spells out, or without one that it does not get."""
+        if call.mask:
+            return self._with_mask(entry, call.mask[0], inputs)
+        if not inputs:
+            return inputs
+        stored = None if call.stored_mask is None else call.stored_mask.values
+        if stored is not None and (stored.ndim != 2 or entry.class_name not in RECURRENT_BUILDERS):
+            reason = f"applies a constant mask of shape {stored.shape}, which is not computed"
+            return self._mask_stand_in(entry, reason, inputs)
+        if stored is None and not (
+            self.dialect.number >= (3,) and self.graph.has_stored_mask(inputs[0])
+        ):
+            return inputs
+        # Keras 3 states at each call which mask is given, and so that none is.
+        mask = None if stored is None else stored.astype(bool)
+        name = self._mask_name(entry)
+        masked = self.graph.add_mask(name, mask, inputs[0], self.config.where)
+        return (masked, *inputs[1:])
+
+    def _mask_name(self, entry: LayerEntry) -> str:
+        call = len(entry.outputs)
+        number = f" {call + 1}" if call else ""
+        return f"{self.scope.prefix}{entry.name}{self.scope.suffix}[mask{number}]"
+
+    def _mask_stand_in(
+        self, entry: LayerEntry, reason: str, inputs: tuple[LayerTensor, ...]
+    ) -> tuple[LayerTensor, ...]:
+        name, where = self._mask_name(entry), self.config.where
+        stand_in = self.graph.add_stand_in(name, "mask", reason, (inputs[0].node,), where)
+        return (stand_in, *inputs[1:])
 
     def _with_mask(
         self, entry: LayerEntry, mask: TensorRef, inputs: tuple[LayerTensor, ...]
@@ -137,15 +201,8 @@ class FunctionalModel:
         roots = mask_roots(mask, self._operation, self._node_of, self.dialect.mask_rule)
         if not inputs or roots == self.graph.mask_roots(inputs[0]):
             return inputs
-        call = len(entry.outputs)
-        number = f" {call + 1}" if call else ""
-        name = f"{self.scope.prefix}{entry.name}{self.scope.suffix}[mask{number}]"
         reason = f"applies the mask that '{mask.layer}' computes, which rnnscope does not"
-        where = self.config.where
-        return (
-            self.graph.add_stand_in(name, "mask", reason, (inputs[0].node,), where),
-            *inputs[1:],
-        )
+        return self._mask_stand_in(entry, reason, inputs)
 
     def _operation(self, name: str) -> tuple[str, Sequence[Call], Any] | None:
         entry = self.entries.get(name)
@@ -160,6 +217,12 @@ class FunctionalModel:
     def _find_all(self, refs: Sequence[TensorRef]) -> tuple[LayerTensor, ...] | None:
         found = [self._find(ref) for ref in refs]
         tensors = tuple(tensor for tensor in found if tensor is not None)
+        return tensors if len(tensors) == len(found) else None
+
+    def _find_states(self, states: Sequence[StateArgument]) -> tuple[StateTensor, ...] | None:
+        found = [state if isinstance(state, ConstantArray) else self._find(state)
+                 for state in states]  # fmt: skip
+        tensors = tuple(state for state in found if state is not None)
         return tensors if len(tensors) == len(found) else None
 
     def _find(self, ref: TensorRef) -> LayerTensor | None:

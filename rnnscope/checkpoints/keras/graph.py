@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from rnnscope.checkpoints.keras.call_constants import ConstantArray
 from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
-from rnnscope.model.cell import Option
+from rnnscope.model.cell import Array, Option
+from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import (
     HandoverJoin,
     InitialState,
     OutsideState,
     StatePart,
+    StoredState,
     UncomputedState,
 )
 from rnnscope.model.layers import (
@@ -28,14 +31,22 @@ from rnnscope.model.layers import (
     Permute,
     RepeatVector,
     Reshape,
+    StoredMask,
     Unsupported,
 )
+from rnnscope.model.layers.convolution import Convolution, DepthwiseConvolution
+from rnnscope.model.layers.pooling import Borders, GlobalPooling, Pooling
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer
 
 _MASK_ENDS = (
+    Borders,
+    Convolution,
+    DepthwiseConvolution,
+    GlobalPooling,
+    Pooling,
     Flatten,
     GetItem,
     Join,
@@ -51,6 +62,8 @@ NO_MASK = LengthsSource("unused", "no mask reaches it")
 
 STATES = {"h": "m", "c": "c"}
 """Our names of the states that Keras calls so, in the order of `initial_state`."""
+
+CONSTANT = "a constant of the configuration"
 
 JOINS: dict[str, HandoverJoin] = {"Concatenate": "concat", "Add": "sum"}
 
@@ -68,8 +81,15 @@ class LayerTensor:
         return f"{self.state} of layer '{self.node}'" if self.state else f"layer '{self.node}'"
 
 
-def _start_words(states: Sequence[LayerTensor]) -> str:
-    return ", ".join(f"{name} from {t.words}" for name, t in zip(STATES, states, strict=False))
+StateTensor = LayerTensor | ConstantArray
+"""What a layer may start from: a tensor, or an array of the configuration."""
+
+
+def _start_words(states: Sequence[StateTensor]) -> str:
+    return ", ".join(
+        f"{name} from {state.words if isinstance(state, LayerTensor) else CONSTANT}"
+        for name, state in zip(STATES, states, strict=False)
+    )
 
 
 @dataclass(eq=False)
@@ -80,6 +100,7 @@ class Graph:
     nodes: dict[str, Node] = field(default_factory=dict)
     joined: dict[str, tuple[HandoverJoin, tuple[LayerTensor, ...]]] = field(default_factory=dict)
     """By node: the final states that a Concatenate or an Add joins, and how."""
+    input_shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     masked_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By node: the layers whose masks it hands on; absent where it hands on none."""
 
@@ -87,9 +108,13 @@ class Graph:
         """The finished network."""
         return Network(tuple(self.inputs), tuple(self.nodes.values()))
 
-    def add_input(self, name: str, where: str) -> LayerTensor:
+    def add_input(
+        self, name: str, where: str, shape: tuple[int | None, ...] | None = None
+    ) -> LayerTensor:
         """One of the model's own inputs."""
         self._claim(name, where)
+        if shape is not None:
+            self.input_shapes[name] = shape
         self.inputs.append(name)
         return LayerTensor(name)
 
@@ -98,7 +123,7 @@ class Graph:
         name: str,
         built: BuiltLayer,
         inputs: Sequence[LayerTensor],
-        states: Sequence[LayerTensor],
+        states: Sequence[StateTensor],
         where: str,
     ) -> tuple[LayerTensor, ...]:
         """The nodes of one call of a layer; returns the tensors that it makes."""
@@ -111,7 +136,7 @@ class Graph:
         name: str,
         step: LayerStep,
         inputs: Sequence[LayerTensor],
-        states: Sequence[LayerTensor],
+        states: Sequence[StateTensor],
         where: str,
     ) -> None:
         full = name + step.suffix
@@ -129,7 +154,7 @@ class Graph:
             layer = replace(layer, lengths=self._lengths(reads))
             mine = states[slice(*step.states)]
             if mine:
-                start = self._handed_over(layer, mine) or self._assembled(full, mine, where)
+                start = self._handed_over(layer, mine) or self._assembled(full, layer, mine, where)
                 layer = layer.starting(start, "config", "initial_state")
         self.nodes[full] = Node(full, layer, reads, wiring="config")
         mask = self._mask_after(full, layer, reads)
@@ -137,10 +162,13 @@ class Graph:
             self.masked_by[full] = mask
 
     def _handed_over(
-        self, layer: RecurrentLayer, states: Sequence[LayerTensor]
+        self, layer: RecurrentLayer, given: Sequence[StateTensor]
     ) -> InitialState | None:
         """The start of a layer that takes all of other layers' final state; None for another."""
         kinds = {"lstm": ["h", "c"]}.get(layer.cell.kind, ["h"])
+        states = [state for state in given if isinstance(state, LayerTensor)]
+        if len(states) < len(given):
+            return None
         # What is joined is joined alike for each state, from the same layers.
         parts = [self.joined.get(t.node, ("concat", (t,))) for t in states]
         hows = {how for how, _ in parts}
@@ -158,24 +186,54 @@ class Graph:
             map(STATES.__getitem__, kinds), sources[0], how, words=words, listed=sources[0]
         )
 
-    def _assembled(self, name: str, states: Sequence[LayerTensor], where: str) -> InitialState:
-        """The start of a layer that takes the model's inputs, or what is not computed."""
+    def _assembled(
+        self, name: str, layer: RecurrentLayer, states: Sequence[StateTensor], where: str
+    ) -> InitialState:
+        """The start of a layer that takes inputs, constants, or what is not computed."""
         words = _start_words(states)
-        makers = tuple(tensor.node for tensor in states)
-        listed = makers
+        tensors = [state for state in states if isinstance(state, LayerTensor)]
+        makers = tuple(tensor.node for tensor in tensors)
+        names = [*CELLS[layer.cell.kind].widths(layer.cell)]
+        reason = self._uncomputed(layer, states, makers, words)
+        if reason is None:
+            parts = {STATES[kind]: self._part(state)
+                     for kind, state in zip(STATES, states, strict=False)}  # fmt: skip
+            return InitialState(parts, words, makers)
+        # It keeps the layer from running, which would start from zeros without a word.
         stand_in = f"{name}[initial state]"
-        if not set(makers) <= set(self.inputs):
-            # It keeps the layer from running, which would start from zeros without a word.
-            reason = f"is {words}, which is not computed"
-            self.add_stand_in(stand_in, "initial state", reason, makers, where)
-            listed = (stand_in,)
-        parts: dict[str, StatePart] = {
-            state: OutsideState("model input", tensor.node)
-            if tensor.node in self.inputs
-            else UncomputedState(stand_in)
-            for state, tensor in zip(STATES.values(), states, strict=False)
+        self.add_stand_in(stand_in, "initial state", reason, makers, where)
+        blocked = UncomputedState(stand_in)
+        known = {STATES[kind]: state for kind, state in zip(STATES, states, strict=False)}
+        outside = {
+            state: self._part(known[state]) if self._is_input(known.get(state)) else blocked
+            for state in names
         }
-        return InitialState(parts, words, listed)
+        return InitialState(outside, words, (stand_in,))
+
+    def _is_input(self, state: StateTensor | None) -> bool:
+        return isinstance(state, LayerTensor) and state.node in self.inputs
+
+    def _part(self, state: StateTensor) -> StatePart:
+        if isinstance(state, ConstantArray):
+            return StoredState(state.values, CONSTANT)
+        return OutsideState("model input", state.node)
+
+    def _uncomputed(
+        self,
+        layer: RecurrentLayer,
+        states: Sequence[StateTensor],
+        makers: Collection[str],
+        words: str,
+    ) -> str | None:
+        """Why the states that a call gives cannot be taken; None if they can."""
+        widths = CELLS[layer.cell.kind].widths(layer.cell)
+        if len(states) != len(widths):
+            return f"is {words}: {len(states)} where the cell has {len(widths)}"
+        for kind, state in zip(STATES, states, strict=False):
+            width = widths[STATES[kind]]
+            if isinstance(state, ConstantArray) and state.values.shape[1:] != (width,):
+                return f"is a constant of shape {state.values.shape}, where {kind} is {width} wide"
+        return None if set(makers) <= set(self.inputs) else f"is {words}, which is not computed"
 
     def _fits(self, layer: RecurrentLayer, sources: list[str], how: HandoverJoin) -> bool:
         """Whether layers are of the same kind, and their states together as wide, as one's own."""
@@ -216,6 +274,22 @@ class Graph:
         self._claim(name, where)
         self.nodes[name] = Node(name, Unsupported(kind, name, reason), reads, wiring="config")
         return LayerTensor(name)
+
+    def add_mask(
+        self, name: str, mask: Array | None, tensor: LayerTensor, where: str
+    ) -> LayerTensor:
+        """A node for a mask that the file holds; None takes the mask away."""
+        self._claim(name, where)
+        read = self._read(tensor, where)
+        self.nodes[name] = Node(name, StoredMask(mask), (read,), wiring="config")
+        if mask is not None:
+            self.masked_by[name] = (name,)
+        return LayerTensor(name)
+
+    def has_stored_mask(self, tensor: LayerTensor) -> bool:
+        """Whether a mask that the file holds comes with a tensor."""
+        return any(isinstance(self.nodes[source].layer, StoredMask)
+                   for source in self.masked_by.get(tensor.node, ()))  # fmt: skip
 
     def mask_roots(self, tensor: LayerTensor) -> frozenset[MaskRoot]:
         """What the mask that comes with a tensor compares with what."""

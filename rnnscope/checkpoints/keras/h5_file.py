@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,14 @@ class ModelGroup:
     def variables(self) -> tuple[StoredVariable, ...]:
         return ()
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        return ()
+
+    def parts(
+        self,
+        *attributes: str,
+        sizes: Sequence[int] | None = None,  # noqa: ARG002
+    ) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in attributes)
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
@@ -98,19 +106,32 @@ class LayerGroup:
             )
         return StoredVariable(name, tuple(dataset.shape or ()), partial(load_array, dataset))
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        return self.variables()
+
+    def parts(
+        self, *attributes: str, sizes: Sequence[int] | None = None
+    ) -> tuple[LayerWeights, ...]:
         share, rest = divmod(len(self.names), len(attributes))
+        shares = [share] * len(attributes)
+        if sizes is not None and len({*sizes}) > 1:
+            shares, rest = [*sizes], len(self.names) - sum(sizes)
         if rest:
+            each = ", ".join(
+                f"{size} for {name}" for name, size in zip(attributes, shares, strict=True)
+            )
             raise CheckpointError(
                 "A layer's weights cannot be shared out among the layers inside it.",
                 where=self.where,
-                expected=f"{len(attributes)} equal shares, for " + ", ".join(attributes),
+                expected=f"{sum(shares)} weights: {each}",
                 found=f"{len(self.names)} weights",
             )
-        return tuple(
-            LayerGroup(self.group, self.names[share * number : share * (number + 1)])
-            for number in range(len(attributes))
-        )
+        # What training leaves as it is comes last, whichever direction that is.
+        names = self.names
+        if "backward_layer" in attributes:
+            names = tuple(sorted(names, key=_is_backward))
+        ends = [0, *accumulate(shares)]
+        return tuple(LayerGroup(self.group, names[start:end]) for start, end in pairwise(ends))
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         """By name: the trainable variables of all layers come before the others of all."""
@@ -135,6 +156,11 @@ class LayerGroup:
             for name in self.names
             if any(re.fullmatch(pattern, part) for part in name.split("/")[:-1])
         )
+
+
+def _is_backward(name: str) -> bool:
+    """Whether a variable's name has the prefix that Bidirectional gives its second direction."""
+    return any(part.startswith("backward_") for part in name.split("/"))
 
 
 def _sniff(path: Path) -> bool:
@@ -164,7 +190,7 @@ def _read(path: Path) -> Checkpoint:
         version = attribute_text(file, "keras_version") or attribute_text(root, "keras_version")
         dialect = Dialect(version or "")
         model = parse_config(text, f"{path.name}: model_config")
-        network = read_network(model, ModelGroup(root), dialect, findings)
+        network, input_shapes = read_network(model, ModelGroup(root), dialect, findings)
         _leave_out_optimizer(file, findings)
     return Checkpoint(
         path=path,
@@ -176,6 +202,7 @@ def _read(path: Path) -> Checkpoint:
         notes=tuple(findings.notes),
         hard_sigmoid=dialect.hard_sigmoid,
         keras_version=dialect.number,
+        input_shapes=input_shapes,
     )
 
 

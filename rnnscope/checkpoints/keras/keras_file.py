@@ -83,7 +83,20 @@ class ObjectGroup:
                 found.append(StoredVariable(f"{self.path}/vars/{name}", shape, load))
         return tuple(found)
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        group = child_group(self.file, self.path)
+        return tuple(
+            StoredVariable(
+                dataset.name.lstrip("/"), tuple(dataset.shape or ()), partial(load_array, dataset)
+            )
+            for dataset in (walk_datasets(group) if group is not None else ())
+        )
+
+    def parts(
+        self,
+        *attributes: str,
+        sizes: Sequence[int] | None = None,  # noqa: ARG002
+    ) -> tuple[LayerWeights, ...]:
         return tuple(self._below(attribute) for attribute in attributes)
 
     def _below(self, path: str) -> ObjectGroup:
@@ -247,7 +260,9 @@ def _read(path: Path) -> Checkpoint:
     dialect = Dialect(number_of(stated))
     model = parse_config(config, f"{path.name}: {CONFIG}")
     with open_h5(io.BytesIO(weights), name=f"{path}: {WEIGHTS}") as file:
-        network = read_network(model, ObjectGroup(file, "", str(path)), dialect, findings)
+        network, input_shapes = read_network(
+            model, ObjectGroup(file, "", str(path)), dialect, findings
+        )
         _leave_out_optimizer(file, findings)
     return Checkpoint(
         path=path,
@@ -259,6 +274,7 @@ def _read(path: Path) -> Checkpoint:
         notes=tuple(findings.notes),
         hard_sigmoid=dialect.hard_sigmoid,
         keras_version=dialect.number,
+        input_shapes=input_shapes,
     )
 
 

@@ -110,16 +110,33 @@ def class_name(view: ConfigView) -> str:
 
 def is_foreign(view: ConfigView) -> bool:
     """True for a class that is not Keras' own, even if it has the name of one."""
-    module = view.raw("module")
-    package, arrow, _ = view.get("class_name", str).partition(">")
+    module, registered = view.raw("module"), view.raw("registered_name")
+    names = [view.get("class_name", str), registered if isinstance(registered, str) else ""]
+    packages = {name.partition(">")[0] for name in names if ">" in name}
     foreign_module = isinstance(module, str) and module.split(".", 1)[0] not in _KERAS_MODULES
-    return foreign_module or (arrow == ">" and package != "keras")
+    return foreign_module or not packages <= {"keras"}
 
 
 def own_class(view: ConfigView) -> str:
     """The class of a layer within a layer; one that is not Keras' own keeps its module."""
-    name = view.get("class_name", str)
-    return f"{view.raw('module')}.{name}" if is_foreign(view) and ">" not in name else name
+    name, registered = view.get("class_name", str), view.raw("registered_name")
+    if not is_foreign(view) or ">" in name:
+        return name.removeprefix("keras>")
+    if isinstance(registered, str) and ">" in registered:
+        return registered
+    return f"{view.raw('module')}.{name}"
+
+
+def input_shape(view: ConfigView) -> tuple[int | None, ...] | None:
+    """The shape that an entry states for the model's input; None where it states none."""
+    config = view.raw("config")
+    stored = None
+    if isinstance(config, dict):
+        stored = config.get("batch_shape") or config.get("batch_input_shape")
+    if not isinstance(stored, list) or len(stored) < 2:
+        return None
+    sizes = [size if isinstance(size, int) else None for size in stored]
+    return tuple(sizes)
 
 
 def is_operation(view: ConfigView, dialect: Dialect) -> bool:

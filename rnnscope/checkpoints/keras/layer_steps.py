@@ -96,6 +96,12 @@ def plain(layer: Layer) -> BuiltLayer:
     return BuiltLayer((LayerStep("", layer),))
 
 
+def leave_out(stored: StoredLayer, reason: str) -> None:
+    """List a layer's variables among what is no part of the recurrent computation."""
+    for variable in stored.weights.variables():
+        stored.findings.left_out.append(LeftOut(variable.name, reason, variable.shape))
+
+
 def unsupported(stored: StoredLayer, reason: str = "is not computed by rnnscope") -> BuiltLayer:
     """A layer that is kept by name only; it is listed among what was left out."""
     stored.findings.left_out.append(LeftOut(stored.name, f"{stored.class_name}: {reason}"))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnscope.checkpoints.interface import LeftOut
+import numpy as np
+
 from rnnscope.checkpoints.keras.dialect import is_known_activation
+from rnnscope.checkpoints.keras.dtype_policies import policy_name, unknown_policy
+from rnnscope.checkpoints.keras.image_layers import IMAGE_BUILDERS
 from rnnscope.checkpoints.keras.layer_steps import (
     Builder,
     BuiltLayer,
     LayerStep,
     StoredLayer,
+    leave_out,
     plain,
     unsupported,
 )
 from rnnscope.checkpoints.keras.weights import require_shape, take
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
+from rnnscope.model.activations import parametrised
+from rnnscope.model.cell import Array
 from rnnscope.model.layers import (
     Activation,
     BatchNormalization,
@@ -24,11 +30,13 @@ from rnnscope.model.layers import (
     Embedding,
     Flatten,
     LayerNormalization,
+    MaskedSoftmax,
     Masking,
     Merge,
     PassThrough,
     Permute,
     RepeatVector,
+    Rescaling,
     Reshape,
     TimeDistributed,
     Unsupported,
@@ -44,12 +52,8 @@ NOTHING_AT_INFERENCE = (
     "GaussianNoise",
     "Identity",
     "SpatialDropout1D",
+    "SpatialDropout2D",
 )
-
-
-def _leave_out(stored: StoredLayer, reason: str) -> None:
-    for variable in stored.weights.variables():
-        stored.findings.left_out.append(LeftOut(variable.name, reason, variable.shape))
 
 
 def _dense(stored: StoredLayer) -> BuiltLayer:
@@ -57,8 +61,6 @@ def _dense(stored: StoredLayer) -> BuiltLayer:
     activation = stored.dialect.activation(config.raw("activation"))
     if not is_known_activation(activation):
         return unsupported(stored, f"has the activation '{activation}', which is not computed")
-    if config.raw("quantization_config") or config.raw("lora_rank"):
-        return unsupported(stored, "is quantized or has LoRA weights, which are not computed")
     # Keras 1 says bias and output_dim where Keras 2 says use_bias and units.
     use_bias = config.get("use_bias", bool, config.get("bias", bool, True))
     units = config.get("units", int, config.raw("output_dim"))
@@ -66,7 +68,7 @@ def _dense(stored: StoredLayer) -> BuiltLayer:
     require_shape(arrays["kernel"], (None, units), f"{stored.weights.where}: kernel")
     if use_bias:
         require_shape(arrays["bias"], (units,), f"{stored.weights.where}: bias")
-    _leave_out(stored, "dense layer")
+    leave_out(stored, "dense layer")
     return plain(Dense(arrays["kernel"], arrays.get("bias"), activation))
 
 
@@ -77,20 +79,80 @@ def _activation(stored: StoredLayer) -> BuiltLayer:
     return plain(Activation(name))
 
 
+def _number(config: ConfigView, *keys: str, default: float) -> float:
+    """A number under the first of some keys, which a list or an array may hold."""
+    value = next((config.raw(key) for key in keys if config.raw(key) is not None), default)
+    if isinstance(value, dict) and isinstance(value.get("value"), (int, float)):
+        value = value["value"]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise CheckpointError(
+            f"The model's configuration has no usable '{keys[0]}'.",
+            where=config.where,
+            expected="a number",
+            found=str(value)[:80],
+        )
+    return float(value)
+
+
 def _relu(stored: StoredLayer) -> BuiltLayer:
-    if any(stored.config.raw(key) for key in ("max_value", "negative_slope", "threshold")):
-        return unsupported(stored, "has options that are not computed")
-    return plain(Activation("relu", kind="ReLU"))
+    config = stored.config
+    slope = _number(config, "negative_slope", default=0.0)
+    threshold = _number(config, "threshold", default=0.0)
+    largest = config.raw("max_value")
+    if threshold or (largest is not None and (slope or largest != 6)):
+        return unsupported(stored, "has a threshold or a largest value, which are not computed")
+    name = "relu6" if largest is not None else "relu"
+    return plain(Activation(parametrised("leaky_relu", slope) if slope else name, kind="ReLU"))
+
+
+def _leaky_relu(stored: StoredLayer) -> BuiltLayer:
+    slope = _number(stored.config, "negative_slope", "alpha", default=0.3)
+    return plain(Activation(parametrised("leaky_relu", slope), kind="LeakyReLU"))
+
+
+def _elu(stored: StoredLayer) -> BuiltLayer:
+    alpha = _number(stored.config, "alpha", default=1.0)
+    return plain(Activation(parametrised("elu", alpha), kind="ELU"))
+
+
+def _thresholded_relu(stored: StoredLayer) -> BuiltLayer:
+    theta = _number(stored.config, "theta", default=1.0)
+    return plain(Activation(parametrised("thresholded_relu", theta), kind="ThresholdedReLU"))
+
+
+def _softmax(stored: StoredLayer) -> BuiltLayer:
+    if _axis(stored.config) != -1:
+        return unsupported(stored, "is over an axis that is not the last, which is not computed")
+    return plain(MaskedSoftmax())
 
 
 def _embedding(stored: StoredLayer) -> BuiltLayer:
-    if stored.config.raw("quantization_config") or stored.config.raw("lora_rank"):
-        return unsupported(stored, "is quantized or has LoRA weights, which are not computed")
-    table = take(stored.weights, stored.name, ("embeddings",))["embeddings"]
+    policy = policy_name(stored.config.raw("dtype"))
     sizes = (stored.config.get("input_dim", int), stored.config.get("output_dim", int))
+    if policy.startswith("int8_from_float"):
+        table = _quantized_table(stored, sizes)
+        if table is None:
+            return unsupported(stored, f"is quantized ({policy}) in a way that is not computed")
+    elif stored.config.raw("quantization_config") or unknown_policy(stored.config.raw("dtype")):
+        reason = unknown_policy(stored.config.raw("dtype")) or "is quantized, not computed"
+        return unsupported(stored, reason)
+    else:
+        table = take(stored.weights, stored.name, ("embeddings",))["embeddings"]
     require_shape(table, sizes, stored.weights.where)
-    _leave_out(stored, "embedding")
+    leave_out(stored, "embedding")
     return plain(Embedding(table, stored.config.get("mask_zero", bool, False), stored.name))
+
+
+def _quantized_table(stored: StoredLayer, sizes: tuple[int, int]) -> Array | None:
+    """The rows of an int8 table, each divided by its scale, as Keras does when it looks one up."""
+    variables = stored.weights.variables()
+    if [variable.shape for variable in variables] != [sizes, sizes[:1]]:
+        return None
+    rows, scale = (variable.load() for variable in variables)
+    if rows.dtype != np.int8 or scale.dtype.kind != "f":
+        return None
+    table: Array = rows.astype(scale.dtype) / scale[:, None]
+    return table
 
 
 def _masking(stored: StoredLayer) -> BuiltLayer:
@@ -107,14 +169,12 @@ def _axis(config: ConfigView) -> int:
 
 def _batch_normalization(stored: StoredLayer) -> BuiltLayer:
     config = stored.config
-    if config.raw("mode") or config.raw("renorm"):
-        return unsupported(stored, "has a mode that is not computed")
     scale, center = config.get("scale", bool, True), config.get("center", bool, True)
     roles = [role for role, there in (("gamma", scale), ("beta", center)) if there]
     arrays = take(stored.weights, stored.name, [*roles, "moving_mean", "moving_variance"])
     for role, array in arrays.items():
         require_shape(array, arrays["moving_mean"].shape[:1], f"{stored.weights.where}: {role}")
-    _leave_out(stored, "not recurrent")
+    leave_out(stored, "not recurrent")
     return plain(
         BatchNormalization(
             gamma=arrays.get("gamma"),
@@ -130,14 +190,14 @@ def _batch_normalization(stored: StoredLayer) -> BuiltLayer:
 
 def _layer_normalization(stored: StoredLayer) -> BuiltLayer:
     config = stored.config
-    if config.raw("rms_scaling") or _axis(config) == 0:
+    if _axis(config) == 0:
         return unsupported(stored, "has options that are not computed")
     scale, center = config.get("scale", bool, True), config.get("center", bool, True)
     roles = [role for role, there in (("gamma", scale), ("beta", center)) if there]
     arrays = take(stored.weights, stored.name, roles)
     for role, array in arrays.items():
         require_shape(array, (None,), f"{stored.weights.where}: {role}")
-    _leave_out(stored, "not recurrent")
+    leave_out(stored, "not recurrent")
     return plain(
         LayerNormalization(
             gamma=arrays.get("gamma"),
@@ -191,8 +251,17 @@ def _time_distributed(stored: StoredLayer) -> BuiltLayer:
     return plain(TimeDistributed(layer))
 
 
-def _flatten(_: StoredLayer) -> BuiltLayer:
-    return plain(Flatten())
+def _flatten(stored: StoredLayer) -> BuiltLayer:
+    if stored.config.raw("data_format") not in (None, "channels_last", "channels_first"):
+        return unsupported(stored, "has a data_format that rnnscope does not know")
+    return plain(Flatten(stored.config.raw("data_format") == "channels_first"))
+
+
+def _rescaling(stored: StoredLayer) -> BuiltLayer:
+    scale, offset = (stored.config.raw(key) for key in ("scale", "offset"))
+    if not all(isinstance(number, (int, float)) for number in (scale, offset)):
+        return unsupported(stored, "scales by arrays, which is not computed")
+    return plain(Rescaling(float(scale), float(offset)))
 
 
 PLAIN_BUILDERS: dict[str, Builder] = {
@@ -200,6 +269,12 @@ PLAIN_BUILDERS: dict[str, Builder] = {
     "TimeDistributedDense": _dense,
     "Activation": _activation,
     "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "ELU": _elu,
+    "ThresholdedReLU": _thresholded_relu,
+    "Softmax": _softmax,
+    "Rescaling": _rescaling,
+    **IMAGE_BUILDERS,
     "Embedding": _embedding,
     "Masking": _masking,
     "BatchNormalization": _batch_normalization,

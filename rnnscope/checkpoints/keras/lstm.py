@@ -33,8 +33,18 @@ Arrays = tuple[Array, Array, Array]
 """kernel, recurrent kernel and bias."""
 
 
+PEEPHOLES = {gate: f"{name}_gate_peephole_weights"
+             for gate, name in {"i": "input", "f": "forget", "o": "output"}.items()}  # fmt: skip
+"""The variables of a PeepholeLSTMCell beside those of an LSTMCell, in Keras' order."""
+
+
 def lstm_cell(
-    stored: StoredLayer, config: ConfigView, weights: LayerWeights, *, cudnn: bool = False
+    stored: StoredLayer,
+    config: ConfigView,
+    weights: LayerWeights,
+    *,
+    cudnn: bool = False,
+    peepholes: bool = False,
 ) -> CellSpec:
     """The cell of an LSTM.
 
@@ -48,6 +58,9 @@ def lstm_cell(
         Of the cell.
     cudnn : bool
         True for CuDNNLSTM.
+    peepholes : bool
+        True for PeepholeLSTMCell of tf.keras.experimental and TensorFlow Addons: i and f see the
+        c before the step, o the new one.
 
     Raises
     ------
@@ -55,21 +68,29 @@ def lstm_cell(
         Weights are missing or do not fit the configuration; it names the layer.
     """
     units = config.get("units", int, config.raw("output_dim"))
+    diagonals: list[Array] = []
     if cudnn:
         (kernel, recurrent, bias), order = _read_cudnn(weights, stored.name, units), STORED_GATES
     elif "units" not in config and len(weights.variables()) == 3 * len(KERAS1_GATES):
         arrays = take_keras1(weights, stored.name, units, KERAS1_GATES)
         (kernel, recurrent, bias), order = arrays, KERAS1_GATES
     else:
-        (kernel, recurrent, bias), order = take_cell(weights, stored.name, config), STORED_GATES
+        more = tuple(PEEPHOLES.values()) if peepholes else ()
+        kernel, recurrent, bias, *diagonals = take_cell(weights, stored.name, config, more=more)
+        order = STORED_GATES
     require_shape(kernel, (None, 4 * units), f"{weights.where}: kernel")
     require_shape(recurrent, (units, 4 * units), f"{weights.where}: recurrent_kernel")
     require_shape(bias, (4 * units,), f"{weights.where}: bias")
+    for diagonal in diagonals:
+        require_shape(diagonal, (units,), f"{weights.where}: peephole weights")
     activation = activation_option(stored, config, "activation", "tanh")
+    name = "CuDNNLSTM" if cudnn else "PeepholeLSTMCell" if peepholes else "LSTM"
     return CellSpec(
         kind="lstm",
-        source_class="keras CuDNNLSTM" if cudnn else "keras LSTM",
-        weights=LSTMWeights(*(reorder_gates(array, order) for array in (kernel, recurrent, bias))),
+        source_class=f"keras {name}",
+        weights=LSTMWeights(
+            *(reorder_gates(array, order) for array in (kernel, recurrent, bias)), *diagonals
+        ),
         options=LSTMOptions(
             forget_bias=IN_BIAS,
             activation=activation,

@@ -31,6 +31,13 @@ from rnnscope.files.tensorflow.protos import parse
 METADATA = "keras_metadata.pb"
 
 
+_TRACKED_AGAIN = frozenset(
+    {"keras_api", "variables", "trainable_variables", "non_trainable_variables", "states",
+     "regularization_losses", "losses", "metrics", "_metrics"}
+)  # fmt: skip
+"""Attributes behind which the same variables are found again, or what a stateful layer left."""
+
+
 @dataclass(frozen=True, eq=False)
 class KerasObject:
     """What Keras noted of one object: its number in the object graph, and its configuration."""
@@ -78,7 +85,39 @@ class ObjectWeights:
                 there.append(StoredVariable(label, shape, partial(self.graph.load, stored)))
         return tuple(there)
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        """The variables of the layer and of what its attributes hold, each once.
+
+        Keras tracks them a second time below ``keras_api`` and in lists of its own.
+        """
+        found = {variable.name: variable for variable in self.variables()}
+        seen, waiting = {self.found.number}, [self]
+        keys = {self.graph.variable(self.found, name) for name in self.found.children}
+        while waiting:
+            here = waiting.pop()
+            for name, number in here.found.children.items():
+                child = self.graph.objects[number]
+                if number in seen or name in _TRACKED_AGAIN or child.variable is not None:
+                    continue
+                seen.add(number)
+                inner = replace(here, found=child)
+                waiting.append(inner)
+                for attribute, variable in zip(
+                    (each for each in child.children if self.graph.variable(child, each)),
+                    inner.variables(),
+                    strict=True,
+                ):
+                    stored = self.graph.variable(child, attribute)
+                    if stored not in keys:
+                        keys.add(stored)
+                        found[variable.name] = variable
+        return tuple(found.values())
+
+    def parts(
+        self,
+        *attributes: str,
+        sizes: Sequence[int] | None = None,  # noqa: ARG002
+    ) -> tuple[LayerWeights, ...]:
         return tuple(self._part(attribute) for attribute in attributes)
 
     def _part(self, attribute: str) -> LayerWeights:
@@ -127,7 +166,7 @@ def read_keras_model(
     findings = Findings()
     names = {each.number: each.name for each in noted if each.name}
     weights = ObjectWeights(graph, graph.objects[model.number], names)
-    network = read_network(model.view, weights, dialect, findings)
+    network, _ = read_network(model.view, weights, dialect, findings)
     return GraphModel(network, tuple(findings.left_out), tuple(findings.notes)), dialect
 
 

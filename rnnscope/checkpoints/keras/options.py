@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnscope.checkpoints.keras.dialect import is_known_activation
+from rnnscope.checkpoints.keras.dtype_policies import computes_in_16_bits
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.cell import Option
@@ -79,11 +80,8 @@ def note_options(stored: StoredLayer, config: ConfigView) -> None:
             f"Layer '{stored.name}' was fed time-major by its model; rnnscope takes its input as "
             "(sequence, timestep, feature) all the same."
         )
-    policy = config.raw("dtype")
-    if isinstance(policy, dict):
-        inner = policy.get("config")
-        policy = inner.get("name") if isinstance(inner, dict) else None
-    if isinstance(policy, str) and "float16" in policy:
+    policy = computes_in_16_bits(config.raw("dtype"))
+    if policy:
         stored.findings.note(
             f"Layer '{stored.name}' computes in 16 bits in Keras (dtype policy '{policy}'); "
             "rnnscope computes it in float32."

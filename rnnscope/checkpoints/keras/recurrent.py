@@ -14,7 +14,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
     StoredLayer,
     unsupported,
 )
-from rnnscope.checkpoints.keras.lstm import lstm_cell
+from rnnscope.checkpoints.keras.lstm import PEEPHOLES, lstm_cell
 from rnnscope.checkpoints.keras.options import (
     go_backwards,
     note_options,
@@ -40,9 +40,20 @@ class KerasCell:
     read: Callable[[StoredLayer, ConfigView, LayerWeights], CellSpec]
     states: tuple[str, ...]
     cudnn: bool = False
+    more: int = 0
+    """How many variables it has beside two kernels and a bias."""
+
+    def variables(self, config: ConfigView) -> int:
+        """How many variables it has, in Keras 2 and later."""
+        return 2 + config.get("use_bias", bool, True) + self.more
 
 
 _LSTM = KerasCell(lstm_cell, ("h", "c"))
+_PEEPHOLE_LSTM = KerasCell(
+    lambda stored, config, weights: lstm_cell(stored, config, weights, peepholes=True),
+    ("h", "c"),
+    more=len(PEEPHOLES),
+)
 _GRU = KerasCell(gru_cell, ("h",))
 _SIMPLE = KerasCell(simple_rnn_cell, ("h",))
 
@@ -69,6 +80,8 @@ CELL_CLASSES: dict[str, KerasCell] = {
     "LSTMCell": _LSTM,
     "GRUCell": _GRU,
     "SimpleRNNCell": _SIMPLE,
+    "PeepholeLSTMCell": _PEEPHOLE_LSTM,
+    "Addons>PeepholeLSTMCell": _PEEPHOLE_LSTM,
 }
 """Cells that an RNN layer holds."""
 
@@ -115,9 +128,23 @@ def read_cells(
     if foreign or not cells:
         return f"has a cell of class {foreign[0]}, which is not computed" if foreign else "is empty"
     inner = weights.parts("cell")[0]
-    parts = inner.parts(*_numbered(names)) if stacked else (inner,)
     known_cells = [CELL_CLASSES[name] for name in names]
-    return _read(known_cells, stored, [entry.view("config") for entry in cells], parts)
+    configs = [entry.view("config") for entry in cells]
+    sizes = [each.variables(config) for each, config in zip(known_cells, configs, strict=True)]
+    parts = inner.parts(*_numbered(names), sizes=sizes) if stacked else (inner,)
+    return _read(known_cells, stored, configs, parts)
+
+
+def variable_count(class_name: str, config: ConfigView) -> int:
+    """How many variables a recurrent layer has, in Keras 2 and later; 0 if that is not known."""
+    if class_name in LAYER_CLASSES:
+        return LAYER_CLASSES[class_name].variables(config)
+    cell = config.view("cell")
+    stacked = own_class(cell) == "StackedRNNCells"
+    cells = cell.view("config").views("cells") if stacked else [cell]
+    known = [(CELL_CLASSES.get(own_class(each)), each) for each in cells]
+    counts = [kind.variables(each.view("config")) for kind, each in known if kind is not None]
+    return sum(counts) if len(counts) == len(known) else 0
 
 
 def _read(
@@ -139,7 +166,8 @@ def _read(
 
 def _numbered(classes: Sequence[str]) -> list[str]:
     """Keras' names for the cells of a stack: by class, name, name_1, name_2 and on."""
-    bases = [{"LSTMCell": "lstm_cell", "GRUCell": "gru_cell"}.get(name, "simple_rnn_cell")
+    bases = [{"LSTMCell": "lstm_cell", "GRUCell": "gru_cell",
+              "SimpleRNNCell": "simple_rnn_cell"}.get(name, "peephole_lstm_cell")
              for name in classes]  # fmt: skip
     counts = [bases[:number].count(base) for number, base in enumerate(bases)]
     return [

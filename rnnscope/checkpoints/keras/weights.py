@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -51,11 +52,17 @@ class LayerWeights(Protocol):
         """The layer's own variables, in the order Keras lists them."""
         ...
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        """The layer's variables and those of all that lies inside it."""
+        ...
+
+    def parts(
+        self, *attributes: str, sizes: Sequence[int] | None = None
+    ) -> tuple[LayerWeights, ...]:
         """The weights of wrapped layers, by the attribute that holds each: ``cell``.
 
-        The attributes are given in the order Keras lists their weights, and each holds as many
-        variables as the others.
+        The attributes are given in the order Keras lists their weights; `sizes` says how many
+        variables each holds, where that is not as many as the others.
         """
         ...
 
@@ -72,11 +79,26 @@ class NoWeights:
     def variables(self) -> tuple[StoredVariable, ...]:
         return ()
 
-    def parts(self, *attributes: str) -> tuple[LayerWeights, ...]:
+    def everything(self) -> tuple[StoredVariable, ...]:
+        return ()
+
+    def parts(
+        self,
+        *attributes: str,
+        sizes: Sequence[int] | None = None,  # noqa: ARG002
+    ) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in attributes)
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in keys)
+
+
+_SEED = re.compile(r"(^|/)(seed_generator|random_generator)[^/]*(/|$)|seed_generator_state")
+
+
+def is_seed(name: str) -> bool:
+    """Whether a variable is the state of a generator of random numbers, as dropout has one."""
+    return _SEED.search(name) is not None
 
 
 def take(weights: LayerWeights, layer: str, roles: Sequence[str]) -> dict[str, Array]:
@@ -119,9 +141,14 @@ def take(weights: LayerWeights, layer: str, roles: Sequence[str]) -> dict[str, A
 
 
 def take_cell(
-    weights: LayerWeights, layer: str, config: ConfigView, *, twice: bool = False
-) -> tuple[Array, Array, Array]:
-    """The kernel, the recurrent kernel and the bias of a cell.
+    weights: LayerWeights,
+    layer: str,
+    config: ConfigView,
+    *,
+    twice: bool = False,
+    more: Sequence[str] = (),
+) -> tuple[Array, ...]:
+    """The kernel, the recurrent kernel and the bias of a cell, and what it has beside them.
 
     Parameters
     ----------
@@ -131,14 +158,17 @@ def take_cell(
         Of the layer or cell; ``use_bias`` False gives a bias of zeros.
     twice : bool
         True where the bias has two rows, one for the input and one for the state.
+    more : sequence of str
+        Further variables, in Keras' order.
     """
     use_bias = config.get("use_bias", bool, True)
     roles = ("kernel", "recurrent_kernel", "bias")
-    arrays = take(weights, layer, roles if use_bias else roles[:2])
+    arrays = take(weights, layer, (*(roles if use_bias else roles[:2]), *more))
     kernel = arrays["kernel"]
     width = kernel.shape[-1:]
     zeros = np.zeros((2, *width) if twice else width, kernel.dtype)
-    return kernel, arrays["recurrent_kernel"], arrays.get("bias", zeros)
+    bias = arrays.get("bias", zeros)
+    return kernel, arrays["recurrent_kernel"], bias, *(arrays[role] for role in more)
 
 
 def _last_part(name: str) -> str:

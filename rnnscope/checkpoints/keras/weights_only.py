@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,10 +30,16 @@ class LayerDirection:
     name : str
         Added to the layer's name: ``"forward_lstm"``; empty for a layer on its own.
     cells : tuple of mapping
+    backward : bool
+        As the file tells it, by a name or by the attribute that holds the layer.
+    told : str
+        What tells it, in words; empty for a layer on its own.
     """
 
     name: str
     cells: tuple[Roles, ...]
+    backward: bool = False
+    told: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +58,8 @@ class LooseLayer:
         Of any other layer.
     roles : mapping
         The same by role.
+    refused : str
+        Why a recurrent layer is not read, the end of a sentence; empty for one that is.
     """
 
     name: str
@@ -58,6 +67,22 @@ class LooseLayer:
     directions: tuple[LayerDirection, ...] = ()
     variables: tuple[StoredVariable, ...] = ()
     roles: Roles | None = None
+    refused: str = ""
+
+
+STOCK_LAYERS = frozenset(
+    {"lstm", "gru", "simple_rnn", "rnn", "bidirectional", "unified_lstm", "unified_gru",
+     "cu_dnnlstm", "cu_dnngru", "cudnn_lstm", "cudnn_gru", "cudnnlstm", "cudnngru"}
+)  # fmt: skip
+"""Keras' recurrent layers by the name that it makes of a class."""
+
+STOCK_CELLS = frozenset({"lstm_cell", "gru_cell", "simple_rnn_cell"})
+CELL_ROLES = frozenset({"kernel", "recurrent_kernel", "bias"})
+
+
+def base_name(name: str) -> str:
+    """A name without the number that Keras adds to make it unique."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def is_cell(roles: Roles) -> bool:
@@ -69,6 +94,9 @@ def is_cell(roles: Roles) -> bool:
 
 def make_cell(roles: Roles, dialect: Dialect) -> RecognisedCell:
     """The cell that some variables make, with the defaults of the Keras that wrote them."""
+    more = [variable.name for role, variable in roles.items() if not _is_role(role)]
+    if more:
+        return RecognisedCell(None, f"it has '{more[0]}', which no cell of Keras has")
     arrays = {role: variable.load() for role, variable in roles.items()}
     names = tuple(variable.name for variable in roles.values())
     found = _keras1(arrays) if "U" in arrays or any("_" in role for role in _ones(arrays)) else None
@@ -92,6 +120,11 @@ def make_cell(roles: Roles, dialect: Dialect) -> RecognisedCell:
             f"GRU of {dialect.framework}; without a bias its shape does not tell",
         ),
     )
+
+
+def _is_role(role: str) -> bool:
+    """Whether a variable is one of Keras' own cells, of any version."""
+    return role in CELL_ROLES or re.fullmatch(r"[WUb](_[ifcozrh])?", role) is not None
 
 
 def _ones(arrays: Mapping[str, Array]) -> list[str]:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.h5_file import LayerGroup
 from rnnscope.checkpoints.keras.weights import StoredVariable
-from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, Roles, is_cell
+from rnnscope.checkpoints.keras.weights_only import (
+    LayerDirection,
+    LooseLayer,
+    Roles,
+    base_name,
+    is_cell,
+)
 from rnnscope.errors import CheckpointError
 from rnnscope.files.safe_hdf5 import attribute_texts, child_group
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 _KERAS1 = re.compile(r"(?P<scope>.+)_(?P<role>[WUb](_[ifcozrh])?)")
 _NUMBERED = re.compile(r"(?P<role>kernel|recurrent_kernel|bias)_\d+")
 _CELL_PART = re.compile(r"(stacked_rnn_cells|lstm_cell|gru_cell|simple_rnn_cell)(_\d+)?")
+_OTHER_CELL = re.compile(r"_cell(_\d+)?$", re.IGNORECASE)
 _DIRECTION = re.compile(r"(forward|backward)_.+")
 
 CLASS_BY_NAME = {
@@ -135,7 +142,33 @@ def _layer(owner: str, entries: list[tuple[str, Roles]]) -> LooseLayer:
         return LooseLayer(owner, variables=variables, roles=roles)
     names = list(dict.fromkeys(direction for direction, _ in entries))
     directions = [
-        LayerDirection(name, tuple(roles for direction, roles in entries if direction == name))
+        LayerDirection(
+            name,
+            tuple(roles for direction, roles in entries if direction == name),
+            backward=name.startswith("backward"),
+            told=f"named '{name}'" if name else "",
+        )
         for name in names
     ]
-    return LooseLayer(owner, directions=tuple(directions), variables=variables)
+    return LooseLayer(
+        owner, directions=tuple(directions), variables=variables, refused=_refusal(owner, variables)
+    )
+
+
+def _refusal(owner: str, variables: tuple[StoredVariable, ...]) -> str:
+    """Why variables that have the shapes of a cell are not taken for one; empty if they are."""
+    parts = [part for v in variables for part in v.name.split("/")[:-1]]
+    foreign = [
+        part for part in parts if _OTHER_CELL.search(part) and not _CELL_PART.fullmatch(part)
+    ]
+    if foreign and foreign[0] not in owner.split("/")[:1]:
+        return f"its cell is named '{foreign[0]}', which is none of Keras' own"
+    named = any(_CELL_PART.fullmatch(part) for part in parts)
+    kernels = {v.shape for v in variables if _scope_and_role(v.name)[1] == "recurrent_kernel"}
+    if base_name(owner.rsplit("/", 1)[-1]) == "rnn" and not named and _all_square(kernels):
+        return "no name tells the class of its cell, and its shapes alone are those of many"
+    return ""
+
+
+def _all_square(shapes: set[tuple[int, ...]]) -> bool:
+    return bool(shapes) and all(len(shape) == 2 and shape[0] == shape[1] for shape in shapes)

@@ -68,6 +68,8 @@ class LooseNetwork:
         return replace(network, inputs=network.inputs or tuple(self.inputs[:1]))
 
     def _add(self, layer: LooseLayer, feed: Feed) -> Feed:
+        if layer.refused:
+            return self._refused(layer, feed)
         if layer.directions:
             return self._recurrent(layer, feed)
         self._leave_out(layer)
@@ -94,6 +96,15 @@ class LooseNetwork:
         stand_in = Unsupported(kind, layer.name, NOT_STORED)
         return Feed(self._node(layer.name, stand_in, (feed.name,)), width)
 
+    def _refused(self, layer: LooseLayer, feed: Feed) -> Feed:
+        """A stand-in for a recurrent layer that the file names as none of Keras' own."""
+        self.findings.left_out += [
+            LeftOut(v.name, f"'{layer.name}' looks recurrent, but {layer.refused}", v.shape)
+            for v in layer.variables
+        ]
+        stand_in = Unsupported("recurrent cell", layer.name, f"is not computed: {layer.refused}")
+        return Feed(self._node(layer.name, stand_in, (feed.name,)))
+
     def _plain(self, name: str, layer: Layer, feed: Feed, table: object = None) -> Feed:
         node = self._node(name, layer, (feed.name,))
         shape = getattr(table, "shape", ())
@@ -107,12 +118,12 @@ class LooseNetwork:
             return Feed(self._node(layer.name, stand_in, (feed.name,)))
         source = self._reads(feed, read[0][0].input_size)
         if len(read) == 1:
-            direction = layer.directions[0].name
-            name = f"{layer.name}/{direction}" if direction else layer.name
+            direction = layer.directions[0]
+            name = f"{layer.name}/{direction.name}" if direction.name else layer.name
             last = self._stack(name, read[0], source, direction)
             return Feed(last, read[0][-1].output_size)
         ends = [
-            self._stack(f"{layer.name}/{direction.name}", cells, source, direction.name or "one")
+            self._stack(f"{layer.name}/{direction.name}", cells, source, direction)
             for direction, cells in zip(layer.directions, read, strict=True)
         ]
         node = self._node(layer.name, BidirectionalMerge("concat"), tuple(ends))
@@ -133,7 +144,9 @@ class LooseNetwork:
             cells.append(made.cell)
         return cells
 
-    def _stack(self, name: str, cells: list[CellSpec], source: str, direction: str) -> str:
+    def _stack(
+        self, name: str, cells: list[CellSpec], source: str, direction: LayerDirection
+    ) -> str:
         for number, cell in enumerate(cells):
             last = number == len(cells) - 1
             full = name if last else f"{name}/cell_{number}"
@@ -184,22 +197,22 @@ class LooseNetwork:
             self.findings.left_out.append(LeftOut(variable.name, reason, variable.shape))
 
 
-def _driven(cell: CellSpec, direction: str, dialect: Dialect) -> RecurrentLayer:
-    told = f"named '{direction}'" if direction else "names no direction"
+def _driven(cell: CellSpec, direction: LayerDirection, dialect: Dialect) -> RecurrentLayer:
+    told = direction.told or "names no direction"
     padding: Option[PaddingRule]
-    if direction and dialect.is_tf:
+    if direction.told and dialect.is_tf:
         padding = Option("zeros", "guess", "Bidirectional with return_sequences")
     else:
         padding = Option("hold", "class default", "Keras repeats the last output at masked steps")
     return RecurrentLayer(
         cell=cell,
-        backward=Option(direction.startswith("backward"), "guess", told),
+        backward=Option(direction.backward, "guess", told),
         padding=padding,
         lengths=Option(LENGTHS_NOT_STORED, "guess"),
         initial_state=Option(ZERO_STATE, "guess"),
         state_format=Option("list [h, c]" if cell.kind == "lstm" else "h", "class default"),
         # On its own a layer with go_backwards, which a flag may tell, keeps its order.
-        outputs_in_input_order=bool(direction),
+        outputs_in_input_order=bool(direction.told),
     )
 
 

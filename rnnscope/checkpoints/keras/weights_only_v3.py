@@ -9,12 +9,20 @@ the order of layers is not stored; the places in the file at which they were wri
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.keras_file import ObjectGroup
-from rnnscope.checkpoints.keras.weights import StoredVariable
-from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, Roles
+from rnnscope.checkpoints.keras.weights import StoredVariable, is_seed
+from rnnscope.checkpoints.keras.weights_only import (
+    STOCK_CELLS,
+    STOCK_LAYERS,
+    LayerDirection,
+    LooseLayer,
+    Roles,
+    base_name,
+)
 from rnnscope.checkpoints.keras.weights_only_h5 import class_by_name
 from rnnscope.errors import CheckpointError
 from rnnscope.files.safe_hdf5 import (
@@ -142,10 +150,21 @@ def _layer(file: h5py.File, path: str, name: str, key: str) -> LooseLayer:
     both = [f"{path}/{end}" for end in ("forward_layer", "backward_layer")]
     if all(child_group(file, end) is not None for end in both):
         directions = [
-            LayerDirection(_prefixed(end, _name(file, end, "")), _cells(file, end)) for end in both
+            LayerDirection(
+                _prefixed(end, _name(file, end, "")),
+                _cells(file, end),
+                # Whatever its name: Keras wants the two to read in different directions.
+                backward=end.endswith("backward_layer"),
+                told=f"attribute {end.rpartition('/')[2]}",
+            )
+            for end in both
         ]
     else:
         directions = [LayerDirection("", _cells(file, path))]
+    everything = tuple(_all_variables(file, path))
+    refused = _refusal(file, path, key) or _unread(everything, directions)
+    if any(direction.cells for direction in directions) and refused:
+        return LooseLayer(name, variables=everything, refused=refused)
     if all(direction.cells for direction in directions):
         variables = tuple(
             variable for direction in directions for cell in direction.cells
@@ -153,6 +172,58 @@ def _layer(file: h5py.File, path: str, name: str, key: str) -> LooseLayer:
         )  # fmt: skip
         return LooseLayer(name, directions=tuple(directions), variables=variables)
     return _plain(file, path, name, key)
+
+
+def _refusal(file: h5py.File, path: str, key: str) -> str:
+    """Why arrays that have the shapes of a cell are not taken for one; empty if they are.
+
+    In a list of layers a group's name is that of the class; elsewhere it is an attribute's. The
+    names of cells are those of their classes unless the user chose others.
+    """
+    base = base_name(key)
+    listed = path.rpartition("/")[0].rpartition("/")[2] in CONTAINERS
+    if listed and base not in STOCK_LAYERS:
+        return f"its class is named '{base}', which is none of Keras' own"
+    names, untold = _cell_names(file, path)
+    foreign = [name for name in names if base_name(name) not in STOCK_CELLS]
+    if foreign:
+        return f"its cell is named '{foreign[0]}', which is none of Keras' own"
+    if base in ("rnn", "bidirectional") and any(_is_square(file, place) for place in untold):
+        return "no name tells the class of its cell, and its shapes alone are those of many"
+    return ""
+
+
+def _cell_names(file: h5py.File, path: str) -> tuple[list[str], list[str]]:
+    """The names of the cells of a layer, and the places of those that have none."""
+    names: list[str] = []
+    untold: list[str] = []
+    for end in ("", "/forward_layer", "/backward_layer"):
+        cell = f"{path}{end}/cell"
+        stack = child_group(file, f"{cell}/cells")
+        if stack is not None:
+            names += [name for name in child_names(stack) if child_group(stack, name) is not None]
+        elif child_group(file, cell) is not None:
+            name = _name(file, cell, "")
+            (names if name else untold).append(name or cell)
+    return names, untold
+
+
+def _is_square(file: h5py.File, place: str) -> bool:
+    """Whether a cell has the one gate of a simple RNN."""
+    roles = _cell(_variables(file, place))
+    return bool(roles) and roles["recurrent_kernel"].shape[0] == roles["recurrent_kernel"].shape[1]
+
+
+def _unread(everything: Iterable[StoredVariable], directions: list[LayerDirection]) -> str:
+    """Which variable below a layer no cell of it has; empty if there is none."""
+    read = {
+        variable.name
+        for direction in directions
+        for cell in direction.cells
+        for variable in cell.values()
+    }
+    more = [each.name for each in everything if each.name not in read and not is_seed(each.name)]
+    return f"it has '{more[0]}', which no cell of Keras has" if more else ""
 
 
 def _prefixed(path: str, name: str) -> str:

@@ -9,11 +9,13 @@ their widths fit.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
-from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked
+from rnnscope.checkpoints.keras.weights import is_seed
+from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked, TrackedVariable
 from rnnscope.checkpoints.weights_only.cells import RecognisedCell, tf1_cell
 from rnnscope.checkpoints.weights_only.layers import (
     INPUT,
@@ -185,6 +187,9 @@ class ObjectLayers:
         stored = {name: graph.variable(cell, name) for name in cell.children}
         there = {name: found for name, found in stored.items() if found is not None}
         if {"kernel", "recurrent_kernel"} <= there.keys():
+            refused = self._refusal(cell, there)
+            if refused:
+                return RecognisedCell(None, refused), tuple(each.key for each in there.values())
             roles = [name for name in ("kernel", "recurrent_kernel", "bias") if name in there]
             keys = tuple(there[name].key for name in roles)
             arrays = [graph.load(there[name]) for name in roles]
@@ -195,6 +200,29 @@ class ObjectLayers:
         bag = Bag("", {role: (found.key,) for role, found in roles_of.items()})
         scope = next(iter(there.values())).full_name.rpartition("/")[0] if there else ""
         return tf1_cell(bag, class_of(scope), graph.bundle.read), keys
+
+    def _refusal(self, cell: Tracked, there: Mapping[str, TrackedVariable]) -> str:
+        """Why kernels that have the shapes of a cell are not taken for one; empty if they are."""
+        below = (
+            (f"{name}/{inner}", found)
+            for name, number in cell.children.items()
+            if name not in NOT_LAYERS and number not in self._seen
+            for inner in self.graph.objects[number].children
+            if (found := self.graph.variable(self.graph.objects[number], inner)) is not None
+        )
+        known = {id(found) for found in there.values()}
+        more = [name for name in there if name not in ("kernel", "recurrent_kernel", "bias")]
+        more += [name for name, found in below if id(found) not in known and not is_seed(name)]
+        if more:
+            return f"it has '{more[0]}', which no cell of Keras has"
+        parts = there["kernel"].full_name.split("/")[:-1]
+        own = parts[-1] if parts else ""
+        if re.search(r"_cell(_\d+)?$", own) and not _CELL.fullmatch(f"/{own}"):
+            return f"its cell is named '{own}', which is none of Keras' own"
+        shape = self.graph.bundle.variables[there["recurrent_kernel"].key].shape
+        if re.fullmatch(r"rnn(_\d+)?", own) and len({*shape}) == 1:
+            return "no name tells the class of its cell, and its shapes alone are those of many"
+        return ""
 
     def _bidirectional(self, found: Tracked, feed: Feed) -> Feed:
         ends: list[Feed] = []

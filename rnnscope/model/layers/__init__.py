@@ -6,7 +6,7 @@ computed from the model's own input; what is not here is an `Unsupported` node, 
 """
 
 from rnnscope.model.layers.graph_front import GraphFront, IdsAsFeatures
-from rnnscope.model.layers.masks import Embedding, Masking
+from rnnscope.model.layers.masks import Embedding, Masking, StoredMask
 from rnnscope.model.layers.merges import BidirectionalMerge, Merge
 from rnnscope.model.layers.operations import GetItem, Join, Operation
 from rnnscope.model.layers.plain import (
@@ -15,7 +15,9 @@ from rnnscope.model.layers.plain import (
     BatchNormalization,
     Dense,
     LayerNormalization,
+    MaskedSoftmax,
     PassThrough,
+    Rescaling,
     TimeDistributed,
 )
 from rnnscope.model.layers.shapes import Flatten, LastOutput, Permute, RepeatVector, Reshape
@@ -35,13 +37,16 @@ __all__ = [
     "Join",
     "LastOutput",
     "LayerNormalization",
+    "MaskedSoftmax",
     "Masking",
     "Merge",
     "Operation",
     "PassThrough",
     "Permute",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
+    "StoredMask",
     "TimeDistributed",
     "Unsupported",
 ]

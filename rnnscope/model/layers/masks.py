@@ -1,8 +1,8 @@
-"""The two layers that make a mask: Embedding and Masking."""
+"""The layers that make a mask: Embedding, Masking, and a mask that the file holds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,3 +87,58 @@ class Masking(Layer):
         # Compared in the dtype of the input, as TensorFlow does: float32 0.1 is not float64 0.1.
         mask = np.any(values != values.dtype.type(self.mask_value), axis=-1)
         return Signal(values * mask[..., None].astype(values.dtype), mask)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMask(Layer):
+    """A mask whose values the file holds, in the place of any that comes in.
+
+    Attributes
+    ----------
+    mask : ndarray of bool (sequence, timestep) or None
+        One row is for every sequence. None takes the mask away.
+    """
+
+    mask: Array | None
+    kind: str = "mask"
+
+    @property
+    def makes_mask(self) -> bool:
+        """Unless it takes one away."""
+        return self.mask is not None
+
+    def at(self, sequences: slice) -> StoredMask:
+        """The rows of some sequences."""
+        return self if self._for_all else replace(self, mask=self._mask[sequences])
+
+    def require_fit(self, sequences: int, timesteps: int, name: str) -> None:
+        """Raise `InputError` unless the mask is for as many sequences and steps as there are."""
+        if self.mask is None:
+            return
+        rows = sequences if self._for_all else len(self.mask)
+        if (rows, self.mask.shape[1]) != (sequences, timesteps):
+            raise InputError(
+                "The file holds a constant mask that does not fit the input.",
+                where=name,
+                expected=f"{self.mask.shape[0]} sequences x {self.mask.shape[1]} timesteps",
+                found=f"{sequences} sequences x {timesteps} timesteps",
+                hint="the model was made for inputs of that size alone",
+            )
+
+    @property
+    def _mask(self) -> Array:
+        assert self.mask is not None
+        return self.mask
+
+    @property
+    def _for_all(self) -> bool:
+        """Whether every sequence has the same mask."""
+        return self.mask is None or bool((self.mask == self.mask[:1]).all())
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Values (sequence, timestep, …) with the mask, or without any."""
+        values = signals[0].values
+        if self.mask is None:
+            return Signal(values)
+        mask = self.mask[:1] if self._for_all else self.mask
+        return Signal(values, np.broadcast_to(mask, values.shape[:2]))

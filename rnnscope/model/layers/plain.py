@@ -39,6 +39,45 @@ class Activation(Layer):
 
 
 @dataclass(frozen=True)
+class MaskedSoftmax(Layer):
+    """Keras' Softmax layer over the last axis, which a mask would change."""
+
+    kind: str = "Softmax"
+    step_by_step = True
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Values (sequence, …, feature); no mask may come with them.
+
+        Raises
+        ------
+        UnsupportedCellError
+            A mask does.
+        """
+        if signals[0].mask is not None:
+            raise UnsupportedCellError(
+                "A Softmax layer is given a mask, which is not computed.", where=self.kind
+            )
+        function = activation("softmax", where=self.kind).function
+        return Signal(function(signals[0].values))
+
+
+@dataclass(frozen=True)
+class Rescaling(Layer):
+    """``x * scale + offset``."""
+
+    scale: float
+    offset: float = 0.0
+    kind: str = "Rescaling"
+    step_by_step = True
+
+    def __call__(self, *signals: Signal) -> Signal:
+        """Every value, in the dtype that came in."""
+        values = signals[0].values
+        number = values.dtype.type
+        return replace(signals[0], values=values * number(self.scale) + number(self.offset))
+
+
+@dataclass(frozen=True)
 class ArgMax(Layer):
     """The place of the largest feature, the first of several: an id for an embedding."""
 
@@ -80,7 +119,7 @@ class Dense(Layer):
 
 @dataclass(frozen=True, eq=False)
 class BatchNormalization(Layer):
-    """Batch normalization at inference: by the moving mean and variance, on the last axis.
+    """Batch normalization at inference: by the moving mean and variance, on one axis.
 
     Attributes
     ----------
@@ -89,7 +128,7 @@ class BatchNormalization(Layer):
         Scale and offset, where the layer has them.
     epsilon : float
     axis : int
-        As stored. Keras stores the axis of features by number; it must be the last one.
+        As stored: that of the features, the last one unless they come first.
     """
 
     moving_mean: Array
@@ -105,27 +144,32 @@ class BatchNormalization(Layer):
     def __call__(self, *signals: Signal) -> Signal:
         """Values (sequence, …, feature), normalized."""
         values = signals[0].values
-        _require_last_axis(self.axis, values, self.name)
         scale = 1 / np.sqrt(self.moving_variance + self.moving_variance.dtype.type(self.epsilon))
         if self.gamma is not None:
             scale = scale * self.gamma
         offset = -self.moving_mean * scale
         if self.beta is not None:
             offset = offset + self.beta
-        return replace(
-            signals[0],
-            values=values * scale.astype(values.dtype) + offset.astype(values.dtype),
-        )
+        if not 0 < abs(self.axis) < values.ndim or values.shape[self.axis] != len(scale):
+            raise _other_axis(self.axis, values, self.name)
+        along = [1] * values.ndim
+        along[self.axis] = len(scale)
+        scale, offset = (each.astype(values.dtype).reshape(along) for each in (scale, offset))
+        return replace(signals[0], values=values * scale + offset)
 
 
 def _require_last_axis(axis: int, values: Array, name: str) -> None:
     if axis not in (-1, values.ndim - 1):
-        raise UnsupportedCellError(
-            f"Layer '{name}' normalizes an axis that is not the last.",
-            where=name,
-            expected=f"axis -1 or {values.ndim - 1}",
-            found=f"axis {axis}",
-        )
+        raise _other_axis(axis, values, name)
+
+
+def _other_axis(axis: int, values: Array, name: str) -> UnsupportedCellError:
+    return UnsupportedCellError(
+        f"Layer '{name}' normalizes an axis that is not the last, or of another size.",
+        where=name,
+        expected=f"axis -1 or {values.ndim - 1}",
+        found=f"axis {axis} of values {values.shape}",
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,22 @@ from rnnscope.model.signal import Layer, Signal
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """(sequence, …) to (sequence, everything)."""
+    """(sequence, …) to (sequence, everything).
 
+    Attributes
+    ----------
+    channels_first : bool
+        The features are axis 1; they are turned to the end before.
+    """
+
+    channels_first: bool = False
     kind: str = "Flatten"
 
     def __call__(self, *signals: Signal) -> Signal:
         """Flatten all but the first axis."""
         values = signals[0].values
+        if self.channels_first and values.ndim > 2:
+            values = np.moveaxis(values, 1, -1)
         return Signal(values.reshape(len(values), -1))
 
 

@@ -480,3 +480,41 @@ def test_weights_that_keras_saved(keras: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         signals["top"].values, np.asarray(model(x, training=False)), atol=2e-6
     )
+
+
+def test_the_group_tells_the_direction_whatever_the_layers_name(path: Path) -> None:
+    """A backward layer of one's own keeps its name; the attribute that holds it says backward."""
+    groups = {f"layers/bidirectional/{end}_layer/cell": arrays(3, 2) for end in DIRECTIONS}
+    layers = layers_of(read(write_v3(path, groups)))
+    assert [layer.backward.value for layer in layers.values()] == [False, True]
+    assert [layer.backward.detail for layer in layers.values()] == [
+        "attribute forward_layer",
+        "attribute backward_layer",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ("layers/my_lstm/cell", "its class is named 'my_lstm', which is none of Keras' own"),
+        ("layers/rnn/cell/cells/gated_cell", "its cell is named 'gated_cell'"),
+    ],
+)
+def test_arrays_of_a_cells_shapes_under_another_name_are_no_cell(
+    path: Path, group: str, said: str
+) -> None:
+    """Shapes alone claim nothing."""
+    checkpoint = read(write_v3(path, {group: arrays(3, 2)}))
+    assert not checkpoint.network.recurrent
+    assert all(said in entry.reason for entry in checkpoint.left_out)
+
+
+def test_more_arrays_than_a_cell_has_refuse_it(path: Path) -> None:
+    """The variable is named, be it in the cell or beside it."""
+    own = {"layers/lstm/cell": arrays(3, 2), "layers/lstm/attention": [np.ones(3)]}
+    checkpoint = read(write_v3(path, own))
+    assert not checkpoint.network.recurrent
+    assert "it has 'layers/lstm/attention/vars/0'" in checkpoint.left_out[0].reason
+
+
+DIRECTIONS = ("forward", "backward")
