@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.checkpoints.interface import Checkpoint, LeftOut
     from rnnscope.model.cell import Option
+    from rnnscope.model.evidence import Evidence
     from rnnscope.model.network import Network, Node
     from rnnscope.record.results import InspectReport
     from rnnscope.running.stepping import StepStates
@@ -39,6 +40,10 @@ class ModelLayer:
         The layers or inputs it reads.
     backward : bool
         True if it reads the sequence from its end.
+    evidence : Evidence
+        How it is known that this is what the layer computes: ``.kind`` (``"proved"``,
+        ``"evaluated"``, ``"by configuration"``, ``"by name"``, …), ``.steps``, ``.difference``;
+        printed, in words.
     """
 
     name: str
@@ -48,6 +53,7 @@ class ModelLayer:
     options: Mapping[str, Option[Any]]
     reads: tuple[str, ...]
     backward: bool
+    evidence: Evidence
 
 
 class Model:
@@ -158,6 +164,7 @@ def _layer(node: Node) -> ModelLayer:
         options=dict(cell.options.items()),
         reads=node.reads,
         backward=layer.backward.value,
+        evidence=layer.evidence,
     )
 
 

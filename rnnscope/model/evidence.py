@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,10 +42,35 @@ class Evidence:
 
     def __str__(self) -> str:
         if self.kind == "proved":
-            return f"proved on {self.steps} random steps, {self.difference or 0:.0e}"
+            return f"proved on {self.steps} random steps, below {_bound(self.difference or 0)}"
         if self.kind == "evaluated":
             return "the graph's own computation, op by op"
         return f"{self.kind}, not proved: {self.detail}" if self.detail else self.kind
+
+    @classmethod
+    def of_all(cls, several: Iterable[Evidence]) -> Evidence:
+        """What can be said of several layers known in one way: the fewest steps, the worst."""
+        first, *others = several
+        known = (first, *others)
+        differences = [one.difference for one in known if one.difference is not None]
+        return cls(
+            first.kind,
+            min(one.steps for one in known),
+            max(differences, default=None),
+            "; ".join(dict.fromkeys(one.detail for one in known if one.detail)),
+        )
+
+
+LEAST_BOUND = 1e-12
+MARGIN = 5
+"""Processors round differently: a bound that leaves room reads the same on all of them."""
+
+
+def _bound(difference: float) -> str:
+    """The power of ten that a difference, with some room, does not reach: ``"1e-6"``."""
+    # Rounded, as the logarithm of a power of ten may come out a little above a whole number.
+    exponent = math.ceil(round(math.log10(max(MARGIN * difference, LEAST_BOUND)), 9))
+    return f"1e{exponent}"
 
 
 BY_NAME = Evidence("by name")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.model.evidence import Evidence
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
@@ -47,6 +48,8 @@ class LayerReport:
         How these are known: ``"graph"``, ``"config"`` or ``"guess"``.
     options : tuple of OptionReport
         The cell's, then direction, padding, lengths, initial_state and state_format.
+    evidence : Evidence
+        How it is known that this is what the layer computes.
     """
 
     name: str
@@ -64,6 +67,7 @@ class LayerReport:
     reads: tuple[str, ...]
     wiring: str
     options: tuple[OptionReport, ...]
+    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,7 @@ def layer_report(node: Node) -> LayerReport:
         reads=node.listed_inputs,
         wiring=node.wiring,
         options=_options(layer),
+        evidence=layer.evidence,
     )
 
 

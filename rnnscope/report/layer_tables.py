@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rnnscope.model.evidence import Evidence
 from rnnscope.record.results import CheckpointReport, LayerReport
 from rnnscope.report.text_blocks import heading, pairs, table
 from rnnscope.wording import option_value, plural, some
@@ -60,13 +61,19 @@ def _extras(layer: LayerReport) -> str:
 
 
 def options_parts(layers: Sequence[LayerReport]) -> Iterator[RenderableType]:
-    """The options of every group of layers that agree in all but the direction."""
+    """The options of every group of layers that agree in all but the direction.
+
+    How they are known counts as one, though not how small the differences are.
+    """
     groups: dict[tuple[object, ...], list[LayerReport]] = {}
     for layer in layers:
-        key = tuple(
-            (option.name, option.value, option.origin)
-            for option in layer.options
-            if option.name != "direction"
+        key = (
+            layer.evidence.kind,
+            *(
+                (option.name, option.value, option.origin)
+                for option in layer.options
+                if option.name != "direction"
+            ),
         )
         groups.setdefault(key, []).append(layer)
     for group in groups.values():
@@ -92,10 +99,6 @@ def _options(group: Sequence[LayerReport], title: str) -> RenderableType:
             # A sentence would leave the next column no room.
             source = f"{origin}: {read_from}" if read_from else origin
             in_words.append((same[0].name, f"{value} ({source})"))
+    in_words.append(("evidence", str(Evidence.of_all(layer.evidence for layer in group))))
     options = table(["option", "value", "origin", "read from"], rows, fold={"read from"})
-    parts = [heading(title), options]
-    return (
-        Group(*parts, pairs(in_words, bold=False, width=OPTION_COLUMN))
-        if in_words
-        else Group(*parts)
-    )
+    return Group(heading(title), options, pairs(in_words, bold=False, width=OPTION_COLUMN))

@@ -235,7 +235,7 @@ class Entrances:
         reads = self._nodes[name].reads[0]
         while reads != entry:
             between = self._nodes[reads]
-            if not isinstance(node.layer, (*_MASKS, PassThrough)):
+            if not isinstance(between.layer, (*_MASKS, PassThrough)):
                 return False
             reads = between.reads[0]
         return True

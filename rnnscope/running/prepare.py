@@ -193,6 +193,7 @@ class Prepared:
             source_class=layer.cell.source_class,
             stored_gate_order=layer.cell.stored_gate_order,
             wiring=node.wiring,
+            evidence=str(layer.evidence),
             variables=layer.cell.variables,
             inputs=node.listed_inputs,
             reads_input=node.name in self.plan.from_input,

@@ -35,6 +35,8 @@ INITIAL_STATES = "initial_states"
 """Of decoders alone."""
 INITIAL_GIVEN = "initial_given"
 PROJECTED = "projected"
+EVIDENCE = "evidence"
+"""In words; only of layers that a stored model gave."""
 
 Attributes = dict[str, Any]
 
@@ -78,6 +80,8 @@ def encode_layer(header: LayerHeader, position: int) -> Attributes:
         attributes[INITIAL_STATES] = _encode(header.initial_states)
     if header.initial_given:
         attributes[INITIAL_GIVEN] = _encode(header.initial_given)
+    if header.evidence:
+        attributes[EVIDENCE] = _encode(header.evidence)
     if header.own_time:
         attributes[OWN_TIME] = 1
     for name, (value, origin) in header.options.items():
@@ -134,6 +138,7 @@ def decode_layer(
             initial_given=decode_texts(attributes.get(INITIAL_GIVEN, ())),
             projected=bool(attributes.get(PROJECTED, 0)),
             own_time=bool(attributes.get(OWN_TIME, 0)),
+            evidence=_text(attributes.get(EVIDENCE, "")),
             **of_layer,
         )
         return schema_1.completed(header) if version < 2 else header

@@ -130,6 +130,8 @@ class LayerHeader:
     own_time : bool
         True for a decoder: its timesteps are not the input's, even where they are as many, and
         the run's lengths and mask say nothing of it.
+    evidence : str
+        How it is known that this is what the layer computes, in words.
     input_size : int or None
         Width of ``inputs``, the x of every step, where the layer's own outputs made them.
     """
@@ -156,6 +158,7 @@ class LayerHeader:
     projected: bool = False
     own_time: bool = False
     input_size: int | None = None
+    evidence: str = ""
 
     @property
     def known_facts(self) -> LayerFacts:

@@ -25,6 +25,7 @@ from rnnscope.checkpoints.keras.simple_rnn import simple_rnn_cell
 from rnnscope.checkpoints.keras.weights import LayerWeights
 from rnnscope.files.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.evidence import BY_CONFIGURATION
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
@@ -217,6 +218,7 @@ def recurrent_steps(
             # Between the cells of a stack time runs in one direction, whatever comes out last.
             outputs_in_input_order=number < last or not backward.value,
             return_sequences=number < last or config.get("return_sequences", bool, False),
+            evidence=BY_CONFIGURATION,
         )
         suffix = base if number == last else f"{base}/cell_{number}"
         reads = (steps[-1].suffix,) if steps else None

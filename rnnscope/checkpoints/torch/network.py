@@ -29,6 +29,7 @@ from rnnscope.checkpoints.torch.module_names import (
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec, Option
+from rnnscope.model.evidence import BY_CONFIGURATION, BY_NAME
 from rnnscope.model.initial_state import ZERO_STATE, InitialState, UncomputedState
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Unsupported
 from rnnscope.model.lengths_source import LengthsSource
@@ -436,6 +437,7 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
         initial_state=Option(ZERO_STATE, "class default"),
         state_format=Option("tuple (h, c)" if cell.kind == "lstm" else "h", "class default"),
         reversal="within length",
+        evidence=BY_NAME if module.declared is None else BY_CONFIGURATION,
     )
 
 
