@@ -14,9 +14,11 @@ import pytest
 from rnnscope.model.cell import CellSpec, Option, reorder_gates
 from rnnscope.model.cells import CELLS
 from rnnscope.model.cells.coupled_lstm import CoupledLSTMOptions, CoupledLSTMWeights
+from rnnscope.model.cells.graph_cell import GraphComputation, GraphOptions
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 from rnnscope.model.cells.layer_norm_lstm import LayerNormLSTMOptions, LayerNormLSTMWeights
 from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
+from rnnscope.model.states import LayerStates
 
 X, C_PREV, M_PREV = 0.5, 0.8, -0.3
 
@@ -226,14 +228,46 @@ def test_a_coupled_cell_is_projected_and_clipped():
     assert CELLS["coupled_lstm"].m_bound(coupled()) == 1
 
 
-SAMPLES = (gru, simple, layer_norm, coupled)
+def leaky(x, lengths, initial):
+    """What a graph might hold: m takes in a third of x and keeps the rest, one unit a feature."""
+    m = start = initial.get("m", np.zeros((len(x), x.shape[-1]), x.dtype))
+    steps = []
+    for number in range(x.shape[1]):
+        valid = np.ones(len(x), bool) if lengths is None else number < lengths
+        m = np.where(valid[:, None], x[:, number] / 3 + m * 2 / 3, m)
+        steps.append(m)
+    stacked = np.stack(steps, axis=1)
+    return LayerStates({"m": stacked}, stacked, {"m": start}, {"m": m})
+
+
+def graph():
+    computation = GraphComputation(1, 1, {"m": 1}, np.dtype(np.float64), leaky, takes_lengths=True)
+    return spec("graph", computation, GraphOptions())
+
+
+def test_a_graph_cell_runs_whole_sequences_and_carries_its_state():
+    cell = CELLS["graph"]
+    x = np.array([[[X], [-X], [X]]])
+    found = cell.run(graph(), x, np.array([2]), {"m": row(M_PREV)})
+    first = X / 3 + M_PREV * 2 / 3
+    second = -X / 3 + first * 2 / 3
+    assert found.states["m"].ravel().tolist() == [approx(first), approx(second), approx(second)]
+    assert found.final["m"].item() == approx(second)
+    assert cell.widths(graph()) == {"m": 1}
+    assert cell.m_bound(graph()) is None
+    with pytest.raises(NotImplementedError, match="whole sequences"):
+        cell.project(graph(), x)
+
+
+SAMPLES = (gru, simple, layer_norm, coupled, graph)
+STEPPED = [sample for sample in SAMPLES if CELLS[sample().kind].run is None]
 
 
 def test_every_cell_of_the_table_is_tested_here_or_in_test_lstm():
     assert {"lstm", *(sample().kind for sample in SAMPLES)} == set(CELLS)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.__name__)
+@pytest.mark.parametrize("sample", STEPPED, ids=lambda sample: sample.__name__)
 def test_every_cell_keeps_shapes_and_dtype_and_names_what_it_returns(sample):
     cell_spec = sample()
     narrow = {
