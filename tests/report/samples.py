@@ -11,6 +11,7 @@ from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checks.interface import Finding, StatePlace
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
+from rnnscope.model.evidence import Evidence
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Network, Node
@@ -54,6 +55,8 @@ def layer(backward=False, **sizes):
         ),
         initial_state=Option(ZERO_STATE, "graph", "rnn/zeros"),
         state_format=Option("tuple (c, m)", "guess"),
+        # Directions differ by how rounding fell out; they are shown together all the same.
+        evidence=Evidence("proved", 7, 1.9e-7 if backward else 1.3e-7),
     )
 
 

@@ -76,7 +76,14 @@ def test_a_layer():
         "reads",
         "wiring",
         "options",
+        "evidence",
     ]
+    assert layer["evidence"] == {
+        "kind": "proved",
+        "steps": 7,
+        "difference": 1.3e-07,
+        "detail": "",
+    }
     assert layer["options"][0] == {
         "name": "forget_bias",
         "value": 1.0,

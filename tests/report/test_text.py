@@ -9,6 +9,7 @@ import pytest
 
 from rnnscope.checks.interface import Finding, StatePlace, index
 from rnnscope.errors import CheckpointError
+from rnnscope.model.evidence import BY_NAME
 from rnnscope.record.results import inspect_report
 from rnnscope.report.error_text import render_error
 from rnnscope.wording import number, option_value, printable, shape, some
@@ -42,6 +43,7 @@ padding               zeros         graph          rnn/while/Select
 initial_state         zeros         graph          rnn/zeros
 state_format          tuple (c, m)  guess
 lengths               sequence_length from placeholder 'lengths' (graph)
+evidence              proved on 7 random steps, below 1e-6
 
 checks
 status  check                             measured  limit  where
@@ -97,6 +99,7 @@ padding               zeros              graph          rnn/while/Select
 initial_state         zeros              graph          rnn/zeros
 state_format          tuple (c, m)       guess
 lengths               sequence_length from placeholder 'lengths' (graph)
+evidence              proved on 7 random steps, below 1e-6
 
 variables
   - fw: rnn/basic_lstm_cell/kernel, rnn/basic_lstm_cell/bias (gates stored as i
@@ -293,3 +296,13 @@ def test_words():
     assert (index(None), index(StatePlace(1)), index(StatePlace())) == ("", "[1]", "")
     assert some(["a", "b", "c"], most=2) == "a, b and 1 more"
     assert printable("a\tb\u2028c\ud800\x00é") == "a b cé"
+
+
+def test_layers_known_in_different_ways_stand_apart():
+    report = run()
+    first, second = report.layers
+    named = replace(second, evidence=BY_NAME)
+    text = render(replace(report, layers=(first, named)), width=100)
+    assert "options of fw" in text
+    assert "options of bw" in text
+    assert "evidence              by name\n" in text
