@@ -79,6 +79,8 @@ class LayerView:
     origins : mapping of str to str
     backward : bool
         True if it read the sequence from its end: its final state is that of timestep 0.
+    evidence : str
+        How it is known that this is what the layer computes, in words; empty in older traces.
     """
 
     def __init__(self, trace: Trace, header: LayerHeader) -> None:
@@ -91,6 +93,7 @@ class LayerView:
             name: origin for name, (_, origin) in header.options.items()
         }
         self.backward: bool = header.known_facts.backward
+        self.evidence: str = header.evidence
 
     @property
     def c(self) -> LazyArray:

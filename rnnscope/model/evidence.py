@@ -32,7 +32,8 @@ class Evidence:
     difference : float or None
         The largest difference of any state or output, relative to the largest value (at least 1).
     detail : str
-        Why it is no better, for people: ``"op RandomUniform is not computed"``.
+        Why it is no better, for people: ``"op RandomUniform is not computed"``; for a layer that
+        is proved: of what that is not so, ``"the cell alone: …"``.
     """
 
     kind: EvidenceKind
@@ -42,7 +43,8 @@ class Evidence:
 
     def __str__(self) -> str:
         if self.kind == "proved":
-            return f"proved on {self.steps} random steps, below {_bound(self.difference or 0)}"
+            words = f"proved on {self.steps} random steps, below {_bound(self.difference or 0)}"
+            return f"{words} ({self.detail})" if self.detail else words
         if self.kind == "evaluated":
             return "the graph's own computation, op by op"
         return f"{self.kind}, not proved: {self.detail}" if self.detail else self.kind

@@ -20,6 +20,8 @@ def test_what_was_not_proved_says_why():
     assert str(BY_NAME) == "by name"
     assert str(BY_CONFIGURATION) == "by configuration"
     assert str(EVALUATED) == "the graph's own computation, op by op"
+    alone = Evidence("proved", 7, 1e-7, "the cell alone: op Foo is not computed")
+    assert str(alone).endswith("below 1e-6 (the cell alone: op Foo is not computed)")
     unknown = Evidence("by data flow", detail="op RandomUniform is not computed")
     assert str(unknown) == "by data flow, not proved: op RandomUniform is not computed"
 

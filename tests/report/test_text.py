@@ -299,10 +299,10 @@ def test_words():
 
 
 def test_layers_known_in_different_ways_stand_apart():
-    report = run()
-    first, second = report.layers
-    named = replace(second, evidence=BY_NAME)
-    text = render(replace(report, layers=(first, named)), width=100)
-    assert "options of fw" in text
-    assert "options of bw" in text
-    assert "evidence              by name\n" in text
+    report = inspect_report(checkpoint(BIDIRECTIONAL_STACK))
+    first, *others = report.layers
+    named = replace(first, evidence=BY_NAME)
+    text = render(replace(report, layers=(named, *others)), width=100)
+    assert f"options of {first.name}\n" in text
+    assert re.search(r"^evidence +by name$", text, re.MULTILINE)
+    assert re.search(r"^evidence +proved on 7 random steps, below 1e-6$", text, re.MULTILINE)

@@ -141,7 +141,8 @@ def _prove(
     if tried:
         for name, made in zip(built.layers, states, strict=True):
             values.keep(name, made, mask)
-    _keep(wiring, built, Evidence("proved", steps.shape[1], worst, reason))
+    alone = reason and f"the cell alone: {reason}"
+    _keep(wiring, built, Evidence("proved", steps.shape[1], worst, alone))
 
 
 def _arguments(
