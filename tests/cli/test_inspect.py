@@ -72,8 +72,10 @@ def test_a_file_without_recurrent_layers_is_no_error_here(tf1, rnnscope):
 
 
 def test_an_unknown_cell_is_named_with_its_variable(tf, tf1, rnnscope):
+    """What is random can be neither known nor evaluated."""
+
     def build():
-        cell = tf1.cell(4, activation=lambda z: tf.sin(z) * z)
+        cell = tf1.cell(4, activation=lambda z: tf.random.normal(tf.shape(z)) * z)
         return tf1.v1.nn.dynamic_rnn(cell, tf1.placeholder(), dtype="float32")
 
     prefix, _ = tf1.save(build)
@@ -82,6 +84,21 @@ def test_an_unknown_cell_is_named_with_its_variable(tf, tf1, rnnscope):
     flat = " ".join(result.stdout.split())
     assert "no LSTM that rnnscope knows" in flat
     assert "rnn/lstm_cell/kernel" in flat
+    assert "no recurrent layer was found" in flat
+
+
+def test_a_cell_that_is_no_stock_cell_is_said_to_be_the_graphs(tf, tf1, rnnscope):
+    def build():
+        cell = tf1.cell(4, activation=lambda z: tf.sin(z) * z)
+        return tf1.v1.nn.dynamic_rnn(cell, tf1.placeholder(), dtype="float32")
+
+    prefix, _ = tf1.save(build)
+    flat = " ".join(rnnscope("inspect", prefix).stdout.split())
+    assert "'rnn/lstm_cell' is no stock cell" in flat
+    assert "evidence the graph's own computation, op by op" in flat
+    report = json.loads(rnnscope("inspect", prefix, "--format", "json").stdout)
+    (layer,) = report["layers"]
+    assert (layer["kind"], layer["evidence"]["kind"]) == ("graph", "evaluated")
 
 
 def test_a_folder_that_has_moved(small, rnnscope, tmp_path):

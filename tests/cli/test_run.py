@@ -456,23 +456,31 @@ def test_a_folder_with_two_checkpoints_asks_which(model, small, rnnscope, out):
     assert_trouble(result, out, "model.ckpt", "other.ckpt")
 
 
+def strange_graph(tf, tf1, last):
+    """A cell with three gates and a rule of its own, over a placeholder."""
+    x = tf1.placeholder()
+    kernel = tf1.v1.get_variable("strange/kernel", [3 + 4, 12])
+
+    def step(m, now):
+        a, b, c = tf.split(tf.matmul(tf.concat([now, m], 1), kernel), 3, axis=1)
+        return tf.sigmoid(a) * tf.tanh(b) - m * last(c)
+
+    zero = tf.zeros([tf.shape(x)[0], 4])
+    return tf.transpose(tf.scan(step, tf.transpose(x, [1, 0, 2]), zero), [1, 0, 2])
+
+
 def test_a_graph_whose_cell_nobody_knows(tf, tf1, small, rnnscope, out):
-    """A cell with three gates and a rule of its own."""
-
-    def build():
-        x = tf1.placeholder()
-        kernel = tf1.v1.get_variable("strange/kernel", [3 + 4, 12])
-
-        def step(m, now):
-            a, b, c = tf.split(tf.matmul(tf.concat([now, m], 1), kernel), 3, axis=1)
-            return tf.sigmoid(a) * tf.tanh(b) - m * tf.sin(c)
-
-        zero = tf.zeros([tf.shape(x)[0], 4])
-        return tf.scan(step, tf.transpose(x, [1, 0, 2]), zero)
-
-    prefix, _ = tf1.save(build)
+    prefix, _ = tf1.save(lambda: strange_graph(tf, tf1, lambda c: c * tf.random.normal([])))
     result = rnnscope("run", prefix, small.inputs, "-o", out / "t.h5")
     assert_trouble(result, out, "strange/kernel", "no recurrent layer")
+
+
+def test_a_cell_of_its_own_rule_runs_as_the_graph_has_it(tf, tf1, small, rnnscope, read_trace, out):
+    x = np.load(small.inputs)["x"]
+    prefix, states = tf1.save(lambda: strange_graph(tf, tf1, tf.sin), {"x": x})
+    result = rnnscope("run", prefix, small.inputs, "-o", out / "t.h5")
+    assert result.code == 0, result.stderr
+    np.testing.assert_allclose(read_trace(out / "t.h5")["strange/m"], states, rtol=0, atol=1e-6)
 
 
 def test_control_characters_in_names_do_not_reach_the_terminal(small, rnnscope, out, npz):

@@ -396,7 +396,7 @@ def test_opaque_cudnn_parameters_are_named(tf, tf1):
 
 def test_cells_that_are_not_built_are_named_and_the_others_run(tf, tf1):
     def other(cell, x, m):
-        new = cell.tf.sin(cell.linear([x, m], 4)) * m
+        new = cell.tf.sin(cell.linear([x, m], 4)) * m * cell.tf.random.normal([])
         return new, new
 
     def build():
