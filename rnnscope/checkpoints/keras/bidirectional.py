@@ -12,6 +12,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
     StoredLayer,
     unsupported,
 )
+from rnnscope.checkpoints.keras.left_states import left_states
 from rnnscope.checkpoints.keras.options import go_backwards, note_options, padding_inside
 from rnnscope.checkpoints.keras.recurrent import (
     LAYER_CLASSES,
@@ -59,8 +60,12 @@ def build_bidirectional(stored: StoredLayer) -> BuiltLayer:
             return unsupported(stored, cells)
     assert not isinstance(first, str)
     assert not isinstance(second, str)
-    note_options(stored, config)
-    note_options(stored, second_config)
+    left = (
+        left_states(first.states, config, parts[0]),
+        left_states(second.states, second_config, parts[1]),
+    )
+    note_options(stored, config, has_left_states=bool(left[0]))
+    note_options(stored, second_config, has_left_states=bool(left[1]))
     count = sum(len(names) for names in first.states)
     return _joined(
         recurrent_steps(
@@ -68,6 +73,7 @@ def build_bidirectional(stored: StoredLayer) -> BuiltLayer:
             config,
             padding_inside(stored, config),
             base=_prefixed("forward_", config, stored),
+            left=left[0],
         ),
         recurrent_steps(
             second,
@@ -75,6 +81,7 @@ def build_bidirectional(stored: StoredLayer) -> BuiltLayer:
             padding_inside(stored, second_config),
             base=_prefixed("backward_", second_config, stored),
             first_state=count,
+            left=left[1],
         ),
         mode,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rnnscope.checkpoints.keras.call_constants import ConstantArray
 from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
+from rnnscope.checkpoints.keras.left_states import goes_on
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array, Option
@@ -153,7 +154,7 @@ class Graph:
         if isinstance(layer, RecurrentLayer):
             layer = replace(layer, lengths=self._lengths(reads))
             mine = states[slice(*step.states)]
-            if mine:
+            if mine and not goes_on(layer.initial_state.value):
                 start = self._handed_over(layer, mine) or self._assembled(full, layer, mine, where)
                 layer = layer.starting(start, "config", "initial_state")
         self.nodes[full] = Node(full, layer, reads, wiring="config")

@@ -51,6 +51,9 @@ class ModelGroup:
     def variables(self) -> tuple[StoredVariable, ...]:
         return ()
 
+    def left_states(self) -> tuple[StoredVariable, ...]:
+        return ()
+
     def everything(self) -> tuple[StoredVariable, ...]:
         return ()
 
@@ -105,6 +108,9 @@ class LayerGroup:
                 hint="The file is damaged; copy it again or save the model again.",
             )
         return StoredVariable(name, tuple(dataset.shape or ()), partial(load_array, dataset))
+
+    def left_states(self) -> tuple[StoredVariable, ...]:
+        return ()
 
     def everything(self) -> tuple[StoredVariable, ...]:
         return self.variables()

@@ -83,6 +83,9 @@ class ObjectGroup:
                 found.append(StoredVariable(f"{self.path}/vars/{name}", shape, load))
         return tuple(found)
 
+    def left_states(self) -> tuple[StoredVariable, ...]:
+        return ()
+
     def everything(self) -> tuple[StoredVariable, ...]:
         group = child_group(self.file, self.path)
         return tuple(

@@ -85,6 +85,18 @@ class ObjectWeights:
                 there.append(StoredVariable(label, shape, partial(self.graph.load, stored)))
         return tuple(there)
 
+    def left_states(self) -> tuple[StoredVariable, ...]:
+        """A SavedModel has them, and is loaded with them."""
+        for path in ("states", "keras_api/states"):
+            held = self.graph.follow(self.found, path)
+            numbers = [] if held is None else sorted(filter(str.isdecimal, held.children), key=int)
+            if held is not None and numbers:
+                listed = replace(self, found=replace(held, children={
+                    number: held.children[number] for number in numbers
+                }))  # fmt: skip
+                return listed.variables()
+        return ()
+
     def everything(self) -> tuple[StoredVariable, ...]:
         """The variables of the layer and of what its attributes hold, each once.
 

@@ -68,12 +68,17 @@ def go_backwards(config: ConfigView) -> Option[bool]:
     return Option(config.get("go_backwards", bool, False), "config", "go_backwards")
 
 
-def note_options(stored: StoredLayer, config: ConfigView) -> None:
+def note_options(stored: StoredLayer, config: ConfigView, *, has_left_states: bool = False) -> None:
     """Say what the options change that a trace cannot show."""
     if config.get("stateful", bool, False):
         stored.findings.note(
             f"Layer '{stored.name}' is stateful: Keras goes on from the state that the last batch "
-            "left, which no file holds; rnnscope starts from zeros unless it is given a state."
+            "left, "
+            + (
+                "which the file holds, and so does rnnscope."
+                if has_left_states
+                else "which no file holds; rnnscope starts from zeros unless it is given a state."
+            )
         )
     if config.get("time_major", bool, False):
         stored.findings.note(

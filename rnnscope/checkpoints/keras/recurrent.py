@@ -14,6 +14,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
     StoredLayer,
     unsupported,
 )
+from rnnscope.checkpoints.keras.left_states import left_states, start_of
 from rnnscope.checkpoints.keras.lstm import PEEPHOLES, lstm_cell
 from rnnscope.checkpoints.keras.options import (
     go_backwards,
@@ -22,11 +23,10 @@ from rnnscope.checkpoints.keras.options import (
     unknown_activation,
 )
 from rnnscope.checkpoints.keras.simple_rnn import simple_rnn_cell
-from rnnscope.checkpoints.keras.weights import LayerWeights
+from rnnscope.checkpoints.keras.weights import LayerWeights, StoredVariable
 from rnnscope.files.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.evidence import BY_CONFIGURATION
-from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
@@ -184,6 +184,7 @@ def recurrent_steps(
     *,
     base: str = "",
     first_state: int = 0,
+    left: Sequence[StoredVariable] = (),
 ) -> BuiltLayer:
     """The steps of a recurrent layer: one, or one for each cell of a stack.
 
@@ -197,6 +198,8 @@ def recurrent_steps(
         The suffix of the last step; those before it are below it: ``/cell_0``.
     first_state : int
         Where this layer's states begin among those that a call may give.
+    left : sequence of StoredVariable
+        What `left_states` found.
 
     Returns
     -------
@@ -213,7 +216,7 @@ def recurrent_steps(
             backward=backward,
             padding=padding,
             lengths=Option(LENGTHS_UNUSED, "config"),
-            initial_state=Option(ZERO_STATE, "class default"),
+            initial_state=start_of(spec, names, left[len(states) : len(states) + len(names)]),
             state_format=Option("list [h, c]" if len(names) == 2 else "h", "class default"),
             # Between the cells of a stack time runs in one direction, whatever comes out last.
             outputs_in_input_order=number < last or not backward.value,
@@ -234,8 +237,9 @@ def build_recurrent(stored: StoredLayer) -> BuiltLayer:
     cells = read_cells(stored, stored.class_name, stored.config, stored.weights)
     if isinstance(cells, str):
         return unsupported(stored, cells)
-    note_options(stored, stored.config)
-    return recurrent_steps(cells, stored.config, padding_rule(stored.config))
+    left = left_states(cells.states, stored.config, stored.weights)
+    note_options(stored, stored.config, has_left_states=bool(left))
+    return recurrent_steps(cells, stored.config, padding_rule(stored.config), left=left)
 
 
 def not_built(stored: StoredLayer) -> BuiltLayer:

@@ -56,6 +56,10 @@ class LayerWeights(Protocol):
         """The layer's variables and those of all that lies inside it."""
         ...
 
+    def left_states(self) -> tuple[StoredVariable, ...]:
+        """What a stateful layer was left with by its last batch, where the file has it."""
+        ...
+
     def parts(
         self, *attributes: str, sizes: Sequence[int] | None = None
     ) -> tuple[LayerWeights, ...]:
@@ -80,6 +84,9 @@ class NoWeights:
         return ()
 
     def everything(self) -> tuple[StoredVariable, ...]:
+        return ()
+
+    def left_states(self) -> tuple[StoredVariable, ...]:
         return ()
 
     def parts(
