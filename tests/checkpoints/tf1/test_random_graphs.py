@@ -244,7 +244,18 @@ def _counted(counter):
 def judge_all(folder, only="*"):
     """The verdict of every case of a folder."""
     cases = sorted(path.parent for path in folder.glob("*/meta.json"))
-    return [judge(case) for case in cases if fnmatch.fnmatch(case.name, only)]
+    return [
+        judge(case) for case in cases if fnmatch.fnmatch(case.name, only) and not _ambiguous(case)
+    ]
+
+
+def _ambiguous(case):
+    """Whether the input is what the layer receives, behind a front that keeps its width.
+
+    An input that fits both the model and the layer is taken for the model's own, as a run says.
+    """
+    drawn = json.loads((case / "meta.json").read_text())["drawn"]
+    return drawn["fed"] == "layer" and drawn["front"] != "none"
 
 
 def _listed(verdicts):

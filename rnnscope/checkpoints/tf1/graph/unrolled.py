@@ -32,14 +32,20 @@ def with_returned(
     scope = loop_scope(weights, cells[0])
     if not scope:
         return cells
-    found = [_returned(view, weights, cell.m, scope, kernels) for cell in cells]
+    read = frozenset(tensor for cell in cells for tensor in cell.before.values())
+    found = [_returned(view, weights, cell.m, scope, kernels, read) for cell in cells]
     if any(tensor is None for tensor in found):
         return cells
     return [replace(cell, outputs=out) for cell, out in zip(cells, found, strict=True)]
 
 
 def _returned(
-    view: GraphView, weights: GraphWeights, m: GraphTensor, scope: str, kernels: set[str]
+    view: GraphView,
+    weights: GraphWeights,
+    m: GraphTensor,
+    scope: str,
+    kernels: set[str],
+    read: frozenset[GraphTensor],
 ) -> GraphTensor | None:
     """The one tensor at the end of what wrappers compute from m; None where there is none."""
     ends: set[GraphTensor] = set()
@@ -51,8 +57,9 @@ def _returned(
             for node in forward(view, current)
             if _wraps(weights, node, scope, kernels)
         ]
-        if not onward and current != m:
+        if current != m and (not onward or current in read):
             ends.add(current)
+            onward = []  # what the next step makes of it is its own affair
         for tensor in onward:
             if tensor not in seen:
                 seen.add(tensor)
@@ -102,18 +109,31 @@ def handed_on_like(
     the same inputs. None where it cannot be.
     """
     way = _way_back(view, before, after)
-    if way is None:
-        return None
-    current = last
-    for op, place, index in way:
-        onward = [
-            node for node in view.consumers(current)
-            if node.op == op and place < len(node.inputs) and node.inputs[place] == current
-        ]  # fmt: skip
-        if len(onward) != 1:
-            return None
-        current = GraphTensor(onward[0].name, index)
-    return current
+    return None if way is None else _follow(view, _results(view), last, way)
+
+
+def _follow(
+    view: GraphView,
+    callers: dict[GraphTensor, list[GraphTensor]],
+    tensor: GraphTensor,
+    way: list[tuple[str, int, int]],
+) -> GraphTensor | None:
+    """The end of a way that begins at a tensor; of several, the first that can be gone."""
+    if not way:
+        return tensor
+    (op, place, index), *rest = way
+    onward = [
+        GraphTensor(node.name, index)
+        for node in view.consumers(tensor)
+        if node.op == op and place < len(node.inputs) and node.inputs[place] == tensor
+    ]
+    if op in BRANCHES:
+        onward = [one for one in callers.get(tensor, ()) if one.index == index]
+    for one in onward:
+        end = _follow(view, callers, one, rest)
+        if end is not None:
+            return end
+    return None
 
 
 def _way_back(
@@ -125,7 +145,8 @@ def _way_back(
     while pending and origin not in reached and len(reached) < MOST_OPS_ON_THE_WAY:
         current = pending.pop(0)
         node = view.node(current)
-        for place, source in enumerate(() if node is None else node.inputs):
+        sources = () if node is None else view.results(current) or node.inputs
+        for place, source in enumerate(sources):
             if source not in reached and node is not None:
                 reached[source] = (current, (node.op, place, current.index))
                 pending.append(source)

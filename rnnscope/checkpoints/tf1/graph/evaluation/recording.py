@@ -211,7 +211,7 @@ class Recorder:
         written = {
             tensor: np.stack(taken[tensor])
             for tensor in self.writes(loop)
-            if taken.get(tensor) and np.ndim(taken[tensor][0]) == 2
+            if taken.get(tensor) and np.ndim(taken[tensor][0]) >= 2
         }
         variables = {}
         for name, one in self._changed(loop, cell).items():

@@ -105,6 +105,9 @@ class _Settling:
         while name in self._nodes:
             name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
         layer = self._directed(_plain_layer(unknown), unknown.record)
+        if unknown.record.steps != self._proof.sizes.timesteps:
+            self._add_refused(name, f"it takes {unknown.record.steps} steps of its input's")
+            return
         found = self._from_input(name, [unknown.cell], unknown.record, layer, unknown.written)
         if found is None:
             self._add_refused(name, f"its states are no stock cell's, and {self._obstacle}")
@@ -118,6 +121,41 @@ class _Settling:
             f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by "
             "op."
         )
+
+    def _aligned(self, name: str, layer: RecurrentLayer, source: ModelInput) -> RecurrentLayer:
+        """The layer in the direction that its x shows: which end of the input comes first in it."""
+        cells = self._cells(name)
+        first = self._influence(cells, source, 0)
+        if first is None or first.size < 2:
+            return layer
+        # By step of the layer, whether the first step of the input (of any sequence) matters.
+        forward = bool(first[0]) and not bool(first[-1])
+        backward = bool(first[-1]) and not bool(first[0])
+        if forward and layer.backward.value:
+            return replace(layer, backward=replace(layer.backward, value=False))
+        if backward and not layer.backward.value:
+            return replace(layer, backward=replace(layer.backward, value=True), reversal="whole")
+        return layer
+
+    def _influence(self, cells: list[FoundCell], source: ModelInput, step: int) -> Array | None:
+        """By step of a layer, whether its x depends on one step of the model's input."""
+        given = dict(self._proof.given)
+        value = np.array(given[source.fed.tensor])
+        if value.ndim < 3 or not cells:
+            return None
+        by_sequence = value.swapaxes(0, 1) if self._proof.sizes.time_major else value
+        by_sequence[0, step] += 1
+        given[source.fed.tensor] = value
+        recorder = self._full
+        evaluator = recorder.evaluator([cells], given)
+        changed = recorder.attempt(evaluator, cells)
+        before = recorder.attempt(recorder.evaluator([cells], self._proof.given), cells)
+        if isinstance(changed, str) or isinstance(before, str):
+            return None
+        if changed.x.shape != before.x.shape:
+            return None
+        different: Array = np.any(changed.x[:, 0] != before.x[:, 0], axis=-1)
+        return different
 
     def _directed(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
         """The layer in the direction in which it reads what one of the inputs was fed."""
@@ -170,6 +208,8 @@ class _Settling:
         if found is None:
             return False
         evaluated, source = found
+        layer = self._aligned(node.name, layer, source)
+        evaluated = replace(evaluated, layer=layer)
         name = node.reads[0] if node.reads else ""
         if not name or name in self._built.network.by_name or name == source.name:
             name = f"{node.name}[x]"
@@ -184,11 +224,18 @@ class _Settling:
     def _as_graph_cell(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
         record = self._proof.records[node.name]
         written = self._written(node, record)
+        cells, steps = self._cells(node.name), self._proof.sizes.timesteps
+        taken = len(cells) if len(cells) > 1 else record.steps
+        if taken != steps:
+            self._obstacle = f"it takes {taken} steps where its input has {steps}"
+            return False
         found = self._evaluated(node, layer, written)
         if found is None:
             return False
         evaluated, source = found
-        cells = self._cells(node.name)
+        if "input" in verdict.kinds():
+            layer = self._aligned(node.name, layer, source)
+            evaluated = replace(evaluated, layer=layer)
         holds = held_past_lengths(self._proof, record)
         evaluated = replace(evaluated, zeros_past_length=holds and len(cells) > 1)
         behind = self._variables_behind(

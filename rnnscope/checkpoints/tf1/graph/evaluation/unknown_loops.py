@@ -189,9 +189,10 @@ class _Finder:
         """What the loop writes, and the state that this is at the steps that count."""
         for written, values in record.written.items():
             for name, array in record.carried.items():
-                rows = np.any(array != record.before[name], axis=-1) if array.ndim == 3 else None
-                if rows is None or array.shape != values.shape:
+                if array.shape != values.shape:
                     continue
+                changed = (array != record.before[name]).reshape(*array.shape[:2], -1)
+                rows = np.any(changed, axis=-1)
                 if np.array_equal(values[rows], array[rows]):
                     return written, name
         return next(iter(record.written), None), None
