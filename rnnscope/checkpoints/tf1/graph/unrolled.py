@@ -7,9 +7,10 @@ loop, and nothing else does.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.dataflow import peel
 from rnnscope.checkpoints.tf1.graph.expressions import forward
 from rnnscope.checkpoints.tf1.graph.graph_view import BRANCHES, GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
@@ -109,26 +110,37 @@ def handed_on_like(
     the same inputs. None where it cannot be.
     """
     way = _way_back(view, before, after)
-    return None if way is None else _follow(view, _results(view), last, way)
+    if way is None:
+        return None
+    callers = _results(view)
+    found = _follow(view, callers, last, way)
+    while found is None and way and way[-1].op == "Switch":
+        # The conditional of the next step, which there is none of.
+        way = way[:-1]
+        found = _follow(view, callers, last, way)
+    return found
 
 
 def _follow(
     view: GraphView,
     callers: dict[GraphTensor, list[GraphTensor]],
     tensor: GraphTensor,
-    way: list[tuple[str, int, int]],
+    way: list[Hop],
 ) -> GraphTensor | None:
     """The end of a way that begins at a tensor; of several, the first that can be gone."""
     if not way:
         return tensor
-    (op, place, index), *rest = way
+    hop, *rest = way
     onward = [
-        GraphTensor(node.name, index)
+        GraphTensor(node.name, hop.index)
         for node in view.consumers(tensor)
-        if node.op == op and place < len(node.inputs) and node.inputs[place] == tensor
+        if node.op == hop.op
+        and hop.place < len(node.inputs)
+        and node.inputs[hop.place] == tensor
+        and _others(view, node, hop.place) == hop.others
     ]
-    if op in BRANCHES:
-        onward = [one for one in callers.get(tensor, ()) if one.index == index]
+    if hop.op in BRANCHES:
+        onward = [one for one in callers.get(tensor, ()) if one.index == hop.index]
     for one in onward:
         end = _follow(view, callers, one, rest)
         if end is not None:
@@ -136,11 +148,25 @@ def _follow(
     return None
 
 
-def _way_back(
-    view: GraphView, tensor: GraphTensor, origin: GraphTensor
-) -> list[tuple[str, int, int]] | None:
+@dataclass(frozen=True)
+class Hop:
+    """One op on the way of a state: its input, its output, and what its other inputs are."""
+
+    op: str
+    place: int
+    index: int
+    others: tuple[str, ...]
+
+
+def _others(view: GraphView, node: GraphNode, place: int) -> tuple[str, ...]:
+    """The ops behind a node's other inputs: an output's padding is zeros, a state's the state."""
+    behind = (peel(view, one) for at, one in enumerate(node.inputs) if at != place)
+    return tuple("" if (found := view.node(one)) is None else found.op for one in behind)
+
+
+def _way_back(view: GraphView, tensor: GraphTensor, origin: GraphTensor) -> list[Hop] | None:
     """The shortest way from `origin` on to `tensor`: op, place among its inputs, output."""
-    reached: dict[GraphTensor, tuple[GraphTensor, tuple[str, int, int]] | None] = {tensor: None}
+    reached: dict[GraphTensor, tuple[GraphTensor, Hop] | None] = {tensor: None}
     pending = [tensor]
     while pending and origin not in reached and len(reached) < MOST_OPS_ON_THE_WAY:
         current = pending.pop(0)
@@ -148,7 +174,8 @@ def _way_back(
         sources = () if node is None else view.results(current) or node.inputs
         for place, source in enumerate(sources):
             if source not in reached and node is not None:
-                reached[source] = (current, (node.op, place, current.index))
+                others = () if node.op in BRANCHES else _others(view, node, place)
+                reached[source] = (current, Hop(node.op, place, current.index, others))
                 pending.append(source)
     if origin not in reached:
         return None

@@ -272,7 +272,7 @@ class Judge:
             verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
             return
         values = signal.values
-        if values.ndim == 2 and self._reads_step_by_step(record):
+        if values.ndim == 2 and record.steps > 1 and self._reads_step_by_step(record):
             return
         if values.ndim != 3 or values.shape[1] != self._unrolled.get(node.name, record.steps):
             verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))

@@ -27,7 +27,13 @@ from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphOptions
 from rnnscope.model.evidence import Evidence
-from rnnscope.model.initial_state import InitialState, OutsideState, StatePart
+from rnnscope.model.initial_state import (
+    FinalState,
+    InitialState,
+    OutsideState,
+    StatePart,
+    UncomputedState,
+)
 from rnnscope.model.layers import IdsAsFeatures, Unsupported
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.network import Network, Node
@@ -68,6 +74,7 @@ class _Settling:
             else:
                 self._settle(node, node.recurrent)
         self._add_unknown()
+        self._block_starts()
         nodes = tuple(self._nodes.values())
         read = {name for node in nodes for name in (*node.reads, *node.listed_inputs)}
         known = dict.fromkeys((*self._built.network.inputs, *self._inputs))
@@ -79,6 +86,24 @@ class _Settling:
             used=self._built.used | self._used,
             notes=(*self._built.notes, *self._notes),
         )
+
+    def _block_starts(self) -> None:
+        """A layer that starts from the final state of a refused one waits for another start."""
+        refused = {name for name, node in self._nodes.items()
+                   if isinstance(node.layer, Unsupported)}  # fmt: skip
+        for name, node in self._nodes.items():
+            layer = node.recurrent
+            if layer is None or refused.isdisjoint(layer.starts_from_layers):
+                continue
+            parts: dict[str, StatePart] = {
+                state: UncomputedState(next(one for one in part.layers if one in refused))
+                if isinstance(part, FinalState) and not refused.isdisjoint(part.layers)
+                else part
+                for state, part in layer.initial_state.value.parts.items()
+            }
+            start = InitialState(parts, str(layer.initial_state.value))
+            blocked = replace(layer, initial_state=Option(start, "graph"))
+            self._nodes[name] = replace(node, layer=blocked)
 
     def _add_unknown(self) -> None:
         """Layers for the states of loops that no cell was found for."""
@@ -186,6 +211,11 @@ class _Settling:
             reason = self._proof.obstacles.get(node.name, "")
             known = Evidence("by data flow", detail=reason)
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
+            if not self._is_obstructed(node):
+                self._notes.append(
+                    f"'{node.name}' was read by data flow, and could not be held to what the graph "
+                    f"computes: {reason}."
+                )
         elif not verdict.faults:
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
