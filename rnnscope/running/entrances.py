@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers import Dense, Embedding, GraphFront, Masking, PassThrough, Unsupported
+from rnnscope.model.layers import (
+    Activation,
+    Dense,
+    Embedding,
+    GraphFront,
+    Masking,
+    PassThrough,
+    Unsupported,
+)
 from rnnscope.model.network import Network, Node
 from rnnscope.running.skipped import SkippedLayer
 
@@ -116,8 +124,22 @@ class Entrances:
         if source.is_ids:
             return self._embedding_entry(root)
         entry = self._before_masks(root.reads[0], source)
+        refused = self._nodes.get(entry)
+        if (
+            refused is not None
+            and isinstance(refused.layer, Unsupported)
+            and refused.layer.recurrent
+        ):
+            return SkippedLayer(
+                root.name,
+                "no input",
+                f"'{root.name}' was not run: it reads '{refused.name}', which is not computed "
+                f"({spell('feed', root.name)} gives the input to it).",
+            )
         width = root.recurrent.cell.input_size
         wrapped = self._nodes.get(entry)
+        while wrapped is not None and isinstance(wrapped.layer, Activation):
+            wrapped = self._nodes.get(wrapped.reads[0])
         projected = None if wrapped is None else _input_projection(wrapped)
         takes = None if projected is None else projected.kernel.shape[0]
         if wrapped is not None and takes is not None and takes == source.features:

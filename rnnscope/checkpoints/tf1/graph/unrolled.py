@@ -35,9 +35,13 @@ def with_returned(
         return cells
     read = frozenset(tensor for cell in cells for tensor in cell.before.values())
     found = [_returned(view, weights, cell.m, scope, kernels, read) for cell in cells]
-    if any(tensor is None for tensor in found):
+    if any(len(ends) > 1 for ends in found):
+        return [replace(cell, unsure=True) for cell in cells]
+    if any(not ends for ends in found):
         return cells
-    return [replace(cell, outputs=out) for cell, out in zip(cells, found, strict=True)]
+    return [
+        replace(cell, outputs=next(iter(ends))) for cell, ends in zip(cells, found, strict=True)
+    ]
 
 
 def _returned(
@@ -47,8 +51,8 @@ def _returned(
     scope: str,
     kernels: set[str],
     read: frozenset[GraphTensor],
-) -> GraphTensor | None:
-    """The one tensor at the end of what wrappers compute from m; None where there is none."""
+) -> set[GraphTensor]:
+    """The tensors at the end of what wrappers compute from m; none where there are no wrappers."""
     ends: set[GraphTensor] = set()
     pending, seen = [m], {m}
     while pending:
@@ -66,8 +70,8 @@ def _returned(
                 seen.add(tensor)
                 pending.append(tensor)
         if len(seen) > MAX_WRAPPER_OPS:
-            return None
-    return next(iter(ends)) if len(ends) == 1 else None
+            return seen
+    return ends
 
 
 def _wraps(weights: GraphWeights, node: GraphNode, scope: str, kernels: set[str]) -> bool:

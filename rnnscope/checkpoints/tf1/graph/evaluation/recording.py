@@ -205,7 +205,9 @@ class Recorder:
         before = {name: _stacked(taken, one) for name, one in cell.before.items()}
         after = {name: _stacked(taken, one) for name, one in cell.after.items()}
         carried = {
-            name: np.concatenate([before[name][1:], self._last(evaluator, loop, one, before[name])])
+            name: np.concatenate(
+                [before[name][1:], self._last(evaluator, loop, one, before[name], after.get(name))]
+            )
             for name, one in cell.before.items()
         }
         written = {
@@ -222,10 +224,23 @@ class Recorder:
         return CellRecord(_stacked(taken, cell.x), before, after, carried, written, variables)
 
     def _last(
-        self, evaluator: GraphEvaluator, loop: Loop, before: GraphTensor, read: Array
+        self,
+        evaluator: GraphEvaluator,
+        loop: Loop,
+        before: GraphTensor,
+        read: Array,
+        after: Array | None = None,
     ) -> Array:
-        """What a state would be read as in the step after the last."""
-        last = evaluator.after_loop(loop, before)
+        """What a state would be read as in the step after the last.
+
+        Where that would need the x of this step, the state as the last step left it.
+        """
+        try:
+            last = evaluator.after_loop(loop, before)
+        except EvaluationError:
+            if after is None or after.shape != read.shape:
+                raise
+            last = after[-1]
         return np.asarray(last).reshape(1, *read.shape[1:])
 
     def _of_fused(self, evaluator: GraphEvaluator, cell: FoundCell) -> CellRecord:

@@ -65,6 +65,7 @@ class _Settling:
         self._notes: list[str] = []
         self._used: set[str] = set()
         self._obstacle = ""
+        self._refused: set[str] = set()
         self._full = Recorder(view, weights, proof.recorder.loops)
 
     def settle(self) -> GraphNetwork:
@@ -82,7 +83,9 @@ class _Settling:
         network = Network(inputs, nodes)
         return replace(
             self._built,
-            network=network.in_order(node.name for node in network.recurrent),
+            network=network.in_order(
+                node.name for node in nodes if node.recurrent or node.name in self._refused
+            ),
             used=self._built.used | self._used,
             notes=(*self._built.notes, *self._notes),
         )
@@ -110,7 +113,18 @@ class _Settling:
         known = {name: one.cells for name, one in self._built.appearances.items()}
         found, obstacles = unknown_loops(self._view, self._proof, known)
         for unknown in found:
-            self._as_layer(unknown)
+            beside = [
+                name for name, cells in known.items()
+                if self._proof.recorder.loops.around(cells[0].m) is unknown.loop
+            ]  # fmt: skip
+            if beside and not self._own_weights(unknown):
+                states = ", ".join(state for state in unknown.cell.before if state not in "cm")
+                self._notes.append(
+                    f"The loop of {', '.join(map(repr, beside))} carries further states, which are "
+                    f"not kept: {states or 'those of its outputs'}."
+                )
+            else:
+                self._as_layer(unknown)
         for name, reason in obstacles.items():
             loop = self._proof.recorder.loops.every[name]
             updates = [variable.update for variable in loop.variables.values()]
@@ -121,12 +135,8 @@ class _Settling:
 
     def _as_layer(self, unknown: UnknownLoop) -> None:
         """A loop that is evaluated, as a layer; refused by name where it cannot be."""
-        updates = list(unknown.cell.after.values())
-        behind = self._variables_behind(
-            [*updates, *([] if unknown.written is None else [unknown.written])]
-        )
-        own = [name for name in behind if name not in self._all_used]
-        name = common_scope(own) or unknown.loop.name
+        behind = self._behind(unknown)
+        name = common_scope(self._own_weights(unknown)) or unknown.loop.name
         while name in self._nodes:
             name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
         layer = self._directed(_plain_layer(unknown), unknown.record)
@@ -146,6 +156,15 @@ class _Settling:
             f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by "
             "op."
         )
+
+    def _behind(self, unknown: UnknownLoop) -> list[str]:
+        """The stored variables that an unknown loop is computed with."""
+        written = [] if unknown.written is None else [unknown.written]
+        return self._variables_behind([*unknown.cell.after.values(), *written])
+
+    def _own_weights(self, unknown: UnknownLoop) -> list[str]:
+        """Those of them that no layer uses that is known."""
+        return [name for name in self._behind(unknown) if name not in self._all_used]
 
     def _aligned(self, name: str, layer: RecurrentLayer, source: ModelInput) -> RecurrentLayer:
         """The layer in the direction that its x shows: which end of the input comes first in it."""
@@ -201,7 +220,10 @@ class _Settling:
 
     def _add_refused(self, name: str, reason: str) -> None:
         words = f"'{name}': {reason}"
-        self._nodes.setdefault(name, Node(name, Unsupported("graph ops", name, words), ()))
+        self._note_refused(name, words)
+        self._nodes.setdefault(
+            name, Node(name, Unsupported("graph ops", name, words, recurrent=True), ())
+        )
 
     def _settle(self, node: Node, layer: RecurrentLayer) -> None:
         verdict = self._proof.verdicts.get(node.name)
@@ -209,6 +231,9 @@ class _Settling:
             layer = verdict.turned
         if verdict is None:
             reason = self._proof.obstacles.get(node.name, "")
+            if "random numbers" in reason:
+                self._refuse_for(node, f"'{node.name}' depends on random numbers ({reason})")
+                return
             known = Evidence("by data flow", detail=reason)
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
             if not self._is_obstructed(node):
@@ -221,7 +246,7 @@ class _Settling:
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
         elif "turn" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
-            if self._is_obstructed(node):
+            if verdict.kinds() <= {"input", "start"} and self._is_obstructed(node):
                 known = Evidence("by data flow", detail=self._obstacle)
                 self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
                 return
@@ -256,6 +281,9 @@ class _Settling:
         written = self._written(node, record)
         cells, steps = self._cells(node.name), self._proof.sizes.timesteps
         taken = len(cells) if len(cells) > 1 else record.steps
+        if cells[0].unsure or (len(cells) > 1 and _is_state(written, record)):
+            self._obstacle = "the graph does not tell which of its values a step returns"
+            return False
         if taken != steps:
             self._obstacle = f"it takes {taken} steps where its input has {steps}"
             return False
@@ -300,10 +328,17 @@ class _Settling:
     def _refuse(self, node: Node, verdict: Verdict) -> None:
         words = "; ".join(dict.fromkeys(fault.words for fault in verdict.faults))
         why = f" ({self._obstacle})" if self._obstacle else ""
-        reason = f"'{node.name}' {words}, which is not computed{why}"
+        self._refuse_for(node, f"'{node.name}' {words}, which is not computed{why}")
+
+    def _refuse_for(self, node: Node, reason: str) -> None:
+        self._note_refused(node.name, reason)
         self._nodes[node.name] = Node(
-            node.name, Unsupported("graph ops", node.name, reason), node.reads
+            node.name, Unsupported("graph ops", node.name, reason, recurrent=True), node.reads
         )
+
+    def _note_refused(self, name: str, reason: str) -> None:
+        self._refused.add(name)
+        self._notes.append(f"Refused: {reason}.")
 
     def _written(self, node: Node, record: CellRecord) -> GraphTensor | None:
         """What holds the outputs of a layer that is evaluated; None where m is returned."""
@@ -405,6 +440,17 @@ def _plain_layer(unknown: UnknownLoop) -> RecurrentLayer:
         **_padding(holds=unknown.holds),
         initial_state=Option(InitialState({}, "what the graph computes"), "graph"),
         state_format=Option("the loop's variables", "graph"),
+    )
+
+
+def _is_state(written: GraphTensor | None, record: CellRecord) -> bool:
+    """Whether what an unrolled step seems to return is the state that the next one reads."""
+    if written is None:
+        return False
+    return any(
+        array.shape == record.written[written].shape
+        and bool(np.any(np.all(array == record.written[written], axis=-1)))
+        for array in record.carried.values()
     )
 
 
