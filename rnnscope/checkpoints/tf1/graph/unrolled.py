@@ -7,6 +7,7 @@ loop, and nothing else does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
@@ -225,3 +226,23 @@ def loop_scope(weights: GraphWeights, cell: FoundCell) -> str:
     while shared < min(len(ops), len(variables) - 1) and ops[-1 - shared] == variables[-1 - shared]:
         shared += 1
     return "/".join(ops[: len(ops) - shared]) if shared else ""
+
+
+def reaches(
+    view: GraphView, tensor: GraphTensor, origin: GraphTensor, stops: Iterable[GraphTensor]
+) -> bool:
+    """Whether a tensor is made of another by a way that does not pass what stops it."""
+    origin, closed = peel(view, origin), {peel(view, one) for one in stops}
+    pending, seen = [tensor], {tensor}
+    while pending and len(seen) < MOST_OPS_ON_THE_WAY:
+        current = peel(view, pending.pop())
+        if current == origin:
+            return True
+        node = view.node(current)
+        if node is None or current in closed:
+            continue
+        for one in view.results(current) or node.inputs:
+            if one not in seen:
+                seen.add(one)
+                pending.append(one)
+    return False

@@ -154,6 +154,10 @@ class Judge:
         if x.shape[1] != layer.cell.input_size:
             verdict.faults.append(Fault("cell", f"reads {x.shape[1]} features"))
             return
+        widths = cell.widths(layer.cell)
+        if any(widths.get(name) != array.shape[1] for name, array in rows.items()):
+            verdict.faults.append(Fault("cell", "has states of other widths"))
+            return
         with np.errstate(all="ignore"):
             made, _ = cell.step(layer.cell, cell.project(layer.cell, x), rows)
         for name, array in record.after.items():
@@ -210,6 +214,18 @@ class Judge:
             how = "computes its lengths" if lengths.kind == "computed" else "takes other lengths"
             verdict.faults.append(Fault("lengths", how))
 
+    def _counted(self, name: str, record: CellRecord) -> Array:
+        """The steps that count; by the lengths that were fed, where the states do not tell."""
+        taken = self.taken(name)
+        if np.all(taken | _rows_alike(record.carried, record.before)):
+            return taken
+        steps = np.arange(record.steps)[:, None]
+        for lengths in self._lengths:
+            if len(lengths) == taken.shape[1]:
+                shorter: Array = steps < lengths
+                return shorter
+        return np.ones_like(taken)
+
     def taken(self, name: str) -> Array:
         """The steps (step, sequence) whose new state a layer carried on."""
         if name not in self._taken:
@@ -264,7 +280,7 @@ class Judge:
     def _input(
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
-        taken = self.taken(node.name)
+        taken = self._counted(node.name, record)
         if layer.feedback is not None or not node.reads:
             return
         signal = self._signal(node.reads[0])
@@ -417,6 +433,8 @@ def _rows_alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
     """Where (step, sequence) every state of one is that of the other."""
     alike: Any = True
     for name, array in one.items():
+        if array.shape != other[name].shape:
+            return np.zeros(array.shape[:2], bool)
         scale = max(1.0, float(np.max(np.abs(array), initial=0)))
         limit = _limit(array) * scale
         alike = alike & np.all(np.abs(array - other[name]) <= limit, axis=-1)

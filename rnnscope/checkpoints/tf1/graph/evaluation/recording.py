@@ -114,17 +114,16 @@ class Recorder:
         loop = self.loops.around(cell.m)
         if loop is not None:
             yield from self.writes(loop)
-            yield from self._changed(loop, cell).values()
+            for behind in self._changed(loop, cell).values():
+                yield from behind
 
-    def _changed(self, loop: Loop, cell: FoundCell) -> dict[str, GraphTensor]:
+    def _changed(self, loop: Loop, cell: FoundCell) -> dict[str, frozenset[GraphTensor]]:
         """The loop's variables behind states that the cell reads changed."""
         found = {}
         for state, before in cell.before.items():
             if loop_variable(self._view, before) is not None:
                 continue
-            reached = self.loops.reached(loop, before)
-            if len(reached) == 1:
-                found[state] = next(iter(reached))
+            found[state] = self.loops.reached(loop, before)
         return found
 
     def writes(self, loop: Loop) -> list[GraphTensor]:
@@ -216,10 +215,12 @@ class Recorder:
             if taken.get(tensor) and np.ndim(taken[tensor][0]) >= 2
         }
         variables = {}
-        for name, one in self._changed(loop, cell).items():
-            values = _stacked(taken, one)
-            if values.shape == before[name].shape:  # else several states in one variable
-                last = self._last(evaluator, loop, one, values)
+        for name, behind in self._changed(loop, cell).items():
+            # Counters have another shape; a variable that packs several states, too.
+            fitting = [one for one in behind if np.shape(taken[one][0]) == before[name].shape[1:]]
+            if len(fitting) == 1:
+                values = _stacked(taken, fitting[0])
+                last = self._last(evaluator, loop, fitting[0], values)
                 variables[name] = np.concatenate([values[1:], last])
         return CellRecord(_stacked(taken, cell.x), before, after, carried, written, variables)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
 )
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
+from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
+from rnnscope.checkpoints.tf1.graph.unrolled import reaches
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphOptions
@@ -181,14 +184,16 @@ class _Settling:
             return replace(layer, backward=replace(layer.backward, value=True), reversal="whole")
         return layer
 
-    def _influence(self, cells: list[FoundCell], source: ModelInput, step: int) -> Array | None:
+    def _influence(
+        self, cells: list[FoundCell], source: ModelInput, step: int, sequence: int = 0
+    ) -> Array | None:
         """By step of a layer, whether its x depends on one step of the model's input."""
         given = dict(self._proof.given)
         value = np.array(given[source.fed.tensor])
         if value.ndim < 3 or not cells:
             return None
         by_sequence = value.swapaxes(0, 1) if self._proof.sizes.time_major else value
-        by_sequence[0, step] += 1
+        by_sequence[sequence, step] += 1
         given[source.fed.tensor] = value
         recorder = self._full
         evaluator = recorder.evaluator([cells], given)
@@ -198,7 +203,7 @@ class _Settling:
             return None
         if changed.x.shape != before.x.shape:
             return None
-        different: Array = np.any(changed.x[:, 0] != before.x[:, 0], axis=-1)
+        different: Array = np.any(changed.x[:, sequence] != before.x[:, sequence], axis=-1)
         return different
 
     def _directed(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
@@ -231,8 +236,8 @@ class _Settling:
             layer = verdict.turned
         if verdict is None:
             reason = self._proof.obstacles.get(node.name, "")
-            if "random numbers" in reason:
-                self._refuse_for(node, f"'{node.name}' depends on random numbers ({reason})")
+            if "random numbers" in reason or reason.startswith("its steps"):
+                self._refuse_for(node, f"'{node.name}' is not understood: {reason}")
                 return
             known = Evidence("by data flow", detail=reason)
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
@@ -284,6 +289,10 @@ class _Settling:
         if cells[0].unsure or (len(cells) > 1 and _is_state(written, record)):
             self._obstacle = "the graph does not tell which of its values a step returns"
             return False
+        obstacle = self._unclear_state(node, layer, verdict, record)
+        if obstacle:
+            self._obstacle = obstacle
+            return False
         if taken != steps:
             self._obstacle = f"it takes {taken} steps where its input has {steps}"
             return False
@@ -315,6 +324,29 @@ class _Settling:
             "op by op."
         )
         return True
+
+    def _unclear_state(
+        self, node: Node, layer: RecurrentLayer, verdict: Verdict, record: CellRecord
+    ) -> str:
+        """Why it cannot be told what the states of a layer are that changes them; else empty."""
+        within = layer.backward.value and layer.reversal == "within length"
+        if within and layer.lengths.value.kind in ("computed", "stored"):
+            return "it is turned within lengths that the graph makes"
+        if not verdict.kinds() & {"state", "start"}:
+            return ""
+        cells = self._cells(node.name)
+        for state, before in cells[0].before.items():
+            loop = self._proof.recorder.loops.around(cells[0].m)
+            if loop is not None:
+                plain = loop_variable(self._view, before) is not None
+                if not plain and state not in record.variables:
+                    return f"no variable of the loop is its {state}"
+            elif any(
+                reaches(self._view, later.before[state], later.x, earlier.after.values())
+                for earlier, later in pairwise(cells)
+            ):
+                return f"each step makes its {state} of its own x"
+        return ""
 
     def _entry(self, source: ModelInput) -> str:
         """Where the model's input goes in, for a graph cell."""

@@ -86,8 +86,7 @@ def _claimed(loops: Loops, loop: Loop, layers: Iterable[list[FoundCell]]) -> fro
             if loops.around(cell.m) is loop:
                 for before in cell.before.values():
                     reached = loops.reached(loop, before)
-                    if len(reached) == 1:
-                        claimed |= reached
+                    claimed |= reached
     return frozenset(claimed)
 
 
@@ -105,8 +104,9 @@ class _Finder:
         """The loop's own states; None if it has none; in words why it cannot be told."""
         carried = [
             variable
-            for variable, changes in self._loop.variables.items()
-            if variable not in self._claimed and not self._constant(variable, changes.update)
+            for variable in self._loop.variables
+            if variable not in self._claimed
+            and not self._recorder.loops.is_constant(self._loop, variable)
         ]
         if not carried:
             return None
@@ -122,17 +122,6 @@ class _Finder:
         if not states:
             return reason or None
         return self._as_cell(states)
-
-    def _constant(self, variable: GraphTensor, update: GraphTensor) -> bool:
-        node = self._view.node(update)
-        for _ in range(16):
-            if update == variable:
-                return True
-            if node is None or node.op not in ("Identity", "Switch") or not node.inputs:
-                return False
-            update = node.inputs[0]
-            node = self._view.node(update)
-        return False
 
     def _is_state(self, value: object) -> bool:
         return (
@@ -195,7 +184,9 @@ class _Finder:
                 rows = np.any(changed, axis=-1)
                 if np.array_equal(values[rows], array[rows]):
                     return written, name
-        return next(iter(record.written), None), None
+        # A cell with one state has no other m.
+        only = next(iter(record.carried)) if len(record.carried) == 1 else None
+        return next(iter(record.written), None), only
 
 
 def held_counts(proof: Proof) -> Array | None:
