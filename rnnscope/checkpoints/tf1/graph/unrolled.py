@@ -246,3 +246,9 @@ def reaches(
                 seen.add(one)
                 pending.append(one)
     return False
+
+
+def handed_over(view: GraphView, tensor: GraphTensor) -> bool:
+    """Whether a state comes, unchanged, from where static_rnn keeps the padding of a step."""
+    node = view.node(peel(view, tensor))
+    return node is not None and node.op in {"Merge", "Select", "SelectV2", *BRANCHES}

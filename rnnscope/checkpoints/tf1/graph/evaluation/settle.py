@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer, turned
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict, other_directions
+from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
@@ -25,8 +26,9 @@ from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
-from rnnscope.checkpoints.tf1.graph.unrolled import reaches
+from rnnscope.checkpoints.tf1.graph.unrolled import handed_over, reaches
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
+from rnnscope.checkpoints.tf1.graph.wiring import REVERSES
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphOptions
 from rnnscope.model.evidence import Evidence
@@ -176,13 +178,27 @@ class _Settling:
         if first is None or first.size < 2:
             return layer
         # By step of the layer, whether the first step of the input (of any sequence) matters.
-        forward = bool(first[0]) and not bool(first[-1])
-        backward = bool(first[-1]) and not bool(first[0])
+        local = int(np.count_nonzero(first)) * 2 <= first.size + 1
+        forward = local and bool(first[0]) and not bool(first[-1])
+        backward = local and bool(first[-1]) and not bool(first[0])
         if forward and layer.backward.value:
             return replace(layer, backward=replace(layer.backward, value=False))
-        if backward and not layer.backward.value:
-            return replace(layer, backward=replace(layer.backward, value=True), reversal="whole")
+        if backward:
+            within = self._turned_within(cells, source)
+            return replace(
+                layer,
+                backward=replace(layer.backward, value=True),
+                reversal="within length" if within else "whole",
+            )
         return layer
+
+    def _turned_within(self, cells: list[FoundCell], source: ModelInput) -> bool:
+        """Whether the last step within its length is the first of a shorter sequence."""
+        lengths = held_counts(self._proof)
+        if lengths is None or len(lengths) < 2 or lengths[1] >= self._proof.sizes.timesteps:
+            return False
+        found = self._influence(cells, source, int(lengths[1]) - 1, sequence=1)
+        return found is not None and bool(found[0])
 
     def _influence(
         self, cells: list[FoundCell], source: ModelInput, step: int, sequence: int = 0
@@ -264,6 +280,8 @@ class _Settling:
 
     def _front(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
         """Put what the graph computes in front of a proved cell, if it can be evaluated."""
+        if self._attends_unrolled(node):
+            return False
         found = self._evaluated(node, layer, None)
         if found is None:
             return False
@@ -281,12 +299,23 @@ class _Settling:
         self._used.update(self._variables_behind([self._cells(node.name)[0].x]))
         return True
 
+    def _attends_unrolled(self, node: Node) -> bool:
+        """Whether an unrolled layer reads what its own output makes: what it returns is not told."""
+        before = self._nodes.get(node.reads[0]) if node.reads else None
+        stand_in = None if before is None else before.layer
+        unrolled = len(self._cells(node.name)) > 1
+        return unrolled and isinstance(stand_in, Unsupported) and stand_in.of_own_output
+
     def _as_graph_cell(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
         record = self._proof.records[node.name]
         written = self._written(node, record)
         cells, steps = self._cells(node.name), self._proof.sizes.timesteps
         taken = len(cells) if len(cells) > 1 else record.steps
-        if cells[0].unsure or (len(cells) > 1 and _is_state(written, record)):
+        if self._attends_unrolled(node):
+            self._obstacle = "it reads its own last output"
+            return False
+        changes = len(cells) > 1 and "state" in verdict.kinds()
+        if cells[0].unsure or (changes and (written is None or _is_state(written, record))):
             self._obstacle = "the graph does not tell which of its values a step returns"
             return False
         obstacle = self._unclear_state(node, layer, verdict, record)
@@ -329,6 +358,8 @@ class _Settling:
         self, node: Node, layer: RecurrentLayer, verdict: Verdict, record: CellRecord
     ) -> str:
         """Why it cannot be told what the states of a layer are that changes them; else empty."""
+        if "input" in verdict.kinds() and self._turns and not self._local(node.name):
+            return "which end of its input it begins at is not told"
         within = layer.backward.value and layer.reversal == "within length"
         if within and layer.lengths.value.kind in ("computed", "stored"):
             return "it is turned within lengths that the graph makes"
@@ -339,14 +370,33 @@ class _Settling:
             loop = self._proof.recorder.loops.around(cells[0].m)
             if loop is not None:
                 plain = loop_variable(self._view, before) is not None
-                if not plain and state not in record.variables:
+                if not plain and not self._is_carried(loop, cells[0], state, record):
                     return f"no variable of the loop is its {state}"
-            elif any(
-                reaches(self._view, later.before[state], later.x, earlier.after.values())
-                for earlier, later in pairwise(cells)
-            ):
-                return f"each step makes its {state} of its own x"
+            elif not all(handed_over(self._view, cell.before[state]) for cell in cells[1:]):
+                return f"where one step's {state} ends and the next one's begins is not told"
         return ""
+
+    def _is_carried(self, loop: Loop, cell: FoundCell, state: str, record: CellRecord) -> bool:
+        """Whether a variable of the loop is made of what the cell leaves of a state."""
+        if state not in record.variables:
+            return False
+        after = cell.after[state]
+        behind = self._proof.recorder.loops.reached(loop, cell.before[state])
+        return any(reaches(self._view, loop.variables[one].update, after, ()) for one in behind)
+
+    @cached_property
+    def _turns(self) -> bool:
+        """Whether the graph turns anything round."""
+        return any(node.op in (*REVERSES, "ReverseSequence") for node in self._view)
+
+    def _local(self, name: str) -> bool:
+        """Whether a layer's x depends, step by step, on few steps of an input."""
+        cells = self._cells(name)
+        for source in self._sources(frozenset()):
+            found = self._influence(cells, source, 0)
+            if found is not None and np.any(found):
+                return int(np.count_nonzero(found)) * 2 <= found.size + 1
+        return False
 
     def _entry(self, source: ModelInput) -> str:
         """Where the model's input goes in, for a graph cell."""
@@ -407,7 +457,9 @@ class _Settling:
 
     def _model_inputs(self, layer: RecurrentLayer) -> Iterator[ModelInput]:
         """What the layer may be computed from: features first, then ids, then anything else."""
-        states = frozenset(_placeholders(layer).values())
+        return self._sources(frozenset(_placeholders(layer).values()))
+
+    def _sources(self, states: frozenset[GraphTensor]) -> Iterator[ModelInput]:
         fed = [one for one in self._proof.fed if one.is_sequence and one.tensor not in states]
         ranked = sorted(fed, key=lambda one: (one.has_default, one.dtype.kind != "f"))
         for one in ranked:

@@ -176,17 +176,32 @@ class _Finder:
 
     def _returned(self, record: CellRecord) -> tuple[GraphTensor | None, str | None]:
         """What the loop writes, and the state that this is at the steps that count."""
-        for written, values in record.written.items():
+        for tensor, values in record.written.items():
             for name, array in record.carried.items():
                 if array.shape != values.shape:
                     continue
                 changed = (array != record.before[name]).reshape(*array.shape[:2], -1)
                 rows = np.any(changed, axis=-1)
                 if np.array_equal(values[rows], array[rows]):
-                    return written, name
+                    return tensor, name
         # A cell with one state has no other m.
+        written = next(iter(record.written), None)
         only = next(iter(record.carried)) if len(record.carried) == 1 else None
-        return next(iter(record.written), None), only
+        if only is not None and written is not None:
+            packed = _holds_columns(record.carried[only], record.written[written])
+            only = None if packed else only
+        return written, only
+
+
+def _holds_columns(state: Array, values: Array) -> bool:
+    """Whether some columns of a state are what is returned: a state that packs several."""
+    if state.ndim != 3 or values.ndim != 3:
+        return True
+    width = values.shape[-1]
+    return any(
+        np.array_equal(state[0, :, first : first + width], values[0])
+        for first in range(state.shape[-1] - width + 1)
+    )
 
 
 def held_counts(proof: Proof) -> Array | None:
