@@ -300,7 +300,7 @@ class _Settling:
         return True
 
     def _attends_unrolled(self, node: Node) -> bool:
-        """Whether an unrolled layer reads what its own output makes: what it returns is not told."""
+        """Whether an unrolled layer reads what its own output makes: it may return that, too."""
         before = self._nodes.get(node.reads[0]) if node.reads else None
         stand_in = None if before is None else before.layer
         unrolled = len(self._cells(node.name)) > 1
