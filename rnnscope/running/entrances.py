@@ -5,6 +5,7 @@ from __future__ import annotations
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import (
+    Activation,
     Dense,
     Embedding,
     GraphFront,
@@ -145,8 +146,22 @@ class Entrances:
                 f"'{root.name}' was not run: the model computes its lengths of its own input "
                 f"('{entry}'). Give that ({spell('model_input')}), or {spell('lengths')}.",
             )
+        refused = self._nodes.get(entry)
+        if (
+            refused is not None
+            and isinstance(refused.layer, Unsupported)
+            and refused.layer.recurrent
+        ):
+            return SkippedLayer(
+                root.name,
+                "no input",
+                f"'{root.name}' was not run: it reads '{refused.name}', which is not computed "
+                f"({spell('feed', root.name)} gives the input to it).",
+            )
         width = root.recurrent.cell.input_size
         wrapped = self._nodes.get(entry)
+        while wrapped is not None and isinstance(wrapped.layer, Activation):
+            wrapped = self._nodes.get(wrapped.reads[0])
         projected = None if wrapped is None else _input_projection(wrapped)
         takes = None if projected is None else projected.kernel.shape[0]
         if wrapped is not None and takes is not None and takes == source.features:

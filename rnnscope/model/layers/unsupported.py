@@ -23,11 +23,14 @@ class Unsupported(Layer):
         The layer's name.
     reason : str
         Why it is not computed: the end of the sentence "Layer 'x' of class Y …".
+    recurrent : bool
+        Whether it stands for a recurrent layer: the run's input never takes its place.
     """
 
     kind: str
     name: str
     reason: str = "is not computed by rnnscope"
+    recurrent: bool = False
     computed = False
 
     @property

@@ -51,6 +51,8 @@ class FoundCell:
         The outputs after that; None where they are m.
     split_inputs : bool
         True where x and m have a kernel each, as in Keras.
+    unsure : bool
+        True for a step of an unrolled layer that may return one of several values.
     """
 
     name: str
@@ -65,6 +67,7 @@ class FoundCell:
     mask: GraphTensor | None = None
     outputs: GraphTensor | None = None
     split_inputs: bool = False
+    unsure: bool = False
 
     @property
     def kernel(self) -> GraphTensor:

@@ -143,6 +143,10 @@ def _cut(
     """
     if len(chain) < 2:
         return [chain]
+    if any(step.loops for step in chain) and not all(step.loops for step in chain):
+        # A step outside of a loop and the loop that it starts are two layers.
+        apart = next(at for at in range(1, len(chain)) if chain[at].loops != chain[at - 1].loops)
+        return [*_cut(view, chain[:apart], reads), *_cut(view, chain[apart:], reads)]
     places = _changes(chain)
     own = {tensor for step in chain for tensor in step.cell.after.values()}
     roots: list[frozenset[GraphTensor]] = []

@@ -7,9 +7,11 @@ loop, and nothing else does.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.dataflow import peel
 from rnnscope.checkpoints.tf1.graph.expressions import forward
 from rnnscope.checkpoints.tf1.graph.graph_view import BRANCHES, GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
@@ -32,16 +34,26 @@ def with_returned(
     scope = loop_scope(weights, cells[0])
     if not scope:
         return cells
-    found = [_returned(view, weights, cell.m, scope, kernels) for cell in cells]
-    if any(tensor is None for tensor in found):
+    read = frozenset(tensor for cell in cells for tensor in cell.before.values())
+    found = [_returned(view, weights, cell.m, scope, kernels, read) for cell in cells]
+    if any(len(ends) > 1 for ends in found):
+        return [replace(cell, unsure=True) for cell in cells]
+    if any(not ends for ends in found):
         return cells
-    return [replace(cell, outputs=out) for cell, out in zip(cells, found, strict=True)]
+    return [
+        replace(cell, outputs=next(iter(ends))) for cell, ends in zip(cells, found, strict=True)
+    ]
 
 
 def _returned(
-    view: GraphView, weights: GraphWeights, m: GraphTensor, scope: str, kernels: set[str]
-) -> GraphTensor | None:
-    """The one tensor at the end of what wrappers compute from m; None where there is none."""
+    view: GraphView,
+    weights: GraphWeights,
+    m: GraphTensor,
+    scope: str,
+    kernels: set[str],
+    read: frozenset[GraphTensor],
+) -> set[GraphTensor]:
+    """The tensors at the end of what wrappers compute from m; none where there are no wrappers."""
     ends: set[GraphTensor] = set()
     pending, seen = [m], {m}
     while pending:
@@ -51,15 +63,16 @@ def _returned(
             for node in forward(view, current)
             if _wraps(weights, node, scope, kernels)
         ]
-        if not onward and current != m:
+        if current != m and (not onward or current in read):
             ends.add(current)
+            onward = []  # what the next step makes of it is its own affair
         for tensor in onward:
             if tensor not in seen:
                 seen.add(tensor)
                 pending.append(tensor)
         if len(seen) > MAX_WRAPPER_OPS:
-            return None
-    return next(iter(ends)) if len(ends) == 1 else None
+            return seen
+    return ends
 
 
 def _wraps(weights: GraphWeights, node: GraphNode, scope: str, kernels: set[str]) -> bool:
@@ -104,30 +117,70 @@ def handed_on_like(
     way = _way_back(view, before, after)
     if way is None:
         return None
-    current = last
-    for op, place, index in way:
-        onward = [
-            node for node in view.consumers(current)
-            if node.op == op and place < len(node.inputs) and node.inputs[place] == current
-        ]  # fmt: skip
-        if len(onward) != 1:
-            return None
-        current = GraphTensor(onward[0].name, index)
-    return current
+    callers = _results(view)
+    found = _follow(view, callers, last, way)
+    while found is None and way and way[-1].op == "Switch":
+        # The conditional of the next step, which there is none of.
+        way = way[:-1]
+        found = _follow(view, callers, last, way)
+    return found
 
 
-def _way_back(
-    view: GraphView, tensor: GraphTensor, origin: GraphTensor
-) -> list[tuple[str, int, int]] | None:
+def _follow(
+    view: GraphView,
+    callers: dict[GraphTensor, list[GraphTensor]],
+    tensor: GraphTensor,
+    way: list[Hop],
+) -> GraphTensor | None:
+    """The end of a way that begins at a tensor; of several, the first that can be gone."""
+    if not way:
+        return tensor
+    hop, *rest = way
+    onward = [
+        GraphTensor(node.name, hop.index)
+        for node in view.consumers(tensor)
+        if node.op == hop.op
+        and hop.place < len(node.inputs)
+        and node.inputs[hop.place] == tensor
+        and _others(view, node, hop.place) == hop.others
+    ]
+    if hop.op in BRANCHES:
+        onward = [one for one in callers.get(tensor, ()) if one.index == hop.index]
+    for one in onward:
+        end = _follow(view, callers, one, rest)
+        if end is not None:
+            return end
+    return None
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One op on the way of a state: its input, its output, and what its other inputs are."""
+
+    op: str
+    place: int
+    index: int
+    others: tuple[str, ...]
+
+
+def _others(view: GraphView, node: GraphNode, place: int) -> tuple[str, ...]:
+    """The ops behind a node's other inputs: an output's padding is zeros, a state's the state."""
+    behind = (peel(view, one) for at, one in enumerate(node.inputs) if at != place)
+    return tuple("" if (found := view.node(one)) is None else found.op for one in behind)
+
+
+def _way_back(view: GraphView, tensor: GraphTensor, origin: GraphTensor) -> list[Hop] | None:
     """The shortest way from `origin` on to `tensor`: op, place among its inputs, output."""
-    reached: dict[GraphTensor, tuple[GraphTensor, tuple[str, int, int]] | None] = {tensor: None}
+    reached: dict[GraphTensor, tuple[GraphTensor, Hop] | None] = {tensor: None}
     pending = [tensor]
     while pending and origin not in reached and len(reached) < MOST_OPS_ON_THE_WAY:
         current = pending.pop(0)
         node = view.node(current)
-        for place, source in enumerate(() if node is None else node.inputs):
+        sources = () if node is None else view.results(current) or node.inputs
+        for place, source in enumerate(sources):
             if source not in reached and node is not None:
-                reached[source] = (current, (node.op, place, current.index))
+                others = () if node.op in BRANCHES else _others(view, node, place)
+                reached[source] = (current, Hop(node.op, place, current.index, others))
                 pending.append(source)
     if origin not in reached:
         return None
@@ -173,3 +226,29 @@ def loop_scope(weights: GraphWeights, cell: FoundCell) -> str:
     while shared < min(len(ops), len(variables) - 1) and ops[-1 - shared] == variables[-1 - shared]:
         shared += 1
     return "/".join(ops[: len(ops) - shared]) if shared else ""
+
+
+def reaches(
+    view: GraphView, tensor: GraphTensor, origin: GraphTensor, stops: Iterable[GraphTensor]
+) -> bool:
+    """Whether a tensor is made of another by a way that does not pass what stops it."""
+    origin, closed = peel(view, origin), {peel(view, one) for one in stops}
+    pending, seen = [tensor], {tensor}
+    while pending and len(seen) < MOST_OPS_ON_THE_WAY:
+        current = peel(view, pending.pop())
+        if current == origin:
+            return True
+        node = view.node(current)
+        if node is None or current in closed:
+            continue
+        for one in view.results(current) or node.inputs:
+            if one not in seen:
+                seen.add(one)
+                pending.append(one)
+    return False
+
+
+def handed_over(view: GraphView, tensor: GraphTensor) -> bool:
+    """Whether a state comes, unchanged, from where static_rnn keeps the padding of a step."""
+    node = view.node(peel(view, tensor))
+    return node is not None and node.op in {"Merge", "Select", "SelectV2", *BRANCHES}

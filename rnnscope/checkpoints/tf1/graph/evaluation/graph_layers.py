@@ -62,9 +62,20 @@ class EvaluatedLayer:
             values = values[..., 0].astype(np.int64)
         record = self.run.records(values, lengths, fed)[self.name]
         made = self._as_states(record, x.shape[1])
-        if lengths is None or not self.zeros_past_length:
+        if lengths is None:
             return made
         counts = np.arange(x.shape[1]) < np.asarray(lengths)[:, None]
+        if "m" not in record.states and self.layer.padding.value == "zeros":
+            # The outputs stand for m, which is held past the length as every state is.
+            last = np.maximum(np.minimum(np.arange(x.shape[1]), lengths[:, None] - 1), 0)
+            m = np.take_along_axis(made.states["m"], last[..., None], axis=1)
+            made = replace(
+                made,
+                states={**made.states, "m": m},
+                final={**made.final, "m": np.ascontiguousarray(m[:, -1])},
+            )
+        if not self.zeros_past_length:
+            return made
         return replace(made, outputs=np.where(counts[..., None], made.outputs, 0))
 
     def _as_states(self, record: CellRecord, timesteps: int) -> LayerStates:

@@ -154,6 +154,10 @@ class Judge:
         if x.shape[1] != layer.cell.input_size:
             verdict.faults.append(Fault("cell", f"reads {x.shape[1]} features"))
             return
+        widths = cell.widths(layer.cell)
+        if any(widths.get(name) != array.shape[1] for name, array in rows.items()):
+            verdict.faults.append(Fault("cell", "has states of other widths"))
+            return
         with np.errstate(all="ignore"):
             made, _ = cell.step(layer.cell, cell.project(layer.cell, x), rows)
         for name, array in record.after.items():
@@ -210,6 +214,18 @@ class Judge:
             how = "computes its lengths" if lengths.kind == "computed" else "takes other lengths"
             verdict.faults.append(Fault("lengths", how))
 
+    def _counted(self, name: str, record: CellRecord) -> Array:
+        """The steps that count; by the lengths that were fed, where the states do not tell."""
+        taken = self.taken(name)
+        if np.all(taken | _rows_alike(record.carried, record.before)):
+            return taken
+        steps = np.arange(record.steps)[:, None]
+        for lengths in self._lengths:
+            if len(lengths) == taken.shape[1]:
+                shorter: Array = steps < lengths
+                return shorter
+        return np.ones_like(taken)
+
     def taken(self, name: str) -> Array:
         """The steps (step, sequence) whose new state a layer carried on."""
         if name not in self._taken:
@@ -264,7 +280,7 @@ class Judge:
     def _input(
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
-        taken = self.taken(node.name)
+        taken = self._counted(node.name, record)
         if layer.feedback is not None or not node.reads:
             return
         signal = self._signal(node.reads[0])
@@ -272,7 +288,7 @@ class Judge:
             verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
             return
         values = signal.values
-        if values.ndim == 2 and self._reads_step_by_step(record):
+        if values.ndim == 2 and record.steps > 1 and self._reads_step_by_step(record):
             return
         if values.ndim != 3 or values.shape[1] != self._unrolled.get(node.name, record.steps):
             verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
@@ -371,6 +387,8 @@ class Judge:
         expected = self._expected_outputs(node.name, layer, record)
         for written in record.written.values():
             # States that are put beside the outputs, for whoever wants to see them, do no harm.
+            if written.ndim != expected.ndim:
+                continue
             width = expected.shape[-1]
             for first in range(written.shape[-1] - width + 1):
                 columns = written[..., first : first + width]
@@ -415,6 +433,8 @@ def _rows_alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
     """Where (step, sequence) every state of one is that of the other."""
     alike: Any = True
     for name, array in one.items():
+        if array.shape != other[name].shape:
+            return np.zeros(array.shape[:2], bool)
         scale = max(1.0, float(np.max(np.abs(array), initial=0)))
         limit = _limit(array) * scale
         alike = alike & np.all(np.abs(array - other[name]) <= limit, axis=-1)

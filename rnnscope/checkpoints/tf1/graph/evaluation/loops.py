@@ -199,7 +199,8 @@ class Loops:
         while pending:
             current = pending.pop()
             if current in loop.variables:
-                found.add(current)
+                if not self.is_constant(loop, current):
+                    found.add(current)
                 continue
             node = self._view.node(current)
             # What decides whether there is another step is no part of the value.
@@ -209,6 +210,18 @@ class Loops:
                     seen.add(step)
                     pending.append(step)
         return frozenset(found)
+
+    def is_constant(self, loop: Loop, variable: GraphTensor) -> bool:
+        """Whether a loop hands a variable on as it is: weights, and lists that are read."""
+        update = loop.variables[variable].update
+        for _ in range(16):
+            if update == variable:
+                return True
+            node = self._view.node(update)
+            if node is None or node.op not in ("Identity", "Switch") or not node.inputs:
+                return False
+            update = node.inputs[0]
+        return False
 
     def _behind(self, tensor: GraphTensor) -> tuple[GraphTensor, ...]:
         """What a tensor within a step is made of, in that step."""

@@ -11,6 +11,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge, Verdict
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     SEED,
+    SEQUENCES,
     TIMESTEPS,
     ChosenSizes,
     FedTensor,
@@ -20,12 +21,14 @@ from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     smallest_vocabulary,
 )
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 
 MOST_UNROLLED = 6
 """Steps of an unrolled layer that are compared: what is right for them is right for all."""
+
+MOST_CONSUMERS = 50
 
 MOST_OPS = 400_000
 """Ops after which a proof is given up: some seconds on random input of the size a graph fixes."""
@@ -102,7 +105,11 @@ class _Prover:
             1,
         )
         sizes = choose_sizes(
-            list(self._fed), features, time_major=time_major, steps=self._unrolled()
+            list(self._fed),
+            features,
+            time_major=time_major,
+            steps=self._unrolled(),
+            sequences=self._stored_batch(),
         )
         rng = np.random.default_rng(SEED)
         given = {one.tensor: random_value(one, sizes, self._below, rng) for one in self._fed}
@@ -136,6 +143,28 @@ class _Prover:
         """The steps that the graph is written out for; the usual number where it has loops."""
         counts = [len(cells) for cells in self._cells.values() if len(cells) > 1]
         return max(counts, default=TIMESTEPS)
+
+    def _stored_batch(self) -> int:
+        """The number of sequences that constants of the graph are for; the usual one if of none."""
+        for node in self._view:
+            if node.op == "Const" and int(node.attr["dtype"].type) in (3, 9):
+                dims = node.attr["value"].tensor.tensor_shape.dim
+                if len(dims) == 1 and dims[0].size > 1 and self._compares(node):
+                    return int(dims[0].size)
+        return SEQUENCES
+
+    def _compares(self, node: GraphNode) -> bool:
+        """Whether a constant is compared with a step: lengths are."""
+        pending, seen = [GraphTensor(node.name)], set[GraphTensor]()
+        while pending and len(seen) < MOST_CONSUMERS:
+            current = pending.pop()
+            seen.add(current)
+            for consumer in self._view.consumers(current):
+                if consumer.op in ("GreaterEqual", "Less", "Greater", "LessEqual"):
+                    return True
+                if consumer.op in ("Identity", "Enter", "ExpandDims", "Cast", "Minimum"):
+                    pending.append(GraphTensor(consumer.name))
+        return False
 
     def fits(self, proof: Proof) -> bool:
         """Whether the axes were taken for what they are: nothing reads another x than it should.

@@ -105,8 +105,9 @@ class ChosenSizes:
 
 
 def choose_sizes(
-    fed: list[FedTensor], features: int, *, time_major: bool, steps: int = TIMESTEPS
-) -> ChosenSizes:
+    fed: list[FedTensor], features: int, *, time_major: bool, steps: int = TIMESTEPS,
+    sequences: int = SEQUENCES,
+) -> ChosenSizes:  # fmt: skip
     """Sizes that fit what the graph fixes; small ones where it fixes none."""
     known: list[set[int]] = [set(), set()]
     for one in fed:
@@ -118,7 +119,7 @@ def choose_sizes(
     first, second = ({size for size in sizes if size > 0} for sizes in known)
     batch, time = (second, first) if time_major else (first, second)
     return ChosenSizes(
-        max(batch, default=SEQUENCES), max(time, default=steps), time_major, features
+        max(batch, default=sequences), max(time, default=steps), time_major, features
     )
 
 

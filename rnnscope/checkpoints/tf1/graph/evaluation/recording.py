@@ -114,17 +114,16 @@ class Recorder:
         loop = self.loops.around(cell.m)
         if loop is not None:
             yield from self.writes(loop)
-            yield from self._changed(loop, cell).values()
+            for behind in self._changed(loop, cell).values():
+                yield from behind
 
-    def _changed(self, loop: Loop, cell: FoundCell) -> dict[str, GraphTensor]:
+    def _changed(self, loop: Loop, cell: FoundCell) -> dict[str, frozenset[GraphTensor]]:
         """The loop's variables behind states that the cell reads changed."""
         found = {}
         for state, before in cell.before.items():
             if loop_variable(self._view, before) is not None:
                 continue
-            reached = self.loops.reached(loop, before)
-            if len(reached) == 1:
-                found[state] = next(iter(reached))
+            found[state] = self.loops.reached(loop, before)
         return found
 
     def writes(self, loop: Loop) -> list[GraphTensor]:
@@ -205,27 +204,44 @@ class Recorder:
         before = {name: _stacked(taken, one) for name, one in cell.before.items()}
         after = {name: _stacked(taken, one) for name, one in cell.after.items()}
         carried = {
-            name: np.concatenate([before[name][1:], self._last(evaluator, loop, one, before[name])])
+            name: np.concatenate(
+                [before[name][1:], self._last(evaluator, loop, one, before[name], after.get(name))]
+            )
             for name, one in cell.before.items()
         }
         written = {
             tensor: np.stack(taken[tensor])
             for tensor in self.writes(loop)
-            if taken.get(tensor) and np.ndim(taken[tensor][0]) == 2
+            if taken.get(tensor) and np.ndim(taken[tensor][0]) >= 2
         }
         variables = {}
-        for name, one in self._changed(loop, cell).items():
-            values = _stacked(taken, one)
-            if values.shape == before[name].shape:  # else several states in one variable
-                last = self._last(evaluator, loop, one, values)
+        for name, behind in self._changed(loop, cell).items():
+            # Counters have another shape; a variable that packs several states, too.
+            fitting = [one for one in behind if np.shape(taken[one][0]) == before[name].shape[1:]]
+            if len(fitting) == 1:
+                values = _stacked(taken, fitting[0])
+                last = self._last(evaluator, loop, fitting[0], values)
                 variables[name] = np.concatenate([values[1:], last])
         return CellRecord(_stacked(taken, cell.x), before, after, carried, written, variables)
 
     def _last(
-        self, evaluator: GraphEvaluator, loop: Loop, before: GraphTensor, read: Array
+        self,
+        evaluator: GraphEvaluator,
+        loop: Loop,
+        before: GraphTensor,
+        read: Array,
+        after: Array | None = None,
     ) -> Array:
-        """What a state would be read as in the step after the last."""
-        last = evaluator.after_loop(loop, before)
+        """What a state would be read as in the step after the last.
+
+        Where that would need the x of this step, the state as the last step left it.
+        """
+        try:
+            last = evaluator.after_loop(loop, before)
+        except EvaluationError:
+            if after is None or after.shape != read.shape:
+                raise
+            last = after[-1]
         return np.asarray(last).reshape(1, *read.shape[1:])
 
     def _of_fused(self, evaluator: GraphEvaluator, cell: FoundCell) -> CellRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer, turned
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict, other_directions
+from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
@@ -23,11 +25,20 @@ from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
 )
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
+from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
+from rnnscope.checkpoints.tf1.graph.unrolled import handed_over, reaches
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
+from rnnscope.checkpoints.tf1.graph.wiring import REVERSES
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphOptions
 from rnnscope.model.evidence import Evidence
-from rnnscope.model.initial_state import InitialState, OutsideState, StatePart
+from rnnscope.model.initial_state import (
+    FinalState,
+    InitialState,
+    OutsideState,
+    StatePart,
+    UncomputedState,
+)
 from rnnscope.model.layers import IdsAsFeatures, Unsupported
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.network import Network, Node
@@ -59,6 +70,7 @@ class _Settling:
         self._notes: list[str] = []
         self._used: set[str] = set()
         self._obstacle = ""
+        self._refused: set[str] = set()
         self._full = Recorder(view, weights, proof.recorder.loops)
 
     def settle(self) -> GraphNetwork:
@@ -68,6 +80,7 @@ class _Settling:
             else:
                 self._settle(node, node.recurrent)
         self._add_unknown()
+        self._block_starts()
         nodes = tuple(self._nodes.values())
         read = {name for node in nodes for name in (*node.reads, *node.listed_inputs)}
         known = dict.fromkeys((*self._built.network.inputs, *self._inputs))
@@ -75,17 +88,48 @@ class _Settling:
         network = Network(inputs, nodes)
         return replace(
             self._built,
-            network=network.in_order(node.name for node in network.recurrent),
+            network=network.in_order(
+                node.name for node in nodes if node.recurrent or node.name in self._refused
+            ),
             used=self._built.used | self._used,
             notes=(*self._built.notes, *self._notes),
         )
+
+    def _block_starts(self) -> None:
+        """A layer that starts from the final state of a refused one waits for another start."""
+        refused = {name for name, node in self._nodes.items()
+                   if isinstance(node.layer, Unsupported)}  # fmt: skip
+        for name, node in self._nodes.items():
+            layer = node.recurrent
+            if layer is None or refused.isdisjoint(layer.starts_from_layers):
+                continue
+            parts: dict[str, StatePart] = {
+                state: UncomputedState(next(one for one in part.layers if one in refused))
+                if isinstance(part, FinalState) and not refused.isdisjoint(part.layers)
+                else part
+                for state, part in layer.initial_state.value.parts.items()
+            }
+            start = InitialState(parts, str(layer.initial_state.value))
+            blocked = replace(layer, initial_state=Option(start, "graph"))
+            self._nodes[name] = replace(node, layer=blocked)
 
     def _add_unknown(self) -> None:
         """Layers for the states of loops that no cell was found for."""
         known = {name: one.cells for name, one in self._built.appearances.items()}
         found, obstacles = unknown_loops(self._view, self._proof, known)
         for unknown in found:
-            self._as_layer(unknown)
+            beside = [
+                name for name, cells in known.items()
+                if self._proof.recorder.loops.around(cells[0].m) is unknown.loop
+            ]  # fmt: skip
+            if beside and not self._own_weights(unknown):
+                states = ", ".join(state for state in unknown.cell.before if state not in "cm")
+                self._notes.append(
+                    f"The loop of {', '.join(map(repr, beside))} carries further states, which are "
+                    f"not kept: {states or 'those of its outputs'}."
+                )
+            else:
+                self._as_layer(unknown)
         for name, reason in obstacles.items():
             loop = self._proof.recorder.loops.every[name]
             updates = [variable.update for variable in loop.variables.values()]
@@ -96,15 +140,14 @@ class _Settling:
 
     def _as_layer(self, unknown: UnknownLoop) -> None:
         """A loop that is evaluated, as a layer; refused by name where it cannot be."""
-        updates = list(unknown.cell.after.values())
-        behind = self._variables_behind(
-            [*updates, *([] if unknown.written is None else [unknown.written])]
-        )
-        own = [name for name in behind if name not in self._all_used]
-        name = common_scope(own) or unknown.loop.name
+        behind = self._behind(unknown)
+        name = common_scope(self._own_weights(unknown)) or unknown.loop.name
         while name in self._nodes:
             name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
         layer = self._directed(_plain_layer(unknown), unknown.record)
+        if unknown.record.steps != self._proof.sizes.timesteps:
+            self._add_refused(name, f"it takes {unknown.record.steps} steps of its input's")
+            return
         found = self._from_input(name, [unknown.cell], unknown.record, layer, unknown.written)
         if found is None:
             self._add_refused(name, f"its states are no stock cell's, and {self._obstacle}")
@@ -118,6 +161,66 @@ class _Settling:
             f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by "
             "op."
         )
+
+    def _behind(self, unknown: UnknownLoop) -> list[str]:
+        """The stored variables that an unknown loop is computed with."""
+        written = [] if unknown.written is None else [unknown.written]
+        return self._variables_behind([*unknown.cell.after.values(), *written])
+
+    def _own_weights(self, unknown: UnknownLoop) -> list[str]:
+        """Those of them that no layer uses that is known."""
+        return [name for name in self._behind(unknown) if name not in self._all_used]
+
+    def _aligned(self, name: str, layer: RecurrentLayer, source: ModelInput) -> RecurrentLayer:
+        """The layer in the direction that its x shows: which end of the input comes first in it."""
+        cells = self._cells(name)
+        first = self._influence(cells, source, 0)
+        if first is None or first.size < 2:
+            return layer
+        # By step of the layer, whether the first step of the input (of any sequence) matters.
+        local = int(np.count_nonzero(first)) * 2 <= first.size + 1
+        forward = local and bool(first[0]) and not bool(first[-1])
+        backward = local and bool(first[-1]) and not bool(first[0])
+        if forward and layer.backward.value:
+            return replace(layer, backward=replace(layer.backward, value=False))
+        if backward:
+            within = self._turned_within(cells, source)
+            return replace(
+                layer,
+                backward=replace(layer.backward, value=True),
+                reversal="within length" if within else "whole",
+            )
+        return layer
+
+    def _turned_within(self, cells: list[FoundCell], source: ModelInput) -> bool:
+        """Whether the last step within its length is the first of a shorter sequence."""
+        lengths = held_counts(self._proof)
+        if lengths is None or len(lengths) < 2 or lengths[1] >= self._proof.sizes.timesteps:
+            return False
+        found = self._influence(cells, source, int(lengths[1]) - 1, sequence=1)
+        return found is not None and bool(found[0])
+
+    def _influence(
+        self, cells: list[FoundCell], source: ModelInput, step: int, sequence: int = 0
+    ) -> Array | None:
+        """By step of a layer, whether its x depends on one step of the model's input."""
+        given = dict(self._proof.given)
+        value = np.array(given[source.fed.tensor])
+        if value.ndim < 3 or not cells:
+            return None
+        by_sequence = value.swapaxes(0, 1) if self._proof.sizes.time_major else value
+        by_sequence[sequence, step] += 1
+        given[source.fed.tensor] = value
+        recorder = self._full
+        evaluator = recorder.evaluator([cells], given)
+        changed = recorder.attempt(evaluator, cells)
+        before = recorder.attempt(recorder.evaluator([cells], self._proof.given), cells)
+        if isinstance(changed, str) or isinstance(before, str):
+            return None
+        if changed.x.shape != before.x.shape:
+            return None
+        different: Array = np.any(changed.x[:, sequence] != before.x[:, sequence], axis=-1)
+        return different
 
     def _directed(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
         """The layer in the direction in which it reads what one of the inputs was fed."""
@@ -138,7 +241,10 @@ class _Settling:
 
     def _add_refused(self, name: str, reason: str) -> None:
         words = f"'{name}': {reason}"
-        self._nodes.setdefault(name, Node(name, Unsupported("graph ops", name, words), ()))
+        self._note_refused(name, words)
+        self._nodes.setdefault(
+            name, Node(name, Unsupported("graph ops", name, words, recurrent=True), ())
+        )
 
     def _settle(self, node: Node, layer: RecurrentLayer) -> None:
         verdict = self._proof.verdicts.get(node.name)
@@ -146,14 +252,22 @@ class _Settling:
             layer = verdict.turned
         if verdict is None:
             reason = self._proof.obstacles.get(node.name, "")
+            if "random numbers" in reason or reason.startswith("its steps"):
+                self._refuse_for(node, f"'{node.name}' is not understood: {reason}")
+                return
             known = Evidence("by data flow", detail=reason)
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
+            if not self._is_obstructed(node):
+                self._notes.append(
+                    f"'{node.name}' was read by data flow, and could not be held to what the graph "
+                    f"computes: {reason}."
+                )
         elif not verdict.faults:
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
         elif "turn" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
-            if self._is_obstructed(node):
+            if verdict.kinds() <= {"input", "start"} and self._is_obstructed(node):
                 known = Evidence("by data flow", detail=self._obstacle)
                 self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
                 return
@@ -166,10 +280,14 @@ class _Settling:
 
     def _front(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
         """Put what the graph computes in front of a proved cell, if it can be evaluated."""
+        if self._attends_unrolled(node):
+            return False
         found = self._evaluated(node, layer, None)
         if found is None:
             return False
         evaluated, source = found
+        layer = self._aligned(node.name, layer, source)
+        evaluated = replace(evaluated, layer=layer)
         name = node.reads[0] if node.reads else ""
         if not name or name in self._built.network.by_name or name == source.name:
             name = f"{node.name}[x]"
@@ -181,14 +299,39 @@ class _Settling:
         self._used.update(self._variables_behind([self._cells(node.name)[0].x]))
         return True
 
+    def _attends_unrolled(self, node: Node) -> bool:
+        """Whether an unrolled layer reads what its own output makes: it may return that, too."""
+        before = self._nodes.get(node.reads[0]) if node.reads else None
+        stand_in = None if before is None else before.layer
+        unrolled = len(self._cells(node.name)) > 1
+        return unrolled and isinstance(stand_in, Unsupported) and stand_in.of_own_output
+
     def _as_graph_cell(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
         record = self._proof.records[node.name]
         written = self._written(node, record)
+        cells, steps = self._cells(node.name), self._proof.sizes.timesteps
+        taken = len(cells) if len(cells) > 1 else record.steps
+        if self._attends_unrolled(node):
+            self._obstacle = "it reads its own last output"
+            return False
+        changes = len(cells) > 1 and "state" in verdict.kinds()
+        if cells[0].unsure or (changes and (written is None or _is_state(written, record))):
+            self._obstacle = "the graph does not tell which of its values a step returns"
+            return False
+        obstacle = self._unclear_state(node, layer, verdict, record)
+        if obstacle:
+            self._obstacle = obstacle
+            return False
+        if taken != steps:
+            self._obstacle = f"it takes {taken} steps where its input has {steps}"
+            return False
         found = self._evaluated(node, layer, written)
         if found is None:
             return False
         evaluated, source = found
-        cells = self._cells(node.name)
+        if "input" in verdict.kinds():
+            layer = self._aligned(node.name, layer, source)
+            evaluated = replace(evaluated, layer=layer)
         holds = held_past_lengths(self._proof, record)
         evaluated = replace(evaluated, zeros_past_length=holds and len(cells) > 1)
         behind = self._variables_behind(
@@ -211,6 +354,50 @@ class _Settling:
         )
         return True
 
+    def _unclear_state(
+        self, node: Node, layer: RecurrentLayer, verdict: Verdict, record: CellRecord
+    ) -> str:
+        """Why it cannot be told what the states of a layer are that changes them; else empty."""
+        if "input" in verdict.kinds() and self._turns and not self._local(node.name):
+            return "which end of its input it begins at is not told"
+        within = layer.backward.value and layer.reversal == "within length"
+        if within and layer.lengths.value.kind in ("computed", "stored"):
+            return "it is turned within lengths that the graph makes"
+        if not verdict.kinds() & {"state", "start"}:
+            return ""
+        cells = self._cells(node.name)
+        for state, before in cells[0].before.items():
+            loop = self._proof.recorder.loops.around(cells[0].m)
+            if loop is not None:
+                plain = loop_variable(self._view, before) is not None
+                if not plain and not self._is_carried(loop, cells[0], state, record):
+                    return f"no variable of the loop is its {state}"
+            elif not all(handed_over(self._view, cell.before[state]) for cell in cells[1:]):
+                return f"where one step's {state} ends and the next one's begins is not told"
+        return ""
+
+    def _is_carried(self, loop: Loop, cell: FoundCell, state: str, record: CellRecord) -> bool:
+        """Whether a variable of the loop is made of what the cell leaves of a state."""
+        if state not in record.variables:
+            return False
+        after = cell.after[state]
+        behind = self._proof.recorder.loops.reached(loop, cell.before[state])
+        return any(reaches(self._view, loop.variables[one].update, after, ()) for one in behind)
+
+    @cached_property
+    def _turns(self) -> bool:
+        """Whether the graph turns anything round."""
+        return any(node.op in (*REVERSES, "ReverseSequence") for node in self._view)
+
+    def _local(self, name: str) -> bool:
+        """Whether a layer's x depends, step by step, on few steps of an input."""
+        cells = self._cells(name)
+        for source in self._sources(frozenset()):
+            found = self._influence(cells, source, 0)
+            if found is not None and np.any(found):
+                return int(np.count_nonzero(found)) * 2 <= found.size + 1
+        return False
+
     def _entry(self, source: ModelInput) -> str:
         """Where the model's input goes in, for a graph cell."""
         self._inputs.setdefault(source.name)
@@ -223,10 +410,17 @@ class _Settling:
     def _refuse(self, node: Node, verdict: Verdict) -> None:
         words = "; ".join(dict.fromkeys(fault.words for fault in verdict.faults))
         why = f" ({self._obstacle})" if self._obstacle else ""
-        reason = f"'{node.name}' {words}, which is not computed{why}"
+        self._refuse_for(node, f"'{node.name}' {words}, which is not computed{why}")
+
+    def _refuse_for(self, node: Node, reason: str) -> None:
+        self._note_refused(node.name, reason)
         self._nodes[node.name] = Node(
-            node.name, Unsupported("graph ops", node.name, reason), node.reads
+            node.name, Unsupported("graph ops", node.name, reason, recurrent=True), node.reads
         )
+
+    def _note_refused(self, name: str, reason: str) -> None:
+        self._refused.add(name)
+        self._notes.append(f"Refused: {reason}.")
 
     def _written(self, node: Node, record: CellRecord) -> GraphTensor | None:
         """What holds the outputs of a layer that is evaluated; None where m is returned."""
@@ -263,7 +457,9 @@ class _Settling:
 
     def _model_inputs(self, layer: RecurrentLayer) -> Iterator[ModelInput]:
         """What the layer may be computed from: features first, then ids, then anything else."""
-        states = frozenset(_placeholders(layer).values())
+        return self._sources(frozenset(_placeholders(layer).values()))
+
+    def _sources(self, states: frozenset[GraphTensor]) -> Iterator[ModelInput]:
         fed = [one for one in self._proof.fed if one.is_sequence and one.tensor not in states]
         ranked = sorted(fed, key=lambda one: (one.has_default, one.dtype.kind != "f"))
         for one in ranked:
@@ -328,6 +524,17 @@ def _plain_layer(unknown: UnknownLoop) -> RecurrentLayer:
         **_padding(holds=unknown.holds),
         initial_state=Option(InitialState({}, "what the graph computes"), "graph"),
         state_format=Option("the loop's variables", "graph"),
+    )
+
+
+def _is_state(written: GraphTensor | None, record: CellRecord) -> bool:
+    """Whether what an unrolled step seems to return is the state that the next one reads."""
+    if written is None:
+        return False
+    return any(
+        array.shape == record.written[written].shape
+        and bool(np.any(np.all(array == record.written[written], axis=-1)))
+        for array in record.carried.values()
     )
 
 

@@ -86,8 +86,7 @@ def _claimed(loops: Loops, loop: Loop, layers: Iterable[list[FoundCell]]) -> fro
             if loops.around(cell.m) is loop:
                 for before in cell.before.values():
                     reached = loops.reached(loop, before)
-                    if len(reached) == 1:
-                        claimed |= reached
+                    claimed |= reached
     return frozenset(claimed)
 
 
@@ -105,8 +104,9 @@ class _Finder:
         """The loop's own states; None if it has none; in words why it cannot be told."""
         carried = [
             variable
-            for variable, changes in self._loop.variables.items()
-            if variable not in self._claimed and not self._constant(variable, changes.update)
+            for variable in self._loop.variables
+            if variable not in self._claimed
+            and not self._recorder.loops.is_constant(self._loop, variable)
         ]
         if not carried:
             return None
@@ -122,17 +122,6 @@ class _Finder:
         if not states:
             return reason or None
         return self._as_cell(states)
-
-    def _constant(self, variable: GraphTensor, update: GraphTensor) -> bool:
-        node = self._view.node(update)
-        for _ in range(16):
-            if update == variable:
-                return True
-            if node is None or node.op not in ("Identity", "Switch") or not node.inputs:
-                return False
-            update = node.inputs[0]
-            node = self._view.node(update)
-        return False
 
     def _is_state(self, value: object) -> bool:
         return (
@@ -187,14 +176,32 @@ class _Finder:
 
     def _returned(self, record: CellRecord) -> tuple[GraphTensor | None, str | None]:
         """What the loop writes, and the state that this is at the steps that count."""
-        for written, values in record.written.items():
+        for tensor, values in record.written.items():
             for name, array in record.carried.items():
-                rows = np.any(array != record.before[name], axis=-1) if array.ndim == 3 else None
-                if rows is None or array.shape != values.shape:
+                if array.shape != values.shape:
                     continue
+                changed = (array != record.before[name]).reshape(*array.shape[:2], -1)
+                rows = np.any(changed, axis=-1)
                 if np.array_equal(values[rows], array[rows]):
-                    return written, name
-        return next(iter(record.written), None), None
+                    return tensor, name
+        # A cell with one state has no other m.
+        written = next(iter(record.written), None)
+        only = next(iter(record.carried)) if len(record.carried) == 1 else None
+        if only is not None and written is not None:
+            packed = _holds_columns(record.carried[only], record.written[written])
+            only = None if packed else only
+        return written, only
+
+
+def _holds_columns(state: Array, values: Array) -> bool:
+    """Whether some columns of a state are what is returned: a state that packs several."""
+    if state.ndim != 3 or values.ndim != 3:
+        return True
+    width = values.shape[-1]
+    return any(
+        np.array_equal(state[0, :, first : first + width], values[0])
+        for first in range(state.shape[-1] - width + 1)
+    )
 
 
 def held_counts(proof: Proof) -> Array | None:
