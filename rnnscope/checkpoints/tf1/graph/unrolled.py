@@ -119,7 +119,7 @@ def handed_on_like(
         return None
     callers = _results(view)
     found = _follow(view, callers, last, way)
-    while found is None and way and way[-1].op == "Switch":
+    while found is None and way and way[-1].op in ("Switch", "_Arg"):
         # The conditional of the next step, which there is none of.
         way = way[:-1]
         found = _follow(view, callers, last, way)
