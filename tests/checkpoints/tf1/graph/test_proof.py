@@ -1,4 +1,4 @@
-"""The graph as the judge of what was read of it: what agrees is proved, what does not is found out."""
+"""The graph as the judge of what was read of it: what agrees is proved, the rest is found out."""
 
 from __future__ import annotations
 
