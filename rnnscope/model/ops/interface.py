@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,19 @@ that its arguments name.
 """
 
 MAX_BYTES = 1 << 31
-"""The largest array that one operation may make, in bytes."""
+"""The largest array that one operation may make, in bytes, unless `at_most` says less."""
+
+_limit: ContextVar[int] = ContextVar("largest array", default=MAX_BYTES)
+
+
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """A smaller limit for every operation within: random inputs need no large arrays."""
+    token = _limit.set(size)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
 
 
 class EvaluationError(Exception):
@@ -36,8 +50,8 @@ def check_size(shape: Iterable[int], dtype: Any) -> tuple[int, ...]:
     sizes = tuple(int(size) for size in shape)
     if any(size < 0 for size in sizes):
         raise EvaluationError(f"an array of shape {sizes} cannot be made")
-    if math.prod(sizes) * np.dtype(dtype).itemsize > MAX_BYTES:
-        raise EvaluationError(f"an array of shape {sizes} is larger than {MAX_BYTES >> 30} GiB")
+    if math.prod(sizes) * np.dtype(dtype).itemsize > _limit.get():
+        raise EvaluationError(f"an array of shape {sizes} is larger than {_limit.get() >> 20} MiB")
     return sizes
 
 

@@ -95,9 +95,19 @@ def projection_of(
         names = weights.variables(consumer.inputs[1])
         # In an unrolled graph the step before has nodes of its own, with the same weights.
         before = any(_is_projected(reading, tensor, names) for tensor in fed_back)
-        if projected in fed_back or before or _feeds(reading, projected, kernel):
+        own = _in_scope_of(names, weights.variables(kernel))
+        if projected in fed_back or before or own or _feeds(reading, projected, kernel):
             return Projection(consumer.inputs[1], projected, clip)
     return None
+
+
+def _in_scope_of(names: tuple[str, ...], kernel: tuple[str, ...]) -> bool:
+    """Whether a product's weights lie in the cell's own scope, where no wrapper puts its own."""
+    if not names or not kernel:
+        return False
+    scope = kernel[0].rpartition("/")[0]
+    named = any("W_P" in name or "proj" in name.lower() for name in names)
+    return bool(scope) and named and all(name.startswith(f"{scope}/") for name in names)
 
 
 def _is_projected(reading: Reading, tensor: GraphTensor, names: tuple[str, ...]) -> bool:

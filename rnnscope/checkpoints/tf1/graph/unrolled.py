@@ -24,6 +24,7 @@ COPIES = {"Select", "SelectV2", "Merge", "Identity"}
 
 MAX_WRAPPER_OPS = 64
 MOST_OPS_ON_THE_WAY = 400
+MOST_NUMBERS = 8
 
 
 def with_returned(
@@ -119,7 +120,7 @@ def handed_on_like(
         return None
     callers = _results(view)
     found = _follow(view, callers, last, way)
-    while found is None and way and way[-1].op == "Switch":
+    while found is None and way and way[-1].op in ("Switch", "_Arg"):
         # The conditional of the next step, which there is none of.
         way = way[:-1]
         found = _follow(view, callers, last, way)
@@ -166,7 +167,16 @@ class Hop:
 def _others(view: GraphView, node: GraphNode, place: int) -> tuple[str, ...]:
     """The ops behind a node's other inputs: an output's padding is zeros, a state's the state."""
     behind = (peel(view, one) for at, one in enumerate(node.inputs) if at != place)
-    return tuple("" if (found := view.node(one)) is None else found.op for one in behind)
+    return tuple(_kind(view, one) for one in behind)
+
+
+def _kind(view: GraphView, tensor: GraphTensor) -> str:
+    """The op of a tensor; of a small constant its value, too: slices of one state differ in it."""
+    node = view.node(tensor)
+    value = view.constant(tensor) if node is not None and node.op == "Const" else None
+    if value is not None and value.size <= MOST_NUMBERS:
+        return f"Const {value.tolist()}"
+    return "" if node is None else node.op
 
 
 def _way_back(view: GraphView, tensor: GraphTensor, origin: GraphTensor) -> list[Hop] | None:

@@ -39,6 +39,9 @@ from rnnscope.files.tensorflow.protos import tensor_to_array
 from rnnscope.model.ops import EvaluationError
 
 PLACEHOLDERS = {"Placeholder", "PlaceholderV2"}
+MOST_RECORDED = 1 << 33
+"""Bytes of all values that are kept of one evaluation."""
+
 DROPS = {"Mul", "Select", "SelectV2"}
 OPERATIONS = {**TF_OPERATIONS, **LIST_OPERATIONS, **FUSED_OPERATIONS}
 
@@ -87,7 +90,7 @@ class GraphEvaluator:
         loops: Loops,
         given: Mapping[GraphTensor, Any],
         watched: Iterable[GraphTensor] = (),
-        most_ops: int = 100_000_000,
+        most_ops: int = 50_000_000,
     ) -> None:
         self._view = view
         self._weights = weights
@@ -104,6 +107,7 @@ class GraphEvaluator:
         self._finals: dict[str, dict[GraphTensor, Any]] = {}
         self._random = any(node.op in RANDOM for node in view)
         self._ops_left = most_ops
+        self._bytes_left = MOST_RECORDED
         self.recorded: dict[GraphTensor, list[Any]] = {}
 
     def value(self, tensor: GraphTensor) -> Any:
@@ -196,9 +200,7 @@ class GraphEvaluator:
 
     def _compute(self, node: GraphNode, scope: _Scope) -> None:
         inputs = [scope.values[one] for one in node.inputs]
-        self._ops_left -= 1
-        if self._ops_left < 0:
-            raise EvaluationError("the graph takes too many steps to be evaluated here")
+        self._count_op()
         made: Any
         if any(value is DEAD for value in inputs):
             made = tuple([DEAD] * 16)
@@ -221,6 +223,11 @@ class GraphEvaluator:
                 scope.values.setdefault(GraphTensor(node.name, index), value)
         else:
             scope.values[GraphTensor(node.name)] = made
+
+    def _count_op(self) -> None:
+        self._ops_left -= 1
+        if self._ops_left < 0:
+            raise EvaluationError("the graph takes too many steps to be evaluated here")
 
     def _constant(self, node: GraphNode) -> Any:
         if node.name not in self._constants:
@@ -299,7 +306,7 @@ class GraphEvaluator:
         kept: dict[GraphTensor, list[Any]] = {tensor: [] for tensor in watched}
         given = {one: scope.values[one] for one in self._given if one in scope.values}
         while True:
-            self._ops_left -= 1
+            self._count_op()
             inner = _Scope(given | current, scope)
             for mine, theirs in loop.arguments.items():
                 if theirs in current:
@@ -308,7 +315,11 @@ class GraphEvaluator:
                 self._ends[loop.name] = inner
                 break
             for tensor, steps in kept.items():
-                steps.append(self._value(tensor, inner))
+                value = self._value(tensor, inner)
+                steps.append(value)
+                self._bytes_left -= getattr(value, "nbytes", 0)
+            if self._bytes_left < 0:
+                raise EvaluationError("the states of all steps take too much memory")
             current = {one: self._value(loop.variables[one].update, inner) for one in needed}
         self.recorded.update(kept)
         return current

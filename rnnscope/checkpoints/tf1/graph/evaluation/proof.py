@@ -24,9 +24,13 @@ from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Reco
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.model.ops.interface import at_most
 
 MOST_UNROLLED = 6
 """Steps of an unrolled layer that are compared: what is right for them is right for all."""
+
+LARGEST_ARRAY = 1 << 28
+"""Bytes of the largest array that a proof may make."""
 
 MOST_CONSUMERS = 50
 
@@ -75,10 +79,11 @@ def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
         It has a verdict or an obstacle for every recurrent layer.
     """
     prover = _Prover(view, weights, built)
-    first = prover.try_axes(time_major=False)
-    if prover.fits(first):
-        return first
-    second = prover.try_axes(time_major=True)
+    with at_most(LARGEST_ARRAY):
+        first = prover.try_axes(time_major=False)
+        if prover.fits(first):
+            return first
+        second = prover.try_axes(time_major=True)
     if prover.fits(second) or len(second.obstacles) < len(first.obstacles):
         return second
     return first

@@ -21,6 +21,7 @@ from rnnscope.model.cell import Array
 
 SEQUENCES, TIMESTEPS = 3, 4
 SEED = 20161129
+ASSIGNS = {"Assign", "AssignVariableOp", "AssignAdd", "AssignSub"}
 
 Shape = tuple[int, ...] | None
 """Sizes of axes, -1 where one is open; None where not even their number is known."""
@@ -53,12 +54,18 @@ def fed_tensors(view: GraphView) -> Iterator[FedTensor]:
         if node.op in INPUT_OPS:
             key = "dtype" if "dtype" in node.attr else "T"
             dtype = DTYPES.get(int(node.attr[key].type) if key in node.attr else 1)
-            if dtype is not None:
+            if dtype is not None and not _sets_a_variable(view, node):
                 shape = _shape_of(node)
                 default = node.op == "PlaceholderWithDefault"
                 yield FedTensor(GraphTensor(node.name), np.dtype(dtype), shape, default)
         elif node.op in QUEUE_OPS:
             yield from _components(node)
+
+
+def _sets_a_variable(view: GraphView, node: GraphNode) -> bool:
+    """Whether a placeholder does nothing but set a variable: it is no input of the model."""
+    consumers = view.consumers(GraphTensor(node.name))
+    return bool(consumers) and all(one.op in ASSIGNS for one in consumers)
 
 
 def _shape_of(node: GraphNode) -> Shape:

@@ -83,7 +83,7 @@ class Recorder:
         loops: Loops,
         *,
         most_unrolled: int | None = None,
-        most_ops: int = 100_000_000,
+        most_ops: int = 50_000_000,
     ) -> None:
         self._view = view
         self._weights = weights

@@ -267,7 +267,7 @@ class _Settling:
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
         elif "turn" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
-            if verdict.kinds() <= {"input", "start"} and self._is_obstructed(node):
+            if verdict.kinds() <= {"input", "start", "outputs"} and self._is_obstructed(node):
                 known = Evidence("by data flow", detail=self._obstacle)
                 self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
                 return

@@ -1,0 +1,83 @@
+"""The graph as the judge of what was read of it: what agrees is proved, the rest is found out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnscope
+from rnnscope.checkpoints.tf1.graph import lstm_cells
+from rnnscope.checkpoints.tf1.graph.evaluation.judge import LIMITS
+from rnnscope.checkpoints.tf1.saver import read_saver
+from rnnscope.model.cell import Option
+
+SAMPLES = Path(__file__).resolve().parents[4] / "sample_data"
+X = np.random.default_rng(3).normal(size=(3, 5, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("lstm_float32", 9), ("lstm_float64", 10)])
+def test_a_stock_layer_is_proved(name, steps):
+    (node,) = read_saver(SAMPLES / name / "model.ckpt").network.recurrent
+    layer = node.recurrent
+    assert layer.evidence.kind == "proved"
+    assert layer.evidence.steps == steps
+    assert 0 < layer.evidence.difference <= LIMITS[layer.cell.dtype]
+
+
+def test_a_cell_that_is_read_wrongly_is_found_out_and_evaluated(monkeypatch):
+    """Another forget bias than the graph's: the equations differ, and the graph's own are run."""
+    folder = SAMPLES / "lstm_float64"
+    right = rnnscope.run(folder / "model.ckpt", folder / "inputs.npz")
+    monkeypatch.setattr(lstm_cells, "forget_bias", lambda _: Option(0.5, "graph"))
+    (node,) = read_saver(folder / "model.ckpt").network.recurrent
+    assert node.recurrent.cell.kind == "graph"
+    assert node.recurrent.evidence.kind == "evaluated"
+    evaluated = rnnscope.run(folder / "model.ckpt", folder / "inputs.npz")
+    one, other = (next(iter(trace.layers.values())) for trace in (right, evaluated))
+    for state in ("c", "m", "outputs"):
+        np.testing.assert_allclose(
+            np.asarray(getattr(other, state)), np.asarray(getattr(one, state)), rtol=0, atol=1e-12
+        )
+
+
+def test_a_loop_that_never_ends_is_given_up(tf, tf1):
+    def build():
+        x = tf1.placeholder()
+        kernel = tf1.v1.get_variable("kernel", (3, 3))
+        return tf1.v1.while_loop(
+            lambda step, _: step >= 0,
+            lambda step, state: (step + 0, tf.tanh(state @ kernel)),
+            (tf.constant(0), x[:, 0]),
+        )[1]
+
+    prefix, _ = tf1.save(build)
+    checkpoint = read_saver(prefix)
+    assert not checkpoint.network.recurrent
+    assert "too many steps" in " ".join(checkpoint.notes)
+
+
+def test_random_numbers_are_refused_by_name(tf, tf1):
+    """Noise on the state, which no switch turns off."""
+
+    def build():
+        x = tf1.placeholder()
+        cell = tf1.cell(4)
+
+        def noisy(step, m, c, states):
+            _, (c, m) = cell(x[:, step], tf1.state(c, m))
+            c = c + tf.random.normal(tf.shape(c))
+            return step + 1, m, c, states.write(step, m)
+
+        zeros = tf.zeros((tf.shape(x)[0], 4))
+        states = tf.TensorArray("float32", tf.shape(x)[1], element_shape=(None, 4))
+        loop = tf1.v1.while_loop(
+            lambda step, *_: step < tf.shape(x)[1], noisy, (0, zeros, zeros, states)
+        )
+        return loop[3].stack()
+
+    prefix, _ = tf1.save(build)
+    checkpoint = read_saver(prefix)
+    assert not checkpoint.network.recurrent
+    assert "Random" in " ".join(checkpoint.notes)
