@@ -20,7 +20,13 @@ from rnnscope.model.wiring_words import wiring_lines
 from rnnscope.options.kinds import bytes_of
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.results import InputReport, RunReport, checkpoint_report, layer_report
+from rnnscope.record.results import (
+    InputReport,
+    RunReport,
+    checkpoint_report,
+    layer_report,
+    left_out_groups,
+)
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
@@ -297,6 +303,7 @@ def run_report(
         engine=result.engine,
         seconds=result.seconds,
         steps_per_second=result.steps / result.seconds if result.seconds else None,
+        left_out=left_out_groups(checkpoint),
     )
 
 

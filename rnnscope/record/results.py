@@ -94,6 +94,22 @@ class InputReport:
 
 
 @dataclass(frozen=True)
+class LeftOutReport:
+    """A stored variable that is no part of the computation; `shape` is empty if unknown."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LeftOutGroup:
+    """All that was left out for one reason."""
+
+    reason: str
+    entries: tuple[LeftOutReport, ...]
+
+
+@dataclass(frozen=True)
 class RunReport(Printable):
     """What ``rnnscope run`` found.
 
@@ -111,6 +127,8 @@ class RunReport(Printable):
         Wall-clock time of the steps.
     steps_per_second : float or None
         Timesteps of single sequences, over all layers.
+    left_out : tuple of LeftOutGroup
+        What the file holds beside that is no part of the layers, by reason.
     """
 
     report_kind: ClassVar[str] = "run"
@@ -130,6 +148,7 @@ class RunReport(Printable):
     engine: str = "numpy"
     seconds: float | None = None
     steps_per_second: float | None = None
+    left_out: tuple[LeftOutGroup, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -147,22 +166,6 @@ class OtherLayer:
     name: str
     kind: str
     reads: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LeftOutReport:
-    """A stored variable that is no part of the computation; `shape` is empty if unknown."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class LeftOutGroup:
-    """All that was left out for one reason."""
-
-    reason: str
-    entries: tuple[LeftOutReport, ...]
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,6 @@ def _options(layer: RecurrentLayer) -> tuple[OptionReport, ...]:
 def inspect_report(checkpoint: Checkpoint) -> InspectReport:
     """What ``rnnscope inspect`` says of a checkpoint."""
     network = checkpoint.network
-    reasons = dict.fromkeys(entry.reason for entry in checkpoint.left_out)
     return InspectReport(
         checkpoint=checkpoint_report(checkpoint),
         files=tuple(str(path) for path in checkpoint.files),
@@ -240,16 +242,22 @@ def inspect_report(checkpoint: Checkpoint) -> InspectReport:
             if not isinstance(node.layer, RecurrentLayer)
         ),
         wiring=wiring_lines(network),
-        left_out=tuple(
-            LeftOutGroup(
-                reason,
-                tuple(
-                    LeftOutReport(entry.name, entry.shape)
-                    for entry in checkpoint.left_out
-                    if entry.reason == reason
-                ),
-            )
-            for reason in reasons
-        ),
+        left_out=left_out_groups(checkpoint),
         notes=checkpoint.notes,
+    )
+
+
+def left_out_groups(checkpoint: Checkpoint) -> tuple[LeftOutGroup, ...]:
+    """What a file holds that is no part of the recurrent computation, by reason."""
+    reasons = dict.fromkeys(entry.reason for entry in checkpoint.left_out)
+    return tuple(
+        LeftOutGroup(
+            reason,
+            tuple(
+                LeftOutReport(entry.name, entry.shape)
+                for entry in checkpoint.left_out
+                if entry.reason == reason
+            ),
+        )
+        for reason in reasons
     )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+LONGEST_REASON = 30
+"""Characters of a reason to leave variables out that a run prints; `inspect` has them all."""
+
+
 def render(report: RunReport, *, width: int = 100, color: bool = False) -> str:
     """The report as text.
 
@@ -69,3 +73,11 @@ def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "engine", engine
     if report.trace is not None:
         yield "trace", report.trace
+    if report.left_out:
+        counts = [f"{len(group.entries)} {_kind(group.reason)}" for group in report.left_out]
+        shown = ", ".join(dict.fromkeys(counts))
+        yield "left out", f"{shown} ('rnnscope inspect' lists them)"
+
+
+def _kind(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else "that no layer was read from"

@@ -44,6 +44,7 @@ def test_run():
         "engine",
         "seconds",
         "steps_per_second",
+        "left_out",
     ]
     assert (report["schema_version"], report["report"], report["status"]) == (1, "run", "fail")
     assert report["input"]["shape"] == [2, 10, 8]

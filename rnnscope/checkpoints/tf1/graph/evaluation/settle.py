@@ -347,7 +347,7 @@ class _Settling:
         )  # fmt: skip
         made = replace(made, initial_state=Option(start, "graph"), **_padding(holds=holds))
         self._nodes[node.name] = Node(node.name, made, (self._entry(source),))
-        words = "; ".join(dict.fromkeys(fault.words for fault in verdict.faults))
+        words = "; ".join(dict.fromkeys(_told(verdict)))
         self._notes.append(
             f"'{node.name}' is no stock cell ({words}): its states are what the graph computes, "
             "op by op."
@@ -525,6 +525,13 @@ def _plain_layer(unknown: UnknownLoop) -> RecurrentLayer:
         initial_state=Option(InitialState({}, "what the graph computes"), "graph"),
         state_format=Option("the loop's variables", "graph"),
     )
+
+
+def _told(verdict: Verdict) -> list[str]:
+    """The faults in words; a state that is changed on its way begins changed, too."""
+    kinds = verdict.kinds()
+    hidden = {"start"} if "state" in kinds else set[str]()
+    return [fault.words for fault in verdict.faults if fault.kind not in hidden]
 
 
 def _is_state(written: GraphTensor | None, record: CellRecord) -> bool:
