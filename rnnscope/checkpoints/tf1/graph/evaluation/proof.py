@@ -117,7 +117,11 @@ class _Prover:
             sequences=self._stored_batch(),
         )
         rng = np.random.default_rng(SEED)
-        given = {one.tensor: random_value(one, sizes, self._below, rng) for one in self._fed}
+        given = {
+            one.tensor: random_value(one, sizes, self._below, rng)
+            for one in self._fed
+            if not (one.has_default and one.shape == ())  # a switch stays as it is
+        }
         evaluator = self._recorder.evaluator(self._cells.values(), given)
         records: dict[str, CellRecord] = {}
         obstacles: dict[str, str] = {}
@@ -133,7 +137,7 @@ class _Prover:
             given.get,
             {name: self._loop_of(name) for name in self._cells},
             {name: len(cells) for name, cells in self._cells.items() if not self._loop_of(name)},
-            [given[one.tensor] for one in self._fed if one.is_lengths],
+            [given[one.tensor] for one in self._fed if one.is_lengths and one.tensor in given],
             [value for value in given.values() if np.ndim(value) == 2 and value.dtype.kind == "f"],
             time_major=time_major,
         )

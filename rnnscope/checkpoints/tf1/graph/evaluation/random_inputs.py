@@ -21,6 +21,9 @@ from rnnscope.model.cell import Array
 
 SEQUENCES, TIMESTEPS = 3, 4
 SEED = 20161129
+ANY_NUMBER = 0.7
+"""For a number that is fed: a rate of dropout is not used; what else it is must be found out."""
+
 ASSIGNS = {"Assign", "AssignVariableOp", "AssignAdd", "AssignSub"}
 
 Shape = tuple[int, ...] | None
@@ -146,7 +149,7 @@ def random_value(one: FedTensor, sizes: ChosenSizes, below: int, rng: np.random.
         return np.zeros(shape, one.dtype)
     if one.dtype.kind == "f":
         if not shape:
-            return np.ones((), one.dtype)
+            return np.array(ANY_NUMBER, one.dtype)
         return _with_tails(rng.normal(size=shape).astype(one.dtype), one, sizes)
     if not shape:
         return np.array(sizes.sequences, one.dtype)

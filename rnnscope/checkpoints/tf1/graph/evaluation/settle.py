@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer, turned
+from rnnscope.checkpoints.tf1.graph.evaluation.directions import Directions
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict, other_directions
+from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
     UnknownLoop,
     common_scope,
-    held_counts,
     held_past_lengths,
     unknown_loops,
 )
@@ -28,7 +27,6 @@ from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
 from rnnscope.checkpoints.tf1.graph.unrolled import handed_over, reaches
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
-from rnnscope.checkpoints.tf1.graph.wiring import REVERSES
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphOptions
 from rnnscope.model.evidence import Evidence
@@ -72,6 +70,7 @@ class _Settling:
         self._obstacle = ""
         self._refused: set[str] = set()
         self._full = Recorder(view, weights, proof.recorder.loops)
+        self._directions = Directions(view, proof, self._full)
 
     def settle(self) -> GraphNetwork:
         for node in self._built.network.nodes:
@@ -144,7 +143,7 @@ class _Settling:
         name = common_scope(self._own_weights(unknown)) or unknown.loop.name
         while name in self._nodes:
             name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
-        layer = self._directed(_plain_layer(unknown), unknown.record)
+        layer = self._directions.of_x(_plain_layer(unknown), unknown.record)
         if unknown.record.steps != self._proof.sizes.timesteps:
             self._add_refused(name, f"it takes {unknown.record.steps} steps of its input's")
             return
@@ -170,70 +169,6 @@ class _Settling:
     def _own_weights(self, unknown: UnknownLoop) -> list[str]:
         """Those of them that no layer uses that is known."""
         return [name for name in self._behind(unknown) if name not in self._all_used]
-
-    def _aligned(self, name: str, layer: RecurrentLayer, source: ModelInput) -> RecurrentLayer:
-        """The layer in the direction that its x shows: which end of the input comes first in it."""
-        cells = self._cells(name)
-        first = self._influence(cells, source, 0)
-        if first is None or first.size < 2:
-            return layer
-        # By step of the layer, whether the first step of the input (of any sequence) matters.
-        local = int(np.count_nonzero(first)) * 2 <= first.size + 1
-        forward = local and bool(first[0]) and not bool(first[-1])
-        backward = local and bool(first[-1]) and not bool(first[0])
-        if forward and layer.backward.value:
-            return replace(layer, backward=replace(layer.backward, value=False))
-        if backward:
-            within = self._turned_within(cells, source)
-            return replace(
-                layer,
-                backward=replace(layer.backward, value=True),
-                reversal="within length" if within else "whole",
-            )
-        return layer
-
-    def _turned_within(self, cells: list[FoundCell], source: ModelInput) -> bool:
-        """Whether the last step within its length is the first of a shorter sequence."""
-        lengths = held_counts(self._proof)
-        if lengths is None or len(lengths) < 2 or lengths[1] >= self._proof.sizes.timesteps:
-            return False
-        found = self._influence(cells, source, int(lengths[1]) - 1, sequence=1)
-        return found is not None and bool(found[0])
-
-    def _influence(
-        self, cells: list[FoundCell], source: ModelInput, step: int, sequence: int = 0
-    ) -> Array | None:
-        """By step of a layer, whether its x depends on one step of the model's input."""
-        given = dict(self._proof.given)
-        value = np.array(given[source.fed.tensor])
-        if value.ndim < 3 or not cells:
-            return None
-        by_sequence = value.swapaxes(0, 1) if self._proof.sizes.time_major else value
-        by_sequence[sequence, step] += 1
-        given[source.fed.tensor] = value
-        recorder = self._full
-        evaluator = recorder.evaluator([cells], given)
-        changed = recorder.attempt(evaluator, cells)
-        before = recorder.attempt(recorder.evaluator([cells], self._proof.given), cells)
-        if isinstance(changed, str) or isinstance(before, str):
-            return None
-        if changed.x.shape != before.x.shape:
-            return None
-        different: Array = np.any(changed.x[:, sequence] != before.x[:, sequence], axis=-1)
-        return different
-
-    def _directed(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
-        """The layer in the direction in which it reads what one of the inputs was fed."""
-        lengths = held_counts(self._proof)
-        for value in self._proof.given.values():
-            array = np.asarray(value)
-            if array.ndim != 3:
-                continue
-            values = array.swapaxes(0, 1) if self._proof.sizes.time_major else array
-            for other in (layer, *other_directions(layer)):
-                if _same(turned(other, values, lengths).swapaxes(0, 1), record.x):
-                    return other
-        return layer
 
     @property
     def _all_used(self) -> frozenset[str]:
@@ -286,7 +221,7 @@ class _Settling:
         if found is None:
             return False
         evaluated, source = found
-        layer = self._aligned(node.name, layer, source)
+        layer = self._directions.aligned(layer, self._cells(node.name), source)
         evaluated = replace(evaluated, layer=layer)
         name = node.reads[0] if node.reads else ""
         if not name or name in self._built.network.by_name or name == source.name:
@@ -330,7 +265,7 @@ class _Settling:
             return False
         evaluated, source = found
         if "input" in verdict.kinds():
-            layer = self._aligned(node.name, layer, source)
+            layer = self._directions.aligned(layer, self._cells(node.name), source)
             evaluated = replace(evaluated, layer=layer)
         holds = held_past_lengths(self._proof, record)
         evaluated = replace(evaluated, zeros_past_length=holds and len(cells) > 1)
@@ -358,7 +293,10 @@ class _Settling:
         self, node: Node, layer: RecurrentLayer, verdict: Verdict, record: CellRecord
     ) -> str:
         """Why it cannot be told what the states of a layer are that changes them; else empty."""
-        if "input" in verdict.kinds() and self._turns and not self._local(node.name):
+        sources = list(self._sources(frozenset()))
+        if "input" in verdict.kinds() and not self._directions.told(
+            self._cells(node.name), sources
+        ):
             return "which end of its input it begins at is not told"
         within = layer.backward.value and layer.reversal == "within length"
         if within and layer.lengths.value.kind in ("computed", "stored"):
@@ -383,20 +321,6 @@ class _Settling:
         after = cell.after[state]
         behind = self._proof.recorder.loops.reached(loop, cell.before[state])
         return any(reaches(self._view, loop.variables[one].update, after, ()) for one in behind)
-
-    @cached_property
-    def _turns(self) -> bool:
-        """Whether the graph turns anything round."""
-        return any(node.op in (*REVERSES, "ReverseSequence") for node in self._view)
-
-    def _local(self, name: str) -> bool:
-        """Whether a layer's x depends, step by step, on few steps of an input."""
-        cells = self._cells(name)
-        for source in self._sources(frozenset()):
-            found = self._influence(cells, source, 0)
-            if found is not None and np.any(found):
-                return int(np.count_nonzero(found)) * 2 <= found.size + 1
-        return False
 
     def _entry(self, source: ModelInput) -> str:
         """Where the model's input goes in, for a graph cell."""
@@ -475,16 +399,16 @@ class _Settling:
         by_sequence = x.swapaxes(0, 1) if self._proof.sizes.time_major else x
         values: dict[GraphTensor, Any] = source.values(by_sequence, None, {})
         for one in source.others:
-            if one.is_lengths or one.has_default or one.tensor in source.states or not one.shape:
+            if one.tensor not in given:
+                continue
+            number = one.shape == () and one.dtype.kind == "f"  # which a run has no value for
+            if (
+                one.is_lengths
+                or one.has_default
+                or one.tensor in source.states
+                or (not one.shape and not number)
+            ):
                 values[one.tensor] = given[one.tensor]
-        if any(one.shape == () and one.dtype.kind == "f" and not one.has_default
-               for one in source.others):  # fmt: skip
-            values = {
-                tensor: value
-                for tensor, value in values.items()
-                if not (np.ndim(value) == 0 and getattr(value, "dtype", None) is not None
-                        and value.dtype.kind == "f")
-            }  # fmt: skip
         evaluator = trial.recorder.evaluator(trial.cells.values(), values)
         made = trial.recorder.attempt(evaluator, trial.cells[name])
         if isinstance(made, str):

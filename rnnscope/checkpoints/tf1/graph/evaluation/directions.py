@@ -1,0 +1,126 @@
+"""Which end of its input a layer begins at, found by changing one step of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import turned
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
+from rnnscope.checkpoints.tf1.graph.evaluation.judge import other_directions
+from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import held_counts
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
+from rnnscope.checkpoints.tf1.graph.wiring import REVERSES
+from rnnscope.model.cell import Array
+from rnnscope.model.recurrent_layer import RecurrentLayer
+
+
+class Directions:
+    """Finds the direction of layers that do not read an input as it is.
+
+    Parameters
+    ----------
+    view : GraphView
+    proof : Proof
+        With the random values that one step is changed of.
+    recorder : Recorder
+    """
+
+    def __init__(self, view: GraphView, proof: Proof, recorder: Recorder) -> None:
+        self._view = view
+        self._proof = proof
+        self._full = recorder
+
+    def aligned(
+        self, layer: RecurrentLayer, cells: list[FoundCell], source: ModelInput
+    ) -> RecurrentLayer:
+        """The layer in the direction that its x shows: which end of the input comes first in it."""
+        first = self._influence(cells, source, 0)
+        if first is None or first.size < 2:
+            return layer
+        # By step of the layer, whether the first step of the input (of any sequence) matters.
+        local = _is_local(first)
+        forward = local and bool(first[0]) and not bool(first[-1])
+        backward = local and bool(first[-1]) and not bool(first[0])
+        if forward and layer.backward.value:
+            return replace(layer, backward=replace(layer.backward, value=False))
+        if backward:
+            within = self._turned_within(cells, source)
+            return replace(
+                layer,
+                backward=replace(layer.backward, value=True),
+                reversal="within length" if within else "whole",
+            )
+        return layer
+
+    def _turned_within(self, cells: list[FoundCell], source: ModelInput) -> bool:
+        """Whether the last step within its length is the first of a shorter sequence."""
+        lengths = held_counts(self._proof)
+        if lengths is None or len(lengths) < 2 or lengths[1] >= self._proof.sizes.timesteps:
+            return False
+        found = self._influence(cells, source, int(lengths[1]) - 1, sequence=1)
+        return found is not None and bool(found[0])
+
+    def _influence(
+        self, cells: list[FoundCell], source: ModelInput, step: int, sequence: int = 0
+    ) -> Array | None:
+        """By step of a layer, whether its x depends on one step of the model's input."""
+        given = dict(self._proof.given)
+        value = np.array(given[source.fed.tensor])
+        if value.ndim < 3 or not cells:
+            return None
+        by_sequence = value.swapaxes(0, 1) if self._proof.sizes.time_major else value
+        by_sequence[sequence, step] += 1
+        given[source.fed.tensor] = value
+        recorder = self._full
+        evaluator = recorder.evaluator([cells], given)
+        changed = recorder.attempt(evaluator, cells)
+        before = recorder.attempt(recorder.evaluator([cells], self._proof.given), cells)
+        if isinstance(changed, str) or isinstance(before, str):
+            return None
+        if changed.x.shape != before.x.shape:
+            return None
+        different: Array = np.any(changed.x[:, sequence] != before.x[:, sequence], axis=-1)
+        return different
+
+    def of_x(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
+        """The layer in the direction in which it reads what one of the inputs was fed."""
+        lengths = held_counts(self._proof)
+        for value in self._proof.given.values():
+            array = np.asarray(value)
+            if array.ndim != 3:
+                continue
+            values = array.swapaxes(0, 1) if self._proof.sizes.time_major else array
+            for other in (layer, *other_directions(layer)):
+                if np.array_equal(turned(other, values, lengths).swapaxes(0, 1), record.x):
+                    return other
+        return layer
+
+    @cached_property
+    def _turns(self) -> bool:
+        """Whether the graph turns anything round."""
+        return any(node.op in (*REVERSES, "ReverseSequence") for node in self._view)
+
+    def told(self, cells: list[FoundCell], sources: Iterable[ModelInput]) -> bool:
+        """Whether it can be told at which end of an input a layer begins.
+
+        Nothing turned, nothing to tell; else x has to depend, step by step, on few steps.
+        """
+        if not self._turns:
+            return True
+        for source in sources:
+            found = self._influence(cells, source, 0)
+            if found is not None and np.any(found):
+                return _is_local(found)
+        return False
+
+
+def _is_local(influence: Array) -> bool:
+    """Whether one step of the input reaches at most half of the steps of x."""
+    return int(np.count_nonzero(influence)) * 2 <= influence.size + 1
