@@ -100,7 +100,7 @@ def read_activation(view: GraphView, tensor: GraphTensor) -> tuple[str, GraphTen
     shifted = _hard_sigmoid_keras3(view, node)
     if shifted is not None:
         return "hard_sigmoid_keras3", peel(view, shifted)
-    if node.op in ACTIVATION_OPS:
+    if node.op in ACTIVATION_OPS and node.inputs:
         return ACTIVATION_OPS[node.op], peel(view, node.inputs[0])
     clip = read_clip(view, node)
     if clip is not None and (clip.low, clip.high) == (0.0, 1.0):

@@ -125,10 +125,6 @@ class GraphView:
         """The node that makes a tensor; None for one the graph does not hold."""
         return self.nodes.get(tensor.node)
 
-    def inside(self, scope: str) -> Iterator[GraphNode]:
-        """The nodes of a function that was laid open, by the scope it was put under."""
-        return (node for name, node in self.nodes.items() if name.startswith(scope))
-
     def condition(self, loop: str) -> Condition | None:
         """What decides whether a While node takes another step; None where it is not stored.
 

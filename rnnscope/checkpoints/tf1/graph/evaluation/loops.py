@@ -70,6 +70,7 @@ class Loops:
         self._view = view
         self.every: dict[str, Loop] = {}
         self._of_variable: dict[GraphTensor, Loop] = {}
+        self._arguments = self._arguments_of_bodies()
         self._read_merges()
         for node in view:
             if node.op in LOOPS:
@@ -78,6 +79,14 @@ class Loops:
             self._of_variable.update(dict.fromkeys(loop.variables, loop))
         self._of_frame = {loop.frame: loop for loop in self.every.values() if loop.frame}
         self._found: dict[GraphTensor, Loop | None] = {}
+
+    def _arguments_of_bodies(self) -> dict[str, list[GraphNode]]:
+        """The variables of loops of control flow v2, in order, by the scope of the body."""
+        found: dict[str, list[GraphNode]] = {}
+        for node in self._view:
+            if node.op == "_LoopVariable" and len(node.inputs) == 2:
+                found.setdefault(node.name.rpartition("/")[0], []).append(node)
+        return found
 
     def _read_merges(self) -> None:
         variables: dict[str, dict[GraphTensor, LoopVariable]] = {}
@@ -111,14 +120,7 @@ class Loops:
         return None
 
     def _read_while(self, node: GraphNode) -> None:
-        scope = f"{node.name}/body/"
-        carried = [
-            inner
-            for inner in self._view.inside(scope)
-            if inner.op == "_LoopVariable"
-            and len(inner.inputs) == 2
-            and "/" not in inner.name[len(scope) :]  # else of a loop within this one
-        ]
+        carried = self._arguments.get(f"{node.name}/body", [])
         variables = {GraphTensor(one.name): LoopVariable(*one.inputs[:2]) for one in carried}
         condition = self._view.condition(node.name)
         arguments: dict[GraphTensor, GraphTensor] = {}

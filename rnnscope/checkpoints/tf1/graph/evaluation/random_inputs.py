@@ -24,6 +24,7 @@ SEED = 20161129
 ANY_NUMBER = 0.7
 """For a number that is fed: a rate of dropout is not used; what else it is must be found out."""
 
+MOST_HOPS = 20
 ASSIGNS = {"Assign", "AssignVariableOp", "AssignAdd", "AssignSub"}
 
 Shape = tuple[int, ...] | None
@@ -59,6 +60,10 @@ def fed_tensors(view: GraphView) -> Iterator[FedTensor]:
             dtype = DTYPES.get(int(node.attr[key].type) if key in node.attr else 1)
             if dtype is not None and not _sets_a_variable(view, node):
                 shape = _shape_of(node)
+                if shape == () and dtype in (np.int32, np.int64) and _counts_steps(view, node):
+                    shape = (
+                        -1,
+                    )  # TensorFlow before 1.0 wrote an unknown shape like that of a number
                 default = node.op == "PlaceholderWithDefault"
                 yield FedTensor(GraphTensor(node.name), np.dtype(dtype), shape, default)
         elif node.op in QUEUE_OPS:
@@ -69,6 +74,20 @@ def _sets_a_variable(view: GraphView, node: GraphNode) -> bool:
     """Whether a placeholder does nothing but set a variable: it is no input of the model."""
     consumers = view.consumers(GraphTensor(node.name))
     return bool(consumers) and all(one.op in ASSIGNS for one in consumers)
+
+
+def _counts_steps(view: GraphView, node: GraphNode) -> bool:
+    """Whether a placeholder is used as the lengths of sequences are."""
+    pending = [GraphTensor(node.name)]
+    for _ in range(MOST_HOPS):
+        if not pending:
+            return False
+        for consumer in view.consumers(pending.pop()):
+            if consumer.op in ("GreaterEqual", "Max", "Min", "ReverseSequence"):
+                return True
+            if consumer.op in ("Identity", "Enter", "Cast"):
+                pending.append(GraphTensor(consumer.name))
+    return False
 
 
 def _shape_of(node: GraphNode) -> Shape:
