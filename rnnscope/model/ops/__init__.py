@@ -11,7 +11,12 @@ from __future__ import annotations
 from rnnscope.model.ops.activations import ACTIVATIONS
 from rnnscope.model.ops.elementwise import ELEMENTWISE
 from rnnscope.model.ops.indexing import INDEXING
-from rnnscope.model.ops.interface import EvaluationError, Operation, check_size
+from rnnscope.model.ops.interface import (
+    EvaluationError,
+    Operation,
+    RandomNumbersError,
+    check_size,
+)
 from rnnscope.model.ops.linear import LINEAR
 from rnnscope.model.ops.normalisation import NORMALISATION
 from rnnscope.model.ops.quantised import QUANTISED
@@ -19,7 +24,7 @@ from rnnscope.model.ops.reductions import REDUCTIONS
 from rnnscope.model.ops.shapes import SHAPES
 from rnnscope.model.ops.spectra import SPECTRA
 
-__all__ = ["OPS", "EvaluationError", "Operation", "check_size"]
+__all__ = ["OPS", "EvaluationError", "Operation", "RandomNumbersError", "check_size"]
 
 OPS: dict[str, Operation] = {
     **ELEMENTWISE,

@@ -39,6 +39,10 @@ class EvaluationError(Exception):
     """An operation of a stored graph that cannot be computed; the message says which and why."""
 
 
+class RandomNumbersError(EvaluationError):
+    """A value depends on random numbers, which nothing in the graph turns off."""
+
+
 def check_size(shape: Iterable[int], dtype: Any) -> tuple[int, ...]:
     """The shape, unless an array of it would be larger than `MAX_BYTES`.
 

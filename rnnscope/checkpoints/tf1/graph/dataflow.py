@@ -25,6 +25,17 @@ CALLERS = {
 ADDS = {"Add", "AddV2"}
 RANDOM = {"RandomUniform", "RandomStandardNormal", "TruncatedNormal", "StatelessRandomUniform",
           "StatelessRandomUniformV2"}  # fmt: skip
+WRITES = {"TensorArrayWrite": 2, "TensorArrayWriteV2": 2, "TensorArrayWriteV3": 2,
+          "TensorListSetItem": 2, "TensorListPushBack": 1}  # fmt: skip
+"""Ops that put a step's value into a list, and the position of the value."""
+
+VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
+"""Ops that take no values from what they read: a batch size is no state that is handed over."""
+
+ENTERS = {"Enter", "RefEnter"}
+COMES_BACK = {"NextIteration", "RefNextIteration"}
+"""Where a loop of control flow v1 begins, and where it hands round what a step left."""
+
 DROPOUT_DEPTH = 10
 """From the product in dropout to its random numbers: at most seven ops in any TensorFlow."""
 

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, HANDS_ON_FIRST
+from rnnscope.checkpoints.tf1.graph.dataflow import (
+    ADDS,
+    COMES_BACK,
+    ENTERS,
+    HANDS_ON_FIRST,
+    VALUELESS,
+)
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, both_ways
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
-from rnnscope.checkpoints.tf1.graph.handover import VALUELESS
 from rnnscope.checkpoints.tf1.graph.linear import Reading
-from rnnscope.checkpoints.tf1.graph.state_parts import COMES_BACK, ENTERS, comes_back
+from rnnscope.checkpoints.tf1.graph.state_parts import comes_back
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, MAX_STEPS
 from rnnscope.errors import spell
 from rnnscope.model.cell import Option

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, handed_on, origins
+from rnnscope.checkpoints.tf1.graph.dataflow import VALUELESS, Chosen, handed_on, origins
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import DRESSED, INPUT_OPS, MAX_STEPS, QUEUE_OPS
@@ -23,9 +23,6 @@ KERNEL_SUFFIX = re.compile(
     r"(/gates|/Gates|/candidate|/Candidate)?(/Linear)?"
     r"/(kernel|recurrent_kernel|weights|W_\d+|W|Matrix)(/part_\d+)?$"
 )
-
-VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
-"""Ops that take no values from what they read."""
 
 MOST_OPS_BETWEEN = 200
 """Ops between two steps of a layer whose state is changed in between."""

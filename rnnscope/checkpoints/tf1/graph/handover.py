@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.dataflow import VALUELESS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.state_parts import KnownStates, Parts, PartWalk
 from rnnscope.checkpoints.tf1.graph.wiring import MAX_STEPS
 from rnnscope.model.initial_state import HandoverJoin
-
-VALUELESS = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "Fill"}
-"""Ops that take no values from what they read: a batch size is no state that is handed over."""
 
 TAKES_A_STEP = {"StridedSlice", "Slice", "Gather", "GatherV2", "GatherNd", "Unpack", "Split"}
 """Ops that take the last step out of all states, which ops over whole sequences return."""

@@ -13,15 +13,14 @@ from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import (
     ADDS,
     CALLERS,
+    COMES_BACK,
+    ENTERS,
     HANDS_ON_FIRST,
     SELECTS,
     dropout_source,
 )
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.linear import columns, sliced
-
-ENTERS = {"Enter", "RefEnter"}
-COMES_BACK = {"NextIteration", "RefNextIteration"}
 
 
 @dataclass(frozen=True)

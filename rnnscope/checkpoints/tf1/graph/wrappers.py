@@ -12,16 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, SELECTS, dropout_source, peel
+from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, SELECTS, WRITES, dropout_source, peel
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
 from rnnscope.model.layers import Activation, Dense, Merge
 from rnnscope.model.signal import Layer
-
-WRITES = {"TensorArrayWrite", "TensorArrayWriteV2", "TensorArrayWriteV3", "TensorListSetItem"}
-ITEM = 2
-"""The position of what is written among the inputs of all of these."""
 
 MAX_STEPS = 4
 """Wrappers around wrappers: more than two are rare, and dropout takes none."""
@@ -77,14 +73,14 @@ def find_wrapper(reading: Reading, cell: FoundCell) -> Wrapper | None:
 def _is_written(reading: Reading, tensor: GraphTensor) -> bool:
     """Whether a tensor, or a Select of it past the length, is written to a list of outputs."""
     for consumer in forward(reading.view, tensor):
-        if consumer.op in WRITES and reading.same(consumer.inputs[ITEM], tensor):
+        if consumer.op in WRITES and reading.same(consumer.inputs[WRITES[consumer.op]], tensor):
             return True
         chosen = consumer.op in SELECTS and any(
             reading.same(part, tensor) for part in consumer.inputs[1:3]
         )
         if chosen and dropout_source(reading.view, consumer) is None:
             result = GraphTensor(consumer.name)
-            if any(node.op in WRITES and reading.same(node.inputs[ITEM], result)
+            if any(node.op in WRITES and reading.same(node.inputs[WRITES[node.op]], result)
                    for node in forward(reading.view, result)):  # fmt: skip
                 return True
     return False

@@ -13,7 +13,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import turned
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import other_directions
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import held_counts
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
 from rnnscope.checkpoints.tf1.graph.wiring import REVERSES
@@ -82,7 +82,7 @@ class Directions:
         evaluator = recorder.evaluator([cells], given)
         changed = recorder.attempt(evaluator, cells)
         before = recorder.attempt(recorder.evaluator([cells], self._proof.given), cells)
-        if isinstance(changed, str) or isinstance(before, str):
+        if isinstance(changed, Obstacle) or isinstance(before, Obstacle):
             return None
         if changed.x.shape != before.x.shape:
             return None

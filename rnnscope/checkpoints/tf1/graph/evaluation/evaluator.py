@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tf1.graph.dataflow import RANDOM, dropout_source
+from rnnscope.checkpoints.tf1.graph.dataflow import ENTERS, RANDOM, dropout_source
 from rnnscope.checkpoints.tf1.graph.evaluation.fused_ops import FUSED_OPERATIONS
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import (
-    ENTERS,
     EXITS,
     MERGES,
     SWITCHES,
@@ -36,7 +35,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import (
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.protos import tensor_to_array
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops import EvaluationError, RandomNumbersError
 
 PLACEHOLDERS = {"Placeholder", "PlaceholderV2"}
 MOST_RECORDED = 1 << 33
@@ -176,7 +175,7 @@ class GraphEvaluator:
         if op in PLACEHOLDERS:
             raise EvaluationError(f"placeholder '{node.name}' has no value")
         if op in RANDOM:
-            raise EvaluationError(f"op {op} (node '{node.name}') makes random numbers")
+            raise RandomNumbersError(f"op {op} (node '{node.name}') makes random numbers")
         if op in ("_Arg", "LoopCond"):
             return self._hand_on(node.inputs[0], tensor, scope)
         if self._random and op in DROPS:

@@ -27,7 +27,7 @@ from rnnscope.model.initial_state import (
     join_state,
 )
 from rnnscope.model.network import Network, Node
-from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.recurrent_layer import Feedback, RecurrentLayer
 from rnnscope.model.signal import Signal
 
 FaultKind = Literal["cell", "state", "lengths", "turn", "start", "input",
@@ -65,19 +65,23 @@ class Verdict:
     faults : list of Fault
     turned : RecurrentLayer or None
         The layer in the direction in which it agrees, where it was read in another.
+    unchecked : list of str
+        What of it could not be compared.
     """
 
     steps: int
     difference: float = 0.0
     faults: list[Fault] = field(default_factory=list)
     turned: RecurrentLayer | None = None
+    unchecked: list[str] = field(default_factory=list)
 
     def kinds(self) -> frozenset[FaultKind]:
         return frozenset(fault.kind for fault in self.faults)
 
     @property
     def evidence(self) -> Evidence:
-        return Evidence("proved", self.steps, self.difference)
+        apart = f"but for {' and '.join(dict.fromkeys(self.unchecked))}" if self.unchecked else ""
+        return Evidence("proved", self.steps, self.difference, apart)
 
 
 class Judge:
@@ -136,7 +140,7 @@ class Judge:
         self._input(node, layer, record, verdict)
         layer = verdict.turned or layer
         self._state(node, layer, record, verdict)
-        self._start(node.name, layer, record, verdict)
+        self._start(layer, record, verdict)
         self._outputs(node, layer, record, verdict)
         return verdict
 
@@ -191,7 +195,9 @@ class Judge:
         if lengths.kind == "mask":
             signal = self._signal(node.reads[0]) if node.reads else None
             mask = None if signal is None else signal.mask
-            if mask is not None:
+            if mask is None:
+                verdict.unchecked.append("its mask")
+            else:
                 expected = _turned(layer, mask, taken).T[: record.steps]
                 if not np.array_equal(expected, taken):
                     verdict.faults.append(Fault("lengths", "skips other steps than its mask"))
@@ -209,6 +215,7 @@ class Judge:
         if lengths.values is not None and lengths.values.shape == counts.shape:
             known = [lengths.values]
         if lengths.kind == "stored" and not known:
+            verdict.unchecked.append("the lengths that the graph holds")
             return
         if not any(np.array_equal(np.minimum(one, record.steps), counts) for one in known):
             how = "computes its lengths" if lengths.kind == "computed" else "takes other lengths"
@@ -236,10 +243,7 @@ class Judge:
             self._taken[name] = counts
         return self._taken[name]
 
-    def _start(
-        self, name: str, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
-    ) -> None:
-        del name
+    def _start(self, layer: RecurrentLayer, record: CellRecord, verdict: Verdict) -> None:
         for state, array in record.before.items():
             part = layer.initial_state.value.parts.get(state)
             first = array[0]
@@ -247,11 +251,7 @@ class Judge:
                 continue
             if isinstance(part, OutsideState):
                 fed = self._value_of(GraphTensor(part.name))
-                if (
-                    part.kind != "op"
-                    and fed is not None
-                    and _gap(np.resize(fed, first.shape), first) == 0
-                ):
+                if part.kind != "op" and fed is not None and _gap(fed, first) == 0:
                     continue
                 words = f"starts {state} from what op {part.op or part.kind} ('{part.name}') makes"
                 verdict.faults.append(Fault("start", words))
@@ -261,6 +261,7 @@ class Judge:
                 expected = expected + part.values
             elif isinstance(part, FinalState):
                 if any(other not in self._records for other in part.layers):
+                    verdict.unchecked.append(f"the {state} it starts from")
                     continue
                 finals = [self._final(other, state) for other in part.layers]
                 expected = join_state(finals, part.join)
@@ -281,7 +282,10 @@ class Judge:
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
         taken = self._counted(node.name, record)
-        if layer.feedback is not None or not node.reads:
+        if not node.reads:
+            return
+        if layer.feedback is not None:
+            self._fed_back(layer.feedback, record, verdict)
             return
         signal = self._signal(node.reads[0])
         if signal is None:
@@ -300,6 +304,25 @@ class Judge:
                 verdict.turned = self._turned[node.name] = other
                 return
         verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
+
+    def _fed_back(self, feedback: Feedback, record: CellRecord, verdict: Verdict) -> None:
+        """Each x but the first is what the loop function makes of the output before."""
+        source = self._network.by_name.get(feedback.source)
+        known = self._records.get(feedback.source)
+        if source is None or source.recurrent is None or known is None:
+            verdict.unchecked.append("the x that its loop function makes")
+            return
+        outputs = known.after["m"]
+        if not feedback.of_m:
+            outputs = self._expected_outputs(source.name, source.recurrent, known)
+        try:
+            made = np.asarray(feedback(outputs.swapaxes(0, 1))).swapaxes(0, 1)
+        except (RnnscopeError, ValueError, IndexError):
+            verdict.unchecked.append("the x that its loop function makes")
+            return
+        if made.shape != record.x.shape or not self._agree(verdict, record.x[1:], made[:-1]):
+            words = "makes its x of its last output in another way"
+            verdict.faults.append(Fault("input", words))
 
     def _reads_step_by_step(self, record: CellRecord) -> bool:
         """Whether every step reads a placeholder of its own."""

@@ -16,13 +16,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rnnscope.checkpoints.tf1.graph.dataflow import COMES_BACK, ENTERS
 from rnnscope.checkpoints.tf1.graph.graph_view import LOOPS, GraphNode, GraphTensor, GraphView
 
-ENTERS = {"Enter", "RefEnter"}
 MERGES = {"Merge", "RefMerge"}
 SWITCHES = {"Switch", "RefSwitch"}
 EXITS = {"Exit", "RefExit"}
-COMES_BACK = {"NextIteration", "RefNextIteration"}
 
 
 @dataclass(frozen=True)

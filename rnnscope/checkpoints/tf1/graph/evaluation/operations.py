@@ -16,16 +16,11 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
+from rnnscope.files.tensorflow.protos import DTYPES
 from rnnscope.model.ops import OPS, EvaluationError
 
 Evaluate = Callable[[GraphNode, list[Any]], Any]
 """``evaluate(node, inputs) -> value``, or a tuple of values for several outputs."""
-
-DTYPES = {
-    1: np.float32, 2: np.float64, 3: np.int32, 4: np.uint8, 5: np.int16, 6: np.int8, 9: np.int64,
-    10: np.bool_, 17: np.uint16, 19: np.float16, 22: np.uint32, 23: np.uint64,
-}  # fmt: skip
-"""Numbers of `DataType` in tensorflow/core/framework/types.proto (quantized ones left out)."""
 
 
 def dtype_of(node: GraphNode, key: str, default: int = 0) -> Any:
@@ -39,7 +34,7 @@ def dtype_of(node: GraphNode, key: str, default: int = 0) -> Any:
     number = int(node.attr[key].type) if key in node.attr else default
     if number not in DTYPES:
         raise EvaluationError(f"op {node.op} (node '{node.name}') makes values of type {number}")
-    return DTYPES[number]
+    return DTYPES[number].type
 
 
 def _plain(name: str, count: int | None = None) -> Evaluate:

@@ -20,7 +20,12 @@ from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     random_value,
     smallest_vocabulary,
 )
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import (
+    CellRecord,
+    Obstacle,
+    Recorder,
+    takes_sequences,
+)
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
@@ -45,7 +50,7 @@ class Proof:
     Attributes
     ----------
     verdicts : dict of str to Verdict
-    obstacles : dict of str to str
+    obstacles : dict of str to Obstacle
         For the layers without a verdict: why there is none.
     records : dict of str to CellRecord
     fed : tuple of FedTensor
@@ -56,7 +61,7 @@ class Proof:
     """
 
     verdicts: dict[str, Verdict]
-    obstacles: dict[str, str]
+    obstacles: dict[str, Obstacle]
     records: dict[str, CellRecord]
     fed: tuple[FedTensor, ...]
     given: dict[GraphTensor, Any]
@@ -124,7 +129,7 @@ class _Prover:
         }
         evaluator = self._recorder.evaluator(self._cells.values(), given)
         records: dict[str, CellRecord] = {}
-        obstacles: dict[str, str] = {}
+        obstacles: dict[str, Obstacle] = {}
         for name, cells in self._cells.items():
             made = self._recorder.attempt(evaluator, cells)
             if isinstance(made, CellRecord):
@@ -187,7 +192,7 @@ class _Prover:
 
     def _loop_of(self, name: str) -> str:
         cell = self._cells[name][0]
-        if cell.op.startswith("BlockLSTM"):
+        if takes_sequences(cell):
             return cell.name
         loop = self._recorder.loops.around(cell.m)
         return "" if loop is None else loop.name

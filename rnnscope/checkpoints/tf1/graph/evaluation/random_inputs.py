@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.dataflow import peel
-from rnnscope.checkpoints.tf1.graph.evaluation.operations import DTYPES
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, INPUT_OPS, QUEUE_OPS
+from rnnscope.errors import CheckpointError
+from rnnscope.files.tensorflow.protos import DTYPES
 from rnnscope.model.cell import Array
 
 SEQUENCES, TIMESTEPS = 3, 4
@@ -216,6 +217,6 @@ def smallest_vocabulary(view: GraphView, weights: GraphWeights) -> int:
         if node.op in GATHERS and weights.variables(peel(view, node.inputs[0])):
             try:
                 found.append(weights.shape(node.inputs[0])[0])
-            except Exception:  # noqa: BLE001, S112 - a table that cannot be read is found elsewhere
+            except CheckpointError:  # found where the table is read for its own sake
                 continue
     return min(found, default=min(sizes))

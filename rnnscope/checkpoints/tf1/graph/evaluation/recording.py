@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.block_ops import OPS as BLOCK_OPS
+from rnnscope.checkpoints.tf1.graph.dataflow import WRITES
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
@@ -16,11 +18,26 @@ from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
 from rnnscope.checkpoints.tf1.graph.unrolled import copied_through, handed_on_like
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.cell import Array
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops import EvaluationError, RandomNumbersError
 
-WRITES = {"TensorArrayWrite": 2, "TensorArrayWriteV2": 2, "TensorArrayWriteV3": 2,
-          "TensorListSetItem": 2, "TensorListPushBack": 1}  # fmt: skip
-"""Ops that put a step's value into a list, and the position of the value."""
+
+class StepsError(EvaluationError):
+    """The steps of a layer are not those of one layer."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a layer, or a value, could not be recorded.
+
+    Attributes
+    ----------
+    words : str
+    refuses : bool
+        Whether the layer itself is not understood, so that what was read of it must not run.
+    """
+
+    words: str
+    refuses: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +164,7 @@ class Recorder:
         if len(parts) == 1:
             return parts[0]
         if len({part.x.shape[1:] for part in parts}) > 1:
-            raise EvaluationError("its steps read inputs of several widths")
+            raise StepsError("its steps read inputs of several widths")
         return _joined(parts, self._left_by(evaluator, cells, looked_at[-1]))
 
     def _left_by(
@@ -167,25 +184,26 @@ class Recorder:
         found = handed_on_like(self._view, earlier, later, last.after[state])
         return found or copied_through(self._view, last.after[state])
 
-    def attempt(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord | str:
-        """As `record`; the reason in words where it cannot be computed."""
+    def attempt(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord | Obstacle:
+        """As `record`; the reason where it cannot be computed."""
         try:
             with np.errstate(all="ignore"):
                 return self.record(evaluator, cells)
         except EvaluationError as error:
-            return str(error)
+            refuses = isinstance(error, (RandomNumbersError, StepsError))
+            return Obstacle(str(error), refuses=refuses)
         except (ValueError, IndexError) as error:
-            return f"its steps do not fit each other: {error}"
+            return Obstacle(f"its steps do not fit each other: {error}", refuses=True)
 
     def try_value(self, evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
-        """The value of a tensor outside of loops; the reason in words where there is none."""
+        """The value of a tensor outside of loops; an `Obstacle` where there is none."""
         try:
             return evaluator.value(tensor)
         except EvaluationError as error:
-            return str(error)
+            return Obstacle(str(error))
 
     def _of_cell(self, evaluator: GraphEvaluator, cell: FoundCell) -> CellRecord:
-        if cell.op and takes_sequences(cell):
+        if takes_sequences(cell):
             return self._of_fused(evaluator, cell)
         loop = self.loops.around(cell.m)
         if loop is None:
@@ -262,7 +280,7 @@ class Recorder:
 
 def takes_sequences(cell: FoundCell) -> bool:
     """Whether a fused op takes a whole sequence."""
-    return cell.op.startswith("BlockLSTM")
+    return cell.op in BLOCK_OPS and BLOCK_OPS[cell.op].sequence
 
 
 def _one_step(evaluator: GraphEvaluator, tensor: GraphTensor) -> Array:

@@ -15,7 +15,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelI
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
     UnknownLoop,
     common_scope,
@@ -186,16 +186,16 @@ class _Settling:
         if verdict is not None and verdict.turned is not None:
             layer = verdict.turned
         if verdict is None:
-            reason = self._proof.obstacles.get(node.name, "")
-            if "random numbers" in reason or reason.startswith("its steps"):
-                self._refuse_for(node, f"'{node.name}' is not understood: {reason}")
+            obstacle = self._proof.obstacles[node.name]
+            if obstacle.refuses:
+                self._refuse_for(node, f"'{node.name}' is not understood: {obstacle.words}")
                 return
-            known = Evidence("by data flow", detail=reason)
+            known = Evidence("by data flow", detail=obstacle.words)
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
             if not self._is_obstructed(node):
                 self._notes.append(
                     f"'{node.name}' was read by data flow, and could not be held to what the graph "
-                    f"computes: {reason}."
+                    f"computes: {obstacle.words}."
                 )
         elif not verdict.faults:
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
@@ -411,8 +411,8 @@ class _Settling:
                 values[one.tensor] = given[one.tensor]
         evaluator = trial.recorder.evaluator(trial.cells.values(), values)
         made = trial.recorder.attempt(evaluator, trial.cells[name])
-        if isinstance(made, str):
-            self._obstacle = made
+        if isinstance(made, Obstacle):
+            self._obstacle = made.words
             return False
         return _same(made.x, wanted.x) and all(
             _same(array, wanted.carried[state]) for state, array in made.carried.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,12 +12,14 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.model.cell import Array
 
+GRADIENTS = re.compile(r"gradients(_\d+)?")
+"""The scope that tf.gradients puts its ops under."""
+
 READS = {"TensorArrayRead", "TensorArrayReadV2", "TensorArrayReadV3", "TensorListGetItem"}
-CELL_STATES = ("c", "m")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,7 @@ def unknown_loops(
 
 def _trains(loop: Loop) -> bool:
     """Whether a loop is one of a gradient, which runs backwards through another."""
-    return "gradients" in loop.name or "Optimizer" in loop.name
+    return any(GRADIENTS.fullmatch(part) for part in loop.name.split("/"))
 
 
 def _claimed(loops: Loops, loop: Loop, layers: Iterable[list[FoundCell]]) -> frozenset[GraphTensor]:
@@ -115,8 +118,8 @@ class _Finder:
         reason = ""
         for variable in carried:
             first = self._recorder.try_value(evaluator, self._loop.variables[variable].initial)
-            if isinstance(first, str):
-                reason = first
+            if isinstance(first, Obstacle):
+                reason = first.words
             elif self._is_state(first):
                 states.append(variable)
         if not states:
@@ -150,7 +153,8 @@ class _Finder:
 
     def _record(self, cell: FoundCell) -> CellRecord | str:
         evaluator = self._recorder.evaluator([[cell]], self._proof.given)
-        return self._recorder.attempt(evaluator, [cell])
+        made = self._recorder.attempt(evaluator, [cell])
+        return made.words if isinstance(made, Obstacle) else made
 
     def _cell(self, before: dict[str, GraphTensor], other: GraphTensor) -> FoundCell:
         after = {name: self._loop.variables[one].update for name, one in before.items()}
