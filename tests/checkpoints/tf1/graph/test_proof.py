@@ -9,7 +9,7 @@ import pytest
 
 import rnnscope
 from rnnscope.checkpoints.tf1.graph import lstm_cells
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import LIMITS
+from rnnscope.checkpoints.tf1.graph.evaluation.verdict import LIMITS
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.model.cell import Option
 
@@ -81,3 +81,17 @@ def test_random_numbers_are_refused_by_name(tf, tf1):
     checkpoint = read_saver(prefix)
     assert not checkpoint.network.recurrent
     assert "Random" in " ".join(checkpoint.notes)
+
+
+def test_sequences_that_depend_on_each_other_are_refused(tf, tf1):
+    """A mean over the batch in front: what comes out depends on who else is run."""
+
+    def build():
+        x = tf1.placeholder()
+        centred = x - tf.reduce_mean(x, axis=0, keepdims=True)
+        return tf1.v1.nn.dynamic_rnn(tf1.cell(4), centred, dtype="float32")[0]
+
+    prefix, _ = tf1.save(build)
+    checkpoint = read_saver(prefix)
+    assert not checkpoint.network.recurrent
+    assert "sequences depend on each other" in " ".join(checkpoint.notes)

@@ -1,0 +1,124 @@
+"""Which of a model's inputs a layer can be evaluated from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
+from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
+from rnnscope.model.cell import Array
+from rnnscope.model.initial_state import OutsideState, StatePart
+from rnnscope.model.recurrent_layer import RecurrentLayer
+
+
+class InputSearch:
+    """Tries the model's inputs, one after another, until one alone gives what the proof recorded.
+
+    Parameters
+    ----------
+    proof : Proof
+    recorder : Recorder
+        That of runs, which looks at every step.
+    """
+
+    def __init__(self, proof: Proof, recorder: Recorder) -> None:
+        self._proof = proof
+        self._full = recorder
+
+    def find(
+        self,
+        name: str,
+        cells: list[FoundCell],
+        record: CellRecord,
+        layer: RecurrentLayer,
+        written: GraphTensor | None,
+    ) -> tuple[EvaluatedLayer, ModelInput] | Obstacle:
+        """A layer as the graph computes it from one of the inputs; why not, if from none."""
+        placeholders = _placeholders(layer)
+        obstacle = Obstacle("it is computed from no single input of the model")
+        for source in self.inputs(frozenset(placeholders.values())):
+            trial = GraphRun(self._proof.recorder, source, {name: cells})
+            made = self._tried(trial, source, name)
+            if isinstance(made, Obstacle):
+                obstacle = made
+            elif not _is_that(made, record):
+                continue
+            elif self._mixes(trial, source, name, made):
+                obstacle = Obstacle("its sequences depend on each other", refuses=True)
+            else:
+                run = GraphRun(self._full, source, {name: cells})
+                return EvaluatedLayer(run, name, layer, written, placeholders), source
+        return obstacle
+
+    def inputs(self, states: frozenset[GraphTensor] = frozenset()) -> Iterator[ModelInput]:
+        """What layers may be computed from: features first, then ids, then anything else.
+
+        `states` are placeholders that take initial states.
+        """
+        fed = [one for one in self._proof.fed if one.is_sequence and one.tensor not in states]
+        for one in sorted(fed, key=lambda one: (one.has_default, one.dtype.kind != "f")):
+            others = tuple(other for other in self._proof.fed if other is not one)
+            yield ModelInput(one, self._proof.sizes, others, states)
+
+    def _mixes(self, trial: GraphRun, source: ModelInput, name: str, made: CellRecord) -> bool:
+        """Whether a sequence changes with another: a batch's own statistics, above all.
+
+        What such a graph gives depends on which sequences a run happens to put together.
+        """
+        if made.x.shape[1] < 2:
+            return False
+        x = self._by_sequence(source).copy()
+        x[0] = x[0] + 1 if source.fed.dtype.kind == "f" else x[-1]
+        other = self._tried(trial, source, name, x)
+        if isinstance(other, Obstacle):
+            return True
+        pairs = [(made.x, other.x), *((a, other.states[s]) for s, a in made.states.items()),
+                 *((a, other.written[t]) for t, a in made.written.items())]  # fmt: skip
+        return not all(same(one[:, 1:], two[:, 1:]) for one, two in pairs)
+
+    def _by_sequence(self, source: ModelInput) -> Array:
+        x = np.asarray(self._proof.given[source.fed.tensor])
+        return x.swapaxes(0, 1) if self._proof.sizes.time_major else x
+
+    def _tried(
+        self, trial: GraphRun, source: ModelInput, name: str, x: Array | None = None
+    ) -> CellRecord | Obstacle:
+        """What one input gives, with what a run has beside it: lengths, states, switches."""
+        given = self._proof.given
+        by_sequence = self._by_sequence(source) if x is None else x
+        values: dict[GraphTensor, Any] = source.values(by_sequence, None, {})
+        for one in source.others:
+            number = one.shape == () and one.dtype.kind == "f"  # which a run has no value for
+            known = one.is_lengths or one.has_default or one.tensor in source.states
+            if one.tensor in given and (known or (not one.shape and not number)):
+                values[one.tensor] = given[one.tensor]
+        evaluator = trial.recorder.evaluator(trial.cells.values(), values)
+        return trial.recorder.attempt(evaluator, trial.cells[name])
+
+
+def _is_that(made: CellRecord, wanted: CellRecord) -> bool:
+    return same(made.x, wanted.x) and all(
+        same(array, wanted.carried[state]) for state, array in made.carried.items()
+    )
+
+
+def same(one: Array, other: Array) -> bool:
+    """Whether two arrays are equal to the bit, NaNs too."""
+    return one.shape == other.shape and bool(np.array_equal(one, other, equal_nan=True))
+
+
+def _placeholders(layer: RecurrentLayer) -> dict[str, GraphTensor]:
+    """The placeholders that take a layer's initial state, each for one state."""
+    found: dict[str, GraphTensor] = {}
+    part: StatePart
+    for state, part in layer.initial_state.value.parts.items():
+        if isinstance(part, OutsideState) and part.kind == "placeholder":
+            found[state] = GraphTensor(part.name)
+    return found if len({*found.values()}) == len(found) else {}
