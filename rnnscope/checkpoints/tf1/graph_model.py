@@ -28,6 +28,9 @@ OPTIMIZER_SLOT = re.compile(
 MOVING_AVERAGE = re.compile(r"/(ExponentialMovingAverage|EMA|moving_average|biased|local_step)$")
 STEP = re.compile(r"(^|/)(global_step|epoch|step)$")
 
+LARGEST_ARRAY = 1 << 28
+"""Bytes of the largest array that is made while a graph is held to what was read of it."""
+
 PLAIN_REASONS = ("dense layer", "not recurrent")
 """Reasons of `reason_left_out` that say no more than that no cell uses a variable."""
 
@@ -78,6 +81,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     from rnnscope.checkpoints.tf1.graph.finders import find_cells, find_suspects
     from rnnscope.checkpoints.tf1.graph.network import build_network
     from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+    from rnnscope.model.ops.interface import at_most
 
     weights = GraphWeights(view, set(stored.variables), stored.read)
     cells = [
@@ -88,7 +92,8 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     known = {name for cell in cells for name in weights.variables(cell.kernel)}
     suspects = find_suspects(view, weights, known)
     found = build_network(view, weights, cells)
-    found = settle(view, weights, found, prove(view, weights, found))
+    with at_most(LARGEST_ARRAY):  # of the random inputs; a run may make larger ones
+        found = settle(view, weights, found, prove(view, weights, found))
     left_out = tuple(
         LeftOut(
             name,

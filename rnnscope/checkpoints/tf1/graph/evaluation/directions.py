@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import turned
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import other_directions
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.turning import (
+    backward,
+    forward,
+    other_directions,
+    turned,
+)
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import held_counts
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
 from rnnscope.checkpoints.tf1.graph.wiring import REVERSES
@@ -45,19 +48,14 @@ class Directions:
         if first is None or first.size < 2:
             return layer
         # By step of the layer, whether the first step of the input (of any sequence) matters.
-        local = _is_local(first)
-        forward = local and bool(first[0]) and not bool(first[-1])
-        backward = local and bool(first[-1]) and not bool(first[0])
-        if forward and layer.backward.value:
-            return replace(layer, backward=replace(layer.backward, value=False))
-        if backward:
-            within = self._turned_within(cells, source)
-            return replace(
-                layer,
-                backward=replace(layer.backward, value=True),
-                reversal="within length" if within else "whole",
-            )
-        return layer
+        # Where it reaches both ends, or neither, nothing is told.
+        begins, ends = bool(first[0]), bool(first[-1])
+        if not _is_local(first) or begins == ends:
+            return layer
+        if begins:
+            return forward(layer)
+        within = self._turned_within(cells, source)
+        return backward(layer, "within length" if within else "whole")
 
     def _turned_within(self, cells: list[FoundCell], source: ModelInput) -> bool:
         """Whether the last step within its length is the first of a shorter sequence."""
@@ -97,6 +95,8 @@ class Directions:
             if array.ndim != 3:
                 continue
             values = array.swapaxes(0, 1) if self._proof.sizes.time_major else array
+            if lengths is not None and len(values) != len(lengths):
+                continue
             for other in (layer, *other_directions(layer)):
                 if np.array_equal(turned(other, values, lengths).swapaxes(0, 1), record.x):
                     return other

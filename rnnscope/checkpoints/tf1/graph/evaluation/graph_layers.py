@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
+from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array, CellSpec
@@ -142,19 +143,6 @@ class EvaluatedLayer:
         """What stands between the model's input and the layer."""
         model_input = self.run.model_input
         return GraphFront(name, self.x, model_input.features, model_input.is_ids)
-
-
-def turned(layer: RecurrentLayer, values: Array, lengths: Array | None) -> Array:
-    """Values (sequence, step, …) in the order of processing, or back."""
-    if not layer.backward.value:
-        return values
-    if layer.reversal == "whole" or lengths is None:
-        backward: Array = np.ascontiguousarray(values[:, ::-1])
-        return backward
-    result: Array = values.copy()
-    for row, length in enumerate(lengths):
-        result[row, :length] = values[row, :length][::-1]
-    return result
 
 
 def _flat(array: Array) -> Array:

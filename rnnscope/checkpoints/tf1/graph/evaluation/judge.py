@@ -7,18 +7,18 @@ state before the first step, what it reads, and what it returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
+from rnnscope.checkpoints.tf1.graph.evaluation.turning import other_directions, turned
+from rnnscope.checkpoints.tf1.graph.evaluation.verdict import LIMITS, Fault, Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
-from rnnscope.model.evidence import Evidence
 from rnnscope.model.initial_state import (
     FinalState,
     OutsideState,
@@ -29,59 +29,6 @@ from rnnscope.model.initial_state import (
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import Feedback, RecurrentLayer
 from rnnscope.model.signal import Signal
-
-FaultKind = Literal["cell", "state", "lengths", "turn", "start", "input",
-                    "outputs"]  # fmt: skip
-
-LIMITS = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
-"""By dtype: how far rounding alone takes two ways of computing a step apart, relative to the
-largest value (at least 1)."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Where a layer is not what was read.
-
-    Attributes
-    ----------
-    kind : FaultKind
-    words : str
-        The end of a sentence that begins with the layer's name.
-    """
-
-    kind: FaultKind
-    words: str
-
-
-@dataclass
-class Verdict:
-    """What the comparison says of a layer.
-
-    Attributes
-    ----------
-    steps : int
-    difference : float
-        The largest of all that agree.
-    faults : list of Fault
-    turned : RecurrentLayer or None
-        The layer in the direction in which it agrees, where it was read in another.
-    unchecked : list of str
-        What of it could not be compared.
-    """
-
-    steps: int
-    difference: float = 0.0
-    faults: list[Fault] = field(default_factory=list)
-    turned: RecurrentLayer | None = None
-    unchecked: list[str] = field(default_factory=list)
-
-    def kinds(self) -> frozenset[FaultKind]:
-        return frozenset(fault.kind for fault in self.faults)
-
-    @property
-    def evidence(self) -> Evidence:
-        apart = f"but for {' and '.join(dict.fromkeys(self.unchecked))}" if self.unchecked else ""
-        return Evidence("proved", self.steps, self.difference, apart)
 
 
 class Judge:
@@ -198,7 +145,7 @@ class Judge:
             if mask is None:
                 verdict.unchecked.append("its mask")
             else:
-                expected = _turned(layer, mask, taken).T[: record.steps]
+                expected = turned(layer, mask, counts).T[: record.steps]
                 if not np.array_equal(expected, taken):
                     verdict.faults.append(Fault("lengths", "skips other steps than its mask"))
             return
@@ -334,7 +281,9 @@ class Judge:
         verdict: Verdict,
     ) -> bool:  # fmt: skip
         """Whether x is these values (sequence, step, …) in the order of the layer's direction."""
-        expected: Array = _turned(layer, values, taken).swapaxes(0, 1)[: record.steps]
+        expected: Array = turned(layer, values, np.count_nonzero(taken, axis=0)).swapaxes(0, 1)[
+            : record.steps
+        ]
         if expected.shape != record.x.shape:
             return False
         return self._agree(verdict, record.x[taken], expected[taken])
@@ -373,9 +322,10 @@ class Judge:
         if not layer.return_sequences:
             return Signal(self._final(node.name, "m"))
         taken = self.taken(node.name)
-        mask = None if _takes_every_step(layer) else _turned(layer, taken.T, taken)
+        counts = np.count_nonzero(taken, axis=0)
+        mask = None if _takes_every_step(layer) else turned(layer, taken.T, counts)
         if layer.outputs_in_input_order:
-            outputs = _turned(layer, outputs, taken)
+            outputs = turned(layer, outputs, counts)
         return Signal(outputs, mask)
 
     def _expected_outputs(self, name: str, layer: RecurrentLayer, record: CellRecord) -> Array:
@@ -423,33 +373,6 @@ class Judge:
 def _takes_every_step(layer: RecurrentLayer) -> bool:
     """Whether a layer, as it was read, has no lengths and no mask."""
     return layer.padding.value == "none" or layer.lengths.value.kind == "unused"
-
-
-def other_directions(layer: RecurrentLayer) -> Iterator[RecurrentLayer]:
-    """The layer in every direction but its own."""
-    own = (layer.backward.value, layer.reversal if layer.backward.value else "")
-    forward = replace(layer, backward=replace(layer.backward, value=False))
-    backward = replace(layer, backward=replace(layer.backward, value=True))
-    if own != (False, ""):
-        yield forward
-    if own != (True, "whole"):
-        yield replace(backward, reversal="whole")
-    if own != (True, "within length"):
-        yield replace(backward, reversal="within length")
-
-
-def _turned(layer: RecurrentLayer, values: Array, taken: Array) -> Array:
-    """Values (sequence, step, …) in the order of processing, or back."""
-    if not layer.backward.value:
-        return values
-    if layer.reversal == "whole":
-        backward: Array = values[:, ::-1]
-        return backward
-    result: Array = values.copy()
-    lengths = np.count_nonzero(taken, axis=0)
-    for row, length in enumerate(lengths):
-        result[row, :length] = values[row, :length][::-1]
-    return result
 
 
 def _rows_alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:

@@ -10,31 +10,19 @@ tensorflow/core/ops/{math,array,nn,rnn}_ops.cc: inputs, attributes and defaults 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.attributes import (
+    Evaluate,
+    dtype_of,
+    integers,
+    text,
+)
+from rnnscope.checkpoints.tf1.graph.evaluation.convolutions import CONVOLUTIONS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
-from rnnscope.files.tensorflow.protos import DTYPES
 from rnnscope.model.ops import OPS, EvaluationError
-
-Evaluate = Callable[[GraphNode, list[Any]], Any]
-"""``evaluate(node, inputs) -> value``, or a tuple of values for several outputs."""
-
-
-def dtype_of(node: GraphNode, key: str, default: int = 0) -> Any:
-    """The numpy dtype of an attribute.
-
-    Raises
-    ------
-    EvaluationError
-        It is none that OPS knows: strings, resources, quantized numbers.
-    """
-    number = int(node.attr[key].type) if key in node.attr else default
-    if number not in DTYPES:
-        raise EvaluationError(f"op {node.op} (node '{node.name}') makes values of type {number}")
-    return DTYPES[number].type
 
 
 def _plain(name: str, count: int | None = None) -> Evaluate:
@@ -51,15 +39,6 @@ def _reduction(name: str) -> Evaluate:
         return operation(inputs[0], inputs[1], keepdims=keep)
 
     return evaluate
-
-
-def _integers(node: GraphNode, key: str) -> list[int]:
-    return [int(value) for value in node.attr[key].list.i] if key in node.attr else []
-
-
-def _text(node: GraphNode, key: str, default: str = "") -> str:
-    value = node.attr[key].s.decode("ascii", "replace") if key in node.attr else ""
-    return value or default
 
 
 def _match(inputs: list[Any]) -> list[Any]:
@@ -101,7 +80,7 @@ def _matmul(node: GraphNode, inputs: list[Any]) -> Any:
 
 
 def _bias_add(node: GraphNode, inputs: list[Any]) -> Any:
-    first = _text(node, "data_format", "NHWC").startswith("NC")
+    first = text(node, "data_format", "NHWC").startswith("NC")
     return OPS["bias_add"](inputs[0], inputs[1], channels_first=first)
 
 
@@ -110,7 +89,7 @@ def _split(node: GraphNode, inputs: list[Any]) -> Any:
 
 
 def _squeeze(node: GraphNode, inputs: list[Any]) -> Any:
-    axes = _integers(node, "squeeze_dims") or _integers(node, "axis")
+    axes = integers(node, "squeeze_dims") or integers(node, "axis")
     return OPS["squeeze"](inputs[0], axes)
 
 
@@ -126,94 +105,13 @@ def _arg(name: str) -> Evaluate:
     )  # fmt: skip
 
 
-def _window(node: GraphNode, key: str, places: Sequence[int], count: int) -> list[int]:
-    values = _integers(node, key)
-    return [values[place] for place in places] if values else [1] * count
-
-
-def _pads(
-    node: GraphNode, sizes: Sequence[int], window: Sequence[int], strides: Sequence[int],
-    dilations: Sequence[int], places: Sequence[int],
-) -> list[tuple[int, int]]:  # fmt: skip
-    """The padding of TensorFlow's SAME, VALID and EXPLICIT."""
-    kind = _text(node, "padding")
-    if kind == "VALID":
-        return [(0, 0)] * len(sizes)
-    if kind == "EXPLICIT":
-        given = _integers(node, "explicit_paddings")
-        return [(given[2 * place], given[2 * place + 1]) for place in places]
-    found = []
-    for size, width, step, spread in zip(sizes, window, strides, dilations, strict=True):
-        total = max(0, (-(-size // step) - 1) * step + (width - 1) * spread + 1 - size)
-        found.append((total // 2, total - total // 2))
-    return found
-
-
-def _spatial(node: GraphNode, x: Any) -> tuple[bool, list[int]]:
-    """Whether channels stand first, and which axes are spatial."""
-    rank = np.ndim(x)
-    first = _text(node, "data_format", "NHWC")[1] == "C"
-    return first, list(range(2, rank) if first else range(1, rank - 1))
-
-
-def _conv(node: GraphNode, inputs: list[Any], *, depthwise: bool = False) -> Any:
-    x, kernel = inputs[0], inputs[1]
-    first, places = _spatial(node, x)
-    count = len(places)
-    strides = _window(node, "strides", places, count)
-    dilations = _window(node, "dilations", places, count)
-    sizes = [x.shape[place] for place in places]
-    pads = _pads(node, sizes, kernel.shape[:count], strides, dilations, places)
-    channels = x if first else np.moveaxis(x, -1, 1)
-    groups = 1
-    if depthwise:  # (…, channel, multiplier) as filters of one channel each
-        groups = kernel.shape[-2]
-        kernel = kernel.reshape(*kernel.shape[:count], 1, -1)
-    else:
-        groups = channels.shape[1] // kernel.shape[-2]
-    turned = np.moveaxis(kernel, (-1, -2), (0, 1))
-    made = OPS["conv"](
-        channels, turned, strides=strides, dilations=dilations, pads=pads, groups=groups
-    )
-    return made if first else np.moveaxis(made, 1, -1)
-
-
-def _pool(kind: str) -> Evaluate:
-    def evaluate(node: GraphNode, inputs: list[Any]) -> Any:
-        x = inputs[0]
-        first, places = _spatial(node, x)
-        window = _window(node, "ksize", places, len(places))
-        strides = _window(node, "strides", places, len(places))
-        sizes = [x.shape[place] for place in places]
-        pads = _pads(node, sizes, window, strides, [1] * len(places), places)
-        channels = x if first else np.moveaxis(x, -1, 1)
-        made = OPS["pool"](channels, kind=kind, size=window, strides=strides, pads=pads)
-        return made if first else np.moveaxis(made, 1, -1)
-
-    return evaluate
-
-
-def _batch_norm(node: GraphNode, inputs: list[Any]) -> Any:
-    training = bool(node.attr["is_training"].b) if "is_training" in node.attr else True
-    x, scale, offset, mean, variance = inputs[:5]
-    first = _text(node, "data_format", "NHWC")[1] == "C"
-    if training:  # the batch's own statistics, as the graph says
-        axes = tuple(axis for axis in range(x.ndim) if axis != (1 if first else x.ndim - 1))
-        mean, variance = x.mean(axis=axes), x.var(axis=axes)
-    epsilon = node.number("epsilon", 1e-4)
-    made = OPS["batch_norm"](
-        x, scale, offset, mean, variance, epsilon=epsilon, channels_first=first
-    )
-    return (made, mean, variance, mean, variance)
-
-
 def _pad(_: GraphNode, inputs: list[Any]) -> Any:
     value = inputs[2] if len(inputs) > 2 else 0
     return OPS["pad"](inputs[0], inputs[1], value=value)
 
 
 def _mirror_pad(node: GraphNode, inputs: list[Any]) -> Any:
-    return OPS["pad"](inputs[0], inputs[1], mode=_text(node, "mode").lower())
+    return OPS["pad"](inputs[0], inputs[1], mode=text(node, "mode").lower())
 
 
 def _gather(node: GraphNode, inputs: list[Any]) -> Any:
@@ -260,6 +158,7 @@ def _broadcast_args(_: GraphNode, inputs: list[Any]) -> Any:
 
 
 TF_OPERATIONS: dict[str, Evaluate] = {
+    **CONVOLUTIONS,
     **{op: _plain("identity", 1) for op in (
         "Identity", "RefIdentity", "StopGradient", "PreventGradient", "CheckNumerics", "Snapshot",
         "EnsureShape", "ReadVariableOp", "DeepCopy", "Print", "PlaceholderWithDefault",
@@ -393,19 +292,8 @@ TF_OPERATIONS: dict[str, Evaluate] = {
     "MatMul": _matmul,
     "BatchMatMul": _matmul,
     "BatchMatMulV2": _matmul,
-    "Einsum": lambda node, v: OPS["einsum"](*v, equation=_text(node, "equation")),
+    "Einsum": lambda node, v: OPS["einsum"](*v, equation=text(node, "equation")),
     "BiasAdd": _bias_add,
     "BiasAddV1": _bias_add,
-    "Conv1D": _conv,
-    "Conv2D": _conv,
-    "Conv3D": _conv,
-    "DepthwiseConv2dNative": lambda node, v: _conv(node, v, depthwise=True),
-    "MaxPool": _pool("max"),
-    "AvgPool": _pool("mean"),
-    "MaxPool3D": _pool("max"),
-    "AvgPool3D": _pool("mean"),
-    "FusedBatchNorm": _batch_norm,
-    "FusedBatchNormV2": _batch_norm,
-    "FusedBatchNormV3": _batch_norm,
 }  # fmt: skip
 """Ops without control flow, lists, variables or randomness."""

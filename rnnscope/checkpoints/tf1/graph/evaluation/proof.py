@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge, Verdict
+from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     SEED,
@@ -26,16 +26,13 @@ from rnnscope.checkpoints.tf1.graph.evaluation.recording import (
     Recorder,
     takes_sequences,
 )
+from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
-from rnnscope.model.ops.interface import at_most
 
 MOST_UNROLLED = 6
 """Steps of an unrolled layer that are compared: what is right for them is right for all."""
-
-LARGEST_ARRAY = 1 << 28
-"""Bytes of the largest array that a proof may make."""
 
 MOST_CONSUMERS = 50
 
@@ -84,11 +81,10 @@ def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
         It has a verdict or an obstacle for every recurrent layer.
     """
     prover = _Prover(view, weights, built)
-    with at_most(LARGEST_ARRAY):
-        first = prover.try_axes(time_major=False)
-        if prover.fits(first):
-            return first
-        second = prover.try_axes(time_major=True)
+    first = prover.try_axes(time_major=False)
+    if prover.fits(first):
+        return first
+    second = prover.try_axes(time_major=True)
     if prover.fits(second) or len(second.obstacles) < len(first.obstacles):
         return second
     return first

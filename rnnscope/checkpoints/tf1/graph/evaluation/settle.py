@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +10,8 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.directions import Directions
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import Verdict
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
+from rnnscope.checkpoints.tf1.graph.evaluation.input_search import InputSearch
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
@@ -22,12 +21,13 @@ from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
     held_past_lengths,
     unknown_loops,
 )
+from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
 from rnnscope.checkpoints.tf1.graph.unrolled import handed_over, reaches
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
-from rnnscope.model.cell import Array, CellSpec, Option
+from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphOptions
 from rnnscope.model.evidence import Evidence
 from rnnscope.model.initial_state import (
@@ -67,10 +67,10 @@ class _Settling:
         self._inputs: dict[str, None] = {}
         self._notes: list[str] = []
         self._used: set[str] = set()
-        self._obstacle = ""
         self._refused: set[str] = set()
         self._full = Recorder(view, weights, proof.recorder.loops)
         self._directions = Directions(view, proof, self._full)
+        self._search = InputSearch(proof, self._full)
 
     def settle(self) -> GraphNetwork:
         for node in self._built.network.nodes:
@@ -147,9 +147,9 @@ class _Settling:
         if unknown.record.steps != self._proof.sizes.timesteps:
             self._add_refused(name, f"it takes {unknown.record.steps} steps of its input's")
             return
-        found = self._from_input(name, [unknown.cell], unknown.record, layer, unknown.written)
-        if found is None:
-            self._add_refused(name, f"its states are no stock cell's, and {self._obstacle}")
+        found = self._search.find(name, [unknown.cell], unknown.record, layer, unknown.written)
+        if isinstance(found, Obstacle):
+            self._add_refused(name, f"its states are no stock cell's, and {found.words}")
             return
         evaluated, source = found
         self._used.update(behind)
@@ -201,12 +201,11 @@ class _Settling:
             self._nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
         elif verdict.kinds() == {"input"} and self._front(node, layer, verdict):
             return
-        elif "turn" in verdict.kinds() or not self._as_graph_cell(node, layer, verdict):
-            if verdict.kinds() <= {"input", "start", "outputs"} and self._is_obstructed(node):
-                known = Evidence("by data flow", detail=self._obstacle)
-                self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
-                return
-            self._refuse(node, verdict)
+        else:
+            turns = "turn" in verdict.kinds()
+            why = "" if turns else self._as_graph_cell(node, layer, verdict)
+            if why or turns:
+                self._refuse(node, layer, verdict, why)
 
     def _is_obstructed(self, node: Node) -> bool:
         """Whether the layer reads a stand-in, which says why it cannot be run."""
@@ -217,8 +216,9 @@ class _Settling:
         """Put what the graph computes in front of a proved cell, if it can be evaluated."""
         if self._attends_unrolled(node):
             return False
-        found = self._evaluated(node, layer, None)
-        if found is None:
+        record = self._proof.records[node.name]
+        found = self._search.find(node.name, self._cells(node.name), record, layer, None)
+        if isinstance(found, Obstacle):
             return False
         evaluated, source = found
         layer = self._directions.aligned(layer, self._cells(node.name), source)
@@ -241,28 +241,25 @@ class _Settling:
         unrolled = len(self._cells(node.name)) > 1
         return unrolled and isinstance(stand_in, Unsupported) and stand_in.of_own_output
 
-    def _as_graph_cell(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
+    def _as_graph_cell(self, node: Node, layer: RecurrentLayer, verdict: Verdict) -> str:
+        """Let the graph itself compute a layer; why not, in words, where it cannot."""
         record = self._proof.records[node.name]
         written = self._written(node, record)
         cells, steps = self._cells(node.name), self._proof.sizes.timesteps
         taken = len(cells) if len(cells) > 1 else record.steps
         if self._attends_unrolled(node):
-            self._obstacle = "it reads its own last output"
-            return False
+            return "it reads its own last output"
         changes = len(cells) > 1 and "state" in verdict.kinds()
         if cells[0].unsure or (changes and (written is None or _is_state(written, record))):
-            self._obstacle = "the graph does not tell which of its values a step returns"
-            return False
-        obstacle = self._unclear_state(node, layer, verdict, record)
-        if obstacle:
-            self._obstacle = obstacle
-            return False
+            return "the graph does not tell which of its values a step returns"
+        unclear = self._unclear_state(node, layer, verdict, record)
+        if unclear:
+            return unclear
         if taken != steps:
-            self._obstacle = f"it takes {taken} steps where its input has {steps}"
-            return False
-        found = self._evaluated(node, layer, written)
-        if found is None:
-            return False
+            return f"it takes {taken} steps where its input has {steps}"
+        found = self._search.find(node.name, cells, record, layer, written)
+        if isinstance(found, Obstacle):
+            return found.words
         evaluated, source = found
         if "input" in verdict.kinds():
             layer = self._directions.aligned(layer, self._cells(node.name), source)
@@ -287,13 +284,13 @@ class _Settling:
             f"'{node.name}' is no stock cell ({words}): its states are what the graph computes, "
             "op by op."
         )
-        return True
+        return ""
 
     def _unclear_state(
         self, node: Node, layer: RecurrentLayer, verdict: Verdict, record: CellRecord
     ) -> str:
         """Why it cannot be told what the states of a layer are that changes them; else empty."""
-        sources = list(self._sources(frozenset()))
+        sources = list(self._search.inputs())
         if "input" in verdict.kinds() and not self._directions.told(
             self._cells(node.name), sources
         ):
@@ -331,10 +328,15 @@ class _Settling:
         self._nodes.setdefault(name, Node(name, IdsAsFeatures(), (source.name,)))
         return name
 
-    def _refuse(self, node: Node, verdict: Verdict) -> None:
+    def _refuse(self, node: Node, layer: RecurrentLayer, verdict: Verdict, why: str) -> None:
+        """A layer that neither agrees nor can be evaluated; behind a stand-in it has its words."""
+        if verdict.kinds() <= {"input", "start", "outputs"} and self._is_obstructed(node):
+            known = Evidence("by data flow", detail=why)
+            self._nodes[node.name] = replace(node, layer=replace(layer, evidence=known))
+            return
         words = "; ".join(dict.fromkeys(fault.words for fault in verdict.faults))
-        why = f" ({self._obstacle})" if self._obstacle else ""
-        self._refuse_for(node, f"'{node.name}' {words}, which is not computed{why}")
+        apart = f" ({why})" if why else ""
+        self._refuse_for(node, f"'{node.name}' {words}, which is not computed{apart}")
 
     def _refuse_for(self, node: Node, reason: str) -> None:
         self._note_refused(node.name, reason)
@@ -356,67 +358,6 @@ class _Settling:
             if node.name in mine and around is loop:
                 return None
         return next(iter(record.written), None)
-
-    def _evaluated(
-        self, node: Node, layer: RecurrentLayer, written: GraphTensor | None
-    ) -> tuple[EvaluatedLayer, ModelInput] | None:
-        """A layer as the graph computes it from one of the model's inputs; None if from none."""
-        cells, record = self._cells(node.name), self._proof.records[node.name]
-        return self._from_input(node.name, cells, record, layer, written)
-
-    def _from_input(
-        self,
-        name: str,
-        cells: list[FoundCell],
-        record: CellRecord,
-        layer: RecurrentLayer,
-        written: GraphTensor | None,
-    ) -> tuple[EvaluatedLayer, ModelInput] | None:
-        for source in self._model_inputs(layer):
-            trial = GraphRun(self._proof.recorder, source, {name: cells})
-            if self._same_as_proof(trial, source, name, record):
-                run = GraphRun(self._full, source, {name: cells})
-                return EvaluatedLayer(run, name, layer, written, _placeholders(layer)), source
-        return None
-
-    def _model_inputs(self, layer: RecurrentLayer) -> Iterator[ModelInput]:
-        """What the layer may be computed from: features first, then ids, then anything else."""
-        return self._sources(frozenset(_placeholders(layer).values()))
-
-    def _sources(self, states: frozenset[GraphTensor]) -> Iterator[ModelInput]:
-        fed = [one for one in self._proof.fed if one.is_sequence and one.tensor not in states]
-        ranked = sorted(fed, key=lambda one: (one.has_default, one.dtype.kind != "f"))
-        for one in ranked:
-            others = tuple(other for other in self._proof.fed if other is not one)
-            yield ModelInput(one, self._proof.sizes, others, states)
-
-    def _same_as_proof(
-        self, trial: GraphRun, source: ModelInput, name: str, wanted: CellRecord
-    ) -> bool:
-        """Whether this input alone gives what all random inputs together gave."""
-        given = dict(self._proof.given)
-        x = np.asarray(given[source.fed.tensor])
-        by_sequence = x.swapaxes(0, 1) if self._proof.sizes.time_major else x
-        values: dict[GraphTensor, Any] = source.values(by_sequence, None, {})
-        for one in source.others:
-            if one.tensor not in given:
-                continue
-            number = one.shape == () and one.dtype.kind == "f"  # which a run has no value for
-            if (
-                one.is_lengths
-                or one.has_default
-                or one.tensor in source.states
-                or (not one.shape and not number)
-            ):
-                values[one.tensor] = given[one.tensor]
-        evaluator = trial.recorder.evaluator(trial.cells.values(), values)
-        made = trial.recorder.attempt(evaluator, trial.cells[name])
-        if isinstance(made, Obstacle):
-            self._obstacle = made.words
-            return False
-        return _same(made.x, wanted.x) and all(
-            _same(array, wanted.carried[state]) for state, array in made.carried.items()
-        )
 
     def _cells(self, name: str) -> list[FoundCell]:
         return self._built.appearances[name].cells
@@ -478,17 +419,3 @@ def _padding(*, holds: bool) -> dict[str, Any]:
         "padding": Option("zeros" if holds else "none", "graph"),
         "lengths": Option(lengths, "graph"),
     }
-
-
-def _same(one: Array, other: Array) -> bool:
-    return one.shape == other.shape and bool(np.array_equal(one, other, equal_nan=True))
-
-
-def _placeholders(layer: RecurrentLayer) -> dict[str, GraphTensor]:
-    """The placeholders that take a layer's initial state, each for one state."""
-    found: dict[str, GraphTensor] = {}
-    part: StatePart
-    for state, part in layer.initial_state.value.parts.items():
-        if isinstance(part, OutsideState) and part.kind == "placeholder":
-            found[state] = GraphTensor(part.name)
-    return found if len({*found.values()}) == len(found) else {}

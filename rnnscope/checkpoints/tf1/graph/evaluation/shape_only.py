@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tf1.graph.evaluation.operations import TF_OPERATIONS, dtype_of
+from rnnscope.checkpoints.tf1.graph.evaluation.attributes import dtype_of
+from rnnscope.checkpoints.tf1.graph.evaluation.operations import TF_OPERATIONS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
 from rnnscope.model.ops import EvaluationError
 
