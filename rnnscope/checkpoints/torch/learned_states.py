@@ -129,10 +129,14 @@ def _words(part: str) -> list[str]:
     return words
 
 
+Placed = tuple[Module, Mapping[tuple[int, bool], CellSpec]]
+
+
 def find_states(
-    modules: Mapping[str, tuple[Module, Mapping[tuple[int, bool], CellSpec]]],
+    modules: Mapping[str, Placed],
     arrays: Sequence[LoadableArray],
     outside: Collection[str] = (),
+    constants: Collection[str] = (),
 ) -> dict[str, ModuleStates]:
     """The initial states of modules.
 
@@ -143,7 +147,10 @@ def find_states(
     arrays : sequence of LoadableArray
         All tensors.
     outside : collection of str
-        Tensors that lie beside the state dict.
+        Tensors that lie beside the state dict: only those are looked at that are called a first
+        state, since a training checkpoint may keep the last one, too.
+    constants : collection of str
+        Those of them that stand in code, without a name.
 
     Returns
     -------
@@ -152,7 +159,11 @@ def find_states(
     """
     claims: dict[str, list[tuple[LoadableArray, StateName]]] = {}
     for array in arrays:
-        if TENSOR.fullmatch(array.name) or array.name in outside:
+        if TENSOR.fullmatch(array.name):
+            continue
+        if array.name in outside:
+            for name, word in _said_beside(array, modules, array.name in constants):
+                claims.setdefault(name, []).append((array, word))
             continue
         said = speaks_of_state(array.name)
         nearest = _nearest(array.name, modules)
@@ -168,6 +179,35 @@ def find_states(
     return {
         name: _read(modules[name], found, _rivals(found, claims)) for name, found in claims.items()
     }
+
+
+def _said_beside(
+    array: LoadableArray, modules: Mapping[str, Placed], constant: bool
+) -> list[tuple[str, StateName]]:
+    """The modules that a tensor outside the state dict may be a state of, and what it says."""
+    if constant:
+        said = StateName("either", False, False, array.name)
+        fitting = [name for name in modules if _may_be_constant(array, modules[name])]
+        return [(name, said) for name in fitting] if _is_float(array, fitting) else []
+    named = speaks_of_state(array.name)
+    if named is None or named.dense or not named.initial:
+        return []
+    fitting = [name for name in modules if _may_be_for(array, named, modules[name])]
+    return [(name, named) for name in _named_in(named.word, fitting)]
+
+
+def _may_be_constant(array: LoadableArray, placed: Placed) -> bool:
+    """Whether a constant has the shape of a state: batches of any size, one for each layer."""
+    *leading, last = array.shape or (0,)
+    if last not in _widths(placed).values():
+        return False
+    if placed[0].is_cell:
+        return len(leading) < 2
+    return len(leading) == 0 or (len(leading) < 3 and leading[0] in (1, len(placed[1])))
+
+
+def _is_float(array: LoadableArray, fitting: list[str]) -> bool:
+    return bool(fitting) and array.load().dtype.kind == "f"
 
 
 def _nearest(name: str, modules: Collection[str]) -> list[str]:
@@ -202,9 +242,6 @@ def _rivals(
         for array, _ in others:
             counts[array.name] = counts.get(array.name, 0) + 1
     return {array.name for array, _ in found if counts[array.name] > 1}
-
-
-Placed = tuple[Module, Mapping[tuple[int, bool], CellSpec]]
 
 
 def _widths(placed: Placed) -> dict[str, int]:

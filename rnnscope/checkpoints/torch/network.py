@@ -64,6 +64,7 @@ def read_state_dict(
     *,
     declared: Mapping[str, DeclaredModule] | None = None,
     outside: Collection[str] = (),
+    constants: Collection[str] = (),
     by_hand: bool = False,
 ) -> StateDict:
     """The recurrent modules of a state dict.
@@ -77,6 +78,8 @@ def read_state_dict(
         What the file says of modules, by name, where it keeps the objects themselves.
     outside : collection of str
         Arrays that lie beside the state dict, and so belong to none of its modules.
+    constants : collection of str
+        Those of them that stand in code, by number.
     by_hand : bool
         Somebody has named the arrays one by one, without a tree of modules.
 
@@ -96,7 +99,7 @@ def read_state_dict(
             expected="names that end in weight_ih_l0 and weight_hh_l0, or weight_ih and weight_hh",
             found=", ".join(array.name for array in arrays[:8]) or "no tensors",
         )
-    readings = _readings(modules, resolved, declared or {}, outside)
+    readings = _readings(modules, resolved, declared or {}, outside, constants)
     if not any(isinstance(reading, ReadModule) for reading in readings):
         raise _all_misfits(readings, where)
     built = _Building(arrays, resolved.arrays)
@@ -118,6 +121,7 @@ def _readings(
     resolved: Resolved,
     declared: Mapping[str, DeclaredModule],
     outside: Collection[str],
+    constants: Collection[str],
 ) -> list[ReadModule | MisfitModule]:
     """Every module, read or with the reason why it is not."""
     found: dict[int, ReadModule | MisfitModule] = {}
@@ -132,6 +136,7 @@ def _readings(
         {name: (reading.module, reading.cells) for name, reading in read.items()},
         resolved.arrays,
         outside,
+        constants,
     )
     for number, reading in list(found.items()):
         if isinstance(reading, ReadModule):

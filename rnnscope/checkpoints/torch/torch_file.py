@@ -82,6 +82,7 @@ def read_torch(path: Path) -> Checkpoint:
         path,
         declared=contents.declared,
         outside=contents.outside,
+        constants=contents.constants,
     )
     return Checkpoint(
         path=path,
@@ -101,6 +102,7 @@ class _Contents:
     arrays: list[LoadableArray] = field(default_factory=list)
     declared: dict[str, DeclaredModule] = field(default_factory=dict)
     outside: set[str] = field(default_factory=set)
+    constants: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     is_script: bool = False
 
@@ -113,17 +115,31 @@ class _Contents:
         except EndlessObjectsError as error:
             raise damaged(path, f"at most {error}", "more") from error
         plain = self._holder(saved)
+        inside = {tensor.name for tensor in saved.tensors if tensor.folder == plain}
         for tensor in saved.tensors:
             shown = _shown(tensor.folder, tensor.name, plain)
+            if tensor.folder != plain and shown in inside:
+                shown = f"/{shown}"  # what lies beside has no part in what has the name inside
             load = _loader(opened, tensor.value, f"{path}: {shown}")
             self.arrays.append(LoadableArray(shown, tensor.value.shape, load))
             if plain is not None and tensor.folder != plain:
                 self.outside.add(shown)
+        self._add_constants(opened, path)
         for (folder, name), module in saved.modules.items():
             if opened.nonlinearity and "nonlinearity" not in module.settings:
                 settings = {**module.settings, "nonlinearity": opened.nonlinearity}
                 module = replace(module, settings=settings)  # noqa: PLW2901 - the same, known better
             self.declared.setdefault(_shown(folder, name, plain), module)
+
+    def _add_constants(self, opened: TorchFile, path: Path) -> None:
+        """Tensors that are named in code alone: a traced model may start from one."""
+        for number, tensor in enumerate(opened.constants):
+            assert opened.load_constant is not None
+            name = f"constants/{number}"
+            load = partial(opened.load_constant, tensor, f"{path}: {name}")
+            self.arrays.append(LoadableArray(name, tensor.shape, load))
+            self.outside.add(name)
+            self.constants.add(name)
 
     def _holder(self, saved: SavedObjects) -> tuple[str, ...] | None:
         """The one dict or object that holds recurrent modules; None if there are several."""
