@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.torch.computed_weights import (
-    Resolved,
     accounted_names,
     computed_words,
     resolve_weights,
 )
-from rnnscope.checkpoints.torch.learned_states import ModuleStates, find_states
-from rnnscope.checkpoints.torch.module_cells import read_cells
-from rnnscope.checkpoints.torch.module_names import (
-    DeclaredModule,
-    MisfitError,
-    Module,
-    ModuleDirection,
-    find_modules,
+from rnnscope.checkpoints.torch.module_names import DeclaredModule, Module, find_modules
+from rnnscope.checkpoints.torch.module_readings import (
+    MisfitModule,
+    ReadModule,
+    all_misfits,
+    read_modules,
 )
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
@@ -99,9 +96,9 @@ def read_state_dict(
             expected="names that end in weight_ih_l0 and weight_hh_l0, or weight_ih and weight_hh",
             found=", ".join(array.name for array in arrays[:8]) or "no tensors",
         )
-    readings = _readings(modules, resolved, declared or {}, outside, constants)
+    readings = read_modules(modules, resolved, declared or {}, outside, constants)
     if not any(isinstance(reading, ReadModule) for reading in readings):
-        raise _all_misfits(readings, where)
+        raise all_misfits(readings, where)
     built = _Building(arrays, resolved.arrays)
     for reading in readings:
         built.add(reading)
@@ -114,102 +111,6 @@ def read_state_dict(
             "read, and is a guess."
         )
     return built.result()
-
-
-def _readings(
-    modules: list[Module],
-    resolved: Resolved,
-    declared: Mapping[str, DeclaredModule],
-    outside: Collection[str],
-    constants: Collection[str],
-) -> list[ReadModule | MisfitModule]:
-    """Every module, read or with the reason why it is not."""
-    found: dict[int, ReadModule | MisfitModule] = {}
-    for number, module in enumerate(modules):
-        module.declared = declared.get(module.name)
-        try:
-            found[number] = ReadModule(module, read_cells(module, resolved.troubles))
-        except MisfitError as error:
-            found[number] = MisfitModule(module, error)
-    read = {r.module.name: r for r in found.values() if isinstance(r, ReadModule)}
-    states = find_states(
-        {name: (reading.module, reading.cells) for name, reading in read.items()},
-        resolved.arrays,
-        outside,
-        constants,
-    )
-    for number, reading in list(found.items()):
-        if isinstance(reading, ReadModule):
-            reading.states = states.get(reading.module.name, ModuleStates())
-            extras = [a for a in reading.module.extras if a.name not in reading.states.used]
-            if extras:
-                found[number] = MisfitModule(reading.module, _of_extras(extras, reading.module))
-    return list(found.values())
-
-
-def _of_extras(extras: list[LoadableArray], module: Module) -> MisfitError:
-    names = ", ".join(f"'{array.name}'" for array in extras[:6])
-    more = f" and {len(extras) - 6} more" if len(extras) > 6 else ""
-    kind = "cell" if module.is_cell else "module"
-    return MisfitError(
-        f"has {names}{more}, which no recurrent {kind} of torch has",
-        extras[0].name,
-        "weight_ih, weight_hh, bias_ih, bias_hh and weight_hr alone",
-        f"{names}{more}",
-        "it is a module of somebody's own, which computes something else with them"
-        if module.name
-        else "it is a module of somebody's own; what lies beside a module needs a name that does "
-        "not begin with that module's",
-    )
-
-
-def _all_misfits(
-    readings: Sequence[ReadModule | MisfitModule], where: object
-) -> UnsupportedCellError:
-    """The error for a file none of whose modules is computed."""
-    misfits = [reading for reading in readings if isinstance(reading, MisfitModule)]
-    first = misfits[0].error
-    words = [f"{_shown(one.module)} {one.error.reason}" for one in misfits[:6]]
-    what = words[0] if len(misfits) == 1 else "none of the file's recurrent modules is computed"
-    return UnsupportedCellError(
-        f"{what[0].upper()}{what[1:]}.",
-        where=f"{where}: {first.tensor}" if first.tensor else where,
-        expected=first.expected or None,
-        found=(first.found or None) if len(misfits) == 1 else "; ".join(words),
-        hint=first.hint or None,
-    )
-
-
-def _shown(module: Module) -> str:
-    return f"module '{module.name}'" if module.name else "the module"
-
-
-@dataclass
-class ReadModule:
-    """A recurrent module with its cells, and what the file says of its initial states."""
-
-    module: Module
-    cells: dict[tuple[int, bool], CellSpec]
-    states: ModuleStates = field(default_factory=ModuleStates)
-
-
-@dataclass
-class MisfitModule:
-    """A recurrent module that is none of torch's own, and the reason."""
-
-    module: Module
-    error: MisfitError
-
-    @property
-    def widths(self) -> tuple[int | None, int | None]:
-        """Of its input and its outputs, as far as its tensors tell."""
-        first = self.module.layers.get((0, False), ModuleDirection()).tensors
-        shapes = [
-            tensor.shape if (tensor := first.get(role)) is not None else ()
-            for role in ("weight_ih", "weight_hh")
-        ]
-        found = [shape[1] if len(shape) == 2 else None for shape in shapes]
-        return found[0], found[1]
 
 
 @dataclass
