@@ -11,68 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from rnnscope.checkpoints.torch.module_names import TENSOR, Module
+from rnnscope.checkpoints.torch.state_names import (
+    NO_STATE_WORDS,
+    StateName,
+    speaks_of_state,
+    words_of,
+)
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import StoredState
-
-Kind = Literal["c", "m", "either", ""]
-
-M_WORDS = {"h", "hx", "hs", "hidden", "hid", "hiddens"}
-C_WORDS = {"c", "cx", "cs", "cell", "cells", "memory"}
-EITHER_WORDS = {"state", "states", "hc", "rnn", "lstm", "gru"}
-ONLY_INITIAL = {"memory", "rnn", "lstm", "gru"}
-"""Words that speak of a state only beside one that speaks of its being the first."""
-
-INITIAL_WORDS = {
-    "0", "init", "initial", "inits", "initializer", "learned", "learnable", "learnt", "start",
-    "starting", "zero", "first", "default",
-}  # fmt: skip
-JOINED = re.compile(
-    r"(init|initial|start|learned)(h|c|hidden|cell|state|states|hx|cx)|(h|c|state|hidden)(init|zero)"
-)
-"""Two words written as one."""
-
-DENSE_ENDS = {"weight", "bias"}
-DENSE_INITIAL = {"init", "initial", "inits", "initializer", "learned", "start", "starting"}
-FIRST_STATE = re.compile(r"[hc]_?0")
-"""Of layers, whose names are numbered as well: ``hidden_0`` is the first of several."""
-
-NO_STATE_WORDS = {
-    "token", "tokens", "query", "queries", "key", "keys", "value", "pos", "position", "positional",
-    "pe", "embed", "embedding", "emb", "attn", "attention", "cls", "mask", "prompt", "pad", "sos",
-    "eos", "bos", "mean", "std", "scale", "shift", "alpha", "beta", "gamma", "weight", "bias",
-    "temperature", "v", "w", "u",
-}  # fmt: skip
-"""What vectors as wide as a state are also called."""
-
-
-@dataclass(frozen=True)
-class StateName:
-    """What a tensor's name says of a state.
-
-    Attributes
-    ----------
-    kind : {"c", "m", "either"}
-    initial : bool
-        It says that the state is the first one.
-    dense : bool
-        It is part of a layer that makes the state of something else.
-    word : str
-        The part of the name that says so.
-    number : int or None
-        Its place in a list of parameters.
-    """
-
-    kind: Kind
-    initial: bool
-    dense: bool
-    word: str
-    number: int | None = None
 
 
 @dataclass
@@ -92,41 +43,6 @@ class ModuleStates:
     stored: dict[tuple[int, bool], dict[str, StoredState]] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-
-
-def speaks_of_state(name: str) -> StateName | None:
-    """What the last part of a tensor's name says of a state, if anything."""
-    parts = re.split(r"[./]", name)
-    last, number = parts[-1], None
-    dense = last in DENSE_ENDS and len(parts) > 1
-    if dense or (last.isdigit() and len(parts) > 1):
-        number = None if dense else int(last)
-        parts = parts[:-1]
-        last = parts[-1]
-        if dense and last.isdigit() and len(parts) > 1:
-            last = parts[-2]
-    words = {*_words(last)}
-    initial = bool(INITIAL_WORDS & words)
-    if dense:
-        initial = bool(DENSE_INITIAL & words) or FIRST_STATE.fullmatch(last.lower()) is not None
-        if not initial:
-            return None
-    kinds = (words & M_WORDS, words & C_WORDS, words & EITHER_WORDS)
-    telling = set().union(*kinds)
-    if not (telling if initial else telling - ONLY_INITIAL):
-        return None
-    m, c = bool(kinds[0]), bool(kinds[1])
-    kind: Kind = "either" if m == c else "m" if m else "c"
-    return StateName(kind, initial, dense, last, number)
-
-
-def _words(part: str) -> list[str]:
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", part).lower()
-    words: list[str] = []
-    for word in re.findall(r"[a-z]+|\d+", spaced):
-        joined = JOINED.fullmatch(word)
-        words.extend(filter(None, joined.groups()) if joined else [word])
-    return words
 
 
 Placed = tuple[Module, Mapping[tuple[int, bool], CellSpec]]
@@ -271,7 +187,7 @@ def _said_by_shape(
 ) -> StateName | None:
     """A parameter that is shaped as torch's initial states are, whatever it is called."""
     last = re.split(r"[./]", array.name)[-1]
-    if len(array.shape) != 3 or array.shape[1] != 1 or NO_STATE_WORDS & {*_words(last)}:
+    if len(array.shape) != 3 or array.shape[1] != 1 or NO_STATE_WORDS & {*words_of(last)}:
         return None
     scope = array.name[: len(array.name) - len(last)]
     for name in nearest:
@@ -365,9 +281,8 @@ def _rows(
             return None
         tensors = sorted(tensors, key=lambda each: each[1].number or 0)
         rows = [_rows([(array, said)], 1, width) for array, said in tensors]
-        return None if None in [row if row is None else 0 for row in rows] else [
-            row[0] for row in rows if row is not None
-        ]  # fmt: skip
+        found = [row[0] for row in rows if row is not None]
+        return found if len(found) == len(rows) else None
     array = tensors[0][0]
     *leading, last = array.shape
     axes = [size for size in leading if size != 1]

@@ -96,11 +96,6 @@ class Module:
     extras: list[LoadableArray] = field(default_factory=list)
     declared: DeclaredModule | None = None
 
-    @property
-    def directions(self) -> int:
-        """How many there are, over all layers."""
-        return len(self.layers)
-
     def tensors(self) -> Iterable[LoadableArray]:
         """Those that are named as those of torch's modules are."""
         return (tensor for one in self.layers.values() for tensor in one.tensors.values())

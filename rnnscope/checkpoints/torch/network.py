@@ -6,7 +6,6 @@ layer, both directions concatenated. Between modules widths are all there is to 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +14,12 @@ from rnnscope.checkpoints.torch.computed_weights import (
     accounted_names,
     computed_words,
     resolve_weights,
+)
+from rnnscope.checkpoints.torch.guesses import (
+    PlacedModule,
+    guess_source,
+    looks_like_embedding,
+    says_backward,
 )
 from rnnscope.checkpoints.torch.module_names import DeclaredModule, Module, find_modules
 from rnnscope.checkpoints.torch.module_readings import (
@@ -114,23 +119,11 @@ def read_state_dict(
 
 
 @dataclass
-class _PlacedModule:
-    """A module in the network: what it reads and what it returns, by width."""
-
-    name: str
-    last: str
-    input_size: int | None
-    output_size: int | None
-    reads: tuple[str, ...]
-    computed: bool = True
-
-
-@dataclass
 class _Building:
     arrays: Sequence[LoadableArray]
     resolved: Sequence[LoadableArray]
     nodes: list[Node] = field(default_factory=list)
-    modules: list[_PlacedModule] = field(default_factory=list)
+    modules: list[PlacedModule] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -166,13 +159,13 @@ class _Building:
             }
             reads = (self._add_layer(own, pair, reads, wiring if layer == 0 else "config"),)
         width = sum(cells[count - 1, backward].output_size for backward in backwards)
-        self.modules.append(_PlacedModule(name, reads[0], first.input_size, width, source))
+        self.modules.append(PlacedModule(name, reads[0], first.input_size, width, source))
         if first.kind == "simple_rnn" and first.options.activation.origin != "config":
             self.notes.append(
                 f"'{name}' is an nn.RNN, whose nonlinearity is not stored: tanh, the class's "
                 f"default, is computed ({spell('activation', 'relu')} for the other)."
             )
-        if len(backwards) == 1 and _says_backward(name):
+        if len(backwards) == 1 and says_backward(name):
             self.notes.append(
                 f"'{name}' is taken to read from the end, as its name says: a state dict does not "
                 "hold that."
@@ -220,7 +213,7 @@ class _Building:
         reads, _ = self._source(name, takes, note=False)
         self.nodes.append(Node(name, Unsupported("recurrent module", name, reason), reads, "guess"))
         self.notes.append(f"'{name}' is not computed: it {reason}.")
-        self.modules.append(_PlacedModule(name, name, takes, gives, reads, computed=False))
+        self.modules.append(PlacedModule(name, name, takes, gives, reads, computed=False))
 
     def _name(self, module: Module, default: str) -> str:
         taken = {built.name for built in self.modules}
@@ -253,9 +246,7 @@ class _Building:
                 "through it (a guess; features are taken as they are)."
             )
             return (table.name,), "guess"
-        first = self.modules[0]
-        source = self._same_input(first, width) or self._before(width)
-        feeds = source or INPUT
+        feeds = guess_source(self.modules, width) or INPUT
         if note:
             self.notes.append(
                 f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' "
@@ -268,25 +259,12 @@ class _Building:
             return (), "guess"
         return (feeds,), "guess"
 
-    def _same_input(self, first: _PlacedModule, width: int | None) -> str | None:
-        """What the first module reads, if a module may read the same."""
-        if width is None or width != first.input_size:
-            return None
-        if not first.computed and first.output_size == width:
-            return None  # it may as well read the first
-        return first.reads[0] if first.reads else None
-
-    def _before(self, width: int | None) -> str | None:
-        """The nearest module in front that returns so many features."""
-        before = [one for one in reversed(self.modules) if one.output_size in (width, None)]
-        # Where nothing fits, the module waits for an input of its own width.
-        return before[0].last if before and width is not None else None
-
     def _embedding(self, width: int | None) -> Embedding | None:
         found = [
-            array for array in self.arrays
-            if "emb" in array.name.lower() and len(array.shape) == 2 and array.shape[1] == width
-        ]  # fmt: skip
+            array
+            for array in self.arrays
+            if looks_like_embedding(array) and array.shape[1] == width
+        ]
         if len(found) != 1:
             return None
         values = found[0].load()
@@ -315,16 +293,6 @@ def _unknown_words(unknown: Mapping[str, str]) -> list[str]:
 
 PACKED = LengthsSource("unknown", "as given: those of a packed sequence")
 
-BACKWARD_WORDS = {
-    "backward", "backwards", "bw", "bwd", "rev", "reverse", "reversed", "back", "r2l", "rtl",
-}  # fmt: skip
-"""Words in the names of modules that are given their input turned round."""
-
-
-def _says_backward(name: str) -> bool:
-    words = re.sub(r"([a-z\d])([A-Z])", r"\1_\2", name).lower()
-    return bool(BACKWARD_WORDS & set(re.split(r"[^a-z\d]+|(?<=[a-z])(?=\d+(?:[^a-z\d]|$))", words)))
-
 
 def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> RecurrentLayer:
     if both:
@@ -332,7 +300,7 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
         direction = Option(backward, "config", name)
     else:
         # Code that is not in the file may turn the input of a module round.
-        named = _says_backward(module.name)
+        named = says_backward(module.name)
         words = "its name" if named else "whether its input is turned round is not stored"
         direction = Option(named, "guess", words)
     return RecurrentLayer(
@@ -348,7 +316,7 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
 
 
 def _reason(array: LoadableArray) -> str:
-    if "emb" in array.name.lower() and len(array.shape) == 2:
+    if looks_like_embedding(array):
         return "embedding"
     if array.name.endswith(("exp_avg", "exp_avg_sq", "momentum_buffer")):
         return "optimizer slot"
