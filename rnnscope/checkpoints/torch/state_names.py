@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["c", "m", "either", ""]
+Kind = Literal["c", "m", "either"]
 
 M_WORDS = {"h", "hx", "hs", "hidden", "hid", "hiddens"}
 C_WORDS = {"c", "cx", "cs", "cell", "cells", "memory"}
