@@ -69,7 +69,7 @@ def read_safetensors(path: Path) -> Checkpoint:
         more, metadata = read_arrays(file)
         arrays.extend(more)
         written = written or str(metadata.get("format", ""))[:20]
-    require_tensors(files, {array.name for array in arrays})
+    require_tensors(files, [array.name for array in arrays])
     found = read_state_dict(arrays, path)
     return Checkpoint(
         path=path,

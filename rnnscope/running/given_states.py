@@ -25,7 +25,7 @@ def unblocked(network: Network, initial: Mapping[str, Collection[str]]) -> Netwo
         The states that are given, by layer, or by the empty name for the only one.
     """
     changed: dict[str, Node] = {}
-    free = [n.name for n in network.recurrent if n.recurrent and not n.recurrent.starts_from_layers]
+    free = _starting_by_themselves(network.recurrent)
     for node in network.recurrent:
         layer = node.recurrent
         assert layer is not None
@@ -101,8 +101,7 @@ def starting_from_given(layers: Sequence[Node], source: InputSource) -> dict[str
 
 def _only_layer(layers: Sequence[Node], source: InputSource) -> str:
     """The one layer that states without a name are for."""
-    # A decoder starts from the encoder's state unless it is named.
-    free = [n.name for n in layers if n.recurrent and not n.recurrent.starts_from_layers]
+    free = _starting_by_themselves(layers)
     if len(free) != 1:
         names = free or [node.name for node in layers]
         raise InputError(
@@ -113,6 +112,11 @@ def _only_layer(layers: Sequence[Node], source: InputSource) -> str:
             hint=f"name the arrays by layer, or choose one layer with {spell('layers')}",
         )
     return free[0]
+
+
+def _starting_by_themselves(nodes: Iterable[Node]) -> list[str]:
+    """Layers that states without a name may be for: a decoder starts from the encoder's."""
+    return [n.name for n in nodes if n.recurrent and not n.recurrent.starts_from_layers]
 
 
 def _check_widths(name: str, layer: RecurrentLayer, states: Mapping[str, Array]) -> None:

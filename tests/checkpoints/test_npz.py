@@ -193,3 +193,16 @@ def test_inspect_takes_the_layout(tmp_path):
     result = CliRunner().invoke(cli, ["inspect", str(path), "--layout", "torch"])
     assert result.exit_code == 0
     assert "lstm/l0" in result.stdout
+
+
+def test_two_names_for_one_weight_are_refused(tmp_path):
+    arrays = torch()
+    arrays["lstm_w_ih_l0"] = arrays["lstm.weight_ih_l0"] + 1
+    with pytest.raises(CheckpointError, match=r"same name.*\n.*lstm\.weight_ih_l0"):
+        read_checkpoint(save(tmp_path / "w.npz", arrays), layout="torch")
+
+
+def test_a_matrix_inside_a_tree_of_modules_is_a_part_of_its_module(tmp_path):
+    arrays = {**torch(), "lstm.gate": np.zeros((2, 2), "f4")}
+    with pytest.raises(UnsupportedCellError, match=r"lstm\.gate"):
+        read_checkpoint(save(tmp_path / "w.npz", arrays), layout="torch")

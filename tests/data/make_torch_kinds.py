@@ -260,6 +260,48 @@ def checkpoints() -> None:
         save("pickle_" + label, value, {"lstm/l0": y}, dump=dump_pickle, ending="pkl")
 
 
+class Tagger(nn.Module):
+    """Starts from tensors that are none of its parameters."""
+
+    def __init__(self, h, c) -> None:
+        super(Tagger, self).__init__()  # noqa: UP008
+        self.lstm = nn.LSTM(2, 3, batch_first=True)
+        self.start = lambda: (h, c)  # so that they are no attributes, which are stored by name
+
+    def forward(self, x):
+        """All outputs of the recurrent module."""
+        return self.lstm(x, self.start())[0]
+
+
+def beside_the_state_dict() -> None:
+    """What lies in the dict around it, or in the code of a traced model."""
+    if IS_OLD:
+        return
+    h, c = torch.randn(1, 1, 3), torch.randn(1, 1, 3)
+    pair = (h.expand(1, 2, 3).contiguous(), c.expand(1, 2, 3).contiguous())
+    model = Net()
+    kept = {"model": model.state_dict(), "h0": h, "c0": c}
+    save("start_beside", kept, {"lstm/l0": outputs(model, pair)})
+    kept = {"model": model.state_dict(), "h0": pair[0], "c0": pair[1]}
+    save("start_beside_batch", kept, refused="h0")
+    kept = {"model": model.state_dict(), "hidden": pair[0]}  # the last one of the training
+    save("state_beside", kept, {"lstm/l0": outputs(model)})
+    for label, start, right, refused in (
+        ("start_traced", pair, False, "constants/0"),
+        ("start_traced_zero", (torch.zeros(1, 2, 3), torch.zeros(1, 2, 3)), True, None),
+    ):
+        tagger = Tagger(*start).eval()
+        traced = torch.jit.trace(tagger, X)
+        known = {"lstm/l0": tagger(X)} if right else None
+        save(label, traced, known, refused, dump=torch.jit.save)
+    kept = {**model.state_dict(), "lstm.w_ci": torch.ones(3)}
+    save("same_name_beside", {"model": kept, "lstm.w_ci": torch.ones(3)}, refused="lstm.w_ci")
+    negative = model.state_dict()
+    weight = negative["lstm.weight_hh_l0"]
+    negative["lstm.weight_hh_l0"] = torch._neg_view(weight)
+    save("negative_bit", negative, refused="lstm.weight_hh_l0")
+
+
 def dump_pickle(value, path) -> None:
     """Python's own pickle."""
     with open(path, "wb") as file:  # noqa: PTH123
@@ -278,6 +320,7 @@ def main() -> None:
     initial_states()
     misfits()
     checkpoints()
+    beside_the_state_dict()
     (HERE / (PREFIX + "cases.json")).write_text(json.dumps(CASES, indent=1, sort_keys=True) + "\n")
     np.savez(str(HERE / (PREFIX + "truth.npz")), x=X.numpy(), **TRUTH)
 

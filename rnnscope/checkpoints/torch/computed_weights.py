@@ -48,7 +48,7 @@ class ComputedArray(LoadableArray):
     copies : tuple of str
         Tensors of the file that hold the same weight as it once was, and do not count.
     how : str
-        In words.
+        In words; empty for one that is stored as it is, before dropout.
     """
 
     sources: tuple[str, ...] = ()
@@ -253,7 +253,7 @@ def _require_shape(array: LoadableArray, shape: tuple[int, ...]) -> None:
 RECIPES: dict[
     frozenset[str], tuple[str, str, Callable[[Parts, LoadableArray | None], Load]]
 ] = {
-    frozenset({"raw"}): ("the weight before dropout", "raw", _raw),
+    frozenset({"raw"}): ("", "raw", _raw),
     frozenset({"orig", "mask"}): ("pruned", "orig", _pruned),
     frozenset({"g", "v"}): ("weight norm", "v", _weight_norm("g", "v")),
     frozenset({"original0", "original1"}): (
@@ -272,7 +272,7 @@ def computed_words(arrays: Iterable[LoadableArray]) -> list[str]:
     return [
         f"'{array.name}' is computed from {' and '.join(array.sources)} ({array.how}), as torch "
         "does in evaluation."
-        if array.how != "the weight before dropout"
+        if array.how
         else f"'{array.name}' is '{array.sources[0]}': the weight before dropout counts."
         for array in arrays
         if isinstance(array, ComputedArray)

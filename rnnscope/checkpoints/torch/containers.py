@@ -76,12 +76,18 @@ class TorchFile:
         A TorchScript archive.
     nonlinearity : str
         What the code of such an archive calls for nn.RNN, ``"tanh"`` or ``"relu"``, if only one.
+    constants : tuple of PickledTensor
+        Tensors that its code names by number; they have a loader of their own.
+    load_constant : callable or None
+        ``load_constant(tensor, where) -> ndarray`` of these.
     """
 
     value: Any
     load: Callable[[PickledTensor, object], Array]
     is_script: bool = False
     nonlinearity: str = ""
+    constants: tuple[PickledTensor, ...] = ()
+    load_constant: Callable[[PickledTensor, object], Array] | None = None
 
 
 def read_zip(path: Path) -> TorchFile:
@@ -101,8 +107,20 @@ def read_zip(path: Path) -> TorchFile:
         pickle = _member(archive, found[0], MAX_PICKLE, path)
         order = ">" if _byte_order(archive, root, path) == b"big" else "<"
         nonlinearity = _nonlinearity(archive, f"{root}code/", path) if script else ""
+        stored = _member(archive, f"{root}{SCRIPT_MEMBER}", MAX_PICKLE, path) if script else b""
     value = read_pickle(io.BytesIO(pickle), f"{path}: {found[0]}", script=script)
-    return TorchFile(value, partial(_from_zip, path, f"{root}data/", order), script, nonlinearity)
+    constants = _constants(stored, f"{path}: {root}{SCRIPT_MEMBER}") if script else ()
+    load, load_constant = (
+        partial(_from_zip, path, f"{root}{folder}/", order) for folder in ("data", "constants")
+    )
+    return TorchFile(value, load, script, nonlinearity, constants, load_constant)
+
+
+def _constants(pickle: bytes, where: str) -> tuple[PickledTensor, ...]:
+    """The tensors that the code of a TorchScript archive names by number."""
+    held = read_pickle(io.BytesIO(pickle), where, script=True)
+    found = held if isinstance(held, (tuple, list)) else ()
+    return tuple(one for one in found if isinstance(one, PickledTensor))
 
 
 def _is_main(name: str) -> bool:

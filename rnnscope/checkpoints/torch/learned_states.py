@@ -11,68 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from rnnscope.checkpoints.torch.module_names import TENSOR, Module
+from rnnscope.checkpoints.torch.state_names import (
+    NO_STATE_WORDS,
+    StateName,
+    speaks_of_state,
+    words_of,
+)
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import StoredState
-
-Kind = Literal["c", "m", "either", ""]
-
-M_WORDS = {"h", "hx", "hs", "hidden", "hid", "hiddens"}
-C_WORDS = {"c", "cx", "cs", "cell", "cells", "memory"}
-EITHER_WORDS = {"state", "states", "hc", "rnn", "lstm", "gru"}
-ONLY_INITIAL = {"memory", "rnn", "lstm", "gru"}
-"""Words that speak of a state only beside one that speaks of its being the first."""
-
-INITIAL_WORDS = {
-    "0", "init", "initial", "inits", "initializer", "learned", "learnable", "learnt", "start",
-    "starting", "zero", "first", "default",
-}  # fmt: skip
-JOINED = re.compile(
-    r"(init|initial|start|learned)(h|c|hidden|cell|state|states|hx|cx)|(h|c|state|hidden)(init|zero)"
-)
-"""Two words written as one."""
-
-DENSE_ENDS = {"weight", "bias"}
-DENSE_INITIAL = {"init", "initial", "inits", "initializer", "learned", "start", "starting"}
-FIRST_STATE = re.compile(r"[hc]_?0")
-"""Of layers, whose names are numbered as well: ``hidden_0`` is the first of several."""
-
-NO_STATE_WORDS = {
-    "token", "tokens", "query", "queries", "key", "keys", "value", "pos", "position", "positional",
-    "pe", "embed", "embedding", "emb", "attn", "attention", "cls", "mask", "prompt", "pad", "sos",
-    "eos", "bos", "mean", "std", "scale", "shift", "alpha", "beta", "gamma", "weight", "bias",
-    "temperature", "v", "w", "u",
-}  # fmt: skip
-"""What vectors as wide as a state are also called."""
-
-
-@dataclass(frozen=True)
-class StateName:
-    """What a tensor's name says of a state.
-
-    Attributes
-    ----------
-    kind : {"c", "m", "either"}
-    initial : bool
-        It says that the state is the first one.
-    dense : bool
-        It is part of a layer that makes the state of something else.
-    word : str
-        The part of the name that says so.
-    number : int or None
-        Its place in a list of parameters.
-    """
-
-    kind: Kind
-    initial: bool
-    dense: bool
-    word: str
-    number: int | None = None
 
 
 @dataclass
@@ -94,45 +45,14 @@ class ModuleStates:
     used: set[str] = field(default_factory=set)
 
 
-def speaks_of_state(name: str) -> StateName | None:
-    """What the last part of a tensor's name says of a state, if anything."""
-    parts = re.split(r"[./]", name)
-    last, number = parts[-1], None
-    dense = last in DENSE_ENDS and len(parts) > 1
-    if dense or (last.isdigit() and len(parts) > 1):
-        number = None if dense else int(last)
-        parts = parts[:-1]
-        last = parts[-1]
-        if dense and last.isdigit() and len(parts) > 1:
-            last = parts[-2]
-    words = {*_words(last)}
-    initial = bool(INITIAL_WORDS & words)
-    if dense:
-        initial = bool(DENSE_INITIAL & words) or FIRST_STATE.fullmatch(last.lower()) is not None
-        if not initial:
-            return None
-    kinds = (words & M_WORDS, words & C_WORDS, words & EITHER_WORDS)
-    telling = set().union(*kinds)
-    if not (telling if initial else telling - ONLY_INITIAL):
-        return None
-    m, c = bool(kinds[0]), bool(kinds[1])
-    kind: Kind = "either" if m == c else "m" if m else "c"
-    return StateName(kind, initial, dense, last, number)
-
-
-def _words(part: str) -> list[str]:
-    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", part).lower()
-    words: list[str] = []
-    for word in re.findall(r"[a-z]+|\d+", spaced):
-        joined = JOINED.fullmatch(word)
-        words.extend(filter(None, joined.groups()) if joined else [word])
-    return words
+Placed = tuple[Module, Mapping[tuple[int, bool], CellSpec]]
 
 
 def find_states(
-    modules: Mapping[str, tuple[Module, Mapping[tuple[int, bool], CellSpec]]],
+    modules: Mapping[str, Placed],
     arrays: Sequence[LoadableArray],
     outside: Collection[str] = (),
+    constants: Collection[str] = (),
 ) -> dict[str, ModuleStates]:
     """The initial states of modules.
 
@@ -143,7 +63,10 @@ def find_states(
     arrays : sequence of LoadableArray
         All tensors.
     outside : collection of str
-        Tensors that lie beside the state dict.
+        Tensors that lie beside the state dict: only those are looked at that are called a first
+        state, since a training checkpoint may keep the last one, too.
+    constants : collection of str
+        Those of them that stand in code, without a name.
 
     Returns
     -------
@@ -152,7 +75,11 @@ def find_states(
     """
     claims: dict[str, list[tuple[LoadableArray, StateName]]] = {}
     for array in arrays:
-        if TENSOR.fullmatch(array.name) or array.name in outside:
+        if TENSOR.fullmatch(array.name):
+            continue
+        if array.name in outside:
+            for name, word in _said_beside(array, modules, array.name in constants):
+                claims.setdefault(name, []).append((array, word))
             continue
         said = speaks_of_state(array.name)
         nearest = _nearest(array.name, modules)
@@ -168,6 +95,35 @@ def find_states(
     return {
         name: _read(modules[name], found, _rivals(found, claims)) for name, found in claims.items()
     }
+
+
+def _said_beside(
+    array: LoadableArray, modules: Mapping[str, Placed], constant: bool
+) -> list[tuple[str, StateName]]:
+    """The modules that a tensor outside the state dict may be a state of, and what it says."""
+    if constant:
+        said = StateName("either", False, False, array.name)
+        fitting = [name for name in modules if _may_be_constant(array, modules[name])]
+        return [(name, said) for name in fitting] if _is_float(array, fitting) else []
+    named = speaks_of_state(array.name)
+    if named is None or named.dense or not named.initial:
+        return []
+    fitting = [name for name in modules if _may_be_for(array, named, modules[name])]
+    return [(name, named) for name in _named_in(named.word, fitting)]
+
+
+def _may_be_constant(array: LoadableArray, placed: Placed) -> bool:
+    """Whether a constant has the shape of a state: batches of any size, one for each layer."""
+    *leading, last = array.shape or (0,)
+    if last not in _widths(placed).values():
+        return False
+    if placed[0].is_cell:
+        return len(leading) < 2
+    return len(leading) == 0 or (len(leading) < 3 and leading[0] in (1, len(placed[1])))
+
+
+def _is_float(array: LoadableArray, fitting: list[str]) -> bool:
+    return bool(fitting) and array.load().dtype.kind == "f"
 
 
 def _nearest(name: str, modules: Collection[str]) -> list[str]:
@@ -204,9 +160,6 @@ def _rivals(
     return {array.name for array, _ in found if counts[array.name] > 1}
 
 
-Placed = tuple[Module, Mapping[tuple[int, bool], CellSpec]]
-
-
 def _widths(placed: Placed) -> dict[str, int]:
     """The width of each state; those of all layers are the same in torch's modules."""
     cell = next(iter(placed[1].values()))
@@ -234,7 +187,7 @@ def _said_by_shape(
 ) -> StateName | None:
     """A parameter that is shaped as torch's initial states are, whatever it is called."""
     last = re.split(r"[./]", array.name)[-1]
-    if len(array.shape) != 3 or array.shape[1] != 1 or NO_STATE_WORDS & {*_words(last)}:
+    if len(array.shape) != 3 or array.shape[1] != 1 or NO_STATE_WORDS & {*words_of(last)}:
         return None
     scope = array.name[: len(array.name) - len(last)]
     for name in nearest:
@@ -328,9 +281,8 @@ def _rows(
             return None
         tensors = sorted(tensors, key=lambda each: each[1].number or 0)
         rows = [_rows([(array, said)], 1, width) for array, said in tensors]
-        return None if None in [row if row is None else 0 for row in rows] else [
-            row[0] for row in rows if row is not None
-        ]  # fmt: skip
+        found = [row[0] for row in rows if row is not None]
+        return found if len(found) == len(rows) else None
     array = tensors[0][0]
     *leading, last = array.shape
     axes = [size for size in leading if size != 1]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnnscope.checkpoints.torch.computed_weights import PART
+from rnnscope.errors import CheckpointError
 from rnnscope.files.loadable_arrays import LoadableArray
 
 TENSOR = re.compile(
@@ -96,11 +97,6 @@ class Module:
     extras: list[LoadableArray] = field(default_factory=list)
     declared: DeclaredModule | None = None
 
-    @property
-    def directions(self) -> int:
-        """How many there are, over all layers."""
-        return len(self.layers)
-
     def tensors(self) -> Iterable[LoadableArray]:
         """Those that are named as those of torch's modules are."""
         return (tensor for one in self.layers.values() for tensor in one.tensors.values())
@@ -121,7 +117,12 @@ def find_modules(
         Arrays that lie beside the state dict, and so under no module.
     by_hand : bool
         Somebody has named the arrays one by one, without a tree of modules: a name ends at an
-        underline, too, and what looks like a dense layer is no part of a module.
+        underline, too, and what looks like a dense layer behind one is no part of a module.
+
+    Raises
+    ------
+    CheckpointError
+        Two arrays have the same name.
     """
     found: dict[tuple[str, bool], Module] = {}
     others: list[LoadableArray] = []
@@ -138,16 +139,25 @@ def find_modules(
         name, is_cell = match["module"].rstrip("./"), match["layer"] is None
         module = found.setdefault((name, is_cell), Module(name, is_cell))
         place = (int(match["layer"] or 0), bool(match["reverse"]))
-        module.layers.setdefault(place, ModuleDirection()).tensors[match["role"]] = array
+        tensors = module.layers.setdefault(place, ModuleDirection()).tensors
+        if match["role"] in tensors:
+            raise CheckpointError(
+                "Two arrays of the file have the same name for a recurrent module.",
+                where=array.name,
+                expected="every weight once",
+                found=f"shapes {tensors[match['role']].shape} and {array.shape}",
+                hint="which of them counts is not told: save the one that the model uses",
+            )
+        tensors[match["role"]] = array
     modules = list(found.values())
+    inside = [array for array in others if array.name not in outside]
     for module in modules:
-        inside = [array for array in others if array.name not in outside]
         strangers = [t for other in modules if other is not module for t in other.tensors()]
         module.extras = [
             array
             for array in (*inside, *strangers)
             if is_under(array.name, module.name, "._/" if by_hand else "./")
-            and not (by_hand and _looks_dense(array, inside))
+            and not (by_hand and not _in_tree(array, module) and _looks_dense(array, inside))
         ]
     return modules
 
@@ -155,6 +165,11 @@ def find_modules(
 def is_under(name: str, module: str, separators: str = "./") -> bool:
     """Whether a tensor lies under a module's name."""
     return not module or name.startswith(tuple(module + mark for mark in separators))
+
+
+def _in_tree(array: LoadableArray, module: Module) -> bool:
+    """Whether a name is that of a tree of modules, after all: ``lstm.fc`` is a part of ``lstm``."""
+    return bool(module.name) and is_under(array.name, module.name)
 
 
 NORMAL = re.compile(r"(^|[._/\d])(ln|norm|layernorm|bn|batchnorm|peep\w*|gamma|beta)([._/\d]|$)")

@@ -6,25 +6,27 @@ layer, both directions concatenated. Between modules widths are all there is to 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.torch.computed_weights import (
-    Resolved,
     accounted_names,
     computed_words,
     resolve_weights,
 )
-from rnnscope.checkpoints.torch.learned_states import ModuleStates, find_states
-from rnnscope.checkpoints.torch.module_cells import read_cells
-from rnnscope.checkpoints.torch.module_names import (
-    DeclaredModule,
-    MisfitError,
-    Module,
-    ModuleDirection,
-    find_modules,
+from rnnscope.checkpoints.torch.guesses import (
+    PlacedModule,
+    guess_source,
+    looks_like_embedding,
+    says_backward,
+)
+from rnnscope.checkpoints.torch.module_names import DeclaredModule, Module, find_modules
+from rnnscope.checkpoints.torch.module_readings import (
+    MisfitModule,
+    ReadModule,
+    all_misfits,
+    read_modules,
 )
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
@@ -64,6 +66,7 @@ def read_state_dict(
     *,
     declared: Mapping[str, DeclaredModule] | None = None,
     outside: Collection[str] = (),
+    constants: Collection[str] = (),
     by_hand: bool = False,
 ) -> StateDict:
     """The recurrent modules of a state dict.
@@ -77,6 +80,8 @@ def read_state_dict(
         What the file says of modules, by name, where it keeps the objects themselves.
     outside : collection of str
         Arrays that lie beside the state dict, and so belong to none of its modules.
+    constants : collection of str
+        Those of them that stand in code, by number.
     by_hand : bool
         Somebody has named the arrays one by one, without a tree of modules.
 
@@ -96,9 +101,9 @@ def read_state_dict(
             expected="names that end in weight_ih_l0 and weight_hh_l0, or weight_ih and weight_hh",
             found=", ".join(array.name for array in arrays[:8]) or "no tensors",
         )
-    readings = _readings(modules, resolved, declared or {}, outside)
+    readings = read_modules(modules, resolved, declared or {}, outside, constants)
     if not any(isinstance(reading, ReadModule) for reading in readings):
-        raise _all_misfits(readings, where)
+        raise all_misfits(readings, where)
     built = _Building(arrays, resolved.arrays)
     for reading in readings:
         built.add(reading)
@@ -113,118 +118,12 @@ def read_state_dict(
     return built.result()
 
 
-def _readings(
-    modules: list[Module],
-    resolved: Resolved,
-    declared: Mapping[str, DeclaredModule],
-    outside: Collection[str],
-) -> list[ReadModule | MisfitModule]:
-    """Every module, read or with the reason why it is not."""
-    found: dict[int, ReadModule | MisfitModule] = {}
-    for number, module in enumerate(modules):
-        module.declared = declared.get(module.name)
-        try:
-            found[number] = ReadModule(module, read_cells(module, resolved.troubles))
-        except MisfitError as error:
-            found[number] = MisfitModule(module, error)
-    read = {r.module.name: r for r in found.values() if isinstance(r, ReadModule)}
-    states = find_states(
-        {name: (reading.module, reading.cells) for name, reading in read.items()},
-        resolved.arrays,
-        outside,
-    )
-    for number, reading in list(found.items()):
-        if isinstance(reading, ReadModule):
-            reading.states = states.get(reading.module.name, ModuleStates())
-            extras = [a for a in reading.module.extras if a.name not in reading.states.used]
-            if extras:
-                found[number] = MisfitModule(reading.module, _of_extras(extras, reading.module))
-    return list(found.values())
-
-
-def _of_extras(extras: list[LoadableArray], module: Module) -> MisfitError:
-    names = ", ".join(f"'{array.name}'" for array in extras[:6])
-    more = f" and {len(extras) - 6} more" if len(extras) > 6 else ""
-    kind = "cell" if module.is_cell else "module"
-    return MisfitError(
-        f"has {names}{more}, which no recurrent {kind} of torch has",
-        extras[0].name,
-        "weight_ih, weight_hh, bias_ih, bias_hh and weight_hr alone",
-        f"{names}{more}",
-        "it is a module of somebody's own, which computes something else with them"
-        if module.name
-        else "it is a module of somebody's own; what lies beside a module needs a name that does "
-        "not begin with that module's",
-    )
-
-
-def _all_misfits(
-    readings: Sequence[ReadModule | MisfitModule], where: object
-) -> UnsupportedCellError:
-    """The error for a file none of whose modules is computed."""
-    misfits = [reading for reading in readings if isinstance(reading, MisfitModule)]
-    first = misfits[0].error
-    words = [f"{_shown(one.module)} {one.error.reason}" for one in misfits[:6]]
-    what = words[0] if len(misfits) == 1 else "none of the file's recurrent modules is computed"
-    return UnsupportedCellError(
-        f"{what[0].upper()}{what[1:]}.",
-        where=f"{where}: {first.tensor}" if first.tensor else where,
-        expected=first.expected or None,
-        found=(first.found or None) if len(misfits) == 1 else "; ".join(words),
-        hint=first.hint or None,
-    )
-
-
-def _shown(module: Module) -> str:
-    return f"module '{module.name}'" if module.name else "the module"
-
-
-@dataclass
-class ReadModule:
-    """A recurrent module with its cells, and what the file says of its initial states."""
-
-    module: Module
-    cells: dict[tuple[int, bool], CellSpec]
-    states: ModuleStates = field(default_factory=ModuleStates)
-
-
-@dataclass
-class MisfitModule:
-    """A recurrent module that is none of torch's own, and the reason."""
-
-    module: Module
-    error: MisfitError
-
-    @property
-    def widths(self) -> tuple[int | None, int | None]:
-        """Of its input and its outputs, as far as its tensors tell."""
-        first = self.module.layers.get((0, False), ModuleDirection()).tensors
-        shapes = [
-            tensor.shape if (tensor := first.get(role)) is not None else ()
-            for role in ("weight_ih", "weight_hh")
-        ]
-        found = [shape[1] if len(shape) == 2 else None for shape in shapes]
-        return found[0], found[1]
-
-
-@dataclass
-class _PlacedModule:
-    """A module in the network: what it reads and what it returns, by width."""
-
-    name: str
-    last: str
-    input_size: int | None
-    output_size: int | None
-    reads: tuple[str, ...]
-    computed: bool = True
-
-
 @dataclass
 class _Building:
     arrays: Sequence[LoadableArray]
     resolved: Sequence[LoadableArray]
     nodes: list[Node] = field(default_factory=list)
-    modules: list[_PlacedModule] = field(default_factory=list)
+    modules: list[PlacedModule] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -260,13 +159,13 @@ class _Building:
             }
             reads = (self._add_layer(own, pair, reads, wiring if layer == 0 else "config"),)
         width = sum(cells[count - 1, backward].output_size for backward in backwards)
-        self.modules.append(_PlacedModule(name, reads[0], first.input_size, width, source))
+        self.modules.append(PlacedModule(name, reads[0], first.input_size, width, source))
         if first.kind == "simple_rnn" and first.options.activation.origin != "config":
             self.notes.append(
                 f"'{name}' is an nn.RNN, whose nonlinearity is not stored: tanh, the class's "
                 f"default, is computed ({spell('activation', 'relu')} for the other)."
             )
-        if len(backwards) == 1 and _says_backward(name):
+        if len(backwards) == 1 and says_backward(name):
             self.notes.append(
                 f"'{name}' is taken to read from the end, as its name says: a state dict does not "
                 "hold that."
@@ -314,7 +213,7 @@ class _Building:
         reads, _ = self._source(name, takes, note=False)
         self.nodes.append(Node(name, Unsupported("recurrent module", name, reason), reads, "guess"))
         self.notes.append(f"'{name}' is not computed: it {reason}.")
-        self.modules.append(_PlacedModule(name, name, takes, gives, reads, computed=False))
+        self.modules.append(PlacedModule(name, name, takes, gives, reads, computed=False))
 
     def _name(self, module: Module, default: str) -> str:
         taken = {built.name for built in self.modules}
@@ -347,9 +246,7 @@ class _Building:
                 "through it (a guess; features are taken as they are)."
             )
             return (table.name,), "guess"
-        first = self.modules[0]
-        source = self._same_input(first, width) or self._before(width)
-        feeds = source or INPUT
+        feeds = guess_source(self.modules, width) or INPUT
         if note:
             self.notes.append(
                 f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' "
@@ -362,25 +259,12 @@ class _Building:
             return (), "guess"
         return (feeds,), "guess"
 
-    def _same_input(self, first: _PlacedModule, width: int | None) -> str | None:
-        """What the first module reads, if a module may read the same."""
-        if width is None or width != first.input_size:
-            return None
-        if not first.computed and first.output_size == width:
-            return None  # it may as well read the first
-        return first.reads[0] if first.reads else None
-
-    def _before(self, width: int | None) -> str | None:
-        """The nearest module in front that returns so many features."""
-        before = [one for one in reversed(self.modules) if one.output_size in (width, None)]
-        # Where nothing fits, the module waits for an input of its own width.
-        return before[0].last if before and width is not None else None
-
     def _embedding(self, width: int | None) -> Embedding | None:
         found = [
-            array for array in self.arrays
-            if "emb" in array.name.lower() and len(array.shape) == 2 and array.shape[1] == width
-        ]  # fmt: skip
+            array
+            for array in self.arrays
+            if looks_like_embedding(array) and array.shape[1] == width
+        ]
         if len(found) != 1:
             return None
         values = found[0].load()
@@ -409,16 +293,6 @@ def _unknown_words(unknown: Mapping[str, str]) -> list[str]:
 
 PACKED = LengthsSource("unknown", "as given: those of a packed sequence")
 
-BACKWARD_WORDS = {
-    "backward", "backwards", "bw", "bwd", "rev", "reverse", "reversed", "back", "r2l", "rtl",
-}  # fmt: skip
-"""Words in the names of modules that are given their input turned round."""
-
-
-def _says_backward(name: str) -> bool:
-    words = re.sub(r"([a-z\d])([A-Z])", r"\1_\2", name).lower()
-    return bool(BACKWARD_WORDS & set(re.split(r"[^a-z\d]+|(?<=[a-z])(?=\d+(?:[^a-z\d]|$))", words)))
-
 
 def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> RecurrentLayer:
     if both:
@@ -426,7 +300,7 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
         direction = Option(backward, "config", name)
     else:
         # Code that is not in the file may turn the input of a module round.
-        named = _says_backward(module.name)
+        named = says_backward(module.name)
         words = "its name" if named else "whether its input is turned round is not stored"
         direction = Option(named, "guess", words)
     return RecurrentLayer(
@@ -442,7 +316,7 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
 
 
 def _reason(array: LoadableArray) -> str:
-    if "emb" in array.name.lower() and len(array.shape) == 2:
+    if looks_like_embedding(array):
         return "embedding"
     if array.name.endswith(("exp_avg", "exp_avg_sq", "momentum_buffer")):
         return "optimizer slot"

@@ -156,17 +156,41 @@ def storage(persistent: Any) -> Storage:
 # Tensors
 
 
-def _tensor(held: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> PickledTensor:
+def _tensor(
+    held: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    _: Any = None,
+    __: Any = None,
+    bits: Any = None,
+    *___: Any,
+) -> PickledTensor:
     kind = held.kind if type(held) is Storage else ""
-    return _view(held, offset, shape, strides, kind)
+    return _view(held, offset, shape, strides, _with_bits(kind, bits))
 
 
 def _tensor_of_dtype(
-    held: Any, offset: Any, shape: Any, strides: Any, _: Any, __: Any, dtype: Any, *___: Any
+    held: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    _: Any,
+    __: Any,
+    dtype: Any,
+    bits: Any = None,
+    *___: Any,
 ) -> PickledTensor:
     if type(dtype) is not Name or dtype.module != "torch":
         raise ValueError("a tensor without a dtype")
-    return _view(held, offset, shape, strides, DTYPE_STORAGES.get(dtype.name, dtype.name))
+    kind = DTYPE_STORAGES.get(dtype.name, dtype.name)
+    return _view(held, offset, shape, strides, _with_bits(kind, bits))
+
+
+def _with_bits(kind: str, bits: Any) -> str:
+    """A kind that is read, or one that is not: ``neg`` and ``conj`` stand beside the values."""
+    asked = [str(name) for name, on in bits.items() if on] if type(bits) is dict else []
+    return f"{kind} with {', '.join(asked)}" if asked else kind
 
 
 def _view(held: Any, offset: Any, shape: Any, strides: Any, kind: str) -> PickledTensor:

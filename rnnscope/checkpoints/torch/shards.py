@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rnnscope.errors import CheckpointError
@@ -92,8 +93,8 @@ def _all_there(path: Path, names: list[str]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def require_tensors(files: tuple[Path, ...], names: Collection[str]) -> None:
-    """Refuse shards that lack tensors of which their index speaks.
+def require_tensors(files: tuple[Path, ...], names: Sequence[str]) -> None:
+    """Refuse shards that hold a tensor twice, or lack one of which their index speaks.
 
     Raises
     ------
@@ -101,15 +102,24 @@ def require_tensors(files: tuple[Path, ...], names: Collection[str]) -> None:
         It names the tensors.
     """
     index = files[-1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if len(files) > 1 and twice:
+        raise CheckpointError(
+            "Files of a sharded checkpoint hold the same tensors: which of them count is not told.",
+            where=index,
+            expected="every tensor in one file",
+            found=f"twice {', '.join(twice[:6])}",
+            hint="do all files belong to the same download?",
+        )
     if not index.name.endswith(INDEX_END):
         return
-    missing = [name for name in _weight_map(index) if name not in names]
+    missing = _weight_map(index).keys() - {*names}
     if missing:
         raise CheckpointError(
             "The files of a sharded checkpoint lack tensors that its index names.",
             where=index,
             expected=f"{len(_weight_map(index))} tensors",
-            found=f"without {', '.join(missing[:6])}",
+            found=f"without {', '.join(sorted(missing)[:6])}",
             hint="do all files belong to the same download?",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -73,15 +73,16 @@ def read_torch(path: Path) -> Checkpoint:
     """
     files = shards_of(path)
     contents = _Contents(notes=sharded_words(files))
-    for file in files:
-        if not file.name.endswith(INDEX_END):
-            contents.add(file)
-    require_tensors(files, {array.name for array in contents.arrays})
+    contents.read([file for file in files if not file.name.endswith(INDEX_END)])
+    require_tensors(
+        files, [array.name for array in contents.arrays if array.name not in contents.outside]
+    )
     found = read_state_dict(
         contents.arrays,
         path,
         declared=contents.declared,
         outside=contents.outside,
+        constants=contents.constants,
     )
     return Checkpoint(
         path=path,
@@ -101,42 +102,64 @@ class _Contents:
     arrays: list[LoadableArray] = field(default_factory=list)
     declared: dict[str, DeclaredModule] = field(default_factory=dict)
     outside: set[str] = field(default_factory=set)
+    constants: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     is_script: bool = False
 
-    def add(self, path: Path) -> None:
-        """Read one file. Dicts around the one with recurrent modules are no part of names."""
-        opened = _open(path)
+    def read(self, paths: Sequence[Path]) -> None:
+        """Read files. Dicts around the one with recurrent modules are no part of names."""
+        opened = [_open(path) for path in paths]
+        walked = [_walk(path, one.value) for path, one in zip(paths, opened, strict=True)]
+        # A shard without recurrent modules has the same dict around its tensors as the others.
+        plain = self._holder(walked)
+        for path, one, saved in zip(paths, opened, walked, strict=True):
+            self._add(path, one, saved, plain)
+
+    def _add(
+        self, path: Path, opened: TorchFile, saved: SavedObjects, plain: tuple[str, ...] | None
+    ) -> None:
         self.is_script |= opened.is_script
-        try:
-            saved = walk_saved(opened.value)
-        except EndlessObjectsError as error:
-            raise damaged(path, f"at most {error}", "more") from error
-        plain = self._holder(saved)
+        inside = {tensor.name for tensor in saved.tensors if tensor.folder == plain}
         for tensor in saved.tensors:
             shown = _shown(tensor.folder, tensor.name, plain)
+            if tensor.folder != plain and shown in inside:
+                shown = f"/{shown}"  # what lies beside has no part in what has the name inside
             load = _loader(opened, tensor.value, f"{path}: {shown}")
             self.arrays.append(LoadableArray(shown, tensor.value.shape, load))
             if plain is not None and tensor.folder != plain:
                 self.outside.add(shown)
+        self._add_constants(opened, path)
         for (folder, name), module in saved.modules.items():
             if opened.nonlinearity and "nonlinearity" not in module.settings:
                 settings = {**module.settings, "nonlinearity": opened.nonlinearity}
                 module = replace(module, settings=settings)  # noqa: PLW2901 - the same, known better
             self.declared.setdefault(_shown(folder, name, plain), module)
 
-    def _holder(self, saved: SavedObjects) -> tuple[str, ...] | None:
+    def _add_constants(self, opened: TorchFile, path: Path) -> None:
+        """Tensors that are named in code alone: a traced model may start from one."""
+        for number, tensor in enumerate(opened.constants):
+            assert opened.load_constant is not None
+            name = f"constants/{number}"
+            load = partial(opened.load_constant, tensor, f"{path}: {name}")
+            self.arrays.append(LoadableArray(name, tensor.shape, load))
+            self.outside.add(name)
+            self.constants.add(name)
+
+    def _holder(self, walked: Sequence[SavedObjects]) -> tuple[str, ...] | None:
         """The one dict or object that holds recurrent modules; None if there are several."""
         holders = list(
             dict.fromkeys(
                 tensor.folder
+                for saved in walked
                 for tensor in saved.tensors
                 if TENSOR.fullmatch(tensor.name) or PART.fullmatch(tensor.name)
             )
         )
         plain = holders[0] if len(holders) == 1 else None
         if plain:
-            kind = "module" if (plain, "") in saved.modules else "state dict"
+            kind = (
+                "module" if any((plain, "") in saved.modules for saved in walked) else "state dict"
+            )
             self.notes.append(f"The {kind} was found under '{'/'.join(plain)}'.")
         return plain
 
@@ -145,6 +168,13 @@ def _open(path: Path) -> TorchFile:
     if is_legacy(path):
         return read_legacy(path)
     return read_plain_pickle(path) if is_plain_pickle(path) else read_zip(path)
+
+
+def _walk(path: Path, value: object) -> SavedObjects:
+    try:
+        return walk_saved(value)
+    except EndlessObjectsError as error:
+        raise damaged(path, f"at most {error}", "more") from error
 
 
 def _shown(folder: tuple[str, ...], name: str, plain: tuple[str, ...] | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import struct
 import zipfile
@@ -255,6 +256,32 @@ def test_a_shard_of_another_set(tmp_path):
     safetensors(files[2], {"fc.weight": ("F32", np.zeros((2, 3), "<f4"))})
     with pytest.raises(CheckpointError, match="lack tensors"):
         read_checkpoint(index)
+
+
+def test_a_tensor_in_two_shards(tmp_path):
+    _, index, files = shards(tmp_path / "set")
+    twice = {"lstm.weight_ih_l0": ("F32", np.zeros((8, 3), "<f4"))}
+    safetensors(files[2], {**twice, "lstm.bias_hh_l0": ("F32", np.zeros(8, "<f4"))})
+    index.unlink()
+    with pytest.raises(CheckpointError, match=r"twice lstm\.weight_ih_l0"):
+        read_checkpoint(files[0])
+
+
+@pytest.mark.parametrize("extra", ["lstm.w_ci", "fc.bias"])
+def test_shards_have_the_same_dict_around_their_tensors(tmp_path, extra):
+    arrays = {
+        f"lstm.{role}_l0": np.ones(shape, "f4")
+        for role, shape in {"weight_ih": (8, 3), "weight_hh": (8, 2)}.items()
+    }
+    files = [tmp_path / f"model-{number:05}-of-00002.pt" for number in (1, 2)]
+    for file, part in zip(files, (arrays, {extra: np.ones(2, "f4")}), strict=True):
+        file.write_bytes(pickle.dumps({"state_dict": part, "step": np.ones(1)}, 4))
+    if extra.startswith("lstm"):
+        with pytest.raises(UnsupportedCellError, match=r"lstm\.w_ci"):
+            read_checkpoint(files[0])
+    else:
+        checkpoint = read_checkpoint(files[1])
+        assert [entry.name for entry in checkpoint.left_out] == ["step", "fc.bias", "step"]
 
 
 @pytest.mark.parametrize("name", ["../whole.safetensors", "/etc/passwd.safetensors"])
