@@ -42,6 +42,7 @@ from rnnscope.trace import (
     parse_selection,
 )
 from rnnscope.trace.memory import MemoryFile
+from rnnscope.wording import some
 
 MAX_RECIPE_BYTES = 32 * 2**10
 SHOWN_NAMES = 8
@@ -311,9 +312,7 @@ def _unread_words(planned: PlannedRun) -> Iterator[str]:
     """Arrays of the input file that nothing reads, in a sentence."""
     unread = planned.unread
     if unread:
-        shown = ", ".join(f"'{name}'" for name in unread[:SHOWN_NAMES])
-        more = len(unread) - SHOWN_NAMES
-        shown += f" and {more} more" if more > 0 else ""
+        shown = some([f"'{name}'" for name in unread], SHOWN_NAMES)
         yield f"{planned.source.path.name} also holds {shown}, which nothing reads."
 
 

@@ -6,6 +6,7 @@ literally: no control characters, no markup.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,10 @@ def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
     if report.trace is not None:
         yield "trace", report.trace
     if report.left_out:
-        counts = [f"{len(group.entries)} {_kind(group.reason)}" for group in report.left_out]
-        shown = ", ".join(dict.fromkeys(counts))
+        counts = Counter[str]()
+        for group in report.left_out:
+            counts[_kind(group.reason)] += len(group.entries)
+        shown = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         yield "left out", f"{shown} ('rnnscope inspect' lists them)"
 
 

@@ -56,7 +56,7 @@ def with_states_by_input_name(network: Network, source: InputSource) -> InputSou
         for state, part in layer.initial_state.value.outside().items():
             named = part.kind == "model input" and part.name in source.container.names
             given = state in initial.get("", {}) or state in initial.get(node.name, {})
-            if not named or given or len(source.container.array(part.name).shape) > 2:
+            if not named or given:
                 continue
             where = f"{source.path.name}::{part.name}"
             array = LocatedArray(source.container.array(part.name).read(), where)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checks.interface import Finding, StatePlace, index
 from rnnscope.errors import CheckpointError
 from rnnscope.model.evidence import BY_NAME
-from rnnscope.record.results import inspect_report
+from rnnscope.record.results import inspect_report, left_out_groups
 from rnnscope.report.error_text import render_error
 from rnnscope.wording import number, option_value, printable, shape, some
 
@@ -306,3 +307,14 @@ def test_layers_known_in_different_ways_stand_apart():
     assert f"options of {first.name}\n" in text
     assert re.search(r"^evidence +by name$", text, re.MULTILINE)
     assert re.search(r"^evidence +proved on 7 random steps, below 1e-6$", text, re.MULTILINE)
+
+
+def test_what_is_left_out_for_long_reasons_is_counted_together():
+    """Equal counts of several reasons are not one."""
+    left = (
+        LeftOut("a", "it looks recurrent, but no name tells what its cell is"),
+        LeftOut("b", "it looks recurrent, but its shapes are those of many cells"),
+        LeftOut("c", "training step"),
+    )
+    text = render(run(left_out=left_out_groups(checkpoint(left_out=left))))
+    assert "2 that no layer was read from, 1 training step (" in text

@@ -15,17 +15,13 @@ from rnnscope.checkpoints.keras.known_keys import (
 )
 from rnnscope.checkpoints.keras.layer_entry import own_class
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
+from rnnscope.checkpoints.keras.recurrent import CELL_CLASSES, LAYER_CLASSES
 from rnnscope.files.json_config import ConfigView, object_views
 
 KNOWN: dict[str, KnownKeys] = {
     **PLAIN,
-    **dict.fromkeys(
-        ("LSTM", "UnifiedLSTM", "CuDNNLSTM", "GRU", "UnifiedGRU", "CuDNNGRU", "SimpleRNN"), LAYER
-    ),
-    **dict.fromkeys(
-        ("LSTMCell", "GRUCell", "SimpleRNNCell", "PeepholeLSTMCell", "Addons>PeepholeLSTMCell"),
-        CELL,
-    ),
+    **dict.fromkeys(LAYER_CLASSES, LAYER),
+    **dict.fromkeys(CELL_CLASSES, CELL),
     "RNN": RNN,
     "Bidirectional": WRAPPER,
     "StackedRNNCells": STACK,
@@ -34,9 +30,6 @@ KNOWN: dict[str, KnownKeys] = {
 
 INNER = ("layer", "backward_layer", "cell")
 MAX_DEPTH = 8
-
-QUANTIZED_TABLE = ("int8_from_float32", "int8_from_float64")
-"""Policies of an Embedding that are computed: whole numbers, and a scale for each row."""
 
 
 def unaccounted_config(stored: StoredLayer) -> str | None:

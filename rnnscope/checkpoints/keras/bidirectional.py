@@ -120,11 +120,17 @@ def _joined(first: BuiltLayer, second: BuiltLayer, mode: str | None) -> BuiltLay
     names = (first.steps[-1].suffix, backward.steps[-1].suffix)
     steps = (*first.steps, *turned(backward).steps)
     states = (*first.outputs[1:], *backward.outputs[1:])
+    no_states = first.takes_no_states or second.takes_no_states
     if mode is None:
-        return BuiltLayer(steps, (StepOutput(names[0]), StepOutput(names[1]), *states))
+        outputs = (StepOutput(names[0]), StepOutput(names[1]), *states)
+        return BuiltLayer(steps, outputs, no_states)
     # The wrapper turns the second direction's outputs round, whichever way that one reads.
     merge = BidirectionalMerge(mode, flip_second=not layer.backward.value)
-    return BuiltLayer((*steps, LayerStep("", merge, reads=names)), (StepOutput(), *states))
+    return BuiltLayer(
+        (*steps, LayerStep("", merge, reads=names)),
+        (StepOutput(), *states),
+        no_states,
+    )
 
 
 def _told_by_wrapper(built: BuiltLayer) -> BuiltLayer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-RANDOM_KEYS = frozenset(
-    {"dropout", "recurrent_dropout", "dropout_W", "dropout_U", "rate", "p", "stddev", "sigma"}
-)
+from rnnscope.checkpoints.keras.known_keys import DROPOUT, shown
+
+RANDOM_KEYS = DROPOUT.keys() - {"noise_shape"}
 """Keys of a configuration that say how much training drops or adds."""
 
 TRAINED_OTHERWISE = ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2")
@@ -36,8 +36,8 @@ def unaccounted_argument(
         ):
             continue
         if key == "inputs":
-            return f"is called on a constant ({_shown(value)}), which is not computed"
-        return f"is called with {key}={_shown(value)}, which is not computed"
+            return f"is called on a constant ({shown(value)}), which is not computed"
+        return f"is called with {key}={shown(value)}, which is not computed"
     return None
 
 
@@ -55,8 +55,3 @@ def _is_random(value: Any, depth: int) -> bool:
             for key, part in value.items()
         )
     return isinstance(value, list) and any(_is_random(part, depth + 1) for part in value)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

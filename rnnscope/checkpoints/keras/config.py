@@ -170,6 +170,8 @@ class _ModelReader:
         if entry.class_name in RECURRENT_BUILDERS and not states:
             # RNN layers take their initial state as further inputs in Keras 1 and 2.
             inputs, states = inputs[:1], inputs[1:]
+        if states and built.takes_no_states:
+            built = self._stand_in(entry, name, built.takes_no_states)
         if states and not spelt_mask and self.dialect.number >= (3,):
             built = _unmasked(built)
         entry.open_ended = isinstance(built.steps[-1].layer, Unsupported)
@@ -236,6 +238,9 @@ class _ModelReader:
         )
         if reason is None:
             return None
+        return self._stand_in(entry, name, reason)
+
+    def _stand_in(self, entry: LayerEntry, name: str, reason: str) -> BuiltLayer:
         self.findings.left_out.append(LeftOut(name, f"{entry.class_name}: {reason}"))
         return plain(Unsupported(entry.class_name, name, reason))
 

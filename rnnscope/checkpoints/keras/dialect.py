@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rnnscope.model.activations import ACTIVATIONS
 from rnnscope.model.layers.merges import MaskRule
 
 _ALIASES = {"silu": "swish", "leaky_relu": "leaky_relu(0.2)"}
 """Keras' names for what rnnscope calls otherwise; its leaky_relu has a slope of 0.2."""
+
+StackStates = Literal["first cell first", "last cell first", "not told"]
+"""The order of the states of a stack of cells, where it gets or returns them as a list."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,17 @@ class Dialect:
     def reset_after(self) -> bool:
         """Whether a GRU resets after the matrix product unless its file says otherwise."""
         return self.number >= (2, 3)
+
+    @property
+    def stack_states(self) -> StackStates:
+        """In which order a stack of cells takes and returns its states.
+
+        Keras turned it round in 2.2.3. TensorFlow did so while its Keras kept calling itself
+        2.1.6-tf, and a file that states no version says nothing.
+        """
+        if not self.version or (self.version.endswith("-tf") and self.number < (2, 2, 4)):
+            return "not told"
+        return "last cell first" if self.number < (2, 2, 3) else "first cell first"
 
     @property
     def mask_rule(self) -> MaskRule:

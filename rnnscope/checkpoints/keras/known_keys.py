@@ -95,9 +95,9 @@ class KnownKeys:
             if key in self.only:
                 if value is None or value in self.only[key]:
                     continue
-                return f"has {key}={_shown(value)}, which is not computed"
+                return f"has {key}={shown(value)}, which is not computed"
             return (
-                f"has '{key}' ({_shown(value)}) in its configuration, which rnnscope does not know"
+                f"has '{key}' ({shown(value)}) in its configuration, which rnnscope does not know"
             )
         return None
 
@@ -154,7 +154,6 @@ PLAIN: Mapping[str, KnownKeys] = {
     "ELU": KnownKeys(("alpha",)),
     "ThresholdedReLU": KnownKeys(("theta",)),
     "Softmax": KnownKeys(("axis",)),
-    "PReLU": KnownKeys(("shared_axes",), TRAINING),
     "Embedding": KnownKeys(
         ("input_dim", "output_dim", "mask_zero", "quantization_config"),
         {**TRAINING, **WAYS_TO_COMPUTE, **DROPOUT,
@@ -203,16 +202,6 @@ PLAIN: Mapping[str, KnownKeys] = {
 }  # fmt: skip
 """The plain layers that are computed, by class."""
 
-INPUT_LAYER = KnownKeys(
-    ("batch_input_shape", "batch_shape"),
-    {
-        "sparse": "how the input is stored, not what it holds",
-        "ragged": "lengths are given with the input",
-        "type_spec": "what kind of tensor is given",
-        "optional": "None instead of a tensor is not given here",
-    },
-)
-
 ENTRY_KEYS: Mapping[str, str] = {
     "module": "where the class is from; one that is not Keras' own is refused",
     "class_name": "the class",
@@ -233,10 +222,11 @@ def unknown_entry_key(entry: Mapping[str, Any]) -> str | None:
     """Why an entry is not accounted for, or None."""
     for key, value in entry.items():
         if key not in ENTRY_KEYS and value is not None:
-            return f"has '{key}' ({_shown(value)}) beside its configuration, unknown to rnnscope"
+            return f"has '{key}' ({shown(value)}) beside its configuration, unknown to rnnscope"
     return None
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value of a configuration in a sentence, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -86,6 +86,8 @@ class BuiltLayer:
 
     steps: tuple[LayerStep, ...]
     outputs: tuple[StepOutput, ...] = (StepOutput(),)
+    takes_no_states: str = ""
+    """Why a call that gives initial states is not computed, the end of a sentence; else empty."""
 
 
 Builder = Callable[[StoredLayer], BuiltLayer]

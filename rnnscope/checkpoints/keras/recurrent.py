@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rnnscope.checkpoints.keras.dialect import StackStates
 from rnnscope.checkpoints.keras.gru import gru_cell
 from rnnscope.checkpoints.keras.layer_entry import own_class
 from rnnscope.checkpoints.keras.layer_steps import (
@@ -87,12 +88,17 @@ CELL_CLASSES: dict[str, KerasCell] = {
 """Cells that an RNN layer holds."""
 
 
+ORDER_NOT_TOLD = "of a stack of cells, whose order its version of Keras does not tell"
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
     """The cells of one recurrent layer, read, in the order in which they feed each other."""
 
     specs: tuple[CellSpec, ...]
     states: tuple[tuple[str, ...], ...]
+    states_order: StackStates = "first cell first"
+    """The order in which a call gives and gets their states."""
 
 
 def read_cells(
@@ -133,7 +139,11 @@ def read_cells(
     configs = [entry.view("config") for entry in cells]
     sizes = [each.variables(config) for each, config in zip(known_cells, configs, strict=True)]
     parts = inner.parts(*_numbered(names), sizes=sizes) if stacked else (inner,)
-    return _read(known_cells, stored, configs, parts)
+    order = stored.dialect.stack_states if len(names) > 1 else "first cell first"
+    if order == "not told" and config.get("return_state", bool, False):
+        return f"returns states {ORDER_NOT_TOLD}"
+    read = _read(known_cells, stored, configs, parts)
+    return read if isinstance(read, str) else replace(read, states_order=order)
 
 
 def variable_count(class_name: str, config: ConfigView) -> int:
@@ -207,16 +217,17 @@ def recurrent_steps(
         Its outputs are what Keras returns with ``return_state``: the outputs, then the states.
     """
     steps: list[LayerStep] = []
-    states: list[StepOutput] = []
     last = len(cells.specs) - 1
+    places = _state_places(cells)
     backward = go_backwards(config)
     for number, (spec, names) in enumerate(zip(cells.specs, cells.states, strict=True)):
+        start, stop = places[number]
         layer = RecurrentLayer(
             cell=spec,
             backward=backward,
             padding=padding,
             lengths=Option(LENGTHS_UNUSED, "config"),
-            initial_state=start_of(spec, names, left[len(states) : len(states) + len(names)]),
+            initial_state=start_of(spec, names, left[start:stop]),
             state_format=Option("list [h, c]" if len(names) == 2 else "h", "class default"),
             # Between the cells of a stack time runs in one direction, whatever comes out last.
             outputs_in_input_order=number < last or not backward.value,
@@ -225,11 +236,30 @@ def recurrent_steps(
         )
         suffix = base if number == last else f"{base}/cell_{number}"
         reads = (steps[-1].suffix,) if steps else None
-        stop = first_state + len(names)
-        steps.append(LayerStep(suffix, layer, reads, states=(first_state, stop)))
-        first_state = stop
-        states += [StepOutput(suffix, name) for name in names]
-    return BuiltLayer(tuple(steps), (StepOutput(base), *states))
+        given = (first_state + start, first_state + stop)
+        steps.append(LayerStep(suffix, layer, reads, states=given))
+    states = [
+        StepOutput(steps[number].suffix, name)
+        for number in sorted(places, key=places.__getitem__)
+        for name in cells.states[number]
+    ]
+    unknown = cells.states_order == "not told"
+    return BuiltLayer(
+        tuple(steps),
+        (StepOutput(base), *states),
+        f"is given states {ORDER_NOT_TOLD}" if unknown else "",
+    )
+
+
+def _state_places(cells: Cells) -> dict[int, tuple[int, int]]:
+    """Where the states of every cell stand in the list of all: from, to."""
+    numbers = range(len(cells.states))
+    places: dict[int, tuple[int, int]] = {}
+    stop = 0
+    for number in reversed(numbers) if cells.states_order == "last cell first" else numbers:
+        start, stop = stop, stop + len(cells.states[number])
+        places[number] = (start, stop)
+    return places
 
 
 def build_recurrent(stored: StoredLayer) -> BuiltLayer:

@@ -77,7 +77,8 @@ STOCK_LAYERS = frozenset(
 """Keras' recurrent layers by the name that it makes of a class."""
 
 STOCK_CELLS = frozenset({"lstm_cell", "gru_cell", "simple_rnn_cell"})
-CELL_ROLES = frozenset({"kernel", "recurrent_kernel", "bias"})
+CELL_ROLES = ("kernel", "recurrent_kernel", "bias")
+"""What Keras calls the variables of its cells, in its order."""
 
 
 def base_name(name: str) -> str:

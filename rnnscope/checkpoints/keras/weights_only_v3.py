@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rnnscope.checkpoints.keras.keras_file import ObjectGroup
 from rnnscope.checkpoints.keras.weights import StoredVariable, is_seed
 from rnnscope.checkpoints.keras.weights_only import (
+    CELL_ROLES,
     STOCK_CELLS,
     STOCK_LAYERS,
     LayerDirection,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 NOT_LAYERS = ("optimizer", "metrics", "loss", "vars", "seed_generator", "random_generator")
-CELL_ROLES = ("kernel", "recurrent_kernel", "bias")
 MAX_NESTING = 16
 
 _PLAIN_ROLES = {

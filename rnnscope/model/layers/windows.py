@@ -16,6 +16,8 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
+from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops.linear import windows
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,17 @@ class Windows:
             ((0, 0), *self._widths(values.shape[1:-1], reach), (0, 0)),
             constant_values=values.dtype.type(fill),
         )
-        axes = tuple(range(1, 1 + len(self.size)))
-        if any(padded.shape[axis] < width for axis, width in zip(axes, reach, strict=True)):
+        try:
+            # The features stand aside: windows are over the last axes.
+            seen = windows(np.moveaxis(padded, -1, 1), self.size, self.strides, self.dilation)
+        except EvaluationError as error:
             raise InputError(
                 "The input is too small for a convolution or pooling layer of the model.",
                 expected=f"at least {' x '.join(map(str, reach))}",
                 found=" x ".join(map(str, values.shape[1:-1])),
-            )
-        windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axes)
-        places = tuple(slice(None, None, stride) for stride in self.strides)
-        inside = tuple(slice(None, None, step) for step in self.dilation)
-        picked = (slice(None), *places, slice(None), *inside)
-        return windows[picked]
+            ) from error
+        ordered: Array = np.moveaxis(seen, 1, 1 + len(self.size))
+        return ordered
 
     def _widths(self, sizes: Sequence[int], reach: Sequence[int]) -> list[tuple[int, int]]:
         """How much is added before and behind each axis."""

@@ -208,6 +208,13 @@ def test_states_by_the_names_of_the_models_inputs(keras, rnnscope, read_trace, t
     np.testing.assert_allclose(read_trace(tmp_path / "t.h5")["rec/outputs"], expected, atol=3e-6)
     assert "The initial m of 'rec' is in.npz::h_in, the model's input." in result.stdout
 
+    # Of another layout they are refused: not used, they would be zeros without a word.
+    np.savez(tmp_path / "in.npz", **{**arrays, "h_in": FLAT[None, :, :3]})
+    result = rnnscope("run", tmp_path / "m.keras", tmp_path / "in.npz", "-o", tmp_path / "u.h5")
+    assert result.code != 0
+    assert "in.npz::h_in" in result.stderr
+    assert not (tmp_path / "u.h5").exists()
+
 
 @pytest.mark.parametrize("file", ["model.h5", "model.keras"])
 @pytest.mark.parametrize("way", ["keyword", "position"])
