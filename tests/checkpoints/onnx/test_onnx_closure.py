@@ -246,6 +246,36 @@ def test_lengths_that_the_graph_computes(tmp_path):
     assert outputs[1, :4].all()
 
 
+def sorted_before(tmp_path, both):
+    """An LSTM behind a sort by length, with initial states for the sequences as they are given."""
+    cell = node("LSTM", ["x", "W", "R", "B", "lens"], ["Y"], "lstm")
+    front = [
+        node("Shape", ["L"], ["k"]),
+        node("TopK", ["L", "k"], ["sorted", "order"], axis=0),
+        node("Cast", ["sorted"], ["lens"], to=6),
+        node("Gather", ["X", "order"], ["x"], axis=1) if both else node("Neg", ["X"], ["x"]),
+    ]
+    lengths = value("L", (None,))
+    lengths.type.tensor_type.elem_type = 7
+    return model(tmp_path, front, inputs=[lengths], cell=cell)
+
+
+def test_lengths_that_are_sorted_go_with_sequences_that_are(tmp_path):
+    network = read_checkpoint(sorted_before(tmp_path, both=True)).network
+    assert network.recurrent[0].recurrent.evidence.kind == "proved"
+    assert network.recurrent[0].recurrent.lengths.value.input == "L"
+    np.save(tmp_path / "x.npy", X)
+    rnnscope.run(tmp_path / "m.onnx", tmp_path / "x.npy").close()
+
+
+def test_lengths_that_are_sorted_alone_refuse_the_layer(tmp_path):
+    """They would be joined with other sequences."""
+    path = sorted_before(tmp_path, both=False)
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(UnsupportedCellError, match="sorted by length"):
+        rnnscope.run(path, tmp_path / "x.npy")
+
+
 # Initial states
 
 
