@@ -11,6 +11,7 @@ import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError, RnnscopeError, UnsupportedCellError
+from rnnscope.model.layers import Unsupported
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(3, 5, 2)).astype("f4")
@@ -165,7 +166,7 @@ def test_a_loop(tmp_path):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def unrolled(path, steps=5, backward=False):
+def unrolled(path, steps=5, backward=False, more=()):
     """The steps one after another, joined at the end."""
     order = range(steps)[::-1] if backward else range(steps)
     nodes, arrays = [*ZEROS], {**WEIGHTS, **SIZES}
@@ -178,7 +179,7 @@ def unrolled(path, steps=5, backward=False):
         h, c = f"s{at}h1", f"s{at}c1"
     arrays["front"] = np.array([0])
     joined = [f"u{at}" for at in range(steps)]
-    nodes.append(node("Concat", joined, ["Y"], "join", axis=0))
+    nodes += [node("Concat", joined, ["Y"], "join", axis=0), *more]
     return save(path, graph(nodes, [value("X", (steps, None, 2))], [value("Y")], arrays))
 
 
@@ -206,6 +207,27 @@ def test_a_join_of_what_is_not_recurrent_is_no_cell(tmp_path):
     made = graph(nodes, [value("X", (4, None, 2))], [value("Y")], arrays)
     with pytest.raises(UnsupportedCellError, match="holds no LSTM, GRU or RNN node"):
         read_checkpoint(save(tmp_path / "m.onnx", made))
+
+
+DENSE = [
+    *(node(op, [f"g{at}"], [f"g{at + 1}"]) for at, op in enumerate(("Tanh", "Relu", "Exp"))),
+    node("Concat", ["g1", "g2", "g3"], ["D"], "dense", axis=0),
+]
+"""Each part is made of the one before, by other operators every time."""
+
+
+def test_a_join_of_steps_that_are_not_alike_is_no_cell(tmp_path):
+    made = graph(DENSE, [value("g0", (None, 2))], [value("D")], {})
+    with pytest.raises(UnsupportedCellError, match="holds no LSTM, GRU or RNN node"):
+        read_checkpoint(save(tmp_path / "m.onnx", made))
+
+
+def test_a_join_of_steps_that_are_not_alike_is_named_beside_a_cell(tmp_path):
+    more = [node("Identity", ["Y"], ["g0"]), *DENSE]
+    network = read_checkpoint(unrolled(tmp_path / "m.onnx", more=more)).network
+    named = {entry.name: entry.layer for entry in network.nodes}
+    assert isinstance(named["dense"], Unsupported)
+    assert [entry.name for entry in network.recurrent] == ["join"]
 
 
 def test_a_loop_that_is_random_is_named(tmp_path):

@@ -21,6 +21,8 @@ from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 
+UNROLLED = "unrolled cell"
+
 MIN_STEPS = 3
 """Fewer steps show no recurrence."""
 
@@ -50,7 +52,7 @@ class UnrolledRecurrence:
     backward: bool
     keys: Mapping[str, tuple[str, ...]]
     first: Mapping[str, str]
-    op: str = "unrolled cell"
+    op: str = UNROLLED
 
     def record(
         self,
@@ -95,9 +97,17 @@ def _block(graph: OnnxGraph, key: str, before: str) -> list[OnnxNode]:
     return list(found)
 
 
-def find_unrolled(program: OnnxProgram) -> list[UnrolledRecurrence]:
-    """The written-out cells of a graph: joins of one value a step, each made of the one before."""
+def find_unrolled(program: OnnxProgram) -> tuple[list[UnrolledRecurrence], dict[str, str]]:
+    """The written-out cells of a graph: joins of one value a step, each made of the one before.
+
+    Returns
+    -------
+    found : list of UnrolledRecurrence
+    unlike : dict of str to str
+        Joins of values that are made of one another, but not by steps that are alike, and why.
+    """
     found = []
+    unlike: dict[str, str] = {}
     for node in program.graph.nodes:
         if node.op not in ("Concat", "SequenceConstruct"):
             continue
@@ -106,10 +116,14 @@ def find_unrolled(program: OnnxProgram) -> list[UnrolledRecurrence]:
             continue
         for backward in (False, True):
             keys = written[::-1] if backward else written
-            if _follows(program, keys):
+            if not _follows(program, keys):
+                continue
+            try:
                 found.append(_recurrence(program, node, tuple(keys), backward))
-                break
-    return found
+            except EvaluationError as error:
+                unlike[node.name] = str(error)
+            break
+    return found, unlike
 
 
 def _behind_axis(graph: OnnxGraph, key: str) -> str:
