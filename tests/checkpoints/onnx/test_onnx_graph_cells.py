@@ -9,9 +9,12 @@ from onnx_files import graph, node, save, value
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
+from rnnscope.checkpoints.onnx import control
+from rnnscope.checkpoints.onnx.graph import Body, OnnxNode
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError, RnnscopeError, UnsupportedCellError
 from rnnscope.model.layers import Unsupported
+from rnnscope.model.ops import EvaluationError
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(3, 5, 2)).astype("f4")
@@ -255,3 +258,19 @@ def test_onnx_s_own_scan_and_loop_cases():
             assert_alike(made[name], theirs)
         seen += 1
     assert seen >= 4
+
+
+def test_a_loop_without_a_limit_is_not_cut_off_in_silence(monkeypatch):
+    monkeypatch.setattr(control, "MAX_TURNS", 4)
+    body = Body(("number", "goes", "x"), ("goes", "y"), frozenset())
+    loop = OnnxNode("Loop", "loop", ("", "", "x"), ("y",), {})
+
+    def run(turns):
+        def turn(handed):
+            return [np.array(handed[0] + 1 < turns), handed[2] + 1]
+
+        return control.CONTROL["Loop"](loop, [None, None, np.zeros(1)], body, turn)
+
+    assert run(4)[0] == 4
+    with pytest.raises(EvaluationError, match="more than 4 turns"):
+        run(5)
