@@ -401,3 +401,14 @@ def test_a_graph_that_would_take_too_long_is_read_all_the_same(tmp_path):
     assert isinstance(stand_in, Unsupported)
     with pytest.raises(RnnscopeError):
         ran(tmp_path / "m.onnx", tmp_path, X.swapaxes(0, 1), model_input=True)
+
+
+def test_a_normalisation_in_training_is_refused_however_old_it_is(tmp_path):
+    """From operator set 7 to 13 it is one by handing on the means that it computes."""
+    norm = node("BatchNormalization", ["X", "s", "o", "m", "v"], ["x", "m1", "v1"], "norm")
+    arrays = {name: np.full(2, n, "f4") for name, n in zip("somv", (1, 0, 0, 1), strict=True)}
+    made = graph([norm, LSTM], [value("X", (None, 2, 3))], [value("Y")], {**weights(), **arrays})
+    network = read_checkpoint(save(tmp_path / "m.onnx", made, opset=9)).network
+    front = next(n for n in network.nodes if n.name == network.recurrent[0].reads[0])
+    assert isinstance(front.layer, Unsupported)
+    assert "training mode" in front.layer.reason
