@@ -125,6 +125,35 @@ def test_other_initial_states(tmp_path):
     np.testing.assert_array_equal(made.initial["c"], c)
 
 
+@pytest.mark.parametrize("batch", [None, 1])
+def test_a_scan_that_starts_from_what_it_reads(tmp_path, batch):
+    """The state before the first step is another for every input, whatever the model is for."""
+    body = graph(
+        [node("Add", ["h", "x"], ["a"]), node("Tanh", ["a"], ["h1"]),
+         node("Identity", ["h1"], ["y"])],
+        [value("h"), value("x")], [value("h1"), value("y")],
+    )  # fmt: skip
+    nodes = [
+        node("Gather", ["X", "first"], ["f"]),
+        node("Tanh", ["f"], ["h0"]),
+        node("Scan", ["h0", "X"], ["H", "Y"], "scan", body=body, num_scan_inputs=1),
+    ]
+    made = graph(nodes, [value("X", (None, batch, 2))], [value("Y")], {"first": np.array(0)})
+    path = save(tmp_path / "m.onnx", made)
+    x = X[: batch or len(X)]
+    np.save(tmp_path / "x.npy", x)
+    h, expected = np.tanh(x[:, 0]), []
+    for t in range(x.shape[1]):
+        h = np.tanh(h + x[:, t])
+        expected.append(h)
+    with rnnscope.run(path, tmp_path / "x.npy") as trace:
+        layer = trace.layers["scan"]
+        np.testing.assert_allclose(np.asarray(layer.m), np.stack(expected, axis=1), atol=1e-6)
+        np.testing.assert_allclose(np.asarray(layer.initial["m"]), np.tanh(x[:, 0]), atol=1e-6)
+    start = read_checkpoint(path).network.recurrent[0].recurrent.initial_state.value
+    assert str(start) == "what the graph computes"
+
+
 def test_what_stands_in_front_of_a_scan_is_evaluated(tmp_path):
     last = scan()
     last.input[2] = "scaled"
