@@ -412,3 +412,17 @@ def test_a_normalisation_in_training_is_refused_however_old_it_is(tmp_path):
     front = next(n for n in network.nodes if n.name == network.recurrent[0].reads[0])
     assert isinstance(front.layer, Unsupported)
     assert "training mode" in front.layer.reason
+
+
+def test_sequences_of_a_group_that_depend_on_each_other_refuse_the_layer(tmp_path):
+    """A model for two at once would give another number for every pair that it is run in."""
+    front = [
+        node("LSTM", ["X", "W", "R", "B"], ["Z"], "which tells the axes"),
+        node("ReduceMean", ["X"], ["a"], axes=[1]),
+        node("Sub", ["X", "a"], ["x"], "centred"),
+    ]
+    network = read_checkpoint(model(tmp_path, front, shape=(None, 2, 3))).network
+    reader = next(n for n in network.recurrent if n.name == "lstm")
+    front = next(n for n in network.nodes if n.name == reader.reads[0])
+    assert isinstance(front.layer, Unsupported)
+    assert "depend on each other" in front.layer.reason
