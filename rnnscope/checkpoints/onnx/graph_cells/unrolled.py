@@ -15,8 +15,7 @@ from typing import Any
 from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of
-from rnnscope.checkpoints.onnx.tensors import INTEGERS
+from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
 from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
@@ -79,11 +78,7 @@ class UnrolledRecurrence:
         own = [
             node for key in self.keys["m"][1:2] for node in _block(graph, key, self.keys["m"][0])
         ]
-        read = dict.fromkeys(key for node in own for key in node.inputs)
-        return tuple(
-            key for key in read
-            if key in graph.initializers and graph.initializers[key].data_type not in INTEGERS
-        )  # fmt: skip
+        return stored_floats(graph, own)
 
 
 def _block(graph: OnnxGraph, key: str, before: str) -> list[OnnxNode]:
