@@ -66,9 +66,9 @@ def graph(nodes, inputs=(), outputs=(), arrays=None, tensors=()):
     )
 
 
-def save(path, made):
-    opset = TABLE.message_class("OperatorSetIdProto")(version=17)
-    model = TABLE.message_class("ModelProto")(ir_version=8, graph=made, opset_import=[opset])
+def save(path, made, opset=17):
+    imported = TABLE.message_class("OperatorSetIdProto")(version=opset)
+    model = TABLE.message_class("ModelProto")(ir_version=8, graph=made, opset_import=[imported])
     path.write_bytes(model.SerializeToString())
     return path
 

@@ -26,7 +26,7 @@ def _stacked(parts: list[Any], axis: int = 0) -> Any:
 def _loop(node: OnnxNode, inputs: list[Any], body: Body, turn: Turn) -> tuple[Any, ...]:
     """Repeat the body as often as it is told, or until its condition does not hold."""
     limit, condition, *state = inputs
-    turns = MAX_TURNS if limit is None else int(np.ravel(limit)[0])
+    turns = MAX_TURNS + 1 if limit is None else int(np.ravel(limit)[0])
     goes_on = True if condition is None else bool(np.ravel(condition)[0])
     carried = list(state)
     scanned: list[list[Any]] = [[] for _ in body.outputs[1 + len(carried) :]]

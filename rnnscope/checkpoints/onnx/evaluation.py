@@ -45,7 +45,11 @@ class OnnxProgram:
         return Evaluation(self, dict(bound or {}), work or Work())
 
 
-class MisfitError(EvaluationError):
+class NodeError(EvaluationError):
+    """A node that cannot be computed; the message names it."""
+
+
+class MisfitError(NodeError):
     """Values do not fit an operator that is computed: made-up inputs may be to blame."""
 
 
@@ -200,7 +204,7 @@ class Evaluation:
     def _run(self, node: OnnxNode, inputs: list[Any]) -> Any:
         """What a node makes of its inputs."""
         if node.op not in OPERATIONS and node.op not in CONTROL and node.op != "ConstantOfShape":
-            raise EvaluationError(f"op {node.op} (node '{node.name}') is not computed")
+            raise NodeError(f"op {node.op} (node '{node.name}') is not computed")
         self.work.spend(cost_of(node.op, inputs))
         try:
             with np.errstate(all="ignore"):
@@ -213,11 +217,12 @@ class Evaluation:
                     made = CONTROL[node.op](node, inputs, body, self._turns(node, body))
                 else:
                     made = OPERATIONS[node.op](node, inputs)
+        except NodeError:  # a node of a loop's body
+            raise
         except EvaluationError as error:
-            named = node.name in str(error)
-            raise error if named else _failure(node, error) from error
+            raise NodeError(_failure(node, error)) from error
         except _MISFITS as error:
-            raise MisfitError(str(_failure(node, error))) from error
+            raise MisfitError(_failure(node, error)) from error
         values = made if isinstance(made, tuple) else (made,)
         arrays = tuple(
             one if one is None or isinstance(one, list) else np.asarray(one) for one in values
@@ -235,6 +240,6 @@ _MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, Attribut
 """What numpy and the entries of OPERATIONS raise where a damaged graph hands them nonsense."""
 
 
-def _failure(node: OnnxNode, error: Exception) -> EvaluationError:
+def _failure(node: OnnxNode, error: Exception) -> str:
     words = str(error).partition("\n")[0] or type(error).__name__
-    return EvaluationError(f"op {node.op} (node '{node.name}'): {words}")
+    return f"op {node.op} (node '{node.name}'): {words}"

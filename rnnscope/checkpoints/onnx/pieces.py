@@ -13,6 +13,7 @@ from rnnscope.checkpoints.onnx.control import CONTROL
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.operations import OPERATIONS
+from rnnscope.checkpoints.onnx.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.wiring import BuiltNode
 from rnnscope.model.cell import Array
@@ -209,7 +210,7 @@ class Pieces:
         """
         graph = self._program.graph
         cone = Cone.of(key, graph, self._program.stored, self._recurrent)
-        missing = first_not_computed(cone, COMPUTED - {"LSTM", "GRU", "RNN"})
+        missing = first_not_computed(cone, COMPUTED.difference(RECURRENT))
         if missing:
             raise EvaluationError(missing)
         for name in cone.made:
@@ -285,8 +286,9 @@ class Pieces:
             lengths = np.asarray(self._trial.bound[piece.lengths[0]]).ravel()
         if not _alike(piece(arrays, lengths), value):
             raise EvaluationError("it cannot be computed apart")
-        if len(value) == 1 or piece.group is not None:
+        if len(value) == 1:
             return
+        # A model for several sequences at once is given the first one that often.
         alone = piece(
             tuple(array[:1] for array in arrays), None if lengths is None else lengths[:1]
         )

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph import OnnxNode
@@ -20,23 +19,21 @@ from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import (
-    difference,
     gap,
     in_order,
     limit_of,
     made_up,
 )
 from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
+from rnnscope.checkpoints.onnx.sorting_proof import is_same_unsorted
 from rnnscope.checkpoints.onnx.starts import settle_start
 from rnnscope.checkpoints.onnx.trial import (
-    MAX_WORK,
     ModelInputs,
     Sizes,
     Trial,
     first_fitting,
 )
 from rnnscope.checkpoints.onnx.wiring import BuiltNode, OnnxWiring
-from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.evidence import BY_OPERATOR, Evidence
 from rnnscope.model.layers import Unsupported
@@ -44,6 +41,10 @@ from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
 WEIGHT_INPUTS = (1, 2, 3, 7)
+
+_SORTED_APART = (
+    "reads some of its inputs sorted by length and others not, or sorted in more than one way"
+)
 
 
 def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...]]:
@@ -73,8 +74,12 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
     trials = (trial, lambda: Trial(program, inputs, Sizes(3, 4), seed=1))
     for built in wiring.built:
         x, reason = fronts.settle(built)
-        if program.unsorted and x is not None and not _same_unsorted(program, trial, built, x):
-            fronts.refuse(built, "its sequences are sorted by length, and not as they are known")
+        try:
+            if not is_same_unsorted(program, trial, built.node):
+                _refuse(wiring, built, _SORTED_APART)
+                continue
+        except EvaluationError as error:
+            fronts.refuse(built, f"sorts sequences by length, which is not computed: {error}")
             x = None
         settle_start(wiring, program, built, trials)
         fronts.settle_lengths(built)
@@ -99,22 +104,6 @@ def _fits(node: OnnxNode, trial: Trial) -> bool:
     return True
 
 
-def _same_unsorted(program: OnnxProgram, trial: Trial, built: BuiltNode, x: Array) -> bool:
-    """Whether what a node reads is the same without sorting, but for the order of sequences."""
-    cone = Cone.of(built.node.input(0), program.graph, program.stored, ())
-    sorting = [node for node in cone.nodes if node in program.unsorted]
-    if not sorting:
-        return True
-    evaluation = replace(program, unsorted=frozenset()).evaluation(trial.bound, Work(MAX_WORK))
-    try:
-        true = in_order(built.node, evaluation.value(built.node.input(0)))
-        order = np.asarray(evaluation.value(sorting[0].output(1)))
-    except EvaluationError:
-        return False
-    ours = in_order(built.node, x)
-    return len(order) == len(ours) and difference(ours[order], true) <= limit_of(true)
-
-
 def _prove(
     wiring: OnnxWiring,
     built: BuiltNode,
@@ -134,7 +123,8 @@ def _prove(
         return
     steps = in_order(built.node, given[0])
     if not worst <= limit_of(steps):
-        _refuse(wiring, built, worst)
+        reason = f"gives other states here than the operator is defined to give (by {worst:.1g})"
+        _refuse(wiring, built, reason)
         return
     lengths = given[LENGTHS_INPUT]
     mask = None if lengths is None else np.arange(steps.shape[1]) < np.ravel(lengths)[:, None]
@@ -179,8 +169,7 @@ def _keep(wiring: OnnxWiring, built: BuiltNode, evidence: Evidence) -> None:
         wiring.nodes[name] = replace(wiring.nodes[name], layer=layer)
 
 
-def _refuse(wiring: OnnxWiring, built: BuiltNode, worst: float) -> None:
-    reason = f"gives other states here than the operator is defined to give (by {worst:.1g})"
+def _refuse(wiring: OnnxWiring, built: BuiltNode, reason: str) -> None:
     for name in built.layers:
         stand_in = Unsupported(built.node.op, name, reason)
         wiring.nodes[name] = replace(wiring.nodes[name], layer=stand_in)

@@ -21,8 +21,13 @@ def sorting_nodes(graph: OnnxGraph) -> frozenset[OnnxNode]:
     return frozenset(
         node for node in graph.nodes
         if node.op == "TopK" and node.integer("largest", 1) and node.integer("sorted", 1)
-        and _is_lengths(graph, graph.behind(node.input(0), _SAME))
+        and _is_lengths(graph, sorted_input(graph, node))
     )  # fmt: skip
+
+
+def sorted_input(graph: OnnxGraph, node: OnnxNode) -> str:
+    """The value whose entries a node sorts, before its dtype is changed."""
+    return graph.behind(node.input(0), _SAME)
 
 
 def _is_lengths(graph: OnnxGraph, name: str) -> bool:

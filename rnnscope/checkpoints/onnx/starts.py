@@ -151,8 +151,10 @@ def _if_constant(
         first, second = trials[0].value(key), trials[1]().value(key)
     except EvaluationError:
         return None
+    if np.ndim(first) != 3 or np.ndim(second) != 3:
+        return None
     rows: list[Any] = [one.swapaxes(0, 1) if batch_first else one for one in (first, second)]
-    if any(np.ndim(one) != 3 for one in rows) or rows[0].shape[::2] != rows[1].shape[::2]:
+    if rows[0].shape[::2] != rows[1].shape[::2]:
         return None
     alike = all(bool((one == rows[0][:, :1]).all()) for one in rows)
     values: Array = rows[0][:, 0]

@@ -89,6 +89,58 @@ def conv(
     return result if bias is None else bias_add(result, bias, channels_first=True)
 
 
+def conv_transposed(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    *,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[tuple[int, int]],
+    extra: Sequence[int],
+    groups: int = 1,
+) -> Any:
+    """A convolution turned round: each value adds the kernel to the places that it came from.
+
+    Parameters
+    ----------
+    x : ndarray (batch, channel, …)
+    kernel : ndarray (channel, filter // groups, …)
+    bias : ndarray (filter,), optional
+    strides, dilations, extra : sequence of int
+        One for each spatial axis; `extra` places are added at the end.
+    pads : sequence of (int, int)
+        Places that are cut off before and after.
+    groups : int
+
+    Returns
+    -------
+    ndarray (batch, filter, …)
+    """
+    spatial, size = kernel.ndim - 2, kernel.shape[2:]
+    batch, channels = x.shape[:2]
+    filters = kernel.shape[1] * groups
+    reach = [(n - 1) * d + 1 for n, d in zip(size, dilations, strict=True)]
+    whole = [(n - 1) * s + r + e
+             for n, s, r, e in zip(x.shape[2:], strides, reach, extra, strict=True)]  # fmt: skip
+    made = np.zeros(check_size((batch, filters, *whole), x.dtype), x.dtype)
+    by_group = x.reshape(batch, groups, channels // groups, *x.shape[2:])
+    kernels = kernel.reshape(groups, channels // groups, kernel.shape[1], *size)
+    for place in np.ndindex(*size):
+        here = kernels[(slice(None),) * 3 + place]
+        part = np.einsum("bgc...,gcf->bgf...", by_group, here)
+        where: tuple[Any, ...] = tuple(
+            slice(at * d, at * d + (n - 1) * s + 1, s)
+            for at, d, n, s in zip(place, dilations, x.shape[2:], strides, strict=True)
+        )
+        places = (slice(None), slice(None), *where)
+        made[places] += part.reshape(batch, filters, *x.shape[2:])
+    inner = [slice(a, n - b) for (a, b), n in zip(pads, whole, strict=True)]
+    kept: tuple[Any, ...] = (slice(None), slice(None), *inner)
+    cut = made[kept]
+    return cut if bias is None else bias_add(cut, bias, channels_first=spatial > 0)
+
+
 def pool(
     x: Array,
     *,
@@ -143,6 +195,7 @@ LINEAR: dict[str, Operation] = {
     "einsum": einsum,
     "bias_add": bias_add,
     "conv": conv,
+    "conv_transposed": conv_transposed,
     "pool": pool,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,

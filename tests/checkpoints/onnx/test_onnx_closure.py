@@ -246,6 +246,36 @@ def test_lengths_that_the_graph_computes(tmp_path):
     assert outputs[1, :4].all()
 
 
+def sorted_before(tmp_path, both):
+    """An LSTM behind a sort by length, with initial states for the sequences as they are given."""
+    cell = node("LSTM", ["x", "W", "R", "B", "lens"], ["Y"], "lstm")
+    front = [
+        node("Shape", ["L"], ["k"]),
+        node("TopK", ["L", "k"], ["sorted", "order"], axis=0),
+        node("Cast", ["sorted"], ["lens"], to=6),
+        node("Gather", ["X", "order"], ["x"], axis=1) if both else node("Neg", ["X"], ["x"]),
+    ]
+    lengths = value("L", (None,))
+    lengths.type.tensor_type.elem_type = 7
+    return model(tmp_path, front, inputs=[lengths], cell=cell)
+
+
+def test_lengths_that_are_sorted_go_with_sequences_that_are(tmp_path):
+    network = read_checkpoint(sorted_before(tmp_path, both=True)).network
+    assert network.recurrent[0].recurrent.evidence.kind == "proved"
+    assert network.recurrent[0].recurrent.lengths.value.input == "L"
+    np.save(tmp_path / "x.npy", X)
+    rnnscope.run(tmp_path / "m.onnx", tmp_path / "x.npy").close()
+
+
+def test_lengths_that_are_sorted_alone_refuse_the_layer(tmp_path):
+    """They would be joined with other sequences."""
+    path = sorted_before(tmp_path, both=False)
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(UnsupportedCellError, match="sorted by length"):
+        rnnscope.run(path, tmp_path / "x.npy")
+
+
 # Initial states
 
 
@@ -371,3 +401,28 @@ def test_a_graph_that_would_take_too_long_is_read_all_the_same(tmp_path):
     assert isinstance(stand_in, Unsupported)
     with pytest.raises(RnnscopeError):
         ran(tmp_path / "m.onnx", tmp_path, X.swapaxes(0, 1), model_input=True)
+
+
+def test_a_normalisation_in_training_is_refused_however_old_it_is(tmp_path):
+    """From operator set 7 to 13 it is one by handing on the means that it computes."""
+    norm = node("BatchNormalization", ["X", "s", "o", "m", "v"], ["x", "m1", "v1"], "norm")
+    arrays = {name: np.full(2, n, "f4") for name, n in zip("somv", (1, 0, 0, 1), strict=True)}
+    made = graph([norm, LSTM], [value("X", (None, 2, 3))], [value("Y")], {**weights(), **arrays})
+    network = read_checkpoint(save(tmp_path / "m.onnx", made, opset=9)).network
+    front = next(n for n in network.nodes if n.name == network.recurrent[0].reads[0])
+    assert isinstance(front.layer, Unsupported)
+    assert "training mode" in front.layer.reason
+
+
+def test_sequences_of_a_group_that_depend_on_each_other_refuse_the_layer(tmp_path):
+    """A model for two at once would give another number for every pair that it is run in."""
+    front = [
+        node("LSTM", ["X", "W", "R", "B"], ["Z"], "which tells the axes"),
+        node("ReduceMean", ["X"], ["a"], axes=[1]),
+        node("Sub", ["X", "a"], ["x"], "centred"),
+    ]
+    network = read_checkpoint(model(tmp_path, front, shape=(None, 2, 3))).network
+    reader = next(n for n in network.recurrent if n.name == "lstm")
+    front = next(n for n in network.nodes if n.name == reader.reads[0])
+    assert isinstance(front.layer, Unsupported)
+    assert "depend on each other" in front.layer.reason

@@ -9,8 +9,12 @@ from onnx_files import graph, node, save, value
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
+from rnnscope.checkpoints.onnx import control
+from rnnscope.checkpoints.onnx.graph import Body, OnnxNode
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError, RnnscopeError, UnsupportedCellError
+from rnnscope.model.layers import Unsupported
+from rnnscope.model.ops import EvaluationError
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(3, 5, 2)).astype("f4")
@@ -121,6 +125,35 @@ def test_other_initial_states(tmp_path):
     np.testing.assert_array_equal(made.initial["c"], c)
 
 
+@pytest.mark.parametrize("batch", [None, 1])
+def test_a_scan_that_starts_from_what_it_reads(tmp_path, batch):
+    """The state before the first step is another for every input, whatever the model is for."""
+    body = graph(
+        [node("Add", ["h", "x"], ["a"]), node("Tanh", ["a"], ["h1"]),
+         node("Identity", ["h1"], ["y"])],
+        [value("h"), value("x")], [value("h1"), value("y")],
+    )  # fmt: skip
+    nodes = [
+        node("Gather", ["X", "first"], ["f"]),
+        node("Tanh", ["f"], ["h0"]),
+        node("Scan", ["h0", "X"], ["H", "Y"], "scan", body=body, num_scan_inputs=1),
+    ]
+    made = graph(nodes, [value("X", (None, batch, 2))], [value("Y")], {"first": np.array(0)})
+    path = save(tmp_path / "m.onnx", made)
+    x = X[: batch or len(X)]
+    np.save(tmp_path / "x.npy", x)
+    h, expected = np.tanh(x[:, 0]), []
+    for t in range(x.shape[1]):
+        h = np.tanh(h + x[:, t])
+        expected.append(h)
+    with rnnscope.run(path, tmp_path / "x.npy") as trace:
+        layer = trace.layers["scan"]
+        np.testing.assert_allclose(np.asarray(layer.m), np.stack(expected, axis=1), atol=1e-6)
+        np.testing.assert_allclose(np.asarray(layer.initial["m"]), np.tanh(x[:, 0]), atol=1e-6)
+    start = read_checkpoint(path).network.recurrent[0].recurrent.initial_state.value
+    assert str(start) == "what the graph computes"
+
+
 def test_what_stands_in_front_of_a_scan_is_evaluated(tmp_path):
     last = scan()
     last.input[2] = "scaled"
@@ -165,7 +198,7 @@ def test_a_loop(tmp_path):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def unrolled(path, steps=5, backward=False):
+def unrolled(path, steps=5, backward=False, more=()):
     """The steps one after another, joined at the end."""
     order = range(steps)[::-1] if backward else range(steps)
     nodes, arrays = [*ZEROS], {**WEIGHTS, **SIZES}
@@ -178,7 +211,7 @@ def unrolled(path, steps=5, backward=False):
         h, c = f"s{at}h1", f"s{at}c1"
     arrays["front"] = np.array([0])
     joined = [f"u{at}" for at in range(steps)]
-    nodes.append(node("Concat", joined, ["Y"], "join", axis=0))
+    nodes += [node("Concat", joined, ["Y"], "join", axis=0), *more]
     return save(path, graph(nodes, [value("X", (steps, None, 2))], [value("Y")], arrays))
 
 
@@ -208,6 +241,27 @@ def test_a_join_of_what_is_not_recurrent_is_no_cell(tmp_path):
         read_checkpoint(save(tmp_path / "m.onnx", made))
 
 
+DENSE = [
+    *(node(op, [f"g{at}"], [f"g{at + 1}"]) for at, op in enumerate(("Tanh", "Relu", "Exp"))),
+    node("Concat", ["g1", "g2", "g3"], ["D"], "dense", axis=0),
+]
+"""Each part is made of the one before, by other operators every time."""
+
+
+def test_a_join_of_steps_that_are_not_alike_is_no_cell(tmp_path):
+    made = graph(DENSE, [value("g0", (None, 2))], [value("D")], {})
+    with pytest.raises(UnsupportedCellError, match="holds no LSTM, GRU or RNN node"):
+        read_checkpoint(save(tmp_path / "m.onnx", made))
+
+
+def test_a_join_of_steps_that_are_not_alike_is_named_beside_a_cell(tmp_path):
+    more = [node("Identity", ["Y"], ["g0"]), *DENSE]
+    network = read_checkpoint(unrolled(tmp_path / "m.onnx", more=more)).network
+    named = {entry.name: entry.layer for entry in network.nodes}
+    assert isinstance(named["dense"], Unsupported)
+    assert [entry.name for entry in network.recurrent] == ["join"]
+
+
 def test_a_loop_that_is_random_is_named(tmp_path):
     body = graph(
         [node("RandomNormalLike", ["h"], ["n"], "noise"), node("Add", ["n", "x"], ["h1"])],
@@ -233,3 +287,19 @@ def test_onnx_s_own_scan_and_loop_cases():
             assert_alike(made[name], theirs)
         seen += 1
     assert seen >= 4
+
+
+def test_a_loop_without_a_limit_is_not_cut_off_in_silence(monkeypatch):
+    monkeypatch.setattr(control, "MAX_TURNS", 4)
+    body = Body(("number", "goes", "x"), ("goes", "y"), frozenset())
+    loop = OnnxNode("Loop", "loop", ("", "", "x"), ("y",), {})
+
+    def run(turns):
+        def turn(handed):
+            return [np.array(handed[0] + 1 < turns), handed[2] + 1]
+
+        return control.CONTROL["Loop"](loop, [None, None, np.zeros(1)], body, turn)
+
+    assert run(4)[0] == 4
+    with pytest.raises(EvaluationError, match="more than 4 turns"):
+        run(5)

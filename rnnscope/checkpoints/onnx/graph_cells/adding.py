@@ -7,7 +7,7 @@ from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell, as_layer, graph_cell
 from rnnscope.checkpoints.onnx.graph_cells.loops import LoopRecurrence, find_loops
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Recurrence
-from rnnscope.checkpoints.onnx.graph_cells.unrolled import find_unrolled
+from rnnscope.checkpoints.onnx.graph_cells.unrolled import UNROLLED, find_unrolled
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.wiring import OnnxWiring
 from rnnscope.errors import InputError
@@ -27,20 +27,28 @@ def add_graph_cells(
     """
     found: list[Recurrence] = list(find_loops(program, trial))
     if not found and not wiring.built:
-        found += find_unrolled(program)
+        unrolled, unlike = find_unrolled(program)
+        found += unrolled
+        # Where no cell is written out at all, such joins are no recurrence: dense blocks, say.
+        for name, reason in unlike.items() if unrolled else ():
+            _name_only(wiring, name, UNROLLED, reason)
     for recurrence in found:
         try:
             cell = graph_cell(program, inputs, trial, recurrence)
             node = Node(_name(wiring, recurrence.name), as_layer(cell, trial),
                         (_front(cell, inputs, fronts),))  # fmt: skip
         except (EvaluationError, InputError) as error:
-            name = _name(wiring, recurrence.name)
-            reason = f"is no cell that is computed: {error}"
-            wiring.nodes[name] = Node(name, Unsupported(recurrence.op, name, reason), ())
-            wiring.not_built[name] = reason
+            _name_only(wiring, recurrence.name, recurrence.op, str(error))
             continue
         wiring.nodes[node.name] = node
         _leave_out_turns(wiring, recurrence)
+
+
+def _name_only(wiring: OnnxWiring, wanted: str, op: str, why: str) -> None:
+    """Name a recurrence that is not run."""
+    name, reason = _name(wiring, wanted), f"is no cell that is computed: {why}"
+    wiring.nodes[name] = Node(name, Unsupported(op, name, reason), ())
+    wiring.not_built[name] = reason
 
 
 def _leave_out_turns(wiring: OnnxWiring, recurrence: Recurrence) -> None:

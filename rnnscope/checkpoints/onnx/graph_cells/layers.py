@@ -18,7 +18,7 @@ from rnnscope.errors import InputError
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphComputation, GraphOptions
 from rnnscope.model.evidence import EVALUATED
-from rnnscope.model.initial_state import ZERO_STATE, InitialState, StoredState
+from rnnscope.model.initial_state import ZERO_STATE, InitialState
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -322,10 +322,6 @@ def as_layer(cell: GraphCell, trial: Trial) -> RecurrentLayer:
 
 
 def _start(shown: LayerStates) -> InitialState:
-    """The states that the graph starts from, where they are not zero: as it stores them."""
-    stored = {
-        name: StoredState(value[0], "the graph")
-        for name, value in shown.initial.items()
-        if value.any() and bool((value == value[:1]).all())
-    }
-    return InitialState(stored, "constants of the graph") if stored else ZERO_STATE
+    """The states that the graph starts from are its own: of constants, or of what it reads."""
+    is_zero = not any(value.any() for value in shown.initial.values())
+    return ZERO_STATE if is_zero else InitialState({}, "what the graph computes")

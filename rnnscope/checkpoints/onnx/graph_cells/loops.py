@@ -11,8 +11,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of
-from rnnscope.checkpoints.onnx.tensors import INTEGERS
+from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
 from rnnscope.checkpoints.onnx.trial import MAX_WORK, Trial
 from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
@@ -78,11 +77,7 @@ class LoopRecurrence:
     def stored_names(self, graph: OnnxGraph) -> tuple[str, ...]:
         """See `Recurrence`."""
         inside = [node for node in graph.nodes if not self.body.own.isdisjoint(node.outputs)]
-        read = dict.fromkeys(key for node in inside for key in node.inputs)
-        return tuple(
-            key for key in read
-            if key in graph.initializers and graph.initializers[key].data_type not in INTEGERS
-        )  # fmt: skip
+        return stored_floats(graph, inside)
 
 
 def find_loops(program: OnnxProgram, trial: Trial) -> list[LoopRecurrence]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.tensors import INTEGERS
 from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 
@@ -69,6 +70,15 @@ class Recurrence(Protocol):
 
     def stored_names(self, graph: OnnxGraph) -> tuple[str, ...]:
         """The stored tensors of floats that its steps read."""
+
+
+def stored_floats(graph: OnnxGraph, nodes: Iterable[OnnxNode]) -> tuple[str, ...]:
+    """The stored tensors of floats that some nodes read, each once."""
+    read = dict.fromkeys(key for node in nodes for key in node.inputs)
+    return tuple(
+        key for key in read
+        if key in graph.initializers and graph.initializers[key].data_type not in INTEGERS
+    )  # fmt: skip
 
 
 _SELECTING = ("Add", "Cast", "Clip", "Identity", "Mul", "Where")

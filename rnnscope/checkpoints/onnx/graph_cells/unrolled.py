@@ -15,11 +15,12 @@ from typing import Any
 from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of
-from rnnscope.checkpoints.onnx.tensors import INTEGERS
+from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
 from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
+
+UNROLLED = "unrolled cell"
 
 MIN_STEPS = 3
 """Fewer steps show no recurrence."""
@@ -50,7 +51,7 @@ class UnrolledRecurrence:
     backward: bool
     keys: Mapping[str, tuple[str, ...]]
     first: Mapping[str, str]
-    op: str = "unrolled cell"
+    op: str = UNROLLED
 
     def record(
         self,
@@ -77,11 +78,7 @@ class UnrolledRecurrence:
         own = [
             node for key in self.keys["m"][1:2] for node in _block(graph, key, self.keys["m"][0])
         ]
-        read = dict.fromkeys(key for node in own for key in node.inputs)
-        return tuple(
-            key for key in read
-            if key in graph.initializers and graph.initializers[key].data_type not in INTEGERS
-        )  # fmt: skip
+        return stored_floats(graph, own)
 
 
 def _block(graph: OnnxGraph, key: str, before: str) -> list[OnnxNode]:
@@ -95,9 +92,17 @@ def _block(graph: OnnxGraph, key: str, before: str) -> list[OnnxNode]:
     return list(found)
 
 
-def find_unrolled(program: OnnxProgram) -> list[UnrolledRecurrence]:
-    """The written-out cells of a graph: joins of one value a step, each made of the one before."""
+def find_unrolled(program: OnnxProgram) -> tuple[list[UnrolledRecurrence], dict[str, str]]:
+    """The written-out cells of a graph: joins of one value a step, each made of the one before.
+
+    Returns
+    -------
+    found : list of UnrolledRecurrence
+    unlike : dict of str to str
+        Joins of values that are made of one another, but not by steps that are alike, and why.
+    """
     found = []
+    unlike: dict[str, str] = {}
     for node in program.graph.nodes:
         if node.op not in ("Concat", "SequenceConstruct"):
             continue
@@ -106,10 +111,14 @@ def find_unrolled(program: OnnxProgram) -> list[UnrolledRecurrence]:
             continue
         for backward in (False, True):
             keys = written[::-1] if backward else written
-            if _follows(program, keys):
+            if not _follows(program, keys):
+                continue
+            try:
                 found.append(_recurrence(program, node, tuple(keys), backward))
-                break
-    return found
+            except EvaluationError as error:
+                unlike[node.name] = str(error)
+            break
+    return found, unlike
 
 
 def _behind_axis(graph: OnnxGraph, key: str) -> str:

@@ -52,7 +52,7 @@ def _clip(node: OnnxNode, inputs: list[Any]) -> Any:
 
 
 def _cast(node: OnnxNode, inputs: list[Any]) -> Any:
-    return OPS["cast"](inputs[0], dtype=dtype_of(node, node.integer("to")))
+    return OPS["cast"](inputs[0], dtype=dtype_of(node.integer("to")))
 
 
 def _cast_like(_: OnnxNode, inputs: list[Any]) -> Any:

@@ -14,7 +14,8 @@ from rnnscope.model.ops import OPS, EvaluationError
 Evaluate = Callable[[OnnxNode, list[Any]], Any]
 """``evaluate(node, inputs) -> value``, or a tuple of values for several outputs.
 
-An input that is left out is None. A sequence of tensors is a list.
+An input that is left out is None. A sequence of tensors is a list. What it raises need not name the
+node, which the evaluation does.
 """
 
 
@@ -38,7 +39,7 @@ def ints(node: OnnxNode, inputs: list[Any], attribute: str, number: int) -> list
     return None if value is None else [int(one) for one in np.ravel(value)]
 
 
-def dtype_of(node: OnnxNode, number: int) -> Any:
+def dtype_of(number: int) -> Any:
     """The numpy dtype of a TensorProto.DataType; 16-bit floats are computed in 32 bits.
 
     Raises
@@ -49,7 +50,7 @@ def dtype_of(node: OnnxNode, number: int) -> Any:
     if number in (FLOAT16, BFLOAT16):
         return np.dtype(np.float32)
     if number not in STORED:
-        raise EvaluationError(f"op {node.op} (node '{node.name}') makes values of type {number}")
+        raise EvaluationError(f"it makes values of type {number}")
     return np.dtype(STORED[number][0])
 
 

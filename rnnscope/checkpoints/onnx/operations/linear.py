@@ -76,7 +76,7 @@ def _conv_transpose(node: OnnxNode, inputs: list[Any]) -> Any:
         for n, k, s, d, e, g in zip(spatial, size, strides, dilations, extra, goal, strict=True):
             cut = s * (n - 1) + e + (k - 1) * d + 1 - g
             if cut < 0:
-                raise EvaluationError(f"op {node.op} (node '{node.name}') is made larger")
+                raise EvaluationError("it is made larger")
             half = cut // 2
             pads.append((half, cut - half) if how == "SAME_UPPER" else (cut - half, half))
     return OPS["conv_transposed"](
@@ -118,7 +118,7 @@ def _rounded_up(
             windows -= 1
         more = max(0, (windows - 1) * s - span)
         if more and kind == "mean" and node.integer("count_include_pad"):
-            raise EvaluationError(f"op {node.op} (node '{node.name}') counts windows cut off")
+            raise EvaluationError("it counts windows cut off")
         made.append((before, after + more))
     return made
 
@@ -129,10 +129,12 @@ def _global_pool(name: str) -> Evaluate:
 
 
 def _batch_normalization(node: OnnxNode, inputs: list[Any]) -> Any:
-    if node.integer("training_mode") or (node.opset < 7 and not node.integer("is_test")):
-        raise EvaluationError(f"op {node.op} (node '{node.name}') is in training mode")
+    # From operator set 7 to 13, a node that hands on means and variances is one in training.
+    told = not node.integer("is_test") if node.opset < 7 else node.integer("training_mode")
+    if told or (node.opset in range(7, 14) and any(node.outputs[1:])):
+        raise EvaluationError("it is in training mode")
     if not node.integer("spatial", 1):
-        raise EvaluationError(f"op {node.op} (node '{node.name}') has one mean for each place")
+        raise EvaluationError("it has one mean for each place")
     return OPS["batch_norm"](
         *inputs, epsilon=node.number("epsilon", 1e-5), channels_first=inputs[0].ndim > 1
     )
@@ -190,7 +192,7 @@ def _mean_variance(node: OnnxNode, inputs: list[Any]) -> Any:
 
 def _dequantize(node: OnnxNode, inputs: list[Any]) -> Any:
     if node.integer("block_size"):
-        raise EvaluationError(f"op {node.op} (node '{node.name}') has scales for blocks")
+        raise EvaluationError("it has scales for blocks")
     return OPS["dequantize"](*inputs, axis=node.integer("axis", 1))
 
 
@@ -198,7 +200,7 @@ def _quantize(node: OnnxNode, inputs: list[Any]) -> Any:
     zero = given(inputs, 2)
     dtype = np.dtype(np.uint8) if zero is None else zero.dtype
     if node.integer("block_size") or node.integer("output_dtype") or dtype.kind not in "iu":
-        raise EvaluationError(f"op {node.op} (node '{node.name}') has scales for blocks, or "
+        raise EvaluationError("it has scales for blocks, or "
                               "makes numbers of another kind")  # fmt: skip
     return OPS["quantize"](*inputs, axis=node.integer("axis", 1), dtype=dtype)
 

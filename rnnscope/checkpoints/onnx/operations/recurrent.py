@@ -120,24 +120,24 @@ def _functions(node: OnnxNode, directions: int) -> list[list[Function]]:
     defaults = DEFAULTS[node.op]
     names = node.texts("activations") or defaults * directions
     if len(names) != len(defaults) * directions:
-        raise EvaluationError(f"{node.op} '{node.name}' names {len(names)} activations")
+        raise EvaluationError(f"it names {len(names)} activations")
     given_constants = {
         "alpha": iter(node.floats("activation_alpha")),
         "beta": iter(node.floats("activation_beta")),
     }
-    made = [_function(node, name, given_constants) for name in names]
+    made = [_function(name, given_constants) for name in names]
     return [made[at : at + len(defaults)] for at in range(0, len(made), len(defaults))]
 
 
-def _function(node: OnnxNode, name: str, constants: dict[str, Iterator[float]]) -> Function:
+def _function(name: str, constants: dict[str, Iterator[float]]) -> Function:
     if name.lower() not in FUNCTIONS:
-        raise EvaluationError(f"{node.op} '{node.name}' has the activation {name}")
+        raise EvaluationError(f"it has the activation {name}")
     operation, keys, defaults = FUNCTIONS[name.lower()]
     values = {
         key: next(constants[key], default) for key, default in zip(keys, defaults, strict=True)
     }
     if None in values.values():
-        raise EvaluationError(f"{node.op} '{node.name}' has {name} without its constants")
+        raise EvaluationError(f"it has {name} without its constants")
     return lambda x: OPS[operation](x, **values)
 
 
@@ -165,7 +165,7 @@ def _over_time(step: Step, states: int) -> Evaluate:
         cells = _directions(node, inputs)
         kind = node.text("direction", "forward")
         if len(cells) != (2 if kind == "bidirectional" else 1):
-            raise EvaluationError(f"{node.op} '{node.name}' has weights of other directions")
+            raise EvaluationError("it has weights of other directions")
         lengths = given(inputs, 4)
         lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths, np.int64)
         y = np.zeros((steps, len(cells), batch, cells[0].r.shape[-1]), x.dtype)

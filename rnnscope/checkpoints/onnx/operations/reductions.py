@@ -70,7 +70,7 @@ def _top_k(node: OnnxNode, inputs: list[Any]) -> Any:
     x, axis = inputs[0], node.integer("axis", -1)
     count = node.integer("k") if node.opset < 10 else int(scalar(inputs[1]))
     if not 0 <= count <= x.shape[axis]:
-        raise EvaluationError(f"op TopK (node '{node.name}') wants {count} of {x.shape[axis]}")
+        raise EvaluationError(f"it wants {count} of {x.shape[axis]}")
     rows = np.moveaxis(x, axis, -1)
     if node.integer("largest", 1):
         values, places = OPS["top_k"](rows, count)

@@ -31,10 +31,10 @@ def _erase(_: OnnxNode, inputs: list[Any]) -> Any:
     return items
 
 
-def _at(node: OnnxNode, inputs: list[Any]) -> Any:
+def _at(_: OnnxNode, inputs: list[Any]) -> Any:
     items, place = inputs[0], int(scalar(inputs[1]))
     if not -len(items) <= place < len(items):
-        raise EvaluationError(f"op {node.op} (node '{node.name}') takes {place} of {len(items)}")
+        raise EvaluationError(f"it takes {place} of {len(items)}")
     return items[place]
 
 

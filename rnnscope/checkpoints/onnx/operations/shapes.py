@@ -161,7 +161,7 @@ def _trilu(node: OnnxNode, inputs: list[Any]) -> Any:
 def _eye_like(node: OnnxNode, inputs: list[Any]) -> Any:
     x = inputs[0]
     stated = "dtype" in node.attributes
-    dtype = dtype_of(node, node.integer("dtype")) if stated else x.dtype
+    dtype = dtype_of(node.integer("dtype")) if stated else x.dtype
     return OPS["eye"](*x.shape, diagonal=node.integer("k"), dtype=dtype)
 
 
@@ -177,10 +177,10 @@ def _space_to_depth(node: OnnxNode, inputs: list[Any]) -> Any:
     )
 
 
-def _dropout(node: OnnxNode, inputs: list[Any]) -> Any:
+def _dropout(_: OnnxNode, inputs: list[Any]) -> Any:
     training, ratio = given(inputs, 2), given(inputs, 1)
     if training is not None and scalar(training) and (ratio is None or scalar(ratio)):
-        raise EvaluationError(f"op Dropout (node '{node.name}') is in training mode")
+        raise EvaluationError("it is in training mode")
     return inputs[0], np.ones(inputs[0].shape, bool)
 
 

@@ -33,7 +33,7 @@ def _window(*coefficients: float) -> Evaluate:
         return OPS["window"](
             int(scalar(inputs[0])), coefficients=coefficients,
             periodic=bool(node.integer("periodic", 1)),
-            dtype=dtype_of(node, node.integer("output_datatype", 1)),
+            dtype=dtype_of(node.integer("output_datatype", 1)),
         )  # fmt: skip
 
     return evaluate
