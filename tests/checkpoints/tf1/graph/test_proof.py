@@ -95,3 +95,18 @@ def test_sequences_that_depend_on_each_other_are_refused(tf, tf1):
     checkpoint = read_saver(prefix)
     assert not checkpoint.network.recurrent
     assert "sequences depend on each other" in " ".join(checkpoint.notes)
+
+
+def test_a_switch_that_matters_is_said(tf, tf1):
+    """A scale in front that a placeholder turns on: the run has it off, and says so."""
+
+    def build():
+        x = tf1.placeholder()
+        doubled = tf1.v1.placeholder("bool", (), "doubled")
+        scaled = tf1.v1.cond(doubled, lambda: x * 2, lambda: x * 3)
+        return tf1.v1.nn.dynamic_rnn(tf1.cell(4), scaled, dtype="float32")[0]
+
+    prefix, _ = tf1.save(build)
+    checkpoint = read_saver(prefix)
+    assert checkpoint.network.recurrent
+    assert "'doubled' as false" in " ".join(checkpoint.notes)

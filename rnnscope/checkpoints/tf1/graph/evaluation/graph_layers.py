@@ -38,6 +38,9 @@ class EvaluatedLayer:
     zeros_past_length : bool
         Whether what is written has to be put to zero past the length: static_rnn does so behind
         what a step returns.
+    assumed : tuple of str
+        Switches and numbers that a run has no value for and that matter, with what they are taken
+        for: ``"'is_training' as false"``.
     """
 
     run: GraphRun
@@ -46,6 +49,7 @@ class EvaluatedLayer:
     written: GraphTensor | None
     placeholders: Mapping[str, GraphTensor]
     zeros_past_length: bool = False
+    assumed: tuple[str, ...] = ()
 
     def states(self, x: Array, lengths: Array | None, initial: Mapping[str, Array]) -> LayerStates:
         """As `GraphComputation.run` says."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GivenStates, GraphRun, ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
@@ -54,7 +54,9 @@ class InputSearch:
                 obstacle = Obstacle("its sequences depend on each other", refuses=True)
             else:
                 run = GraphRun(self._full, source, {name: cells})
-                return EvaluatedLayer(run, name, layer, written, placeholders), source
+                assumed = tuple(self._assumed(trial, source, name, made))
+                found = EvaluatedLayer(run, name, layer, written, placeholders, assumed=assumed)
+                return found, source
         return obstacle
 
     def inputs(self, states: frozenset[GraphTensor] = frozenset()) -> Iterator[ModelInput]:
@@ -83,12 +85,31 @@ class InputSearch:
                  *((a, other.written[t]) for t, a in made.written.items())]  # fmt: skip
         return not all(same(one[:, 1:], two[:, 1:]) for one, two in pairs)
 
+    def _assumed(
+        self, trial: GraphRun, source: ModelInput, name: str, made: CellRecord
+    ) -> Iterator[str]:
+        """What a run takes for granted: fed switches and counts whose other values matter."""
+        for one in source.others:
+            value = self._proof.given.get(one.tensor)
+            if one.shape != () or one.has_default or value is None or one.dtype.kind == "f":
+                continue
+            switch = one.dtype.kind == "b"
+            changed = {one.tensor: ~value if switch else value + 1}
+            other = self._tried(trial, source, name, changed=changed)
+            if isinstance(other, Obstacle) or not _is_that(other, made):
+                yield f"'{one.tensor}' as {'false' if switch else 'the number of sequences'}"
+
     def _by_sequence(self, source: ModelInput) -> Array:
         x = np.asarray(self._proof.given[source.fed.tensor])
         return x.swapaxes(0, 1) if self._proof.sizes.time_major else x
 
     def _tried(
-        self, trial: GraphRun, source: ModelInput, name: str, x: Array | None = None
+        self,
+        trial: GraphRun,
+        source: ModelInput,
+        name: str,
+        x: Array | None = None,
+        changed: GivenStates | None = None,
     ) -> CellRecord | Obstacle:
         """What one input gives, with what a run has beside it: lengths, states, switches."""
         given = self._proof.given
@@ -99,6 +120,7 @@ class InputSearch:
             known = one.is_lengths or one.has_default or one.tensor in source.states
             if one.tensor in given and (known or (not one.shape and not number)):
                 values[one.tensor] = given[one.tensor]
+        values |= changed or {}
         evaluator = trial.recorder.evaluator(trial.cells.values(), values)
         return trial.recorder.attempt(evaluator, trial.cells[name])
 

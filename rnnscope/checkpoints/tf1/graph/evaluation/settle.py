@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.directions import Directions
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.input_search import InputSearch
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
@@ -160,6 +161,7 @@ class _Settling:
             f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by "
             "op."
         )
+        self._note_assumed(name, evaluated)
 
     def _behind(self, unknown: UnknownLoop) -> list[str]:
         """The stored variables that an unknown loop is computed with."""
@@ -232,6 +234,7 @@ class _Settling:
         proved = replace(layer, evidence=verdict.evidence)
         self._nodes[node.name] = replace(node, layer=proved, reads=(name,))
         self._used.update(self._variables_behind([self._cells(node.name)[0].x]))
+        self._note_assumed(node.name, evaluated)
         return True
 
     def _attends_unrolled(self, node: Node) -> bool:
@@ -284,6 +287,7 @@ class _Settling:
             f"'{node.name}' is no stock cell ({words}): its states are what the graph computes, "
             "op by op."
         )
+        self._note_assumed(node.name, evaluated)
         return ""
 
     def _unclear_state(
@@ -318,6 +322,14 @@ class _Settling:
         after = cell.after[state]
         behind = self._proof.recorder.loops.reached(loop, cell.before[state])
         return any(reaches(self._view, loop.variables[one].update, after, ()) for one in behind)
+
+    def _note_assumed(self, name: str, evaluated: EvaluatedLayer) -> None:
+        """Say what the evaluation of a layer takes for granted."""
+        if evaluated.assumed:
+            self._notes.append(
+                f"What the graph computes for '{name}' is evaluated with "
+                f"{', '.join(evaluated.assumed)}."
+            )
 
     def _entry(self, source: ModelInput) -> str:
         """Where the model's input goes in, for a graph cell."""
