@@ -21,7 +21,7 @@ READER_MODULES = (
     "tf1.frozen_graph",
     "keras.keras_file",
     "keras.h5_file",
-    "keras.weights_file",
+    "keras.weights_only.file",
     "onnx.onnx_file",
     "safetensors",
     "torch.torch_file",
@@ -31,7 +31,7 @@ READER_MODULES = (
 
 
 SIGNATURES = {
-    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_file"),
+    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file"),
     b"PK\x03\x04": ("keras.keras_file", "torch.torch_file", "npz"),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""

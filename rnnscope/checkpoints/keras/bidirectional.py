@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rnnscope.checkpoints.keras.cells.options import go_backwards, note_options, padding_inside
 from rnnscope.checkpoints.keras.layer_entry import own_class
 from rnnscope.checkpoints.keras.layer_steps import (
     BuiltLayer,
@@ -13,7 +14,6 @@ from rnnscope.checkpoints.keras.layer_steps import (
     unsupported,
 )
 from rnnscope.checkpoints.keras.left_states import left_states
-from rnnscope.checkpoints.keras.options import go_backwards, note_options, padding_inside
 from rnnscope.checkpoints.keras.recurrent import (
     LAYER_CLASSES,
     NOT_BUILT,

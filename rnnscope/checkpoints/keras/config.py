@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnnscope.checkpoints.interface import LeftOut
-from rnnscope.checkpoints.keras.accounted import unaccounted_config
+from rnnscope.checkpoints.keras.accounting.known_keys import unknown_entry_key
+from rnnscope.checkpoints.keras.accounting.layers import unaccounted_config
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
-from rnnscope.checkpoints.keras.call_arguments import unaccounted_argument
+from rnnscope.checkpoints.keras.calls.arguments import unaccounted_argument
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.functional import FunctionalModel
 from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
-from rnnscope.checkpoints.keras.known_keys import unknown_entry_key
 from rnnscope.checkpoints.keras.layer_entry import (
     MODEL_CLASSES,
     LayerEntry,

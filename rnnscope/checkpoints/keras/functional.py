@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
-from rnnscope.checkpoints.keras.call_constants import ConstantArray
-from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
-from rnnscope.checkpoints.keras.inbound_nodes import (
+from rnnscope.checkpoints.keras.calls.constants import ConstantArray
+from rnnscope.checkpoints.keras.calls.inbound_nodes import (
     Call,
     StateArgument,
     TensorRef,
     read_calls,
     tensor_refs,
 )
+from rnnscope.checkpoints.keras.dialect import Dialect
+from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope, input_shape
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from rnnscope.checkpoints.keras.call_constants import ConstantArray
+from rnnscope.checkpoints.keras.calls.constants import ConstantArray
 from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
 from rnnscope.checkpoints.keras.left_states import goes_on
 from rnnscope.checkpoints.keras.masks import MaskRoot

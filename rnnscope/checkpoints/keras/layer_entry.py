@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rnnscope.checkpoints.keras.calls.inbound_nodes import Call
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.graph import LayerTensor
-from rnnscope.checkpoints.keras.inbound_nodes import Call
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights
 from rnnscope.files.json_config import ConfigView, object_views
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.keras.accounting.dtype_policies import policy_name, unknown_policy
 from rnnscope.checkpoints.keras.dialect import is_known_activation
-from rnnscope.checkpoints.keras.dtype_policies import policy_name, unknown_policy
 from rnnscope.checkpoints.keras.image_layers import IMAGE_BUILDERS
 from rnnscope.checkpoints.keras.layer_steps import (
     Builder,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rnnscope.checkpoints.keras.inbound_nodes import MAX_DEPTH, Call, TensorRef
+from rnnscope.checkpoints.keras.calls.inbound_nodes import MAX_DEPTH, Call, TensorRef
 from rnnscope.model.layers.merges import MaskRule
 
 SOURCE = "NotEqual"

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from rnnscope.checkpoints.keras.cells.gru import gru_cell
+from rnnscope.checkpoints.keras.cells.lstm import PEEPHOLES, lstm_cell
+from rnnscope.checkpoints.keras.cells.options import (
+    go_backwards,
+    note_options,
+    padding_rule,
+    unknown_activation,
+)
+from rnnscope.checkpoints.keras.cells.simple_rnn import simple_rnn_cell
 from rnnscope.checkpoints.keras.dialect import StackStates
-from rnnscope.checkpoints.keras.gru import gru_cell
 from rnnscope.checkpoints.keras.layer_entry import own_class
 from rnnscope.checkpoints.keras.layer_steps import (
     BuiltLayer,
@@ -16,14 +24,6 @@ from rnnscope.checkpoints.keras.layer_steps import (
     unsupported,
 )
 from rnnscope.checkpoints.keras.left_states import left_states, start_of
-from rnnscope.checkpoints.keras.lstm import PEEPHOLES, lstm_cell
-from rnnscope.checkpoints.keras.options import (
-    go_backwards,
-    note_options,
-    padding_rule,
-    unknown_activation,
-)
-from rnnscope.checkpoints.keras.simple_rnn import simple_rnn_cell
 from rnnscope.checkpoints.keras.weights import LayerWeights, StoredVariable
 from rnnscope.files.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option

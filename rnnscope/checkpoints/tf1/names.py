@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from rnnscope.checkpoints.interface import LeftOut
-from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
+from rnnscope.checkpoints.keras.weights_only.cells import keras_cell
 from rnnscope.checkpoints.tf1.graph_model import (
     MOVING_AVERAGE,
     OPTIMIZER_SLOT,

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rnnscope.checkpoints.interface import LeftOut
-from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
 from rnnscope.checkpoints.keras.weights import is_seed
+from rnnscope.checkpoints.keras.weights_only.cells import keras_cell
 from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked, TrackedVariable
 from rnnscope.checkpoints.weights_only.cells import RecognisedCell, tf1_cell
 from rnnscope.checkpoints.weights_only.layers import (

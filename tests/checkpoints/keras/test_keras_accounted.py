@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.keras.accounted import KNOWN
+from rnnscope.checkpoints.keras.accounting.layers import KNOWN
 from rnnscope.checkpoints.keras.config import BUILDERS
 from rnnscope.model.layers import StoredMask, Unsupported
 

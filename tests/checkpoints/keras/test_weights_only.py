@@ -13,7 +13,7 @@ import pytest
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.checkpoints.keras.weights_file import READER
+from rnnscope.checkpoints.keras.weights_only.file import READER
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError
 from rnnscope.model.layers import Embedding, Masking, PassThrough, Unsupported

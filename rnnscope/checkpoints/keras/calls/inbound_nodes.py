@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from rnnscope.checkpoints.keras.call_constants import ConstantArray, constant_array, constant_arrays
+from rnnscope.checkpoints.keras.calls.constants import (
+    ConstantArray,
+    constant_array,
+    constant_arrays,
+)
 from rnnscope.errors import CheckpointError
 
 MAX_DEPTH = 64

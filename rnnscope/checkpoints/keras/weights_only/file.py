@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
-from rnnscope.checkpoints.keras.weights_only import LooseLayer
-from rnnscope.checkpoints.keras.weights_only_h5 import read_loose_h5
-from rnnscope.checkpoints.keras.weights_only_network import LooseNetwork
-from rnnscope.checkpoints.keras.weights_only_v3 import names_layers, read_loose_v3
+from rnnscope.checkpoints.keras.weights_only.h5 import read_loose_h5
+from rnnscope.checkpoints.keras.weights_only.layers import LooseLayer
+from rnnscope.checkpoints.keras.weights_only.network import LooseNetwork
+from rnnscope.checkpoints.keras.weights_only.v3 import names_layers, read_loose_v3
 from rnnscope.errors import RnnscopeError
 from rnnscope.files.safe_hdf5 import (
     attribute_text,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.checkpoints.keras.cells_from_weights import keras_cell
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.weights import StoredVariable
+from rnnscope.checkpoints.keras.weights_only.cells import keras_cell
 from rnnscope.checkpoints.weights_only.cells import RecognisedCell
 from rnnscope.model.cell import Array, Option
 

@@ -14,7 +14,7 @@ from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
-from rnnscope.checkpoints.keras.weights_only import LayerDirection, LooseLayer, make_cell
+from rnnscope.checkpoints.keras.weights_only.layers import LayerDirection, LooseLayer, make_cell
 from rnnscope.checkpoints.weights_only.wiring import Feed
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option

@@ -7,10 +7,10 @@ Keras 1 stored nine arrays, and CuDNNGRU transposed blocks with two biases.
 
 from __future__ import annotations
 
-from rnnscope.checkpoints.keras.cudnn import from_cudnn
+from rnnscope.checkpoints.keras.cells.cudnn import from_cudnn
+from rnnscope.checkpoints.keras.cells.lstm import take_keras1
+from rnnscope.checkpoints.keras.cells.options import activation_option, gate_activation
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
-from rnnscope.checkpoints.keras.lstm import take_keras1
-from rnnscope.checkpoints.keras.options import activation_option, gate_activation
 from rnnscope.checkpoints.keras.weights import LayerWeights, require_shape, take, take_cell
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.cell import Array, CellSpec, Option, only_choice, reorder_gates

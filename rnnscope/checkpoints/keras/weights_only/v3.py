@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.keras_file import ObjectGroup
 from rnnscope.checkpoints.keras.weights import StoredVariable, is_seed
-from rnnscope.checkpoints.keras.weights_only import (
+from rnnscope.checkpoints.keras.weights_only.h5 import class_by_name
+from rnnscope.checkpoints.keras.weights_only.layers import (
     CELL_ROLES,
     STOCK_CELLS,
     STOCK_LAYERS,
@@ -24,7 +25,6 @@ from rnnscope.checkpoints.keras.weights_only import (
     Roles,
     base_name,
 )
-from rnnscope.checkpoints.keras.weights_only_h5 import class_by_name
 from rnnscope.errors import CheckpointError
 from rnnscope.files.safe_hdf5 import (
     attribute_text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnnscope.checkpoints.keras.known_keys import DROPOUT, shown
+from rnnscope.checkpoints.keras.accounting.known_keys import DROPOUT, shown
 
 RANDOM_KEYS = DROPOUT.keys() - {"noise_shape"}
 """Keys of a configuration that say how much training drops or adds."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnscope.checkpoints.keras.dtype_policies import unknown_policy
-from rnnscope.checkpoints.keras.known_keys import (
+from rnnscope.checkpoints.keras.accounting.dtype_policies import unknown_policy
+from rnnscope.checkpoints.keras.accounting.known_keys import (
     CELL,
     LAYER,
     PLAIN,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.h5_file import LayerGroup
 from rnnscope.checkpoints.keras.weights import StoredVariable
-from rnnscope.checkpoints.keras.weights_only import (
+from rnnscope.checkpoints.keras.weights_only.layers import (
     LayerDirection,
     LooseLayer,
     Roles,

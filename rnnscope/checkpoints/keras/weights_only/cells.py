@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.checkpoints.keras.cudnn import from_cudnn
-from rnnscope.checkpoints.keras.gru import STORED_GATES, gru_weights
+from rnnscope.checkpoints.keras.cells.cudnn import from_cudnn
+from rnnscope.checkpoints.keras.cells.gru import STORED_GATES, gru_weights
 from rnnscope.checkpoints.weights_only.cells import RecognisedCell
 from rnnscope.model.cell import (
     GATE_ORDER,

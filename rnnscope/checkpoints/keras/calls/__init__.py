@@ -1,0 +1,1 @@
+"""What a layer of Keras is called on and with."""

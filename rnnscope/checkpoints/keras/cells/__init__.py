@@ -1,0 +1,1 @@
+"""The recurrent cells of Keras files, in every layout that Keras ever stored."""

@@ -1,0 +1,1 @@
+"""Keras files that hold weights alone: what names, places and shapes tell of layers."""
