@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import onnx_files
+from explaining.bundles import save_bundle
 from explaining.confused_loop import Array, Cell, Model
 
 SEQUENCES, STEPS = 3, 10
@@ -231,6 +232,21 @@ def tf1_stack(seed: int) -> Subject:
     return tf1_subject(cells, draw.x(4), LENGTHS)
 
 
+def tf1_steps(seed: int) -> Subject:
+    """A folder of the training's steps 1000, 1200 and 1400; the run is of 1000."""
+    draw, steps = Draw(seed), ("1000", "1200", "1400")
+    cells = {step: draw.cell("igfo", "tf1", 3, 5, forget_bias=1.0) for step in steps}
+
+    def write(folder: Path) -> Path:
+        for step, cell in cells.items():
+            save_bundle(folder / f"model.ckpt-{step}", tf1_arrays(cell, "rnn/lstm_cell"))
+        return folder / "model.ckpt-1000"
+
+    models = {step: Model(((cell,),)) for step, cell in cells.items()}
+    model = Model(models["1000"].levels, others=models)
+    return Subject(model, write, draw.x(3), LENGTHS, (("rnn/lstm_cell",),))
+
+
 # Keras: a model in HDF5, with its configuration.
 
 
@@ -417,6 +433,7 @@ SUBJECTS: dict[str, Subject] = {
     "tf1, clip": tf1_peepholes(11, cell_clip=0.4),
     "tf1, averages": tf1_averages(12),
     "tf1, stack": tf1_stack(13),
+    "tf1, steps": tf1_steps(29),
     "keras": keras_lstm(14),
     "keras, hard sigmoid": keras_lstm(15, recurrent_activation="hard_sigmoid"),
     "keras, stack": keras_stack(16),
