@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from explaining.confused_loop import Made
+from explaining.network_description import Made
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from explaining.confused_loop import Array, Layer, States
+from explaining.confused_loop import Layer, States
+from explaining.network_description import Array
 from explaining.small_models import Subject
 
 

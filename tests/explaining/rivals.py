@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from explaining.cases import CASES, Case
-from explaining.confused_loop import Array, Made, run
+from explaining.confused_loop import run
+from explaining.network_description import Array, Made
 from explaining.references import GUISES
 from explaining.small_models import Subject
 

@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from explaining.confused_loop import ACTIVATIONS, run
+from explaining.confused_loop import run
+from explaining.network_description import ACTIVATIONS
 from explaining.references import reference
 from explaining.rivals import distance, handed_over
 from explaining.small_models import (
