@@ -63,6 +63,8 @@ class Deviation:
         ``change(setup) -> Setup | None``: how it computes; None where it means nothing.
     numbers : int
         How many numbers of it were solved for.
+    usual : bool
+        Whether people do this often: three at once are looked for among these first.
     look : callable or None
         ``look(view) -> View | None``: how its result is to be compared. One of both is given.
     """
@@ -72,6 +74,7 @@ class Deviation:
     change: Callable[[Setup], Setup | None] | None = None
     look: Callable[[View], View | None] | None = None
     numbers: int = 0
+    usual: bool = True
 
 
 @dataclass(frozen=True, eq=False)

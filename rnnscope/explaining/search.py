@@ -21,7 +21,7 @@ from rnnscope.explaining.confusions import CONFUSIONS, Facts
 from rnnscope.explaining.deviations import Deviation, Reading, Unknown
 from rnnscope.explaining.reference import Reference, View, views_of
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import groups, prepared, simulate
+from rnnscope.explaining.simulation import groups, prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
 
@@ -86,7 +86,7 @@ class Search:
     fixed: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
     _partial: dict[int, list[Reading]] = field(default_factory=dict)
-    _reached_base: bool = False
+    _late: set[int] = field(default_factory=set)
     _prepared_views: PreparedViews = field(default_factory=PreparedViews)
 
     @classmethod
@@ -142,9 +142,13 @@ class Search:
                 self._say(size, 0.0)
                 self._partial[size] = []
                 for batch in self._batches(size, look):
+                    if size == MOST_DEVIATIONS and not batch and self._at(found, size):
+                        break  # what grew from pairs fits; more would be another such triple
                     found += self._fitting(batch, size)
                 if size and (size == 1 or not self._at(found, size)):
                     found += self._solved(size, look)
+                if size == 1:
+                    self._late = self._find_late(look)
                 if self._at(found, size):
                     return self._ranked(self._at(found, size))
         except OutOfTimeError:
@@ -188,15 +192,40 @@ class Search:
             return
         if size == 3:
             yield from self._grown()
-            yield from self._combined(3, look, self._early(look))
+            yield []
+            early = self._early()
+            usual = [one for one in early if one.usual]
+            yield from self._combined(3, look, usual)
+            yield from self._combined(3, look, early)
             return
         yield from self._combined(size, look, self.fixed)
 
-    def _early(self, look: Setup) -> list[Deviation]:
+    def _early(self) -> list[Deviation]:
         """The deviations that change the first step; all where nothing tells."""
-        late = {id(reading.deviations[0]) for reading in self._partial.get(1, ())}
-        some = self._reached_base
-        return [one for one in self.fixed if not some or id(one) not in late]
+        late = self._late
+        return [one for one in self.fixed if id(one) not in late]
+
+    def _find_late(self, look: Setup) -> set[int]:
+        """The deviations that leave the first step of the first sequence as it is."""
+        cut = look.rows(np.arange(1)).first_steps(1)
+        if cut is None:
+            return set()
+        plain = results_of(cut)
+        late = set()
+        for deviation in self.fixed:
+            assert deviation.change is not None
+            other = deviation.change(cut)
+            if other is None or other.first_steps(1) is None:
+                continue
+            made = results_of(other)
+            if made.keys() == plain.keys() and all(
+                np.array_equal(made[node][key], array)
+                for node, results in plain.items()
+                for key, array in results.items()
+                if key in made[node]
+            ):
+                late.add(id(deviation))
+        return late
 
     def _grown(self) -> Iterator[list[Reading]]:
         """Pairs that agree with the first steps, with one deviation more, the farthest first."""
@@ -265,8 +294,6 @@ class Search:
         self.tried += len(readings)
         promising, partial = self._compare(readings)
         self._partial[size] += partial
-        if size == 0:
-            self._reached_base = bool(partial or promising)
         whole = [self.whole(reading.deviations) for reading, _, _ in promising]
         distinct = {id(one): one for one in whole if one is not None}
         fitting, _ = self._compare(list(distinct.values()))
@@ -322,6 +349,8 @@ class Search:
                 if others < 0 or others > MOST_COMBINED:
                     continue
                 early = affects_first_step(look, unknown, view)
+                if early and others and view.deviations:
+                    continue
                 bases = self._bases(unknown, others, look, early=early)
                 for start in range(0, len(bases), SOLVED_AT_ONCE):
                     part = bases[start : start + SOLVED_AT_ONCE]
@@ -346,7 +375,7 @@ class Search:
             # What it does not change must be right already.
             return [one for one in self._partial.get(others, ())
                     if unknown.id not in {d.id for d in one.deviations}]  # fmt: skip
-        among = [one for one in self.fixed if one.id != unknown.id]
+        among = [one for one in self.fixed if one.id != unknown.id and one.usual]
         return list(self._prefixes(others, look, among)) if others == 1 else []
 
     def _ranked(self, found: Iterable[Reading]) -> list[Reading]:

@@ -24,6 +24,9 @@ EARLY_STEPS = (1, 3)
 NEAR_ENOUGH = 1e-3
 """A difference, in units of the largest value, with which the first steps may leave the rest."""
 
+SETTLED_AFTER, SETTLED = 3, 0.9
+"""Turns after which numbers are given up that hardly come nearer, and what counts as hardly."""
+
 FAR = 1e6
 """Stands for a difference that is no number."""
 
@@ -170,13 +173,11 @@ def _first_steps(view: View, steps: int) -> View | None:
     """The view of the first steps alone; None where it says nothing of them."""
     targets = []
     for target in view.targets:
-        if target.values.ndim != 3 or target.values.shape[1] <= steps:
-            return None
-        values = target.values[:, :steps]
-        if not np.isfinite(values).any():
-            return None
-        targets.append(target.with_values(values))
-    return replace(view, targets=tuple(targets))
+        if target.values.ndim == 3 and target.values.shape[1] > steps:
+            values = target.values[:, :steps]
+            if np.isfinite(values).any():
+                targets.append(target.with_values(values))
+    return replace(view, targets=tuple(targets)) if targets else None
 
 
 def _least_squares(
@@ -236,7 +237,11 @@ def _least_squares(
         sums = np.square(tried).sum(axis=2)
         best = sums.argmin(axis=1)
         rows = np.arange(len(at))
-        better = sums[rows, best] < np.square(current[at]).sum(axis=1) * (1 - 1e-6)
+        before = np.square(current[at]).sum(axis=1)
+        better = sums[rows, best] < before * (1 - 1e-6)
+        if turn >= SETTLED_AFTER:
+            far = np.abs(current[at]).max(axis=1, initial=0.0) > 10 * limit
+            better &= ~(far & (sums[rows, best] > before * SETTLED))
         going[at[~better]] = False
         moved, rows, best = at[better], rows[better], best[better]
         numbers[moved] = trials[rows, best]

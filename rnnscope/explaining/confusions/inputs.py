@@ -28,11 +28,11 @@ def _scales(facts: Facts) -> Iterator[Unknown]:
     if facts.subject.embedding is not None:
         return
     yield Unknown(
-        "input-scale", ((0.7,), (0.1,), (2.0,), (0.005,)), factor, lambda n: f"factor {words(n[0])}"
+        "input-scale", ((0.7,), (0.1,), (2.0,)), factor, lambda n: f"factor {words(n[0])}"
     )
     yield Unknown(
         "input-scale",
-        ((0.7, 0.1), (1.0, -0.3), (0.1, 0.0)),
+        ((0.7, 0.1), (1.0, -0.3)),
         affine,
         lambda n: f"factor {words(n[0])}, offset {words(n[1])}",
     )
@@ -48,7 +48,8 @@ def _columns(facts: Facts) -> Iterator[Deviation]:
             continue
         for order in _orders(width):
             value = " ".join(map(str, order)) if width <= 16 else _in_short(order)
-            yield Deviation("input-columns", value, _reordered(order))
+            common = order == order[::-1] or order == tuple(range(width))[::-1]
+            yield Deviation("input-columns", value, _reordered(order), usual=common)
         return
 
 

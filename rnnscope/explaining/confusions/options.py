@@ -87,7 +87,7 @@ def _activations(facts: Facts) -> Iterator[Deviation]:
         yield Deviation("activation", name, _set(activation=name, output_activation=name))
         if _values(facts, "output_activation"):
             value = f"{name} (candidate alone)"
-            yield Deviation("activation", value, _set(activation=name))
+            yield Deviation("activation", value, _set(activation=name), usual=False)
 
 
 def _recurrent_activations(facts: Facts) -> Iterator[Deviation]:

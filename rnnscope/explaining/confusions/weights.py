@@ -73,7 +73,9 @@ def _gate_orders(facts: Facts) -> Iterator[Deviation]:
                 if order == stored or sorted(order) != sorted(own):
                     continue
                 value = " ".join(order) + (f" ({part})" if part else "")
-                yield Deviation("gate-order", value, _each(kind, _order(order, names)))
+                common = not part and (kind == "gru" or order in usual or order in swaps)
+                change = _each(kind, _order(order, names))
+                yield Deviation("gate-order", value, change, usual=common)
 
 
 def _order(order: tuple[str, ...], names: Sequence[str]) -> Callable[[DrivenLayer], DrivenLayer]:
