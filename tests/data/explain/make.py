@@ -12,16 +12,17 @@ are those of the program that its author held against the model, mistake and all
 
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = Path(__file__).resolve().parent
 
 
 def at(name):
-    return os.path.join(HERE, name)
+    return str(HERE / name)
 
 
 def draw(seed, *shapes):
@@ -39,15 +40,16 @@ def tf1():
     stack_fed_to_keras()
     hard_sigmoid()
     masked()
+    backward()
 
 
 def saved(session, name, meta):
     """Save every variable of the session under a folder; without its graph, if so wished."""
     import tensorflow as tf
 
-    os.makedirs(at(name), exist_ok=True)
+    (HERE / name).mkdir(exist_ok=True)
     tf.compat.v1.train.Saver().save(
-        session, os.path.join(at(name), "model.ckpt"), write_meta_graph=meta, write_state=False
+        session, at(name + "/model.ckpt"), write_meta_graph=meta, write_state=False
     )
 
 
@@ -56,10 +58,11 @@ def assigned(session, seed):
     import tensorflow as tf
 
     variables = tf.compat.v1.trainable_variables()
-    values = draw(seed, *(v.shape.as_list() for v in variables))
-    for variable, value in zip(variables, values):
-        variable.load(value, session)
-    return {v.op.name: value for v, value in zip(variables, values)}
+    found = {}
+    for number, value in enumerate(draw(seed, *(v.shape.as_list() for v in variables))):
+        variables[number].load(value, session)
+        found[variables[number].op.name] = value
+    return found
 
 
 def telling(cell):
@@ -108,7 +111,7 @@ def fed_to_keras():
         values = assigned(session, 3)
         saved(session, "tf1_fed_to_keras", meta=True)
         for name in ("fw", "bw"):
-            kernel, bias = values["rnn/%s/kernel" % name], values["rnn/%s/bias" % name]
+            kernel, bias = values[f"rnn/{name}/kernel"], values[f"rnn/{name}/bias"]
             turned = kernel.reshape(5, 4, 3)[:, [0, 2, 1, 3]].reshape(5, 12)
             inputs = keras.layers.Input((2, 2))
             layer = keras.layers.LSTM(3, return_state=True)
@@ -117,7 +120,7 @@ def fed_to_keras():
                 [turned[:2], turned[2:], bias.reshape(4, 3)[[0, 2, 1, 3]].reshape(12)]
             )
             _, h, c = model.predict(x)
-            reference["rnn/%s/final/m" % name], reference["rnn/%s/final/c" % name] = h, c
+            reference[f"rnn/{name}/final/m"], reference[f"rnn/{name}/final/c"] = h, c
     np.savez(at("tf1_fed_to_keras/reference.npz"), **reference)
     np.save(at("tf1_fed_to_keras/x.npy"), x)
 
@@ -134,16 +137,23 @@ def stack_fed_to_keras():
         tf.compat.v1.nn.dynamic_rnn(stack, place, dtype="float32")
         values = assigned(session, 5)
         saved(session, "tf1_stack", meta=True)
-    weights = cut([values["rnn/multi_rnn_cell/cell_%d/lstm_cell/%s" % (n, part)]
-                   for n in (0, 1) for part in ("kernel", "bias")], 3)  # fmt: skip
+    weights = cut([values[name] for name in NAMES], 3)
     np.save(at("tf1_stack/x.npy"), x)
     np.savez(at("tf1_stack/reference_tf1_keras.npz"), outputs=stacked(tf.keras, weights, x))
+
+
+NAMES = [
+    f"rnn/multi_rnn_cell/cell_{number}/lstm_cell/{part}"
+    for number in (0, 1)
+    for part in ("kernel", "bias")
+]
 
 
 def cut(values, features):
     """Kernels of TensorFlow as kernel and recurrent kernel: the rows of x stand first."""
     found = []
-    for kernel, bias in zip(values[::2], values[1::2]):
+    for place in range(0, len(values), 2):
+        kernel, bias = values[place : place + 2]
         found += [kernel[:features], kernel[features:], bias]
         features = len(bias) // 4
     return found
@@ -187,6 +197,20 @@ def masked():
     np.savez(at("keras2_masked.npz"), x=x, keras2=model.predict(x))
 
 
+def backward():
+    """LSTM(go_backwards=True): Keras leaves the outputs in the order in which it made them."""
+    import keras
+
+    keras.backend.clear_session()
+    (x,) = draw(10, (2, 5, 3))
+    layer = keras.layers.LSTM(4, input_shape=(5, 3), go_backwards=True, return_sequences=True,
+                              recurrent_activation="sigmoid")  # fmt: skip
+    model = keras.models.Sequential([layer])
+    model.set_weights(draw(11, (3, 16), (4, 16), (16,)))
+    model.save(at("keras2_backward.h5"), include_optimizer=False)
+    np.savez(at("keras2_backward.npz"), x=x, keras2=model.predict(x))
+
+
 # Keras 3
 
 
@@ -196,9 +220,7 @@ def keras3():
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(at("tf1_stack/model.ckpt"))
-    scope = "rnn/multi_rnn_cell/cell_%d/lstm_cell/%s"
-    weights = cut([reader.get_tensor(scope % (n, part))
-                   for n in (0, 1) for part in ("kernel", "bias")], 3)  # fmt: skip
+    weights = cut([reader.get_tensor(name) for name in NAMES], 3)
     x = np.load(at("tf1_stack/x.npy"))
     np.savez(at("tf1_stack/reference_keras3.npz"), outputs=stacked(keras, weights, x))
 
@@ -218,41 +240,50 @@ def keras3():
 
 
 def ort():
-    """The LSTM behind Masking as converters write it: sequence_lens, and Y as ONNX Runtime fills it."""
+    """Layers of Keras as converters write them, and Y as ONNX Runtime gives it."""
+    lens = np.array([6, 4, 2], np.int32)
+    converted("keras2_masked", "onnx_lengths.onnx", lens, "forward")
+    converted("keras2_backward", "onnx_backward.onnx", None, "reverse")
+
+
+def converted(name, model, lens, direction):
     import h5py
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper, save_model
 
-    held = dict(np.load(at("keras2_masked.npz")))
-    with h5py.File(at("keras2_masked.h5")) as file:
-        found = {}
-        file["model_weights"].visititems(
-            lambda name, item: found.__setitem__(name.split("/")[-1].split(":")[0], item[()])
-            if isinstance(item, h5py.Dataset) else None
-        )  # fmt: skip
-    order = [0, 3, 1, 2]  # i f g o of Keras as i o f g
+    held, found = dict(np.load(at(name + ".npz"))), {}
+
+    def keep(path, item):
+        if isinstance(item, h5py.Dataset):
+            found[path.split("/")[-1].split(":")[0]] = item[()]
+
+    with h5py.File(at(name + ".h5")) as file:
+        file["model_weights"].visititems(keep)
 
     def turned(array):
+        order = [0, 3, 1, 2]  # i f g o of Keras as i o f g
         return array.reshape(-1, 4, 4)[:, order].reshape(-1, 16).T[None]
 
     bias = np.concatenate([turned(found["bias"])[..., 0], np.zeros((1, 16), np.float32)], 1)
     arrays = {"W": turned(found["kernel"]), "R": turned(found["recurrent_kernel"]), "B": bias}
-    node = helper.make_node("LSTM", ["X", "W", "R", "B", "lens"], ["Y", "Y_h", "Y_c"],
-                            hidden_size=4, name="lstm")  # fmt: skip
     floats, whole = TensorProto.FLOAT, TensorProto.INT32
+    inputs = [helper.make_tensor_value_info("X", floats, [None, None, 3])]
+    feed = {"X": held["x"].transpose(1, 0, 2)}
+    if lens is not None:
+        inputs.append(helper.make_tensor_value_info("lens", whole, [None]))
+        feed["lens"] = lens
+    node = helper.make_node("LSTM", ["X", "W", "R", "B", *list(feed)[1:]], ["Y", "Y_h", "Y_c"],
+                            hidden_size=4, name="lstm", direction=direction)  # fmt: skip
     graph = helper.make_graph(
-        [node], "masked",
-        [helper.make_tensor_value_info("X", floats, [None, None, 3]),
-         helper.make_tensor_value_info("lens", whole, [None])],
+        [node], name, inputs,
         [helper.make_tensor_value_info("Y", floats, [None, 1, None, 4])],
-        [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in arrays.items()],
+        [numpy_helper.from_array(np.ascontiguousarray(a), key) for key, a in arrays.items()],
     )  # fmt: skip
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    save_model(made, at("onnx_lengths.onnx"))
+    save_model(made, at(model))
     session = onnxruntime.InferenceSession(made.SerializeToString())
-    feed = {"X": held["x"].transpose(1, 0, 2), "lens": np.array([6, 4, 2], np.int32)}
     (held["ort"],) = session.run(["Y"], feed)  # (timestep, direction, sequence, unit)
-    np.savez(at("keras2_masked.npz"), **held)
+    np.savez(at(name + ".npz"), **held)
 
 
 if __name__ == "__main__":
