@@ -69,17 +69,20 @@ def hard_sigmoid(z):
     return np.clip(z.dtype.type(0.2) * z + z.dtype.type(0.5), 0, 1)
 
 
-def program(x, w_ih, w_hh, bias, blocks="ifgo", *, blocks_of_x=None, gate=sigmoid, carry=True):
+def program(
+    x, w_ih, w_hh, bias, blocks="ifgo", *, blocks_of_x=None, gate=sigmoid, carry=True, calls=0
+):
     """An LSTM over one sequence, (timestep, feature): c and m of every step.
 
     `blocks` says what the program takes the four blocks of rows for, which may be wrong;
-    `blocks_of_x` those of `w_ih` alone; without `carry` every step begins with zeros.
+    `blocks_of_x` those of `w_ih` alone; without `carry` every step begins with zeros, and every
+    `calls` steps if there are several calls.
     """
     units = w_hh.shape[1]
     c = m = np.zeros(units, x.dtype)
     kept = {"c": [], "m": []}
-    for row in x:
-        if not carry:
+    for step, row in enumerate(x):
+        if not carry or (calls and step % calls == 0):
             c = m = np.zeros(units, x.dtype)
         of_x = dict(zip(blocks_of_x or blocks, (w_ih @ row).reshape(4, units), strict=True))
         of_m = dict(zip(blocks, (w_hh @ m + bias).reshape(4, units), strict=True))
@@ -89,6 +92,22 @@ def program(x, w_ih, w_hh, bias, blocks="ifgo", *, blocks_of_x=None, gate=sigmoi
         kept["c"].append(c)
         kept["m"].append(m)
     return {name: np.stack(rows) for name, rows in kept.items()}
+
+
+def gru(x, w_ih, w_hh, b_ih, b_hh, candidate_of="n"):
+    """A GRU of torch over one sequence: m of every step; blocks are r, z, n.
+
+    `candidate_of` is the block whose product with m goes into the candidate.
+    """
+    units = w_hh.shape[1]
+    m, rows = np.zeros(units, x.dtype), []
+    for row in x:
+        of_x = dict(zip("rzn", (w_ih @ row + b_ih).reshape(3, units), strict=True))
+        of_m = dict(zip("rzn", (w_hh @ m + b_hh).reshape(3, units), strict=True))
+        r, z = sigmoid(of_x["r"] + of_m["r"]), sigmoid(of_x["z"] + of_m["z"])
+        m = z * m + (1 - z) * np.tanh(of_x["n"] + r * of_m[candidate_of])
+        rows.append(m)
+    return np.stack(rows)
 
 
 def both_ways(x, weights, blocks="ifgo"):
@@ -479,6 +498,109 @@ def input_and_forget_gate_of_x(folder):
     return gates_assigned_the_wrong_way_round(folder, blocks_of_x="figo")
 
 
+def torch_case(folder, wrong, *, fields=("c", "m")):
+    """An LSTM of torch, two sequences, and what `wrong(x, w_ih, w_hh, b_ih, b_hh)` says of each."""
+    weights = torch_weights(60, FEATURES, UNITS)
+    names = [f"lstm.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    path = save_safetensors(folder / "lstm.safetensors", dict(zip(names, weights, strict=True)))
+    (x,) = draw(61, (2, 9, FEATURES))
+    np.save(folder / "x.npy", x)
+    w_ih, w_hh, b_ih, b_hh = weights
+    told = [wrong(one, *weights) for one in x]
+    reference = {name: np.stack([one[name] for one in told]) for name in fields}
+    rows = [program(one, w_ih, w_hh, b_ih + b_hh) for one in x]
+    right = {name: np.stack([one[name] for one in rows]) for name in "cm"}
+    return Given(path, folder / "x.npy", reference, right=right)
+
+
+def documented_order(folder):
+    """The documentation said i, f, z, o; the code took i, f, o, z."""
+
+    def wrong(x, w_ih, w_hh, b_ih, b_hh):
+        return program(x, w_ih, w_hh, b_ih + b_hh, "ifog")
+
+    return torch_case(folder, wrong)
+
+
+def bias_added_twice(folder):
+    """Once with the product of x, and once more in the step."""
+
+    def wrong(x, w_ih, w_hh, b_ih, b_hh):
+        return program(x, w_ih, w_hh, 2 * (b_ih + b_hh))
+
+    return torch_case(folder, wrong)
+
+
+def one_bias_for_three_gates(folder):
+    """`Zt @ Wf + bo`: i and f got the bias of o. Nothing in a vocabulary of readings says that."""
+
+    def wrong(x, w_ih, w_hh, b_ih, b_hh):
+        i, f, g, o = (b_ih + b_hh).reshape(4, UNITS)
+        assert i is not f
+        return program(x, w_ih, w_hh, np.concatenate([o, o, g, o]))
+
+    return torch_case(folder, wrong)
+
+
+def state_wiped_by_every_call(folder):
+    """A kernel for microcontrollers that sets both states to zero whenever it is called."""
+
+    def wrong(x, w_ih, w_hh, b_ih, b_hh):
+        return program(x, w_ih, w_hh, b_ih + b_hh, calls=3)
+
+    return torch_case(folder, wrong)
+
+
+def cell_state_for_output(folder):
+    """`c, h = lstm_cell(...)`, where torch gives h first."""
+
+    def wrong(x, w_ih, w_hh, b_ih, b_hh):
+        states = program(x, w_ih, w_hh, b_ih + b_hh)
+        return {"c": states["m"], "m": states["c"]}
+
+    return torch_case(folder, wrong)
+
+
+def forget_bias_not_added(folder):
+    """The first step was right, all others were not: c before the first step is zero."""
+    place = DATA / "tf1_stack"
+    wrong = dict(np.load(place / "reference_forget_bias.npz"))
+    np.savez(folder / "trt.npz", outputs=wrong["outputs"])
+    return Given(place / "model.ckpt", place / "x.npy", folder / "trt.npz")
+
+
+def recurrent_block_of_z(folder):
+    """A GRU whose candidate takes the recurrent block of z for its own."""
+    weights = draw(70, (3 * UNITS, FEATURES), (3 * UNITS, UNITS), (3 * UNITS,), (3 * UNITS,))
+    names = [f"gru.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    path = save_safetensors(folder / "gru.safetensors", dict(zip(names, weights, strict=True)))
+    (x,) = draw(71, (2, 7, FEATURES))
+    np.save(folder / "x.npy", x)
+    reference = {"m": np.stack([gru(one, *weights, candidate_of="z") for one in x])}
+    right = {"m": np.stack([gru(one, *weights) for one in x])}
+    return Given(path, folder / "x.npy", reference, right=right)
+
+
+def reset_gate_before_the_product(folder):
+    """A GRU of torch, exported without linear_before_reset=1; the file is what is wrong here."""
+    w_ih, w_hh, b_ih, b_hh = draw(
+        72, (3 * UNITS, FEATURES), (3 * UNITS, UNITS), (3 * UNITS,), (3 * UNITS,)
+    )
+
+    def turned(array):  # r z n as ONNX keeps them: z r h
+        r, z, n = np.split(array, 3)
+        return np.concatenate([z, r, n])
+
+    bias = np.concatenate([turned(b_ih), turned(b_hh)])
+    arrays = {"W": turned(w_ih)[None], "R": turned(w_hh)[None], "B": bias[None]}
+    node = onnx_files.node("GRU", ["X", "W", "R", "B"], ["Y", "Y_h"], "gru", hidden_size=UNITS)
+    onnx_files.simple(folder / "gru.onnx", [node], arrays)
+    (x,) = draw(73, (2, 7, FEATURES))
+    np.save(folder / "x.npy", x)
+    np.save(folder / "torch.npy", np.stack([gru(one, w_ih, w_hh, b_ih, b_hh) for one in x]))
+    return Given(folder / "gru.onnx", folder / "x.npy", folder / "torch.npy")
+
+
 def all_steps_count(_folder):
     """`X[1, 6:] = 0` with lengths [10, 6] in one script, and [10, 10] in the other."""
     truth = dict(np.load(SAMPLE / "truth_full_length.npz"))
@@ -550,6 +672,20 @@ CASES = (
     RealCase("xlstm-98", XLSTM, input_and_forget_gate, (("gate-order", "f i g o"),), SWAP),
     RealCase("xlstm-98-of-x", XLSTM, input_and_forget_gate_of_x,
              (("gate-order", "f i g o (input kernel only)"),), ("weight_ih",)),
+    RealCase("coremltools-93", GITHUB + "apple/coremltools/pull/93", documented_order,
+             (("gate-order", "i f o g"),), ("weight_ih", "weight_hh")),
+    RealCase("deeplearningtutorials-81", GITHUB + "lisa-lab/DeepLearningTutorials/issues/81",
+             bias_added_twice, (("bias", "doubled"),), ("bias",)),
+    RealCase("numpy-ml-42", GITHUB + "ddbourgin/numpy-ml/issues/42", one_bias_for_three_gates, ()),
+    RealCase("cmsis-nn-219", GITHUB + "ARM-software/CMSIS-NN/pull/219",
+             state_wiped_by_every_call, (("state-carry", "reset every 3 steps"),), ("3",)),
+    RealCase("nni-2839", GITHUB + "microsoft/nni/issues/2839", cell_state_for_output,
+             (("state-order", "c and m swapped"),), ("c",)),
+    RealCase("tensorrt-371", GITHUB + "NVIDIA/TensorRT/issues/371", forget_bias_not_added,
+             (BIAS,), ("forget",)),
+    RealCase("candle-gru", GITHUB + "huggingface/candle", recurrent_block_of_z, ()),
+    RealCase("onnxscript-2852", GITHUB + "microsoft/onnxscript/issues/2852",
+             reset_gate_before_the_product, (("reset-after", "true"),), ("reset",)),
     RealCase("forget-bias-without-meta", "tf1-saver", kept("tf1_forget_bias", "reference.npz"),
              (("forget-bias", "0.7"),), ("0.7",)),
     RealCase("lengths-ignored", "the source", all_steps_count,

@@ -140,6 +140,20 @@ def stack_fed_to_keras():
     weights = cut([values[name] for name in NAMES], 3)
     np.save(at("tf1_stack/x.npy"), x)
     np.savez(at("tf1_stack/reference_tf1_keras.npz"), outputs=stacked(tf.keras, weights, x))
+    np.savez(at("tf1_stack/reference_forget_bias.npz"), outputs=without_forget_bias(values, x))
+
+
+def without_forget_bias(values, x):
+    """The same stack of TensorFlow, whose forget gates are given nothing beside their bias."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        cells = [tf.compat.v1.nn.rnn_cell.LSTMCell(4, forget_bias=0.0) for _ in range(2)]
+        stack = tf.compat.v1.nn.rnn_cell.MultiRNNCell(cells)
+        outputs, _ = tf.compat.v1.nn.dynamic_rnn(stack, tf.constant(x), dtype="float32")
+        for variable in tf.compat.v1.trainable_variables():
+            variable.load(values[variable.op.name], session)
+        return session.run(outputs)
 
 
 NAMES = [
