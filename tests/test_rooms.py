@@ -25,6 +25,7 @@ FLOORS = (
     ("checks",),
     ("pooling",),
     ("record",),
+    ("explaining",),
     ("report",),
     ("api",),
     ("cli", "testing"),
