@@ -105,15 +105,20 @@ def test_markdown(rnnscope, port):
     assert any(line.startswith("|") for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("name", ["text", "json", "markdown"])
-def test_a_report_in_a_file_is_what_would_be_printed(rnnscope, port, tmp_path, name):
-    printed = rnnscope("explain", port.trace, port.wrong, "--format", name)
-    path = tmp_path / "report"
-    done = rnnscope("explain", port.trace, port.wrong, "--format", name, "-o", path)
+@pytest.mark.parametrize(
+    ("suffix", "name"), [(".txt", "text"), (".json", "json"), (".md", "markdown"), ("", "json")]
+)
+def test_a_report_in_a_file(rnnscope, port, tmp_path, suffix, name):
+    """Its suffix says what it is; where that says nothing, --format does."""
+    path = tmp_path / f"report{suffix}"
+    flags = () if suffix else ("--format", name)
+    done = rnnscope("explain", port.trace, port.wrong, *flags, "-o", path)
     assert (done.code, done.stderr) == (0, "")
-    assert "i o f g" in path.read_text("utf-8")
+    text = path.read_text("utf-8")
+    assert "i o f g" in text
+    assert {"json": text.startswith("{"), "markdown": text.startswith("### ")}.get(name, True)
     if name == "json":
-        assert json.loads(path.read_text("utf-8"))["fits"] == json.loads(printed.stdout)["fits"]
+        assert json.loads(text)["fits"][0]["reading"] == READING
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -133,22 +138,31 @@ def test_nothing_fits(rnnscope, port, strange):
 
 
 def test_several_fit_and_an_input_tells_them_apart(rnnscope, port, tmp_path):
-    """With one step no state is carried: whether it would be is not to be seen."""
-    x = np.load(port.x)[:, :1]
+    """One step of zeros: kernels play no part, so that only the bias shows an order of gates."""
+    x = np.zeros((2, 1, FEATURES), np.float32)
     np.save(tmp_path / "x.npy", x)
-    with np.load(port.wrong) as file:
-        np.savez(tmp_path / "short.npz", **{name: file[name][:, :1] for name in "cm"})
+    w_ih, w_hh, b_ih, b_hh = torch_weights(1, FEATURES, UNITS)
+    rows = [program(one, w_ih, w_hh, b_ih + b_hh, "iofg") for one in x]
+    states = {key: np.stack([row[key] for row in rows]) for key in "cm"}
+    np.savez(tmp_path / "short.npz", **states)
     separate = tmp_path / "separating.npy"
     arguments = (port.model, tmp_path / "x.npy", tmp_path / "short.npz")
     done = rnnscope("explain", *arguments, "--separate", separate, "--format", "json")
     told = json.loads(done.stdout)
     assert (done.code, done.stderr, told["verdict"]) == (1, "", "several")
-    assert len(told["fits"]) > 1
+    assert {fit["reading"][0]["value"] for fit in told["fits"]} >= {
+        "i o f g", "i o f g (bias only)"
+    }  # fmt: skip
     assert told["separating_input"] == str(separate)
     made = np.load(separate)
-    assert made.ndim == 3
-    assert made.shape[2] == FEATURES
-    assert made.shape[1] > 1
+    assert (made.ndim, made.shape[2]) == (3, FEATURES)
+    # Over it the port's numbers are those of one reading.
+    rows = [program(one, w_ih, w_hh, b_ih + b_hh, "iofg") for one in made.astype(np.float32)]
+    states = {key: np.stack([row[key] for row in rows]) for key in "cm"}
+    np.savez(tmp_path / "more.npz", **states)
+    done = rnnscope("explain", port.model, separate, tmp_path / "more.npz", "--format", "json")
+    assert [fit["reading"] for fit in json.loads(done.stdout)["fits"]] == [READING]
+    assert done.code == 0
 
 
 def test_options_of_a_run(rnnscope, port, tmp_path):
@@ -159,7 +173,22 @@ def test_options_of_a_run(rnnscope, port, tmp_path):
     np.savez(tmp_path / "padded.npz", **held, lengths=np.array([6, 4]))
     arguments = ("explain", port.model, port.x, tmp_path / "padded.npz", "--format", "json")
     done = rnnscope(*arguments, "--lengths", "6,4")
-    assert json.loads(done.stdout)["fits"][0]["reading"] == READING
+    told = json.loads(done.stdout)
+    assert (done.code, [fit["reading"] for fit in told["fits"]]) == (0, [READING])
+
+
+def test_what_diff_calls_the_same_needs_no_explanation(rnnscope, port, tmp_path):
+    """Zeros past the length are what diff does not compare; so they are nothing to be explained."""
+    with np.load(port.right) as file:
+        held = {name: file[name].copy() for name in "cm"}
+    held["c"][1, 4:] = held["m"][1, 4:] = 0
+    np.savez(tmp_path / "padded.npz", **held, lengths=np.array([6, 4]))
+    trace = tmp_path / "trace.h5"
+    given = (port.model, port.x, "--lengths", "6,4")
+    assert rnnscope("run", *given, "-o", trace, "--quiet").code == 0
+    assert rnnscope("diff", trace, tmp_path / "padded.npz").code == 0
+    done = rnnscope("explain", trace, tmp_path / "padded.npz", "--format", "json")
+    assert [fit["reading"] for fit in json.loads(done.stdout)["fits"]] == [[]]
     assert done.code == 0
 
 
