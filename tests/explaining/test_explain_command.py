@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -290,6 +291,38 @@ def test_nothing_is_cut_off(explanations, width):
     (fit,) = found["fits"]
     for words in (fit["advice"], *(value for one in fit["reading"] for value in one.values())):
         assert "".join(words.split()) in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_command_can_be_copied(explanations, width):
+    """In one line, or in lines that the shell joins."""
+    text = explanations["one"].render("text", width=width, color=False)
+    joined = re.sub(r" *\\\n *", " ", text)
+    assert explanations["one"].to_dict()["fits"][0]["command"] in joined
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("time-major", lambda m: m.transpose(1, 0, 2)),
+        ("the first sequence", lambda m: m[0]),
+        ("the second sequence", lambda m: m[1]),
+        ("a late beginning", lambda m: m[:, 2:]),
+        ("an early end", lambda m: m[:, :4]),
+        ("the final state", lambda m: m[:, -1]),
+        ("the final state of one sequence", lambda m: m[0, -1]),
+        ("three digits", lambda m: np.round(m, 3)),
+        ("float16", lambda m: m.astype(np.float16)),
+        ("flat rows", lambda m: m.reshape(2, -1)),
+        ("flat", lambda m: m[0].reshape(-1)),
+    ],
+)
+def test_what_people_have_of_the_states(port, tmp_path, name, cut):
+    """Nameless arrays, as ports print them: they are read as what they can be."""
+    with np.load(port.wrong) as file:
+        np.save(tmp_path / "m.npy", cut(file["m"]))
+    found = rnnscope.explain(port.model, port.x, tmp_path / "m.npy").to_dict()
+    assert [fit["reading"] for fit in found["fits"]] == [READING]
 
 
 def test_the_command_that_it_prints_gives_the_numbers_of_the_reference(rnnscope, port, tmp_path):
