@@ -104,7 +104,7 @@ class Search:
             The reference fits no result of the model.
         """
         plain = views_of(reference, subject.shapes(), subject.recurrent)
-        plain = [_named(view) for view in plain]
+        plain = [_named(_without_zero_tails(view, subject)) for view in plain]
         facts = Facts(subject, plain)
         fixed: list[Deviation] = []
         unknowns: list[Unknown] = []
@@ -378,6 +378,29 @@ def rounding(subject: Subject, reference: Reference) -> float:
     ]  # noqa: E501
     double = all(dtype == np.float64 for dtype in dtypes) and reference.precision < 1e-12
     return DOUBLE if double else SINGLE
+
+
+def _without_zero_tails(view: View, subject: Subject) -> View:
+    """A view that says nothing of c and m past the lengths where the reference has zeros there.
+
+    No framework returns these states; who records them step by step leaves zeros.
+    """
+    lengths = subject.setup.lengths
+    if lengths is None:
+        return view
+    past = np.arange(subject.setup.timesteps) >= lengths[:, None]
+    targets, some = [], False
+    for target in view.targets:
+        values = target.values
+        states = target.key in ("c", "m", "unprojected") and values.ndim == 3
+        if states and past.any() and not np.nan_to_num(values[past]).any():
+            before = np.flatnonzero(lengths > 0)
+            last = values[before, lengths[before] - 1]
+            if (last != 0).any(axis=1).all():
+                values, some = values.copy(), True
+                values[past] = np.nan
+        targets.append(target.with_values(values))
+    return replace(view, targets=tuple(targets)) if some else view
 
 
 def _named(view: View) -> View:

@@ -43,6 +43,7 @@ def _lengths(facts: Facts) -> Iterator[Deviation]:
             other = np.clip(own + by, 0, timesteps)
             if not np.array_equal(other, own):
                 yield Deviation("lengths", value, _other_lengths(other))
+                yield Deviation("lengths", value, _other_lengths(other, zero_past=True))
     for lengths in _lengths_of_reference(facts):
         if own is None or not np.array_equal(lengths, own):
             named = {"one less": -1, "one more": 1}
@@ -54,11 +55,17 @@ def _lengths(facts: Facts) -> Iterator[Deviation]:
                 continue
             value = ", ".join(map(str, lengths[:16])) + (", …" if len(lengths) > 16 else "")
             yield Deviation("lengths", value, _other_lengths(lengths))
+            yield Deviation("lengths", value, _other_lengths(lengths, zero_past=True))
 
 
-def _other_lengths(lengths: Array) -> Callable[[Setup], Setup | None]:
+def _other_lengths(
+    lengths: Array, *, zero_past: bool = False
+) -> Callable[[Setup], Setup | None]:
     def change(setup: Setup) -> Setup | None:
-        return _counting(setup).with_lengths(lengths[: setup.sequences])
+        other = _counting(setup).with_lengths(lengths[: setup.sequences])
+        if not zero_past:
+            return other
+        return other.changed(lambda driven: replace(driven, zero_past=True))
 
     return change
 
