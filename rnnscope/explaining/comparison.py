@@ -126,7 +126,7 @@ class Comparison:
 
     def wants(self, node: str, key: str) -> bool:
         """Whether any view says something of a result."""
-        return any(target.key == key for _, target in self._targets.get(node, ()))
+        return any(key in target.key for _, target in self._targets.get(node, ()))
 
     def see(self, node: str, results: Results, done: Array | None) -> Array | None:
         """Strike out the pairs that differ."""

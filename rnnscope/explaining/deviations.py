@@ -61,6 +61,8 @@ class Deviation:
         What the other side does, as reports say it.
     change : callable or None
         ``change(setup) -> Setup | None``: how it computes; None where it means nothing.
+    numbers : int
+        How many numbers of it were solved for.
     look : callable or None
         ``look(view) -> View | None``: how its result is to be compared. One of both is given.
     """
@@ -69,6 +71,7 @@ class Deviation:
     value: str
     change: Callable[[Setup], Setup | None] | None = None
     look: Callable[[View], View | None] | None = None
+    numbers: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,12 @@ class Unknown:
 
     def at(self, numbers: Sequence[float]) -> Deviation:
         """The deviation with these numbers."""
-        return Deviation(self.id, self.words(numbers), lambda setup: self.change(setup, numbers))
+        return Deviation(
+            self.id,
+            self.words(numbers),
+            lambda setup: self.change(setup, numbers),
+            numbers=len(numbers),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +139,11 @@ class Reading:
     def every(self) -> tuple[Deviation, ...]:
         """Those of computing, then those of comparing."""
         return (*self.deviations, *(() if self.view is None else self.view.deviations))
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers were solved for."""
+        return sum(one.numbers for one in self.every)
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:

@@ -119,7 +119,7 @@ def _explanation(
     reports = tuple(_fit(group, recipe, subject) for group in groups)
     near: tuple[NearReport, ...] = ()
     if not fits:
-        plain = [view for view in search.views if not view.deviations]
+        plain = [view for view in search.views if view.origin is None]
         near = nearest(search.promising(), plain, subject, search.tolerance)
     view = fits[0].view if fits else None
     return Explanation(

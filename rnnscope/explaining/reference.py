@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rnnscope.explaining.deviations import Deviation
 
 MOST_VIEWS = 48
+MOST_ROWS = 8
+"""Sequences of which a reference of one may be any."""
+
 MOST_MISSING_STEPS = 4
 """Steps that may be missing at either end with every place tried; more only at one of the ends."""
 
@@ -180,7 +183,9 @@ def read_reference(operand: Operand, options: ReadOptions, *, most_values: int) 
     arrays = open_operand(operand, "the reference")
     try:
         found = _state_readings(arrays, options)
-        readings = [_loaded(reading, most_values) for reading in found] or [_any_arrays(arrays)]
+        readings = [_loaded(reading, most_values) for reading in found]
+        if not any(reading.sure for reading in found):
+            readings.append(_any_arrays(arrays))
         not_read = tuple(str(one) for reading in found[:1] for one in reading.states.not_read)
     finally:
         arrays.close()
@@ -206,7 +211,7 @@ def _state_readings(arrays: NamedArrays, options: ReadOptions) -> list[StateRead
             raise
         return []
     # An array alone is every result of its shape, whatever a state format would make of it.
-    return [] if all(reading.format == "single" for reading in found) else found
+    return [reading for reading in found if reading.format != "single"]
 
 
 def _loaded(reading: StateReading, most_values: int) -> ReferenceReading:
@@ -394,7 +399,8 @@ def _places(
 
 
 def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bool:
-    if array.values.shape[-1] != result.width:
+    flat = array.values.ndim == 2 and array.values.shape[1] == np.prod(result.shape[1:])
+    if array.values.shape[-1] != result.width and not flat:
         return False
     if layer is not None and result.node != layer:
         # Names of one direction's layer, or of a wrapper, may stand for what joins them.
@@ -406,11 +412,12 @@ def _keys_of(array: ReferenceArray) -> tuple[str, ...]:
     """The results that an array of this name may be."""
     key = array.key
     if key == "array":
-        return ("m", "outputs", "c", "value", "final/m", "final/c", "unprojected")
+        return ("outputs", "c", "value", "final/m", "final/c",
+                "unprojected outputs", "final/unprojected")
     if key == "outputs":
-        return ("outputs", "value", "final/m", "unprojected")
+        return ("outputs", "value", "final/m", "unprojected outputs")
     if key == "final/m":
-        return ("final/m", "value")
+        return ("final/m", "value", "final/unprojected")
     if key in ("c", "m") and array.values.ndim == 2:
         return (key, f"final/{key}")
     if key == "m":
@@ -424,30 +431,35 @@ def _filled(values: Array, shape: tuple[int, ...]) -> Iterator[tuple[Array, tupl
         yield values, ()
         return
     if values.ndim == 2 and len(shape) == 3:
-        # One sequence over time.
-        if values.shape[0] == shape[1]:
-            for row in range(min(shape[0], 8)):
-                out = np.full(shape, np.nan)
-                out[row] = values
-                yield out, (() if shape[0] == 1 else (f"sequence {row} alone",))
+        if values.shape[1] == shape[1] * shape[2]:
+            flat = values.reshape(len(values), *shape[1:])
+            for filled, words in _filled(flat, shape):
+                yield filled, ("flat: timestep after timestep", *words)
+        elif values.shape[1] == shape[2]:
+            yield from _filled(values[None], shape)  # one sequence over time
         return
     if values.ndim != len(shape) or values.shape[-1] != shape[-1]:
         return
     rows = values.shape[0]
     if rows > shape[0]:
         return
-    told = () if rows == shape[0] else (f"the first {rows} sequences",)
-    if len(shape) == 2:
-        out = np.full(shape, np.nan)
-        out[:rows] = values
-        yield out, told
+    for row in range(min(shape[0], MOST_ROWS) if rows == 1 and shape[0] > 1 else 1):
+        told = () if rows == shape[0] else (
+            (f"sequence {row} alone",) if rows == 1 else (f"the first {rows} sequences",)
+        )  # fmt: skip
+        part = np.full((shape[0], *values.shape[1:]), np.nan)
+        part[row : row + rows] = values
+        for filled, words in _filled_steps(part, shape):
+            yield filled, (*told, *words)
+
+
+def _filled_steps(values: Array, shape: tuple[int, ...]) -> Iterator[tuple[Array, tuple[str, ...]]]:
+    """The same where sequences are as many, and timesteps may not be."""
+    if values.shape == shape:
+        yield values, ()
         return
+    rows, told = values.shape[0], ()
     steps, timesteps = values.shape[1], shape[1]
-    if steps == timesteps:
-        out = np.full(shape, np.nan)
-        out[:rows] = values
-        yield out, told
-        return
     if steps > timesteps:
         for first in range(min(steps - timesteps, MOST_MISSING_STEPS) + 1):
             out = np.full(shape, np.nan)

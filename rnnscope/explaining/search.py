@@ -68,6 +68,8 @@ class Search:
         Of `time.monotonic`.
     tried : int
         Readings that were computed.
+    rounded : bool
+        Whether the reference's values are of half precision.
     finished : bool
         False where the budget ended before all readings were tried.
     """
@@ -78,6 +80,7 @@ class Search:
     deadline: float
     progress: Progress | None = None
     most: int = MOST_DEVIATIONS
+    rounded: bool = False
     tried: int = 0
     finished: bool = True
     fixed: list[Deviation] = field(default_factory=list)
@@ -127,6 +130,7 @@ class Search:
             progress=progress,
             fixed=fixed,
             unknowns=unknowns,
+            rounded=reference.rounded in ("float16", "bfloat16"),
         )
 
     def run(self) -> list[Reading]:
@@ -279,7 +283,7 @@ class Search:
         for members in groups(setups):
             self._check_time()
             sizes = np.array([len(readings[at].deviations) for at in members])
-            tolerances = np.array([_tolerance(readings[at], self.tolerance) for at in members])
+            tolerances = np.array([_tolerance(readings[at], self.tolerance, rounded=self.rounded) for at in members])
             first = readings[members[0]].setup
             comparison = Comparison(
                 self.views,
@@ -353,13 +357,20 @@ class Search:
         readings = list(best.values())
         if not readings:
             return []
-        limit = max(readings[0].error * 1000, 1e-12)
-        return [one for one in readings if one.error <= limit]
+        limit = max(readings[0].error * 1000, 1e-12, self.tolerance / 100)
+        readings = [one for one in readings if one.error <= limit]
+        # Numbers that were solved for come near whatever there is: what has fewer of them stands.
+        fewest: dict[frozenset[str], int] = {}
+        for one in readings:
+            ids = frozenset(deviation.id for deviation in one.every)
+            fewest[ids] = min(fewest.get(ids, one.numbers), one.numbers)
+        return [one for one in readings
+                if one.numbers == fewest[frozenset(deviation.id for deviation in one.every)]]  # fmt: skip
 
 
-def _tolerance(reading: Reading, tolerance: float) -> float:
+def _tolerance(reading: Reading, tolerance: float, *, rounded: bool) -> float:
     """States that are rounded at every step may round another way where sums differ a little."""
-    if any(one.rounding for one in reading.setup.layers.values()):
+    if any(one.rounding for one in reading.setup.layers.values()) and rounded:
         half = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
         least = max(half[one.rounding] for one in reading.setup.layers.values() if one.rounding)
         return max(tolerance, ROUNDED_STATES * least)
@@ -405,7 +416,7 @@ def _without_zero_tails(view: View, subject: Subject) -> View:
 
 def _named(view: View) -> View:
     """A view that had to take m before its projection has that as a deviation."""
-    if any(target.key == "unprojected" for target in view.targets):
+    if any("unprojected" in target.key for target in view.targets):
         return replace(view, deviations=(Deviation("projection", "ignored", look=lambda one: one),))
     return view
 

@@ -16,6 +16,9 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 STACKABLE = frozenset({"lstm", "gru", "simple_rnn"})
 """Kinds of cells whose equations use the last axes of their arrays alone."""
 
+MOST_WHOLE_VALUES = 100_000
+"""Values of the inputs of all sequences that are kept beside those of some."""
+
 NUMBERS = ("forget_bias", "cell_clip", "proj_clip", "gate_clip")
 """Options that are numbers and may differ within a stack."""
 
@@ -133,6 +136,8 @@ class Setup:
         Sequences are taken for timesteps and timesteps for sequences; results are turned back.
     ids : ndarray of int (sequence, timestep) or None
         What an embedding turned into `inputs`.
+    whole_inputs : mapping of str to ndarray or None
+        The inputs of all sequences, where `inputs` has some of them, and they are few enough.
     """
 
     nodes: tuple[Node, ...]
@@ -141,6 +146,7 @@ class Setup:
     mask: Array | None
     transposed: bool = False
     ids: Array | None = None
+    whole_inputs: Mapping[str, Array] | None = None
 
     @property
     def sequences(self) -> int:
@@ -178,7 +184,11 @@ class Setup:
 
     def with_inputs(self, change: Callable[[Array], Array]) -> Setup:
         """The same with changed inputs."""
-        return replace(self, inputs={name: change(x) for name, x in self.inputs.items()})
+        inputs = {name: change(x) for name, x in self.inputs.items()}
+        whole = self.whole_inputs
+        if whole is not None:
+            whole = {name: change(x) for name, x in whole.items()}
+        return replace(self, inputs=inputs, whole_inputs=whole)
 
     def with_lengths(self, lengths: Array | None) -> Setup:
         """The same with other lengths; None: every step counts."""
@@ -187,6 +197,8 @@ class Setup:
 
     def rows(self, rows: Array) -> Setup:
         """Some sequences of it."""
+        size = sum(x.size for x in self.inputs.values())
+        keeps = len(rows) < self.sequences and size <= MOST_WHOLE_VALUES
         layers = {
             name: replace(
                 driven,
@@ -202,4 +214,5 @@ class Setup:
             inputs={name: x[rows] for name, x in self.inputs.items()},
             mask=None if self.mask is None else self.mask[rows],
             ids=None if self.ids is None else self.ids[rows],
+            whole_inputs=self.inputs if keeps else None,
         )

@@ -162,6 +162,7 @@ class _Run:
     def _recurrent(self, node: Node) -> None:
         driven = self._setups[0].layers[node.name]
         x, mask = self._signals[node.reads[0]]
+        stack = len(self._setups)
         rule = driven.layer.padding.value
         used = None if rule == "none" else mask
         if not driven.stackable:
@@ -181,6 +182,8 @@ class _Run:
         handed = outputs if driven.layer.return_sequences else final["m"]
         if driven.last_of_array and not driven.layer.return_sequences:
             handed = results["last"]
+        if mask is not None and len(mask) == stack > 1:
+            mask = self._signals[node.reads[0]][1]  # cut as the stack was
         self._signals[node.name] = (handed, mask if driven.layer.return_sequences else None)
 
     def _shown(self, node: Node, results: Results, done: Array | None) -> Array | None:
@@ -276,22 +279,33 @@ class _Run:
             if self._watcher.wants(node.name, f"gates/{gate}"):
                 kept[f"gates/{gate}"] = np.zeros((stack, rows, timesteps, whole.num_units))
         projected = whole.num_proj is not None and whole.kind == "lstm"
-        if projected and self._watcher.wants(node.name, "unprojected"):
-            kept["unprojected"] = np.zeros((stack, rows, timesteps, whole.num_units))
+        raw = projected and self._watcher.wants(node.name, "unprojected")
+        if raw:
+            for name in ("unprojected", "unprojected outputs"):
+                kept[name] = np.zeros((stack, rows, timesteps, whole.num_units))
+        last_raw: Array = np.zeros((1, 1, 1))
         held = np.zeros((1, 1, whole.output_size))
         every: Array | None = None
         for t in range(timesteps):
             before = _carried(driven, t, state, start)
             with np.errstate(all="ignore"):
                 new, gates = step(driven, cell, z[:, :, t], before)
-                if "unprojected" in kept:
-                    kept["unprojected"][:, :, t] = unprojected(cell, new, gates)
+                if raw:
+                    made = unprojected(cell, new, gates)
             counts = None if steps_mask is None else steps_mask[:, :, t, None]
             returned = new["m"]
             if counts is not None:
-                new = {name: np.where(counts, new[name], before[name]) for name in new}
+                new = {name: np.where(counts, new[name], state[name]) for name in new}
                 past = held if driven.layer.padding.value == "hold" else 0.0
                 returned = np.where(counts, returned, past)
+            if raw:
+                past = last_raw if counts is not None else made
+                last_raw = made if counts is None else np.where(counts, made, past)
+                kept["unprojected"][:, :, t] = last_raw
+                hold = driven.layer.padding.value == "hold" or counts is None
+                kept["unprojected outputs"][:, :, t] = (
+                    last_raw if hold else np.where(counts, made, 0.0)
+                )
             held = returned
             state = new
             for name, array in state.items():
@@ -318,7 +332,7 @@ class _Run:
                     kept = {name: array[keep] for name, array in kept.items()}
                     state = {name: array[keep] for name, array in state.items()}
                     start = {name: array[keep] for name, array in start.items()}
-                    z, held = cut(z), cut(held)
+                    z, held, last_raw = cut(z), cut(held), cut(last_raw)
                     x = cut(x)
                     mask = None if mask is None else cut(mask)
                     steps_mask = None if steps_mask is None else cut(steps_mask)
@@ -328,6 +342,8 @@ class _Run:
         results = _in_input_order(driven, kept, turn)
         results |= {f"final/{name}": array for name, array in state.items()}
         results["last"] = results["outputs"][:, :, -1]
+        if raw:
+            results["final/unprojected"] = last_raw
         if watch:
             keep = self._shown(node, results, None)
             if keep is not None and not keep.all():

@@ -45,7 +45,7 @@ class _Residuals:
         return node in self._targets
 
     def wants(self, node: str, key: str) -> bool:
-        return any(target.key == key for target in self._targets.get(node, ()))
+        return any(key in target.key for target in self._targets.get(node, ()))
 
     def see(self, node: str, results: Results, done: Array | None) -> None:
         if done is not None:
@@ -193,7 +193,7 @@ def _least_squares(
     current = _evaluated(setups, unknown, view, numbers)
     if current is None:
         return None
-    going = np.abs(current).max(axis=1, initial=0.0) > limit * 0.1
+    going = np.ones(len(setups), bool)
     hopeless = np.zeros(len(setups), bool)
     for turn in range(MOST_STEPS):
         at = np.flatnonzero(going)
@@ -244,8 +244,27 @@ def _least_squares(
         damping[moved] = np.clip(damping[moved] * np.array(DAMPINGS)[best], 1e-9, 1e6)
         going[moved] = np.abs(current[moved]).max(axis=1, initial=0.0) > limit * 0.1
     fits = (np.abs(current).max(axis=1, initial=0.0) <= limit) & ~hopeless
+    fits &= _matters(setups, unknown, view, numbers, current, limit)
     numbers[~fits] = np.nan
     return numbers
+
+
+def _matters(
+    setups: Sequence[Setup],
+    unknown: Unknown,
+    view: View,
+    numbers: Array,
+    current: Array,
+    limit: float,
+) -> Array:
+    """Whether another first number would be seen: a bound that nothing reaches is no bound."""
+    other = numbers.copy()
+    other[:, 0] += np.maximum(np.abs(other[:, 0]) * 0.02, 1e-3)
+    found = _evaluated(setups, unknown, view, other)
+    if found is None:
+        return np.ones(len(setups), bool)
+    seen: Array = np.abs(found - current).max(axis=1, initial=0.0) > min(limit, 1e-6)
+    return seen
 
 
 def _solved(square: Array, added: Array, gradient: Array) -> Array:
@@ -263,9 +282,13 @@ def _evaluated(
     setups: Sequence[Setup], unknown: Unknown, view: View, points: Array
 ) -> Array | None:
     changed = [unknown.change(setup, point) for setup, point in zip(setups, points, strict=True)]
-    if any(one is None for one in changed):
-        return None
-    return residuals([one for one in changed if one is not None], view)
+    known = [at for at, one in enumerate(changed) if one is not None]
+    found = residuals([one for one in changed if one is not None], view) if known else None
+    if found is None or len(known) == len(changed):
+        return found
+    whole = np.full((len(changed), found.shape[1]), FAR)  # what has no meaning fits nothing
+    whole[known] = found
+    return whole
 
 
 def _short(setup: Setup, unknown: Unknown, view: View, numbers: Array, tolerance: float) -> Array:

@@ -15,6 +15,7 @@ ACTIVATIONS = ("tanh", "relu", "linear", "softsign", "sigmoid")
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras3", "linear", "tanh")
 
 FORGET_BIASES = (0.0, 1.0, 2.0)
+LARGEST_FORGET_BIAS = 10.0
 
 
 def words(number: float) -> str:
@@ -71,9 +72,12 @@ def _forget_biases(facts: Facts) -> Iterator[Deviation | Unknown]:
     for value in dict.fromkeys((*FORGET_BIASES, 2 * own)):
         if value != own:
             yield Deviation("forget-bias", words(value), _set(forget_bias=value))
-    yield Unknown(
-        "forget-bias", ((own + 0.5,), (own - 0.5,)), _number("forget_bias"), lambda n: words(n[0])
-    )
+    def solved(setup: Setup, numbers: Sequence[float]) -> Setup | None:
+        if abs(numbers[0]) > LARGEST_FORGET_BIAS:
+            return None  # the gate is shut or open: no forget bias is meant to do that
+        return _number("forget_bias")(setup, numbers)
+
+    yield Unknown("forget-bias", ((own + 0.5,), (own - 0.5,)), solved, lambda n: words(n[0]))
 
 
 def _activations(facts: Facts) -> Iterator[Deviation]:

@@ -250,7 +250,11 @@ def _reshaped(setup: Setup) -> Setup | None:
     def other(x: Array) -> Array:
         return np.ascontiguousarray(x.reshape(x.shape[1], x.shape[0], -1).swapaxes(0, 1))
 
-    return replace(setup.with_inputs(other), mask=None)
+    if setup.whole_inputs is None:
+        return setup.with_inputs(other)
+    # Which bytes become which step depends on all sequences.
+    made = {name: other(x)[: setup.sequences] for name, x in setup.whole_inputs.items()}
+    return replace(setup, inputs=made)
 
 
 def _shifts(facts: Facts) -> Iterator[Deviation]:

@@ -260,13 +260,19 @@ def _peepholes(facts: Facts) -> Iterator[Deviation]:
 def _projections(facts: Facts) -> Iterator[Deviation]:
     for driven in facts.some("lstm"):
         projection = driven.cell.weights.projection
-        if projection is None or projection.shape[0] != projection.shape[1]:
+        if projection is None:
             continue
-        yield Deviation(
-            "projection",
-            "transposed",
-            _each("lstm", lambda one: one.with_weights(projection=one.cell.weights.projection.T)),
-        )
+        for read in (_rows_as_columns, _columns_as_rows):
+
+            def reread(
+                one: DrivenLayer, read: Callable[[Array], Array] = read
+            ) -> DrivenLayer | None:
+                projection = one.cell.weights.projection
+                return None if projection is None else one.with_weights(projection=read(projection))
+
+            yield Deviation("projection", "transposed", _each("lstm", reread))
+        if projection.shape[0] != projection.shape[1]:
+            return
         yield Deviation(
             "projection", "ignored", _each("lstm", lambda one: one.with_weights(projection=None))
         )
