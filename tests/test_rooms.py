@@ -25,6 +25,7 @@ FLOORS = (
     ("checks",),
     ("pooling",),
     ("record",),
+    ("seeing",),
     ("report",),
     ("api",),
     ("cli", "testing"),

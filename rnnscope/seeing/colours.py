@@ -1,0 +1,60 @@
+"""Diverging colours that the colour-blind can tell apart, 0 in the middle.
+
+References
+----------
+The anchors are the nine classes of RdBu by C. Brewer (ColorBrewer 2.0), blue for negative values.
+Red and blue stay apart in every common kind of colour blindness, and both get darker from the
+middle on, so that size shows without hue. The colour for what is no number is P. Tol's for bad
+data (SRON/EPS/TN/09-002, 2021).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnscope.model.cell import Array
+
+ANCHORS = (
+    "#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d",
+    "#b2182b",
+)  # fmt: skip
+"""From the lowest value to the highest, evenly spaced; the fifth is 0."""
+
+NO_NUMBER = "#ffee99"
+"""NaN and infinities."""
+
+PADDING = "#dddddd"
+"""What lies past the length."""
+
+NEGATIVE, POSITIVE = ANCHORS[0], ANCHORS[-1]
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """``#2166ac`` as three numbers of 0 to 255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def diverging(values: Array, limit: float) -> Array:
+    """The colour of each value.
+
+    Parameters
+    ----------
+    values : ndarray of float
+    limit : float
+        Values of ± `limit` and beyond have the colours of the ends.
+
+    Returns
+    -------
+    ndarray of uint8 (…, 3)
+        Red, green, blue.
+    """
+    anchors = np.array([rgb(colour) for colour in ANCHORS], np.float64)
+    with np.errstate(invalid="ignore"):
+        at = (np.clip(values / limit, -1, 1) + 1) * (len(anchors) - 1) / 2
+    known = np.isfinite(values)
+    at = np.where(known, at, 0)
+    places = np.arange(len(anchors))
+    channels = [np.interp(at, places, anchors[:, channel]) for channel in range(3)]
+    colours = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    colours[~known] = rgb(NO_NUMBER)
+    return colours

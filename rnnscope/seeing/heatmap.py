@@ -1,0 +1,186 @@
+"""A sequence of a view as a matrix of units by timesteps, binned where it is large.
+
+Nothing is left out silently: a bin keeps the smallest and the largest of its values, and the matrix
+says how many units and steps went into each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, isfinite
+
+import numpy as np
+
+from rnnscope.model.cell import Array
+from rnnscope.seeing.state_view import StateView
+
+
+@dataclass(frozen=True)
+class CellBudget:
+    """How many cells a heatmap may have.
+
+    Attributes
+    ----------
+    rows, columns : int or None
+        The most along units, and along timesteps; None: as many as there are.
+    """
+
+    rows: int | None = None
+    columns: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """Units by timesteps of one sequence.
+
+    Attributes
+    ----------
+    layer, array : str
+    sequence : int
+    low, high : ndarray of float64 (row, column)
+        The smallest and the largest value of a cell; the same array where a cell is one value. NaN
+        if any of its values is. Of a column with valid and padded steps, the valid ones count.
+    units, steps : ndarray of int64
+        The numbers of all units and steps that are in it, in order.
+    unit_edges, step_edges : ndarray of int64
+        Row `r` holds ``units[unit_edges[r]:unit_edges[r + 1]]``; columns likewise.
+    valid : ndarray of bool (timestep,)
+        Which of `steps` are valid.
+    input_steps : ndarray of int64 (timestep,)
+        The input's timestep that each of `steps` is about; `steps` itself in all but odd cases.
+    is_gate : bool
+        Its values lie between 0 and 1.
+    """
+
+    layer: str
+    array: str
+    sequence: int
+    low: Array
+    high: Array
+    units: Array
+    steps: Array
+    unit_edges: Array
+    step_edges: Array
+    valid: Array
+    input_steps: Array
+    is_gate: bool = False
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether some cell stands for several values."""
+        return self.low.shape != (len(self.units), len(self.steps))
+
+    @property
+    def padding(self) -> Array:
+        """True at the columns that hold no valid step, bool (column,)."""
+        if not len(self.steps):
+            return np.zeros(0, np.bool_)
+        return ~np.logical_or.reduceat(self.valid, self.step_edges[:-1])
+
+    @property
+    def extreme(self) -> Array:
+        """Of each cell the value that is farther from 0, float64 (row, column)."""
+        return np.where(np.abs(self.low) > np.abs(self.high), self.low, self.high)
+
+    @property
+    def limit(self) -> float:
+        """Where the colours end on both sides of 0: a round number above every value."""
+        return colour_limit((self.low, self.high), is_gate=self.is_gate)
+
+    @property
+    def per_cell(self) -> tuple[int, int]:
+        """The most units and steps in a cell."""
+        widths = (np.diff(edges).max(initial=0) for edges in (self.unit_edges, self.step_edges))
+        rows, columns = widths
+        return int(rows), int(columns)
+
+
+def colour_limit(arrays: tuple[Array, ...], *, is_gate: bool = False) -> float:
+    """The largest finite absolute value, rounded up to two digits; 1 for gates and for zeros."""
+    peak = max((float(np.abs(a[np.isfinite(a)]).max(initial=0)) for a in arrays), default=0.0)
+    if (is_gate and peak <= 1) or peak == 0 or not isfinite(peak):
+        return 1.0
+    unit = 10.0 ** (np.floor(np.log10(peak)) - 1)
+    return float(f"{ceil(peak / unit - 1e-9) * unit:.2g}")
+
+
+def bin_edges(count: int, most: int | None) -> Array:
+    """Edges of at most `most` bins over `count` places, as even as can be: int64."""
+    bins = count if most is None else min(count, max(1, most))
+    return np.arange(bins + 1, dtype=np.int64) * count // max(1, bins)
+
+
+def read_heatmap(view: StateView, sequence: int, budget: CellBudget | None = None) -> Heatmap:
+    """A sequence of a view, read in slices of time: memory does not grow with its length.
+
+    Parameters
+    ----------
+    view : StateView
+    sequence : int
+        Negative ones count from the end.
+    budget : CellBudget, optional
+        Without one every value is a cell.
+
+    Raises
+    ------
+    OptionError
+        There is no such sequence.
+    """
+    sequence, budget = view.check_sequence(sequence), budget or CellBudget()
+    unit_edges = bin_edges(len(view.units), budget.rows)
+    step_edges = bin_edges(len(view.steps), budget.columns)
+    valid = view.valid(sequence)
+    shape = (len(step_edges) - 1, len(unit_edges) - 1)
+    single = shape == (len(view.steps), len(view.units))
+    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+    mixed = _mixed(valid, step_edges)
+    for part, values in view.blocks(sequence):
+        if single:
+            low[part] = values
+            continue
+        for bins, smallest, largest in _binned(values, part, unit_edges, step_edges, mixed):
+            low[bins] = np.minimum(low[bins], smallest)
+            high[bins] = np.maximum(high[bins], largest)
+    low = np.ascontiguousarray(low.T)
+    return Heatmap(
+        layer=view.layer.name,
+        array=view.name,
+        sequence=sequence,
+        low=low,
+        high=low if single else np.ascontiguousarray(high.T),
+        units=view.units,
+        steps=view.steps,
+        unit_edges=unit_edges,
+        step_edges=step_edges,
+        valid=valid,
+        input_steps=view.input_steps(sequence),
+        is_gate=view.is_sigmoid_gate,
+    )
+
+
+def _mixed(valid: Array, edges: Array) -> Array:
+    """True at padded steps that share a bin with valid ones: they do not count there."""
+    if not len(valid):
+        return valid
+    some = np.logical_or.reduceat(valid, edges[:-1])
+    mixed: Array = ~valid & np.repeat(some, np.diff(edges))
+    return mixed
+
+
+def _binned(
+    values: Array, part: slice, unit_edges: Array, step_edges: Array, mixed: Array
+) -> list[tuple[slice, Array, Array]]:
+    """The smallest and largest of each bin that a run of steps touches."""
+    if not values.size:
+        return []
+    first = int(np.searchsorted(step_edges, part.start, side="right")) - 1
+    last = int(np.searchsorted(step_edges, part.stop, side="left"))
+    starts = np.maximum(step_edges[first:last] - part.start, 0)
+    found = []
+    left_out = mixed[part]
+    for reduce, neutral in ((np.minimum.reduceat, np.inf), (np.maximum.reduceat, -np.inf)):
+        counted = values
+        if left_out.any():
+            counted = np.where(left_out[:, None], values.dtype.type(neutral), values)
+        found.append(reduce(reduce(counted, unit_edges[:-1], axis=1), starts, axis=0))
+    return [(slice(first, last), found[0], found[1])]
