@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rnnscope.api.model import Model, open_model
     from rnnscope.api.pool import pool
     from rnnscope.api.run import rerun, run
+    from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
@@ -38,6 +39,7 @@ _HOMES = {
     "pool": "rnnscope.api.pool",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
+    "show": "rnnscope.api.show",
 }
 """Where each public name is defined."""
 
@@ -50,6 +52,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "diff",
     "pool",
     "export",
+    "show",
     "Model",
     "StateTrace",
     "Recipe",

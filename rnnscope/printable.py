@@ -34,6 +34,9 @@ REPORTS: dict[tuple[str, str], str] = {
     ("pool", "json"): "json_document",
     ("export", "text"): "export_text",
     ("export", "json"): "json_document",
+    ("show", "text"): "show_text",
+    ("show", "numbers"): "show_numbers",
+    ("show", "json"): "json_document",
 }
 """Modules of `rnnscope.report` by kind of result and format; the first format is the default.
 

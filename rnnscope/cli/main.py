@@ -25,6 +25,7 @@ COMMANDS = {
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
     "export": "Write the states of a trace in the format of a framework or tool.",
+    "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
     "help": "Show a page about a topic, offline: formats, checks, padding, the trace, …",
 }
 """Commands and their one line of help: a command's module is imported when it is asked for."""

@@ -29,6 +29,23 @@ PADDING = "#dddddd"
 NEGATIVE, POSITIVE = ANCHORS[0], ANCHORS[-1]
 
 
+TERMINAL_RAMP = (25, 32, 74, 117, 153, 189, 255, 224, 217, 216, 209, 167, 124)
+"""The same in the 256 colours that every terminal has: numbers of its palette, 0 in the middle.
+The nearest ones to `ANCHORS` change their hue on the way."""
+
+TERMINAL_NO_NUMBER, TERMINAL_PADDING = 228, 245
+
+
+def terminal_colours(values: Array, limit: float) -> Array:
+    """The number of each value's colour in a terminal's palette, int64; as `diverging`."""
+    half = len(TERMINAL_RAMP) // 2
+    known = np.isfinite(values)
+    share = np.clip(np.where(known, values, 0) / limit, -1, 1)
+    ramp = np.array(TERMINAL_RAMP)
+    found: Array = ramp[np.rint(share * half).astype(np.int64) + half]
+    return np.where(known, found, TERMINAL_NO_NUMBER)
+
+
 def rgb(colour: str) -> tuple[int, int, int]:
     """``#2166ac`` as three numbers of 0 to 255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -6,7 +6,7 @@ says how many units and steps went into each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isfinite
 
 import numpy as np
@@ -37,9 +37,10 @@ class Heatmap:
     ----------
     layer, array : str
     sequence : int
-    low, high : ndarray of float64 (row, column)
-        The smallest and the largest value of a cell; the same array where a cell is one value. NaN
-        if any of its values is. Of a column with valid and padded steps, the valid ones count.
+    low, high : ndarray (row, column)
+        In the array's own dtype: the smallest and the largest value of a cell; one and the same
+        array where a cell is one value. NaN if any of its values is. Of a column with valid and
+        padded steps, the valid ones count.
     units, steps : ndarray of int64
         The numbers of all units and steps that are in it, in order.
     unit_edges, step_edges : ndarray of int64
@@ -79,13 +80,26 @@ class Heatmap:
 
     @property
     def extreme(self) -> Array:
-        """Of each cell the value that is farther from 0, float64 (row, column)."""
+        """Of each cell the value that is farther from 0, (row, column)."""
         return np.where(np.abs(self.low) > np.abs(self.high), self.low, self.high)
 
     @property
     def limit(self) -> float:
         """Where the colours end on both sides of 0: a round number above every value."""
         return colour_limit((self.low, self.high), is_gate=self.is_gate)
+
+    def rebinned(self, budget: CellBudget) -> Heatmap:
+        """The same in fewer cells; bins of bins, each with its smallest and its largest."""
+        rows = bin_edges(self.low.shape[0], budget.rows)
+        columns = bin_edges(self.low.shape[1], budget.columns)
+        if (len(rows) - 1, len(columns) - 1) == self.low.shape or not self.low.size:
+            return self
+        mixed = _mixed(~self.padding, columns)
+        low, high = _reduced(self.low, self.high, rows[:-1], columns[:-1], mixed)
+        return replace(
+            self, low=low, high=high, unit_edges=self.unit_edges[rows],
+            step_edges=self.step_edges[columns],
+        )  # fmt: skip
 
     @property
     def per_cell(self) -> tuple[int, int]:
@@ -130,24 +144,26 @@ def read_heatmap(view: StateView, sequence: int, budget: CellBudget | None = Non
     unit_edges = bin_edges(len(view.units), budget.rows)
     step_edges = bin_edges(len(view.steps), budget.columns)
     valid = view.valid(sequence)
-    shape = (len(step_edges) - 1, len(unit_edges) - 1)
-    single = shape == (len(view.steps), len(view.units))
-    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+    shape = (len(unit_edges) - 1, len(step_edges) - 1)
+    single = shape == (len(view.units), len(view.steps))
+    dtype = view.array.dtype
+    low, high = np.full(shape, np.inf, dtype), np.full(shape, -np.inf, dtype)
     mixed = _mixed(valid, step_edges)
     for part, values in view.blocks(sequence):
         if single:
-            low[part] = values
-            continue
-        for bins, smallest, largest in _binned(values, part, unit_edges, step_edges, mixed):
-            low[bins] = np.minimum(low[bins], smallest)
-            high[bins] = np.maximum(high[bins], largest)
-    low = np.ascontiguousarray(low.T)
+            low[:, part] = values.T
+        elif values.size:
+            bins = _bins_touched(step_edges, part)
+            starts = np.maximum(step_edges[bins] - part.start, 0)
+            found = _reduced(values.T, values.T, unit_edges[:-1], starts, mixed[part])
+            low[:, bins] = np.minimum(low[:, bins], found[0])
+            high[:, bins] = np.maximum(high[:, bins], found[1])
     return Heatmap(
         layer=view.layer.name,
         array=view.name,
         sequence=sequence,
         low=low,
-        high=low if single else np.ascontiguousarray(high.T),
+        high=low if single else high,
         units=view.units,
         steps=view.steps,
         unit_edges=unit_edges,
@@ -167,20 +183,27 @@ def _mixed(valid: Array, edges: Array) -> Array:
     return mixed
 
 
-def _binned(
-    values: Array, part: slice, unit_edges: Array, step_edges: Array, mixed: Array
-) -> list[tuple[slice, Array, Array]]:
-    """The smallest and largest of each bin that a run of steps touches."""
-    if not values.size:
-        return []
-    first = int(np.searchsorted(step_edges, part.start, side="right")) - 1
-    last = int(np.searchsorted(step_edges, part.stop, side="left"))
-    starts = np.maximum(step_edges[first:last] - part.start, 0)
-    found = []
-    left_out = mixed[part]
-    for reduce, neutral in ((np.minimum.reduceat, np.inf), (np.maximum.reduceat, -np.inf)):
-        counted = values
-        if left_out.any():
-            counted = np.where(left_out[:, None], values.dtype.type(neutral), values)
-        found.append(reduce(reduce(counted, unit_edges[:-1], axis=1), starts, axis=0))
-    return [(slice(first, last), found[0], found[1])]
+def _bins_touched(edges: Array, part: slice) -> slice:
+    first = int(np.searchsorted(edges, part.start, side="right")) - 1
+    return slice(first, int(np.searchsorted(edges, part.stop, side="left")))
+
+
+def _reduced(
+    low: Array, high: Array, rows: Array, columns: Array, left_out: Array
+) -> tuple[Array, Array]:
+    """The smallest of `low` and the largest of `high` in each bin.
+
+    Parameters
+    ----------
+    low, high : ndarray (unit, timestep)
+    rows, columns : ndarray of int
+        Where each bin begins.
+    left_out : ndarray of bool (timestep,)
+        Steps that count in no bin.
+    """
+    if left_out.any():
+        low = np.where(left_out, low.dtype.type(np.inf), low)
+        high = np.where(left_out, high.dtype.type(-np.inf), high)
+    smallest = np.minimum.reduceat(np.minimum.reduceat(low, rows, axis=0), columns, axis=1)
+    largest = np.maximum.reduceat(np.maximum.reduceat(high, rows, axis=0), columns, axis=1)
+    return smallest, largest

@@ -56,6 +56,24 @@ def test_bins_keep_the_smallest_and_the_largest(trace):
     np.testing.assert_array_equal(found.extreme, larger)
 
 
+def test_bins_of_bins_keep_them_too(trace):
+    """Where edges fall alike, binning twice is binning once; a padded column does not count."""
+    view = open_view(trace, name="c")
+    for sequence in (0, 1):
+        whole = read_heatmap(view, sequence)
+        for budget in (CellBudget(3, 4), CellBudget(columns=5), CellBudget(1, 1)):
+            once, twice = read_heatmap(view, sequence, budget), whole.rebinned(budget)
+            np.testing.assert_array_equal(once.low, twice.low)
+            np.testing.assert_array_equal(once.high, twice.high)
+            assert once.step_edges.tolist() == twice.step_edges.tolist()
+            assert once.padding.tolist() == twice.padding.tolist()
+        thirds = whole.rebinned(CellBudget(columns=6)).rebinned(CellBudget(2, 3))
+        once = read_heatmap(view, sequence, CellBudget(2, 3))
+        np.testing.assert_array_equal(once.low, thirds.low)
+        np.testing.assert_array_equal(once.high, thirds.high)
+    assert whole.rebinned(CellBudget(6, 12)) is whole
+
+
 def test_padding_does_not_count_in_a_column_that_has_valid_steps(trace):
     """Sequence 1 has 7 steps: the column of steps 6 and 7 is that of step 6 alone."""
     c = waves()["c"][1].T
