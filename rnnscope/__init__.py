@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnnscope.api.diff import diff
     from rnnscope.api.export import export
     from rnnscope.api.model import Model, open_model
+    from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
     from rnnscope.api.run import rerun, run
     from rnnscope.api.show import show
@@ -36,6 +37,7 @@ _HOMES = {
     "export": "rnnscope.api.export",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
+    "plot": "rnnscope.api.plot",
     "pool": "rnnscope.api.pool",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
@@ -53,6 +55,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "pool",
     "export",
     "show",
+    "plot",
     "Model",
     "StateTrace",
     "Recipe",

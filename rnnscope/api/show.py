@@ -17,7 +17,7 @@ def show(
     *,
     layer: str | None = None,
     state: str | None = None,
-    sequence: int = 0,
+    sequence: int | None = None,
     steps: str | None = None,
     units: str | None = None,
     rank: str | None = None,
@@ -33,7 +33,8 @@ def show(
         The first recurrent layer if not given.
     state : str, optional
         ``"m"``, ``"c"``, ``"outputs"``, or a gate, ``"f"``; m if not given.
-    sequence : int
+    sequence : int, optional
+        The first if not given.
     steps, units : str, optional
         Some of them: ``"0:80"``, ``"::10"``, ``"last:3"``, ``"5,9"``.
     rank : str, optional
@@ -69,7 +70,7 @@ def show(
     request = ShowRequest(
         layer=layer,
         state=state,
-        sequence=sequence,
+        sequence=sequence or 0,
         steps=steps,
         units=units,
         rank=rank,

@@ -27,7 +27,7 @@ def selection_options(function: F) -> F:
             help="m, c, outputs, or a gate: i f g o (LSTM), r z n (GRU) [default: m].",
         ),
         click.option(
-            "--sequence", type=int, default=0, metavar="N", help="A sequence, from 0 [default: 0]."
+            "--sequence", type=int, metavar="N", help="A sequence [default: 0, the first]."
         ),
         click.option(
             "--steps", metavar="PLACES", help="Some timesteps: 0:80, ::10, last:3, or 5,9."

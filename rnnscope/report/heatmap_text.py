@@ -17,6 +17,7 @@ from rnnscope.seeing.colours import (
     terminal_colours,
 )
 from rnnscope.seeing.heatmap import CellBudget, Heatmap
+from rnnscope.seeing.ticks import round_sizes, round_ticks
 from rnnscope.wording import number, plural, printable
 
 if TYPE_CHECKING:
@@ -111,14 +112,6 @@ def _span(numbers: Array) -> str:
     return str(first) if len(numbers) == 1 else f"{first}-{last}"
 
 
-def halves(heatmap: Heatmap) -> Array:
-    """Rows of half lines: units one after the other; of bins the largest, then the smallest."""
-    if not heatmap.is_binned:
-        return heatmap.low
-    rows, columns = heatmap.low.shape
-    return np.stack([heatmap.high, heatmap.low], axis=1).reshape(2 * rows, columns)
-
-
 def heatmap_lines(laid: LaidOut, tokens: Sequence[str], *, plain: bool) -> Iterator[Text]:
     """Lines of the heatmap, and of its time axis."""
     draw = _digit_lines if plain else _block_lines
@@ -132,7 +125,7 @@ def _block_lines(laid: LaidOut) -> Iterator[Text]:
     from rich.style import Style
     from rich.text import Text
 
-    values, limit = halves(laid.heatmap), laid.heatmap.limit
+    values, limit = laid.heatmap.halves, laid.heatmap.limit
     colours = terminal_colours(values, limit)
     padding = laid.heatmap.padding
     for line, label in enumerate(laid.labels):
@@ -152,11 +145,11 @@ def _block_lines(laid: LaidOut) -> Iterator[Text]:
 def _digit_lines(laid: LaidOut) -> Iterator[Text]:
     from rich.text import Text
 
-    values, limit = halves(laid.heatmap), laid.heatmap.limit
+    values, limit = laid.heatmap.halves, laid.heatmap.limit
     padding = laid.heatmap.padding
     for label, row in zip(laid.labels, values, strict=True):
         cells = [
-            "/" * (laid.cell - 1) + " " if padded else tenths(float(value), limit).ljust(laid.cell)
+            (" /" if padded else tenths(float(value), limit)).ljust(laid.cell)
             for value, padded in zip(row, padding, strict=True)
         ]
         yield Text(f"{label:>{laid.margin - 1}} {''.join(cells)}".rstrip(), no_wrap=True)
@@ -171,27 +164,29 @@ def tenths(value: float, limit: float) -> str:
 
 
 def _axis(laid: LaidOut) -> Text:
-    """Numbers of timesteps below the cells that begin with them, as many as there is room for."""
+    """Round numbers of timesteps below the cells that hold them, as many as there is room for."""
     from rich.text import Text
 
-    heatmap = laid.heatmap
-    numbers = [str(heatmap.steps[at]) for at in heatmap.step_edges[:-1]]
-    widest = max(map(len, numbers), default=1) + 1
-    every = _round_step(-(-widest // laid.cell))
+    marks = next(marks for every in round_sizes() if (marks := _marks(laid, every)) is not None)
     line = "step".rjust(laid.margin - 1) + " "
-    for column in range(0, len(numbers), every):
-        line = line.ljust(laid.margin + column * laid.cell) + numbers[column]
+    for column, step in marks:
+        line = line.ljust(laid.margin + column * laid.cell) + step
     return Text(line, style="dim", no_wrap=True)
 
 
-def _round_step(least: int) -> int:
-    """1, 2, 5, 10, 20, 50 …: the first that is not below."""
-    unit = 1
-    while True:
-        for factor in (1, 2, 5):
-            if factor * unit >= least:
-                return factor * unit
-        unit *= 10
+def _marks(laid: LaidOut, every: int) -> list[tuple[int, str]] | None:
+    """The first multiple of `every` in each column that holds one; None if they run together.
+
+    The last one is left out where it would stand out at the right.
+    """
+    heatmap = laid.heatmap
+    ticks = round_ticks(heatmap.steps, heatmap.step_edges, every)
+    marks = [(column, str(step)) for column, step in ticks]
+    for (column, step), (following, _) in pairwise(marks):
+        if column * laid.cell + len(step) >= following * laid.cell:
+            return None
+    width = heatmap.low.shape[1] * laid.cell
+    return [mark for mark in marks if mark[0] * laid.cell + len(mark[1]) <= max(width, laid.cell)]
 
 
 def _fit(laid: LaidOut, tokens: Sequence[str]) -> bool:
@@ -229,7 +224,7 @@ def legend(laid: LaidOut, *, plain: bool) -> Text:
             text.append("█", Style(color=_colour(colour)))
         text.append(f" {limit}")
     if heatmap.padding.any():
-        text.append("   // padding" if plain else f"   {HATCH * 2} padding")
+        text.append("   / padding" if plain else f"   {HATCH * 2} padding")
     if not (np.isfinite(heatmap.low) & np.isfinite(heatmap.high)).all():
         text.append("   ? no number" if plain else "   ")
         if not plain:

@@ -125,10 +125,11 @@ def _units(
     for unit, score in wanted:
         low, high = heatmap.low[places[unit]], heatmap.high[places[unit]]
         counted = ~heatmap.padding if not heatmap.padding.all() else heatmap.padding
-        line = sparkline(narrow.extreme[places[unit]], narrow.padding, plain=plain)
+        line = sparkline(narrow.high[places[unit]], narrow.padding, plain=plain)
         rows.append([str(unit), _number(score), _number(low[counted].min()),
                      _number(high[counted].max()), line])  # fmt: skip
-    columns = ["unit", ranking.by, "min", "max", "over time"]
+    over_time = "largest over time" if narrow.is_binned else "over time"
+    columns = ["unit", ranking.by, "min", "max", over_time]
     count = f"{len(wanted)} of {plural(len(ranking.units), 'unit')} with the most {ranking.by}"
     title = f"the {count}" if len(wanted) < len(ranking.units) else f"units by {ranking.by}"
     yield Group(heading(title), table(columns, rows, right={"unit", ranking.by, "min", "max"}))

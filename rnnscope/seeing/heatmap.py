@@ -84,9 +84,18 @@ class Heatmap:
         return np.where(np.abs(self.low) > np.abs(self.high), self.low, self.high)
 
     @property
+    def halves(self) -> Array:
+        """What is drawn: a row for each unit; of bins two, the largest above the smallest."""
+        if not self.is_binned:
+            return self.low
+        rows, columns = self.low.shape
+        return np.stack([self.high, self.low], axis=1).reshape(2 * rows, columns)
+
+    @property
     def limit(self) -> float:
-        """Where the colours end on both sides of 0: a round number above every value."""
-        return colour_limit((self.low, self.high), is_gate=self.is_gate)
+        """Where the colours end on both sides of 0: a round number above every valid value."""
+        shown = ~self.padding if not self.padding.all() else slice(None)
+        return colour_limit((self.low[:, shown], self.high[:, shown]), is_gate=self.is_gate)
 
     def rebinned(self, budget: CellBudget) -> Heatmap:
         """The same in fewer cells; bins of bins, each with its smallest and its largest."""

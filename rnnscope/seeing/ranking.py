@@ -99,10 +99,16 @@ class Change:
 
 
 class Saturation:
-    """The fractions of valid steps below and above two bounds."""
+    """The fractions of valid steps below and above two bounds.
+
+    Attributes
+    ----------
+    count : int
+        Steps seen so far.
+    """
 
     def __init__(self, units: int, bounds: tuple[float, float]) -> None:
-        self._count, self._bounds = 0, bounds
+        self.count, self._bounds = 0, bounds
         self._left, self._right = np.zeros(units), np.zeros(units)
         self._unknown = np.zeros(units, np.bool_)
 
@@ -110,12 +116,12 @@ class Saturation:
         self._left += np.count_nonzero(values < self._bounds[0], axis=0)
         self._right += np.count_nonzero(values > self._bounds[1], axis=0)
         self._unknown |= np.isnan(values).any(axis=0)
-        self._count += len(values)
+        self.count += len(values)
 
     def fractions(self) -> tuple[Array, Array]:
         """The shares of steps at the left end, and at the right."""
-        shares = np.stack([self._left, self._right]) / max(1, self._count)
-        shares[:, self._unknown | (not self._count)] = np.nan
+        shares = np.stack([self._left, self._right]) / max(1, self.count)
+        shares[:, self._unknown | (not self.count)] = np.nan
         return shares[0], shares[1]
 
     def result(self) -> Array:
