@@ -168,10 +168,11 @@ def open_view(trace: Trace, layer: str | None = None, name: str | None = None) -
     Raises
     ------
     TraceError
-        There is no such layer.
+        There is no such layer, or the trace is closed.
     OptionError
         The trace holds no such array of it; the message lists those that it holds.
     """
+    trace.refuse_closed()
     known = (*trace.layers, *trace.merges)
     if layer is None and not known:
         raise OptionError("The trace holds no layers.", where=trace.path)

@@ -112,7 +112,14 @@ class TraceSummary:
 
 
 def summarise(trace: Trace) -> TraceSummary:
-    """What a trace holds; only its headers are read."""
+    """What a trace holds; only its headers are read.
+
+    Raises
+    ------
+    TraceError
+        It is closed, or damaged.
+    """
+    trace.refuse_closed()
     header = trace.header
     return TraceSummary(
         name=str(trace.path),

@@ -113,6 +113,16 @@ class Trace:
             trace._close = opened.pop_all()
             return trace
 
+    def refuse_closed(self) -> None:
+        """Refuse a trace that is closed: HDF5 would say of a closed file that it holds nothing.
+
+        Raises
+        ------
+        TraceError
+        """
+        if not self._file:
+            raise TraceError("The trace is closed.", where=self.path, hint="open it again")
+
     @property
     def lengths(self) -> Array | None:
         """Valid steps a sequence, int64 (sequence,); None if the run had no lengths."""
