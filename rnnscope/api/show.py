@@ -59,8 +59,8 @@ def show(
     --------
     >>> import rnnscope
     >>> shown = rnnscope.show("trace.h5", state="c", sequence=1, steps="0:6", rank="variance")
-    >>> shown.heatmap.low.shape, shown.heatmap.units[:3], shown.heatmap.padding.any()
-    ((64, 6), array([26, 28, 42]), np.False_)
+    >>> shown.heatmap.low.shape, shown.heatmap.units[:3].tolist(), shown.tokens
+    ((64, 6), [37, 4, 58], ())
     """
     from rnnscope.api.trace import operand_of
     from rnnscope.seeing.labels import read_labels

@@ -262,17 +262,18 @@ class StateTrace:
             ``"heatmap"``, ``"units"``, ``"gates"``, ``"saturation"``, ``"norm"``, or ``"diff"``
             with `other`.
         **options
-            ``layer``, ``state``, ``sequence``, ``steps``, ``units``, ``rank``, ``labels``,
-            ``other``, ``title``, ``size``, ``dpi``, as of ``rnnscope plot``.
+            As of `rnnscope.plot`.
 
         Raises
         ------
         RnnscopeError
             The trace lacks what was asked for, or matplotlib is not installed.
         """
-        from rnnscope.api.plot import draw
+        from rnnscope.seeing.drawing import draw
 
-        return draw(self, kind=kind, **options)
+        if "other" in options:
+            options["other"] = operand_of(options["other"])
+        return draw(self._trace, kind=kind, **options)
 
     def close(self) -> None:
         """Close the file, or give the memory back."""

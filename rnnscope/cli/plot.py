@@ -35,7 +35,9 @@ KINDS = ("heatmap", "units", "gates", "saturation", "norm", "diff")
 @click.option("--rtol", multiple=True, metavar="[ARRAY:]X", help="With OTHER: as of diff.")
 @click.option("--title", metavar="TEXT", help="In place of the one that says what is shown.")
 @click.option("--size", metavar="WxH", help="Inches: 6.8x3.6 [default: by kind].")
-@click.option("--dpi", type=click.IntRange(min=1), metavar="N", help="Pixels an inch.  [150]")
+@click.option(
+    "--dpi", type=click.IntRange(min=1), metavar="N", help="Pixels an inch [default: 150]."
+)
 @click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @format_option("plot")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from rnnscope.errors import EngineError, OptionError, spell
 from rnnscope.printable import Printable
-from rnnscope.seeing.plots import plot_kind
+from rnnscope.seeing.plots import plot_kind, refuse_others
 from rnnscope.seeing.plots.interface import PlotRequest, Sources
 from rnnscope.states.saving import save_file
 from rnnscope.trace import check_target
@@ -160,6 +160,7 @@ def draw_picture(
         There is no such kind, or the trace lacks what it shows.
     """
     found = plot_kind(kind)
+    refuse_others(kind, sources, request)
     size = size or picture_size(kind)
     Figure = _figure_class()  # noqa: N806  # a class
     with _own_style():

@@ -13,6 +13,9 @@ from rnnscope.errors import OptionError
 from rnnscope.pooling.result import PoolReport
 from rnnscope.printable import REPORTS, formats_of
 from rnnscope.record.results import inspect_report
+from rnnscope.seeing.picture import PlotReport
+from rnnscope.seeing.show import ShownStates
+from rnnscope.seeing.summary import TraceSummary
 from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
@@ -24,6 +27,10 @@ RESULTS = {
     "check": CheckReport("rnnscope check", ()),
     "diff": RESULT,
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
+    "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
+    "show": ShownStates(
+        TraceSummary("t.h5", 0, 2, "all", "", "", "", "", "", "", "", (), False, (), ())
+    ),
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
     ),

@@ -108,6 +108,6 @@ def _mark(axes: Any, heatmap: Heatmap, found: FirstDivergence | None) -> str:
     column = np.searchsorted(heatmap.step_edges, int(step.argmax()), side="right") - 1
     row = np.searchsorted(heatmap.unit_edges, int(unit.argmax()), side="right") - 1
     axes.plot(column, row, marker="o", markersize=11, fillstyle="none", color="black",
-              markeredgewidth=1.4, zorder=4)  # fmt: skip
+              markeredgewidth=1.4, zorder=4, clip_on=False)  # fmt: skip
     axes.axvline(column, color="black", linewidth=0.7, linestyle=":", zorder=3.5)
     return f"first: {words}"

@@ -24,8 +24,6 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
     """The unit that was named, or the one whose cell state varies most."""
     trace = sources.trace
     header = _gated_layer(trace, request.layer)
-    if request.state is not None:
-        raise OptionError(f"A picture of gates shows every state: {spell('state')} chooses none.")
     names = [f"gates/{gate}" for gate in header.gates]
     held = view_names(trace, header.name)
     main = "c" if "c" in held else names[0]

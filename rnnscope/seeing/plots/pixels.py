@@ -62,7 +62,7 @@ def label_units(axes: Any, heatmap: Heatmap, *, ranked: bool, name: str = "unit"
     """Name the rows: each where few, else round numbers; a bin by its first unit."""
     rows = heatmap.low.shape[0]
     units = heatmap.units[heatmap.unit_edges[:-1]]
-    most = max(2, int(axes.figure.get_figure(root=True).get_size_inches()[1] * LABELS_PER_INCH))
+    most = max(2, int(axes.figure.get_size_inches()[1] * LABELS_PER_INCH))
     if ranked or rows <= most:
         places = list(range(0, rows, -(-rows // most)))
         names = [str(unit) for unit in units[places]]

@@ -71,7 +71,7 @@ def _cut(token: str) -> str:
 
 def _axes_inches(axes: Any) -> float:
     """The width of an axes before the layout is known: a little less than the figure's."""
-    width: float = axes.figure.get_figure(root=True).get_size_inches()[0]
+    width: float = axes.figure.get_size_inches()[0]
     return width * 0.82
 
 
