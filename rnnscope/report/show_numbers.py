@@ -36,8 +36,7 @@ def _lines(shown: ShownStates) -> Iterator[str]:
         return
     size = f"{plural(len(heatmap.units), 'unit')} x {plural(len(heatmap.steps), 'timestep')}"
     by = f", units by {shown.ranking.by}" if shown.ranked and shown.ranking is not None else ""
-    where = f"{heatmap.array} of {printable(heatmap.layer)}, sequence {heatmap.sequence}"
-    yield f"# {where}: {size}{by}"
+    yield f"# {printable(heatmap.title)}: {size}{by}"
     yield f"# padding: {_padding_words(heatmap)}"
     if shown.tokens:
         yield f"# tokens: {' '.join(map(printable, shown.tokens))}"

@@ -106,8 +106,7 @@ def _title(shown: ShownStates, heatmap: Heatmap, rows: int) -> str:
     if shown.ranked and shown.ranking is not None:
         units += f" by {shown.ranking.by}"
     steps = plural(len(heatmap.steps), "timestep")
-    where = f"{heatmap.array} of {heatmap.layer}, sequence {heatmap.sequence}"
-    return f"{where}: {units} x {steps}"
+    return f"{heatmap.title}: {units} x {steps}"
 
 
 def _units(

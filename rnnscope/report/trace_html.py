@@ -132,8 +132,9 @@ def _figure(trace: Trace, layer: ShownLayer) -> str:
     columns = heatmap.low.shape[1]
     width = min(WIDEST_PIXELS, columns * max(CELL_PIXELS, WIDEST_PIXELS // 4 // columns))
     limit = number(heatmap.limit)
+    array = heatmap.array.replace("gates/", "gate ")
     words = (
-        f"{heatmap.array}, sequence 0: {plural(len(heatmap.units), 'unit')} down, "
+        f"{array}, sequence 0: {plural(len(heatmap.units), 'unit')} down, "
         f"{plural(len(heatmap.steps), 'timestep')} across; blue -{limit}, red {limit}"
     )
     words += ", grey padding" if heatmap.padding.any() else ""

@@ -51,6 +51,8 @@ class Heatmap:
         The input's timestep that each of `steps` is about; `steps` itself in all but odd cases.
     is_gate : bool
         Its values lie between 0 and 1.
+    backward : bool
+        The layer reads the sequence from its end.
     """
 
     layer: str
@@ -65,11 +67,19 @@ class Heatmap:
     valid: Array
     input_steps: Array
     is_gate: bool = False
+    backward: bool = False
 
     @property
     def is_binned(self) -> bool:
         """Whether some cell stands for several values."""
         return self.low.shape != (len(self.units), len(self.steps))
+
+    @property
+    def title(self) -> str:
+        """Array, layer and sequence in words; the layer's name is as the file has it."""
+        way = " (backward)" if self.backward else ""
+        array = self.array.replace("gates/", "gate ")
+        return f"{array} of {self.layer}{way}, sequence {self.sequence}"
 
     @property
     def padding(self) -> Array:
@@ -180,6 +190,7 @@ def read_heatmap(view: StateView, sequence: int, budget: CellBudget | None = Non
         valid=valid,
         input_steps=view.input_steps(sequence),
         is_gate=view.is_sigmoid_gate,
+        backward=view.layer.known_facts.backward,
     )
 
 

@@ -19,6 +19,7 @@ matplotlib = pytest.importorskip("matplotlib")
 from matplotlib import image  # noqa: E402  # after the question whether it is there
 from seen_traces import waves, write_trace  # noqa: E402
 
+import rnnscope  # noqa: E402
 from rnnscope.api.plot import plot  # noqa: E402
 from rnnscope.errors import OptionError, TraceError  # noqa: E402
 from rnnscope.seeing.drawing import draw  # noqa: E402
@@ -26,6 +27,7 @@ from rnnscope.seeing.picture import SIZES, too_small  # noqa: E402
 from rnnscope.seeing.plots import PLOTS  # noqa: E402
 
 STORED = Path(__file__).parent / "pictures"
+SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "lstm_float64"
 SIZE, DPI = "4.6x3", 60
 LIKE = 0.85
 """The least similarity: other releases of matplotlib place letters a little elsewhere."""
@@ -145,6 +147,19 @@ def test_every_kind_is_stored():
     assert {options.get("kind", "heatmap") for options in PICTURES.values()} == set(PLOTS)
     assert {path.stem for path in STORED.glob("*.png")} == set(PICTURES)
     assert set(SIZES) <= set(PLOTS)
+
+
+def test_the_pictures_of_the_readme_are_what_its_commands_make(tmp_path):
+    model, inputs = SAMPLE / "model.ckpt", SAMPLE / "inputs.npz"
+    with (
+        rnnscope.run(model, inputs) as trace,
+        rnnscope.run(model, inputs, forget_bias=0.0, override=True) as port,
+    ):
+        states, parted = trace.plot(sequence=1), trace.plot("diff", other=port)
+    for picture, name in ((states, "states"), (parted, "forget_bias")):
+        stored = (SAMPLE.parent / "pictures" / f"{name}.png").read_bytes()
+        assert similarity(pixels(picture._repr_png_()), pixels(stored)) > LIKE
+        assert len(stored) < 60_000
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])

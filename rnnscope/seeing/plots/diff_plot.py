@@ -25,6 +25,9 @@ from rnnscope.seeing.state_view import StateView, open_view
 from rnnscope.trace import Trace
 from rnnscope.wording import number, printable
 
+FEW_DECADES = 2
+"""Below so many powers of ten, 2 and 5 are named on the axis of the differences, too."""
+
 
 def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
     """A - B of the array in which they part first, or of the one named; below it how much a step.
@@ -55,7 +58,7 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
     above.tick_params(axis="x", labelbottom=False)
     marked = _mark(above, heatmap, found)
     where = f"A - B of {printable(view.layer.name)}, sequence {sequence}"
-    above.set_title(fit_title(above, request.title or f"{where}; {marked}"), loc="left")
+    above.set_title(fit_title(above, request.title or f"{where}\n{marked}"), loc="left", pad=9)
     padding_legend(above, heatmap.padding)
     notes.append(marked)
     return notes + binned_note(heatmap)
@@ -78,9 +81,11 @@ def _growth(axes: Any, heatmap: Heatmap) -> None:
     axes.plot(columns, np.where(known, sizes, np.nan), color=COLOURS[0], linewidth=1.2,
               marker="o" if len(sizes) <= 40 else None, markersize=3)  # fmt: skip
     if known.any():
-        from matplotlib.ticker import NullFormatter
+        from matplotlib.ticker import LogLocator, NullFormatter
 
         axes.set_yscale("log")
+        narrow = np.nanmax(sizes[known]) < 10**FEW_DECADES * np.nanmin(sizes[known])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=5))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.2)

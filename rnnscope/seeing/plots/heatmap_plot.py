@@ -35,19 +35,13 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
     label_units(axes, heatmap, ranked=request.rank is not None, name=label)
     notes += label_time(axes, heatmap, tokens_of(view, sequence, request.labels))
     figure.colorbar(image, ax=axes, label=array_words(heatmap.array), pad=0.015, aspect=30)
-    axes.set_title(fit_title(axes, request.title or title(heatmap)), loc="left")
+    axes.set_title(fit_title(axes, request.title or printable(heatmap.title)), loc="left")
     return notes + binned_note(heatmap)
 
 
 def array_words(name: str) -> str:
     """``c``, ``m``, ``gate f``, ``outputs``."""
     return name.replace("gates/", "gate ")
-
-
-def title(heatmap: Heatmap) -> str:
-    """What is shown: array, layer and sequence."""
-    where = f"{array_words(heatmap.array)} of {printable(heatmap.layer)}"
-    return f"{where}, sequence {heatmap.sequence}"
 
 
 def binned_note(heatmap: Heatmap) -> list[str]:

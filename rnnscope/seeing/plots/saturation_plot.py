@@ -40,12 +40,12 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
     if request.sequence is not None:
         one = open_view(trace, layers[0].name).check_sequence(request.sequence)
         rows = slice(one, one + 1)
-    steps = 0
+    steps: set[int] = set()
     panels = figure.subplots(1, len(gates), sharex=True, sharey=True, squeeze=False)[0]
     for axes, gate in zip(panels, gates, strict=True):
         for number, layer in enumerate(layers):
             if gate in layer.gates:
-                steps = _points(axes, trace, layer, gate, rows, request, number)
+                steps.add(_points(axes, trace, layer, gate, rows, request, number))
         axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), aspect="equal", title=f"gate {gate}",
                  xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])  # fmt: skip
         # A step is at one end or at the other: no unit lies beyond this line.
@@ -61,7 +61,9 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
         ha="left",
         fontsize="large",
     )
-    return [f"over {plural(steps, 'valid timestep')}"] if steps else ["no timestep is valid"]
+    if len(steps) > 1:
+        return [f"over {min(steps)} to {max(steps)} valid timesteps, by layer"]
+    return [f"over {plural(max(steps), 'valid timestep')}"]
 
 
 def _points(

@@ -114,4 +114,5 @@ def fit_title(axes: Any, title: str, beside: float = 0.0) -> str:
         Inches that a legend at its right takes.
     """
     room = (_axes_inches(axes) - beside) * POINTS_PER_INCH / (TICK_POINTS * ADVANCE)
-    return "\n".join(wrap(title, max(NARROWEST_TITLE, int(room))))
+    width = max(NARROWEST_TITLE, int(room))
+    return "\n".join(part for line in title.split("\n") for part in wrap(line, width))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnscope.errors import OptionError, spell
 from rnnscope.seeing.heatmap import CellBudget, read_heatmap
-from rnnscope.seeing.plots.heatmap_plot import array_words, title
+from rnnscope.seeing.plots.heatmap_plot import array_words
 from rnnscope.seeing.plots.interface import PlotRequest, Sources
 from rnnscope.seeing.plots.lines import COLOURS, draw_line, zero_line
 from rnnscope.seeing.plots.pixels import pixel_budget
@@ -15,7 +15,7 @@ from rnnscope.seeing.plots.time_axis import LEGEND_INCHES, fit_title, label_time
 from rnnscope.seeing.ranking import rank_units
 from rnnscope.seeing.show import tokens_of
 from rnnscope.seeing.state_view import StateView, open_view
-from rnnscope.wording import plural
+from rnnscope.wording import plural, printable
 
 DEFAULT_UNITS = 5
 DEFAULT_RANKING = "variance"
@@ -50,7 +50,9 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
     shade_padding(axes, heatmap.padding, over=True)
     notes += label_time(axes, heatmap, tokens_of(view, sequence, request.labels))
     axes.set_ylabel(array_words(heatmap.array))
-    axes.set_title(fit_title(axes, request.title or title(heatmap), LEGEND_INCHES), loc="left")
+    axes.set_title(
+        fit_title(axes, request.title or printable(heatmap.title), LEGEND_INCHES), loc="left"
+    )
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False,
                   fontsize="small")  # fmt: skip
     return notes + band_note(heatmap.per_cell[1])
