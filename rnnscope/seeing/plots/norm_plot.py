@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import OptionError
-from rnnscope.files.array_views import Lazy
+from rnnscope.files.array_views import Lazy, blocks, full_key
 from rnnscope.files.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.seeing.heatmap import read_heatmap
@@ -30,8 +30,17 @@ class Norm(Lazy):
         self.dtype = np.dtype(np.float64)
 
     def _part(self, key: Key) -> Array:
-        values = self._source.read(key[:2]).astype(np.float64)
-        norms: Array = np.sqrt(np.square(values).sum(axis=2, keepdims=True))
+        rows, steps, _ = key
+        norms = np.empty((rows.stop - rows.start, steps.stop - steps.start, 1))
+        row_bytes = self._source.shape[2] * norms.itemsize
+        for part in blocks(norms.shape[:2], row_bytes):
+            at_rows, at_steps = full_key(part, norms.shape[:2])
+            place = (
+                slice(rows.start + at_rows.start, rows.start + at_rows.stop),
+                slice(steps.start + at_steps.start, steps.start + at_steps.stop),
+            )
+            values = self._source.read(place).astype(np.float64)
+            norms[at_rows, at_steps] = np.sqrt(np.square(values).sum(axis=2, keepdims=True))
         return norms
 
 

@@ -50,7 +50,7 @@ def draw(figure: Any, sources: Sources, request: PlotRequest) -> list[str]:
                  xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])  # fmt: skip
         # A step is at one end or at the other: no unit lies beyond this line.
         axes.plot([0, 1], [1, 0], color="#b0b0b0", linewidth=0.6, zorder=0.5)
-    panels[len(panels) // 2].set_xlabel(f"fraction right-saturated (above {1 - SATURATED:g})")
+    panels[len(panels) // 2].set_xlabel(f"fraction right-saturated\n(above {1 - SATURATED:g})")
     panels[0].set_ylabel(f"fraction left-saturated\n(below {SATURATED:g})")
     if len(layers) > 1:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
