@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
+import numpy as np
+
 from rnnscope.model.cell import Array
 from rnnscope.seeing.colours import PADDING, diverging, rgb
 from rnnscope.seeing.heatmap import CellBudget, Heatmap, read_heatmap
@@ -23,6 +25,9 @@ UNFOLDED = 3
 
 MOST_PICTURES = 12
 """Layers with a heatmap: each costs reading a sequence."""
+
+MOST_BYTES = 64 * 2**20
+"""Of a sequence that are read for its heatmap; of a longer one, its first steps are shown."""
 
 ROWS, COLUMNS = 64, 120
 """The most cells of a heatmap."""
@@ -127,6 +132,10 @@ def _figure(trace: Trace, layer: ShownLayer) -> str:
     view = open_view(trace, layer.name, "m" if "m" in names else names[0])
     if not (len(view.units) and len(view.steps)):
         return ""
+    count = len(view.steps)
+    most = max(1, MOST_BYTES // (len(view.units) * view.array.dtype.itemsize))
+    if count > most:
+        view = view.take(steps=np.arange(most))
     heatmap = read_heatmap(view, 0, CellBudget(ROWS, COLUMNS))
     pixels = heatmap_pixels(heatmap)
     columns = heatmap.low.shape[1]
@@ -135,7 +144,7 @@ def _figure(trace: Trace, layer: ShownLayer) -> str:
     array = heatmap.array.replace("gates/", "gate ")
     words = (
         f"{array}, sequence 0: {plural(len(heatmap.units), 'unit')} down, "
-        f"{plural(len(heatmap.steps), 'timestep')} across; blue -{limit}, red {limit}"
+        f"{_shown_of(len(view.steps), count)} across; blue -{limit}, red {limit}"
     )
     words += ", grey padding" if heatmap.padding.any() else ""
     words += "; binned: largest above smallest" if heatmap.is_binned else ""
@@ -144,6 +153,11 @@ def _figure(trace: Trace, layer: ShownLayer) -> str:
         f'height="{pixels.shape[0] * CELL_PIXELS // (2 if heatmap.is_binned else 1)}" '
         f'alt="{_text(words)}"><figcaption class="dim">{_text(words)}</figcaption></figure>'
     )
+
+
+def _shown_of(shown: int, count: int) -> str:
+    steps = plural(count, "timestep")
+    return steps if shown == count else f"the first {shown} of {steps}"
 
 
 def heatmap_pixels(heatmap: Heatmap) -> Array:

@@ -79,7 +79,8 @@ class Heatmap:
         """Array, layer and sequence in words; the layer's name is as the file has it."""
         way = " (backward)" if self.backward else ""
         array = self.array.replace("gates/", "gate ")
-        return f"{array} of {self.layer}{way}, sequence {self.sequence}"
+        turned = "" if np.array_equal(self.steps, self.input_steps) else ", as it was processed"
+        return f"{array} of {self.layer}{way}, sequence {self.sequence}{turned}"
 
     @property
     def padding(self) -> Array:

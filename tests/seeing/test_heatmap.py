@@ -173,6 +173,8 @@ def test_outputs_in_the_order_of_processing_know_which_step_they_are_about(tmp_p
     with Trace.open(path) as trace:
         found = read_heatmap(open_view(trace, name="outputs"), 1)
         assert found.input_steps.tolist() == list(range(11, -1, -1))
+        assert found.title == ("outputs of rnn/lstm (backward), sequence 1, as it was processed")
+        assert read_heatmap(open_view(trace), 1).title == "m of rnn/lstm (backward), sequence 1"
         assert found.padding.tolist() == [True] * 5 + [False] * 7
         assert read_heatmap(open_view(trace), 1).padding.tolist() == [False] * 7 + [True] * 5
 
