@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rnnscope.api.check import check
     from rnnscope.api.diff import diff
+    from rnnscope.api.explain import explain
     from rnnscope.api.export import export
     from rnnscope.api.model import Model, open_model
     from rnnscope.api.plot import plot
@@ -34,6 +35,7 @@ _HOMES = {
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
     "diff": "rnnscope.api.diff",
+    "explain": "rnnscope.api.explain",
     "export": "rnnscope.api.export",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
@@ -52,6 +54,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "open_trace",
     "check",
     "diff",
+    "explain",
     "pool",
     "export",
     "show",

@@ -26,6 +26,7 @@ FLOORS = (
     ("pooling",),
     ("seeing",),
     ("record",),
+    ("explaining",),
     ("report",),
     ("api",),
     ("cli", "testing"),

@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
+    "explain": "Say why a model's numbers differ from a reference: which reading gives them.",
     "export": "Write the states of a trace in the format of a framework or tool.",
     "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
     "plot": "Draw the states of a trace, or where two part, as .png, .svg or .pdf.",

@@ -69,8 +69,10 @@ def lstm_cell(
     """
     units = config.get("units", int, config.raw("output_dim"))
     diagonals: list[Array] = []
+    added = None
     if cudnn:
-        (kernel, recurrent, bias), order = _read_cudnn(weights, stored.name, units), STORED_GATES
+        kernel, recurrent, bias, added = _read_cudnn(weights, stored.name, units)
+        order = STORED_GATES
     elif "units" not in config and len(weights.variables()) == 3 * len(KERAS1_GATES):
         arrays = take_keras1(weights, stored.name, units, KERAS1_GATES)
         (kernel, recurrent, bias), order = arrays, KERAS1_GATES
@@ -89,7 +91,9 @@ def lstm_cell(
         kind="lstm",
         source_class=f"keras {name}",
         weights=LSTMWeights(
-            *(reorder_gates(array, order) for array in (kernel, recurrent, bias)), *diagonals
+            *(reorder_gates(array, order) for array in (kernel, recurrent, bias)),
+            *diagonals,
+            added_bias=None if added is None else reorder_gates(added, order),
         ),
         options=LSTMOptions(
             forget_bias=IN_BIAS,
@@ -128,4 +132,4 @@ def _read_cudnn(weights: LayerWeights, name: str, units: int) -> Arrays:
     require_shape(recurrent, (units, 4 * units), f"{weights.where}: recurrent_kernel")
     require_shape(bias, (8 * units,), f"{weights.where}: bias")
     kernel, recurrent, biases = from_cudnn(kernel, recurrent, bias, 4)
-    return kernel, recurrent, biases.sum(axis=0)
+    return kernel, recurrent, biases.sum(axis=0), biases[1]

@@ -1,0 +1,27 @@
+"""CONFUSIONS: everything that people read otherwise than it is. Adding one is one line here."""
+
+from __future__ import annotations
+
+from rnnscope.explaining.confusions import (
+    comparisons,
+    inputs,
+    options,
+    state,
+    timing,
+    versions,
+    weights,
+)
+from rnnscope.explaining.confusions.interface import Confusion, Facts
+
+CONFUSIONS: tuple[Confusion, ...] = (
+    *weights.CONFUSIONS,
+    *versions.CONFUSIONS,
+    *options.CONFUSIONS,
+    *timing.CONFUSIONS,
+    *inputs.CONFUSIONS,
+    *state.CONFUSIONS,
+    *comparisons.CONFUSIONS,
+)
+"""Families of deviations."""
+
+__all__ = ["CONFUSIONS", "Confusion", "Facts"]
