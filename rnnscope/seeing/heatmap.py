@@ -225,6 +225,16 @@ def _reduced(
     if left_out.any():
         low = np.where(left_out, low.dtype.type(np.inf), low)
         high = np.where(left_out, high.dtype.type(-np.inf), high)
-    smallest = np.minimum.reduceat(np.minimum.reduceat(low, rows, axis=0), columns, axis=1)
-    largest = np.maximum.reduceat(np.maximum.reduceat(high, rows, axis=0), columns, axis=1)
-    return smallest, largest
+    return (
+        _by_bin(np.minimum, _by_bin(np.minimum, low, columns).T, rows).T,
+        _by_bin(np.maximum, _by_bin(np.maximum, high, columns).T, rows).T,
+    )
+
+
+def _by_bin(reduce: np.ufunc, values: Array, starts: Array) -> Array:
+    """Runs of the second axis put together; bin by bin, which is much quicker than reduceat."""
+    if len(starts) == values.shape[1]:
+        return values
+    stops = [*starts[1:].tolist(), values.shape[1]]
+    bins = zip(starts.tolist(), stops, strict=True)
+    return np.stack([reduce.reduce(values[:, a:b], axis=1) for a, b in bins], axis=1)
