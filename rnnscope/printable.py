@@ -39,6 +39,8 @@ REPORTS: dict[tuple[str, str], str] = {
     ("export", "json"): "json_document",
     ("plot", "text"): "plot_text",
     ("plot", "json"): "json_document",
+    ("page", "text"): "page_text",
+    ("page", "json"): "json_document",
     ("show", "text"): "show_text",
     ("show", "numbers"): "show_numbers",
     ("show", "json"): "json_document",
