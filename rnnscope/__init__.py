@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from rnnscope.api.model import Model, open_model
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
+    from rnnscope.api.report import write_report
     from rnnscope.api.run import rerun, run
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
+    from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
 
@@ -44,6 +46,8 @@ _HOMES = {
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
     "show": "rnnscope.api.show",
+    "view": "rnnscope.api.view",
+    "write_report": "rnnscope.api.report",
 }
 """Where each public name is defined."""
 
@@ -59,6 +63,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "export",
     "show",
     "plot",
+    "write_report",
+    "view",
     "Model",
     "StateTrace",
     "Recipe",

@@ -28,6 +28,8 @@ COMMANDS = {
     "export": "Write the states of a trace in the format of a framework or tool.",
     "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
     "plot": "Draw the states of a trace, or where two part, as .png, .svg or .pdf.",
+    "report": "Write a page to explore the states of a trace, in one HTML file.",
+    "view": "Explore the states of a trace in the browser, however large it is.",
     "help": "Show a page about a topic, offline: formats, checks, padding, the trace, …",
 }
 """Commands and their one line of help: a command's module is imported when it is asked for."""

@@ -17,6 +17,16 @@ def _units(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     return ",".join(values) or None
 
 
+def labels_option(function: F) -> F:
+    """``--labels``."""
+    return click.option(
+        "--labels",
+        metavar="FILE",
+        help="Tokens for the timesteps: text, a token or a sequence a line; .json; "
+        "FILE.npz::NAME [default: texts of the run's own input].",
+    )(function)
+
+
 def selection_options(function: F) -> F:
     """``--layer --state --sequence --steps --unit --rank --labels``."""
     options = [
@@ -43,12 +53,7 @@ def selection_options(function: F) -> F:
         click.option(
             "--rank", type=click.Choice(RANKINGS), help="Units in this order, the highest first."
         ),
-        click.option(
-            "--labels",
-            metavar="FILE",
-            help="Tokens for the timesteps: text, a token or a sequence a line; .json; "
-            "FILE.npz::NAME [default: texts of the run's own input].",
-        ),
+        labels_option,
     ]
     for option in reversed(options):
         function = option(function)
