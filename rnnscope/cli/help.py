@@ -48,6 +48,8 @@ TOPICS: dict[str, Topic] = {
     "large-runs": Topic("running/LARGE_RUNS.md", "Runs larger than memory"),
     "traces": Topic("trace/READING.md", "Reading a trace"),
     "schema": Topic("trace/FORMAT.md", "The trace, schema version 2"),
+    "seeing": Topic("seeing/SEEING.md", "Looking at states"),
+    "pages": Topic("report/page/PAGES.md", "A page to explore states"),
     "checks": Topic("checks/CHECKS.md", "The checks"),
     "suites": Topic("record/SUITES.md", "Suites of cases, in CI and in pytest"),
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
