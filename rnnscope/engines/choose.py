@@ -1,7 +1,8 @@
-"""Which engine runs a layer: the compiled or the plain fast loop, or the reference.
+"""Which engine runs a layer: compiled steps, the fast loop in numpy, or the reference.
 
-`ENGINES` is what ``--engine`` offers. ``auto`` takes the fast loop for every LSTM, with compiled
-steps where llvmlite is installed and the work is large enough to pay for them.
+`ENGINES` is what ``--engine`` offers. ``auto`` takes compiled steps for every cell that has them
+where llvmlite is installed and the work is large enough to pay for loading it; else the fast loop
+for LSTMs, and the reference for all others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.engines.lstm import FoldedLSTM, Steps, run_lstm
+from rnnscope.engines.compiled import PackedCell, is_compiled
+from rnnscope.engines.fast_engine import run_fast
+from rnnscope.engines.lstm import FoldedLSTM
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import EngineError, spell
@@ -48,6 +51,8 @@ class LayerEngine:
     pool : ThreadPoolExecutor or None
     work : int
         Cell-steps of the whole run, to choose by.
+    sequences : int
+        Of the whole run, about; it changes no bit.
     """
 
     def __init__(
@@ -59,16 +64,17 @@ class LayerEngine:
         threads: int = 1,
         pool: ThreadPoolExecutor | None = None,
         work: int = 0,
+        sequences: int = 32,
     ) -> None:
         self._layer = layer
         self._gates = gates
         self._threads = threads
         self._pool = pool
-        fast = engine != "reference" and runs_fast(layer)
-        self._folded = FoldedLSTM(layer.cell) if fast else None
-        self.name, self._steps = _choose(engine, self._folded, work, gates=gates)
-        if self._folded is not None and self._steps == "compiled" and pool is not None:
-            pool.submit(self._folded.compile)  # while the trace is opened
+        self.name = choose(layer, engine, work)
+        self._packed = PackedCell(layer.cell, gates, sequences) if self.name == "compiled" else None
+        self._folded = FoldedLSTM(layer.cell) if self.name == "numpy" else None
+        if self._packed is not None and pool is not None:
+            pool.submit(self._packed.compile)  # while the trace is opened
 
     def run(
         self,
@@ -79,36 +85,47 @@ class LayerEngine:
         held: Array | None = None,
         workspace: Workspace | None = None,
     ) -> LayerStates:
-        """Every state of a slice; arguments as in `run_layer` and `run_lstm`.
+        """Every state of a slice; arguments as in `run_layer` and `run_fast`.
 
         `lengths` are those of the slice, given only where the mask is a plain prefix.
         """
-        plain_mask = mask is None or lengths is not None
-        if self._folded is None or not plain_mask:
+        holes = mask if lengths is None else None
+        prepared = self._packed or self._folded
+        if prepared is None or (self._folded is not None and holes is not None):
             return run_layer(self._layer, x, mask, initial, gates=self._gates, held=held)
-        return run_lstm(
+        return run_fast(
             self._layer,
             x,
             lengths,
             initial,
-            folded=self._folded,
+            prepared=prepared,
+            holes=holes,
             gates=self._gates,
             held=held,
-            steps=self._steps,
             pool=self._pool,
             threads=self._threads,
             workspace=workspace,
         )
 
 
-def runs_fast(layer: RecurrentLayer) -> bool:
-    """Whether the fast loop knows the layer's cell and wrapper; the reference runs the others."""
-    return not layer.wrapper and layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
+def choose(layer: RecurrentLayer, engine: str, work: int) -> str:
+    """The engine that runs a layer where one of `ENGINES` is asked for.
 
+    Parameters
+    ----------
+    layer : RecurrentLayer
+    engine : str
+        A key of `ENGINES`.
+    work : int
+        Cell-steps of the whole run.
 
-def _choose(engine: str, folded: FoldedLSTM | None, work: int, *, gates: bool) -> tuple[str, Steps]:
-    if folded is None:
-        return "reference", "numpy"
+    Raises
+    ------
+    EngineError
+        What was asked for is not installed.
+    """
+    if engine == "reference":
+        return "reference"
     installed = find_spec("llvmlite") is not None
     if engine == "compiled" and not installed:
         raise EngineError(
@@ -118,9 +135,14 @@ def _choose(engine: str, folded: FoldedLSTM | None, work: int, *, gates: bool) -
             hint=f"pip install llvmlite, or leave {spell('engine')} out",
         )
     worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM)
-    if worth and installed and folded.compiles and not gates:  # compiled steps keep no gates
-        return "compiled", "compiled"
-    return "numpy", "numpy"
+    if worth and installed and is_compiled(layer.cell):
+        return "compiled"
+    return "numpy" if runs_in_numpy(layer) else "reference"
+
+
+def runs_in_numpy(layer: RecurrentLayer) -> bool:
+    """Whether the loop in numpy knows the layer's cell; the reference runs the others."""
+    return layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
 
 
 @contextmanager
