@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array
+from rnnscope.model.cells import CELLS
 from rnnscope.model.recurrent_layer import RecurrentLayer
-from rnnscope.model.states import LayerStates
+from rnnscope.model.states import LayerStates, beside
 
 ENGINES = {
     "auto": "the fastest that pays for its start-up",
@@ -32,10 +34,11 @@ ENGINES = {
     "reference": "the equations as they are written, one step after another",
 }
 
-COMPILING_PAYS_FROM = 1_000_000
-"""Cell-steps (sequence x timestep x unit) from which compiled steps are taken: loading them takes
-some 30 ms (a tenth of a second the first time, when they are compiled), and they save 11 to 110 ns
-a cell-step, 47 in the usual batch (tests/benchmarks/engine.py, two threads)."""
+COMPILING_PAYS_FROM = {"numpy": 1_000_000, "reference": 250_000}
+"""Cell-steps (sequence x timestep x unit) from which compiled steps are taken, by the engine that
+would run without them: loading them takes some 30 ms (a fifth of a second the first time, when they
+are compiled), and they save 11 to 110 ns a cell-step of the loop in numpy, 47 in the usual batch,
+and several times as much of the reference (tests/benchmarks/engine.py and cells.py)."""
 
 
 class LayerEngine:
@@ -92,7 +95,7 @@ class LayerEngine:
         holes = mask if lengths is None else None
         prepared = self._packed or self._folded
         if prepared is None or (self._folded is not None and holes is not None):
-            return run_layer(self._layer, x, mask, initial, gates=self._gates, held=held)
+            return self._run_reference(x, mask, initial, held)
         return run_fast(
             self._layer,
             x,
@@ -106,6 +109,42 @@ class LayerEngine:
             threads=self._threads,
             workspace=workspace,
         )
+
+    def _run_reference(
+        self,
+        x: Array,
+        mask: Array | None,
+        initial: Mapping[str, Array] | None,
+        held: Array | None,
+    ) -> LayerStates:
+        """The reference, the batch in parts where each is large enough to keep a thread busy."""
+        layer, gates = self._layer, self._gates
+        sequences = x.shape[0]
+        parts = min(self._threads, sequences * layer.cell.num_units // LEAST_OF_THREAD)
+        if self._pool is None or parts < 2 or CELLS[layer.cell.kind].run is not None:
+            return run_layer(layer, x, mask, initial, gates=gates, held=held)
+        starts = {
+            name: np.broadcast_to(value, (sequences, *np.shape(value)[-1:]))
+            for name, value in (initial or {}).items()
+        }
+
+        def run(rows: slice) -> LayerStates:
+            return run_layer(
+                layer,
+                x[rows],
+                None if mask is None else mask[rows],
+                {name: value[rows] for name, value in starts.items()},
+                gates=gates,
+                held=None if held is None else held[rows],
+            )
+
+        cuts = [number * sequences // parts for number in range(parts + 1)]
+        every = [slice(*pair) for pair in pairwise(cuts)]
+        return beside([job.result() for job in [self._pool.submit(run, rows) for rows in every]])
+
+
+LEAST_OF_THREAD = 4096
+"""Values of a step (sequence x unit) from which numpy is busy enough to let another thread run."""
 
 
 def choose(layer: RecurrentLayer, engine: str, work: int) -> str:
@@ -134,10 +173,9 @@ def choose(layer: RecurrentLayer, engine: str, work: int) -> str:
             found="none",
             hint=f"pip install llvmlite, or leave {spell('engine')} out",
         )
-    worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM)
-    if worth and installed and is_compiled(layer.cell):
-        return "compiled"
-    return "numpy" if runs_in_numpy(layer) else "reference"
+    plain = "numpy" if runs_in_numpy(layer) else "reference"
+    worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM[plain])
+    return "compiled" if worth and installed and is_compiled(layer.cell) else plain
 
 
 def runs_in_numpy(layer: RecurrentLayer) -> bool:

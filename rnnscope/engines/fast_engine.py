@@ -31,6 +31,10 @@ PARTS = 2
 ROWS = 32
 """Least rows of such a part: weights are read once for all of them."""
 
+LEAST_WORK = 2**13
+"""Cell-steps from which the batch is split: a single step of a decoder that feeds itself is over
+before a thread has begun."""
+
 Make = Callable[[str, tuple[int, ...], Any], Array]
 
 
@@ -116,8 +120,9 @@ def run_fast(
         if padded:
             fill_padding(mine, states, kept, outputs, before, held if hold else None)
 
-    parts = min(threads, sequences)
-    if isinstance(prepared, PackedCell):
+    enough = sequences * timesteps * spec.num_units >= LEAST_WORK
+    parts = min(threads, sequences) if enough else 1
+    if enough and isinstance(prepared, PackedCell):
         # More parts than threads, where each stays large: a thread that is late then holds up
         # the others for no longer than a part takes.
         parts = max(parts, min(threads * PARTS, sequences // ROWS))

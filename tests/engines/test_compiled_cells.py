@@ -11,7 +11,7 @@ from cell_cases import CASES, cell_of, layer_with, states_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnscope.engines.choose import LayerEngine, prefix_lengths
+from rnnscope.engines.choose import COMPILING_PAYS_FROM, LayerEngine, prefix_lengths
 from rnnscope.engines.compiled import PackedCell, is_compiled
 from rnnscope.engines.compiled.cells import COMPILED_CELLS
 from rnnscope.engines.compiled.layout import Packing
@@ -253,6 +253,27 @@ def test_the_engine_of_a_layer_takes_masks_with_holes_and_keeps_gates():
     assert engine.name == "compiled"
     found = engine.run(x, HOLES, None)
     assert_near(run_layer(layer, x, HOLES, gates=True), found, 4)
+
+
+def test_other_cells_are_compiled_from_less_work_on_since_the_reference_is_slower():
+    layer = layer_with(cell_of(np.random.default_rng(12), "gru, reset after", 3, 4))
+    enough = COMPILING_PAYS_FROM["reference"]
+    assert enough < COMPILING_PAYS_FROM["numpy"]
+    assert LayerEngine(layer, work=enough - 1).name == "reference"
+    assert LayerEngine(layer, work=enough).name == "compiled"
+
+
+def test_the_reference_takes_the_batch_in_parts():
+    """Masks, starts and what is held go with their sequences."""
+    rng = np.random.default_rng(14)
+    cell = cell_of(rng, "gru, reset after", 5, 1024)
+    x, initial = rng.standard_normal((9, 7, 5)).astype("float32"), states_for(rng, cell, 9)
+    held = initial["m"] + 1
+    layer = layer_with(cell, padding="hold")
+    with ThreadPoolExecutor(2) as pool:
+        engine = LayerEngine(layer, engine="reference", threads=2, pool=pool, gates=True)
+        found = engine.run(x, HOLES, None, initial, held)
+    assert_near(run_layer(layer, x, HOLES, initial, held=held, gates=True), found, 4)
 
 
 def test_what_is_not_compiled_is_left_to_the_reference():

@@ -29,6 +29,8 @@ PRODUCTS = 2**34
 
 def _cuts(starts: Array, places: int) -> Array:
     """Cut steps into chunks of as many places, or of one step where it has more."""
+    if starts[-1] <= places:
+        return np.array([0, len(starts) - 1])
     wanted = np.arange(0, starts[-1], places, dtype=np.int64)
     cuts = np.searchsorted(starts, wanted, side="right") - 1
     return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1).astype(np.int64)
