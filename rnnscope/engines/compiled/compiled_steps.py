@@ -54,11 +54,11 @@ class CompiledSteps:
         rows, lanes, dtype = len(order.rows), panels.tile.lanes, spec.dtype
         widest = max(product.matrix.shape[2] for product in panels.products)
         self._states = {
-            name: aligned((rows, 2, panels.stride) if name == "m" else (rows, panels.stride), dtype)
+            name: aligned((2, rows, panels.stride) if name == "m" else (rows, panels.stride), dtype)
             for name in (*kind.states, *kind.buffers)
         }
         for name in kind.states:
-            first = self._states[name][:, 0] if name == "m" else self._states[name]
+            first = self._states[name][0] if name == "m" else self._states[name]
             first[:, : before[name].shape[1]] = before[name][order.rows]
         self._widths = {name: before[name].shape[1] for name in kind.states}
         self._code = panels.code()

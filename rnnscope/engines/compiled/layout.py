@@ -128,7 +128,7 @@ class KernelKind:
             # A place is a row at a step.
             "places": "ints",  # where it reads and writes: sequence x timesteps + timestep
             "rows": "ints",  # the row of states and buffers
-            "reads": "ints",  # the row of m that it reads: 2 x row, or that plus 1
+            "reads": "ints",  # the row of m that it reads, of both arrays of m
             "writes": "ints",  # and the other one, that it writes
             "x": "reals",  # (place, input)
             "input": "int",
@@ -150,7 +150,7 @@ class KernelKind:
             if product.left != "m":
                 assert product.left in self.buffers
         for name in (*self.states, *self.buffers):
-            entries[name] = "reals"  # (row, stride); m: (row, 2, stride)
+            entries[name] = "reals"  # (row, stride); m: (2, row, stride)
         for name in self.states:
             entries[f"all_{name}"] = "reals"  # (place, width)
         for name in self.kept:

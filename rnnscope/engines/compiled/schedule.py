@@ -25,8 +25,9 @@ class Places:
 class Schedule:
     """Where each row of an order reads and writes, and when.
 
-    A row has two rows of m: each step reads the one that the step before wrote. Which one is told
-    by how often the row has run, since a mask may leave out any step.
+    There are two arrays of m, (2, row): each step reads what the step before wrote in the other
+    one. Which one is told by how often the row has run, since a mask may leave out any step. Rows
+    of one array follow each other, so that those of a batch find room in the first cache.
     """
 
     def __init__(self, order: Order) -> None:
@@ -54,9 +55,9 @@ class Schedule:
 
     @cached_property
     def last(self) -> Array:
-        """Which of its two rows of m each row wrote last: (row,), as in `Places.reads`."""
+        """Where each row wrote its last m: (row,), as in `Places.reads`."""
         runs = self._order.lengths if self._valid is None else self._valid.sum(axis=1)
-        found: Array = 2 * np.arange(len(runs)) + runs % 2
+        found: Array = np.arange(len(runs)) + len(runs) * (runs % 2)
         return found
 
     def at(self, start: int, stop: int) -> Places:
@@ -75,11 +76,11 @@ class Schedule:
             begin = order.timesteps - order.lengths[rows] if order.late else 0
             odd = (steps - begin) % 2
         running = np.bincount(steps - start, minlength=stop - start)
-        reads = 2 * rows + odd
+        count = len(order.rows)
         return Places(
             starts=np.concatenate([[0], np.cumsum(running)]).astype(np.int64),
             places=order.rows[rows] * order.timesteps + order.times_of(rows, steps),
             rows=np.ascontiguousarray(rows, dtype=np.int64),
-            reads=np.ascontiguousarray(reads, dtype=np.int64),
-            writes=np.ascontiguousarray(reads ^ 1, dtype=np.int64),
+            reads=np.ascontiguousarray(rows + count * odd, dtype=np.int64),
+            writes=np.ascontiguousarray(rows + count * (1 - odd), dtype=np.int64),
         )
