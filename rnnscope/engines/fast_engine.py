@@ -32,8 +32,8 @@ ROWS = 32
 """Least rows of such a part: weights are read once for all of them."""
 
 LEAST_WORK = 2**13
-"""Cell-steps from which the batch is split: a single step of a decoder that feeds itself is over
-before a thread has begun."""
+"""Cell-steps from which compiled steps split the batch: a single step of a decoder that feeds
+itself is over before a thread has begun."""
 
 Make = Callable[[str, tuple[int, ...], Any], Array]
 
@@ -120,12 +120,13 @@ def run_fast(
         if padded:
             fill_padding(mine, states, kept, outputs, before, held if hold else None)
 
-    enough = sequences * timesteps * spec.num_units >= LEAST_WORK
-    parts = min(threads, sequences) if enough else 1
-    if enough and isinstance(prepared, PackedCell):
+    parts = min(threads, sequences)
+    if isinstance(prepared, PackedCell):
         # More parts than threads, where each stays large: a thread that is late then holds up
         # the others for no longer than a part takes.
         parts = max(parts, min(threads * PARTS, sequences // ROWS))
+        if sequences * timesteps * spec.num_units < LEAST_WORK:
+            parts = 1
     if threads > 1 and parts > 1 and pool is not None:
         for job in [pool.submit(part, number, parts) for number in range(parts)]:
             job.result()
