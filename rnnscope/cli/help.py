@@ -56,7 +56,7 @@ TOPICS: dict[str, Topic] = {
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "states": Topic("states/FORMATS.md", "The formats of states"),
     "speed": Topic("engines/SPEED.md", "Engines and speed"),
-    "kernel": Topic("engines/lstm/KERNEL.md", "The compiled LSTM"),
+    "kernel": Topic("engines/compiled/KERNEL.md", "The compiled steps"),
     "trust": Topic("files/UNTRUSTED_FILES.md", "Files from people you do not trust"),
 }
 """Every page by the name that ``rnnscope help`` takes, in reading order."""

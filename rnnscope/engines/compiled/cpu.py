@@ -13,7 +13,8 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from rnnscope.engines.lstm.vectors import FLOAT, FLOATS, INT, INTS, Tile
+from rnnscope.engines.compiled.tile import Tile
+from rnnscope.model.cell import Array
 
 
 @cache
@@ -60,43 +61,46 @@ def machine_code(module: ir.Module) -> bytes:
 
 
 class Compiled:
-    """Functions of an object file, in memory.
+    """The function ``steps`` of an object file, in memory.
 
-    Calling one lets go of Python's global lock. What is called trusts that arrays are large enough.
+    Calling it lets go of Python's global lock. It trusts that arrays are large enough.
 
     Parameters
     ----------
     code : bytes
         What `machine_code` returned on this machine.
-    functions : mapping of str to mapping of str to ir.Type
-        The arguments of those that can be called, by function.
+    table : mapping of str to str
+        What it is handed: ``"int"``, or an array of ``"ints"`` or ``"reals"``, by name, in order.
+    dtype : str
+        Of the reals.
     """
 
-    def __init__(self, code: bytes, functions: Mapping[str, Mapping[str, ir.Type]]) -> None:
+    def __init__(self, code: bytes, table: Mapping[str, str], dtype: str) -> None:
         machine = _machine()
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self._arguments = dict(functions)
-        self._functions = {
-            name: ctypes.CFUNCTYPE(None, *(_IN_C[kind] for kind in arguments.values()))(
-                self._engine.get_function_address(name)
-            )
-            for name, arguments in functions.items()
-        }
+        self._table = dict(table)
+        self._dtypes = {"ints": np.dtype(np.int64), "reals": np.dtype(dtype)}
+        address = self._engine.get_function_address("steps")
+        self._steps = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
-    def call(self, name: str, arguments: Mapping[str, Any]) -> None:
-        """Call a function with named arguments; arrays are passed by address."""
-        values = []
-        for key, kind in self._arguments[name].items():
-            value = arguments[key]
-            if kind in _ELEMENTS:
-                assert value.flags.c_contiguous, key
-                assert value.dtype == _ELEMENTS[kind], key
+    def fill(self, memory: Array, values: Mapping[str, Any]) -> None:
+        """Put some values, arrays by address, into the memory of a table."""
+        for place, (name, kind) in enumerate(self._table.items()):
+            if name not in values:
+                continue
+            value = values[name]
+            if kind != "int":
+                assert value.flags.c_contiguous, name
+                assert value.dtype == self._dtypes[kind], name
                 value = value.ctypes.data
-            values.append(value)
-        self._functions[name](*values)
+            memory[place] = value
 
+    def new_table(self) -> Array:
+        """Memory for a table."""
+        return np.zeros(len(self._table), np.int64)
 
-_IN_C = {FLOATS: ctypes.c_void_p, INTS: ctypes.c_void_p, INT: ctypes.c_int64, FLOAT: ctypes.c_float}
-_ELEMENTS = {FLOATS: np.float32, INTS: np.int64}
+    def steps(self, memory: Array) -> None:
+        """Run the steps that a table says."""
+        self._steps(memory.ctypes.data)
