@@ -7,6 +7,7 @@ way to read it is a `View`; a reading fits if it agrees with one of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -26,6 +27,9 @@ from rnnscope.states.recognise import readings_of
 MOST_VIEWS = 48
 RETURNED = frozenset({"torch", "onnx"})
 """Formats of what frameworks return, which is their outputs and final states."""
+
+WEIGHT_NAME = re.compile(r"weight|kernel|bias", re.IGNORECASE)
+"""In the names of arrays that are no results, whatever their shape."""
 
 MOST_ROWS = 8
 """Sequences of which a reference of one may be any."""
@@ -191,6 +195,8 @@ def _any_arrays(arrays: NamedArrays) -> ReferenceReading:
         stored = arrays.array(name)
         if stored.dtype.kind != "f" or len(stored.shape) not in (1, 2, 3):
             continue
+        if WEIGHT_NAME.search(name):
+            continue
         parsed = parse_array_name(name)
         key = "array" if parsed is None else parsed.key
         layer = "" if parsed is None else parsed.layer
@@ -263,11 +269,11 @@ def views_of(
         for view in _views_of_reading(reading, results, recurrent):
             key = tuple((t.node, t.key, t.values.tobytes()) for t in view.targets)
             found.setdefault(key, view)
-    most = max((len(view.targets) for view in found.values()), default=0)
-    if not most:
+    if not found:
         raise _no_fit(reference, results)
     # A view that has no place for an array is no reading of the whole reference, if others have.
-    return [view for view in found.values() if len(view.targets) == most][:MOST_VIEWS]
+    least = min(len(view.not_compared) for view in found.values())
+    return [view for view in found.values() if len(view.not_compared) == least][:MOST_VIEWS]
 
 
 def _views_of_reading(
@@ -276,12 +282,14 @@ def _views_of_reading(
     layers = list(dict.fromkeys(array.layer for array in reading.arrays))
     names = _layer_names(layers, recurrent)
     for turned in (False, True):
-        choices = []
+        choices, left = [], []
         for array in reading.arrays:
             wanted = names.get(array.layer)
             places = list(_places(array, wanted, results, turned=turned))
             if places:
                 choices.append(places)
+            else:
+                left.append(f"{array.source} {array.values.shape}")
         if not choices:
             continue
         for chosen in _combinations(choices):
@@ -291,7 +299,14 @@ def _views_of_reading(
             words = dict.fromkeys(word for _, told in chosen for word in told)
             said = ("time-major",) if turned else ()
             targets = tuple(target for target, _ in chosen)
-            yield View(targets, (*said, *words), (), reading.format, reading.lengths)
+            yield View(
+                targets,
+                (*said, *words),
+                (),
+                reading.format,
+                reading.lengths,
+                not_compared=tuple(left),
+            )
 
 
 def _combinations(

@@ -24,6 +24,7 @@ from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import groups, prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
+from rnnscope.model.layers import BidirectionalMerge
 
 MOST_DEVIATIONS = 3
 MOST_COMBINED = 2
@@ -109,6 +110,7 @@ class Search:
             The reference fits no result of the model.
         """
         plain = views_of(reference, subject.shapes(), subject.recurrent)
+        plain = [_split_joins(view, subject) for view in plain]
         plain = [_named(_without_zero_tails(view, subject)) for view in plain]
         facts = Facts(subject, plain)
         fixed: list[Deviation] = []
@@ -458,6 +460,32 @@ def _without_zero_tails(view: View, subject: Subject) -> View:
                 values[past] = np.nan
         targets.append(target.with_values(values))
     return replace(view, targets=tuple(targets)) if some else view
+
+
+def _split_joins(view: View, subject: Subject) -> View:
+    """A view of two directions side by side as a view of each: a layer is judged step by step."""
+    joins = {
+        node.name: node.reads
+        for node in subject.setup.nodes
+        if isinstance(node.layer, BidirectionalMerge)
+        and node.layer.mode == "concat"
+        and not node.layer.flip_second
+        and all(name in subject.setup.layers for name in node.reads)
+    }
+    targets = []
+    for target in view.targets:
+        reads = joins.get(target.node, ())
+        key = {"value": "outputs", "final/m": "final/m"}.get(target.key)
+        layers = [subject.setup.layers[name].layer for name in reads]
+        if key is None or not reads or not all(layer.return_sequences for layer in layers):
+            targets.append(target)
+            continue
+        cut = layers[0].output_size
+        halves = np.split(target.values, [cut], axis=-1)
+        for name, values in zip(reads, halves, strict=True):
+            scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+            targets.append(replace(target, node=name, key=key, values=values, scale=scale))
+    return replace(view, targets=tuple(targets))
 
 
 def _named(view: View) -> View:

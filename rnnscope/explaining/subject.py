@@ -58,12 +58,20 @@ class Subject:
 
     def shapes(self) -> list[ResultShape]:
         """Every result that a reference may be."""
-        return [
+        found = [
             ResultShape(node, key, array.shape)
             for node, results in self.results.items()
             for key, array in results.items()
             if key != "last"
         ]
+        # Where sequences are taken for timesteps, there is a final state for each timestep.
+        turned = (self.setup.timesteps,)
+        found += [
+            ResultShape(shape.node, shape.key, turned + shape.shape[1:])
+            for shape in found
+            if shape.key.startswith("final/") and turned != shape.shape[:1]
+        ]
+        return found
 
 
 def subject_of(planned: PlannedRun) -> Subject:
