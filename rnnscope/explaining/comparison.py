@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.reference import Target, View
+from rnnscope.explaining.deviations import Target, View
 from rnnscope.explaining.simulation import Results
 from rnnscope.model.cell import Array
 
@@ -22,7 +22,7 @@ class PreparedTarget:
             values = values[:sequences]
         self.key = target.key
         self.known = np.isfinite(values)
-        steps = self.known.any(axis=(0, 2)) if values.ndim == 3 else np.zeros(0, bool)
+        steps: Array = np.any(self.known, axis=(0, 2)) if values.ndim == 3 else np.zeros(0, bool)
         self.first_known = int(steps.argmax()) if steps.any() else -1
         self.last_known = len(steps) - 1 - int(steps[::-1].argmax()) if steps.any() else -1
         self.values = np.where(self.known, values, 0.0)

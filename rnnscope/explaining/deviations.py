@@ -1,4 +1,4 @@
-"""What a reading is made of: deviations, each an id, a value, and what it changes."""
+"""What a reading is made of: deviations of computing, and a view of what it is compared with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnscope.explaining.reference import View
 from rnnscope.explaining.setup import Setup
+from rnnscope.model.cell import Array
 
 IDS = {
     "gate-order": "the order in which the gate blocks are read",
@@ -47,6 +47,68 @@ IDS = {
     "state-order": "which of two arrays is c",
 }
 """Every id of a deviation, with what is confused; the order is that of preference among equals."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What one result of a model has to be.
+
+    Attributes
+    ----------
+    node, key : str
+        As of `rnnscope.explaining.reference.ResultShape`.
+    values : ndarray
+        Of the result's shape, float64; NaN where the reference says nothing.
+    scale : float
+        The largest value: differences are measured in it.
+    source : str
+        The array of the reference, as its file calls it.
+    """
+
+    node: str
+    key: str
+    values: Array
+    scale: float
+    source: str = ""
+
+    def with_values(self, values: Array) -> Target:
+        return replace(self, values=values)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One way to read the whole reference.
+
+    Attributes
+    ----------
+    targets : tuple of Target
+    words : tuple of str
+        What had to be found out: ``"time-major"``.
+    deviations : tuple of Deviation
+        What the other side did with its results, apart from computing them.
+    format : str
+        Of STATE_FORMATS; empty where the arrays are none's.
+    lengths : ndarray of int (sequence,) or None
+        What the reference's own file says of valid steps.
+    origin : View or None
+        The view without any deviation, for one that has some.
+    """
+
+    targets: tuple[Target, ...]
+    words: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    format: str = ""
+    lengths: Array | None = None
+    origin: View | None = None
+
+    def and_also(self, deviation: Deviation) -> View | None:
+        """The view with one deviation more; None where that means nothing."""
+        assert deviation.look is not None
+        other = deviation.look(self)
+        if other is None:
+            return None
+        deviations = (*self.deviations, deviation)
+        return replace(other, deviations=deviations, origin=self.origin or self)
 
 
 @dataclass(frozen=True, eq=False)

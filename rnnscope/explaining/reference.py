@@ -8,13 +8,14 @@ way to read it is a `View`; a reading fits if it agrees with one of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnscope.errors import InputError, spell
+from rnnscope.explaining.deviations import Target, View
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
 from rnnscope.states.interface import ReadOptions, StateReading
@@ -22,10 +23,10 @@ from rnnscope.states.naming import parse_array_name
 from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.recognise import readings_of
 
-if TYPE_CHECKING:
-    from rnnscope.explaining.deviations import Deviation
-
 MOST_VIEWS = 48
+RETURNED = frozenset({"torch", "onnx"})
+"""Formats of what frameworks return, which is their outputs and final states."""
+
 MOST_ROWS = 8
 """Sequences of which a reference of one may be any."""
 
@@ -56,68 +57,6 @@ class ResultShape(NamedTuple):
     @property
     def width(self) -> int:
         return self.shape[-1]
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """What one result of a model has to be.
-
-    Attributes
-    ----------
-    node, key : str
-        As of `ResultShape`.
-    values : ndarray
-        Of the result's shape, float64; NaN where the reference says nothing.
-    scale : float
-        The largest value: differences are measured in it.
-    source : str
-        The array of the reference, as its file calls it.
-    """
-
-    node: str
-    key: str
-    values: Array
-    scale: float
-    source: str = ""
-
-    def with_values(self, values: Array) -> Target:
-        return replace(self, values=values)
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One way to read the whole reference.
-
-    Attributes
-    ----------
-    targets : tuple of Target
-    words : tuple of str
-        What had to be found out: ``"time-major"``.
-    deviations : tuple of Deviation
-        What the other side did with its results, apart from computing them.
-    format : str
-        Of STATE_FORMATS; empty where the arrays are none's.
-    lengths : ndarray of int (sequence,) or None
-        What the reference's own file says of valid steps.
-    origin : View or None
-        The view without any deviation, for one that has some.
-    """
-
-    targets: tuple[Target, ...]
-    words: tuple[str, ...] = ()
-    deviations: tuple[Deviation, ...] = ()
-    format: str = ""
-    lengths: Array | None = None
-    origin: View | None = None
-
-    def and_also(self, deviation: Deviation) -> View | None:
-        """The view with one deviation more; None where that means nothing."""
-        assert deviation.look is not None
-        other = deviation.look(self)
-        if other is None:
-            return None
-        deviations = (*self.deviations, deviation)
-        return replace(other, deviations=deviations, origin=self.origin or self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,12 +165,23 @@ def _loaded(reading: StateReading, most_values: int) -> ReferenceReading:
             hint=f"some sequences are enough: cut input and reference, or give {spell('layers')}",
         )
     arrays = tuple(
-        ReferenceArray(layer.name, key, np.asarray(array.read(), np.float64), f"{layer.name} {key}".strip())
+        ReferenceArray(
+            layer.name,
+            _returned(reading.format, key, array.shape),
+            np.asarray(array.read(), np.float64),
+            f"{layer.name} {key}".strip(),
+        )
         for layer in states.layers
         for key, array in layer.arrays.items()
         if not key.startswith(("initial/", "inputs"))
     )  # fmt: skip
     return ReferenceReading(reading.format, reading.words, arrays, states.valid_steps())
+
+
+def _returned(format_name: str, key: str, shape: tuple[int, ...]) -> str:
+    """What frameworks return over time is outputs, also where a format keeps it as m."""
+    returned = format_name in RETURNED and key == "m" and len(shape) == 3
+    return "outputs" if returned else key
 
 
 def _any_arrays(arrays: NamedArrays) -> ReferenceReading:
@@ -286,7 +236,8 @@ def bfloat16(values: Array) -> Array:
     """Values rounded to bfloat16, to the nearest even, as float64."""
     bits = np.asarray(values, np.float32).view(np.uint32)
     rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
-    return rounded.astype(np.uint32).view(np.float32).astype(np.float64)
+    found: Array = rounded.astype(np.uint32).view(np.float32).astype(np.float64)
+    return found
 
 
 def views_of(
@@ -364,8 +315,11 @@ def _layer_names(layers: Sequence[str], recurrent: Sequence[str]) -> dict[str, s
         return {layer: layer for layer in layers}
     known = {}
     for layer in layers:
-        ends = [name for name in recurrent
-                if layer and (name.endswith(f"/{layer}") or layer.endswith(f"/{name}") or name == layer)]  # fmt: skip
+        ends = [
+            name
+            for name in recurrent
+            if layer and (f"/{name}".endswith(f"/{layer}") or layer.endswith(f"/{name}"))
+        ]
         if len(ends) == 1:
             known[layer] = ends[0]
     if len(known) == len(layers):
@@ -412,8 +366,15 @@ def _keys_of(array: ReferenceArray) -> tuple[str, ...]:
     """The results that an array of this name may be."""
     key = array.key
     if key == "array":
-        return ("outputs", "c", "value", "final/m", "final/c",
-                "unprojected outputs", "final/unprojected")
+        return (
+            "outputs",
+            "c",
+            "value",
+            "final/m",
+            "final/c",
+            "unprojected outputs",
+            "final/unprojected",
+        )
     if key == "outputs":
         return ("outputs", "value", "final/m", "unprojected outputs")
     if key == "final/m":

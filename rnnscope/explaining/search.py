@@ -18,8 +18,8 @@ import numpy as np
 
 from rnnscope.explaining.comparison import Comparison, PreparedViews
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
-from rnnscope.explaining.deviations import Deviation, Reading, Unknown
-from rnnscope.explaining.reference import Reference, View, views_of
+from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
+from rnnscope.explaining.reference import Reference, views_of
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import groups, prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
@@ -45,6 +45,8 @@ any below 1e-4."""
 
 ROUNDED_STATES = 4.0
 """Half units in the last place that states rounded at every step may be apart, of the largest."""
+
+APPLIED = {id_: place for place, id_ in enumerate(dict.fromkeys(one.id for one in CONFUSIONS))}
 
 Progress = Callable[[str, float], None]
 
@@ -122,6 +124,7 @@ class Search:
                     fixed.append(deviation)
         if tolerance is None:
             tolerance = rounding(subject, reference)
+        fixed.sort(key=lambda one: not one.usual)
         return cls(
             subject=subject,
             views=_with_looks(plain, looks),
@@ -191,7 +194,7 @@ class Search:
             yield [Reading((), look)]
             return
         if size == 3:
-            yield from self._grown()
+            yield from self._grown(look)
             yield []
             early = self._early()
             usual = [one for one in early if one.usual]
@@ -227,7 +230,7 @@ class Search:
                 late.add(id(deviation))
         return late
 
-    def _grown(self) -> Iterator[list[Reading]]:
+    def _grown(self, look: Setup) -> Iterator[list[Reading]]:
         """Pairs that agree with the first steps, with one deviation more, the farthest first."""
         pairs = sorted(self._partial.get(2, ()), key=lambda one: -one.reached)
         seen: set[frozenset[int]] = set()
@@ -240,7 +243,7 @@ class Search:
                 if deviation.id in ids or key in seen:
                     continue
                 seen.add(key)
-                reading = pair.and_also(deviation)
+                reading = self._prefix(self._in_order((*pair.deviations, deviation)), look)
                 if reading is not None:
                     batch.append(reading)
             if len(batch) >= 512:
@@ -264,7 +267,11 @@ class Search:
                 seen += 1
                 if deviation.id in ids:
                     continue
-                reading = prefix.and_also(deviation)
+                last = max((APPLIED[id_] for id_ in ids), default=-1)
+                if APPLIED[deviation.id] >= last:
+                    reading = prefix.and_also(deviation)
+                else:
+                    reading = self._prefix(self._in_order((*first, deviation)), look)
                 if reading is not None:
                     batch.append(reading)
             if len(batch) >= 512:
@@ -279,11 +286,20 @@ class Search:
         for chosen in combinations(among, size):
             if len({one.id for one in chosen}) < size:
                 continue
-            reading: Reading | None = Reading((), look)
-            for deviation in chosen:
-                reading = None if reading is None else reading.and_also(deviation)
+            reading = self._prefix(self._in_order(chosen), look)
             if reading is not None:
                 yield reading
+
+    def _in_order(self, chosen: Iterable[Deviation]) -> list[Deviation]:
+        """Deviations in the order in which they are applied."""
+        return sorted(chosen, key=lambda one: APPLIED[one.id])
+
+    def _prefix(self, chosen: Iterable[Deviation], look: Setup) -> Reading | None:
+        """The reading of some deviations, applied one after the other."""
+        reading: Reading | None = Reading((), look)
+        for deviation in chosen:
+            reading = None if reading is None else reading.and_also(deviation)
+        return reading
 
     def _check_time(self) -> None:
         if time.monotonic() > self.deadline:
@@ -310,7 +326,9 @@ class Search:
         for members in groups(setups):
             self._check_time()
             sizes = np.array([len(readings[at].deviations) for at in members])
-            tolerances = np.array([_tolerance(readings[at], self.tolerance, rounded=self.rounded) for at in members])
+            tolerances = np.array(
+                [_tolerance(readings[at], self.tolerance, rounded=self.rounded) for at in members]
+            )
             first = readings[members[0]].setup
             comparison = Comparison(
                 self.views,
@@ -334,7 +352,7 @@ class Search:
     def whole(self, deviations: Sequence[Deviation]) -> Reading | None:
         """A reading over all sequences."""
         reading: Reading | None = Reading((), self.subject.setup)
-        for deviation in deviations:
+        for deviation in self._in_order(deviations):
             reading = None if reading is None else reading.and_also(deviation)
         return reading
 
@@ -393,8 +411,11 @@ class Search:
         for one in readings:
             ids = frozenset(deviation.id for deviation in one.every)
             fewest[ids] = min(fewest.get(ids, one.numbers), one.numbers)
-        return [one for one in readings
-                if one.numbers == fewest[frozenset(deviation.id for deviation in one.every)]]  # fmt: skip
+        return [
+            one
+            for one in readings
+            if one.numbers == fewest[frozenset(deviation.id for deviation in one.every)]
+        ]
 
 
 def _tolerance(reading: Reading, tolerance: float, *, rounded: bool) -> float:
@@ -410,13 +431,9 @@ def rounding(subject: Subject, reference: Reference) -> float:
     """How far a reading may be from a reference and still be it."""
     if reference.precision > 2.0**-24:
         return max(SINGLE, 1.05 * reference.precision)
-    dtypes = [
-        one.cell.dtype
-        for one in subject.planned.plan.layers
-        if one.recurrent
-        for one in [one.recurrent]
-    ]  # noqa: E501
-    double = all(dtype == np.float64 for dtype in dtypes) and reference.precision < 1e-12
+    layers = [node.recurrent for node in subject.planned.plan.layers if node.recurrent]
+    double = all(layer.cell.dtype == np.float64 for layer in layers)
+    double = double and reference.precision < 1e-12
     return DOUBLE if double else SINGLE
 
 

@@ -125,7 +125,7 @@ class _Run:
             results = {"value": self._whole(values)}
             if values.ndim == 4:
                 results["last"] = results["value"][:, :, -1]
-                if node.layer.joins_directions:
+                if node.layer.joins_directions:  # type: ignore[union-attr]
                     results["final/m"] = self._joined_final(node)
             self._keep(self._watcher.see(node.name, results, None))
 
@@ -284,6 +284,7 @@ class _Run:
             for name in ("unprojected", "unprojected outputs"):
                 kept[name] = np.zeros((stack, rows, timesteps, whole.num_units))
         last_raw: Array = np.zeros((1, 1, 1))
+        made: Array = last_raw
         held = np.zeros((1, 1, whole.output_size))
         every: Array | None = None
         for t in range(timesteps):
@@ -299,12 +300,11 @@ class _Run:
                 past = held if driven.layer.padding.value == "hold" else 0.0
                 returned = np.where(counts, returned, past)
             if raw:
-                past = last_raw if counts is not None else made
-                last_raw = made if counts is None else np.where(counts, made, past)
+                last_raw = made if counts is None else np.where(counts, made, last_raw)
                 kept["unprojected"][:, :, t] = last_raw
-                hold = driven.layer.padding.value == "hold" or counts is None
+                hold = driven.layer.padding.value == "hold"
                 kept["unprojected outputs"][:, :, t] = (
-                    last_raw if hold else np.where(counts, made, 0.0)
+                    last_raw if hold or counts is None else np.where(counts, made, 0.0)
                 )
             held = returned
             state = new
@@ -403,11 +403,13 @@ def _stack(arrays: Sequence[Array | None]) -> Array | None:
         return None
     if all(array is first for array in arrays):
         return first[None]
-    return np.stack([array for array in arrays if array is not None])
+    whole: Array = np.stack([array for array in arrays if array is not None])
+    return whole
 
 
 def _at(array: Array, place: int) -> Array:
-    return array[place if len(array) > 1 else 0]
+    one: Array = array[place if len(array) > 1 else 0]
+    return one
 
 
 def _flat(array: Array, stack: int) -> Array:
@@ -446,7 +448,8 @@ class _Turn:
 
     def __call__(self, array: Array) -> Array:
         if self._whole:
-            return array[:, :, ::-1]
+            turned_whole: Array = array[:, :, ::-1]
+            return turned_whole
         if self._order is None:
             return array
         stack = max(len(array), len(self._order))

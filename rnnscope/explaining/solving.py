@@ -11,8 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.explaining.comparison import PreparedTarget
-from rnnscope.explaining.deviations import Unknown
-from rnnscope.explaining.reference import View
+from rnnscope.explaining.deviations import Unknown, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import Results, groups, prepared, simulate
 from rnnscope.model.cell import Array
@@ -26,6 +25,9 @@ NEAR_ENOUGH = 1e-3
 
 SETTLED_AFTER, SETTLED = 3, 0.9
 """Turns after which numbers are given up that hardly come nearer, and what counts as hardly."""
+
+VALUES_PER_NUMBER = 4
+"""Values that a reference has to have for each number that is solved for."""
 
 FAR = 1e6
 """Stands for a difference that is no number."""
@@ -126,6 +128,9 @@ def solve(
         By place, for those that can be made to fit; rounded to few digits where these do as well.
     """
     found: dict[int, tuple[float, ...]] = {}
+    said = sum(int(np.isfinite(target.values).sum()) for target in view.targets)
+    if said < VALUES_PER_NUMBER * len(unknown.starts[0]):
+        return found  # so few values are given by any numbers
     for start in unknown.starts:
         left = [at for at in range(len(setups)) if at not in found]
         numbers = {at: np.array(start, np.float64) for at in left}
@@ -162,7 +167,12 @@ def _stage(
         return numbers
     places = list(numbers)
     solved = _least_squares(
-        [cut[at] for at in places], unknown, part, np.stack([numbers[at] for at in places]), limit
+        [cut[at] for at in places],
+        unknown,
+        part,
+        np.stack([numbers[at] for at in places]),
+        limit,
+        whole=steps is None,
     )
     return {} if solved is None else {
         at: row for at, row in zip(places, solved, strict=True) if np.isfinite(row).all()
@@ -181,7 +191,13 @@ def _first_steps(view: View, steps: int) -> View | None:
 
 
 def _least_squares(
-    setups: Sequence[Setup], unknown: Unknown, view: View, start: Array, limit: float
+    setups: Sequence[Setup],
+    unknown: Unknown,
+    view: View,
+    start: Array,
+    limit: float,
+    *,
+    whole: bool,
 ) -> Array | None:
     """Numbers by Levenberg and Marquardt's method, (setup, number); NaN where none fit.
 
@@ -203,7 +219,7 @@ def _least_squares(
         steps = 1e-6 * np.maximum(np.abs(numbers[at]), 1e-2)
         nearby = numbers[at][:, None] + np.eye(size)[None] * steps[:, :, None]
         around = _evaluated(
-            [setups[k] for k in np.repeat(at, size)], unknown, view, nearby.reshape(-1, size)
+            [setups[int(k)] for k in np.repeat(at, size)], unknown, view, nearby.reshape(-1, size)
         )
         if around is None:
             return None
@@ -211,8 +227,8 @@ def _least_squares(
         if turn == 0:
             reached = (np.abs(slope) > 0).any(axis=1)
             beyond = np.where(reached, 0.0, np.abs(current[at])).max(axis=1, initial=0.0) > limit
-            beyond |= ~reached.any(axis=1)
             hopeless[at[beyond]] = True
+            beyond |= ~reached.any(axis=1)  # the steps at hand do not show it
             going[at[beyond]] = False
             at, slope = at[~beyond], slope[~beyond]
             if not len(at):
@@ -228,7 +244,7 @@ def _least_squares(
             axis=1,
         )
         tried = _evaluated(
-            [setups[k] for k in np.repeat(at, len(DAMPINGS))], unknown, view,
+            [setups[int(k)] for k in np.repeat(at, len(DAMPINGS))], unknown, view,
             trials.reshape(-1, size),
         )  # fmt: skip
         if tried is None:
@@ -249,9 +265,11 @@ def _least_squares(
         damping[moved] = np.clip(damping[moved] * np.array(DAMPINGS)[best], 1e-9, 1e6)
         going[moved] = np.abs(current[moved]).max(axis=1, initial=0.0) > limit * 0.1
     fits = (np.abs(current).max(axis=1, initial=0.0) <= limit) & ~hopeless
-    fits &= _matters(setups, unknown, view, numbers, current, limit)
+    if whole:
+        fits &= _matters(setups, unknown, view, numbers, current, limit)
     numbers[~fits] = np.nan
-    return numbers
+    kept: Array = numbers
+    return kept
 
 
 def _matters(
@@ -280,7 +298,8 @@ def _solved(square: Array, added: Array, gradient: Array) -> Array:
             step: Array = np.linalg.solve(system, gradient[:, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
             return np.zeros_like(gradient)
-    return np.where(np.isfinite(step), step, 0.0)
+    finite: Array = np.where(np.isfinite(step), step, 0.0)
+    return finite
 
 
 def _evaluated(

@@ -167,9 +167,7 @@ def _widened(layer: RecurrentLayer) -> RecurrentLayer:
     return replace(layer, cell=replace(cell, weights=replace(cell.weights, **arrays)))
 
 
-def _further(
-    planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int
-) -> list[Node]:
+def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:
     """What the file has behind its recurrent layers, and joins of directions that it leaves out."""
     found: list[Node] = []
     known = {node.name for node in nodes}

@@ -36,5 +36,5 @@ def text_of(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
         for position, part in enumerate(parts):
             if position:
                 console.print()
-            console.print(part)
+            console.print(part, crop=False)
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())

@@ -20,13 +20,15 @@ def headline(found: Explanation) -> str:
     if found.verdict == "none":
         return "no reading fits the reference"
     if found.verdict == "several":
-        return f"{plural(len(found.fits), 'reading')} fit the reference: this input cannot tell them apart"
+        count = plural(len(found.fits), "reading")
+        return f"{count} fit the reference: this input cannot tell them apart"
     if not found.fits[0].reading:
         return "the reference is what rnnscope computes"
     return f"one reading fits the reference: {reading_words(found.fits[0].reading)}"
 
 
 def error_words(error: float) -> str:
+    """A relative difference, two digits."""
     return f"{error:.1e}"
 
 

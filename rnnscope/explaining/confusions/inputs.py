@@ -158,6 +158,10 @@ def _rounded_weights(dtype: str) -> Callable[[DrivenLayer], DrivenLayer]:
             for name, array in vars(driven.cell.weights).items()
             if isinstance(array, np.ndarray)
         }
+        if "added_bias" in arrays:  # each of both is rounded, then they are added
+            weights = driven.cell.weights
+            own = round_to(weights.bias - weights.added_bias, dtype)
+            arrays["bias"] = own + arrays["added_bias"]
         return driven.with_weights(**arrays)
 
     return change

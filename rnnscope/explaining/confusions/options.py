@@ -72,6 +72,7 @@ def _forget_biases(facts: Facts) -> Iterator[Deviation | Unknown]:
     for value in dict.fromkeys((*FORGET_BIASES, 2 * own)):
         if value != own:
             yield Deviation("forget-bias", words(value), _set(forget_bias=value))
+
     def solved(setup: Setup, numbers: Sequence[float]) -> Setup | None:
         if abs(numbers[0]) > LARGEST_FORGET_BIAS:
             return None  # the gate is shut or open: no forget bias is meant to do that
@@ -121,8 +122,10 @@ def _projected(facts: Facts) -> bool:
 
 
 def _bounds(facts: Facts, keys: Sequence[str]) -> list[float]:
-    """Where to look for a bound: a largest value that the reference has several times, then parts
-    of the largest that is computed without one.
+    """Where to look for a bound.
+
+    First a largest value that the reference has several times, then parts of the largest that is
+    computed without one.
     """
     found = []
     for array in facts.reference_arrays(*keys):
@@ -181,8 +184,8 @@ CONFUSIONS = (
     Confusion("activation", _activations),
     Confusion("recurrent-activation", _recurrent_activations),
     Confusion("output-activation", _output_activations),
-    Confusion("cell-clip", _clips("cell-clip", "cell_clip", "c")),
-    Confusion("proj-clip", _clips("proj-clip", "proj_clip", "m")),
+    Confusion("cell-clip", _clips("cell-clip", "cell_clip", "c", "final/c")),
+    Confusion("proj-clip", _clips("proj-clip", "proj_clip", "m", "outputs", "final/m")),
     Confusion("gate-clip", _gate_clips),
     Confusion("reset-after", _reset_after),
     Confusion("update-gate", _update_gates),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.deviations import Deviation
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.model.cell import Array
+from rnnscope.model.recurrent_layer import PaddingRule
 
 
 def _with_rule(rule: str) -> Callable[[DrivenLayer], DrivenLayer | None]:
@@ -19,7 +20,7 @@ def _with_rule(rule: str) -> Callable[[DrivenLayer], DrivenLayer | None]:
         padding = driven.layer.padding
         if padding.value == rule:
             return None
-        option: Any = replace(padding, value=rule)
+        option: Any = replace(padding, value=cast("PaddingRule", rule))
         return replace(driven, layer=replace(driven.layer, padding=option))
 
     return change
@@ -42,8 +43,8 @@ def _lengths(facts: Facts) -> Iterator[Deviation]:
         for value, by in (("one less", -1), ("one more", 1)):
             other = np.clip(own + by, 0, timesteps)
             if not np.array_equal(other, own):
-                yield Deviation("lengths", value, _other_lengths(other))
-                yield Deviation("lengths", value, _other_lengths(other, zero_past=True))
+                yield Deviation("lengths", value, _longer(by))
+                yield Deviation("lengths", value, _longer(by, zero_past=True))
     for lengths in _lengths_of_reference(facts):
         if own is None or not np.array_equal(lengths, own):
             named = {"one less": -1, "one more": 1}
@@ -58,9 +59,18 @@ def _lengths(facts: Facts) -> Iterator[Deviation]:
             yield Deviation("lengths", value, _other_lengths(lengths, zero_past=True))
 
 
-def _other_lengths(
-    lengths: Array, *, zero_past: bool = False
-) -> Callable[[Setup], Setup | None]:
+def _longer(by: int, *, zero_past: bool = False) -> Callable[[Setup], Setup | None]:
+    def change(setup: Setup) -> Setup | None:
+        own = setup.lengths
+        if own is None:
+            return None
+        other = np.clip(own + by, 0, setup.timesteps)
+        return _other_lengths(other, zero_past=zero_past)(setup)
+
+    return change
+
+
+def _other_lengths(lengths: Array, *, zero_past: bool = False) -> Callable[[Setup], Setup | None]:
     def change(setup: Setup) -> Setup | None:
         other = _counting(setup).with_lengths(lengths[: setup.sequences])
         if not zero_past:
@@ -168,7 +178,7 @@ def moved_to_end(values: Array, lengths: Array) -> Array:
 
 def turned_within(values: Array, lengths: Array) -> Array:
     """Each sequence turned within its length; what comes after stays."""
-    out = values.copy()
+    out: Array = values.copy()
     for row, length in enumerate(lengths):
         out[row, :length] = values[row, :length][::-1]
     return out

@@ -121,7 +121,7 @@ def _transposed(facts: Facts) -> Iterator[Deviation]:
     for words, names in roles.items():
         for read in (_rows_as_columns, _columns_as_rows):
             yield Deviation("transposed", words, _every(_reread(names, read)))
-        if any(_square_blocks(driven, name) for driven in layers for name in names):
+        if all(any(_square_blocks(driven, name) for driven in layers) for name in names):
             value = f"{words}, gate by gate"
             yield Deviation("transposed", value, _every(_reread(names, _blocks_turned)))
     yield Deviation("transposed", "both", _every(_whole_reread))
@@ -158,12 +158,14 @@ def _in_stored_order(
 
 def _rows_as_columns(matrix: Array) -> Array:
     """What is stored (gate, input), as torch does, taken for (input, gate)."""
-    return matrix.T.reshape(matrix.shape)
+    read: Array = matrix.T.reshape(matrix.shape)
+    return read
 
 
 def _columns_as_rows(matrix: Array) -> Array:
     """What is stored (input, gate), as Keras does, taken for (gate, input)."""
-    return matrix.reshape(matrix.shape[::-1]).T
+    read: Array = matrix.reshape(matrix.shape[::-1]).T
+    return read
 
 
 def _blocks_turned(matrix: Array) -> Array | None:
@@ -343,9 +345,9 @@ def _directions(facts: Facts) -> Iterator[Deviation]:
 
 
 CONFUSIONS = (
-    Confusion("gate-order", _gate_orders),
-    Confusion("kernel-rows", _kernel_rows),
     Confusion("transposed", _transposed),
+    Confusion("kernel-rows", _kernel_rows),
+    Confusion("gate-order", _gate_orders),
     Confusion("bias", _biases),
     Confusion("peepholes", _peepholes),
     Confusion("projection", _projections),

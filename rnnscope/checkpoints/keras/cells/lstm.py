@@ -92,7 +92,7 @@ def lstm_cell(
         source_class=f"keras {name}",
         weights=LSTMWeights(
             *(reorder_gates(array, order) for array in (kernel, recurrent, bias)),
-            *diagonals,
+            **dict(zip(("peephole_i", "peephole_f", "peephole_o"), diagonals, strict=False)),
             added_bias=None if added is None else reorder_gates(added, order),
         ),
         options=LSTMOptions(
@@ -125,7 +125,7 @@ def take_keras1(weights: LayerWeights, name: str, units: int, gates: tuple[str, 
     return kernel, recurrent, bias
 
 
-def _read_cudnn(weights: LayerWeights, name: str, units: int) -> Arrays:
+def _read_cudnn(weights: LayerWeights, name: str, units: int) -> tuple[Array, Array, Array, Array]:
     arrays = take(weights, name, ("kernel", "recurrent_kernel", "bias"))
     kernel, recurrent, bias = arrays.values()
     require_shape(kernel, (None, 4 * units), f"{weights.where}: kernel")
