@@ -233,8 +233,9 @@ def _least_squares(
             at, slope = at[~beyond], slope[~beyond]
             if not len(at):
                 break
-        square = slope @ slope.transpose(0, 2, 1)
-        gradient = (slope @ current[at][:, :, None])[:, :, 0]
+        with np.errstate(all="ignore"):
+            square = slope @ slope.transpose(0, 2, 1)
+            gradient = (slope @ current[at][:, :, None])[:, :, 0]
         diagonal = np.maximum(np.einsum("kii->ki", square), 1e-12)
         trials = np.stack(
             [
@@ -291,15 +292,17 @@ def _matters(
 
 
 def _solved(square: Array, added: Array, gradient: Array) -> Array:
-    size = square.shape[-1]
-    system = square + added[:, :, None] * np.eye(size)
+    """The step of each of a stack; none where a system is no longer of finite numbers."""
+    identity = np.eye(square.shape[-1])
     with np.errstate(all="ignore"):
+        system = square + added[:, :, None] * identity
+        bad = ~(np.isfinite(system).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1))
+        system[bad], gradient = identity, np.where(bad[:, None], 0.0, gradient)
         try:
             step: Array = np.linalg.solve(system, gradient[:, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
             return np.zeros_like(gradient)
-    finite: Array = np.where(np.isfinite(step), step, 0.0)
-    return finite
+    return np.where(np.isfinite(step), step, 0.0)
 
 
 def _evaluated(

@@ -91,8 +91,10 @@ def lstm_cell(
         kind="lstm",
         source_class=f"keras {name}",
         weights=LSTMWeights(
-            *(reorder_gates(array, order) for array in (kernel, recurrent, bias)),
-            **dict(zip(("peephole_i", "peephole_f", "peephole_o"), diagonals, strict=False)),
+            reorder_gates(kernel, order),
+            reorder_gates(recurrent, order),
+            reorder_gates(bias, order),
+            *(diagonals or (None, None, None)),
             added_bias=None if added is None else reorder_gates(added, order),
         ),
         options=LSTMOptions(
