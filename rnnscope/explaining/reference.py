@@ -49,11 +49,14 @@ class ResultShape(NamedTuple):
         ``value`` of a node without states.
     shape : tuple of int
         (sequence, timestep, width) or (sequence, width).
+    turned : bool
+        A final state of each timestep, as there is where sequences are taken for timesteps.
     """
 
     node: str
     key: str
     shape: tuple[int, ...]
+    turned: bool = False
 
     @property
     def over_time(self) -> bool:
@@ -377,7 +380,8 @@ def _places(
             continue
         for filled, words in _filled(values, result.shape):
             scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-            yield Target(result.node, result.key, filled, scale, array.source), words
+            target = Target(result.node, result.key, filled, scale, array.source, result.turned)
+            yield target, words
 
 
 def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bool:

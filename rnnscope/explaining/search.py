@@ -356,6 +356,7 @@ class Search:
                 first.sequences,
                 transposed=first.transposed,
                 prepared_views=self._prepared_views,
+                whole=first.sequences == self.subject.setup.sequences,
             )
             kept = simulate([setups[at] for at in members], comparison)
             for place, at in enumerate(kept):
