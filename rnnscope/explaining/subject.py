@@ -188,6 +188,9 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], rows: int) -> list[Node
         if node.reads and usable and known.issuperset(node.reads):
             found.append(node)
             known.add(node.name)
+    later = planned.checkpoint.later_results
+    handed = known | {name for node in nodes for name in node.reads}
+    found += [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
     ran = Network((), (*nodes, *found))
     for node in ran.recurrent:
         other = ran.other_direction(node)
