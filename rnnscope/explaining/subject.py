@@ -190,7 +190,8 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], rows: int) -> list[Node
             known.add(node.name)
     later = planned.checkpoint.later_results
     handed = known | {name for node in nodes for name in node.reads}
-    found += [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
+    stored = [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
+    found += stored
     ran = Network((), (*nodes, *found))
     for node in ran.recurrent:
         other = ran.other_direction(node)
@@ -201,4 +202,5 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], rows: int) -> list[Node
             continue
         name = f"{node.name} + {other.name}"
         found.append(Node(name, BidirectionalMerge("concat"), (node.name, other.name)))
-    return [*found, *stored_heads(planned.checkpoint, (*nodes, *found))]
+    heads = () if stored else stored_heads(planned.checkpoint, (*nodes, *found))
+    return [*found, *heads]
