@@ -37,6 +37,13 @@ REPORTS: dict[tuple[str, str], str] = {
     ("pool", "json"): "json_document",
     ("export", "text"): "export_text",
     ("export", "json"): "json_document",
+    ("plot", "text"): "plot_text",
+    ("plot", "json"): "json_document",
+    ("page", "text"): "page_text",
+    ("page", "json"): "json_document",
+    ("show", "text"): "show_text",
+    ("show", "numbers"): "show_numbers",
+    ("show", "json"): "json_document",
 }
 """Modules of `rnnscope.report` by kind of result and format; the first format is the default.
 

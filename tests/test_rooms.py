@@ -24,6 +24,7 @@ FLOORS = (
     ("comparing",),
     ("checks",),
     ("pooling",),
+    ("seeing",),
     ("record",),
     ("explaining",),
     ("report",),

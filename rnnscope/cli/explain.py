@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     metavar="REPORT",
-    help="Write the report to this file, as JSON or Markdown by its suffix.",
+    help="Write the report to this file, as JSON or Markdown by its suffix, else as --format says.",
 )
 @click.option(
     "--budget",
@@ -90,7 +90,7 @@ def command(
     if output is not None:
         from rnnscope.report.files import write_report
 
-        write_report(found, output)
+        write_report(found, output, report_format)
     print_result(found, report_format)
     return 0 if found.verdict == "one" else 1
 

@@ -1,4 +1,4 @@
-"""What to change: a sentence for the other side, and the command of rnnscope that gives its numbers."""
+"""What to change: a sentence for the other side, and the run that gives its numbers here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rnnscope.explaining.subject import Subject
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.recipe import Recipe
 
-CANDIDATES = {"lstm": "g", "gru": "n"}
+MOST_LENGTHS = 64
+"""Lengths that a command is printed with."""
 
 GATE_WORDS = {
     "i": "input gate",
@@ -30,21 +31,20 @@ SENTENCES = {
     "the last {outputs} for m.",
     "directions": "The weights of the two directions have changed places: exchange them.",
     "layer-order": "The layers are taken in the order {value}: take them in the order of the file.",
-    "peepholes": "The peepholes are read as '{value}': those of i and f see the previous c, that of "
-    "o the new one after its clip.",
+    "peepholes": "The peepholes are read as '{value}': those of i and f see the previous c, that "
+    "of o the new one after its clip.",
     "reset-after": "reset_after is {value} there, and the file was made with the other: {reset}.",
     "update-gate": "The update gate keeps the old m here: m = z * m_prev + (1 - z) * n; it is used "
     "as 1 - z there.",
-    "activation": "The activation is {value} there, and {activation} in the file.",
+    "activation": "The activation is {value} there, and {activation} in the file: use that.",
     "output-activation": "The activation of c on its way to m is {value} there, and "
-    "{output_activation} in the file.",
+    "{output_activation} in the file: use that.",
     "cell-clip": "c is clipped to {value} there, and to {cell_clip} in the file.",
     "proj-clip": "The projected m is clipped to {value} there, and to {proj_clip} in the file.",
     "gate-clip": "What enters the activations is clipped to {value} there, and to {gate_clip} in "
     "the file.",
     "left-padding": "The sequences are padded at the beginning there: put the valid steps first, "
     "or pass over the padding.",
-    "turned-outputs": "Outputs of the backward layer are '{value}' there: turn time once more.",
     "last-step": "The last step of the array is taken there: take the last valid step of each "
     "sequence (of a backward direction: its first timestep).",
     "checkpoint-step": "The weights are those of step {value}: load the other checkpoint.",
@@ -71,7 +71,8 @@ def _sentence(deviation: Deviation, subject: Subject) -> str:
     if deviation.id == "gate-order":
         return _gate_order(deviation.value, _of_gates(subject))
     if deviation.id in _WRITTEN:
-        return _WRITTEN[deviation.id](deviation.value, first, subject)
+        written: str = _WRITTEN[deviation.id](deviation.value, first, subject)
+        return written
     options = {name: _shown(option.value) for name, option in first.cell.options.items()}
     weights = first.cell.weights
     reset = "r multiplies the product of m" if options.get("reset_after") == "True" else (
@@ -147,9 +148,16 @@ def _bias(value: str, driven: DrivenLayer, subject: Subject) -> str:
 
 def _forget_bias(value: str, driven: DrivenLayer, subject: Subject) -> str:
     del subject
-    own = f"{driven.cell.options.forget_bias.value:g}"
-    where = "; it is inside the bias of the file" if own == "0" else ""
-    return f"{value} is added to the forget gate there, and {own} in the file{where}."
+    own = driven.cell.options.forget_bias.value
+    if own == 0:
+        return (
+            f"{value} is added to the forget gate there, and nothing here, where the bias holds it "
+            "already: add nothing."
+        )
+    return (
+        f"{value} is added to the forget gate there, and {own:g} here: add {own:g} to the forget "
+        "gate at every step, or to its block of the bias."
+    )
 
 
 def _recurrent_activation(value: str, driven: DrivenLayer, subject: Subject) -> str:
@@ -164,7 +172,9 @@ def _recurrent_activation(value: str, driven: DrivenLayer, subject: Subject) -> 
     def told(name: str) -> str:
         return f"{name}, {formulas[name]}" if name in formulas else name
 
-    return f"The activation of the gates is {told(value)} there; the file means {told(own)}."
+    return (
+        f"The activation of the gates is {told(value)} there; the file means {told(own)}: use that."
+    )
 
 
 def _transposed(value: str, driven: DrivenLayer, subject: Subject) -> str:
@@ -185,6 +195,19 @@ def _projection(value: str, driven: DrivenLayer, subject: Subject) -> str:
     if value == "transposed":
         return "The projection is transposed there: m = (o * act(c)) @ projection."
     return f"m is shown before its projection there: multiply by the projection {shape}."
+
+
+def _turned_outputs(value: str, driven: DrivenLayer, subject: Subject) -> str:
+    del driven, subject
+    if value == "not turned":
+        return (
+            "The outputs of the backward layer stand in the order in which they were computed "
+            "there, the last timestep first: reverse them in time."
+        )
+    return (
+        "The outputs of the backward layer stand in the order of the input there; the model "
+        "returns them as computed, the last timestep first: reverse them in time."
+    )
 
 
 def _lengths(value: str, driven: DrivenLayer, subject: Subject) -> str:
@@ -249,8 +272,7 @@ def _dtype(value: str, driven: DrivenLayer, subject: Subject) -> str:
 
 def _initial_state(value: str, driven: DrivenLayer, subject: Subject) -> str:
     del driven, subject
-    told = {"zeros": "zeros", "ones": "ones", "solved": "other values than zeros, for all sequences "
-            "alike"}  # fmt: skip
+    told = {"solved": "other values than zeros, for all sequences alike"}
     return f"The state before the first step is {told.get(value, value)} there: give both the same."
 
 
@@ -275,6 +297,7 @@ _WRITTEN: dict[str, Any] = {
     "transposed": _transposed,
     "projection": _projection,
     "lengths": _lengths,
+    "turned-outputs": _turned_outputs,
     "mask": _mask,
     "reversed": _reversed,
     "time-major": _time_major,
@@ -302,6 +325,8 @@ def command(recipe: Recipe, deviations: Sequence[Deviation], subject: Subject) -
         own, flags = list(recipe_flags(recipe)), []
     given = [str(recipe.checkpoint), _input(recipe)]
     words = ["rnnscope", "run", *given, *(word for flag in own for word in flag), *flags]
+    words = [word for at, word in enumerate(words)
+             if word != "--override" or word not in words[:at]]  # fmt: skip
     return shlex.join([*words, "-o", "trace.h5"]), reproduces
 
 
@@ -331,7 +356,8 @@ def _flags(deviation: Deviation, subject: Subject) -> list[str] | None:
 def _length_flags(value: str, subject: Subject) -> list[str] | None:
     own = subject.setup.lengths
     if value == "ignored":
-        return ["--padding", "none", "--override"]
+        steps = [subject.setup.timesteps] * subject.sequences
+        return ["--lengths", ",".join(map(str, steps))] if len(steps) <= MOST_LENGTHS else None
     if value in ("one less", "one more") and own is not None:
         by = 1 if value == "one more" else -1
         steps = [min(max(int(length) + by, 0), subject.setup.timesteps) for length in own]

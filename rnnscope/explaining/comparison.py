@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.reference import Target, View
+from rnnscope.explaining.deviations import Target, View
 from rnnscope.explaining.simulation import Results
 from rnnscope.model.cell import Array
 
@@ -22,9 +22,17 @@ class PreparedTarget:
             values = values[:sequences]
         self.key = target.key
         self.known = np.isfinite(values)
+        steps: Array = np.any(self.known, axis=(0, 2)) if values.ndim == 3 else np.zeros(0, bool)
+        self.first_known = int(steps.argmax()) if steps.any() else -1
+        self.last_known = len(steps) - 1 - int(steps[::-1].argmax()) if steps.any() else -1
         self.values = np.where(self.known, values, 0.0)
         self.scale = target.scale
         self.all_known = bool(self.known.all())
+
+    def says_of(self, done: Array) -> bool:
+        """Whether anything is known of steps that are computed."""
+        steps = done[0].any(axis=0)
+        return bool(steps[max(self.first_known, 0) : self.last_known + 1].any())
 
     def error(self, got: Array, done: Array | None) -> Array | None:
         """The largest difference of each of a stack, in units of the scale; None if incomparable.
@@ -58,6 +66,7 @@ class PreparedViews:
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, bool], dict[str, list[tuple[int, PreparedTarget]]]] = {}
+        self.wanted: dict[tuple[str, str], bool] = {}
 
     def targets(
         self, views: Sequence[View], sequences: int, *, transposed: bool
@@ -119,6 +128,7 @@ class Comparison:
         self.reached = np.zeros(len(sizes), int)
         self._places = np.arange(len(sizes))
         self._targets = prepared_views.targets(views, sequences, transposed=transposed)
+        self._wanted = prepared_views.wanted
 
     def watches(self, node: str) -> bool:
         """Whether any view says something of a node."""
@@ -126,11 +136,16 @@ class Comparison:
 
     def wants(self, node: str, key: str) -> bool:
         """Whether any view says something of a result."""
-        return any(target.key == key for _, target in self._targets.get(node, ()))
+        found = self._wanted.get((node, key))
+        if found is None:
+            found = any(key in target.key for _, target in self._targets.get(node, ()))
+            self._wanted[node, key] = found
+        return found
 
     def see(self, node: str, results: Results, done: Array | None) -> Array | None:
         """Strike out the pairs that differ."""
         known: dict[int, Array | None] = {}
+        informed: set[int] = set()
         for view, target in self._targets[node]:
             if not self.alive[:, view].any():
                 continue
@@ -144,11 +159,15 @@ class Comparison:
             error = known[id(target)]
             if error is None:
                 continue
+            if done is not None and target.says_of(done):
+                informed.add(view)
             self.errors[:, view] = np.maximum(self.errors[:, view], error)
             self.alive[:, view] &= error <= self._tolerances[:, view]
         keep: Array = self.alive.any(axis=1)
-        if done is not None:
-            self.reached[self._places[keep]] = int(done[0].sum(axis=1).max(initial=0))
+        if done is not None and informed:
+            steps = int(done[0].sum(axis=1).max(initial=0))
+            agree = self.alive[:, sorted(informed)].any(axis=1)
+            self.reached[self._places[agree]] = steps
         if keep.all():
             return None
         self._places = self._places[keep]

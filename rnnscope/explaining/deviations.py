@@ -1,14 +1,14 @@
-"""What a reading is made of: deviations, each an id, a value, and what it changes."""
+"""What a reading is made of: deviations of computing, and a view of what it is compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.explaining.reference import View
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.setup import Setup, altered
+from rnnscope.model.cell import Array
 
 IDS = {
     "gate-order": "the order in which the gate blocks are read",
@@ -50,6 +50,71 @@ IDS = {
 
 
 @dataclass(frozen=True, eq=False)
+class Target:
+    """What one result of a model has to be.
+
+    Attributes
+    ----------
+    node, key : str
+        As of `rnnscope.explaining.reference.ResultShape`.
+    values : ndarray
+        Of the result's shape, float64; NaN where the reference says nothing.
+    scale : float
+        The largest value: differences are measured in it.
+    source : str
+        The array of the reference, as its file calls it.
+    """
+
+    node: str
+    key: str
+    values: Array
+    scale: float
+    source: str = ""
+
+    def with_values(self, values: Array) -> Target:
+        return altered(self, values=values)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One way to read the whole reference.
+
+    Attributes
+    ----------
+    targets : tuple of Target
+    words : tuple of str
+        What had to be found out: ``"time-major"``.
+    deviations : tuple of Deviation
+        What the other side did with its results, apart from computing them.
+    format : str
+        Of STATE_FORMATS; empty where the arrays are none's.
+    lengths : ndarray of int (sequence,) or None
+        What the reference's own file says of valid steps.
+    origin : View or None
+        The view without any deviation, for one that has some.
+    not_compared : tuple of str
+        Arrays of the reference that have the shape of no result, with their shapes.
+    """
+
+    targets: tuple[Target, ...]
+    words: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    format: str = ""
+    lengths: Array | None = None
+    origin: View | None = None
+    not_compared: tuple[str, ...] = ()
+
+    def and_also(self, deviation: Deviation) -> View | None:
+        """The view with one deviation more; None where that means nothing."""
+        assert deviation.look is not None
+        other = deviation.look(self)
+        if other is None:
+            return None
+        deviations = (*self.deviations, deviation)
+        return altered(other, deviations=deviations, origin=self.origin or self)
+
+
+@dataclass(frozen=True, eq=False)
 class Deviation:
     """One thing that the other side does otherwise than the file says.
 
@@ -61,6 +126,10 @@ class Deviation:
         What the other side does, as reports say it.
     change : callable or None
         ``change(setup) -> Setup | None``: how it computes; None where it means nothing.
+    numbers : int
+        How many numbers of it were solved for.
+    usual : bool
+        Whether people do this often: three at once are looked for among these first.
     look : callable or None
         ``look(view) -> View | None``: how its result is to be compared. One of both is given.
     """
@@ -69,6 +138,8 @@ class Deviation:
     value: str
     change: Callable[[Setup], Setup | None] | None = None
     look: Callable[[View], View | None] | None = None
+    numbers: int = 0
+    usual: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +164,12 @@ class Unknown:
 
     def at(self, numbers: Sequence[float]) -> Deviation:
         """The deviation with these numbers."""
-        return Deviation(self.id, self.words(numbers), lambda setup: self.change(setup, numbers))
+        return Deviation(
+            self.id,
+            self.words(numbers),
+            lambda setup: self.change(setup, numbers),
+            numbers=len(numbers),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +201,17 @@ class Reading:
         setup = deviation.change(self.setup)
         if setup is None:
             return None
-        return replace(self, deviations=(*self.deviations, deviation), setup=setup)
+        return altered(self, deviations=(*self.deviations, deviation), setup=setup)
 
     @property
     def every(self) -> tuple[Deviation, ...]:
         """Those of computing, then those of comparing."""
         return (*self.deviations, *(() if self.view is None else self.view.deviations))
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers were solved for."""
+        return sum(one.numbers for one in self.every)
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:

@@ -104,24 +104,26 @@ def _explanation(
     recipe = subject.planned.recipe
     notes = _notes(subject, reference, search)
     written = None
-    groups = [[reading] for reading in fits]
     if len(fits) > 1:
         separation = separate(fits, subject, search.tolerance)
-        groups = separation.groups
-        if separate_to is not None and len(groups) > 1:
-            if separation.inputs:
-                write_input(separate_to, separation.inputs)
-                written = str(separate_to)
-            if not separation.complete:
-                notes.append("no one input that was tried tells all of the readings apart")
-    if separate_to is not None and len(groups) < 2:
+        if not separation.inputs:
+            notes.append("no input that was tried tells these readings apart: for this model they "
+                         "are the same")  # fmt: skip
+        elif not separation.complete:
+            notes.append("no one input that was tried tells all of the readings apart")
+        if separate_to is not None and separation.inputs:
+            write_input(separate_to, separation.inputs)
+            written = str(separate_to)
+    elif separate_to is not None:
         notes.append("nothing was written: there are no two readings to tell apart")
-    reports = tuple(_fit(group, recipe, subject) for group in groups)
+    reports = tuple(_fit(reading, recipe, subject) for reading in fits)
     near: tuple[NearReport, ...] = ()
     if not fits:
-        plain = [view for view in search.views if not view.deviations]
+        plain = [view for view in search.views if view.origin is None]
         near = nearest(search.promising(), plain, subject, search.tolerance)
-    view = fits[0].view if fits else None
+    view = fits[0].view if fits else search.views[0]
+    if view is not None and view.not_compared:
+        notes.append(f"not compared, since no result has its shape: {', '.join(view.not_compared)}")
     return Explanation(
         verdict="none" if not reports else "one" if len(reports) == 1 else "several",
         fits=reports,
@@ -130,7 +132,7 @@ def _explanation(
         checkpoint=str(recipe.checkpoint),
         input=str(recipe.input),
         reference=reference.name,
-        read_as=_read_as(view.format, view.words) if view is not None else (),
+        read_as=_read_as(view.format, view.words) if view is not None and fits else (),
         tolerance=search.tolerance,
         tried=search.tried,
         seconds=time.monotonic() - started,
@@ -159,18 +161,15 @@ def _notes(subject: Subject, reference: Reference, search: Search) -> list[str]:
     return notes
 
 
-def _fit(group: Sequence[Reading], recipe: Recipe, subject: Subject) -> FitReport:
-    best = min(group, key=lambda one: one.error)
+def _fit(best: Reading, recipe: Recipe, subject: Subject) -> FitReport:
     deviations = _ordered(best)
     text, reproduces = command(recipe, deviations, subject)
-    others = [one for one in group if one is not best and one.key != best.key]
     return FitReport(
         tuple(DeviationReport(one.id, one.value) for one in deviations),
         best.error,
         text,
         reproduces,
         advice(deviations, subject),
-        tuple(", ".join(f"{id_}: {value}" for id_, value in one.key) for one in others),
     )
 
 

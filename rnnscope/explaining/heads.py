@@ -1,4 +1,4 @@
-"""Dense layers that a file of weights holds behind its recurrent layers, and says nothing more of."""
+"""Dense layers that a file of weights holds behind its recurrent layers."""
 
 from __future__ import annotations
 
@@ -117,8 +117,11 @@ def _dense_layers(checkpoint: Checkpoint) -> Iterator[tuple[str, Array, Array]]:
         if len(shape) != 2 or int(np.prod(shape)) > MOST_WEIGHTS:
             continue
         stem = name.rpartition(".")[0] or name.rpartition("/")[0]
-        vectors = [other for other, size in plain.items()
-                   if len(size) == 1 and size[0] in shape and other.startswith(stem) and other != name]  # fmt: skip
+        vectors = [
+            other
+            for other, size in plain.items()
+            if len(size) == 1 and size[0] in shape and other.startswith(stem)
+        ]
         try:
             kernel = np.asarray(read(name), np.float64)
             bias = np.asarray(read(vectors[0]) if vectors else [], np.float64)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Reading
-from rnnscope.explaining.reference import Target, View
+from rnnscope.explaining.deviations import Reading, Target, View
 from rnnscope.explaining.result import DeviationReport, NearReport
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import results_of
@@ -46,7 +45,7 @@ def nearest(
     return tuple((some or found)[:MOST_NEAR])
 
 
-def _turned_back(setup: Setup):  # type: ignore[no-untyped-def]
+def _turned_back(setup: Setup) -> Callable[[Array], Array] | None:
     if not setup.transposed:
         return None
     return lambda array: array.swapaxes(0, 1) if array.ndim == 3 else array
@@ -86,7 +85,7 @@ def _words(
     good: Sequence[tuple[Target, Array, Array]], subject: Subject, error: float
 ) -> Iterator[str]:
     if error < 1e-2 and np.isfinite(error):
-        yield f"everything agrees within {error:.1e}: approximations, or fewer digits, would do that"
+        yield f"everything agrees within {error:.1e}, as with approximations or fewer digits"
     whole = [target for target, known, fine in good if not (known & ~fine).any()]
     wrong = [entry for entry in good if (entry[1] & ~entry[2]).any()]
     if whole:
@@ -101,20 +100,21 @@ def _words(
             yield from _steps(target, known, bad, subject)
         else:
             rows = np.flatnonzero(bad.any(axis=1))
-            yield f"{_name(target)}: {_listed('sequence', rows, len(bad))} differ"
+            yield f"{_name(target)}: {_listed('sequence', rows, len(bad))} {_differ(rows)}"
 
 
 def _steps(target: Target, known: Array, bad: Array, subject: Subject) -> Iterator[str]:
     name = _name(target)
-    rows = np.flatnonzero(bad.any(axis=(1, 2)))
-    if len(rows) < len(bad):
-        yield f"{name}: {_listed('sequence', rows, len(bad))} differ, the others agree"
-    units = np.flatnonzero(bad.any(axis=(0, 1)))
+    rows = np.flatnonzero(np.any(bad, axis=(1, 2)))
+    if len(rows) < np.count_nonzero(np.any(known, axis=(1, 2))):
+        yield f"{name}: {_listed('sequence', rows, len(bad))} {_differ(rows)}, the others agree"
+    units = np.flatnonzero(np.any(bad, axis=(0, 1)))
     if len(units) < bad.shape[2]:
-        yield f"{name}: {_listed('unit', units, bad.shape[2])} differ, the others agree"
+        yield f"{name}: {_listed('unit', units, bad.shape[2])} {_differ(units)}, the others agree"
     driven = subject.setup.layers.get(target.node)
     backward = driven is not None and driven.layer.backward.value
-    steps = bad.any(axis=2)[rows]
+    wrong_steps: Array = np.any(bad, axis=2)
+    steps = wrong_steps[rows]
     first = steps.shape[1] - 1 - steps[:, ::-1].argmax(axis=1) if backward else steps.argmax(axis=1)
     lengths = subject.setup.lengths
     at, row = int(first.min()), int(rows[first.argmin()])
@@ -123,7 +123,7 @@ def _steps(target: Target, known: Array, bad: Array, subject: Subject) -> Iterat
     if lengths is not None and (first == lengths[rows]).all():
         yield f"{name}: every valid step agrees; what differs begins with the padding"
         return
-    agreed = known.any(axis=(0, 2)) & ~bad.any(axis=(0, 2))
+    agreed: Array = np.any(known, axis=(0, 2)) & ~np.any(bad, axis=(0, 2))
     before = agreed[at + 1 :] if backward else agreed[:at]
     place = f"sequence {row}, unit {int(np.flatnonzero(bad[row, at])[0])}"
     if before.any():
@@ -132,9 +132,13 @@ def _steps(target: Target, known: Array, bad: Array, subject: Subject) -> Iterat
         yield f"{name}: agrees {way} timestep {stop}; the first that differs is {at} ({place})"
     else:
         yield f"{name}: differs from its first step on (timestep {at}, {place})"
-    some = np.flatnonzero(~bad.any(axis=(0, 2)) & known.any(axis=(0, 2)))
+    some = np.flatnonzero(agreed)
     if len(some) and not before.any():
         yield f"{name}: {_listed('timestep', some, bad.shape[1])} agree"
+
+
+def _differ(places: Array) -> str:
+    return "differs" if len(places) == 1 else "differ"
 
 
 def _name(target: Target) -> str:

@@ -7,14 +7,16 @@ way to read it is a `View`; a reading fits if it agrees with one of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnscope.errors import InputError, spell
+from rnnscope.explaining.deviations import Target, View
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
 from rnnscope.states.interface import ReadOptions, StateReading
@@ -22,10 +24,16 @@ from rnnscope.states.naming import parse_array_name
 from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.recognise import readings_of
 
-if TYPE_CHECKING:
-    from rnnscope.explaining.deviations import Deviation
-
 MOST_VIEWS = 48
+RETURNED = frozenset({"torch", "onnx"})
+"""Formats of what frameworks return, which is their outputs and final states."""
+
+WEIGHT_NAME = re.compile(r"weight|kernel|bias", re.IGNORECASE)
+"""In the names of arrays that are no results, whatever their shape."""
+
+MOST_ROWS = 8
+"""Sequences of which a reference of one may be any."""
+
 MOST_MISSING_STEPS = 4
 """Steps that may be missing at either end with every place tried; more only at one of the ends."""
 
@@ -53,68 +61,6 @@ class ResultShape(NamedTuple):
     @property
     def width(self) -> int:
         return self.shape[-1]
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """What one result of a model has to be.
-
-    Attributes
-    ----------
-    node, key : str
-        As of `ResultShape`.
-    values : ndarray
-        Of the result's shape, float64; NaN where the reference says nothing.
-    scale : float
-        The largest value: differences are measured in it.
-    source : str
-        The array of the reference, as its file calls it.
-    """
-
-    node: str
-    key: str
-    values: Array
-    scale: float
-    source: str = ""
-
-    def with_values(self, values: Array) -> Target:
-        return replace(self, values=values)
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """One way to read the whole reference.
-
-    Attributes
-    ----------
-    targets : tuple of Target
-    words : tuple of str
-        What had to be found out: ``"time-major"``.
-    deviations : tuple of Deviation
-        What the other side did with its results, apart from computing them.
-    format : str
-        Of STATE_FORMATS; empty where the arrays are none's.
-    lengths : ndarray of int (sequence,) or None
-        What the reference's own file says of valid steps.
-    origin : View or None
-        The view without any deviation, for one that has some.
-    """
-
-    targets: tuple[Target, ...]
-    words: tuple[str, ...] = ()
-    deviations: tuple[Deviation, ...] = ()
-    format: str = ""
-    lengths: Array | None = None
-    origin: View | None = None
-
-    def and_also(self, deviation: Deviation) -> View | None:
-        """The view with one deviation more; None where that means nothing."""
-        assert deviation.look is not None
-        other = deviation.look(self)
-        if other is None:
-            return None
-        deviations = (*self.deviations, deviation)
-        return replace(other, deviations=deviations, origin=self.origin or self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +126,9 @@ def read_reference(operand: Operand, options: ReadOptions, *, most_values: int) 
     arrays = open_operand(operand, "the reference")
     try:
         found = _state_readings(arrays, options)
-        readings = [_loaded(reading, most_values) for reading in found] or [_any_arrays(arrays)]
+        readings = [_loaded(reading, most_values) for reading in found]
+        if not any(reading.sure for reading in found):
+            readings.append(_any_arrays(arrays))
         not_read = tuple(str(one) for reading in found[:1] for one in reading.states.not_read)
     finally:
         arrays.close()
@@ -206,7 +154,7 @@ def _state_readings(arrays: NamedArrays, options: ReadOptions) -> list[StateRead
             raise
         return []
     # An array alone is every result of its shape, whatever a state format would make of it.
-    return [] if all(reading.format == "single" for reading in found) else found
+    return [reading for reading in found if reading.format != "single"]
 
 
 def _loaded(reading: StateReading, most_values: int) -> ReferenceReading:
@@ -221,12 +169,23 @@ def _loaded(reading: StateReading, most_values: int) -> ReferenceReading:
             hint=f"some sequences are enough: cut input and reference, or give {spell('layers')}",
         )
     arrays = tuple(
-        ReferenceArray(layer.name, key, np.asarray(array.read(), np.float64), f"{layer.name} {key}".strip())
+        ReferenceArray(
+            layer.name,
+            _returned(reading.format, key, array.shape),
+            np.asarray(array.read(), np.float64),
+            f"{layer.name} {key}".strip(),
+        )
         for layer in states.layers
         for key, array in layer.arrays.items()
         if not key.startswith(("initial/", "inputs"))
     )  # fmt: skip
     return ReferenceReading(reading.format, reading.words, arrays, states.valid_steps())
+
+
+def _returned(format_name: str, key: str, shape: tuple[int, ...]) -> str:
+    """What frameworks return over time is outputs, also where a format keeps it as m."""
+    returned = format_name in RETURNED and key == "m" and len(shape) == 3
+    return "outputs" if returned else key
 
 
 def _any_arrays(arrays: NamedArrays) -> ReferenceReading:
@@ -235,6 +194,8 @@ def _any_arrays(arrays: NamedArrays) -> ReferenceReading:
     for name in arrays.names:
         stored = arrays.array(name)
         if stored.dtype.kind != "f" or len(stored.shape) not in (1, 2, 3):
+            continue
+        if WEIGHT_NAME.search(name):
             continue
         parsed = parse_array_name(name)
         key = "array" if parsed is None else parsed.key
@@ -281,7 +242,8 @@ def bfloat16(values: Array) -> Array:
     """Values rounded to bfloat16, to the nearest even, as float64."""
     bits = np.asarray(values, np.float32).view(np.uint32)
     rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
-    return rounded.astype(np.uint32).view(np.float32).astype(np.float64)
+    found: Array = rounded.astype(np.uint32).view(np.float32).astype(np.float64)
+    return found
 
 
 def views_of(
@@ -307,11 +269,11 @@ def views_of(
         for view in _views_of_reading(reading, results, recurrent):
             key = tuple((t.node, t.key, t.values.tobytes()) for t in view.targets)
             found.setdefault(key, view)
-    most = max((len(view.targets) for view in found.values()), default=0)
-    if not most:
+    if not found:
         raise _no_fit(reference, results)
     # A view that has no place for an array is no reading of the whole reference, if others have.
-    return [view for view in found.values() if len(view.targets) == most][:MOST_VIEWS]
+    least = min(len(view.not_compared) for view in found.values())
+    return [view for view in found.values() if len(view.not_compared) == least][:MOST_VIEWS]
 
 
 def _views_of_reading(
@@ -320,12 +282,14 @@ def _views_of_reading(
     layers = list(dict.fromkeys(array.layer for array in reading.arrays))
     names = _layer_names(layers, recurrent)
     for turned in (False, True):
-        choices = []
+        choices, left = [], []
         for array in reading.arrays:
             wanted = names.get(array.layer)
             places = list(_places(array, wanted, results, turned=turned))
             if places:
                 choices.append(places)
+            else:
+                left.append(f"{array.source} {array.values.shape}")
         if not choices:
             continue
         for chosen in _combinations(choices):
@@ -335,7 +299,14 @@ def _views_of_reading(
             words = dict.fromkeys(word for _, told in chosen for word in told)
             said = ("time-major",) if turned else ()
             targets = tuple(target for target, _ in chosen)
-            yield View(targets, (*said, *words), (), reading.format, reading.lengths)
+            yield View(
+                targets,
+                (*said, *words),
+                (),
+                reading.format,
+                reading.lengths,
+                not_compared=tuple(left),
+            )
 
 
 def _combinations(
@@ -359,8 +330,11 @@ def _layer_names(layers: Sequence[str], recurrent: Sequence[str]) -> dict[str, s
         return {layer: layer for layer in layers}
     known = {}
     for layer in layers:
-        ends = [name for name in recurrent
-                if layer and (name.endswith(f"/{layer}") or layer.endswith(f"/{name}") or name == layer)]  # fmt: skip
+        ends = [
+            name
+            for name in recurrent
+            if layer and (f"/{name}".endswith(f"/{layer}") or layer.endswith(f"/{name}"))
+        ]
         if len(ends) == 1:
             known[layer] = ends[0]
     if len(known) == len(layers):
@@ -394,7 +368,8 @@ def _places(
 
 
 def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bool:
-    if array.values.shape[-1] != result.width:
+    flat = array.values.ndim == 2 and array.values.shape[1] == np.prod(result.shape[1:])
+    if array.values.shape[-1] != result.width and not flat:
         return False
     if layer is not None and result.node != layer:
         # Names of one direction's layer, or of a wrapper, may stand for what joins them.
@@ -406,11 +381,19 @@ def _keys_of(array: ReferenceArray) -> tuple[str, ...]:
     """The results that an array of this name may be."""
     key = array.key
     if key == "array":
-        return ("m", "outputs", "c", "value", "final/m", "final/c", "unprojected")
+        return (
+            "outputs",
+            "c",
+            "value",
+            "final/m",
+            "final/c",
+            "unprojected outputs",
+            "final/unprojected",
+        )
     if key == "outputs":
-        return ("outputs", "value", "final/m", "unprojected")
+        return ("outputs", "value", "final/m", "unprojected outputs")
     if key == "final/m":
-        return ("final/m", "value")
+        return ("final/m", "value", "final/unprojected")
     if key in ("c", "m") and array.values.ndim == 2:
         return (key, f"final/{key}")
     if key == "m":
@@ -424,30 +407,35 @@ def _filled(values: Array, shape: tuple[int, ...]) -> Iterator[tuple[Array, tupl
         yield values, ()
         return
     if values.ndim == 2 and len(shape) == 3:
-        # One sequence over time.
-        if values.shape[0] == shape[1]:
-            for row in range(min(shape[0], 8)):
-                out = np.full(shape, np.nan)
-                out[row] = values
-                yield out, (() if shape[0] == 1 else (f"sequence {row} alone",))
+        if values.shape[1] == shape[1] * shape[2]:
+            flat = values.reshape(len(values), *shape[1:])
+            for filled, words in _filled(flat, shape):
+                yield filled, ("flat: timestep after timestep", *words)
+        elif values.shape[1] == shape[2]:
+            yield from _filled(values[None], shape)  # one sequence over time
         return
     if values.ndim != len(shape) or values.shape[-1] != shape[-1]:
         return
     rows = values.shape[0]
     if rows > shape[0]:
         return
-    told = () if rows == shape[0] else (f"the first {rows} sequences",)
-    if len(shape) == 2:
-        out = np.full(shape, np.nan)
-        out[:rows] = values
-        yield out, told
+    for row in range(min(shape[0], MOST_ROWS) if rows == 1 and shape[0] > 1 else 1):
+        told = () if rows == shape[0] else (
+            (f"sequence {row} alone",) if rows == 1 else (f"the first {rows} sequences",)
+        )  # fmt: skip
+        part = np.full((shape[0], *values.shape[1:]), np.nan)
+        part[row : row + rows] = values
+        for filled, words in _filled_steps(part, shape):
+            yield filled, (*told, *words)
+
+
+def _filled_steps(values: Array, shape: tuple[int, ...]) -> Iterator[tuple[Array, tuple[str, ...]]]:
+    """The same where sequences are as many, and timesteps may not be."""
+    if values.shape == shape:
+        yield values, ()
         return
+    rows, told = values.shape[0], ()
     steps, timesteps = values.shape[1], shape[1]
-    if steps == timesteps:
-        out = np.full(shape, np.nan)
-        out[:rows] = values
-        yield out, told
-        return
     if steps > timesteps:
         for first in range(min(steps - timesteps, MOST_MISSING_STEPS) + 1):
             out = np.full(shape, np.nan)

@@ -42,8 +42,6 @@ class FitReport:
         Whether `command` gives the reference's numbers.
     advice : str
         What the other side has to change.
-    same_as : tuple of str
-        Other readings that compute the same whatever the input.
     """
 
     reading: tuple[DeviationReport, ...]
@@ -51,7 +49,6 @@ class FitReport:
     command: str
     reproduces: bool
     advice: str
-    same_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

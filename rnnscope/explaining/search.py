@@ -18,12 +18,13 @@ import numpy as np
 
 from rnnscope.explaining.comparison import Comparison, PreparedViews
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
-from rnnscope.explaining.deviations import Deviation, Reading, Unknown
-from rnnscope.explaining.reference import Reference, View, views_of
+from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
+from rnnscope.explaining.reference import Reference, views_of
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import groups, prepared, simulate
+from rnnscope.explaining.simulation import groups, prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
+from rnnscope.model.layers import BidirectionalMerge
 
 MOST_DEVIATIONS = 3
 MOST_COMBINED = 2
@@ -45,6 +46,8 @@ any below 1e-4."""
 
 ROUNDED_STATES = 4.0
 """Half units in the last place that states rounded at every step may be apart, of the largest."""
+
+APPLIED = {id_: place for place, id_ in enumerate(dict.fromkeys(one.id for one in CONFUSIONS))}
 
 Progress = Callable[[str, float], None]
 
@@ -68,6 +71,8 @@ class Search:
         Of `time.monotonic`.
     tried : int
         Readings that were computed.
+    rounded : bool
+        Whether the reference's values are of half precision.
     finished : bool
         False where the budget ended before all readings were tried.
     """
@@ -78,12 +83,13 @@ class Search:
     deadline: float
     progress: Progress | None = None
     most: int = MOST_DEVIATIONS
+    rounded: bool = False
     tried: int = 0
     finished: bool = True
     fixed: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
     _partial: dict[int, list[Reading]] = field(default_factory=dict)
-    _reached_base: bool = False
+    _late: set[int] = field(default_factory=set)
     _prepared_views: PreparedViews = field(default_factory=PreparedViews)
 
     @classmethod
@@ -104,6 +110,7 @@ class Search:
             The reference fits no result of the model.
         """
         plain = views_of(reference, subject.shapes(), subject.recurrent)
+        plain = [_split_joins(view, subject) for view in plain]
         plain = [_named(_without_zero_tails(view, subject)) for view in plain]
         facts = Facts(subject, plain)
         fixed: list[Deviation] = []
@@ -119,6 +126,7 @@ class Search:
                     fixed.append(deviation)
         if tolerance is None:
             tolerance = rounding(subject, reference)
+        fixed.sort(key=lambda one: not one.usual)
         return cls(
             subject=subject,
             views=_with_looks(plain, looks),
@@ -127,6 +135,7 @@ class Search:
             progress=progress,
             fixed=fixed,
             unknowns=unknowns,
+            rounded=reference.rounded in ("float16", "bfloat16"),
         )
 
     def run(self) -> list[Reading]:
@@ -138,9 +147,13 @@ class Search:
                 self._say(size, 0.0)
                 self._partial[size] = []
                 for batch in self._batches(size, look):
+                    if size == MOST_DEVIATIONS and not batch and self._at(found, size):
+                        break  # what grew from pairs fits; more would be another such triple
                     found += self._fitting(batch, size)
                 if size and (size == 1 or not self._at(found, size)):
                     found += self._solved(size, look)
+                if size == 1:
+                    self._late = self._find_late(look)
                 if self._at(found, size):
                     return self._ranked(self._at(found, size))
         except OutOfTimeError:
@@ -183,18 +196,43 @@ class Search:
             yield [Reading((), look)]
             return
         if size == 3:
-            yield from self._grown()
-            yield from self._combined(3, look, self._early(look))
+            yield from self._grown(look)
+            yield []
+            early = self._early()
+            usual = [one for one in early if one.usual]
+            yield from self._combined(3, look, usual)
+            yield from self._combined(3, look, early)
             return
         yield from self._combined(size, look, self.fixed)
 
-    def _early(self, look: Setup) -> list[Deviation]:
+    def _early(self) -> list[Deviation]:
         """The deviations that change the first step; all where nothing tells."""
-        late = {id(reading.deviations[0]) for reading in self._partial.get(1, ())}
-        some = self._reached_base
-        return [one for one in self.fixed if not some or id(one) not in late]
+        late = self._late
+        return [one for one in self.fixed if id(one) not in late]
 
-    def _grown(self) -> Iterator[list[Reading]]:
+    def _find_late(self, look: Setup) -> set[int]:
+        """The deviations that leave the first step of the first sequence as it is."""
+        cut = look.rows(np.arange(1)).first_steps(1)
+        if cut is None:
+            return set()
+        plain = results_of(cut)
+        late = set()
+        for deviation in self.fixed:
+            assert deviation.change is not None
+            other = deviation.change(cut)
+            if other is None or other.first_steps(1) is None:
+                continue
+            made = results_of(other)
+            if made.keys() == plain.keys() and all(
+                np.array_equal(made[node][key], array)
+                for node, results in plain.items()
+                for key, array in results.items()
+                if key in made[node]
+            ):
+                late.add(id(deviation))
+        return late
+
+    def _grown(self, look: Setup) -> Iterator[list[Reading]]:
         """Pairs that agree with the first steps, with one deviation more, the farthest first."""
         pairs = sorted(self._partial.get(2, ()), key=lambda one: -one.reached)
         seen: set[frozenset[int]] = set()
@@ -207,7 +245,7 @@ class Search:
                 if deviation.id in ids or key in seen:
                     continue
                 seen.add(key)
-                reading = pair.and_also(deviation)
+                reading = self._prefix(self._in_order((*pair.deviations, deviation)), look)
                 if reading is not None:
                     batch.append(reading)
             if len(batch) >= 512:
@@ -231,7 +269,11 @@ class Search:
                 seen += 1
                 if deviation.id in ids:
                     continue
-                reading = prefix.and_also(deviation)
+                last = max((APPLIED[id_] for id_ in ids), default=-1)
+                if APPLIED[deviation.id] >= last:
+                    reading = prefix.and_also(deviation)
+                else:
+                    reading = self._prefix(self._in_order((*first, deviation)), look)
                 if reading is not None:
                     batch.append(reading)
             if len(batch) >= 512:
@@ -246,11 +288,20 @@ class Search:
         for chosen in combinations(among, size):
             if len({one.id for one in chosen}) < size:
                 continue
-            reading: Reading | None = Reading((), look)
-            for deviation in chosen:
-                reading = None if reading is None else reading.and_also(deviation)
+            reading = self._prefix(self._in_order(chosen), look)
             if reading is not None:
                 yield reading
+
+    def _in_order(self, chosen: Iterable[Deviation]) -> list[Deviation]:
+        """Deviations in the order in which they are applied."""
+        return sorted(chosen, key=lambda one: APPLIED[one.id])
+
+    def _prefix(self, chosen: Iterable[Deviation], look: Setup) -> Reading | None:
+        """The reading of some deviations, applied one after the other."""
+        reading: Reading | None = Reading((), look)
+        for deviation in chosen:
+            reading = None if reading is None else reading.and_also(deviation)
+        return reading
 
     def _check_time(self) -> None:
         if time.monotonic() > self.deadline:
@@ -261,8 +312,6 @@ class Search:
         self.tried += len(readings)
         promising, partial = self._compare(readings)
         self._partial[size] += partial
-        if size == 0:
-            self._reached_base = bool(partial or promising)
         whole = [self.whole(reading.deviations) for reading, _, _ in promising]
         distinct = {id(one): one for one in whole if one is not None}
         fitting, _ = self._compare(list(distinct.values()))
@@ -279,7 +328,9 @@ class Search:
         for members in groups(setups):
             self._check_time()
             sizes = np.array([len(readings[at].deviations) for at in members])
-            tolerances = np.array([_tolerance(readings[at], self.tolerance) for at in members])
+            tolerances = np.array(
+                [_tolerance(readings[at], self.tolerance, rounded=self.rounded) for at in members]
+            )
             first = readings[members[0]].setup
             comparison = Comparison(
                 self.views,
@@ -303,7 +354,7 @@ class Search:
     def whole(self, deviations: Sequence[Deviation]) -> Reading | None:
         """A reading over all sequences."""
         reading: Reading | None = Reading((), self.subject.setup)
-        for deviation in deviations:
+        for deviation in self._in_order(deviations):
             reading = None if reading is None else reading.and_also(deviation)
         return reading
 
@@ -318,6 +369,8 @@ class Search:
                 if others < 0 or others > MOST_COMBINED:
                     continue
                 early = affects_first_step(look, unknown, view)
+                if early and others and view.deviations:
+                    continue
                 bases = self._bases(unknown, others, look, early=early)
                 for start in range(0, len(bases), SOLVED_AT_ONCE):
                     part = bases[start : start + SOLVED_AT_ONCE]
@@ -342,7 +395,7 @@ class Search:
             # What it does not change must be right already.
             return [one for one in self._partial.get(others, ())
                     if unknown.id not in {d.id for d in one.deviations}]  # fmt: skip
-        among = [one for one in self.fixed if one.id != unknown.id]
+        among = [one for one in self.fixed if one.id != unknown.id and one.usual]
         return list(self._prefixes(others, look, among)) if others == 1 else []
 
     def _ranked(self, found: Iterable[Reading]) -> list[Reading]:
@@ -353,13 +406,23 @@ class Search:
         readings = list(best.values())
         if not readings:
             return []
-        limit = max(readings[0].error * 1000, 1e-12)
-        return [one for one in readings if one.error <= limit]
+        limit = max(readings[0].error * 1000, 1e-12, self.tolerance / 100)
+        readings = [one for one in readings if one.error <= limit]
+        # Numbers that were solved for come near whatever there is: what has fewer of them stands.
+        fewest: dict[frozenset[str], int] = {}
+        for one in readings:
+            ids = frozenset(deviation.id for deviation in one.every)
+            fewest[ids] = min(fewest.get(ids, one.numbers), one.numbers)
+        return [
+            one
+            for one in readings
+            if one.numbers == fewest[frozenset(deviation.id for deviation in one.every)]
+        ]
 
 
-def _tolerance(reading: Reading, tolerance: float) -> float:
+def _tolerance(reading: Reading, tolerance: float, *, rounded: bool) -> float:
     """States that are rounded at every step may round another way where sums differ a little."""
-    if any(one.rounding for one in reading.setup.layers.values()):
+    if any(one.rounding for one in reading.setup.layers.values()) and rounded:
         half = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
         least = max(half[one.rounding] for one in reading.setup.layers.values() if one.rounding)
         return max(tolerance, ROUNDED_STATES * least)
@@ -370,13 +433,9 @@ def rounding(subject: Subject, reference: Reference) -> float:
     """How far a reading may be from a reference and still be it."""
     if reference.precision > 2.0**-24:
         return max(SINGLE, 1.05 * reference.precision)
-    dtypes = [
-        one.cell.dtype
-        for one in subject.planned.plan.layers
-        if one.recurrent
-        for one in [one.recurrent]
-    ]  # noqa: E501
-    double = all(dtype == np.float64 for dtype in dtypes) and reference.precision < 1e-12
+    layers = [node.recurrent for node in subject.planned.plan.layers if node.recurrent]
+    double = all(layer.cell.dtype == np.float64 for layer in layers)
+    double = double and reference.precision < 1e-12
     return DOUBLE if double else SINGLE
 
 
@@ -403,9 +462,35 @@ def _without_zero_tails(view: View, subject: Subject) -> View:
     return replace(view, targets=tuple(targets)) if some else view
 
 
+def _split_joins(view: View, subject: Subject) -> View:
+    """A view of two directions side by side as a view of each: a layer is judged step by step."""
+    joins = {
+        node.name: node.reads
+        for node in subject.setup.nodes
+        if isinstance(node.layer, BidirectionalMerge)
+        and node.layer.mode == "concat"
+        and not node.layer.flip_second
+        and all(name in subject.setup.layers for name in node.reads)
+    }
+    targets = []
+    for target in view.targets:
+        reads = joins.get(target.node, ())
+        key = {"value": "outputs", "final/m": "final/m"}.get(target.key)
+        layers = [subject.setup.layers[name].layer for name in reads]
+        if key is None or not reads or not all(layer.return_sequences for layer in layers):
+            targets.append(target)
+            continue
+        cut = layers[0].output_size
+        halves = np.split(target.values, [cut], axis=-1)
+        for name, values in zip(reads, halves, strict=True):
+            scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+            targets.append(replace(target, node=name, key=key, values=values, scale=scale))
+    return replace(view, targets=tuple(targets))
+
+
 def _named(view: View) -> View:
     """A view that had to take m before its projection has that as a deviation."""
-    if any(target.key == "unprojected" for target in view.targets):
+    if any("unprojected" in target.key for target in view.targets):
         return replace(view, deviations=(Deviation("projection", "ignored", look=lambda one: one),))
     return view
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Reading
-from rnnscope.explaining.reference import View
+from rnnscope.explaining.deviations import Reading, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import results_of
 from rnnscope.explaining.subject import Subject
@@ -22,25 +22,20 @@ APART = 100.0
 MOST_SEQUENCES, MOST_STEPS = 4, 24
 
 
+@dataclass(frozen=True, eq=False)
 class Separation:
-    """Inputs on which readings are computed, to see which of them differ.
+    """An input on which readings differ.
 
     Attributes
     ----------
-    groups : list of list of Reading
-        Readings that gave the same on every input that was tried, together.
     inputs : mapping of str to ndarray
-        The input on which most of them differ; empty where there is none.
+        The arrays of the input on which most pairs of them differ; empty where none do.
     complete : bool
-        Whether one input tells all groups apart.
+        Whether all of them differ on it.
     """
 
-    def __init__(
-        self, groups: list[list[Reading]], inputs: dict[str, Array], *, complete: bool
-    ) -> None:
-        self.groups = groups
-        self.inputs = inputs
-        self.complete = complete
+    inputs: Mapping[str, Array]
+    complete: bool
 
 
 def separate(readings: Sequence[Reading], subject: Subject, tolerance: float) -> Separation:
@@ -54,39 +49,25 @@ def separate(readings: Sequence[Reading], subject: Subject, tolerance: float) ->
         In units of the largest value of each array.
     """
     random = np.random.default_rng(0)
-    same = np.ones((len(readings), len(readings)), bool)
-    best: tuple[int, dict[str, Array]] = (0, {})
+    pairs = list(combinations(range(len(readings)), 2))
+    best: tuple[int, Mapping[str, Array]] = (0, {})
     for attempt in range(TRIES):
         base, arrays = _another_input(subject, random, attempt)
         made = [_as_reference(reading, base) for reading in readings]
-        apart = np.array([[_differ(a, b, tolerance * APART) for b in made] for a in made])
-        same &= ~apart
-        count = int(apart.sum())
-        if count > best[0]:
-            best = (count, arrays)
-        if count == len(readings) * (len(readings) - 1):
+        apart = sum(_differ(made[a], made[b], tolerance * APART) for a, b in pairs)
+        if apart > best[0]:
+            best = (apart, arrays)
+        if apart == len(pairs):
             break
-    groups: list[list[Reading]] = []
-    placed: dict[int, int] = {}
-    for at, reading in enumerate(readings):
-        other = next((k for k in range(at) if same[at, k]), None)
-        if other is None:
-            placed[at] = len(groups)
-            groups.append([reading])
-        else:
-            placed[at] = placed[other]
-            groups[placed[at]].append(reading)
-    wanted = sum(
-        1 for a in range(len(readings)) for b in range(len(readings)) if placed[a] != placed[b]
-    )
-    return Separation(groups, best[1] if best[0] else {}, complete=best[0] >= wanted)
+    return Separation(best[1], best[0] == len(pairs))
 
 
 def _another_input(
     subject: Subject, random: np.random.Generator, attempt: int
 ) -> tuple[Setup, dict[str, Array]]:
     setup = subject.setup.rows(np.arange(min(subject.setup.sequences, MOST_SEQUENCES)))
-    sequences, timesteps = setup.sequences, setup.timesteps
+    # Another number of steps tells apart what differs in a period.
+    sequences, timesteps = setup.sequences, setup.timesteps + attempt % 3
     scale = (1.0, 2.0, 0.5, 4.0)[attempt % 4]
     arrays: dict[str, Array] = {}
     inputs = {}
@@ -98,7 +79,9 @@ def _another_input(
             arrays["ids"] = ids
             inputs[name] = table[ids]
         else:
-            drawn = (random.standard_normal(x.shape) * scale).astype(np.float32)
+            drawn = (random.standard_normal((sequences, timesteps, x.shape[2])) * scale).astype(
+                np.float32
+            )
             arrays["inputs"] = drawn
             inputs[name] = drawn.astype(np.float64)
     mask = None
@@ -150,7 +133,9 @@ def _numbered(view: View, base: Setup) -> tuple[View, int]:
     """The arrays of the reference itself, each value the number of its place."""
     targets, at = [], 0
     for target in (view.origin or view).targets:
-        shape = (min(target.values.shape[0], base.sequences), *target.values.shape[1:])
+        rows = min(target.values.shape[0], base.sequences)
+        steps = (base.timesteps,) if target.values.ndim == 3 else ()
+        shape = (rows, *steps, target.values.shape[-1])
         size = int(np.prod(shape))
         numbers = np.arange(at, at + size, dtype=np.float64).reshape(shape)
         targets.append(target.with_values(numbers))
@@ -167,7 +152,7 @@ def _differ(a: Array | None, b: Array | None, limit: float) -> bool:
     return bool(both.any() and np.abs(a[both] - b[both]).max() > limit)
 
 
-def write_input(path: Path, arrays: dict[str, Array]) -> None:
+def write_input(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an input that `rnnscope run` takes; a failed write leaves what was there."""
     partial = path.with_name(f".{path.name}.partial.npz")
     try:

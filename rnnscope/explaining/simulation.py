@@ -140,7 +140,7 @@ class _Run:
             results = {"value": self._whole(values)}
             if values.ndim == 4:
                 results["last"] = results["value"][:, :, -1]
-                if node.layer.joins_directions:
+                if node.layer.joins_directions:  # type: ignore[union-attr]
                     results["final/m"] = self._joined_final(node)
             self._keep(self._watcher.see(node.name, results, None))
 
@@ -182,6 +182,7 @@ class _Run:
     def _recurrent(self, node: Node) -> None:
         driven = self._setups[0].layers[node.name]
         x, mask = self._signals[node.reads[0]]
+        stack = len(self._setups)
         rule = driven.layer.padding.value
         used = None if rule == "none" else mask
         if not driven.stackable:
@@ -201,6 +202,8 @@ class _Run:
         handed = outputs if driven.layer.return_sequences else final["m"]
         if driven.last_of_array and not driven.layer.return_sequences:
             handed = results["last"]
+        if mask is not None and len(mask) == stack > 1:
+            mask = self._signals[node.reads[0]][1]  # cut as the stack was
         self._signals[node.name] = (handed, mask if driven.layer.return_sequences else None)
 
     def _shown(self, node: Node, results: Results, done: Array | None) -> Array | None:
@@ -296,22 +299,33 @@ class _Run:
             if self._watcher.wants(node.name, f"gates/{gate}"):
                 kept[f"gates/{gate}"] = np.zeros((stack, rows, timesteps, whole.num_units))
         projected = whole.num_proj is not None and whole.kind == "lstm"
-        if projected and self._watcher.wants(node.name, "unprojected"):
-            kept["unprojected"] = np.zeros((stack, rows, timesteps, whole.num_units))
+        raw = projected and self._watcher.wants(node.name, "unprojected")
+        if raw:
+            for name in ("unprojected", "unprojected outputs"):
+                kept[name] = np.zeros((stack, rows, timesteps, whole.num_units))
+        last_raw: Array = np.zeros((1, 1, 1))
+        made: Array = last_raw
         held = np.zeros((1, 1, whole.output_size))
         every: Array | None = None
         for t in range(timesteps):
             before = _carried(driven, t, state, start)
             with np.errstate(all="ignore"):
                 new, gates = step(driven, cell, z[:, :, t], before)
-                if "unprojected" in kept:
-                    kept["unprojected"][:, :, t] = unprojected(cell, new, gates)
+                if raw:
+                    made = unprojected(cell, new, gates)
             counts = None if steps_mask is None else steps_mask[:, :, t, None]
             returned = new["m"]
             if counts is not None:
-                new = {name: np.where(counts, new[name], before[name]) for name in new}
+                new = {name: np.where(counts, new[name], state[name]) for name in new}
                 past = held if driven.layer.padding.value == "hold" else 0.0
                 returned = np.where(counts, returned, past)
+            if raw:
+                last_raw = made if counts is None else np.where(counts, made, last_raw)
+                kept["unprojected"][:, :, t] = last_raw
+                hold = driven.layer.padding.value == "hold"
+                kept["unprojected outputs"][:, :, t] = (
+                    last_raw if hold or counts is None else np.where(counts, made, 0.0)
+                )
             held = returned
             state = new
             for name, array in state.items():
@@ -338,7 +352,7 @@ class _Run:
                     kept = {name: array[keep] for name, array in kept.items()}
                     state = {name: array[keep] for name, array in state.items()}
                     start = {name: array[keep] for name, array in start.items()}
-                    z, held = cut(z), cut(held)
+                    z, held, last_raw = cut(z), cut(held), cut(last_raw)
                     x = cut(x)
                     mask = None if mask is None else cut(mask)
                     steps_mask = None if steps_mask is None else cut(steps_mask)
@@ -348,6 +362,8 @@ class _Run:
         results = _in_input_order(driven, kept, turn)
         results |= {f"final/{name}": array for name, array in state.items()}
         results["last"] = results["outputs"][:, :, -1]
+        if raw:
+            results["final/unprojected"] = last_raw
         if watch:
             keep = self._shown(node, results, None)
             if keep is not None and not keep.all():
@@ -416,11 +432,13 @@ def _stack(arrays: Sequence[Array | None]) -> Array | None:
         return None
     if all(array is first for array in arrays):
         return first[None]
-    return np.stack([array for array in arrays if array is not None])
+    whole: Array = np.stack([array for array in arrays if array is not None])
+    return whole
 
 
 def _at(array: Array, place: int) -> Array:
-    return array[place if len(array) > 1 else 0]
+    one: Array = array[place if len(array) > 1 else 0]
+    return one
 
 
 def _flat(array: Array, stack: int) -> Array:
@@ -459,7 +477,8 @@ class _Turn:
 
     def __call__(self, array: Array) -> Array:
         if self._whole:
-            return array[:, :, ::-1]
+            turned_whole: Array = array[:, :, ::-1]
+            return turned_whole
         if self._order is None:
             return array
         stack = max(len(array), len(self._order))

@@ -11,8 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.explaining.comparison import PreparedTarget
-from rnnscope.explaining.deviations import Unknown
-from rnnscope.explaining.reference import View
+from rnnscope.explaining.deviations import Unknown, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import Results, groups, prepared, simulate
 from rnnscope.model.cell import Array
@@ -23,6 +22,12 @@ EARLY_STEPS = (1, 3)
 
 NEAR_ENOUGH = 1e-3
 """A difference, in units of the largest value, with which the first steps may leave the rest."""
+
+SETTLED_AFTER, SETTLED = 3, 0.9
+"""Turns after which numbers are given up that hardly come nearer, and what counts as hardly."""
+
+VALUES_PER_NUMBER = 4
+"""Values that a reference has to have for each number that is solved for."""
 
 FAR = 1e6
 """Stands for a difference that is no number."""
@@ -45,7 +50,7 @@ class _Residuals:
         return node in self._targets
 
     def wants(self, node: str, key: str) -> bool:
-        return any(target.key == key for target in self._targets.get(node, ()))
+        return any(key in target.key for target in self._targets.get(node, ()))
 
     def see(self, node: str, results: Results, done: Array | None) -> None:
         if done is not None:
@@ -68,15 +73,18 @@ def residuals(setups: Sequence[Setup], view: View) -> Array | None:
         watcher = _Residuals(view, sequences, transposed=first.transposed)
         simulate([setups[at] for at in members], watcher)
         if not watcher.parts:
-            return None
+            continue
         whole = np.concatenate(watcher.parts, axis=1)
         for place, at in enumerate(members):
             found[at] = whole[place]
-    rows = [row for row in found if row is not None]
-    if len(rows) < len(setups) or len({len(row) for row in rows}) > 1:
+    size = max((len(row) for row in found if row is not None), default=0)
+    if not size:
         return None
-    made = np.stack(rows)
-    made[~np.isfinite(made)] = FAR
+    # A setup that gives results of other shapes fits nothing.
+    made = np.full((len(setups), size), FAR)
+    for at, row in enumerate(found):
+        if row is not None and len(row) == size:
+            made[at] = np.where(np.isfinite(row), row, FAR)
     return made
 
 
@@ -123,6 +131,9 @@ def solve(
         By place, for those that can be made to fit; rounded to few digits where these do as well.
     """
     found: dict[int, tuple[float, ...]] = {}
+    said = sum(int(np.isfinite(target.values).sum()) for target in view.targets)
+    if said < VALUES_PER_NUMBER * len(unknown.starts[0]):
+        return found  # so few values are given by any numbers
     for start in unknown.starts:
         left = [at for at in range(len(setups)) if at not in found]
         numbers = {at: np.array(start, np.float64) for at in left}
@@ -159,7 +170,12 @@ def _stage(
         return numbers
     places = list(numbers)
     solved = _least_squares(
-        [cut[at] for at in places], unknown, part, np.stack([numbers[at] for at in places]), limit
+        [cut[at] for at in places],
+        unknown,
+        part,
+        np.stack([numbers[at] for at in places]),
+        limit,
+        whole=steps is None,
     )
     return {} if solved is None else {
         at: row for at, row in zip(places, solved, strict=True) if np.isfinite(row).all()
@@ -170,17 +186,21 @@ def _first_steps(view: View, steps: int) -> View | None:
     """The view of the first steps alone; None where it says nothing of them."""
     targets = []
     for target in view.targets:
-        if target.values.ndim != 3 or target.values.shape[1] <= steps:
-            return None
-        values = target.values[:, :steps]
-        if not np.isfinite(values).any():
-            return None
-        targets.append(target.with_values(values))
-    return replace(view, targets=tuple(targets))
+        if target.values.ndim == 3 and target.values.shape[1] > steps:
+            values = target.values[:, :steps]
+            if np.isfinite(values).any():
+                targets.append(target.with_values(values))
+    return replace(view, targets=tuple(targets)) if targets else None
 
 
 def _least_squares(
-    setups: Sequence[Setup], unknown: Unknown, view: View, start: Array, limit: float
+    setups: Sequence[Setup],
+    unknown: Unknown,
+    view: View,
+    start: Array,
+    limit: float,
+    *,
+    whole: bool,
 ) -> Array | None:
     """Numbers by Levenberg and Marquardt's method, (setup, number); NaN where none fit.
 
@@ -193,7 +213,7 @@ def _least_squares(
     current = _evaluated(setups, unknown, view, numbers)
     if current is None:
         return None
-    going = np.abs(current).max(axis=1, initial=0.0) > limit * 0.1
+    going = np.ones(len(setups), bool)
     hopeless = np.zeros(len(setups), bool)
     for turn in range(MOST_STEPS):
         at = np.flatnonzero(going)
@@ -202,7 +222,7 @@ def _least_squares(
         steps = 1e-6 * np.maximum(np.abs(numbers[at]), 1e-2)
         nearby = numbers[at][:, None] + np.eye(size)[None] * steps[:, :, None]
         around = _evaluated(
-            [setups[k] for k in np.repeat(at, size)], unknown, view, nearby.reshape(-1, size)
+            [setups[int(k)] for k in np.repeat(at, size)], unknown, view, nearby.reshape(-1, size)
         )
         if around is None:
             return None
@@ -210,14 +230,15 @@ def _least_squares(
         if turn == 0:
             reached = (np.abs(slope) > 0).any(axis=1)
             beyond = np.where(reached, 0.0, np.abs(current[at])).max(axis=1, initial=0.0) > limit
-            beyond |= ~reached.any(axis=1)
             hopeless[at[beyond]] = True
+            beyond |= ~reached.any(axis=1)  # the steps at hand do not show it
             going[at[beyond]] = False
             at, slope = at[~beyond], slope[~beyond]
             if not len(at):
                 break
-        square = slope @ slope.transpose(0, 2, 1)
-        gradient = (slope @ current[at][:, :, None])[:, :, 0]
+        with np.errstate(all="ignore"):
+            square = slope @ slope.transpose(0, 2, 1)
+            gradient = (slope @ current[at][:, :, None])[:, :, 0]
         diagonal = np.maximum(np.einsum("kii->ki", square), 1e-12)
         trials = np.stack(
             [
@@ -227,7 +248,7 @@ def _least_squares(
             axis=1,
         )
         tried = _evaluated(
-            [setups[k] for k in np.repeat(at, len(DAMPINGS))], unknown, view,
+            [setups[int(k)] for k in np.repeat(at, len(DAMPINGS))], unknown, view,
             trials.reshape(-1, size),
         )  # fmt: skip
         if tried is None:
@@ -236,7 +257,11 @@ def _least_squares(
         sums = np.square(tried).sum(axis=2)
         best = sums.argmin(axis=1)
         rows = np.arange(len(at))
-        better = sums[rows, best] < np.square(current[at]).sum(axis=1) * (1 - 1e-6)
+        before = np.square(current[at]).sum(axis=1)
+        better = sums[rows, best] < before * (1 - 1e-6)
+        if turn >= SETTLED_AFTER:
+            far = np.abs(current[at]).max(axis=1, initial=0.0) > 10 * limit
+            better &= ~(far & (sums[rows, best] > before * SETTLED))
         going[at[~better]] = False
         moved, rows, best = at[better], rows[better], best[better]
         numbers[moved] = trials[rows, best]
@@ -244,14 +269,38 @@ def _least_squares(
         damping[moved] = np.clip(damping[moved] * np.array(DAMPINGS)[best], 1e-9, 1e6)
         going[moved] = np.abs(current[moved]).max(axis=1, initial=0.0) > limit * 0.1
     fits = (np.abs(current).max(axis=1, initial=0.0) <= limit) & ~hopeless
+    if whole:
+        fits &= _matters(setups, unknown, view, numbers, current, limit)
     numbers[~fits] = np.nan
-    return numbers
+    kept: Array = numbers
+    return kept
+
+
+def _matters(
+    setups: Sequence[Setup],
+    unknown: Unknown,
+    view: View,
+    numbers: Array,
+    current: Array,
+    limit: float,
+) -> Array:
+    """Whether another first number would be seen: a bound that nothing reaches is no bound."""
+    other = numbers.copy()
+    other[:, 0] += np.maximum(np.abs(other[:, 0]) * 0.02, 1e-3)
+    found = _evaluated(setups, unknown, view, other)
+    if found is None:
+        return np.ones(len(setups), bool)
+    seen: Array = np.abs(found - current).max(axis=1, initial=0.0) > min(limit, 1e-6)
+    return seen
 
 
 def _solved(square: Array, added: Array, gradient: Array) -> Array:
-    size = square.shape[-1]
-    system = square + added[:, :, None] * np.eye(size)
+    """The step of each of a stack; none where a system is no longer of finite numbers."""
+    identity = np.eye(square.shape[-1])
     with np.errstate(all="ignore"):
+        system = square + added[:, :, None] * identity
+        bad = ~np.isfinite(system.sum(axis=(1, 2)) + gradient.sum(axis=1))
+        system[bad], gradient = identity, np.where(bad[:, None], 0.0, gradient)
         try:
             step: Array = np.linalg.solve(system, gradient[:, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
@@ -263,9 +312,13 @@ def _evaluated(
     setups: Sequence[Setup], unknown: Unknown, view: View, points: Array
 ) -> Array | None:
     changed = [unknown.change(setup, point) for setup, point in zip(setups, points, strict=True)]
-    if any(one is None for one in changed):
-        return None
-    return residuals([one for one in changed if one is not None], view)
+    known = [at for at, one in enumerate(changed) if one is not None]
+    found = residuals([one for one in changed if one is not None], view) if known else None
+    if found is None or len(known) == len(changed):
+        return found
+    whole = np.full((len(changed), found.shape[1]), FAR)  # what has no meaning fits nothing
+    whole[known] = found
+    return whole
 
 
 def _short(setup: Setup, unknown: Unknown, view: View, numbers: Array, tolerance: float) -> Array:

@@ -84,7 +84,7 @@ def project(cell: CellSpec, x: Array) -> Array:
 
 def step(
     driven: DrivenLayer, cell: CellSpec, z: Array, state: State
-) -> tuple[dict[str, Array], dict[str, Array]]:  # noqa: E501
+) -> tuple[dict[str, Array], dict[str, Array]]:
     """One step of a stack: states (with ``unprojected`` for an LSTM), and gates."""
     if driven.peephole_of_o != "the clipped c" and cell.weights.peephole_o is not None:
         new, gates = _step_with_other_peephole(driven, cell, z, state)

@@ -57,23 +57,21 @@ class Subject:
         return tuple(self.setup.layers)
 
     def shapes(self) -> list[ResultShape]:
-        """Every result, the last layers first: what people compare is what a model returns."""
+        """Every result that a reference may be."""
         found = [
             ResultShape(node, key, array.shape)
             for node, results in self.results.items()
             for key, array in results.items()
             if key != "last"
         ]
-        # Where outputs are m, one of them is enough: a reference of either fits both.
-        return [shape for shape in found if not self._repeats(shape)]
-
-    def _repeats(self, shape: ResultShape) -> bool:
-        if shape.key != "outputs":
-            return False
-        results = self.results[shape.node]
-        return "m" in results and np.array_equal(results["m"], results["outputs"]) and (
-            self.setup.mask is None and self.setup.layers[shape.node].layer.outputs_in_input_order
-        )  # fmt: skip
+        # Where sequences are taken for timesteps, there is a final state for each timestep.
+        turned = (self.setup.timesteps,)
+        found += [
+            ResultShape(shape.node, shape.key, turned + shape.shape[1:])
+            for shape in found
+            if shape.key.startswith("final/") and turned != shape.shape[:1]
+        ]
+        return found
 
 
 def subject_of(planned: PlannedRun) -> Subject:
@@ -131,13 +129,14 @@ def _setup(
         if isinstance(node.layer, Embedding):
             embedding = node.layer
     inside = {node.name for node in behind}
+    front = {node.name for node in plan.nodes if node.name not in inside}
     read = dict.fromkeys(name for node in behind for name in node.reads if name not in inside)
     inputs, masks = {}, []
     for name in read:
         inputs[name] = _input(signals[name].values, behind, name)
         masks.append(signals[name].mask)
     mask = masks[0] if masks else None
-    behind += _further(planned, behind, rows)
+    behind += _further(planned, behind, {*inputs, *front}, rows)
     layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
     by_file = mask is not None and (given is None or not np.array_equal(given, mask))
     setup = Setup(tuple(behind), layers, inputs, mask)
@@ -176,13 +175,13 @@ def _widened(layer: RecurrentLayer) -> RecurrentLayer:
     return replace(layer, cell=replace(cell, weights=replace(cell.weights, **arrays)))
 
 
-def _further(planned: PlannedRun, nodes: Sequence[Node], rows: int) -> list[Node]:
+def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:
     """What the file has behind its recurrent layers, and joins of directions that it leaves out."""
     found: list[Node] = []
-    known = {node.name for node in nodes} | set(planned.plan.entries)
+    known = {node.name for node in nodes}
     network = planned.checkpoint.network
     for node in network.nodes:
-        if node.name in known or isinstance(node.layer, RecurrentLayer):
+        if node.name in known or node.name in before or isinstance(node.layer, RecurrentLayer):
             continue
         usable = node.layer.computed and node.layer.at(slice(0, rows)) is node.layer
         if node.reads and usable and known.issuperset(node.reads):

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 from rnnscope.explaining.result import Explanation
 from rnnscope.report.console import text_of
-from rnnscope.report.explain_words import error_words, headline, reading_words, searched
-from rnnscope.report.text_blocks import heading, lines, pairs, table
+from rnnscope.report.explain_words import (
+    command_words,
+    error_words,
+    headline,
+    reading_words,
+    searched,
+)
+from rnnscope.report.text_blocks import copied, heading, lines, pairs, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +31,9 @@ def _parts(found: Explanation) -> Iterator[RenderableType]:
         yield _table(found)
         for fit in found.fits:
             title = "what to change" if len(found.fits) == 1 else reading_words(fit.reading)
-            yield lines(title, _changes(found, fit))
+            yield lines(title, [fit.advice])
+            if fit.reading:
+                yield copied(command_words(fit.reproduces), fit.command)
     if found.nearest:
         for near in found.nearest:
             part = f"{near.agreeing:.0%} agree"
@@ -65,15 +73,3 @@ def _table(found: Explanation) -> RenderableType:
             fold=("reading",),
         ),
     )
-
-
-def _changes(found: Explanation, fit) -> list[str]:  # type: ignore[no-untyped-def]
-    said = [fit.advice]
-    if fit.reading:
-        said.append(
-            f"the same numbers here: {fit.command}" if fit.reproduces
-            else f"the right numbers: {fit.command}"
-        )  # fmt: skip
-    said += [f"the same for any input: {other}" for other in fit.same_as]
-    del found
-    return said

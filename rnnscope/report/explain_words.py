@@ -20,17 +20,24 @@ def headline(found: Explanation) -> str:
     if found.verdict == "none":
         return "no reading fits the reference"
     if found.verdict == "several":
-        return f"{plural(len(found.fits), 'reading')} fit the reference: this input cannot tell them apart"
+        count = plural(len(found.fits), "reading")
+        return f"{count} fit the reference: this input cannot tell them apart"
     if not found.fits[0].reading:
         return "the reference is what rnnscope computes"
     return f"one reading fits the reference: {reading_words(found.fits[0].reading)}"
 
 
 def error_words(error: float) -> str:
+    """A relative difference, two digits."""
     return f"{error:.1e}"
 
 
 def searched(found: Explanation) -> str:
     """How much was tried."""
     rest = "" if found.complete else ", and the time ended before all were"
-    return f"{found.tried:,} readings tried in {found.seconds:.1f} s{rest}"
+    return f"{found.tried:,} {'reading' if found.tried == 1 else 'readings'} tried in {found.seconds:.1f} s{rest}"
+
+
+def command_words(reproduces: bool) -> str:
+    """What a command gives."""
+    return "the same numbers here" if reproduces else "the right numbers"

@@ -9,19 +9,28 @@ from pathlib import Path
 from rnnscope.errors import OptionError
 from rnnscope.printable import Printable, formats_of
 
-SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".txt": "text", "": "text"}
+SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".txt": "text"}
 
 
-def write_report(result: Printable, path: Path) -> None:
+def write_report(result: Printable, path: Path, format_name: str = "text") -> None:
     """Write a result; a failed write leaves what was there.
+
+    Parameters
+    ----------
+    result : Printable
+    path : Path
+        Its suffix says the format.
+    format_name : str
+        The format where there is no suffix.
 
     Raises
     ------
     OptionError
         The suffix is that of no format, or the folder cannot be written to.
     """
-    format_name = SUFFIXES.get(path.suffix.lower())
     known = formats_of(result.report_kind)
+    if path.suffix:
+        format_name = SUFFIXES.get(path.suffix.lower(), "")
     if format_name not in known:
         raise OptionError(
             "The name of the report does not say its format.",

@@ -177,14 +177,22 @@ def _partial_path(target: Path) -> Path:
     return target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.partial")
 
 
-def save_file(target: Path, write: Callable[[Path], None], *, force: bool) -> None:
-    """Write a file under a temporary name beside it, and give it its own when it is whole."""
+def save_file(
+    target: Path, write: Callable[[Path], None], *, force: bool, what: str = "export"
+) -> None:
+    """Write a file under a temporary name beside it, and give it its own when it is whole.
+
+    Raises
+    ------
+    TraceError
+        The disk is full, or failed; it calls the file `what`.
+    """
     partial = _partial_path(target)
     try:
         write(partial)
         publish(partial, target, force)
     except OSError as error:
-        raise _disk_error(target, error) from error
+        raise _disk_error(target, error, what) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -216,9 +224,9 @@ def save_arrays(target: Path, arrays: Arrays, *, force: bool) -> None:
         save_folder(target, lambda path: write(path, arrays))
 
 
-def _disk_error(target: Path, error: OSError) -> TraceError:
+def _disk_error(target: Path, error: OSError, what: str = "export") -> TraceError:
     return TraceError(
-        "The export cannot be written.",
+        f"The {what} cannot be written.",
         where=target,
         expected="room on the disk, and permission to write",
         found=str(error),

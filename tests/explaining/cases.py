@@ -276,7 +276,7 @@ TRIPLES = (
     many("tf1, stack", "everything", layer_order="2 1", gate_order="i f g o", forget_bias="0"),
     many("keras", "outputs", gate_order="i o f g", recurrent_activation="hard_sigmoid",
          activation="relu"),
-    many("keras", "c and m", gate_order="i g f o", forget_bias="1", state_carry="c never"),
+    many("keras", "c and m", gate_order="i g f o", forget_bias="1", state_carry="m never"),
     many("keras, gru", "everything", gate_order="r z n", reset_after="false",
          recurrent_activation="hard_sigmoid"),
     many("keras, gru", "outputs", gate_order="r z n", reset_after="false", update_gate="1 - z"),

@@ -164,6 +164,11 @@ def rivals(
     subject: Subject, cases: list[Case], sizes: tuple[int, ...], folder: Path
 ) -> Iterator[tuple[str, Made]]:
     """Cases, and other readings of at most as many confusions that give the same."""
+    for case in cases:
+        ours = handed_over(subject, case.made, case.guise, folder)
+        for fewer in (less for count in range(len(case.made)) for less in parts(case.made, count)):
+            if distance(ours, handed_over(subject, fewer, case.guise, folder)) < APART:
+                yield case.name, fewer
     known = [(case, handed_over(subject, case.made, case.guise, folder)) for case in cases]
     for size in sizes:
         for made in readings(subject, size):
@@ -174,6 +179,12 @@ def rivals(
                     continue
                 if distance(ours, flat(GUISES[case.guise](subject, states, folder))) < APART:
                     yield case.name, dict(made)
+
+
+def parts(made: Made, count: int) -> Iterator[Made]:
+    """What has so many of the confusions that were made."""
+    for ids in combinations(made, count):
+        yield {name: made[name] for name in ids}
 
 
 def _same_reading(case: Case, made: Made) -> bool:

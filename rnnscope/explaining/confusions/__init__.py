@@ -14,14 +14,15 @@ from rnnscope.explaining.confusions import (
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 
 CONFUSIONS: tuple[Confusion, ...] = (
-    *weights.CONFUSIONS,
     *versions.CONFUSIONS,
+    *weights.CONFUSIONS,
     *options.CONFUSIONS,
     *timing.CONFUSIONS,
     *inputs.CONFUSIONS,
     *state.CONFUSIONS,
     *comparisons.CONFUSIONS,
 )
-"""Families of deviations."""
+"""Families of deviations, in the order in which several are applied: what a file holds, how its
+bytes are read, which block is which gate, then all else."""
 
 __all__ = ["CONFUSIONS", "Confusion", "Facts"]

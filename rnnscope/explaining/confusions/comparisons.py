@@ -1,4 +1,4 @@
-"""What the other side did with its results: which array is c, which step is the last, which is t."""
+"""What the other side did with its results: which array is c, which step is the last one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.confusions.timing import turned_within
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.reference import Target, View
+from rnnscope.explaining.deviations import Deviation, Target, View
 from rnnscope.model.cell import Array
 
 SWAPPED = {"c": "m", "m": "c", "final/c": "final/m", "final/m": "final/c"}
@@ -31,7 +30,9 @@ def _state_orders(facts: Facts) -> Iterator[Deviation]:
             if other is not None and target.source != "the array":
                 if shapes.get((target.node, other)) != target.values.shape:
                     return None
-                target, some = replace(target, key=other), True
+                targets.append(replace(target, key=other))
+                some = True
+                continue
             targets.append(target)
         return replace(view, targets=tuple(targets)) if some else None
 
@@ -123,7 +124,9 @@ def _last_steps(facts: Facts) -> Iterator[Deviation]:
         targets, some = [], False
         for target in view.targets:
             if target.key == "final/m":
-                target, some = replace(target, key="last"), True
+                targets.append(replace(target, key="last"))
+                some = True
+                continue
             targets.append(target)
         return replace(view, targets=tuple(targets)) if some else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.confusions.options import words
 from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.explaining.stacking import round_to
 from rnnscope.model.cell import Array
 
@@ -28,11 +27,11 @@ def _scales(facts: Facts) -> Iterator[Unknown]:
     if facts.subject.embedding is not None:
         return
     yield Unknown(
-        "input-scale", ((0.7,), (0.1,), (2.0,), (0.005,)), factor, lambda n: f"factor {words(n[0])}"
+        "input-scale", ((0.7,), (0.1,), (2.0,)), factor, lambda n: f"factor {words(n[0])}"
     )
     yield Unknown(
         "input-scale",
-        ((0.7, 0.1), (1.0, -0.3), (0.1, 0.0)),
+        ((0.7, 0.1), (1.0, -0.3)),
         affine,
         lambda n: f"factor {words(n[0])}, offset {words(n[1])}",
     )
@@ -48,7 +47,8 @@ def _columns(facts: Facts) -> Iterator[Deviation]:
             continue
         for order in _orders(width):
             value = " ".join(map(str, order)) if width <= 16 else _in_short(order)
-            yield Deviation("input-columns", value, _reordered(order))
+            common = order == order[::-1] or order == tuple(range(width))[::-1]
+            yield Deviation("input-columns", value, _reordered(order), usual=common)
         return
 
 
@@ -104,7 +104,7 @@ def _embeddings(facts: Facts) -> Iterator[Deviation]:
             ids = of(setup.ids)
             inside = (ids >= 0) & (ids <= last)
             rows = np.where(inside[..., None], table[np.clip(ids, 0, last)], 0.0)
-            return replace(setup, inputs=dict.fromkeys(setup.inputs, rows))
+            return altered(setup, inputs=dict.fromkeys(setup.inputs, rows))
 
         return change
 
@@ -141,7 +141,7 @@ def _dtypes(facts: Facts) -> Iterator[Deviation]:
             yield Deviation("dtype", f"{dtype} states", change)
 
         def both(driven: DrivenLayer, dtype: str = dtype) -> DrivenLayer | None:
-            return replace(_rounded_weights(dtype)(driven), rounding=dtype)
+            return altered(_rounded_weights(dtype)(driven), rounding=dtype)
 
         yield Deviation("dtype", f"{dtype} weights and states", _every(both))
 
@@ -157,13 +157,17 @@ def _rounded_weights(dtype: str) -> Callable[[DrivenLayer], DrivenLayer]:
             for name, array in vars(driven.cell.weights).items()
             if isinstance(array, np.ndarray)
         }
+        if "added_bias" in arrays:  # each of both is rounded, then they are added
+            weights = driven.cell.weights
+            own = round_to(weights.bias - weights.added_bias, dtype)
+            arrays["bias"] = own + arrays["added_bias"]
         return driven.with_weights(**arrays)
 
     return change
 
 
 def _rounded_states(dtype: str, *, first: bool) -> Callable[[DrivenLayer], DrivenLayer]:
-    return lambda driven: replace(driven, rounding=dtype, rounds_first=first)
+    return lambda driven: altered(driven, rounding=dtype, rounds_first=first)
 
 
 CONFUSIONS = (

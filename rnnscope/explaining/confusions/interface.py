@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.reference import View
+from rnnscope.explaining.deviations import Deviation, Unknown, View
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.subject import Subject
 from rnnscope.model.cell import Array

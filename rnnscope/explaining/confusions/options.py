@@ -15,6 +15,7 @@ ACTIVATIONS = ("tanh", "relu", "linear", "softsign", "sigmoid")
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras3", "linear", "tanh")
 
 FORGET_BIASES = (0.0, 1.0, 2.0)
+LARGEST_FORGET_BIAS = 10.0
 
 
 def words(number: float) -> str:
@@ -71,9 +72,13 @@ def _forget_biases(facts: Facts) -> Iterator[Deviation | Unknown]:
     for value in dict.fromkeys((*FORGET_BIASES, 2 * own)):
         if value != own:
             yield Deviation("forget-bias", words(value), _set(forget_bias=value))
-    yield Unknown(
-        "forget-bias", ((own + 0.5,), (own - 0.5,)), _number("forget_bias"), lambda n: words(n[0])
-    )
+
+    def solved(setup: Setup, numbers: Sequence[float]) -> Setup | None:
+        if abs(numbers[0]) > LARGEST_FORGET_BIAS:
+            return None  # the gate is shut or open: no forget bias is meant to do that
+        return _number("forget_bias")(setup, numbers)
+
+    yield Unknown("forget-bias", ((own + 0.5,), (own - 0.5,)), solved, lambda n: words(n[0]))
 
 
 def _activations(facts: Facts) -> Iterator[Deviation]:
@@ -83,7 +88,7 @@ def _activations(facts: Facts) -> Iterator[Deviation]:
         yield Deviation("activation", name, _set(activation=name, output_activation=name))
         if _values(facts, "output_activation"):
             value = f"{name} (candidate alone)"
-            yield Deviation("activation", value, _set(activation=name))
+            yield Deviation("activation", value, _set(activation=name), usual=False)
 
 
 def _recurrent_activations(facts: Facts) -> Iterator[Deviation]:
@@ -117,8 +122,10 @@ def _projected(facts: Facts) -> bool:
 
 
 def _bounds(facts: Facts, keys: Sequence[str]) -> list[float]:
-    """Where to look for a bound: a largest value that the reference has several times, then parts
-    of the largest that is computed without one.
+    """Where to look for a bound.
+
+    First a largest value that the reference has several times, then parts of the largest that is
+    computed without one.
     """
     found = []
     for array in facts.reference_arrays(*keys):
@@ -177,8 +184,8 @@ CONFUSIONS = (
     Confusion("activation", _activations),
     Confusion("recurrent-activation", _recurrent_activations),
     Confusion("output-activation", _output_activations),
-    Confusion("cell-clip", _clips("cell-clip", "cell_clip", "c")),
-    Confusion("proj-clip", _clips("proj-clip", "proj_clip", "m")),
+    Confusion("cell-clip", _clips("cell-clip", "cell_clip", "c", "final/c")),
+    Confusion("proj-clip", _clips("proj-clip", "proj_clip", "m", "outputs", "final/m")),
     Confusion("gate-clip", _gate_clips),
     Confusion("reset-after", _reset_after),
     Confusion("update-gate", _update_gates),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from functools import cache
 from itertools import permutations
 
 import numpy as np
 
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.model.cells.gru import GRU_GATE_ORDER
 from rnnscope.model.network import Network
@@ -41,7 +41,11 @@ def stored_order(driven: DrivenLayer) -> tuple[str, ...]:
 
 def block_columns(driven: DrivenLayer, order: Sequence[str]) -> Array:
     """The columns of the weights in another order of blocks."""
-    own, units = GATES[driven.cell.kind], driven.cell.num_units
+    return _columns(GATES[driven.cell.kind], driven.cell.num_units, tuple(order))
+
+
+@cache
+def _columns(own: tuple[str, ...], units: int, order: tuple[str, ...]) -> Array:
     starts = {gate: place * units for place, gate in enumerate(own)}
     return np.concatenate([np.arange(starts[gate], starts[gate] + units) for gate in order])
 
@@ -73,7 +77,9 @@ def _gate_orders(facts: Facts) -> Iterator[Deviation]:
                 if order == stored or sorted(order) != sorted(own):
                     continue
                 value = " ".join(order) + (f" ({part})" if part else "")
-                yield Deviation("gate-order", value, _each(kind, _order(order, names)))
+                common = not part and (kind == "gru" or order in usual or order in swaps)
+                change = _each(kind, _order(order, names))
+                yield Deviation("gate-order", value, change, usual=common)
 
 
 def _order(order: tuple[str, ...], names: Sequence[str]) -> Callable[[DrivenLayer], DrivenLayer]:
@@ -119,7 +125,7 @@ def _transposed(facts: Facts) -> Iterator[Deviation]:
     for words, names in roles.items():
         for read in (_rows_as_columns, _columns_as_rows):
             yield Deviation("transposed", words, _every(_reread(names, read)))
-        if any(_square_blocks(driven, name) for driven in layers for name in names):
+        if all(any(_square_blocks(driven, name) for driven in layers) for name in names):
             value = f"{words}, gate by gate"
             yield Deviation("transposed", value, _every(_reread(names, _blocks_turned)))
     yield Deviation("transposed", "both", _every(_whole_reread))
@@ -156,12 +162,14 @@ def _in_stored_order(
 
 def _rows_as_columns(matrix: Array) -> Array:
     """What is stored (gate, input), as torch does, taken for (input, gate)."""
-    return matrix.T.reshape(matrix.shape)
+    read: Array = matrix.T.reshape(matrix.shape)
+    return read
 
 
 def _columns_as_rows(matrix: Array) -> Array:
     """What is stored (input, gate), as Keras does, taken for (gate, input)."""
-    return matrix.reshape(matrix.shape[::-1]).T
+    read: Array = matrix.reshape(matrix.shape[::-1]).T
+    return read
 
 
 def _blocks_turned(matrix: Array) -> Array | None:
@@ -253,20 +261,26 @@ def _peepholes(facts: Facts) -> Iterator[Deviation]:
         yield Deviation(
             "peepholes",
             f"o sees {seen}",
-            _each("lstm", lambda driven, seen=seen: replace(driven, peephole_of_o=seen)),  # type: ignore[misc]
+            _each("lstm", lambda driven, seen=seen: altered(driven, peephole_of_o=seen)),  # type: ignore[misc]
         )
 
 
 def _projections(facts: Facts) -> Iterator[Deviation]:
     for driven in facts.some("lstm"):
         projection = driven.cell.weights.projection
-        if projection is None or projection.shape[0] != projection.shape[1]:
+        if projection is None:
             continue
-        yield Deviation(
-            "projection",
-            "transposed",
-            _each("lstm", lambda one: one.with_weights(projection=one.cell.weights.projection.T)),
-        )
+        for read in (_rows_as_columns, _columns_as_rows):
+
+            def reread(
+                one: DrivenLayer, read: Callable[[Array], Array] = read
+            ) -> DrivenLayer | None:
+                projection = one.cell.weights.projection
+                return None if projection is None else one.with_weights(projection=read(projection))
+
+            yield Deviation("projection", "transposed", _each("lstm", reread))
+        if projection.shape[0] != projection.shape[1]:
+            return
         yield Deviation(
             "projection", "ignored", _each("lstm", lambda one: one.with_weights(projection=None))
         )
@@ -294,7 +308,7 @@ def _layer_orders(facts: Facts) -> Iterator[Deviation]:
                     layers[names[place]] = one.with_cell(
                         weights=other.cell.weights, options=other.cell.options
                     )
-            return replace(setup, layers=layers)
+            return altered(setup, layers=layers)
 
         return change
 
@@ -329,15 +343,15 @@ def _directions(facts: Facts) -> Iterator[Deviation]:
                 return None
             layers[one] = first.with_cell(weights=second.cell.weights, options=second.cell.options)
             layers[other] = second.with_cell(weights=first.cell.weights, options=first.cell.options)
-        return replace(setup, layers=layers)
+        return altered(setup, layers=layers)
 
     yield Deviation("directions", "swapped", change)
 
 
 CONFUSIONS = (
-    Confusion("gate-order", _gate_orders),
-    Confusion("kernel-rows", _kernel_rows),
     Confusion("transposed", _transposed),
+    Confusion("kernel-rows", _kernel_rows),
+    Confusion("gate-order", _gate_orders),
     Confusion("bias", _biases),
     Confusion("peepholes", _peepholes),
     Confusion("projection", _projections),
