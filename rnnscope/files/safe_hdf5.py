@@ -179,6 +179,31 @@ def walk_datasets(group: h5py.Group, error: Error = CheckpointError) -> Iterator
                 yield item
 
 
+def require_plain(file: h5py.File, error: Error = CheckpointError) -> None:
+    """Refuse a file that leads elsewhere, before it is written to: links are followed for writing.
+
+    Raises
+    ------
+    RnnscopeError
+        It holds a link, or a dataset whose values are in another file; it names it.
+    """
+    for dataset in walk_datasets(file, error):
+        with _damage_as(error, dataset.name):
+            outside = dataset.external or dataset.is_virtual
+        if outside:
+            raise _kept_outside(dataset, error)
+
+
+def _kept_outside(dataset: h5py.Dataset, error: Error) -> RnnscopeError:
+    return error(
+        "A dataset keeps its values outside the file.",
+        where=dataset.name,
+        expected="values stored in the file itself",
+        found="external storage" if dataset.external else "a virtual dataset",
+        hint="Write the file again with the data inside it.",
+    )
+
+
 def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
     """The whole dataset as a numpy array, after its claims are checked.
 
@@ -230,13 +255,7 @@ def check_size(dataset: h5py.Dataset, error: Error = CheckpointError) -> None:
         It names the dataset, what it claims and what is stored.
     """
     if dataset.external or dataset.is_virtual:
-        raise error(
-            "A dataset keeps its values outside the file.",
-            where=dataset.name,
-            expected="values stored in the file itself",
-            found="external storage" if dataset.external else "a virtual dataset",
-            hint="Write the file again with the data inside it.",
-        )
+        raise _kept_outside(dataset, error)
     if dataset.shape is None:
         raise error("A dataset holds no values.", where=dataset.name, found="a null dataspace")
     claimed = math.prod(dataset.shape) * dataset.dtype.itemsize

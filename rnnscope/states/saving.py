@@ -26,7 +26,7 @@ Arrays = Mapping[str, StoredArray]
 
 def write_npz(path: Path, arrays: Arrays) -> None:
     """An uncompressed ``.npz``, a block at a time."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in arrays.items():
             # A date, so that the same states make the same bytes.
             info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
@@ -36,7 +36,7 @@ def write_npz(path: Path, arrays: Arrays) -> None:
 
 def write_npy(path: Path, array: StoredArray) -> None:
     """One ``.npy``, a block at a time."""
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         _write_npy_to(file.write, array)
 
 
@@ -61,7 +61,7 @@ def write_h5(path: Path, arrays: Arrays) -> None:
     """HDF5 datasets; slashes in names are groups."""
     import h5py
 
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "x") as file:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, tuple(array.shape), array.dtype)
             for key in blocks(array.shape, array.dtype.itemsize):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.own_files import NO_LINK
 
 
 def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = ()) -> Path:
@@ -106,8 +107,11 @@ def publish(partial: Path, target: Path, force: bool) -> None:
         The disk is full, or failed.
     """
     if target.exists():
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
+        descriptor = os.open(partial, os.O_RDWR | NO_LINK)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     if not force:
         try:
             os.link(partial, target)  # unlike a rename it never replaces

@@ -300,6 +300,9 @@ class TraceWriter:
             if not left:
                 self._lay_out()
             found = self._layout.find(self._partial.file)
+            commit = self._partial.commit
+            if commit is not None and commit.done > self._layout.sequences:
+                raise KeyError(commit.done)
         except KeyError:  # the file that was left is damaged
             self._partial.restart()
             self._lay_out()
