@@ -7,6 +7,7 @@ once, which checks their CRC-32 too.
 
 from __future__ import annotations
 
+import lzma
 import math
 import struct
 import zipfile
@@ -93,6 +94,7 @@ class NpzFile:
             RuntimeError,  # encrypted, or an unknown compression method
             struct.error,
             zlib.error,
+            lzma.LZMAError,
             zipfile.BadZipFile,  # CRC-32
         ) as error:
             raise self._unreadable(name, error) from error

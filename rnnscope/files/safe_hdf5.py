@@ -33,9 +33,9 @@ MAX_RATIO = 1032
 MAX_ATTRIBUTE = 256 * 2**20
 """The largest attribute that is read, in bytes."""
 
-MAX_DEPTH = 32
+MAX_DEPTH = 200
 MAX_OBJECTS = 100_000
-"""Limits of a walk over groups: hard links can form circles."""
+"""Limits of a walk over groups: hard links can form circles. Each part of a name is a group."""
 
 Error = type[RnnscopeError]
 
@@ -77,14 +77,14 @@ def open_h5(
     where = str(source if name is None else name)
     if isinstance(source, Path):
         _require_file(source, error)
-    with _damage_as(error, where):
+    with damage_as(error, where):
         file = h5py.File(source, "r")
     with file:
         yield file
 
 
 @contextmanager
-def _damage_as(error: Error, where: str) -> Iterator[None]:
+def damage_as(error: Error, where: str) -> Iterator[None]:
     """Turn what h5py raises on damage into `error`; wrapped round calls of h5py only."""
     try:
         yield
@@ -124,7 +124,7 @@ def child(
             continue
         if not isinstance(item, h5py.Group):
             return None
-        with _damage_as(error, f"{item.name}: {part}"):
+        with damage_as(error, f"{item.name}: {part}"):
             link = item.get(part, getlink=True)
         if link is None:
             return None
@@ -136,7 +136,7 @@ def child(
                 found="an external link" if isinstance(link, h5py.ExternalLink) else "a soft link",
                 hint="Write the file again with the data inside it.",
             )
-        with _damage_as(error, f"{item.name}: {part}"):
+        with damage_as(error, f"{item.name}: {part}"):
             item = item[part]
     return item
 
@@ -151,7 +151,7 @@ def child_group(group: h5py.Group, path: str, error: Error = CheckpointError) ->
 
 def child_names(group: h5py.Group, error: Error = CheckpointError) -> list[str]:
     """The names in a group, in the order of names; a damaged one may be no UTF-8."""
-    with _damage_as(error, str(group.name)):
+    with damage_as(error, str(group.name)):
         return [_text(name) for name in itertools.islice(group, MAX_OBJECTS + 1)]
 
 
@@ -188,7 +188,7 @@ def require_plain(file: h5py.File, error: Error = CheckpointError) -> None:
         It holds a link, or a dataset whose values are in another file; it names it.
     """
     for dataset in walk_datasets(file, error):
-        with _damage_as(error, dataset.name):
+        with damage_as(error, dataset.name):
             outside = dataset.external or dataset.is_virtual
         if outside:
             raise _kept_outside(dataset, error)
@@ -225,10 +225,10 @@ def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
         External or virtual storage, a size that the stored bytes cannot hold, or a type that is
         no number; it names the dataset.
     """
-    with _damage_as(error, dataset.name):
+    with damage_as(error, dataset.name):
         check_size(dataset, error)
     if dataset.dtype.kind == "V" and attribute_text(dataset, "dtype", error) == "bfloat16":
-        with _damage_as(error, dataset.name):
+        with damage_as(error, dataset.name):
             halves = np.frombuffer(np.asarray(dataset[()]).tobytes(), dtype="<u2")
         # bfloat16 is the upper half of a float32.
         wide: Array = (halves.astype(np.uint32) << 16).view(np.float32)
@@ -240,7 +240,7 @@ def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
             expected="integers or floats",
             found=str(dataset.dtype),
         )
-    with _damage_as(error, dataset.name):
+    with damage_as(error, dataset.name):
         array: Array = np.asarray(dataset[()])
     native: Array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return native
@@ -308,7 +308,7 @@ def _texts(item: h5py.Group | h5py.Dataset, name: str, error: Error) -> tuple[st
     import h5py
 
     where = f"{item.name}: attribute '{name}'"
-    with _damage_as(error, where):
+    with damage_as(error, where):
         if name not in item.attrs:
             return None
         stored = item.attrs.get_id(name)
@@ -326,6 +326,6 @@ def _texts(item: h5py.Group | h5py.Dataset, name: str, error: Error) -> tuple[st
     # Asked before the value is read: HDF5 itself crashes on damaged types of other kinds.
     if h5py.check_string_dtype(dtype) is None:
         raise error("An attribute is not text.", where=where, expected="text", found=str(dtype))
-    with _damage_as(error, where):
+    with damage_as(error, where):
         value = item.attrs[name]
     return tuple(_text(entry) for entry in np.atleast_1d(np.asarray(value)).tolist())

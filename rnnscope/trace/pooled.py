@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.hdf5 import check_storage
-from rnnscope.files.safe_hdf5 import child, open_h5, require_plain
+from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
@@ -158,7 +157,8 @@ class PooledWriter:
         with self.path.open("rb") as source, open(copy, "wb", closefd=False) as target:
             target.truncate()
             shutil.copyfileobj(source, target, COPY_BYTES)
-        os.chmod(copy if os.chmod in os.supports_fd else self._partial, self._mode)
+        by_descriptor = os.chmod in os.supports_fd
+        os.chmod(copy if by_descriptor else self._partial, self._mode)  # noqa: PTH101
 
     def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:
         """Write values (sequence, unit) of some sequences."""
@@ -271,18 +271,12 @@ def load_pooled(path: str | os.PathLike[str]) -> dict[str, Array]:
     import h5py
 
     found: dict[str, Array] = {}
-
-    def visit(group: Any, prefix: str) -> None:
-        for name in group:
-            item = child(group, name, TraceError)
-            if isinstance(item, h5py.Group):
-                visit(item, f"{prefix}{name}/")
-            elif isinstance(item, h5py.Dataset) and item.ndim == 2:
-                check_storage(item, TraceError)
-                found[f"{prefix}{name}"] = np.asarray(item[()])
-
     with open_h5(Path(path), error=TraceError) as file:
         top = child(file, POOLED, TraceError)
-        if isinstance(top, h5py.Group):
-            visit(top, "")
+        if not isinstance(top, h5py.Group):
+            return found
+        for item in walk_datasets(top, TraceError):
+            if item.shape is not None and item.ndim == 2:
+                name = str(item.name).removeprefix(f"/{POOLED}/")
+                found[name] = load_array(item, TraceError)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 from rnnscope.errors import TraceError
 from rnnscope.files.hdf5 import SlicedDataset, check_storage
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import child
+from rnnscope.files.safe_hdf5 import child, damage_as
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import INPUT_STEPS, LENGTHS, MASK, OFFSETS
 from rnnscope.trace.storage import make_readable
@@ -50,7 +50,9 @@ def layer_paths(trace: Trace) -> dict[str, str]:
 
 def names_of_no_states(trace: Trace) -> frozenset[str]:
     """The datasets that describe others: coordinates of dimensions, lengths, mask, offsets."""
-    scales = {name for name, dataset in _datasets(opened_file(trace)).items() if dataset.is_scale}
+    datasets = _datasets(opened_file(trace))
+    with damage_as(TraceError, str(trace.path)):
+        scales = {name for name, dataset in datasets.items() if dataset.is_scale}
     return ABOUT_THE_INPUT | scales
 
 
@@ -64,5 +66,6 @@ def _datasets(file: Any) -> dict[str, Any]:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
             found[name] = item
 
-    file.visititems(note)
+    with damage_as(TraceError, str(file.filename)):
+        file.visititems(note)
     return found
