@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from rnnscope import __version__
+from rnnscope.cli.ending import any_character, code_of_interrupt, named, signals_as_interrupts
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
 
 # Before any command begins: threads of a run that ends in an error may still be importing.
@@ -67,6 +68,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
+    any_character()
     code = run(arguments)
     # The process ends: looking for garbage in all that was imported would take as long as --help.
     gc.freeze()
@@ -90,7 +92,10 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     spell_options(as_flag)
     try:
-        return _run(arguments)
+        with signals_as_interrupts():
+            return _run(arguments)
+    except KeyboardInterrupt as stop:  # while something was being tidied up
+        return code_of_interrupt(stop)
     finally:
         spell_options()
 
@@ -101,9 +106,9 @@ def _run(arguments: list[str] | None) -> int:
         result: Any = cli.main(arguments, prog_name="rnnscope", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("interrupted: nothing was kept", err=True)
-        return TROUBLE
+        return code_of_interrupt(stop)
     except click.ClickException as error:
         error.show()
         return TROUBLE
@@ -114,8 +119,12 @@ def _run(arguments: list[str] | None) -> int:
         # The reader of our output has gone; Python would complain once more at exit.
         sys.stderr.close()
         return TROUBLE
-    except Exception:  # noqa: BLE001 - a bug: its traceback must be seen, and 1 must stay a verdict
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - 1 must stay a verdict
+        refused = named(error)
+        if refused is None:  # a bug: its traceback must be seen
+            traceback.print_exc()
+        else:
+            click.echo(render_error(refused, color=_color()), err=True, nl=False)
         return TROUBLE
     return result if isinstance(result, int) else FINE
 

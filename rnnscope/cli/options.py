@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from rnnscope.cli.ending import let_go_of_stdout
+from rnnscope.errors import RnnscopeError
 from rnnscope.options.table import LAYOUTS
 from rnnscope.printable import Printable, formats_of
 
@@ -49,4 +51,17 @@ def print_result(result: Printable, format_name: str) -> None:
     terminal = sys.stdout.isatty()
     color = terminal and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
-    click.echo(result.render(format_name, width=width, color=color), nl=False)
+    text = result.render(format_name, width=width, color=color)
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        let_go_of_stdout()
+        raise RnnscopeError(
+            "The report could not be printed.",
+            where="stdout",
+            expected="room for what is printed",
+            found=error.strerror or str(error),
+            hint="only the report is lost: files that the command writes are written",
+        ) from error

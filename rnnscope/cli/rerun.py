@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.options import command_line, format_option, print_result
 from rnnscope.cli.run import progress_bar
 from rnnscope.cli.run_options import parse_run_set, run_set_option
@@ -62,9 +63,9 @@ def command(
     target = Target(output, force)
     try:
         report = rerun(trace, target, replay, command=command_line(), progress=progress).report
-    except Interrupted:
+    except Interrupted as stop:
         click.echo("interrupted: nothing of the new trace is kept", err=True)
-        return 2
+        return code_of_interrupt(stop)
     failed = report.status == "fail"
     if failed or not quiet:
         print_result(report, report_format)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.options import command_line, format_option, print_result
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.cli.terminal import stderr_to_nowhere
@@ -76,9 +77,9 @@ def command(
         report = record(
             recipe, target, command=command_line(), progress=None if quiet else progress_bar
         ).report
-    except Interrupted:
+    except Interrupted as stop:
         click.echo("interrupted: the same command with --resume goes on from here", err=True)
-        return 2
+        return code_of_interrupt(stop)
     failed = report.status == "fail"
     if failed or not quiet:
         print_result(report, report_format)

@@ -85,6 +85,7 @@ class PartialFile:
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
+        self._new_record = self._record.with_name(self._record.name + ".new")
         self._resume = resume
         self._cache = cache
         self._lock_path = self.path.with_name(self.path.name + ".lock")
@@ -176,16 +177,16 @@ class PartialFile:
             return
         self.file.flush()
         commit = Commit(self._fingerprint, done, state)
-        new = self._record.with_name(self._record.name + ".new")
-        write_new(new, json.dumps(asdict(commit)).encode())
-        new.replace(self._record)
+        write_new(self._new_record, json.dumps(asdict(commit)).encode())
+        self._new_record.replace(self._record)
         self.commit = commit
 
     def finish(self) -> None:
         """Close the file and give it the target's name."""
         self.file.close()
         publish(self.path, self._target, self._force)
-        self._record.unlink(missing_ok=True)
+        for path in (self._record, self._new_record):
+            path.unlink(missing_ok=True)
         self._release()
 
     def abandon(self, keep: bool) -> None:
@@ -197,7 +198,7 @@ class PartialFile:
             with suppress(Exception):
                 self.file.close()
         if not (keep and self.commit):
-            for path in (self._record, self.path):
+            for path in (self._record, self._new_record, self.path):
                 with suppress(OSError):
                     path.unlink()
         self._release()
