@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import CheckpointError, OptionError, spell
+from rnnscope.files.limits import time_to_read
 from rnnscope.files.regular import require_regular
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
                         found=f"a file of the format {reader.name}: {reader.title}",
                         hint=f"leave {spell(option)} out",
                     )
-            return reader.read(path, **given)
+            with time_to_read():
+                return reader.read(path, **given)
     raise _no_reader(path)
 
 

@@ -18,11 +18,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         from rnnscope.cli.main import main as run
     except BaseException:  # noqa: BLE001 - not even importing went well, and 1 would be a verdict
+        _print_traceback()
+        sys.exit(2)
+    run(arguments)
+
+
+def _print_traceback() -> None:
+    from contextlib import suppress
+
+    with suppress(BaseException):  # no memory, no files: then there is nothing to say
         import traceback
 
         traceback.print_exc()
-        sys.exit(2)
-    run(arguments)
 
 
 __all__ = ["main"]

@@ -9,12 +9,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import TextIO
 
 from rnnscope.errors import RnnscopeError
 
 AS_INTERRUPT = ("SIGTERM", "SIGHUP")
 """Signals that end a command as Ctrl-C does: what it began is tidied up first."""
+
+LEAST_ADDRESSES = 240 * 2**20
+ADDRESSES_A_THREAD = 40 * 2**20
+"""What a start takes, measured; OpenBLAS makes a thread and a buffer for each CPU."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -97,6 +102,63 @@ def _of_system(error: OSError) -> RnnscopeError:
     return RnnscopeError(what, where=where, found=error.strerror or str(error), hint=hint)
 
 
+def too_few_addresses() -> bool:
+    """Whether a limit leaves too few addresses; then it is said.
+
+    OpenBLAS ends the process itself where it gets none, with code 1, which would be a verdict.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = LEAST_ADDRESSES + (os.cpu_count() or 1) * ADDRESSES_A_THREAD
+    if limit == resource.RLIM_INFINITY or limit >= wanted:
+        return False
+    tell(
+        "error: The limit of addresses is too low for what numpy takes at its start.\n"
+        f"  expected: {wanted // 2**20} MB\n"
+        f"  found: {limit // 2**20} MB\n"
+        f"  next: ulimit -v {wanted // 2**10}, or OPENBLAS_NUM_THREADS=1 and less\n"
+    )
+    return True
+
+
+def leave_at_once(code: int) -> None:
+    """End the process here where HDF5 was in use: after trouble nothing is left to be done.
+
+    A file that could not be written, or that is damaged, makes HDF5 crash when it tidies up at the
+    end of a process, and the exit code would be that of the crash.
+    """
+    if "h5py" not in sys.modules:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def drop_remarks_of_h5py() -> None:
+    """Do not print what h5py remarks while it drops objects of a file that it could not write.
+
+    The error itself is raised, and told.
+    """
+    unraisable, uncaught = sys.unraisablehook, sys.excepthook
+
+    def ignored(remark: sys.UnraisableHookArgs) -> None:
+        if "h5py" not in str(remark.object):
+            unraisable(remark)
+
+    def printed(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        frame = traceback and traceback.tb_frame.f_code.co_filename
+        if not (frame and frame.startswith("h5py")):
+            uncaught(kind, error, traceback)
+
+    sys.unraisablehook, sys.excepthook = ignored, printed
+
+
 def any_character() -> None:
     """Let both streams write what their encoding lacks with backslashes, not fail at it.
 
@@ -110,9 +172,18 @@ def any_character() -> None:
                 reconfigure(errors="backslashreplace")
 
 
-def let_go_of_stdout() -> None:
-    """Drop what stdout would not take: Python would try once more at exit, and exit with 120."""
+def tell(text: str) -> None:
+    """Write to stderr; where that takes nothing, the exit code alone says it."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        let_go_of(sys.stderr)
+
+
+def let_go_of(stream: TextIO) -> None:
+    """Drop what a stream would not take: Python would try once more at exit, and exit with 120."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -8,8 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from rnnscope.cli.ending import let_go_of_stdout
+from rnnscope.cli.ending import let_go_of
 from rnnscope.errors import RnnscopeError
+from rnnscope.files.limits import (
+    MAX_SECONDS,
+    MAX_UNPACKED_BYTES,
+    UNPACKED_A_BYTE,
+    set_limits,
+)
+from rnnscope.options.kinds import bytes_of
 from rnnscope.options.table import LAYOUTS
 from rnnscope.printable import Printable, formats_of
 
@@ -23,6 +30,35 @@ def layout_option(function: F) -> F:
         type=click.Choice(LAYOUTS),
         help="Whose names and gate order the arrays of an .npz checkpoint have.",
     )(function)
+
+
+def limit_options(function: F) -> F:
+    """``--max-bytes`` and ``--max-seconds``: what reading files may take of this machine."""
+    function = click.option(
+        "--max-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        expose_value=False,
+        callback=lambda _, __, value: set_limits(max_seconds=value),
+        help=f"Time for reading a file, in seconds [default: {MAX_SECONDS}].",
+    )(function)
+    return click.option(
+        "--max-bytes",
+        metavar="SIZE",
+        expose_value=False,
+        callback=_set_max_bytes,
+        help="What compressed data of one file may unpack to, such as 4GB [default: "
+        f"{MAX_UNPACKED_BYTES // 2**20}MiB, or {UNPACKED_A_BYTE} times the file].",
+    )(function)
+
+
+def _set_max_bytes(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    try:
+        set_limits(max_bytes=bytes_of(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {error}") from error
 
 
 def format_option(kind: str) -> Callable[[F], F]:
@@ -57,7 +93,7 @@ def print_result(result: Printable, format_name: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        let_go_of_stdout()
+        let_go_of(sys.stdout)
         raise RnnscopeError(
             "The report could not be printed.",
             where="stdout",

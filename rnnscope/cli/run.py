@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnscope.cli.ending import code_of_interrupt
-from rnnscope.cli.options import command_line, format_option, print_result
+from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.cli.terminal import stderr_to_nowhere
 
@@ -42,6 +42,7 @@ PROGRESS_AFTER = 2_000_000
 )
 @click.option("--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@limit_options
 @format_option("run")
 def command(
     checkpoint: Path, input_: str, output: Path, report_format: str, quiet: bool, **given: Any

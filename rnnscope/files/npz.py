@@ -18,6 +18,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.files import stored_array
+from rnnscope.files.limits import Unpacking
 from rnnscope.files.npy import read_npy_header
 from rnnscope.files.stored_array import FileArray, LoadedArray, StoredArray
 
@@ -45,6 +46,7 @@ class NpzFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: list[FileArray] = []
+        self._unpacking = Unpacking(path, path.stat().st_size, InputError)
         try:
             with zipfile.ZipFile(path) as archive:
                 members = archive.infolist()
@@ -113,6 +115,7 @@ class NpzFile:
             raise ValueError(
                 f"a compressed member of {info.compress_size} bytes declares {declared} bytes"
             )
+        self._unpacking.take(declared, info.filename)
 
     def _data_offset(self, info: zipfile.ZipInfo) -> int:
         """Where the member's bytes begin: the local header has its own name and extra lengths."""

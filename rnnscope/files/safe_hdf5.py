@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from rnnscope.errors import CheckpointError, RnnscopeError
+from rnnscope.files.hdf5_probe import probe
+from rnnscope.files.limits import Unpacking
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ MAX_OBJECTS = 100_000
 """Limits of a walk over groups: hard links can form circles. Each part of a name is a group."""
 
 Error = type[RnnscopeError]
+
+_unpacking: dict[str, Unpacking] = {}
+"""What the compressed datasets of an open file unpack to, by the file's name."""
 
 
 def has_signature(path: Path) -> bool:
@@ -77,10 +82,16 @@ def open_h5(
     where = str(source if name is None else name)
     if isinstance(source, Path):
         _require_file(source, error)
+    probe(source, where, error)
     with damage_as(error, where):
         file = h5py.File(source, "r")
-    with file:
-        yield file
+        name_of_file = str(file.filename)
+        _unpacking[name_of_file] = Unpacking(where, file.id.get_filesize(), error)
+    try:
+        with file:
+            yield file
+    finally:
+        _unpacking.pop(name_of_file, None)
 
 
 @contextmanager
@@ -273,6 +284,8 @@ def check_size(dataset: h5py.Dataset, error: Error = CheckpointError) -> None:
             found=f"shape {dataset.shape} of {dataset.dtype}, {claimed} bytes",
             hint="The file is damaged, or made to exhaust memory.",
         )
+    if filtered and (unpacking := _unpacking.get(str(dataset.file.filename))) is not None:
+        unpacking.take(claimed, str(dataset.name))
 
 
 def attribute_text(

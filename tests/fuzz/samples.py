@@ -117,7 +117,7 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     return maker.samples
 
 
-def _weights() -> dict[str, np.ndarray]:
+def some_weights() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         "weight_ih_l0": rng.normal(size=(12, 2)).astype("f4"),
@@ -146,7 +146,7 @@ def _bare(maker: _Maker) -> None:
     run = " ".join(RUN)
     folder = maker.folder("safetensors")
     (folder / "m.safetensors").write_bytes(
-        safetensors_bytes({f"lstm.{name}": array for name, array in _weights().items()})
+        safetensors_bytes({f"lstm.{name}": array for name, array in some_weights().items()})
     )
     np.save(folder / "x.npy", np.random.default_rng(1).normal(size=(2, 5, 2)).astype("f4"))
     maker.add(

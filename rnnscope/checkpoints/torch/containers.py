@@ -13,6 +13,7 @@ import mmap
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ import numpy as np
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import Unpacking
 from rnnscope.model.cell import Array
 
 DTYPES = {
@@ -145,8 +147,14 @@ def _member(archive: zipfile.ZipFile, name: str, cap: int, where: object) -> byt
     # torch never compresses; what is compressed all the same cannot have grown more than deflate.
     if info.file_size > min(cap, 1032 * max(info.compress_size, 1)):
         raise damaged(f"{where}: {name}", f"at most {cap} bytes", f"{info.file_size}")
-    with archive.open(info) as member:
-        return member.read(info.file_size)
+    if info.compress_type != zipfile.ZIP_STORED:
+        file = Path(str(archive.filename))
+        Unpacking(file, file.stat().st_size, CheckpointError).take(info.file_size, name)
+    try:
+        with archive.open(info) as member:
+            return member.read(info.file_size)
+    except zlib.error as error:
+        raise damaged(f"{where}: {name}", "a member that unpacks", str(error)) from error
 
 
 def _byte_order(archive: zipfile.ZipFile, root: str, path: Path) -> bytes:

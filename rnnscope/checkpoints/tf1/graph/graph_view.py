@@ -22,6 +22,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.least_inputs import LEAST_INPUTS
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
 from rnnscope.model.cell import Array
 
@@ -175,6 +176,7 @@ class GraphView:
     def _add(self, node: GraphNode, depth: int, *, hidden: bool = False) -> None:
         _require_inputs(node)
         self._added += 1
+        check_time(f"node '{node.name}'", CheckpointError)
         if self._added > MAX_NODES:
             raise CheckpointError(
                 "The graph's functions hold more nodes than any model has.",
