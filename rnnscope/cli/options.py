@@ -35,6 +35,13 @@ def layout_option(function: F) -> F:
 def limit_options(function: F) -> F:
     """``--max-bytes`` and ``--max-seconds``: what reading files may take of this machine."""
     function = click.option(
+        "--allow-outside",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda _, __, value: set_limits(allow_outside=value or None),
+        help="Follow a 'checkpoint' file or a suite that names a file outside its own folder.",
+    )(function)
+    function = click.option(
         "--max-seconds",
         type=click.FloatRange(min=0, min_open=True),
         metavar="N",

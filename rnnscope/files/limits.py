@@ -7,10 +7,12 @@ while whether their time is over. One setting a process, as its surface has it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import RnnscopeError, spell
@@ -35,12 +37,15 @@ class Limits:
         `UNPACKED_A_BYTE` times the file if that is more.
     max_seconds : float
         For reading one file.
+    allow_outside : bool
+        Follow what a file says of another one that lies outside its own folder.
     probe_always : bool
         Look at every HDF5 file in a child first (`rnnscope.files.hdf5_probe`).
     """
 
     max_bytes: int | None = None
     max_seconds: float = MAX_SECONDS
+    allow_outside: bool = False
     probe_always: bool = False
 
     def unpacked(self, stored: int) -> int:
@@ -79,6 +84,34 @@ def put_limits_back(before: Limits) -> None:
     """Put limits in force that `set_limits` returned."""
     global _limits  # noqa: PLW0603  # as above
     _limits = before
+
+
+def require_inside(path: Path, folder: Path, by: object, error: type[RnnscopeError]) -> None:
+    """Refuse a path that a file names and that lies outside the file's own folder.
+
+    Parameters
+    ----------
+    path : Path
+    folder : Path
+        Links on the way are followed, in both.
+    by : object
+        The file, for messages.
+    error : class of RnnscopeError
+
+    Raises
+    ------
+    RnnscopeError
+    """
+    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    if inside or _limits.allow_outside:
+        return
+    raise error(
+        "A file names another one outside its own folder.",
+        where=by,
+        expected=f"a path inside {folder}",
+        found=path,
+        hint=f"if you trust the file, say {spell('allow_outside')}; or name that one yourself",
+    )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 from rnnscope.checks.settings import CheckSettings, limit_value
 from rnnscope.comparing.tolerance import Tolerances, make_tolerances
 from rnnscope.errors import OptionError
+from rnnscope.files.limits import require_inside
 from rnnscope.files.regular import require_regular
 from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS
@@ -221,6 +222,8 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
             expected=f"{STEM} in the path of the golden trace, for the checkpoint's name",
             found=f"{golden} for {len(checkpoints)} checkpoints",
         )
+    if golden:
+        require_inside(folder / golden, folder, where, OptionError)
     settings = CheckSettings(
         **{key: texts(value, key, where) for key, value in given.get("checks", {}).items()},
         limits={check: limit_value(check, value, f"{where}, limits")

@@ -31,16 +31,15 @@ from random import Random
 os.environ["OPENBLAS_NUM_THREADS"] = (
     "1"  # before numpy: children are forked, which takes no threads
 )
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # as pytest has it
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # as pytest has it
 
+from fuzz.audit import AUDIT, watch  # noqa: E402
 from fuzz.mutate import mutated  # noqa: E402
 from fuzz.samples import Sample, make_samples  # noqa: E402
 
 SECONDS_EACH = 20
 ADDRESSES = 3 * 2**30
-FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class", "socket.", "webbrowser.", "ftplib.", "urllib.")  # fmt: skip
-FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "onnx", "onnxruntime"}
-AUDIT = 99
 
 
 @dataclass
@@ -68,34 +67,6 @@ class Tally:
     unchanged: int = 0
 
 
-def watch(home: Path) -> None:
-    """Stop the process at whatever no file may bring about."""
-    allowed = (
-        str(home),
-        os.environ["XDG_CACHE_HOME"],
-        "/dev/null",
-        *(f"{tempfile.gettempdir()}/{name}" for name in (".rnnscope-suite-", "rnnscope-rerun-")),
-    )
-    told = os.dup(2)  # which may lead to nowhere while something is imported
-    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
-    def hook(event: str, arguments: tuple[object, ...]) -> None:
-        bad = event.startswith(FORBIDDEN)
-        if event == "import":
-            bad = str(arguments[0]).partition(".")[0] in FRAMEWORKS
-        elif event == "open" and isinstance(arguments[0], (str, bytes)):
-            mode, flags = str(arguments[1] or ""), arguments[2]
-            writes = any(mark in mode for mark in "wxa+") or (
-                isinstance(flags, int) and bool(flags & writing)
-            )
-            bad = writes and not os.path.abspath(os.fsdecode(arguments[0])).startswith(allowed)  # noqa: PTH100
-        if bad:
-            os.write(told, f"AUDIT {event} {arguments!r}\n".encode("utf-8", "replace"))
-            os._exit(AUDIT)
-
-    sys.addaudithook(hook)
-
-
 def start(one: Try) -> None:
     """Fork; the child changes the file, runs the command, and never returns."""
     sys.stdout.flush()
@@ -120,6 +91,9 @@ def start(one: Try) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
         watch(one.folder)
         from rnnscope.cli.main import run
+        from rnnscope.files.limits import set_limits
+
+        set_limits(probe_always=True)
 
         code = run(list(one.command))
         sys.stdout.flush()
