@@ -25,12 +25,55 @@ import tomllib
 from rnnscope.files.tensorflow.table import FOOTER_SIZE, MAGIC, masked_crc32c, read_table
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-NUMBERS = (0, 1, -1, 2, 7, 127, 255, 256, 65535, 2**31 - 1, 2**31, -(2**31), 2**32, 2**40, 2**63 - 1, 2**63, 2**64 - 1)  # fmt: skip
-WORDS = ("", "x", "a" * 300, "😀", "\x00", "\x1b[31m", "..", "../up", "/etc/passwd", "**x", "name:garbage", "^name", "1e999", "nan", "float99", "linear", "lstm", "{stem}", "a/b/c", "a.b.c", "None", "[]", "é", "true")  # fmt: skip
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    7,
+    127,
+    255,
+    256,
+    65535,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**32,
+    2**40,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+)
+WORDS = (
+    "",
+    "x",
+    "a" * 300,
+    "😀",
+    "\x00",
+    "\x1b[31m",
+    "..",
+    "../up",
+    "/etc/passwd",
+    "**x",
+    "name:garbage",
+    "^name",
+    "1e999",
+    "nan",
+    "float99",
+    "linear",
+    "lstm",
+    "{stem}",
+    "a/b/c",
+    "a.b.c",
+    "None",
+    "[]",
+    "é",
+    "true",
+)
 
 
 def deep(levels: int) -> list[Any]:
-    """A list in a list in a list …"""
+    """A list in a list in a list, and so on."""
     found: list[Any] = []
     for _ in range(levels):
         found = [found]
@@ -40,10 +83,27 @@ def deep(levels: int) -> list[Any]:
 def values(rng: Random) -> Any:
     """Something that was not expected there."""
     return rng.choice(
-        [None, True, False, 0.5, -1.5, 1e308, float("inf"), float("nan"), [], {}, [[]], [None],
-         {"a": 1}, [1, "a", None], {"class_name": "LSTM", "config": {}}, deep(rng.choice([3, 200, 2000]))]
-        + [rng.choice(NUMBERS)] * 6 + [rng.choice(WORDS)] * 6
-    )  # fmt: skip
+        [
+            None,
+            True,
+            False,
+            0.5,
+            -1.5,
+            1e308,
+            float("inf"),
+            float("nan"),
+            [],
+            {},
+            [[]],
+            [None],
+            {"a": 1},
+            [1, "a", None],
+            {"class_name": "LSTM", "config": {}},
+            deep(rng.choice([3, 200, 2000])),
+        ]
+        + [rng.choice(NUMBERS)] * 6
+        + [rng.choice(WORDS)] * 6
+    )
 
 
 def mutated(name: str, content: bytes, rng: Random, depth: int = 0) -> bytes:
@@ -231,8 +291,48 @@ def _safetensors(content: bytes, rng: Random, _: int) -> bytes:
     return struct.pack("<Q", len(text)) + text + content[8 + size :]
 
 
-DESCRIPTIONS = ("'|O'", "'>f8'", "'<f2'", "'|V4'", "'<U5'", "'<M8[s]'", "'<c8'", "'|b1'", "'<f16'", "'|S3'", "'<i8'", "'<u2'", "[('f0', '<f4'), ('f1', '<f4')]", "('<f4', (3,))", "'<f4,<f4'", "7", "None", "'float99'", "'", "[[[", "'|V0'", "'<U0'")  # fmt: skip
-SHAPES = ("()", "(0,)", "(-1,)", "(1000000, 1000000)", "(10000, 1000, 1000)", "(2, 0, 3)", "(3)", "('a',)", "(1.5, 2)", "(True,)", "(99999999999999999999,)", "[2, 3]", "None", "(1,)*9", "(2, 6, 3", "(1,1,1,1,1,1)")  # fmt: skip
+DESCRIPTIONS = (
+    "'|O'",
+    "'>f8'",
+    "'<f2'",
+    "'|V4'",
+    "'<U5'",
+    "'<M8[s]'",
+    "'<c8'",
+    "'|b1'",
+    "'<f16'",
+    "'|S3'",
+    "'<i8'",
+    "'<u2'",
+    "[('f0', '<f4'), ('f1', '<f4')]",
+    "('<f4', (3,))",
+    "'<f4,<f4'",
+    "7",
+    "None",
+    "'float99'",
+    "'",
+    "[[[",
+    "'|V0'",
+    "'<U0'",
+)
+SHAPES = (
+    "()",
+    "(0,)",
+    "(-1,)",
+    "(1000000, 1000000)",
+    "(10000, 1000, 1000)",
+    "(2, 0, 3)",
+    "(3)",
+    "('a',)",
+    "(1.5, 2)",
+    "(True,)",
+    "(99999999999999999999,)",
+    "[2, 3]",
+    "None",
+    "(1,)*9",
+    "(2, 6, 3",
+    "(1,1,1,1,1,1)",
+)
 
 
 def _npy(content: bytes, rng: Random, _: int) -> bytes:
@@ -251,10 +351,24 @@ def _npy(content: bytes, rng: Random, _: int) -> bytes:
         return content[:6] + bytes([rng.choice([0, 1, 2, 3, 9]), 0]) + content[8:]
     elif way == 4:
         made = io.BytesIO()
-        shapes = [array.ravel(), array[None], array[:0], array.T, array.astype("f2"), array.astype("i4"), array.astype("U4"), array.astype("c8"), array[..., None], np.array(1.5), np.array(["a"]), np.full(array.shape, np.nan)]  # fmt: skip
+        shapes = [
+            array.ravel(),
+            array[None],
+            array[:0],
+            array.T,
+            array.astype("f2"),
+            array.astype("i4"),
+            array.astype("U4"),
+            array.astype("c8"),
+            array[..., None],
+            np.array(1.5),
+            np.array(["a"]),
+            np.full(array.shape, np.nan),
+        ]
         np.save(made, rng.choice(shapes))
         return made.getvalue()
-    head = f"{{'descr': {descr}, 'fortran_order': {rng.choice(['False', 'False', 'True', '1', 'x'])}, 'shape': {shape}, }}"
+    order = rng.choice(["False", "False", "True", "1", "x"])
+    head = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
     if way == 5:
         cut = rng.randrange(len(text))
         head = (
@@ -272,9 +386,22 @@ def _npy(content: bytes, rng: Random, _: int) -> bytes:
 def _odd_dataset(dataset: h5py.Dataset, rng: Random) -> Any:
     array = np.zeros((), "f4") if dataset.shape is None else dataset[()]
     array = np.asarray(array)
-    odd = [1, "text", h5py.Empty("f4"), np.zeros(0), np.zeros((0, 3)), np.arange(3), array.ravel(), array[None],
-           array.T, array[..., None], np.array([(1, 2)], "i4,f4"), np.array([1j]), np.array(["a", "b"], "S3"),
-           np.zeros((2, 2, 2, 2))]  # fmt: skip
+    odd = [
+        1,
+        "text",
+        h5py.Empty("f4"),
+        np.zeros(0),
+        np.zeros((0, 3)),
+        np.arange(3),
+        array.ravel(),
+        array[None],
+        array.T,
+        array[..., None],
+        np.array([(1, 2)], "i4,f4"),
+        np.array([1j]),
+        np.array(["a", "b"], "S3"),
+        np.zeros((2, 2, 2, 2)),
+    ]
     if array.dtype.kind in "fiub":
         odd += [array.astype(kind) for kind in ("f2", "f8", "i8", "?", "c8")] + [
             array * np.nan,
@@ -290,8 +417,19 @@ def _odd_attribute(value: Any, rng: Random) -> Any:
         value = value.decode("utf-8", "replace")
     if isinstance(value, str) and value[:1] in "{[" and rng.random() < 0.9:
         return json.dumps(changed_tree(json.loads(value), rng))
-    odd = [rng.choice(WORDS).replace("\x00", ""), rng.choice([n for n in NUMBERS if n < 2**63]), 0.5, np.nan, h5py.Empty("f4"), np.zeros(0), np.arange(3),
-           np.array(["a", "b"], "S3"), np.array(b"\xff\xfe"), np.array([(1, 2)], "i4,f4"), True]  # fmt: skip
+    odd = [
+        rng.choice(WORDS).replace("\x00", ""),
+        rng.choice([n for n in NUMBERS if n < 2**63]),
+        0.5,
+        np.nan,
+        h5py.Empty("f4"),
+        np.zeros(0),
+        np.arange(3),
+        np.array(["a", "b"], "S3"),
+        np.array(b"\xff\xfe"),
+        np.array([(1, 2)], "i4,f4"),
+        True,
+    ]
     if isinstance(value, np.ndarray) and value.size:
         odd += [value[:-1], np.concatenate([value, value]), value[::-1].copy()] * 3
     return rng.choice(odd)
@@ -449,10 +587,21 @@ def _message(content: bytes, rng: Random, depth: int) -> bytes:
 
 
 def _odd_string(value: bytes, rng: Random) -> bytes:
-    return rng.choice([
-        b"", value[:-1], value + b":0", value + b":garbage", b"^" + value, value + value, _bytes(value, rng),
-        rng.choice(WORDS).encode(), b"\xff\xfe", value.upper(), rng.choice([b"Identity", b"Const", b"MatMul", b"LSTM", b"Loop", b"While", b"Switch"]),
-    ])  # fmt: skip
+    return rng.choice(
+        [
+            b"",
+            value[:-1],
+            value + b":0",
+            value + b":garbage",
+            b"^" + value,
+            value + value,
+            _bytes(value, rng),
+            rng.choice(WORDS).encode(),
+            b"\xff\xfe",
+            value.upper(),
+            rng.choice([b"Identity", b"Const", b"MatMul", b"LSTM", b"Loop", b"While", b"Switch"]),
+        ]
+    )
 
 
 # Tables and pickles.
@@ -514,7 +663,33 @@ def _pickle(content: bytes, rng: Random, _: int) -> bytes:
     elif way == 2:
         ops[at] = ops[rng.randrange(len(ops))]
     elif way == 3:
-        ops[at] = rng.choice([b"N", b"]", b"}", b")", b"(", b"t", b"0", b"2", b"a", b"e", b"s", b"u", b"R", b"b", b"\x81", b"K\x00", b"K\xff", b"J\xff\xff\xff\xff", b"X\x01\x00\x00\x00x", b"cos\nsystem\n", b"ccollections\nOrderedDict\n", b"Q", b"G" + b"\x7f\xf0" + bytes(6)])  # fmt: skip
+        ops[at] = rng.choice(
+            [
+                b"N",
+                b"]",
+                b"}",
+                b")",
+                b"(",
+                b"t",
+                b"0",
+                b"2",
+                b"a",
+                b"e",
+                b"s",
+                b"u",
+                b"R",
+                b"b",
+                b"\x81",
+                b"K\x00",
+                b"K\xff",
+                b"J\xff\xff\xff\xff",
+                b"X\x01\x00\x00\x00x",
+                b"cos\nsystem\n",
+                b"ccollections\nOrderedDict\n",
+                b"Q",
+                b"G" + b"\x7f\xf0" + bytes(6),
+            ]
+        )
     elif way == 4:
         ops[at] = ops[at][:1] + rng.randbytes(len(ops[at]) - 1)
     elif way == 5:

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests/data"
 SAMPLES = ROOT / "sample_data"
-RANDOM_GRAPHS = ("r162_TimeFreqLSTM", "r063_BasicLSTMCell_concat", "r174_raw_rnn_x_scaled", "r245_constant+while_loop_x_by_time", "r119_encoder_decoder", "r140_unrolled_by_hand")  # fmt: skip
+RANDOM_GRAPHS = (
+    "r162_TimeFreqLSTM",
+    "r063_BasicLSTMCell_concat",
+    "r174_raw_rnn_x_scaled",
+    "r245_constant+while_loop_x_by_time",
+    "r119_encoder_decoder",
+    "r140_unrolled_by_hand",
+)
 
 RUN = ("--force", "--threads", "1", "-o", "out.h5")
 
@@ -215,19 +221,20 @@ def _tensorflow_1(maker: _Maker, place: Path) -> None:
 
 WRITE_V1 = """
 import sys, numpy as np, tensorflow as tf
-v1 = tf.compat.v1
-rng = np.random.default_rng(3)
-tensors = {"rnn/lstm_cell/kernel": rng.normal(size=(5, 12)).astype("f4"), "rnn/lstm_cell/bias": np.zeros(12, "f4")}
-def save(path):
-    with tf.Graph().as_default(), v1.Session() as session:
-        names = list(tensors)
-        session.run(tf.raw_ops.SaveSlices(filename=path, tensor_names=names, shapes_and_slices=[""] * len(names), data=[tf.constant(t) for t in tensors.values()]))
-save(sys.argv[1] + "/v1/model.ckpt")
+v1, folder = tf.compat.v1, sys.argv[1]
+kernel = np.random.default_rng(3).normal(size=(5, 12)).astype("f4")
+tensors = {"rnn/lstm_cell/kernel": kernel, "rnn/lstm_cell/bias": np.zeros(12, "f4")}
+with tf.Graph().as_default(), v1.Session() as session:
+    session.run(tf.raw_ops.SaveSlices(
+        filename=folder + "/v1/model.ckpt", tensor_names=list(tensors),
+        shapes_and_slices=["", ""], data=[tf.constant(value) for value in tensors.values()],
+    ))
 with tf.Graph().as_default(), v1.Session() as session:
     for name, value in tensors.items():
         v1.get_variable(name, initializer=value)
     session.run(v1.global_variables_initializer())
-    v1.train.Saver(sharded=True, write_version=v1.train.SaverDef.V1).save(session, sys.argv[1] + "/bundle/export", write_state=False)
+    saver = v1.train.Saver(sharded=True, write_version=v1.train.SaverDef.V1)
+    saver.save(session, folder + "/bundle/export", write_state=False)
 """
 
 
@@ -313,12 +320,24 @@ def _traces_and_states(maker: _Maker) -> None:
     rnnscope(folder, "run", "w.npz", "x.npz", "--layout", "tf1", "-o", "t.h5", "--gates", "--quiet")
     shutil.copy(folder / "t.h5", folder / "o.h5")
     maker.add(
-        "trace", "trace", [], ["t.h5"],
-        "check t.h5", "check t.h5 --recompute", "check t.h5 --golden o.h5", "pool t.h5 --method mean",
-        "pool t.h5 --method max -o p.npz --force", "diff t.h5 o.h5", "diff o.h5 t.h5", "rerun t.h5", "rerun t.h5 -o n.h5",
-        "export t.h5 --to arrays -o outa --force", "export t.h5 --to torch -o o.npz --force", "export t.h5 --to trace -o n.h5 --force",
+        "trace",
+        "trace",
+        [],
+        ["t.h5"],
+        "check t.h5",
+        "check t.h5 --recompute",
+        "check t.h5 --golden o.h5",
+        "pool t.h5 --method mean",
+        "pool t.h5 --method max -o p.npz --force",
+        "diff t.h5 o.h5",
+        "diff o.h5 t.h5",
+        "rerun t.h5",
+        "rerun t.h5 -o n.h5",
+        "export t.h5 --to arrays -o outa --force",
+        "export t.h5 --to torch -o o.npz --force",
+        "export t.h5 --to trace -o n.h5 --force",
         "run w.npz x.npz --lengths t.h5::/lengths --layout tf1 -o q.h5",
-    )  # fmt: skip
+    )
     for number, options in enumerate(("--ragged", "--select steps=0:3", "--compress gzip")):
         other = maker.folder(f"trace_{number}")
         for file in ("w.npz", "x.npz"):
@@ -487,11 +506,4 @@ def _suite(maker: _Maker) -> None:
         ["s.toml", "s.toml", "g/w.h5"],
         "check --suite s.toml",
         "check --suite s.toml --update-golden",
-    )
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every checkpoint-like file of some folder, for samples that are not part of this repository."""
-    yield from sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.stat().st_size < 2**20
     )

@@ -1,10 +1,10 @@
 """Damaged and malicious copies of every kind of file, read by every command.
 
-``python tests/fuzz/try_files.py --seconds 60`` changes copies of the samples (`samples`, `mutate`) and
-runs a command on each, in a process of its own. A try ends well with exit code 0, 1 or 2, without a
-traceback, within 20 seconds and 3 GB of addresses, and with nothing opened for writing outside its
-folder, nothing started, imported or connected that a file could have asked for (an audit hook
-watches). Everything else is a find: its folder is kept, with the command in ``ARGS``.
+``python tests/fuzz/try_files.py --seconds 60`` changes copies of the samples (`samples`, `mutate`)
+and runs a command on each, in a process of its own. A try ends well with exit code 0, 1 or 2,
+without a traceback, within 20 seconds and 3 GB of addresses, and with nothing opened for writing
+outside its folder, nothing started, imported or connected that a file could have asked for
+(`audit`). Everything else is a find: its folder is kept, with the command in ``ARGS``.
 
 The same seed and the same samples give the same tries in the same order.
 """
@@ -34,9 +34,9 @@ os.environ["OPENBLAS_NUM_THREADS"] = (
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # as pytest has it
 
-from fuzz.audit import AUDIT, watch  # noqa: E402
-from fuzz.mutate import mutated  # noqa: E402
-from fuzz.samples import Sample, make_samples  # noqa: E402
+from fuzz.audit import AUDIT, watch
+from fuzz.mutate import mutated
+from fuzz.samples import Sample, make_samples
 
 SECONDS_EACH = 20
 ADDRESSES = 3 * 2**30
@@ -86,6 +86,8 @@ def start(one: Try) -> None:
                 os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
             )
             os.dup2(made, number)
+        # pytest and others put objects of their own in their place.
+        sys.stdout, sys.stderr = (open(n, "w", closefd=False) for n in (1, 2))  # noqa: SIM115
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
@@ -126,12 +128,11 @@ def judged(one: Try, status: int | None, tally: Tally) -> str:
             if re.match(r"[A-Za-z_.]+(Error|Exception|Interrupt)\b", line)
         ]
         error = last[-1].split(":")[0] if last else f"exit code {code}"
-        place = "{0}:{1} {2}".format(*frames[-1]) if frames else "?"
+        place = "{}:{} {}".format(*frames[-1]) if frames else "?"
         return f"{error} at {place}"
-    if code == 2 and not stderr.strip():
-        # Differing states of a suite are told on stdout.
-        if not (one.folder.parent / f"{one.folder.name}.stdout").stat().st_size:
-            return f"{one.sample.kind}: exit code 2 without a word"
+    stdout = one.folder.parent / f"{one.folder.name}.stdout"  # where reports tell of errors
+    if code == 2 and not stderr.strip() and not stdout.stat().st_size:
+        return f"{one.sample.kind}: exit code 2 without a word"
     return ""
 
 
