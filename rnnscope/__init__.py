@@ -17,11 +17,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rnnscope.api.check import check
     from rnnscope.api.diff import diff
+    from rnnscope.api.explain import explain
     from rnnscope.api.export import export
     from rnnscope.api.model import Model, open_model
+    from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
+    from rnnscope.api.report import write_report
     from rnnscope.api.run import rerun, run
+    from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
+    from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
 
@@ -32,12 +37,17 @@ _HOMES = {
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
     "diff": "rnnscope.api.diff",
+    "explain": "rnnscope.api.explain",
     "export": "rnnscope.api.export",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
+    "plot": "rnnscope.api.plot",
     "pool": "rnnscope.api.pool",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
+    "show": "rnnscope.api.show",
+    "view": "rnnscope.api.view",
+    "write_report": "rnnscope.api.report",
 }
 """Where each public name is defined."""
 
@@ -48,8 +58,13 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "open_trace",
     "check",
     "diff",
+    "explain",
     "pool",
     "export",
+    "show",
+    "plot",
+    "write_report",
+    "view",
     "Model",
     "StateTrace",
     "Recipe",

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types; numpy scalars and paths included.
+    """The value in JSON's own types; numpy scalars, arrays and paths included.
 
     A dataclass becomes an object of its fields, and of the properties that its attribute
     ``json_properties`` names.
@@ -22,8 +22,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if hasattr(value, "item"):  # a numpy scalar
-        value = value.item()
+    if hasattr(value, "tolist"):  # a numpy scalar, or an array
+        return plain(value.tolist())
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

@@ -30,10 +30,20 @@ REPORTS: dict[tuple[str, str], str] = {
     ("diff", "json"): "json_document",
     ("diff", "markdown"): "diff_markdown",
     ("diff", "junit"): "diff_junit",
+    ("explain", "text"): "explain_text",
+    ("explain", "json"): "json_document",
+    ("explain", "markdown"): "explain_markdown",
     ("pool", "text"): "pool_text",
     ("pool", "json"): "json_document",
     ("export", "text"): "export_text",
     ("export", "json"): "json_document",
+    ("plot", "text"): "plot_text",
+    ("plot", "json"): "json_document",
+    ("page", "text"): "page_text",
+    ("page", "json"): "json_document",
+    ("show", "text"): "show_text",
+    ("show", "numbers"): "show_numbers",
+    ("show", "json"): "json_document",
 }
 """Modules of `rnnscope.report` by kind of result and format; the first format is the default.
 

@@ -66,7 +66,7 @@ def assert_states_close(
     if unread:
         raise AssertionError(f"arrays that are no states by their names: {'; '.join(unread)}")
     if found.verdict == "differ":
-        raise AssertionError(_differences(found))
+        raise AssertionError(_differences(found) + _explanation(actual, expected))
 
 
 def assert_last_output_is_m(
@@ -140,6 +140,29 @@ def _verify_words(report: RunReport) -> str:
         f"{row.difference:.3g}, more than {row.limit:.3g}"
         for row in wrong
     )
+
+
+EXPLAIN_SECONDS = 5.0
+"""Time that a failing assertion takes to say why."""
+
+
+def _explanation(actual: Any, expected: Any) -> str:
+    """Why the states differ, where one side is a trace with its recipe; empty where none tells."""
+    from rnnscope.api.diff import recipe_trace
+    from rnnscope.api.explain import explain
+    from rnnscope.errors import RnnscopeError
+    from rnnscope.report.explain_words import headline
+
+    sides = recipe_trace(actual, expected)
+    if sides is None:
+        return ""
+    try:
+        found = explain(*sides, budget=EXPLAIN_SECONDS)
+    except RnnscopeError:
+        return ""  # the difference is told; its reason cannot be looked for
+    if found.verdict == "none" or not all(fit.reading for fit in found.fits):
+        return ""
+    return "\n".join(["", f"why: {headline(found)}", *(fit.advice for fit in found.fits)])
 
 
 def _differences(found: DiffResult) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnscope.engines.compiled import PackedCell
+from rnnscope.engines.fast_engine import run_fast
+from rnnscope.engines.lstm import FoldedLSTM
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
@@ -90,6 +93,12 @@ def layer_of(
         reversal=reversal,
         outputs_in_input_order=in_input_order,
     )
+
+
+def run_lstm(layer, x, lengths=None, initial=None, *, steps="numpy", gates=False, **how):
+    """A layer by the fast engine, in numpy or compiled."""
+    prepared = FoldedLSTM(layer.cell) if steps == "numpy" else PackedCell(layer.cell, gates)
+    return run_fast(layer, x, lengths, initial, prepared=prepared, gates=gates, **how)
 
 
 def make_input(rng, layer, sequences, timesteps):

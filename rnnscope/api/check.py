@@ -28,6 +28,7 @@ def check(
     golden: str | os.PathLike[str] | None = None,
     atol: Bounds = None,
     rtol: Bounds = None,
+    pictures: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> CheckReport:
     """Check the states of a trace: padding, final states, gates, numbers.
@@ -50,6 +51,8 @@ def check(
     golden : str or path, optional
         A stored trace to compare with, within `atol` and `rtol`.
     atol, rtol : float, or mapping of array to float, optional
+    pictures : str or path, optional
+        With `golden`: a folder for a picture (SVG) of where the two part first.
     **options
         Options of the run in place of the recipe's.
 
@@ -75,7 +78,7 @@ def check(
     from rnnscope.checks.settings import CheckSettings, limit_value
     from rnnscope.errors import OptionError, spell
     from rnnscope.record.replay import Replay
-    from rnnscope.record.trace_checks import Comparison, check_trace
+    from rnnscope.record.trace_checks import Comparison, check_trace, picture_path
 
     settings = CheckSettings(
         only=tuple(only),
@@ -93,10 +96,13 @@ def check(
     if golden is not None:
         from rnnscope.comparing.tolerance import make_tolerances
 
-        against = Comparison(replay, Path(golden), make_tolerances(atol, rtol))
-    elif atol is not None or rtol is not None:
+        place = trace.path if isinstance(trace, StateTrace) else Path(trace)
+        stem = "trace" if place is None else place.stem
+        picture = None if pictures is None else picture_path(Path(pictures), stem)
+        against = Comparison(replay, Path(golden), make_tolerances(atol, rtol), picture)
+    elif any(one is not None for one in (atol, rtol, pictures)):
         raise OptionError(
-            f"{spell('atol')} and {spell('rtol')} go with {spell('golden')}: without a stored "
-            "trace nothing is held to them."
+            f"{spell('atol')}, {spell('rtol')} and {spell('pictures')} go with "
+            f"{spell('golden')}: without a stored trace nothing is held to it."
         )
     return CheckReport("rnnscope.check", (check_trace(operand_of(trace), settings, against),))

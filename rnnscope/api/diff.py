@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,39 @@ def _diff_states(
 
     one, other = recognise((operand_of(a), operand_of(b)), reading)
     with one.states, other.states:
-        return diff_states(one, other, settings, "rnnscope.diff")
+        found = diff_states(one, other, settings, "rnnscope.diff")
+    return replace(found, explain=_explain_command(a, b)) if found.verdict == "differ" else found
+
+
+def _explain_command(a: Any, b: Any) -> str:
+    """What looks for the reason of a difference, where one side is a trace with its recipe."""
+    from shlex import join
+
+    sides = recipe_trace(a, b)
+    if sides is None or not all(isinstance(one, (str, os.PathLike)) for one in sides):
+        return ""
+    return join(["rnnscope", "explain", *map(os.fspath, sides)])
+
+
+def recipe_trace(a: Any, b: Any) -> tuple[Any, Any] | None:
+    """The side that is a trace's file with its recipe, and the other one; None if neither is."""
+    for trace, reference in ((a, b), (b, a)):
+        if isinstance(trace, (str, os.PathLike)) and _holds_recipe(os.fspath(trace)):
+            return trace, reference
+    return None
+
+
+def _holds_recipe(path: str) -> bool:
+    from rnnscope.errors import RnnscopeError
+    from rnnscope.trace import Trace
+
+    try:
+        if not Path(path).is_file():
+            return False
+        with Trace.open(Path(path)) as trace:
+            return bool(trace.header.recipe)
+    except (RnnscopeError, OSError):
+        return False
 
 
 def _read_options(side: str, format_name: Any, num_units: Any, time_major: Any) -> ReadOptions:

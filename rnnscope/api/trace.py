@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnscope.errors import EngineError
+from rnnscope.errors import EngineError, RnnscopeError
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.results import RunReport
+    from rnnscope.seeing.picture import Picture
     from rnnscope.trace import LayerHeader, Trace
+
+
+OVER_TIME = ("sequence", "timestep")
 
 
 class LazyArray:
@@ -205,22 +209,71 @@ class StateTrace:
     def to_xarray(self) -> Any:
         """The trace as an ``xarray.DataTree``, a node for each layer, all arrays in memory.
 
+        A node has the arrays of its layer by name, ``m``, ``c``, ``outputs``, ``gate_i`` …,
+        ``initial_c``, ``final_m``, with the run's own numbers of timesteps and units as
+        coordinates, and the options with their origins as attributes. Its path is the layer's name
+        with slashes as nodes; where that cannot be (`rnnscope help schema`), the attribute
+        ``layer`` has the name.
+
         Raises
         ------
         EngineError
             xarray is not installed. ``xarray.open_datatree(path)`` opens a trace file lazily.
+
+        Examples
+        --------
+        >>> import rnnscope
+        >>> with rnnscope.open_trace("trace.h5") as trace:
+        ...     tree = trace.to_xarray()
+        >>> tree["rnn/lstm_cell/c"].sel(sequence=1, timestep=5).shape, tree["lengths"].values
+        ((64,), array([10,  6]))
         """
+        from rnnscope.trace.stored_arrays import layer_paths
+
         try:
             import xarray
         except ImportError as error:
             raise EngineError(
                 "The package xarray is not installed.", hint="pip install xarray"
             ) from error
-        root = {} if self.lengths is None else {"lengths": ("sequence", self.lengths)}
-        groups = {"/": xarray.Dataset(root)}
-        for name, layer in self.layers.items():
-            groups[f"/{name}"] = xarray.Dataset(dict(_variables(layer)), attrs=_attributes(layer))
+        valid, kept = self.valid, self._trace.kept_timesteps
+        if kept is not None and valid.shape[1] != len(kept):
+            valid = valid[:, kept]
+        root: dict[str, Any] = {"valid": (OVER_TIME, valid)}
+        if self.lengths is not None:
+            root["lengths"] = ("sequence", self.lengths)
+        groups = {"/": xarray.Dataset(root if self._time_is_shared() else {})}
+        for name, path in layer_paths(self._trace).items():
+            variables = dict(_variables(self._trace, self.layers[name]))
+            groups[f"/{path}"] = xarray.Dataset(variables, attrs=_attributes(self.layers[name]))
         return xarray.DataTree.from_dict(groups)
+
+    def _time_is_shared(self) -> bool:
+        """Whether every layer has the input's timesteps, so that one dimension does for all."""
+        headers = (*self._trace.layers, *self._trace.merges)
+        return all(header.timesteps in (None, self.timesteps) for header in headers)
+
+    def plot(self, kind: str = "heatmap", **options: Any) -> Picture:
+        """Draw the states; a notebook shows what comes back, ``.save(path)`` writes it.
+
+        Parameters
+        ----------
+        kind : str
+            ``"heatmap"``, ``"units"``, ``"gates"``, ``"saturation"``, ``"norm"``, or ``"diff"``
+            with `other`.
+        **options
+            As of `rnnscope.plot`.
+
+        Raises
+        ------
+        RnnscopeError
+            The trace lacks what was asked for, or matplotlib is not installed.
+        """
+        from rnnscope.seeing.drawing import draw
+
+        if "other" in options:
+            options["other"] = operand_of(options["other"])
+        return draw(self._trace, kind=kind, **options)
 
     def close(self) -> None:
         """Close the file, or give the memory back."""
@@ -245,24 +298,53 @@ class StateTrace:
         size = f"{self.sequences} sequences x {self.timesteps} timesteps"
         return f"<trace {where}: {size}; {', '.join(self.layers)}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: layers to unfold, arrays, options, a small heatmap of each.
 
-def _variables(layer: LayerView) -> Iterator[tuple[str, tuple[tuple[str, ...], Array]]]:
-    over_time = ("sequence", "timestep")
+        Of a trace that is closed or damaged it is the one line of ``repr``.
+        """
+        from html import escape
+
+        from rnnscope.report.trace_html import trace_html
+
+        try:
+            return trace_html(self._trace)
+        except (RnnscopeError, OSError, RuntimeError, ValueError, KeyError):
+            return f"<pre>{escape(repr(self))}</pre>"
+
+
+def _variables(trace: Trace, layer: LayerView) -> Iterator[tuple[str, tuple[Any, Array]]]:
+    """The arrays of a layer that the trace holds, with their dimensions, and coordinates."""
+    from rnnscope.trace.stored_arrays import time_arrays
+
     header = layer._header  # noqa: SLF001  # the two classes are one thing
-    for state in header.widths:
-        yield state, ((*over_time, header.state_dimension(state)), np.asarray(layer._array(state)))  # noqa: SLF001
-    yield "outputs", ((*over_time, "output"), np.asarray(layer.outputs))
-    for gate, array in layer.gates.items():
-        yield f"gate_{gate}", ((*over_time, "unit"), np.asarray(array))
+    kept: dict[str, Array] = {}
+    for name, one in time_arrays(trace, header).items():
+        width = _width_dimension(header, name)
+        kept |= {"timestep": one.steps, width: one.units}
+        short = name.replace("gates/", "gate_")
+        yield short, ((*OVER_TIME, width), trace.read_array(header.name, name))
     for part, arrays in (("initial", layer.initial), ("final", layer.final)):
         for state, array in arrays.items():
-            dimension = header.state_dimension(state)
-            yield f"{part}_{state}", (("sequence", dimension), np.asarray(array))
+            yield f"{part}_{state}", (("sequence", header.state_dimension(state)),
+                                      np.asarray(array))  # fmt: skip
+    for dimension, places in kept.items():
+        yield dimension, (dimension, places)
+
+
+def _width_dimension(header: LayerHeader, name: str) -> str:
+    if name in header.widths:
+        return header.state_dimension(name)
+    if name.startswith("gates/"):
+        return "unit"
+    return "input" if name == "inputs" else "output"
 
 
 def _attributes(layer: LayerView) -> dict[str, Any]:
-    return {f"option_{name}": "" if value is None else value
-            for name, value in layer.options.items()}  # fmt: skip
+    options = {f"option_{name}": "" if value is None else value
+               for name, value in layer.options.items()}  # fmt: skip
+    origins = {f"option_{name}_origin": origin for name, origin in layer.origins.items()}
+    return {"layer": layer.name} | options | origins
 
 
 def operand_of(value: Any) -> Any:

@@ -32,6 +32,8 @@ class Subject:
     error : str
         Why it could not be checked; empty if it could.
     seconds : float
+    picture : str
+        The file with a picture of the first divergence from a stored trace; empty if there is none.
     """
 
     json_properties: ClassVar[tuple[str, ...]] = ("status",)
@@ -45,6 +47,7 @@ class Subject:
     changed: tuple[str, ...] = ()
     error: str = ""
     seconds: float = 0.0
+    picture: str = ""
 
     @property
     def status(self) -> CheckStatus:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rnnscope.record.trace_checks import Comparison
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
+RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
+"""GitHub's folder for a job's own files, and ours inside it: what a step uploads as artifacts."""
 
 
 @click.command("check")
@@ -133,6 +135,13 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
     is_flag=True,
     help="Write annotations for GitHub Actions to stderr, all findings to its summary.",
 )
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write a picture (SVG) of where a trace or case parts first from its golden trace "
+    "[default: with --github, rnnscope in RUNNER_TEMP].",
+)
 @click.option("--allow-empty", is_flag=True, help="Nothing that could be judged is fine.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 def command(**given: Any) -> int:
@@ -177,6 +186,8 @@ def _refuse_mixtures(given: dict[str, Any]) -> None:
         raise click.UsageError("--recompute, --verify, --checkpoint and --input go with TRACE")
     if (given["atol"] or given["rtol"]) and not given["golden"]:
         raise click.UsageError("--atol and --rtol go with --golden")
+    if given["pictures"] is not None and not (given["golden"] or given["suite"]):
+        raise click.UsageError("--pictures goes with --golden or --suite")
     if (given["checkpoint"] or given["golden"]) and len(given["traces"]) != 1:
         raise click.UsageError("--checkpoint and --golden go with one TRACE")
 
@@ -188,7 +199,7 @@ def _subjects(given: dict[str, Any]) -> list[Subject]:
 
         return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
                          update_golden=given["update_golden"],
-                         command=command_line())  # fmt: skip
+                         command=command_line(), pictures=_pictures(given))  # fmt: skip
     if given["outputs"]:
         from rnnscope.record.bare_arrays import check_arrays
 
@@ -217,7 +228,7 @@ def _settings(given: dict[str, Any]) -> CheckSettings:
 
 
 def _comparison(given: dict[str, Any]) -> Comparison:
-    from rnnscope.record.trace_checks import Comparison
+    from rnnscope.record.trace_checks import Comparison, picture_path
 
     replay = None
     if given["checkpoint"] or given["inputs"] or given["recompute"] or given["verify"]:
@@ -230,7 +241,20 @@ def _comparison(given: dict[str, Any]) -> Comparison:
         return Comparison(replay)
     from rnnscope.comparing.tolerance import make_tolerances
 
-    return Comparison(replay, given["golden"], make_tolerances(given["atol"], given["rtol"]))
+    folder, picture = _pictures(given), None
+    if folder is not None:
+        picture = picture_path(folder, given["traces"][0].stem)
+    tolerances = make_tolerances(given["atol"], given["rtol"])
+    return Comparison(replay, given["golden"], tolerances, picture)
+
+
+def _pictures(given: dict[str, Any]) -> Path | None:
+    """The folder for pictures, where there are to be any."""
+    if given["pictures"] is not None:
+        return Path(given["pictures"])
+    if given["github"] and os.environ.get(RUNNER_TEMP):
+        return Path(os.environ[RUNNER_TEMP]) / PICTURES
+    return None
 
 
 def _exit_code(report: CheckReport, *, allow_empty: bool) -> int:

@@ -48,13 +48,15 @@ TOPICS: dict[str, Topic] = {
     "large-runs": Topic("running/LARGE_RUNS.md", "Runs larger than memory"),
     "traces": Topic("trace/READING.md", "Reading a trace"),
     "schema": Topic("trace/FORMAT.md", "The trace, schema version 2"),
+    "seeing": Topic("seeing/SEEING.md", "Looking at states"),
+    "pages": Topic("report/page/PAGES.md", "A page to explore states"),
     "checks": Topic("checks/CHECKS.md", "The checks"),
     "suites": Topic("record/SUITES.md", "Suites of cases, in CI and in pytest"),
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "states": Topic("states/FORMATS.md", "The formats of states"),
     "speed": Topic("engines/SPEED.md", "Engines and speed"),
-    "kernel": Topic("engines/lstm/KERNEL.md", "The compiled LSTM"),
+    "kernel": Topic("engines/compiled/KERNEL.md", "The compiled steps"),
     "trust": Topic("files/UNTRUSTED_FILES.md", "Files from people you do not trust"),
 }
 """Every page by the name that ``rnnscope help`` takes, in reading order."""

@@ -37,7 +37,12 @@ COMMANDS = {
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
+    "explain": "Say why a model's numbers differ from a reference: which reading gives them.",
     "export": "Write the states of a trace in the format of a framework or tool.",
+    "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
+    "plot": "Draw the states of a trace, or where two part, as .png, .svg or .pdf.",
+    "report": "Write a page to explore the states of a trace, in one HTML file.",
+    "view": "Explore the states of a trace in the browser, however large it is.",
     "help": "Show a page about a topic, offline: formats, checks, padding, the trace, …",
 }
 """Commands and their one line of help: a command's module is imported when it is asked for."""
@@ -91,7 +96,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-OTHER_FLAGS = {"output": "-o", "states": "--state", "methods": "--method"}
+OTHER_FLAGS = {"output": "-o", "states": "--state", "methods": "--method", "units": "--unit"}
 """Flags that are no options of a run and not called as their option is."""
 
 

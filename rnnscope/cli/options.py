@@ -92,7 +92,7 @@ def print_result(result: Printable, format_name: str) -> None:
     import shutil
 
     terminal = sys.stdout.isatty()
-    color = terminal and "NO_COLOR" not in os.environ
+    color = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
     text = result.render(format_name, width=width, color=color)
     try:

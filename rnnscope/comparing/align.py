@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.comparing.arrays import AlignedArrays
-from rnnscope.files.array_views import Span, Taken
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.array_views import cut_to
 from rnnscope.model.cell import Array
 from rnnscope.states.state_set import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
 
@@ -76,8 +75,8 @@ def align(
     if len(first.shape) == 3 and not padding:
         valid = _common_steps(a, b, key, matches)
     pair = AlignedArrays(
-        _cut(first, [match.a for match in matches]),
-        _cut(second, [match.b for match in matches]),
+        cut_to(first, [match.a for match in matches]),
+        cut_to(second, [match.b for match in matches]),
         valid,
         tuple(match.names for match in matches),
         backward=a.layer.backward or b.layer.backward,
@@ -113,19 +112,6 @@ def _coordinates(side: LayerOfSet, key: str, axis: str, size: int) -> Array:
         of_units = state == "c" or key.startswith(GATES)
         names = side.layer.coordinates.get("unit" if of_units else "output")
     return names if names is not None and len(names) == size else np.arange(size)
-
-
-def _cut(array: StoredArray, places: list[Array]) -> StoredArray:
-    for axis, wanted in enumerate(places):
-        size = array.shape[axis]
-        if len(wanted) == size and np.array_equal(wanted, np.arange(size)):
-            continue
-        first = int(wanted[0]) if len(wanted) else 0
-        if np.array_equal(wanted, np.arange(first, first + len(wanted))):
-            array = Span(array, axis, first, first + len(wanted))
-        else:
-            array = Taken(array, axis, wanted)
-    return array
 
 
 def valid_steps(side: LayerOfSet, key: str) -> Array | None:

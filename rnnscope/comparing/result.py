@@ -229,6 +229,9 @@ class DiffResult(Printable):
         What differs apart from the values: lengths, coordinates.
     notes : tuple of str
     command : str
+    explain : str
+        The command that looks for the reason, where they differ and a trace with its recipe is at
+        hand; else empty.
     """
 
     report_kind: ClassVar[str] = "diff"
@@ -246,6 +249,7 @@ class DiffResult(Printable):
     notes: tuple[str, ...] = ()
     command: str = ""
     kind: Literal["states", "weights"] = field(default="states")
+    explain: str = ""
 
     @property
     def verdict(self) -> Verdict:

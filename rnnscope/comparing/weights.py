@@ -124,7 +124,8 @@ def weights_of(cell: CellSpec) -> dict[str, Array]:
     arrays = {
         item.name: array
         for item in fields(weights)
-        if isinstance(array := getattr(weights, item.name), np.ndarray)
+        if item.name != "added_bias"  # a part of the bias, which is compared whole
+        and isinstance(array := getattr(weights, item.name), np.ndarray)
     }
     added = _added_forget_bias(cell)
     if added is not None and BIAS in arrays:

@@ -1,7 +1,8 @@
-"""Which engine runs a layer: the compiled or the plain fast loop, or the reference.
+"""Which engine runs a layer: compiled steps, the fast loop in numpy, or the reference.
 
-`ENGINES` is what ``--engine`` offers. ``auto`` takes the fast loop for every LSTM, with compiled
-steps where llvmlite is installed and the work is large enough to pay for them.
+`ENGINES` is what ``--engine`` offers. ``auto`` takes compiled steps for every cell that has them
+where llvmlite is installed and the work is large enough to pay for loading it; else the fast loop
+for LSTMs, and the reference for all others.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from rnnscope.engines.lstm import FoldedLSTM, Steps, run_lstm
+from rnnscope.engines.compiled import PackedCell, is_compiled
+from rnnscope.engines.fast_engine import run_fast
+from rnnscope.engines.lstm import FoldedLSTM
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array
+from rnnscope.model.cells import CELLS
 from rnnscope.model.recurrent_layer import RecurrentLayer
-from rnnscope.model.states import LayerStates
+from rnnscope.model.states import LayerStates, beside
 
 ENGINES = {
     "auto": "the fastest that pays for its start-up",
@@ -29,10 +34,11 @@ ENGINES = {
     "reference": "the equations as they are written, one step after another",
 }
 
-COMPILING_PAYS_FROM = 1_000_000
-"""Cell-steps (sequence x timestep x unit) from which compiled steps are taken: loading them takes
-some 30 ms (a tenth of a second the first time, when they are compiled), and they save 11 to 110 ns
-a cell-step, 47 in the usual batch (tests/benchmarks/engine.py, two threads)."""
+COMPILING_PAYS_FROM = {"numpy": 1_000_000, "reference": 250_000}
+"""Cell-steps (sequence x timestep x unit) from which compiled steps are taken, by the engine that
+would run without them: loading them takes some 30 ms (a fifth of a second the first time, when they
+are compiled), and they save 11 to 110 ns a cell-step of the loop in numpy, 47 in the usual batch,
+and several times as much of the reference (tests/benchmarks/engine.py and cells.py)."""
 
 
 class LayerEngine:
@@ -48,6 +54,8 @@ class LayerEngine:
     pool : ThreadPoolExecutor or None
     work : int
         Cell-steps of the whole run, to choose by.
+    sequences : int
+        Of the whole run, about; it changes no bit.
     """
 
     def __init__(
@@ -59,16 +67,17 @@ class LayerEngine:
         threads: int = 1,
         pool: ThreadPoolExecutor | None = None,
         work: int = 0,
+        sequences: int = 32,
     ) -> None:
         self._layer = layer
         self._gates = gates
         self._threads = threads
         self._pool = pool
-        fast = engine != "reference" and runs_fast(layer)
-        self._folded = FoldedLSTM(layer.cell) if fast else None
-        self.name, self._steps = _choose(engine, self._folded, work, gates=gates)
-        if self._folded is not None and self._steps == "compiled" and pool is not None:
-            pool.submit(self._folded.compile)  # while the trace is opened
+        self.name = choose(layer, engine, work)
+        self._packed = PackedCell(layer.cell, gates, sequences) if self.name == "compiled" else None
+        self._folded = FoldedLSTM(layer.cell) if self.name == "numpy" else None
+        if self._packed is not None and pool is not None:
+            pool.submit(self._packed.compile)  # while the trace is opened
 
     def run(
         self,
@@ -79,36 +88,83 @@ class LayerEngine:
         held: Array | None = None,
         workspace: Workspace | None = None,
     ) -> LayerStates:
-        """Every state of a slice; arguments as in `run_layer` and `run_lstm`.
+        """Every state of a slice; arguments as in `run_layer` and `run_fast`.
 
         `lengths` are those of the slice, given only where the mask is a plain prefix.
         """
-        plain_mask = mask is None or lengths is not None
-        if self._folded is None or not plain_mask:
-            return run_layer(self._layer, x, mask, initial, gates=self._gates, held=held)
-        return run_lstm(
+        holes = mask if lengths is None else None
+        prepared = self._packed or self._folded
+        if prepared is None or (self._folded is not None and holes is not None):
+            return self._run_reference(x, mask, initial, held)
+        return run_fast(
             self._layer,
             x,
             lengths,
             initial,
-            folded=self._folded,
+            prepared=prepared,
+            holes=holes,
             gates=self._gates,
             held=held,
-            steps=self._steps,
             pool=self._pool,
             threads=self._threads,
             workspace=workspace,
         )
 
+    def _run_reference(
+        self,
+        x: Array,
+        mask: Array | None,
+        initial: Mapping[str, Array] | None,
+        held: Array | None,
+    ) -> LayerStates:
+        """The reference, the batch in parts where each is large enough to keep a thread busy."""
+        layer, gates = self._layer, self._gates
+        sequences = x.shape[0]
+        parts = min(self._threads, sequences * layer.cell.num_units // LEAST_OF_THREAD)
+        if self._pool is None or parts < 2 or CELLS[layer.cell.kind].run is not None:
+            return run_layer(layer, x, mask, initial, gates=gates, held=held)
+        starts = {
+            name: np.broadcast_to(value, (sequences, *np.shape(value)[-1:]))
+            for name, value in (initial or {}).items()
+        }
 
-def runs_fast(layer: RecurrentLayer) -> bool:
-    """Whether the fast loop knows the layer's cell and wrapper; the reference runs the others."""
-    return not layer.wrapper and layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
+        def run(rows: slice) -> LayerStates:
+            return run_layer(
+                layer,
+                x[rows],
+                None if mask is None else mask[rows],
+                {name: value[rows] for name, value in starts.items()},
+                gates=gates,
+                held=None if held is None else held[rows],
+            )
+
+        cuts = [number * sequences // parts for number in range(parts + 1)]
+        every = [slice(*pair) for pair in pairwise(cuts)]
+        return beside([job.result() for job in [self._pool.submit(run, rows) for rows in every]])
 
 
-def _choose(engine: str, folded: FoldedLSTM | None, work: int, *, gates: bool) -> tuple[str, Steps]:
-    if folded is None:
-        return "reference", "numpy"
+LEAST_OF_THREAD = 4096
+"""Values of a step (sequence x unit) from which numpy is busy enough to let another thread run."""
+
+
+def choose(layer: RecurrentLayer, engine: str, work: int) -> str:
+    """The engine that runs a layer where one of `ENGINES` is asked for.
+
+    Parameters
+    ----------
+    layer : RecurrentLayer
+    engine : str
+        A key of `ENGINES`.
+    work : int
+        Cell-steps of the whole run.
+
+    Raises
+    ------
+    EngineError
+        What was asked for is not installed.
+    """
+    if engine == "reference":
+        return "reference"
     installed = find_spec("llvmlite") is not None
     if engine == "compiled" and not installed:
         raise EngineError(
@@ -117,10 +173,14 @@ def _choose(engine: str, folded: FoldedLSTM | None, work: int, *, gates: bool) -
             found="none",
             hint=f"pip install llvmlite, or leave {spell('engine')} out",
         )
-    worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM)
-    if worth and installed and folded.compiles and not gates:  # compiled steps keep no gates
-        return "compiled", "compiled"
-    return "numpy", "numpy"
+    plain = "numpy" if runs_in_numpy(layer) else "reference"
+    worth = engine == "compiled" or (engine == "auto" and work >= COMPILING_PAYS_FROM[plain])
+    return "compiled" if worth and installed and is_compiled(layer.cell) else plain
+
+
+def runs_in_numpy(layer: RecurrentLayer) -> bool:
+    """Whether the loop in numpy knows the layer's cell; the reference runs the others."""
+    return layer.cell.kind == "lstm" and FoldedLSTM.takes(layer.cell)
 
 
 @contextmanager

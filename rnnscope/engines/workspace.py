@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ ALIGNMENT = 64
 def aligned(shape: tuple[int, ...], dtype: Any = np.float32, *, zeros: bool = True) -> Array:
     """Zeros, or whatever was there, whose memory starts at a multiple of `ALIGNMENT`."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     memory = (np.zeros if zeros else np.empty)(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     array: Array = memory[start : start + size].view(dtype).reshape(shape)
@@ -30,7 +31,7 @@ class Workspace:
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """An array of that shape, contents undefined."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         known = self._arrays.get(name)
         if known is None or known.size < size or known.dtype != dtype:
             known = self._arrays[name] = aligned((size,), dtype, zeros=False)

@@ -181,6 +181,22 @@ class Taken(Lazy):
         return found.take(wanted - first, axis=self._axis)
 
 
+def cut_to(array: StoredArray, places: Sequence[Array | None]) -> StoredArray:
+    """The array with these places of its first axes, in their order; None keeps an axis."""
+    for axis, wanted in enumerate(places):
+        if wanted is None:
+            continue
+        size = array.shape[axis]
+        if len(wanted) == size and np.array_equal(wanted, np.arange(size)):
+            continue
+        first = int(wanted[0]) if len(wanted) else 0
+        if np.array_equal(wanted, np.arange(first, first + len(wanted))):
+            array = Span(array, axis, first, first + len(wanted))
+        else:
+            array = Taken(array, axis, wanted)
+    return array
+
+
 class StepOf(Lazy):
     """One timestep of each sequence: (sequence, timestep, unit) as (sequence, unit)."""
 

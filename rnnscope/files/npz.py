@@ -48,8 +48,9 @@ class NpzFile:
         self._opened: list[FileArray] = []
         self._unpacking = Unpacking(path, path.stat().st_size, InputError)
         try:
-            with zipfile.ZipFile(path) as archive:
-                members = archive.infolist()
+            # Kept open: reading the list of members again for each of them would be quadratic.
+            self._archive = zipfile.ZipFile(path)
+            members = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise self._unreadable("the archive", error) from error
         self._members = {
@@ -77,7 +78,7 @@ class NpzFile:
         """
         info = self._members[name]
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
+            with self._archive.open(info) as member:
                 shape, fortran, dtype = read_npy_header(member)
                 start = member.tell()
             self._check_sizes(info, start + math.prod(shape) * dtype.itemsize)
@@ -87,7 +88,7 @@ class NpzFile:
                 array = FileArray(self.path, offset, shape, dtype, fortran)
                 self._opened.append(array)
                 return array
-            with zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
+            with self._archive.open(info) as member:
                 return LoadedArray(np.lib.format.read_array(member, allow_pickle=False))
         except (
             ValueError,  # damaged npy header, objects
@@ -102,6 +103,7 @@ class NpzFile:
             raise self._unreadable(name, error) from error
 
     def close(self) -> None:
+        self._archive.close()
         for array in self._opened:
             array.close()
 

@@ -183,6 +183,14 @@ def parametrised(name: str, *constants: float) -> str:
     return f"{name}({','.join(repr(float(constant)) for constant in constants)})"
 
 
+def name_and_constants(name: str) -> tuple[str, tuple[float, ...]]:
+    """An activation's name without its constants, and these; none for most."""
+    called = _CALL.fullmatch(name)
+    if called is None:
+        return name, ()
+    return called[1], tuple(float(text) for text in called[2].split(","))
+
+
 @cache
 def _parametrised(name: str) -> ActivationFunction | None:
     called = _CALL.fullmatch(name)

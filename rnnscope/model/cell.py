@@ -113,6 +113,10 @@ class LSTMWeights:
     peephole_i, peephole_f, peephole_o : ndarray (num_units,) or None
         Diagonal weights on c: i and f see the previous c, o sees the new, clipped c.
     projection : ndarray (num_units, num_proj) or None
+    added_bias : ndarray (4·num_units,) or None
+        The part of `bias` that the file keeps as a second bias, that of the previous m (torch
+        ``bias_hh``, ONNX ``Rb``, cuDNN). No step uses it: it tells what a reader that forgets one
+        of both would compute.
     """
 
     kernel: Array
@@ -122,6 +126,7 @@ class LSTMWeights:
     peephole_f: Array | None = None
     peephole_o: Array | None = None
     projection: Array | None = None
+    added_bias: Array | None = None
 
     @property
     def input_size(self) -> int:

@@ -65,6 +65,22 @@ def joined(parts: Sequence[LayerStates], inputs: Array | None = None) -> LayerSt
     )
 
 
+def beside(parts: Sequence[LayerStates]) -> LayerStates:
+    """States of parts of a batch, as those of the whole."""
+
+    def together(kind: str) -> dict[str, Array]:
+        arrays = [getattr(part, kind) for part in parts]
+        return {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}
+
+    return LayerStates(
+        states=together("states"),
+        outputs=np.concatenate([part.outputs for part in parts]),
+        initial=together("initial"),
+        final=together("final"),
+        gates=together("gates"),
+    )
+
+
 @dataclass(frozen=True)
 class LayerFacts:
     """What a check may know of a layer beside its arrays; all of it is kept in the trace.

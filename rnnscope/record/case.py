@@ -14,7 +14,7 @@ from rnnscope.files.work_folders import work_folder
 from rnnscope.record.recording import Target, record
 from rnnscope.record.replay import Replay
 from rnnscope.record.suite_file import Case
-from rnnscope.record.trace_checks import RECOMPUTED, Comparison, check_trace
+from rnnscope.record.trace_checks import RECOMPUTED, Comparison, check_trace, picture_path
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise
 
@@ -30,11 +30,14 @@ class CaseSettings:
         Threads of each case that compute at once; 0: as many as its recipe says.
     command : str
         Kept in the traces.
+    pictures : Path or None
+        A folder for pictures of where a case parts first from its golden trace.
     """
 
     update_golden: bool = False
     workers: int = 0
     command: str = ""
+    pictures: Path | None = None
 
 
 def do_case(case: Case, settings: CaseSettings | None = None) -> Subject:
@@ -70,16 +73,20 @@ def _do(case: Case, settings: CaseSettings) -> Subject:
             workers=settings.workers,
         )
         compared = None if settings.update_golden else golden
-        subject = check_trace(trace, case.settings, _comparison(case, compared))
+        subject = check_trace(trace, case.settings, _comparison(case, compared, settings))
         subject = replace(subject, notes=(*recording.report.notes, *subject.notes))
         if golden is not None and settings.update_golden:
             subject = replace(subject, changed=_update(case, golden, trace, subject))
     return subject
 
 
-def _comparison(case: Case, golden: Path | None) -> Comparison:
+def _comparison(case: Case, golden: Path | None, settings: CaseSettings) -> Comparison:
     again = case.recompute or case.verify or RECOMPUTED & {*case.settings.only}
-    return Comparison(Replay(verify=case.verify) if again else None, golden, case.tolerances)
+    replay = Replay(verify=case.verify) if again else None
+    picture = None
+    if settings.pictures is not None and golden is not None:
+        picture = picture_path(settings.pictures, case.name)
+    return Comparison(replay, golden, case.tolerances, picture)
 
 
 def _update(case: Case, golden: Path, trace: Path, subject: Subject) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ def run_suite(
     jobs: int = 1,
     update_golden: bool = False,
     command: str = "",
+    pictures: Path | None = None,
 ) -> list[Subject]:
     """Run and check the cases of a suite.
 
@@ -43,6 +44,8 @@ def run_suite(
     update_golden : bool
     command : str
         Kept in the traces.
+    pictures : Path, optional
+        A folder for pictures (SVG) of where a case parts first from its golden trace.
 
     Returns
     -------
@@ -57,7 +60,8 @@ def run_suite(
     chosen = _chosen(read_suite(path), tuple(cases), path)
     chosen = [replace(case, settings=_narrowed(case.settings, settings)) for case in chosen]
     jobs = min(jobs, len(chosen))
-    how = CaseSettings(update_golden, 0 if jobs == 1 else max(1, _cpus() // jobs), command)
+    workers = 0 if jobs == 1 else max(1, _cpus() // jobs)
+    how = CaseSettings(update_golden, workers, command, pictures)
     if jobs == 1:
         return [do_case(case, how) for case in chosen]
     # Fresh processes: a fork would share threads of BLAS and HDF5 that are in the middle of work.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -18,7 +20,7 @@ from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import RnnscopeError, spell
+from rnnscope.errors import RnnscopeError, TraceError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import HandoverJoin, join_state
 from rnnscope.model.states import LayerSlice
@@ -26,6 +28,7 @@ from rnnscope.trace import LayerHeader, Trace
 
 if TYPE_CHECKING:
     # Neither checkpoints nor the comparison of states is loaded unless it is asked for.
+    from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Tolerances
     from rnnscope.record.replay import Recomputation, Replay
 
@@ -49,11 +52,14 @@ class Comparison:
         A stored trace.
     tolerances : Tolerances or None
         Of the comparison with it; None: those of ``rnnscope diff``.
+    picture : Path or None
+        An ``.svg`` to write where the two part over time, in place of one that is there.
     """
 
     replay: Replay | None = None
     golden: Path | None = None
     tolerances: Tolerances | None = None
+    picture: Path | None = None
 
 
 def check_trace(
@@ -84,9 +90,9 @@ def check_trace(
     with ExitStack() as opened:
         trace = path if isinstance(path, Trace) else opened.enter_context(Trace.open(path))
         settings.check_layers(header.name for header in trace.layers)
-        golden = None
+        golden, picture = None, ""
         if against.golden is not None and "golden" in ids:
-            golden = _golden(trace, against, whole=not settings.layers)
+            golden, picture = _golden(trace, against, settings)
         again = None
         if against.replay is not None and ids & RECOMPUTED:
             from rnnscope.record.replay import open_recomputation
@@ -102,6 +108,7 @@ def check_trace(
             findings=checks.findings(),
             padding=checks.padding(),
             notes=_notes(trace, again),
+            picture=picture,
         )
 
 
@@ -255,8 +262,13 @@ def _joined_finals(
     }
 
 
-def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, GoldenDiff]:
-    """How each layer compares with a stored trace; `whole`: which must not have others."""
+def _golden(
+    trace: Trace, against: Comparison, settings: CheckSettings
+) -> tuple[dict[str, GoldenDiff], str]:
+    """How each layer compares with a stored trace, and the picture of where they part first.
+
+    The stored trace must not have other layers, unless the user names those that count.
+    """
     from rnnscope.comparing import DiffSettings, Tolerances, diff_states
     from rnnscope.states.interface import ReadOptions
     from rnnscope.states.recognise import recognise
@@ -264,11 +276,60 @@ def _golden(trace: Trace, against: Comparison, *, whole: bool) -> dict[str, Gold
     options = ReadOptions("trace")
     one, other = recognise((trace, str(against.golden)), (options, options))
     with one.states, other.states:
-        settings = DiffSettings(against.tolerances or Tolerances(), hints=False)
-        result = diff_states(one, other, settings)
+        how = DiffSettings(against.tolerances or Tolerances(), hints=False)
+        result = diff_states(one, other, how)
     alone = [f"layer '{name}' is in the stored trace alone" for name in result.only_b]
-    differences = (*result.differences, *(alone if whole else ()))
-    return {layer.a: GoldenDiff(layer, differences) for layer in result.layers}
+    differences = (*result.differences, *(() if settings.layers else alone))
+    compared = {layer.a: GoldenDiff(layer, differences) for layer in result.layers}
+    kept = tuple(layer for layer in result.layers if settings.keeps(layer.a))
+    return compared, _picture(trace, against, replace(result, layers=kept))
+
+
+def _picture(trace: Trace, against: Comparison, result: DiffResult) -> str:
+    """The name of the picture that was written; empty where none was asked for, or none differs.
+
+    Raises
+    ------
+    TraceError
+        It cannot be written.
+    """
+    if against.picture is None or against.golden is None or result.verdict == "same":
+        return ""
+    from rnnscope.seeing.divergence import first_divergence
+    from rnnscope.seeing.divergence_svg import divergence_svg
+    from rnnscope.states.saving import save_file
+
+    found = first_divergence(trace, result)
+    if found is None:
+        return ""
+    with Trace.open(against.golden) as stored:
+        svg = divergence_svg(trace, stored, found)
+
+    def write(path: Path) -> None:
+        path.write_text(svg, encoding="utf-8")
+
+    save_file(against.picture, write, force=True, what="picture")
+    return str(against.picture)
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """Where the picture of a trace or case goes: a name of its own that every system takes.
+
+    Raises
+    ------
+    TraceError
+        The folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TraceError(
+            "The folder for pictures cannot be made.", where=folder, found=error.strerror
+        ) from error
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80].strip(".")
+    if plain != name:
+        plain += "-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return folder / f"{plain}.svg"
 
 
 def _notes(trace: Trace, again: Recomputation | None) -> tuple[str, ...]:

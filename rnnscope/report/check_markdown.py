@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_words import COLUMNS, advice, cells, headline, sentence
@@ -37,4 +38,6 @@ def _subject(subject: Subject) -> Iterator[str]:
         f"padding of {escape(one.layer)}: {escape(one.verdict)}" for one in subject.padding
     ]
     sentences += [escape(text) for text in (*subject.changed, *subject.notes)]
+    if subject.picture:
+        sentences.append(f"first divergence: picture {escape(Path(subject.picture).name)}")
     yield from bullets(sentences)

@@ -40,6 +40,8 @@ def _parts(report: CheckReport) -> Iterator[RenderableType]:
             yield lines("padding", [f"{one.layer}: {one.verdict}" for one in subject.padding])
         if subject.changed:
             yield lines("golden", subject.changed)
+        if subject.picture:
+            yield pairs([("picture", subject.picture)])
         if subject.notes:
             yield lines("notes", subject.notes)
 

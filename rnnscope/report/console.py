@@ -10,20 +10,22 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-def make_console(width: int, *, color: bool) -> Console:
-    """A console of a fixed width that writes nowhere."""
+def make_console(width: int, *, color: bool, shades: bool = False) -> Console:
+    """A console of a fixed width that writes nowhere; with 256 colours where shades matter."""
     from rich.console import Console
 
     return Console(
         file=StringIO(),
         width=width,
         force_terminal=color,
-        color_system="standard" if color else None,
+        color_system=("256" if shades else "standard") if color else None,
         legacy_windows=False,
     )
 
 
-def text_of(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
+def text_of(
+    parts: Iterable[RenderableType], *, width: int, color: bool, shades: bool = False
+) -> str:
     """Parts below each other, with an empty line between them.
 
     Returns
@@ -31,10 +33,10 @@ def text_of(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
     str
         Lines without trailing blanks, with a newline at the end.
     """
-    console = make_console(width, color=color)
+    console = make_console(width, color=color, shades=shades)
     with console.capture() as capture:
         for position, part in enumerate(parts):
             if position:
                 console.print()
-            console.print(part)
+            console.print(part, crop=False)
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())

@@ -17,6 +17,7 @@ from rnnscope.comparing.wording import (
     unread,
 )
 from rnnscope.report.markdown import bullets, escape, table
+from rnnscope.wording import printable
 
 
 def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
@@ -41,6 +42,11 @@ def _lines(result: DiffResult) -> Iterator[str]:
     yield from bullets(map(escape, entries))
     yield ""
     yield escape(RELATIVE)
+    if result.explain:
+        yield ""
+        yield "Why they differ:"
+        yield ""
+        yield f"    {printable(result.explain)}"
 
 
 def _layer(layer: LayerDiff) -> Iterator[str]:

@@ -20,7 +20,7 @@ from rnnscope.comparing.wording import (
     unread,
 )
 from rnnscope.report.console import text_of
-from rnnscope.report.text_blocks import heading, lines, pairs, table
+from rnnscope.report.text_blocks import copied, heading, lines, pairs, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,6 +63,8 @@ def _parts(result: DiffResult) -> Iterator[RenderableType]:
         notes.append(RELATIVE)
     if notes:
         yield lines("notes", notes)
+    if result.explain:
+        yield copied("why they differ", result.explain)
 
 
 def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:

@@ -63,6 +63,15 @@ def pairs(
     return result
 
 
+def copied(title: str, command: str) -> RenderableType:
+    """A heading and a command below it, in one line at any width, so that it can be copied."""
+    from rich.console import Group
+    from rich.text import Text
+
+    text = Text(f"  {printable(command)}", no_wrap=True, overflow="ignore")
+    return Group(heading(title), text)
+
+
 def lines(title: str, entries: Iterable[str]) -> RenderableType:
     """A heading and its entries, each indented; a long entry goes on below itself."""
     from rich.console import Group

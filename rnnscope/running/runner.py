@@ -184,6 +184,7 @@ def _engines(prepared: Prepared, settings: RunSettings) -> Iterator[dict[str, La
                 threads=threads,
                 pool=pool,
                 work=prepared.work,
+                sequences=prepared.source.sequences,
             )
             for node in prepared.plan.layers
             if node.recurrent is not None

@@ -178,15 +178,23 @@ def _work_folder(target: Path, *, is_folder: bool = False) -> AbstractContextMan
     return work_folder(f".{name}.", ".partial", target.parent, target if is_folder else None)
 
 
-def save_file(target: Path, write: Callable[[Path], None], *, force: bool) -> None:
-    """Write a file under a temporary name beside it, and give it its own when it is whole."""
+def save_file(
+    target: Path, write: Callable[[Path], None], *, force: bool, what: str = "export"
+) -> None:
+    """Write a file under a temporary name beside it, and give it its own when it is whole.
+
+    Raises
+    ------
+    TraceError
+        The disk is full, or failed; it calls the file `what`.
+    """
     try:
         with _work_folder(target) as work:
             partial = work / f"{KEPT_NEW}{target.suffix}"
             write(partial)
             publish(partial, target, force)
     except OSError as error:
-        raise _disk_error(target, error) from error
+        raise _disk_error(target, error, what) from error
 
 
 def save_folder(target: Path, write: Callable[[Path], None]) -> None:
@@ -208,9 +216,9 @@ def save_arrays(target: Path, arrays: Arrays, *, force: bool) -> None:
         save_folder(target, lambda path: write(path, arrays))
 
 
-def _disk_error(target: Path, error: OSError) -> TraceError:
+def _disk_error(target: Path, error: OSError, what: str = "export") -> TraceError:
     return TraceError(
-        "The export cannot be written.",
+        f"The {what} cannot be written.",
         where=target,
         expected="room on the disk, and permission to write",
         found=str(error),

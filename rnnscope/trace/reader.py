@@ -125,6 +125,16 @@ class Trace:
             trace._close = opened.pop_all()
             return trace
 
+    def refuse_closed(self) -> None:
+        """Refuse a trace that is closed: HDF5 would say of a closed file that it holds nothing.
+
+        Raises
+        ------
+        TraceError
+        """
+        if not self._file:
+            raise TraceError("The trace is closed.", where=self.path, hint="open it again")
+
     @property
     def lengths(self) -> Array | None:
         """Valid steps a sequence, int64 (sequence,); None if the run had no lengths."""
@@ -323,6 +333,25 @@ class Trace:
         flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])))
         past = past_length(header, name, ends)
         return padded(flat, np.diff(offsets), self.timesteps, past)
+
+    def valid_steps(self, name: str, sequences: slice = EVERYTHING) -> Array | None:
+        """True at the valid steps among those kept, bool (sequence, kept timestep), in input order.
+
+        None for a layer whose steps are not the input's, and where neither lengths nor a mask
+        tell: every step was computed.
+        """
+        header = self.layer(name)
+        if header.own_time or header.timesteps not in (None, self.timesteps):
+            return None
+        mask = self._common(MASK, sequences)
+        if mask is not None:
+            return mask.astype(np.bool_)
+        lengths = self._common(LENGTHS, sequences)
+        if lengths is None:
+            return None
+        kept = self.kept_timesteps
+        valid: Array = (np.arange(self.timesteps) if kept is None else kept) < lengths[:, None]
+        return valid
 
     def closing(self, function: Callable[[], object]) -> None:
         """Call a function, too, when the trace is closed."""

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from rnnscope.errors import TraceError
+from rnnscope.files.array_views import Unfolded
 from rnnscope.files.hdf5 import SlicedDataset, check_storage
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.safe_hdf5 import child, damage_as
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.model.cell import Array
+from rnnscope.trace.arrays import OVER_TIME, layer_arrays
 from rnnscope.trace.reader import Trace
-from rnnscope.trace.schema import INPUT_STEPS, LENGTHS, MASK, OFFSETS
+from rnnscope.trace.schema import (
+    INPUT_STEPS,
+    LENGTHS,
+    MASK,
+    OFFSETS,
+    OUTPUTS,
+    STATE_M,
+    LayerHeader,
+)
 from rnnscope.trace.storage import make_readable
 
 ABOUT_THE_INPUT = frozenset({LENGTHS, MASK, INPUT_STEPS, OFFSETS})
@@ -25,16 +39,68 @@ class TraceArrays(NamedArrays):
     """
 
     def __init__(self, trace: Trace) -> None:
-        file = opened_file(trace)
-
-        def array(name: str) -> SlicedDataset:
-            dataset = child(file, name, TraceError)
-            check_storage(dataset, TraceError)
-            make_readable(dataset)
-            return SlicedDataset(dataset, f"{trace.path}::/{name}")
-
-        super().__init__(trace.path, "hdf5", tuple(_datasets(file)), array)
+        names = tuple(_datasets(opened_file(trace)))
+        super().__init__(trace.path, "hdf5", names, lambda name: _array(trace, name))
         self.trace = trace
+
+
+class TimeArray(NamedTuple):
+    """An array of a layer over time, unread.
+
+    Attributes
+    ----------
+    array : StoredArray (sequence, timestep, unit)
+        Of a ragged trace, zeros stand past the length of a sequence.
+    steps, units : ndarray of int64
+        The coordinates of the last two axes: which of the run's places were kept.
+    """
+
+    array: StoredArray
+    steps: Array
+    units: Array
+
+
+def time_arrays(trace: Trace, header: LayerHeader) -> dict[str, TimeArray]:
+    """What the trace holds of a layer over time, by name as `Trace.read_array` takes it.
+
+    Outputs that are m have its array under both names.
+    """
+    group = layer_paths(trace)[header.name]
+    over_time = [name for name, axes in layer_arrays(header).items() if axes[:2] == OVER_TIME]
+    found = {
+        name: _time_array(trace, f"{group}/{name}")
+        for name in dict.fromkeys((*header.widths, *over_time))
+        if child(opened_file(trace), f"{group}/{name}", TraceError) is not None
+    }
+    if header.outputs_are_m and STATE_M in found:
+        found[OUTPUTS] = found[STATE_M]
+    return found
+
+
+def _time_array(trace: Trace, path: str) -> TimeArray:
+    array: StoredArray = _array(trace, path)
+    dataset: Any = child(opened_file(trace), path, TraceError)
+    axes = dataset.dims
+    units = _coordinates(axes[len(axes) - 1], array.shape[-1])
+    if trace.offsets is None or len(array.shape) == 3:
+        return TimeArray(array, _coordinates(axes[1], array.shape[1]), units)
+    lengths = np.diff(trace.offsets)
+    array = Unfolded(array, trace.offsets[:-1], lengths, trace.timesteps)
+    return TimeArray(array, np.arange(trace.timesteps), units)
+
+
+def _array(trace: Trace, path: str) -> SlicedDataset:
+    dataset = child(opened_file(trace), path, TraceError)
+    check_storage(dataset, TraceError)
+    make_readable(dataset)
+    return SlicedDataset(dataset, f"{trace.path}::/{path}")
+
+
+def _coordinates(axis: Any, size: int) -> Array:
+    """The coordinates of a dimension; 0, 1, 2 … where the file lost them."""
+    if not len(axis) or axis[0].shape != (size,) or axis[0].dtype.kind not in "iu":
+        return np.arange(size)
+    return np.asarray(axis[0][...]).astype(np.int64)
 
 
 def opened_file(trace: Trace) -> Any:

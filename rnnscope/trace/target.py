@@ -10,8 +10,10 @@ from rnnscope.errors import TraceError, spell
 from rnnscope.files.own_files import NO_LINK
 
 
-def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = ()) -> Path:
-    """The real path of the trace to write, or the reason why it cannot be written.
+def check_target(
+    path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = (), what: str = "trace"
+) -> Path:
+    """The real path of the file to write, or the reason why it cannot be written.
 
     Parameters
     ----------
@@ -20,6 +22,8 @@ def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Pat
         An existing file may be replaced.
     inputs : iterable of Path
         Files that are read in the same run, and must not be replaced even so.
+    what : str
+        What messages call the file.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Pat
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise TraceError(
-            "The folder for the trace does not exist.",
+            f"The folder for the {what} does not exist.",
             where=target.parent,
             expected="a folder",
             found="a file" if target.parent.exists() else "nothing",
@@ -43,29 +47,29 @@ def check_target(path: str | os.PathLike[str], force: bool, inputs: Iterable[Pat
         )
     if target.is_dir():
         raise TraceError(
-            "The trace would replace a folder.",
+            f"The {what} would replace a folder.",
             where=target,
             expected="the name of a file",
             found="a folder",
-            hint=f"say for example {spell('output', str(target / 'trace.h5'))}",
+            hint=f"name a file in it with {spell('output')}",
         )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise TraceError(
-            "The folder for the trace cannot be written to.",
+            f"The folder for the {what} cannot be written to.",
             where=target.parent,
             expected="permission to create files",
             found="none",
             hint=f"name another folder with {spell('output')}",
         )
     if target.exists():
-        _check_existing(target, force, inputs)
+        _check_existing(target, force, inputs, what)
     return target
 
 
-def _check_existing(target: Path, force: bool, inputs: Iterable[Path]) -> None:
+def _check_existing(target: Path, force: bool, inputs: Iterable[Path], what: str) -> None:
     if any(other.exists() and target.samefile(other) for other in inputs):
         raise TraceError(
-            "The trace would replace a file that the run reads.",
+            f"The {what} would replace a file that the run reads.",
             where=target,
             expected="a new file",
             found="the checkpoint or input itself",
@@ -73,19 +77,19 @@ def _check_existing(target: Path, force: bool, inputs: Iterable[Path]) -> None:
         )
     if not target.is_file():
         raise TraceError(
-            "The trace would replace something that is no file.",
+            f"The {what} would replace something that is no file.",
             where=target,
             expected="a new file",
             found="a device, pipe or socket",
             hint=f"name another file with {spell('output')}",
         )
     if not force:
-        raise _exists(target)
+        raise _exists(target, what)
 
 
-def _exists(target: Path) -> TraceError:
+def _exists(target: Path, what: str) -> TraceError:
     return TraceError(
-        "The trace exists already.",
+        f"The {what} exists already.",
         where=target,
         expected="a new file",
         found=f"{target.stat().st_size} bytes",
@@ -93,7 +97,7 @@ def _exists(target: Path) -> TraceError:
     )
 
 
-def publish(partial: Path, target: Path, force: bool) -> None:
+def publish(partial: Path, target: Path, force: bool, what: str = "trace") -> None:
     """Give the finished file its name; force it to the disk first where it replaces another.
 
     A new trace is as safe as any file just written. One that takes an older one's place must not
@@ -116,10 +120,10 @@ def publish(partial: Path, target: Path, force: bool) -> None:
         try:
             os.link(partial, target)  # unlike a rename it never replaces
         except FileExistsError as error:
-            raise _exists(target) from error
+            raise _exists(target, what) from error
         except OSError:  # a file system without hard links
             if target.exists():
-                raise _exists(target) from None
+                raise _exists(target, what) from None
         else:
             partial.unlink()
             return

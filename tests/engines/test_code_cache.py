@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+import numpy as np
 import pytest
+from lstm_cases import make_layer
 
-from rnnscope.engines.lstm import code_cache
+from rnnscope.engines.compiled import code_cache
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are those of POSIX")
 
@@ -89,15 +91,15 @@ def test_without_a_folder_nothing_is_kept_and_nothing_fails(tmp_path, monkeypatc
 
 def test_a_second_process_compiles_nothing(folder, monkeypatch):
     pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-    from rnnscope.engines.lstm import cpu, kernel_code
+    from rnnscope.engines.compiled import PackedCell, kernel_code
 
     monkeypatch.setattr(kernel_code, "_compiled", kernel_code._compiled.__wrapped__)
-    made = []
+    made, cell = [], make_layer(np.random.default_rng(0), 3, 4).cell
     compile_ = kernel_code.machine_code
     monkeypatch.setattr(
         kernel_code, "machine_code", lambda module: made.append(1) or compile_(module)
     )
     for _ in range(2):
-        kernel_code.compiled(kernel_code.KernelKind(), cpu.tile())
+        PackedCell(cell).compile()
     assert made == [1]
     assert len(list(folder.iterdir())) == 1

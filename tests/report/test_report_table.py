@@ -13,17 +13,30 @@ from rnnscope.errors import OptionError
 from rnnscope.pooling.result import PoolReport
 from rnnscope.printable import REPORTS, formats_of
 from rnnscope.record.results import inspect_report
+from rnnscope.seeing.page.result import HeldArray, PageReport
+from rnnscope.seeing.picture import PlotReport
+from rnnscope.seeing.show import ShownStates
+from rnnscope.seeing.summary import TraceSummary
 from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
 from .test_diff_reports import RESULT
+from .test_explain_reports import SEVERAL
+
+HELD = HeldArray("lstm", "c", 1, 3, 3, 2, "float32", "Values as stored (float32).")
 
 RESULTS = {
     "run": run(),
     "inspect": inspect_report(checkpoint()),
     "check": CheckReport("rnnscope check", ()),
     "diff": RESULT,
+    "explain": SEVERAL,
+    "page": PageReport("p.html", 9, ("lstm",), (HELD,), (), ()),
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
+    "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
+    "show": ShownStates(
+        TraceSummary("t.h5", 0, 2, "all", "", "", "", "", "", "", "", (), False, (), ())
+    ),
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
     ),

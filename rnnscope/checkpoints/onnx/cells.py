@@ -179,6 +179,7 @@ def _lstm(
         kernel=reorder_gates(stored.w.T, LSTM_GATES),
         recurrent_kernel=reorder_gates(stored.r.T, LSTM_GATES),
         bias=reorder_gates(bias_w + bias_r, LSTM_GATES),
+        added_bias=reorder_gates(bias_r, LSTM_GATES),
         **peepholes,
     )
     coupled = bool(node.integer("input_forget"))
@@ -231,6 +232,7 @@ def _rnn(
         kernel=np.ascontiguousarray(stored.w.T),
         recurrent_kernel=np.ascontiguousarray(stored.r.T),
         bias=bias_w + bias_r,
+        added_bias=bias_r,
     )
     return weights, SimpleRNNOptions(activation=activations[0], gate_clip=clip)
 

@@ -72,7 +72,7 @@ class Fronts:
         """
         node = built.node
         try:
-            raw = self._in_trial(node.input(0), known=self._is_known(self._reads(built)))
+            raw = self._in_trial(node.input(0), lambda: self._is_known(self._reads(built)))
             x = in_order(node, raw)
         except EvaluationError as error:
             # What was followed layer by layer stands, unless the graph itself speaks against it.
@@ -93,13 +93,13 @@ class Fronts:
         self._rewire(built, self._made[node.input(0)])
         return raw, ""
 
-    def _in_trial(self, key: str, *, known: bool) -> Array:
+    def _in_trial(self, key: str, is_known: Callable[[], bool]) -> Array:
         """The value of a key; at more cost where the layer is refused without it."""
         try:
             value: Array = self._trial.value(key)
         except EvaluationError:
             work = self._trial.evaluation.work
-            if known or not work.exhausted:
+            if not work.exhausted or is_known():
                 raise
             work.allow(MAX_FRONT_WORK)
             value = self._trial.value(key)

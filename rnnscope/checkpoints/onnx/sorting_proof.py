@@ -30,6 +30,8 @@ def is_same_unsorted(program: OnnxProgram, trial: Trial, node: OnnxNode) -> bool
     EvaluationError
         Some of it is not computed.
     """
+    if not program.unsorted:
+        return True  # nothing to look for in all that stands before the node
     keys = [key for _, key in _inputs(node)]
     cones = [Cone.of(key, program.graph, program.stored, ()) for key in keys]
     sorting = {one for cone in cones for one in cone.nodes if one in program.unsorted}

@@ -12,10 +12,7 @@ import math
 import mmap
 import re
 import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +22,8 @@ import numpy as np
 
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
+from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import Unpacking
 from rnnscope.model.cell import Array
 
 DTYPES = {
@@ -100,20 +97,20 @@ def read_zip(path: Path) -> TorchFile:
     CheckpointError
         It is damaged, or its pickle is refused.
     """
-    with _archive(path) as archive:
-        found = [name for name in archive.namelist() if _is_main(name)]
-        if len(found) != 1:
-            raise damaged(path, "one member data.pkl", f"{len(found)} of that name")
-        root = found[0].removesuffix("data.pkl")
-        script = f"{root}{SCRIPT_MEMBER}" in archive.namelist()
-        pickle = _member(archive, found[0], MAX_PICKLE, path)
-        order = ">" if _byte_order(archive, root, path) == b"big" else "<"
-        nonlinearity = _nonlinearity(archive, f"{root}code/", path) if script else ""
-        stored = _member(archive, f"{root}{SCRIPT_MEMBER}", MAX_PICKLE, path) if script else b""
+    members = ZipMembers(path)
+    found = [info.filename for info in members.infos() if _is_main(info.filename)]
+    if len(found) != 1:
+        raise damaged(path, "one member data.pkl", f"{len(found)} of that name")
+    root = found[0].removesuffix("data.pkl")
+    script = f"{root}{SCRIPT_MEMBER}" in members
+    pickle = members.read(found[0], MAX_PICKLE)
+    order = ">" if _byte_order(members, root) == b"big" else "<"
+    nonlinearity = _nonlinearity(members, f"{root}code/") if script else ""
+    stored = members.read(f"{root}{SCRIPT_MEMBER}", MAX_PICKLE) if script else b""
     value = read_pickle(io.BytesIO(pickle), f"{path}: {found[0]}", script=script)
     constants = _constants(stored, f"{path}: {root}{SCRIPT_MEMBER}") if script else ()
     load, load_constant = (
-        partial(_from_zip, path, f"{root}{folder}/", order) for folder in ("data", "constants")
+        partial(_from_zip, members, f"{root}{folder}/", order) for folder in ("data", "constants")
     )
     return TorchFile(value, load, script, nonlinearity, constants, load_constant)
 
@@ -129,58 +126,33 @@ def _is_main(name: str) -> bool:
     return name == "data.pkl" or (name.endswith("/data.pkl") and name.count("/") == 1)
 
 
-@contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise damaged(path, "a complete zip file", str(error)[:200]) from error
-
-
-def _member(archive: zipfile.ZipFile, name: str, cap: int, where: object) -> bytes:
-    """A member's bytes, after its claims are checked."""
-    entries = [info for info in archive.infolist() if info.filename == name]
-    if len(entries) != 1:
-        raise damaged(where, f"one member '{name}'", f"{len(entries)}")
-    (info,) = entries
-    # torch never compresses; what is compressed all the same cannot have grown more than deflate.
-    if info.file_size > min(cap, 1032 * max(info.compress_size, 1)):
-        raise damaged(f"{where}: {name}", f"at most {cap} bytes", f"{info.file_size}")
-    if info.compress_type != zipfile.ZIP_STORED:
-        file = Path(str(archive.filename))
-        Unpacking(file, file.stat().st_size, CheckpointError).take(info.file_size, name)
-    try:
-        with archive.open(info) as member:
-            return member.read(info.file_size)
-    except zlib.error as error:
-        raise damaged(f"{where}: {name}", "a member that unpacks", str(error)) from error
-
-
-def _byte_order(archive: zipfile.ZipFile, root: str, path: Path) -> bytes:
+def _byte_order(members: ZipMembers, root: str) -> bytes:
     name = f"{root}byteorder"
-    return _member(archive, name, 16, path).strip() if name in archive.namelist() else b"little"
+    return members.read(name, 16).strip() if name in members else b"little"
 
 
-def _nonlinearity(archive: zipfile.ZipFile, folder: str, path: Path) -> str:
+def _nonlinearity(members: ZipMembers, folder: str) -> str:
     """The one function of nn.RNN that the code of a TorchScript archive calls; it is text."""
     found: set[bytes] = set()
     read = 0
-    for info in archive.infolist():
+    for info in members.infos():
         if info.filename.startswith(folder) and info.filename.endswith(".py"):
             read += info.file_size
             if read > MAX_CODE:
                 return ""
-            code = _member(archive, info.filename, MAX_CODE, path)
+            code = members.read(info.filename, MAX_CODE)
             found |= set(RNN_CALL.findall(code))
     return found.pop().decode() if len(found) == 1 else ""
 
 
-def _from_zip(path: Path, folder: str, order: str, tensor: PickledTensor, where: object) -> Array:
-    data = tensor.storage.data
+def _from_zip(
+    members: ZipMembers, folder: str, order: str, tensor: PickledTensor, where: object
+) -> Array:
+    storage = tensor.storage
+    data = storage.data
     if data is None:
-        with _archive(path) as archive:
-            data = _member(archive, folder + tensor.storage.key, tensor.storage.bytes, path)
+        is_shared = math.prod(tensor.shape) < storage.count
+        data = members.storage(folder + storage.key, storage.bytes, is_shared=is_shared)
     return _view(data, order, tensor, where)
 
 
@@ -309,12 +281,17 @@ def _from_legacy(
     if tensor.storage.key not in places:
         raise damaged(where, "a storage of the file", f"the key {tensor.storage.key}")
     with path.open("rb") as file:
-        file.seek(places[tensor.storage.key])
-        data = file.read(tensor.storage.bytes)
+        if tensor.storage.bytes >= MAPPED_BYTES or math.prod(tensor.shape) < tensor.storage.count:
+            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            start = places[tensor.storage.key]
+            data: Any = memoryview(whole)[start : start + tensor.storage.bytes]
+        else:
+            file.seek(places[tensor.storage.key])
+            data = file.read(tensor.storage.bytes)
     return _view(data, order, tensor, where)
 
 
-def _view(data: bytes, order: str, tensor: PickledTensor, where: object) -> Array:
+def _view(data: Any, order: str, tensor: PickledTensor, where: object) -> Array:
     storage = tensor.storage
     if len(data) != storage.bytes:
         raise damaged(where, f"a storage of {storage.bytes} bytes", f"{len(data)}")
@@ -333,15 +310,6 @@ def _view(data: bytes, order: str, tensor: PickledTensor, where: object) -> Arra
         return np.ascontiguousarray((values.astype(np.uint32) << 16).view(np.float32))
     if tensor.kind == "HalfStorage":
         return values.astype(np.float32)
-    return np.ascontiguousarray(values.astype(dtype.newbyteorder("=")))
-
-
-def damaged(where: object, expected: str, found: str) -> CheckpointError:
-    """The error for a file whose parts do not fit."""
-    return CheckpointError(
-        "The PyTorch file is truncated or damaged.",
-        where=where,
-        expected=expected,
-        found=found,
-        hint="copy or download the file again, and compare its size with the original",
-    )
+    if values.size == elements.size:
+        return np.ascontiguousarray(values, dtype.newbyteorder("="))
+    return np.array(values, dtype.newbyteorder("="), order="C")  # the rest need not be kept

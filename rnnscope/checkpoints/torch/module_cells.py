@@ -271,6 +271,7 @@ def _lstm(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
         recurrent_kernel=reorder_gates(arrays["weight_hh"].T, LSTM_GATES),
         bias=reorder_gates(arrays["bias_ih"] + arrays["bias_hh"], LSTM_GATES),
         projection=None if projection is None else np.ascontiguousarray(projection.T),
+        added_bias=reorder_gates(arrays["bias_hh"], LSTM_GATES),
     )
     detail = f"{class_name} has no other"
     options = LSTMOptions(
@@ -305,6 +306,7 @@ def _rnn(arrays: dict[str, Array], class_name: str) -> tuple[Any, Any]:
         kernel=np.ascontiguousarray(arrays["weight_ih"].T),
         recurrent_kernel=np.ascontiguousarray(arrays["weight_hh"].T),
         bias=arrays["bias_ih"] + arrays["bias_hh"],
+        added_bias=arrays["bias_hh"],
     )
     detail = f"default of {class_name}; nonlinearity='relu' is not stored"
     return weights, SimpleRNNOptions(activation=Option("tanh", "class default", detail))

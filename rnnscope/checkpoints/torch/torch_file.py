@@ -12,7 +12,6 @@ from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.checkpoints.torch.containers import (
     TorchFile,
-    damaged,
     is_legacy,
     is_plain_pickle,
     load_array,
@@ -35,6 +34,7 @@ from rnnscope.checkpoints.torch.shards import (
     sharded_words,
     shards_of,
 )
+from rnnscope.checkpoints.torch.zip_members import damaged
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array
 

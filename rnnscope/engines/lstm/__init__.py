@@ -1,6 +1,6 @@
-"""The LSTM arranged for speed: `run_lstm`, in numpy or in machine code."""
+"""The LSTM arranged for speed, in numpy."""
 
-from rnnscope.engines.lstm.fast_engine import Steps, run_lstm
 from rnnscope.engines.lstm.folded import FoldedLSTM
+from rnnscope.engines.lstm.numpy_loop import NumpySteps
 
-__all__ = ["FoldedLSTM", "Steps", "run_lstm"]
+__all__ = ["FoldedLSTM", "NumpySteps"]

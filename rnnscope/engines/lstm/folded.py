@@ -1,17 +1,14 @@
-"""An LSTM cell's weights as the fast loops want them."""
+"""An LSTM cell's weights as the loop in numpy wants them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights
-
-if TYPE_CHECKING:
-    from rnnscope.engines.lstm.panels import Panels
 
 
 @dataclass
@@ -73,30 +70,3 @@ class FoldedLSTM:
         half = self.spec.dtype.type(0.5 if self.halves else 1.0)
         given = {"i": weights.peephole_i, "f": weights.peephole_f, "o": weights.peephole_o}
         return {gate: half * value for gate, value in given.items() if value is not None}
-
-    @cached_property
-    def stacked_peepholes(self) -> Array:
-        """(3, unit) for i, f, o; zeros where the cell has none."""
-        stacked = np.zeros((3, self.spec.num_units), self.spec.dtype)
-        for row, gate in enumerate("ifo"):
-            if gate in self.peepholes:
-                stacked[row] = self.peepholes[gate]
-        return stacked
-
-    @property
-    def compiles(self) -> bool:
-        """Whether the compiled steps know this cell."""
-        options = self.spec.options
-        names = (options.activation.value, options.output_activation.value)
-        return self.spec.dtype == np.float32 and self.halves and names == ("tanh", "tanh")
-
-    @cached_property
-    def panels(self) -> Panels:
-        """The weights as compiled steps read them."""
-        from rnnscope.engines.lstm.panels import Panels
-
-        return Panels.of(self.spec, self.kernel, self.recurrent, self.bias, self.stacked_peepholes)
-
-    def compile(self) -> None:
-        """Pack the weights and make the code, once; threads that come meanwhile wait for it."""
-        self.panels.code()

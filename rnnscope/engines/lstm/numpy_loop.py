@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnnscope.engines.lstm.folded import FoldedLSTM
-from rnnscope.engines.lstm.step_order import Order
+from rnnscope.engines.step_order import Order
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
 
@@ -63,12 +63,12 @@ class NumpySteps:
         self._z = np.empty((rows, 4 * spec.num_units), spec.dtype)
         self._slice = _as_slice(order.rows)
 
-    def run(self) -> tuple[Array, Array]:
-        """The states after the last step, (row, width)."""
+    def run(self) -> dict[str, Array]:
+        """The states after the last step, (row, width), by name."""
         active = self._order.active
         busy = np.flatnonzero(active)
         if busy.size == 0:
-            return self.c, self.m
+            return {"c": self.c, "m": self.m}
         width = self._z.shape[1] * self._z.itemsize * max(1, len(self._order.rows))
         ahead = int(max(1, PROJECTION_BYTES // width))
         # What is not finite is found by a check, which says where; numpy would say in which line.
@@ -77,7 +77,7 @@ class NumpySteps:
                 stop = min(start + ahead, int(busy[-1]) + 1)
                 count = int(active[start:stop].max())
                 self._advance(start, stop, self._project(start, stop, count))
-        return self.c, self.m
+        return {"c": self.c, "m": self.m}
 
     def _project(self, start: int, stop: int, count: int) -> Array:
         """``x @ kernel + bias`` of some processed steps, (step, row, 4·unit)."""

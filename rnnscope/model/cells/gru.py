@@ -117,10 +117,11 @@ def gru_step(
     def clip(z: Array) -> Array:
         return z if bound is None else np.clip(z, -z.dtype.type(bound), z.dtype.type(bound))
 
-    units = weights.num_units
-    recurrent_r, recurrent_z, recurrent_n = np.split(weights.recurrent_kernel, 3, axis=1)
+    recurrent_r, recurrent_z, recurrent_n = np.split(weights.recurrent_kernel, 3, axis=-1)
     bias = weights.recurrent_bias
-    bias_r, bias_z, bias_n = np.split(np.zeros(3 * units, z_x.dtype) if bias is None else bias, 3)
+    if bias is None:
+        bias = np.zeros(z_x.shape[-1], z_x.dtype)
+    bias_r, bias_z, bias_n = np.split(bias, 3, axis=-1)
     z_r, z_z, z_n = np.split(z_x, 3, axis=-1)
 
     r = rec_act(clip(z_r + m_prev @ recurrent_r + bias_r))

@@ -31,11 +31,14 @@ class SimpleRNNWeights:
         Applied to the previous m.
     bias : ndarray (num_units,)
         The sum of both biases where a framework keeps two (torch, ONNX).
+    added_bias : ndarray (num_units,) or None
+        The second of these, as of `LSTMWeights`.
     """
 
     kernel: Array
     recurrent_kernel: Array
     bias: Array
+    added_bias: Array | None = None
 
     @property
     def input_size(self) -> int:

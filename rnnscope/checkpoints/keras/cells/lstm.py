@@ -69,8 +69,10 @@ def lstm_cell(
     """
     units = config.get("units", int, config.raw("output_dim"))
     diagonals: list[Array] = []
+    added = None
     if cudnn:
-        (kernel, recurrent, bias), order = _read_cudnn(weights, stored.name, units), STORED_GATES
+        kernel, recurrent, bias, added = _read_cudnn(weights, stored.name, units)
+        order = STORED_GATES
     elif "units" not in config and len(weights.variables()) == 3 * len(KERAS1_GATES):
         arrays = take_keras1(weights, stored.name, units, KERAS1_GATES)
         (kernel, recurrent, bias), order = arrays, KERAS1_GATES
@@ -89,7 +91,13 @@ def lstm_cell(
         kind="lstm",
         source_class=f"keras {name}",
         weights=LSTMWeights(
-            *(reorder_gates(array, order) for array in (kernel, recurrent, bias)), *diagonals
+            reorder_gates(kernel, order),
+            reorder_gates(recurrent, order),
+            reorder_gates(bias, order),
+            peephole_i=diagonals[0] if diagonals else None,
+            peephole_f=diagonals[1] if diagonals else None,
+            peephole_o=diagonals[2] if diagonals else None,
+            added_bias=None if added is None else reorder_gates(added, order),
         ),
         options=LSTMOptions(
             forget_bias=IN_BIAS,
@@ -121,11 +129,11 @@ def take_keras1(weights: LayerWeights, name: str, units: int, gates: tuple[str, 
     return kernel, recurrent, bias
 
 
-def _read_cudnn(weights: LayerWeights, name: str, units: int) -> Arrays:
+def _read_cudnn(weights: LayerWeights, name: str, units: int) -> tuple[Array, Array, Array, Array]:
     arrays = take(weights, name, ("kernel", "recurrent_kernel", "bias"))
     kernel, recurrent, bias = arrays.values()
     require_shape(kernel, (None, 4 * units), f"{weights.where}: kernel")
     require_shape(recurrent, (units, 4 * units), f"{weights.where}: recurrent_kernel")
     require_shape(bias, (8 * units,), f"{weights.where}: bias")
     kernel, recurrent, biases = from_cudnn(kernel, recurrent, bias, 4)
-    return kernel, recurrent, biases.sum(axis=0)
+    return kernel, recurrent, biases.sum(axis=0), biases[1]

@@ -1,0 +1,112 @@
+"""Compiled steps of a cell: the arrays that `rnnscope.engines.compiled.kernel_code` works on.
+
+Imported only when llvmlite is installed and the work pays for loading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnscope.engines.compiled.packed_cell import PackedCell
+from rnnscope.engines.compiled.schedule import Schedule
+from rnnscope.engines.step_order import Order
+from rnnscope.engines.workspace import aligned
+from rnnscope.model.cell import Array
+
+PROJECTION_BYTES = 2**19
+"""Projected inputs of this size are computed ahead: a part of what a core's second cache holds, and
+at least a step's."""
+
+PLACES = 2**16
+"""Steps of single sequences in one call: half a megabyte of where they are."""
+
+PRODUCTS = 2**34
+"""Multiplications in one call, which nothing interrupts: a quarter of a second."""
+
+
+def _cuts(starts: Array, places: int) -> Array:
+    """Cut steps into chunks of as many places, or of one step where it has more."""
+    if starts[-1] <= places:
+        return np.array([0, len(starts) - 1])
+    wanted = np.arange(0, starts[-1], places, dtype=np.int64)
+    cuts = np.searchsorted(starts, wanted, side="right") - 1
+    return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1).astype(np.int64)
+
+
+class CompiledSteps:
+    """One thread's rows, step after step, in machine code; arguments as `NumpySteps`."""
+
+    def __init__(
+        self,
+        packed: PackedCell,
+        order: Order,
+        x: Array,
+        before: Mapping[str, Array],
+        all_states: Mapping[str, Array],
+        kept: Mapping[str, Array] | None = None,
+    ) -> None:
+        panels = self._panels = packed.panels
+        kind, spec = panels.kind, packed.spec
+        self._schedule = Schedule(order)
+        rows, lanes, dtype = len(order.rows), panels.tile.lanes, spec.dtype
+        widest = max(product.matrix.shape[2] for product in panels.products)
+        self._states = {
+            name: aligned((2, rows, panels.stride) if name == "m" else (rows, panels.stride), dtype)
+            for name in (*kind.states, *kind.buffers)
+        }
+        for name in kind.states:
+            first = self._states[name][0] if name == "m" else self._states[name]
+            first[:, : before[name].shape[1]] = before[name][order.rows]
+        self._widths = {name: before[name].shape[1] for name in kind.states}
+        self._code = panels.code()
+        self._table = self._code.new_table()
+        self._used: dict[str, Any] = {
+            "x": x, "input": x.shape[2], "units": spec.num_units, "depth": spec.output_size,
+            "stride": panels.stride, "parameters": panels.parameters,
+            "sums": aligned((panels.tile.rows, widest, lanes), dtype),
+            "zeros": aligned((widest, lanes), dtype), **self._states,
+        }  # fmt: skip
+        for number, product in enumerate(panels.products):
+            self._used[f"panels_{number}"] = len(product.matrix)
+            self._used[f"matrix_{number}"] = product.matrix
+            self._used[f"kernel_{number}"] = product.kernel
+            self._used[f"bias_{number}"] = product.bias
+        self._used |= {f"all_{name}": all_states[name] for name in kind.states}
+        self._used |= {f"gate_{name}": (kept or {})[name] for name in kind.kept}
+        self._code.fill(self._table, self._used)
+
+    def run(self) -> dict[str, Array]:
+        """The states after the last step, (row, width), by name."""
+        running = self._schedule.running
+        busy = np.flatnonzero(running)
+        if busy.size:
+            first, last = int(busy[0]), int(busy[-1]) + 1
+            each = sum(one.kernel.size + one.matrix.size for one in self._panels.products)
+            steps = max(1, min(PLACES, PRODUCTS // each) // int(running.max()))
+            for start in range(first, last, steps):
+                self._advance(start, min(start + steps, last))
+        return {
+            name: array.reshape(-1, array.shape[-1])[
+                self._schedule.last if name == "m" else slice(None), : self._widths[name]
+            ]
+            for name, array in self._states.items()
+            if name in self._widths
+        }
+
+    def _advance(self, start: int, stop: int) -> None:
+        found = self._schedule.at(start, stop)
+        sizes = [product.bias.nbytes for product in self._panels.products]
+        cuts = _cuts(found.starts, max(1, PROJECTION_BYTES // max(1, sum(sizes))))
+        most = int(np.diff(found.starts[cuts]).max())
+        used: dict[str, Any] = {
+            "chunks": len(cuts) - 1, "cuts": cuts, "starts": found.starts, "places": found.places,
+            "rows": found.rows, "reads": found.reads, "writes": found.writes,
+        }  # fmt: skip
+        for number, product in enumerate(self._panels.products):
+            size = (most * product.bias.size,)
+            used[f"z_{number}"] = aligned(size, product.matrix.dtype, zeros=False)
+        self._code.fill(self._table, used)
+        self._code.steps(self._table)

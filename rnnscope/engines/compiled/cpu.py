@@ -1,0 +1,106 @@
+"""The CPU at hand: what suits it, and code for it in memory."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+from rnnscope.engines.compiled.tile import Tile
+from rnnscope.model.cell import Array
+
+
+@cache
+def tile() -> Tile:
+    """What suits the CPU at hand: its widest vectors, and rows until its registers are full."""
+    features = _features().split(",")
+    if "+avx512f" in features:
+        return Tile(lanes=16, rows=6, registers=32)
+    if "+avx" in features:
+        return Tile(lanes=8, rows=6, registers=16)
+    is_arm = platform.machine().lower() in ("aarch64", "arm64")
+    return Tile(lanes=4, rows=6, registers=32 if is_arm else 16)
+
+
+def _features() -> str:
+    """What the CPU at hand can do, as LLVM writes it: ``+avx,+fma,-sse4a``."""
+    try:
+        return str(llvm.get_host_cpu_features().flatten())
+    except RuntimeError:  # LLVM does not tell on every system
+        return ""
+
+
+def _machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=_features(),
+        opt=3,
+    )
+
+
+def target() -> str:
+    """What machine code depends on beside what it is written from."""
+    cpu = llvm.get_host_cpu_name(), _features()
+    return repr((llvmlite.__version__, llvm.get_default_triple(), *cpu))
+
+
+def machine_code(module: ir.Module) -> bytes:
+    """A module for the CPU at hand, as an object file."""
+    module.triple = llvm.get_default_triple()
+    code: bytes = _machine().emit_object(llvm.parse_assembly(str(module)))
+    return code
+
+
+class Compiled:
+    """The function ``steps`` of an object file, in memory.
+
+    Calling it lets go of Python's global lock. It trusts that arrays are large enough.
+
+    Parameters
+    ----------
+    code : bytes
+        What `machine_code` returned on this machine.
+    table : mapping of str to str
+        What it is handed: ``"int"``, or an array of ``"ints"`` or ``"reals"``, by name, in order.
+    dtype : str
+        Of the reals.
+    """
+
+    def __init__(self, code: bytes, table: Mapping[str, str], dtype: str) -> None:
+        machine = _machine()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self._table = dict(table)
+        self._dtypes = {"ints": np.dtype(np.int64), "reals": np.dtype(dtype)}
+        address = self._engine.get_function_address("steps")
+        self._steps = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+
+    def fill(self, memory: Array, values: Mapping[str, Any]) -> None:
+        """Put some values, arrays by address, into the memory of a table."""
+        for place, (name, kind) in enumerate(self._table.items()):
+            if name not in values:
+                continue
+            value = values[name]
+            if kind != "int":
+                assert value.flags.c_contiguous, name
+                assert value.dtype == self._dtypes[kind], name
+                value = value.ctypes.data
+            memory[place] = value
+
+    def new_table(self) -> Array:
+        """Memory for a table."""
+        return np.zeros(len(self._table), np.int64)
+
+    def steps(self, memory: Array) -> None:
+        """Run the steps that a table says."""
+        self._steps(memory.ctypes.data)

@@ -1,0 +1,355 @@
+"""The functions that run a cell's steps, written for one kind of cell and one CPU.
+
+Weights are packed in *panels*: panel p of a product holds, for every row of its matrix, the columns
+of some vectors of units, all gates of the first side by side, then those of the next: (panel,
+depth, column, lane). The sums of a tile of rows over a whole panel stay in registers, and the
+cell's equations follow while their pre-activations are in the first cache; weights are read in
+order, from the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from threading import Lock
+
+from llvmlite import ir
+
+from rnnscope.engines.compiled import code_cache
+from rnnscope.engines.compiled.cells.interface import Product, Rows
+from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
+from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, KernelKind
+from rnnscope.engines.compiled.tile import Tile
+from rnnscope.engines.compiled.vectors import REALS, Vector
+from rnnscope.engines.compiled.writer import INT, INTS, Table, Writer
+
+_one_at_a_time = Lock()
+
+
+def compiled(kind: KernelKind, tile: Tile) -> Compiled:
+    """The function ``steps`` for a kind of cell, compiled once in a process.
+
+    Parameters
+    ----------
+    kind : KernelKind
+    tile : Tile
+        Lanes of the cell's own kind of numbers.
+    """
+    with _one_at_a_time:  # threads that ask for the same wait for the first
+        return _compiled(kind, tile)
+
+
+@cache
+def _compiled(kind: KernelKind, tile: Tile) -> Compiled:
+    sources = sorted(map(str, Path(__file__).parent.rglob("*.py")))
+    name = code_cache.name(repr((kind, tile)), target(), sources=sources)
+    code = code_cache.load(name)
+    if code is None:
+        code = machine_code(module_of(kind, tile))
+        code_cache.save(name, code)
+    return Compiled(code, kind.table(), kind.dtype)
+
+
+def module_of(kind: KernelKind, tile: Tile) -> ir.Module:
+    """The code of a kind of cell."""
+    return _KernelWriter(kind, tile).module
+
+
+class _KernelWriter:
+    """Writes the functions of one kind of cell into a module."""
+
+    def __init__(self, kind: KernelKind, tile: Tile) -> None:
+        self.kind = kind
+        self.tile = tile
+        self.real = REALS[kind.dtype]
+        self.reals = self.real.type.as_pointer()
+        self.module = ir.Module("cell")
+        self.table = Table(kind.table())
+        self.columns = [
+            len(one.gates) * blocks for one, blocks in zip(kind.products, kind.blocks, strict=True)
+        ]
+        self._products = {
+            columns: {rows: self._product(rows, columns) for rows in range(1, tile.rows + 1)}
+            for columns in sorted(set(self.columns))
+        }
+        self._steps()
+
+    def writer(
+        self, name: str, own: dict[str, ir.Type], *, lanes: int = 0, inner: bool = True
+    ) -> Writer:
+        return Writer(
+            self.module, name, self.table, own, self.real, lanes or self.tile.lanes, inner=inner
+        )
+
+    def _multiply_tile(
+        self, w: Writer, columns: int, count: ir.Value, values: dict[str, ir.Value]
+    ) -> None:
+        """``out = base + left[places] @ panel`` for up to a tile of rows."""
+        products = self._products[columns]
+        w.choose(count, self.tile.rows, lambda rows: w.call(products[rows], values))
+
+    def _product_arguments(self) -> dict[str, ir.Type]:
+        return {
+            "left": self.reals,  # (place, width), of which `inner` columns count
+            "places_of": INTS,
+            "width": INT,
+            "inner": INT,
+            "panel": self.reals,  # (inner, column, lane)
+            "following": self.reals,  # the next panel, of which a share is fetched meanwhile
+            "tile": INT,  # the place of the tile among those of the panel
+            "base": self.reals,  # (row, base_width)
+            "base_width": INT,
+            "out": self.reals,  # (row, column, lane)
+        }
+
+    def _product(self, rows: int, columns: int) -> Writer:
+        """The same for a number of rows, sums taken from zero."""
+        w = self.writer(f"product_{rows}_{columns}", self._product_arguments())
+        lanes = w.lanes
+        places = [w.load(w.at(w["places_of"], row)) for row in range(rows)]
+        left = [w.at(w["left"], w.times(place, w["width"])) for place in places]
+        base = [w.at(w["base"], w.times(row, w["base_width"])) for row in range(rows)]
+        together = self.tile.vectors(rows, columns)
+        for first in range(0, columns, together):
+            taken = range(first, first + together)
+            share = w.plus(w.times(w["tile"], columns // together), first // together)
+            ahead = self._share(w, w["following"], share, w["inner"], columns)
+            sums = iter(w.sums(left, w["panel"], w["inner"], taken, columns, ahead))
+            for row, column in product(range(rows), taken):
+                out = w.at(w["out"], (row * columns + column) * lanes)
+                w.put(w.vector(w.at(base[row], column * lanes)) + next(sums), out)
+        w.done()
+        return w
+
+    def _share(
+        self, w: Writer, panel: ir.Value, number: ir.Value, inner: ir.Value, columns: int
+    ) -> ir.Value:
+        """The part of the next panel that some sums fetch: a cache line for each of its rows."""
+        parts = INT(max(1, columns * w.lanes // self.real.line))
+        early = w.builder.icmp_signed("<", number, parts)
+        part = w.builder.select(early, number, INT(0))
+        return w.at(panel, w.times(w.times(part, inner), self.real.line))
+
+    def _project(self, number: int) -> Writer:
+        """``z = x[places] @ kernel + bias`` of a product, for `count` places from `begin` on."""
+        columns = self.columns[number]
+        w = self.writer(f"project_{number}", {"begin": INT, "count": INT})
+        width = columns * w.lanes
+        places = w.at(w["places"], w["begin"])
+        size = w.times(w["input"], width)
+        with w.loop(w[f"panels_{number}"]) as panel:
+            weights = w.at(w[f"kernel_{number}"], w.times(panel, size))
+            z = w.at(w[f"z_{number}"], w.times(w.times(panel, w["count"]), width))
+            with w.tiles(w["count"], self.tile.rows) as (rows, first, place):
+                following = w.at(weights, size)
+                self._multiply_tile(w, columns, rows, {
+                    "left": w["x"], "places_of": w.at(places, first), "width": w["input"],
+                    "inner": w["input"], "panel": weights, "following": following, "tile": place,
+                    "base": w.at(w[f"bias_{number}"], w.times(panel, width)),
+                    "base_width": INT(0), "out": w.at(z, w.times(first, width)),
+                })  # fmt: skip
+        w.done()
+        return w
+
+    def _equations(self, number: int, stage: Product) -> Writer:
+        """The equations of a product for some rows and the units of a panel.
+
+        `place` is the first row's, `unit` the panel's first; `z` is the part of x, (row, column,
+        lane), and ``sums`` what the product made.
+        """
+        columns, blocks = self.columns[number], self.kind.blocks[number]
+        w = self.writer(
+            f"equations_{number}", {"count": INT, "place": INT, "unit": INT, "z": self.reals}
+        )
+        width = "depth" if stage.output else "units"
+        with w.loop(w["count"]) as row:
+            at = _Place.of(w, w.plus(w["place"], row))
+            start = w.times(row, columns * w.lanes)
+            for block in range(blocks):
+                unit = w.plus(w["unit"], block * w.lanes)
+                shift = w.plus(start, block * len(stage.gates) * w.lanes)
+                gates = {gate: w.plus(shift, order * w.lanes)
+                         for order, gate in enumerate(stage.gates)}  # fmt: skip
+                stage.equations(_Units(w, self.kind, at, unit, w.minus(w[width], unit), gates))
+        w.done()
+        return w
+
+    def _rows(self, number: int, stage: Rows) -> Writer:
+        """Equations for whole rows, `count` of them from `place` on."""
+        lanes = ROW_VECTOR_BYTES // self.real.bytes
+        w = self.writer(f"rows_{number}", {"count": INT, "place": INT}, lanes=lanes)
+        with w.loop(w["count"]) as row:
+            at = _Place.of(w, w.plus(w["place"], row))
+            stage.equations(_Row(w, self.kind, at))
+        w.done()
+        return w
+
+    def _step(self) -> Writer:
+        """One step of the `running` places from `start` on, the chunk's from `begin` on."""
+        kind = self.kind
+        follow = {
+            number: self._equations(number, stage) for number, stage in enumerate(kind.products)
+        }
+        whole = {
+            number: self._rows(number, stage)
+            for number, stage in enumerate(kind.stages)
+            if isinstance(stage, Rows)
+        }
+        w = self.writer("step", {"start": INT, "running": INT, "begin": INT, "count": INT})
+        products = 0
+        for number, stage in enumerate(kind.stages):
+            if isinstance(stage, Product):
+                self._multiply(w, products, stage, follow[products])
+                products += 1
+            else:
+                w.call(whole[number], {"count": w["running"], "place": w["start"]})
+        w.done()
+        return w
+
+    def _multiply(self, w: Writer, number: int, stage: Product, follow: Writer) -> None:
+        """A product of a step, panel after panel, and its equations."""
+        columns = self.columns[number]
+        width = columns * w.lanes
+        inner = w["depth"] if stage.left == "m" else w["units"]
+        has_x = self.kind.has_x[number]
+        index = w.at(w["reads" if stage.left == "m" else "rows"], w["start"])
+        matrix, panels = w[f"matrix_{number}"], w[f"panels_{number}"]
+        size = w.times(inner, width)
+        ahead_of = w.minus(w["start"], w["begin"])
+        with w.loop(panels) as panel:
+            weights = w.at(matrix, w.times(panel, size))
+            last = w.builder.icmp_signed("==", w.plus(panel, 1), panels)
+            following = w.builder.select(last, matrix, w.at(weights, size))
+            z = w["zeros"]
+            if has_x:
+                rows_before = w.plus(w.times(panel, w["count"]), ahead_of)
+                z = w.at(w[f"z_{number}"], w.times(rows_before, width))
+            joined = has_x and stage.joined
+            with w.tiles(w["running"], self.tile.rows) as (rows, first, place):
+                mine = w.at(z, w.times(first, width)) if has_x else z
+                self._multiply_tile(w, columns, rows, {
+                    "left": w[stage.left], "places_of": w.at(index, first), "width": w["stride"],
+                    "inner": inner, "panel": weights, "following": following, "tile": place,
+                    "base": mine if joined else w["zeros"],
+                    "base_width": INT(width if joined else 0), "out": w["sums"],
+                })  # fmt: skip
+                w.call(follow, {
+                    "count": rows, "place": w.plus(w["start"], first),
+                    "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": mine,
+                })  # fmt: skip
+
+    def _steps(self) -> None:
+        """The function that is called from outside: chunk after chunk, step after step."""
+        projects = [self._project(number) for number, has in enumerate(self.kind.has_x) if has]
+        step = self._step()
+        w = self.writer("steps", {}, inner=False)
+        with w.loop(w["chunks"]) as chunk:
+            cut = w.load(w.at(w["cuts"], chunk))
+            steps = w.minus(w.load(w.at(w["cuts"], w.plus(chunk, 1))), cut)
+            begin = w.load(w.at(w["starts"], cut))
+            count = w.minus(w.load(w.at(w["starts"], w.plus(cut, steps))), begin)
+            for project in projects:
+                w.call(project, {"begin": begin, "count": count})
+            with w.loop(steps) as number:
+                at = w.plus(cut, number)
+                start = w.load(w.at(w["starts"], at))
+                running = w.minus(w.load(w.at(w["starts"], w.plus(at, 1))), start)
+                w.call(step, {"start": start, "running": running, "begin": begin, "count": count})
+        w.done()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a row reads and writes at a step."""
+
+    place: ir.Value
+    row: ir.Value
+    reads: ir.Value
+    writes: ir.Value
+
+    @classmethod
+    def of(cls, w: Writer, number: ir.Value) -> _Place:
+        names = ("places", "rows", "reads", "writes")
+        return cls(*(w.load(w.at(w[name], number)) for name in names))
+
+
+class _Units:
+    """`Units` in code: a vector of units from `unit` on, of which `left` are there."""
+
+    def __init__(
+        self,
+        w: Writer,
+        kind: KernelKind,
+        at: _Place,
+        unit: ir.Value,
+        left: ir.Value,
+        gates: dict[str, ir.Value],
+    ) -> None:
+        self._w = w
+        self._kind = kind
+        self._at = at
+        self._unit = unit
+        self._left = left
+        self._gates = gates
+
+    def z(self, gate: str) -> Vector:
+        return self._w.vector(self._w.at(self._w["sums"], self._gates[gate]))
+
+    def x(self, gate: str) -> Vector:
+        return self._w.vector(self._w.at(self._w["z"], self._gates[gate]))
+
+    def state(self, name: str) -> Vector:
+        row = self._at.reads if name == "m" else self._at.row
+        return self._w.vector(self._of_row(name, row))
+
+    def parameter(self, name: str) -> Vector:
+        place = INT(self._kind.parameters.index(name))
+        return self._w.vector(self._of_row("parameters", place))
+
+    def put(self, name: str, value: Vector) -> None:
+        row = self._at.writes if name == "m" else self._at.row
+        self._w.put(value, self._of_row(name, row))
+        if name in self._kind.states:
+            self._put_all(f"all_{name}", "depth" if name == "m" else "units", value)
+
+    def keep(self, **gates: Vector) -> None:
+        for name in self._kind.kept:
+            if name in gates:
+                self._put_all(f"gate_{name}", "units", gates[name])
+
+    def _put_all(self, name: str, width: str, value: Vector) -> None:
+        w = self._w
+        to = w.plus(w.times(self._at.place, w[width]), self._unit)
+        w.put_some(value, w.at(w[name], to), self._left)
+
+    def _of_row(self, name: str, row: ir.Value) -> ir.Value:
+        w = self._w
+        return w.at(w[name], w.plus(w.times(row, w["stride"]), self._unit))
+
+
+class _Row:
+    """`Row` in code."""
+
+    def __init__(self, w: Writer, kind: KernelKind, at: _Place) -> None:
+        self._w = w
+        self._kind = kind
+        self._at = at
+        self._vectors = w.builder.sdiv(w.plus(w["units"], w.lanes - 1), INT(w.lanes))
+
+    def number(self, name: str) -> Vector:
+        return self._units(INT(0)).parameter(name)
+
+    def total(self, term: Callable[[_Units], Vector]) -> Vector:
+        return self._w.total(self._vectors, lambda vector: term(self._units(vector))).total()
+
+    def each(self, equations: Callable[[_Units], None]) -> None:
+        with self._w.loop(self._vectors) as vector:
+            equations(self._units(vector))
+
+    def _units(self, vector: ir.Value) -> _Units:
+        w = self._w
+        unit = w.times(vector, w.lanes)
+        return _Units(w, self._kind, self._at, unit, w.minus(w["units"], unit), {})

@@ -1,0 +1,176 @@
+"""Holding what is computed to every view of a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnscope.explaining.deviations import Target, View
+from rnnscope.explaining.simulation import Results
+from rnnscope.model.cell import Array
+
+
+class PreparedTarget:
+    """A target cut to the sequences that are computed, with what is known of it."""
+
+    def __init__(self, target: Target, sequences: int, *, transposed: bool) -> None:
+        values = target.values
+        if transposed and values.ndim == 3:
+            values = np.swapaxes(values[:sequences], 0, 1)
+        elif not transposed:
+            values = values[:sequences]
+        self.key = target.key
+        self.known = np.isfinite(values)
+        steps: Array = np.any(self.known, axis=(0, 2)) if values.ndim == 3 else np.zeros(0, bool)
+        self.first_known = int(steps.argmax()) if steps.any() else -1
+        self.last_known = len(steps) - 1 - int(steps[::-1].argmax()) if steps.any() else -1
+        self.values = np.where(self.known, values, 0.0)
+        self.scale = target.scale
+        self.all_known = bool(self.known.all())
+
+    def says_of(self, done: Array) -> bool:
+        """Whether anything is known of steps that are computed."""
+        steps = done[0].any(axis=0)
+        return bool(steps[max(self.first_known, 0) : self.last_known + 1].any())
+
+    def error(self, got: Array, done: Array | None) -> Array | None:
+        """The largest difference of each of a stack, in units of the scale; None if incomparable.
+
+        Parameters
+        ----------
+        got : ndarray (stack, row, timestep, width) or (stack, row, width)
+        done : ndarray of bool (stack or 1, row, timestep) or None
+            Steps that are computed.
+        """
+        values, known = self.values, self.known
+        if done is not None:
+            if values.ndim != 3:
+                return None
+            values, known = values[:, : got.shape[2]], known[:, : got.shape[2]]
+        if got.shape[1:] != values.shape:
+            return np.full(len(got), np.inf) if done is None else None
+        with np.errstate(all="ignore"):
+            apart = np.abs(got - values)
+        apart[~np.isfinite(apart)] = np.inf
+        if not self.all_known:
+            apart = np.where(known, apart, 0.0)
+        if done is not None and not done.all():
+            apart = np.where(done[..., None], apart, 0.0)
+        largest: Array = apart.reshape(len(apart), -1).max(axis=1, initial=0.0) / self.scale
+        return largest
+
+
+class PreparedViews:
+    """The targets of views, cut once for each number of sequences."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, bool], dict[str, list[tuple[int, PreparedTarget]]]] = {}
+        self.wanted: dict[tuple[str, str], bool] = {}
+
+    def targets(
+        self, views: Sequence[View], sequences: int, *, transposed: bool
+    ) -> dict[str, list[tuple[int, PreparedTarget]]]:
+        """By node: the places of views, and what each says of it."""
+        found = self._made.get((sequences, transposed))
+        if found is None:
+            one: dict[int, PreparedTarget] = {}
+            found = {}
+            for at, view in enumerate(views):
+                for target in view.targets:
+                    if id(target) not in one:
+                        one[id(target)] = PreparedTarget(target, sequences, transposed=transposed)
+                    found.setdefault(target.node, []).append((at, one[id(target)]))
+            self._made[sequences, transposed] = found
+        return found
+
+
+class Comparison:
+    """Which of a stack agree with which views so far; a `Watcher`.
+
+    Parameters
+    ----------
+    views : sequence of View
+    sizes : ndarray of int (stack,)
+        Deviations of each setup.
+    most : int
+        Deviations that a reading may have, those of its view included.
+    tolerances : ndarray (stack, view)
+    sequences : int
+        How many of the reference's sequences are computed.
+    transposed : bool
+    prepared_views : PreparedViews
+        Of these views, for the next comparison as well.
+
+    Attributes
+    ----------
+    alive : ndarray of bool (stack, view)
+    errors : ndarray (stack, view)
+    reached : ndarray of int (stack,)
+        Steps after which each of the whole stack, also of what was given up, agreed with a view.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        sizes: Array,
+        most: int,
+        tolerances: Array,
+        sequences: int,
+        *,
+        transposed: bool,
+        prepared_views: PreparedViews,
+    ) -> None:
+        of_views = np.array([len(view.deviations) for view in views])
+        self.alive = sizes[:, None] + of_views[None] <= most
+        self.errors = np.zeros((len(sizes), len(views)))
+        self._tolerances = tolerances
+        self.reached = np.zeros(len(sizes), int)
+        self._places = np.arange(len(sizes))
+        self._targets = prepared_views.targets(views, sequences, transposed=transposed)
+        self._wanted = prepared_views.wanted
+
+    def watches(self, node: str) -> bool:
+        """Whether any view says something of a node."""
+        return node in self._targets
+
+    def wants(self, node: str, key: str) -> bool:
+        """Whether any view says something of a result."""
+        found = self._wanted.get((node, key))
+        if found is None:
+            found = any(key in target.key for _, target in self._targets.get(node, ()))
+            self._wanted[node, key] = found
+        return found
+
+    def see(self, node: str, results: Results, done: Array | None) -> Array | None:
+        """Strike out the pairs that differ."""
+        known: dict[int, Array | None] = {}
+        informed: set[int] = set()
+        for view, target in self._targets[node]:
+            if not self.alive[:, view].any():
+                continue
+            if id(target) not in known:
+                got = results.get(target.key)
+                known[id(target)] = (
+                    (None if done is not None else np.full(len(self.alive), np.inf))
+                    if got is None
+                    else target.error(got, done)
+                )
+            error = known[id(target)]
+            if error is None:
+                continue
+            if done is not None and target.says_of(done):
+                informed.add(view)
+            self.errors[:, view] = np.maximum(self.errors[:, view], error)
+            self.alive[:, view] &= error <= self._tolerances[:, view]
+        keep: Array = self.alive.any(axis=1)
+        if done is not None and informed:
+            steps = int(done[0].sum(axis=1).max(initial=0))
+            agree = self.alive[:, sorted(informed)].any(axis=1)
+            self.reached[self._places[agree]] = steps
+        if keep.all():
+            return None
+        self._places = self._places[keep]
+        self.alive, self.errors = self.alive[keep], self.errors[keep]
+        self._tolerances = self._tolerances[keep]
+        return keep

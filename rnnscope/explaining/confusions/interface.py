@@ -1,0 +1,58 @@
+"""What a family of deviations is given, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rnnscope.explaining.deviations import Deviation, Unknown, View
+from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.subject import Subject
+from rnnscope.model.cell import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What deviations are made from.
+
+    Attributes
+    ----------
+    subject : Subject
+    views : sequence of View
+        The ways to read the reference.
+    """
+
+    subject: Subject
+    views: Sequence[View]
+
+    @property
+    def setup(self) -> Setup:
+        return self.subject.setup
+
+    @property
+    def layers(self) -> list[DrivenLayer]:
+        return list(self.setup.layers.values())
+
+    def some(self, kind: str) -> list[DrivenLayer]:
+        """The layers of a kind of cell that may be stepped in stacks."""
+        return [one for one in self.layers if one.cell.kind == kind and one.stackable]
+
+    def reference_arrays(self, *keys: str) -> list[Array]:
+        """What the reference says of a result, over all its readings."""
+        return [t.values for view in self.views for t in view.targets if t.key in keys]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """One entry of CONFUSIONS.
+
+    Attributes
+    ----------
+    id : str
+        A key of `IDS`.
+    deviations : callable
+        ``deviations(facts) -> iterable of Deviation or Unknown``: those that mean something.
+    """
+
+    id: str
+    deviations: Callable[[Facts], Iterable[Deviation | Unknown]]

@@ -1,0 +1,200 @@
+"""What is to be explained: a planned run as the setup that rnnscope itself computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from rnnscope.errors import InputError, UnsupportedCellError
+from rnnscope.explaining.heads import stored_heads
+from rnnscope.explaining.reference import ResultShape
+from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.simulation import results_of
+from rnnscope.model.cell import Array
+from rnnscope.model.layers import BidirectionalMerge, Embedding
+from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
+from rnnscope.record.planning import PlannedRun
+from rnnscope.running.compute import run_plain
+from rnnscope.running.prepare import Prepared, prepare
+
+MOST_INPUT_VALUES = 2_000_000
+"""Values of the input that are looked at: whole sequences, from the first on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and an input, ready to be computed in many ways.
+
+    Attributes
+    ----------
+    planned : PlannedRun
+    setup : Setup
+        As rnnscope reads it.
+    results : mapping of str to mapping of str to ndarray
+        What it makes of the input, by node and key.
+    sequences : int
+        Sequences of the run; `setup` may have fewer.
+    embedding : Embedding or None
+        What made the input of ids.
+    masked_by_file : bool
+        The mask is one that the model makes itself, or that has holes: it is no lengths.
+    """
+
+    planned: PlannedRun
+    setup: Setup
+    results: Mapping[str, Mapping[str, Array]]
+    sequences: int
+    embedding: Embedding | None = None
+    masked_by_file: bool = False
+
+    @property
+    def recurrent(self) -> tuple[str, ...]:
+        return tuple(self.setup.layers)
+
+    def shapes(self) -> list[ResultShape]:
+        """Every result that a reference may be."""
+        found = [
+            ResultShape(node, key, array.shape)
+            for node, results in self.results.items()
+            for key, array in results.items()
+            if key != "last"
+        ]
+        # Where sequences are taken for timesteps, there is a final state for each timestep.
+        turned = (self.setup.timesteps,)
+        found += [
+            ResultShape(shape.node, shape.key, turned + shape.shape[1:])
+            for shape in found
+            if shape.key.startswith("final/") and turned != shape.shape[:1]
+        ]
+        return found
+
+
+def subject_of(planned: PlannedRun) -> Subject:
+    """A planned run as a subject.
+
+    Raises
+    ------
+    UnsupportedCellError
+        It has a decoder, whose inputs depend on its outputs.
+    InputError
+        Its input has no sequence.
+    """
+    plan, source = planned.plan, planned.source
+    if plan.loops or plan.decoder_entries:
+        raise UnsupportedCellError(
+            "A decoder cannot be explained yet: what it reads depends on what it returned.",
+            where=", ".join(f"'{node.name}'" for node in plan.layers if plan.decodes(node)),
+            expected="layers that read the input",
+            hint="run it, and compare the traces with 'rnnscope diff'",
+        )
+    if not source.sequences or not source.timesteps:
+        raise InputError("The input is empty.", where=source.name, found=f"shape {source.shape}")
+    prepared = prepare(plan, source)
+    rows = _rows(source.sequences, source.timesteps * int(np.prod(source.shape_of_step)))
+    setup, embedding, by_file = _setup(planned, prepared, rows)
+    results = results_of(setup)
+    return Subject(planned, setup, results, source.sequences, embedding, by_file)
+
+
+def _rows(sequences: int, values_each: int) -> int:
+    return int(min(sequences, max(1, MOST_INPUT_VALUES // max(values_each, 1))))
+
+
+def _setup(
+    planned: PlannedRun, prepared: Prepared, rows: int
+) -> tuple[Setup, Embedding | None, bool]:
+    plan = planned.plan
+    every = slice(0, rows)
+    batch = planned.source.read(every)
+    signals: dict[str, Signal] = dict.fromkeys(
+        plan.entries, prepared.entry(batch, every, slice(None))
+    )
+    given = next(iter(signals.values())).mask
+    embedding = None
+    behind: list[Node] = []
+    for node in plan.nodes:
+        if isinstance(node.layer, RecurrentLayer) or not all(
+            name in signals for name in node.reads
+        ):
+            behind.append(node)
+            continue
+        signals[node.name] = run_plain(
+            prepared, node, node.layer.at(every), [signals[name] for name in node.reads]
+        )
+        if isinstance(node.layer, Embedding):
+            embedding = node.layer
+    inside = {node.name for node in behind}
+    front = {node.name for node in plan.nodes if node.name not in inside}
+    read = dict.fromkeys(name for node in behind for name in node.reads if name not in inside)
+    inputs, masks = {}, []
+    for name in read:
+        inputs[name] = _input(signals[name].values, behind, name)
+        masks.append(signals[name].mask)
+    mask = masks[0] if masks else None
+    behind += _further(planned, behind, {*inputs, *front}, rows)
+    layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
+    by_file = mask is not None and (given is None or not np.array_equal(given, mask))
+    setup = Setup(tuple(behind), layers, inputs, mask)
+    by_file = by_file or (mask is not None and setup.lengths is None)
+    if embedding is not None and batch.values.ndim == 2:
+        setup = replace(setup, ids=np.asarray(batch.values, np.int64))
+    return setup, embedding, by_file
+
+
+def _input(values: Array, nodes: Sequence[Node], name: str) -> Array:
+    """What layers read, in float64, rounded as the first of them rounds it."""
+    reader = next((node.recurrent for node in nodes if name in node.reads and node.recurrent), None)
+    if reader is not None:
+        values = values.astype(reader.cell.dtype, copy=False)
+    return np.ascontiguousarray(values, np.float64)
+
+
+def _driven(node: Node, prepared: Prepared, batch: Any, every: slice) -> DrivenLayer:
+    layer = node.recurrent
+    assert layer is not None
+    initial = prepared.initial(node, batch, every, {})
+    start = {name: np.atleast_2d(np.asarray(a, np.float64)) for name, a in initial.items()}
+    return DrivenLayer(_widened(layer), start)
+
+
+def _widened(layer: RecurrentLayer) -> RecurrentLayer:
+    """The layer with weights in float64; the cell of a stored graph keeps its own."""
+    cell = layer.cell
+    if cell.kind == "graph":
+        return layer
+    arrays = {
+        field.name: value.astype(np.float64)
+        for field in fields(cell.weights)
+        if isinstance(value := getattr(cell.weights, field.name), np.ndarray)
+    }
+    return replace(layer, cell=replace(cell, weights=replace(cell.weights, **arrays)))
+
+
+def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:
+    """What the file has behind its recurrent layers, and joins of directions that it leaves out."""
+    found: list[Node] = []
+    known = {node.name for node in nodes}
+    network = planned.checkpoint.network
+    for node in network.nodes:
+        if node.name in known or node.name in before or isinstance(node.layer, RecurrentLayer):
+            continue
+        usable = node.layer.computed and node.layer.at(slice(0, rows)) is node.layer
+        if node.reads and usable and known.issuperset(node.reads):
+            found.append(node)
+            known.add(node.name)
+    ran = Network((), (*nodes, *found))
+    for node in ran.recurrent:
+        other = ran.other_direction(node)
+        layer = node.recurrent
+        if other is None or layer is None or layer.backward.value:
+            continue
+        if any({*one.reads} == {node.name, other.name} for one in (*nodes, *found)):
+            continue
+        name = f"{node.name} + {other.name}"
+        found.append(Node(name, BidirectionalMerge("concat"), (node.name, other.name)))
+    return [*found, *stored_heads(planned.checkpoint, (*nodes, *found))]
