@@ -379,14 +379,14 @@ class Search:
     def _solved(self, size: int, look: Setup) -> None:
         """Find readings with an unknown among their deviations, solved for."""
         for unknown in self.unknowns:
-            if size > 1 and len(unknown.starts[0]) > 2:
+            if size > 1 and len(unknown.starts[0]) > 1:
                 continue
             for view in self.views:
                 others = size - 1 - len(view.deviations)
                 if others < 0 or others > MOST_COMBINED:
                     continue
                 early = affects_first_step(look, unknown, view)
-                if early and others and view.deviations:
+                if early is not False and others and view.deviations:
                     continue
                 bases = self._bases(unknown, others, look, early=early)
                 for part in _alike(bases):

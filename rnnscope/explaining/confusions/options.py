@@ -132,6 +132,8 @@ def _bounds(facts: Facts, keys: Sequence[str]) -> list[float]:
         values = np.abs(array[np.isfinite(array)])
         if values.size and np.count_nonzero(values >= values.max() * (1 - 1e-6)) > 1:
             found.append(float(values.max()))
+    if found:
+        return list(dict.fromkeys(found))[:2]
     largest = [
         float(np.abs(results[key]).max(initial=0.0))
         for results in facts.subject.results.values()
@@ -150,7 +152,7 @@ def _gate_clips(facts: Facts) -> Iterator[Deviation | Unknown]:
         return
     if any(value is not None for value in present):
         yield Deviation("gate-clip", "none", _set(gate_clip=None))
-    starts = tuple((start,) for start in (2.0, 1.0, 0.5, 0.25, 0.1, 4.0))
+    starts = tuple((start,) for start in (1.0, 0.4, 0.1, 3.0))
     yield Unknown("gate-clip", starts, _number("gate_clip"), lambda numbers: words(numbers[0]))
 
 
