@@ -340,17 +340,18 @@ def encoder(x, arrays):
     return outputs
 
 
-def keras_weights(path):
-    """w_ih, w_hh and bias of the only LSTM in a file of Keras 2; blocks i f g o."""
+def keras_weights(path, scope=""):
+    """w_ih, w_hh and bias of a layer in a file of Keras 2, those that it has; blocks i f g o."""
     found = {}
 
     def keep(name, item):
-        if isinstance(item, h5py.Dataset):
+        if isinstance(item, h5py.Dataset) and name.startswith(scope):
             found[name.rpartition("/")[2].partition(":")[0]] = item[()]
 
     with h5py.File(path) as file:
         file["model_weights"].visititems(keep)
-    return found["kernel"].T, found["recurrent_kernel"].T, found["bias"]
+    names = ("kernel", "recurrent_kernel", "bias")
+    return tuple(found[name].T for name in names if name in found)
 
 
 def vanilla_numpy(folder):

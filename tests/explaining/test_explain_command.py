@@ -325,6 +325,17 @@ def test_what_people_have_of_the_states(port, tmp_path, name, cut):
     assert [fit["reading"] for fit in found["fits"]] == [READING]
 
 
+@pytest.mark.parametrize("form", ["keras", "names", "torch"])
+def test_final_states_of_a_framework(port, tmp_path, form):
+    """H and c of two sequences are not two steps of one."""
+    with np.load(port.wrong) as file:
+        c, h = file["c"][:, -1], file["m"][:, -1]
+    np.savez(tmp_path / "hc.npz", h=h, c=c)
+    given = {"keras": [h, c], "names": tmp_path / "hc.npz", "torch": (h[None], c[None])}[form]
+    found = rnnscope.explain(port.model, port.x, given).to_dict()
+    assert [fit["reading"] for fit in found["fits"]] == [READING]
+
+
 def test_the_command_that_it_prints_gives_the_numbers_of_the_reference(rnnscope, port, tmp_path):
     """Where a run can say it: here by a forget bias that the other side adds and torch does not."""
     w_ih, w_hh, b_ih, b_hh = (np.asarray(array) for array in torch_weights(1, FEATURES, UNITS))

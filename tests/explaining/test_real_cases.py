@@ -52,8 +52,8 @@ SAYABLE = {"forget-bias", "recurrent-activation", "lengths", "mask"}
         for case in CASES
         if case.reading
         and {name for name, _ in case.reading} <= SAYABLE
-        # States alone: diff takes the final ones where the trace's own lengths end.
-        and case.name != "lengths-ignored"
+        # Diff takes final states where the trace's own lengths end, and Y for the state m.
+        and case.name not in ("lengths-ignored", "onnxruntime-12492")
     ],
     ids=str,
 )
@@ -71,4 +71,10 @@ def test_the_command_gives_the_numbers_of_the_reference(tmp_path, rnnscope, case
     words[words.index("-o") + 1] = str(trace)
     done = rnnscope(*words[1:], "--quiet")
     assert (done.code, done.stderr) == (0, "")
-    assert package.diff(trace, given.reference, padding=True, atol=2e-6).verdict == "same"
+    compared = [
+        array
+        for layer in package.diff(trace, given.reference, padding=True, atol=2e-6).layers
+        for array in layer.arrays
+    ]
+    assert compared
+    assert [array.name for array in compared if array.verdict != "same"] == []
