@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Network
+from rnnscope.model.network import Network, Node
 
 NO_CELL_REASONS = frozenset(
     {"optimizer slot", "moving average", "training step", "embedding", "dense layer",
@@ -65,6 +65,11 @@ class Checkpoint:
     input_shapes : mapping of str to tuple
         The shapes of the model's inputs as far as the file states them, by name; None stands for
         any size.
+    later_results : callable or None
+        ``later_results() -> nodes``: what the file computes behind the recurrent layers of the
+        network, plain nodes (`LaterResult`) that read them by name, each held to what the whole
+        graph gives for random input. The file is read again when it is called. None where a format
+        has no such computation, or the network holds all of it.
     """
 
     path: Path
@@ -79,6 +84,7 @@ class Checkpoint:
     keras_version: tuple[int, ...] = ()
     input_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     input_shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    later_results: Callable[[], tuple[Node, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -151,12 +151,12 @@ def _forget_bias(value: str, driven: DrivenLayer, subject: Subject) -> str:
     own = driven.cell.options.forget_bias.value
     if own == 0:
         return (
-            f"{value} is added to the forget gate there, and nothing in the file, whose bias holds "
-            "it already: add nothing."
+            f"{value} is added to the forget gate there, and nothing here, where the bias holds it "
+            "already: add nothing."
         )
     return (
-        f"{value} is added to the forget gate there, and {own:g} in the file: add {own:g} to the "
-        "forget gate at every step, or to its block of the bias."
+        f"{value} is added to the forget gate there, and {own:g} here: add {own:g} to the forget "
+        "gate at every step, or to its block of the bias."
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.setup import Setup, altered
 from rnnscope.model.cell import Array
 
 IDS = {
@@ -63,6 +63,8 @@ class Target:
         The largest value: differences are measured in it.
     source : str
         The array of the reference, as its file calls it.
+    turned : bool
+        As of `rnnscope.explaining.reference.ResultShape`.
     """
 
     node: str
@@ -70,9 +72,10 @@ class Target:
     values: Array
     scale: float
     source: str = ""
+    turned: bool = False
 
     def with_values(self, values: Array) -> Target:
-        return replace(self, values=values)
+        return altered(self, values=values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,8 @@ class View:
         What the reference's own file says of valid steps.
     origin : View or None
         The view without any deviation, for one that has some.
+    not_compared : tuple of str
+        Arrays of the reference that have the shape of no result, with their shapes.
     """
 
     targets: tuple[Target, ...]
@@ -100,6 +105,7 @@ class View:
     format: str = ""
     lengths: Array | None = None
     origin: View | None = None
+    not_compared: tuple[str, ...] = ()
 
     def and_also(self, deviation: Deviation) -> View | None:
         """The view with one deviation more; None where that means nothing."""
@@ -108,7 +114,7 @@ class View:
         if other is None:
             return None
         deviations = (*self.deviations, deviation)
-        return replace(other, deviations=deviations, origin=self.origin or self)
+        return altered(other, deviations=deviations, origin=self.origin or self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +204,7 @@ class Reading:
         setup = deviation.change(self.setup)
         if setup is None:
             return None
-        return replace(self, deviations=(*self.deviations, deviation), setup=setup)
+        return altered(self, deviations=(*self.deviations, deviation), setup=setup)
 
     @property
     def every(self) -> tuple[Deviation, ...]:

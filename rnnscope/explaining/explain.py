@@ -121,7 +121,9 @@ def _explanation(
     if not fits:
         plain = [view for view in search.views if view.origin is None]
         near = nearest(search.promising(), plain, subject, search.tolerance)
-    view = fits[0].view if fits else None
+    view = fits[0].view if fits else search.views[0]
+    if view is not None and view.not_compared:
+        notes.append(f"not compared, since no result has its shape: {', '.join(view.not_compared)}")
     return Explanation(
         verdict="none" if not reports else "one" if len(reports) == 1 else "several",
         fits=reports,
@@ -130,7 +132,7 @@ def _explanation(
         checkpoint=str(recipe.checkpoint),
         input=str(recipe.input),
         reference=reference.name,
-        read_as=_read_as(view.format, view.words) if view is not None else (),
+        read_as=_read_as(view.format, view.words) if view is not None and fits else (),
         tolerance=search.tolerance,
         tried=search.tried,
         seconds=time.monotonic() - started,

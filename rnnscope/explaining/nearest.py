@@ -100,17 +100,17 @@ def _words(
             yield from _steps(target, known, bad, subject)
         else:
             rows = np.flatnonzero(bad.any(axis=1))
-            yield f"{_name(target)}: {_listed('sequence', rows, len(bad))} differ"
+            yield f"{_name(target)}: {_listed('sequence', rows, len(bad))} {_differ(rows)}"
 
 
 def _steps(target: Target, known: Array, bad: Array, subject: Subject) -> Iterator[str]:
     name = _name(target)
     rows = np.flatnonzero(np.any(bad, axis=(1, 2)))
-    if len(rows) < len(bad):
-        yield f"{name}: {_listed('sequence', rows, len(bad))} differ, the others agree"
+    if len(rows) < np.count_nonzero(np.any(known, axis=(1, 2))):
+        yield f"{name}: {_listed('sequence', rows, len(bad))} {_differ(rows)}, the others agree"
     units = np.flatnonzero(np.any(bad, axis=(0, 1)))
     if len(units) < bad.shape[2]:
-        yield f"{name}: {_listed('unit', units, bad.shape[2])} differ, the others agree"
+        yield f"{name}: {_listed('unit', units, bad.shape[2])} {_differ(units)}, the others agree"
     driven = subject.setup.layers.get(target.node)
     backward = driven is not None and driven.layer.backward.value
     wrong_steps: Array = np.any(bad, axis=2)
@@ -135,6 +135,10 @@ def _steps(target: Target, known: Array, bad: Array, subject: Subject) -> Iterat
     some = np.flatnonzero(agreed)
     if len(some) and not before.any():
         yield f"{name}: {_listed('timestep', some, bad.shape[1])} agree"
+
+
+def _differ(places: Array) -> str:
+    return "differs" if len(places) == 1 else "differ"
 
 
 def _name(target: Target) -> str:

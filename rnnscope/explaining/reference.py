@@ -7,9 +7,10 @@ way to read it is a `View`; a reading fits if it agrees with one of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,12 @@ from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.recognise import readings_of
 
 MOST_VIEWS = 48
+MOST_COMBINATIONS = 4096
 RETURNED = frozenset({"torch", "onnx"})
 """Formats of what frameworks return, which is their outputs and final states."""
+
+WEIGHT_NAME = re.compile(r"weight|kernel|bias", re.IGNORECASE)
+"""In the names of arrays that are no results, whatever their shape."""
 
 MOST_ROWS = 8
 """Sequences of which a reference of one may be any."""
@@ -44,11 +49,14 @@ class ResultShape(NamedTuple):
         ``value`` of a node without states.
     shape : tuple of int
         (sequence, timestep, width) or (sequence, width).
+    turned : bool
+        A final state of each timestep, as there is where sequences are taken for timesteps.
     """
 
     node: str
     key: str
     shape: tuple[int, ...]
+    turned: bool = False
 
     @property
     def over_time(self) -> bool:
@@ -124,7 +132,7 @@ def read_reference(operand: Operand, options: ReadOptions, *, most_values: int) 
         found = _state_readings(arrays, options)
         readings = [_loaded(reading, most_values) for reading in found]
         if not any(reading.sure for reading in found):
-            readings.append(_any_arrays(arrays))
+            readings.insert(0, _any_arrays(arrays))
         not_read = tuple(str(one) for reading in found[:1] for one in reading.states.not_read)
     finally:
         arrays.close()
@@ -190,6 +198,8 @@ def _any_arrays(arrays: NamedArrays) -> ReferenceReading:
     for name in arrays.names:
         stored = arrays.array(name)
         if stored.dtype.kind != "f" or len(stored.shape) not in (1, 2, 3):
+            continue
+        if WEIGHT_NAME.search(name):
             continue
         parsed = parse_array_name(name)
         key = "array" if parsed is None else parsed.key
@@ -263,11 +273,11 @@ def views_of(
         for view in _views_of_reading(reading, results, recurrent):
             key = tuple((t.node, t.key, t.values.tobytes()) for t in view.targets)
             found.setdefault(key, view)
-    most = max((len(view.targets) for view in found.values()), default=0)
-    if not most:
+    if not found:
         raise _no_fit(reference, results)
     # A view that has no place for an array is no reading of the whole reference, if others have.
-    return [view for view in found.values() if len(view.targets) == most][:MOST_VIEWS]
+    least = min(len(view.not_compared) for view in found.values())
+    return [view for view in found.values() if len(view.not_compared) == least][:MOST_VIEWS]
 
 
 def _views_of_reading(
@@ -276,32 +286,53 @@ def _views_of_reading(
     layers = list(dict.fromkeys(array.layer for array in reading.arrays))
     names = _layer_names(layers, recurrent)
     for turned in (False, True):
-        choices = []
+        choices, left = [], []
         for array in reading.arrays:
             wanted = names.get(array.layer)
             places = list(_places(array, wanted, results, turned=turned))
             if places:
-                choices.append(places)
+                choices.append([_Placed(target, words, array) for target, words in places])
+            else:
+                left.append(f"{array.source} {array.values.shape}")
         if not choices:
             continue
         for chosen in _combinations(choices):
-            slots = [(target.node, target.key) for target, _ in chosen]
-            if len(set(slots)) < len(slots):
-                continue
-            words = dict.fromkeys(word for _, told in chosen for word in told)
+            words = dict.fromkeys(word for one in chosen for word in one.words)
             said = ("time-major",) if turned else ()
-            targets = tuple(target for target, _ in chosen)
-            yield View(targets, (*said, *words), (), reading.format, reading.lengths)
+            targets = tuple(one.target for one in chosen)
+            yield View(
+                targets,
+                (*said, *words),
+                (),
+                reading.format,
+                reading.lengths,
+                not_compared=tuple(left),
+            )
 
 
-def _combinations(
-    choices: Sequence[Sequence[tuple[Target, tuple[str, ...]]]],
-) -> Iterator[tuple[tuple[Target, tuple[str, ...]], ...]]:
-    """One place for each array; where steps are missing, the same steps of each."""
+class _Placed(NamedTuple):
+    """An array of the reference in one place."""
+
+    target: Target
+    words: tuple[str, ...]
+    array: ReferenceArray
+
+
+def _combinations(choices: Sequence[Sequence[_Placed]]) -> Iterator[tuple[_Placed, ...]]:
+    """One place for each array.
+
+    No two are in one place, where steps are missing they are the same of each, and what the
+    reference keeps as one layer's is one layer's.
+    """
     seen = 0
-    for chosen in product(*choices):
-        told = {word for _, words in chosen for word in words if word.startswith("steps")}
-        if len(told) > 1:
+    for chosen in islice(product(*choices), MOST_COMBINATIONS):
+        told = {word for one in chosen for word in one.words if word.startswith("steps")}
+        slots = {(one.target.node, one.target.key) for one in chosen}
+        nodes: dict[str, set[str]] = {}
+        for one in chosen:
+            if one.array.key != "array" and one.target.key != "value":
+                nodes.setdefault(one.array.layer, set()).add(one.target.node)
+        if len(told) > 1 or len(slots) < len(chosen) or any(len(of) > 1 for of in nodes.values()):
             continue
         yield chosen
         seen += 1
@@ -349,7 +380,8 @@ def _places(
             continue
         for filled, words in _filled(values, result.shape):
             scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-            yield Target(result.node, result.key, filled, scale, array.source), words
+            target = Target(result.node, result.key, filled, scale, array.source, result.turned)
+            yield target, words
 
 
 def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from rnnscope.engines.numpy_engine import run_layer
+from rnnscope.errors import InputError
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.stacking import (
     project,
@@ -100,9 +101,12 @@ class _Run:
             x = _stack([setup.inputs[name] for setup in self._setups])
             assert x is not None
             self._signals[name] = (x, mask)
+        wanted = _wanted(first.nodes, self._watcher)
         for node in first.nodes:
             if not len(self._alive):
                 break
+            if node.name not in wanted:
+                continue
             if node.name in first.layers:
                 self._recurrent(node)
             else:
@@ -111,13 +115,24 @@ class _Run:
 
     def _plain(self, node: Node) -> None:
         assert node.recurrent is None
+        if not self._signals.keys() >= {*node.reads}:
+            self._cannot(node)
+            return
         reads = [self._signals[name] for name in node.reads]
         stack = max(len(values) for values, _ in reads)
         flat = [
             Signal(_flat(values, stack), None if mask is None else _flat(mask, stack))
             for values, mask in reads
         ]
-        made = node.layer(*flat)  # type: ignore[operator]
+        try:
+            made = node.layer(*flat)  # type: ignore[operator]
+        except (
+            InputError,
+            ValueError,
+        ):
+            # A layer for one number of steps, of an input with its axes changed over.
+            self._cannot(node)
+            return
         values = made.values.reshape(stack, -1, *made.values.shape[1:])
         mask = None if made.mask is None else made.mask.reshape(stack, -1, *made.mask.shape[1:])
         self._signals[node.name] = (values, mask)
@@ -128,6 +143,11 @@ class _Run:
                 if node.layer.joins_directions:  # type: ignore[union-attr]
                     results["final/m"] = self._joined_final(node)
             self._keep(self._watcher.see(node.name, results, None))
+
+    def _cannot(self, node: Node) -> None:
+        """Nothing that these setups compute is the result of a node, nor of what reads it."""
+        if self._watcher.watches(node.name):
+            self._keep(self._watcher.see(node.name, {}, None))
 
     def _joined_final(self, node: Node) -> Array:
         """The final outputs of two directions, joined as their outputs are."""
@@ -366,6 +386,15 @@ class _Run:
         if not driven.layer.outputs_in_input_order:
             kept = {name: array for name, array in kept.items() if name != "outputs"}
         return self._shown(node, {name: turn(array) for name, array in kept.items()}, done)
+
+
+def _wanted(nodes: Sequence[Node], watcher: Watcher) -> frozenset[str]:
+    """The nodes that a watcher watches, and those that they need."""
+    found: set[str] = set()
+    for node in reversed(nodes):
+        if node.name in found or watcher.watches(node.name):
+            found.update((node.name, *node.reads, *node.starts_from))
+    return frozenset(found)
 
 
 def _carried(

@@ -73,15 +73,18 @@ def residuals(setups: Sequence[Setup], view: View) -> Array | None:
         watcher = _Residuals(view, sequences, transposed=first.transposed)
         simulate([setups[at] for at in members], watcher)
         if not watcher.parts:
-            return None
+            continue
         whole = np.concatenate(watcher.parts, axis=1)
         for place, at in enumerate(members):
             found[at] = whole[place]
-    rows = [row for row in found if row is not None]
-    if len(rows) < len(setups) or len({len(row) for row in rows}) > 1:
+    size = max((len(row) for row in found if row is not None), default=0)
+    if not size:
         return None
-    made = np.stack(rows)
-    made[~np.isfinite(made)] = FAR
+    # A setup that gives results of other shapes fits nothing.
+    made = np.full((len(setups), size), FAR)
+    for at, row in enumerate(found):
+        if row is not None and len(row) == size:
+            made[at] = np.where(np.isfinite(row), row, FAR)
     return made
 
 
@@ -296,7 +299,7 @@ def _solved(square: Array, added: Array, gradient: Array) -> Array:
     identity = np.eye(square.shape[-1])
     with np.errstate(all="ignore"):
         system = square + added[:, :, None] * identity
-        bad = ~(np.isfinite(system).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1))
+        bad = ~np.isfinite(system.sum(axis=(1, 2)) + gradient.sum(axis=1))
         system[bad], gradient = identity, np.where(bad[:, None], 0.0, gradient)
         try:
             step: Array = np.linalg.solve(system, gradient[:, :, None])[:, :, 0]

@@ -58,12 +58,20 @@ class Subject:
 
     def shapes(self) -> list[ResultShape]:
         """Every result that a reference may be."""
-        return [
+        found = [
             ResultShape(node, key, array.shape)
             for node, results in self.results.items()
             for key, array in results.items()
             if key != "last"
         ]
+        # Where sequences are taken for timesteps, there is a final state for each timestep.
+        turned = (self.setup.timesteps,)
+        found += [
+            ResultShape(shape.node, shape.key, turned + shape.shape[1:], turned=True)
+            for shape in found
+            if shape.key.startswith("final/") and turned != shape.shape[:1]
+        ]
+        return found
 
 
 def subject_of(planned: PlannedRun) -> Subject:
@@ -179,6 +187,10 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows:
         if node.reads and usable and known.issuperset(node.reads):
             found.append(node)
             known.add(node.name)
+    later = planned.checkpoint.later_results
+    handed = known | {name for node in nodes for name in node.reads}
+    stored = [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
+    found += stored
     ran = Network((), (*nodes, *found))
     for node in ran.recurrent:
         other = ran.other_direction(node)
@@ -189,4 +201,5 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows:
             continue
         name = f"{node.name} + {other.name}"
         found.append(Node(name, BidirectionalMerge("concat"), (node.name, other.name)))
-    return [*found, *stored_heads(planned.checkpoint, (*nodes, *found))]
+    heads = () if stored else stored_heads(planned.checkpoint, (*nodes, *found))
+    return [*found, *heads]

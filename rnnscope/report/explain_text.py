@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from rnnscope.explaining.result import Explanation
 from rnnscope.report.console import text_of
-from rnnscope.report.explain_words import error_words, headline, reading_words, searched
+from rnnscope.report.explain_words import (
+    command_words,
+    error_words,
+    headline,
+    reading_words,
+    searched,
+)
 from rnnscope.report.text_blocks import copied, heading, lines, pairs, table
 
 if TYPE_CHECKING:
@@ -27,8 +33,7 @@ def _parts(found: Explanation) -> Iterator[RenderableType]:
             title = "what to change" if len(found.fits) == 1 else reading_words(fit.reading)
             yield lines(title, [fit.advice])
             if fit.reading:
-                words = "the same numbers here" if fit.reproduces else "the right numbers"
-                yield copied(words, fit.command)
+                yield copied(command_words(fit.reproduces), fit.command)
     if found.nearest:
         for near in found.nearest:
             part = f"{near.agreeing:.0%} agree"

@@ -21,6 +21,7 @@ from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
 from .test_diff_reports import RESULT
+from .test_explain_reports import SEVERAL
 
 HELD = HeldArray("lstm", "c", 1, 3, 3, 2, "float32", "Values as stored (float32).")
 
@@ -29,6 +30,7 @@ RESULTS = {
     "inspect": inspect_report(checkpoint()),
     "check": CheckReport("rnnscope check", ()),
     "diff": RESULT,
+    "explain": SEVERAL,
     "page": PageReport("p.html", 9, ("lstm",), (HELD,), (), ()),
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
     "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),

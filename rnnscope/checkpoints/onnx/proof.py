@@ -6,7 +6,8 @@ they are evaluated; what does not is computed as the graph says, op by op, or re
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
+from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import (
@@ -47,7 +49,28 @@ _SORTED_APART = (
 )
 
 
-def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """What holding a graph's layers to the graph has shown.
+
+    Attributes
+    ----------
+    axes : dict of str to tuple of str
+        What the axes of each input of the model are; see `Checkpoint.input_axes`.
+    inputs : ModelInputs
+    trial : Trial or None
+        None where no inputs can be made up.
+    graph_cells : dict of str to GraphCell
+        By the name of their layer.
+    """
+
+    axes: dict[str, tuple[str, ...]]
+    inputs: ModelInputs
+    trial: Trial | None = None
+    graph_cells: Mapping[str, GraphCell] = field(default_factory=dict)
+
+
+def settle(wiring: OnnxWiring, program: OnnxProgram) -> Settled:
     """Hold every recurrent node of a graph to what the graph computes.
 
     Parameters
@@ -55,11 +78,6 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
     wiring : OnnxWiring
         Its nodes are changed.
     program : OnnxProgram
-
-    Returns
-    -------
-    dict of str to tuple of str
-        What the axes of each input of the model are; see `Checkpoint.input_axes`.
     """
     inputs = _model_inputs(wiring, program)
     try:
@@ -68,7 +86,7 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
     except EvaluationError as error:
         for built in wiring.built:
             _keep(wiring, built, replace(BY_OPERATOR, detail=str(error)))
-        return named_axes(inputs, {})
+        return Settled(named_axes(inputs, {}), inputs)
     values = NetworkValues(wiring.nodes, inputs, trial)
     fronts = Fronts(wiring, program, inputs, trial, values)
     trials = (trial, lambda: Trial(program, inputs, Sizes(3, 4), seed=1))
@@ -84,9 +102,9 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> dict[str, tuple[str, ...
         settle_start(wiring, program, built, trials)
         fronts.settle_lengths(built)
         _prove(wiring, built, trial, values, x, reason)
-    add_graph_cells(wiring, program, inputs, trial, fronts)
+    graph_cells = add_graph_cells(wiring, program, inputs, trial, fronts)
     turn_inputs(wiring, inputs)
-    return named_axes(inputs, fronts.batch_axes)
+    return Settled(named_axes(inputs, fronts.batch_axes), inputs, trial, graph_cells)
 
 
 def _fits(node: OnnxNode, trial: Trial) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.tf1.graph_model import read_view_model
+from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_again, read_view_model
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.files.tensorflow.protos import (
@@ -80,10 +80,30 @@ def read_frozen(path: Path) -> Checkpoint:
     CheckpointError
         If the file is no GraphDef, or its variables are not in it.
     """
+    graph = parse("GraphDef", path.read_bytes(), path)
+    model, stored = _read(graph, path)
+    return Checkpoint(
+        path=path,
+        format=READER.name,
+        framework=_framework(graph),
+        files=(path,),
+        network=model.network,
+        left_out=model.left_out,
+        notes=model.notes,
+        read_variable=stored.read,
+        later_results=read_again(model, lambda: _read_file(path)),
+    )
+
+
+def _read_file(path: Path) -> GraphModel:
+    return _read(parse("GraphDef", path.read_bytes(), path), path)[0]
+
+
+def _read(graph: Any, path: Path) -> tuple[GraphModel, FrozenVariables]:
+    """The layers of a graph, and the constants that are its weights."""
     from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
     from rnnscope.checkpoints.tf1.graph.weights import VARIABLES
 
-    graph = parse("GraphDef", path.read_bytes(), path)
     view = GraphView(graph)
     weights = {node.name: node for node in _weights(view)}
     left = [node.name for node in view if node.op in VARIABLES]
@@ -99,17 +119,7 @@ def read_frozen(path: Path) -> Checkpoint:
         # So that the graph reads like one with variables: a constant's value is that of its node.
         view.nodes[name] = replace(node, op="VariableV2")
     stored = FrozenVariables(path, weights)
-    model = read_view_model(view, stored)
-    return Checkpoint(
-        path=path,
-        format=READER.name,
-        framework=_framework(graph),
-        files=(path,),
-        network=model.network,
-        left_out=model.left_out,
-        notes=model.notes,
-        read_variable=stored.read,
-    )
+    return read_view_model(view, stored), stored
 
 
 def _framework(graph: Any) -> str:

@@ -7,7 +7,7 @@ table of either generation, or from the graph's own constants.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Network
+from rnnscope.model.network import Network, Node
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
@@ -49,11 +49,36 @@ class Variables(Protocol):
 
 @dataclass(frozen=True)
 class GraphModel:
-    """What a graph and its variables make: the parts of a Checkpoint that readers share."""
+    """What a graph and its variables make: the parts of a Checkpoint that readers share.
+
+    `later_results` is that of a Checkpoint, but keeps the graph: see `read_again`.
+    """
 
     network: Network
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+    later_results: Callable[[], tuple[Node, ...]] | None = None
+
+
+def read_again(
+    model: GraphModel, read: Callable[[], GraphModel]
+) -> Callable[[], tuple[Node, ...]] | None:
+    """`Checkpoint.later_results` of a model: it is read once more, so that no run keeps a graph.
+
+    Parameters
+    ----------
+    model : GraphModel
+    read : callable
+        ``read() -> GraphModel``, the same again.
+    """
+    if model.later_results is None:
+        return None
+
+    def later_results() -> tuple[Node, ...]:
+        again = read().later_results
+        return () if again is None else again()
+
+    return later_results
 
 
 def read_graph_model(graph: Any, stored: Variables) -> GraphModel:
@@ -93,7 +118,15 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     suspects = find_suspects(view, weights, known)
     found = build_network(view, weights, cells)
     with at_most(LARGEST_ARRAY):  # of the random inputs; a run may make larger ones
-        found = settle(view, weights, found, prove(view, weights, found))
+        proof = prove(view, weights, found)
+        found = settle(view, weights, found, proof)
+
+    def behind() -> tuple[Node, ...]:
+        from rnnscope.checkpoints.tf1.graph.evaluation.later_results import later_results
+
+        with at_most(LARGEST_ARRAY):
+            return later_results(view, weights, found, proof)
+
     left_out = tuple(
         LeftOut(
             name,
@@ -103,7 +136,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
         for name, variable in stored.variables.items()
         if name not in found.used
     )
-    return GraphModel(found.network, left_out, found.notes)
+    return GraphModel(found.network, left_out, found.notes, behind)
 
 
 def reason_left_out(

@@ -10,6 +10,7 @@ from rnnscope.checkpoints.tf1.graph_model import (
     PLAIN_REASONS,
     GraphModel,
     Variables,
+    read_again,
     read_graph_model,
     tensorflow_version,
 )
@@ -48,8 +49,11 @@ def read_with_meta(reader: str, located: locate.Located, stored: Variables) -> C
         from rnnscope.checkpoints.tf1.names import read_named_model
 
         model, framework, files = read_named_model(stored), "TensorFlow", stored.files
+        later = None
     else:
-        model, framework, hidden = read_meta(located.meta, stored)
+        meta = located.meta
+        model, framework, hidden = read_meta(meta, stored)
+        later = read_again(model, lambda: read_meta(meta, stored)[0])
         model = _or_by_names(model, stored) if hidden else model
         files = (*stored.files, located.meta)
     return Checkpoint(
@@ -61,6 +65,7 @@ def read_with_meta(reader: str, located: locate.Located, stored: Variables) -> C
         left_out=model.left_out,
         notes=tuple(note for note in (located.note, *model.notes) if note),
         read_variable=stored.read,
+        later_results=later,
     )
 
 

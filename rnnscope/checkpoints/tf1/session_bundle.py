@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.tf1.graph_model import Variables
+from rnnscope.checkpoints.tf1.graph_model import Variables, read_again
 from rnnscope.checkpoints.tf1.saver import read_meta
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import TensorBundle, is_bundle_index
@@ -42,6 +42,7 @@ def read_bundle(path: Path) -> Checkpoint:
         left_out=model.left_out,
         notes=tuple(text for text in (note, *model.notes) if text),
         read_variable=stored.read,
+        later_results=read_again(model, lambda: read_meta(folder / META, stored)[0]),
     )
 
 

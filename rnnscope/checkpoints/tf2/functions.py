@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned as as_processed
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model
 from rnnscope.checkpoints.tf2.names import FullNames
+from rnnscope.model.cell import Array
+from rnnscope.model.layers.later_result import LaterResult
 from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.signal import Signal
 
 SIGNATURES = ("serving_default", "serve")
 """Signatures that are read before all others; Keras 3 writes both, and they compute the same."""
@@ -38,8 +44,18 @@ def read_functions(meta: Any, stored: FullNames) -> GraphModel:
     _keep_one_signature(meta)
     _prune_functions(meta.graph_def)
     model = read_graph_model(meta.graph_def, stored)
-    network = _rename(model.network)
-    return replace(model, network=replace(network, nodes=tuple(map(_as_returned, network.nodes))))
+    new = _new_names(model.network)
+    nodes = tuple(_as_returned(_renamed(node, new)) for node in model.network.nodes)
+    behind = model.later_results
+
+    turned = {node.name: node.recurrent for node in nodes
+              if node.recurrent and not node.recurrent.outputs_in_input_order}  # fmt: skip
+
+    def later_results() -> tuple[Node, ...]:
+        found = behind() if behind is not None else ()
+        return tuple(_of_turned(_renamed(node, new), turned) for node in found)
+
+    return replace(model, network=replace(model.network, nodes=nodes), later_results=later_results)
 
 
 def _as_returned(node: Node) -> Node:
@@ -53,6 +69,25 @@ def _as_returned(node: Node) -> Node:
     if not layer.cell.from_keras:
         return node
     return replace(node, layer=replace(layer, outputs_in_input_order=False))
+
+
+def _of_turned(node: Node, turned: Mapping[str, RecurrentLayer]) -> Node:
+    """A later result of layers some of which return their outputs as they make them."""
+    later = node.layer
+    if turned.keys().isdisjoint(node.reads) or not isinstance(later, LaterResult):
+        return node
+
+    def in_input_order(name: str, signal: Signal) -> Signal:
+        if name not in turned:
+            return signal
+        lengths = None if signal.mask is None else signal.mask.sum(axis=1)
+        return Signal(as_processed(turned[name], signal.values, lengths), signal.mask)
+
+    def function(signals: tuple[Signal, ...]) -> Array:
+        pairs = zip(node.reads, signals, strict=True)
+        return later.function(tuple(in_input_order(name, signal) for name, signal in pairs))
+
+    return replace(node, layer=replace(later, function=function))
 
 
 def _use_full_names(graph: Any, stored: FullNames) -> None:
@@ -128,14 +163,12 @@ def _saves(node: Any, graph: Any) -> bool:
     )
 
 
-def _rename(network: Network) -> Network:
-    """Layers of Keras by their own names, without that of the cell inside."""
+def _new_names(network: Network) -> dict[str, str]:
+    """Names of layers of Keras without that of the cell inside, by those that the graph tells."""
     taken = {node.name for node in network.nodes}
     names = {node.name: _CELL.sub("", node.name) for node in network.recurrent}
     new = {old: name for old, name in names.items() if name not in taken}
-    if len(set(new.values())) < len(new):
-        return network
-    return replace(network, nodes=tuple(_renamed(node, new) for node in network.nodes))
+    return {} if len(set(new.values())) < len(new) else new
 
 
 def _renamed(node: Node, new: dict[str, str]) -> Node:

@@ -10,11 +10,17 @@ tensorflow/core/protobuf/{saved_model,meta_graph,saved_object_graph}.proto.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
-from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model, tensorflow_version
+from rnnscope.checkpoints.tf1.graph_model import (
+    GraphModel,
+    read_again,
+    read_graph_model,
+    tensorflow_version,
+)
 from rnnscope.checkpoints.tf2.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import TensorBundle
@@ -68,7 +74,14 @@ def read_saved_model(path: Path) -> Checkpoint:
         notes=tuple(text for text in (note, choice, *model.notes) if text),
         hard_sigmoid=hard_sigmoid,
         read_variable=bundle.read,
+        later_results=read_again(model, lambda: _model_again(folder)),
     )
+
+
+def _model_again(folder: Path) -> GraphModel:
+    file = folder / FILE
+    meta, _ = _choose(parse("SavedModel", file.read_bytes(), file).meta_graphs)
+    return _read(folder, meta, TensorBundle.open(folder / VARIABLES), [])[0]
 
 
 def _read(
@@ -123,7 +136,7 @@ def _by_key(model: GraphModel, names: FullNames) -> GraphModel:
     for entry in model.left_out:
         key = names.stored[entry.name].key
         left_out.append(LeftOut(key, reasons.get(key, entry.reason), entry.shape))
-    return GraphModel(model.network, tuple(left_out), model.notes)
+    return replace(model, left_out=tuple(left_out))
 
 
 def _choose(graphs: Any) -> tuple[Any, str]:

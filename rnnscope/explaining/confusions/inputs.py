@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.confusions.options import words
 from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.explaining.stacking import round_to
 from rnnscope.model.cell import Array
 
@@ -105,7 +104,7 @@ def _embeddings(facts: Facts) -> Iterator[Deviation]:
             ids = of(setup.ids)
             inside = (ids >= 0) & (ids <= last)
             rows = np.where(inside[..., None], table[np.clip(ids, 0, last)], 0.0)
-            return replace(setup, inputs=dict.fromkeys(setup.inputs, rows))
+            return altered(setup, inputs=dict.fromkeys(setup.inputs, rows))
 
         return change
 
@@ -142,7 +141,7 @@ def _dtypes(facts: Facts) -> Iterator[Deviation]:
             yield Deviation("dtype", f"{dtype} states", change)
 
         def both(driven: DrivenLayer, dtype: str = dtype) -> DrivenLayer | None:
-            return replace(_rounded_weights(dtype)(driven), rounding=dtype)
+            return altered(_rounded_weights(dtype)(driven), rounding=dtype)
 
         yield Deviation("dtype", f"{dtype} weights and states", _every(both))
 
@@ -168,7 +167,7 @@ def _rounded_weights(dtype: str) -> Callable[[DrivenLayer], DrivenLayer]:
 
 
 def _rounded_states(dtype: str, *, first: bool) -> Callable[[DrivenLayer], DrivenLayer]:
-    return lambda driven: replace(driven, rounding=dtype, rounds_first=first)
+    return lambda driven: altered(driven, rounding=dtype, rounds_first=first)
 
 
 CONFUSIONS = (

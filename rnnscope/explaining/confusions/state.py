@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.confusions.options import words
 from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.model.cells import CELLS
 
 EVERY_PERIOD_UP_TO = 24
@@ -22,7 +21,7 @@ MOST_SOLVED_NUMBERS = 96
 def _start(driven: DrivenLayer, values: dict[str, float]) -> DrivenLayer:
     widths = CELLS[driven.cell.kind].widths(driven.cell)
     start = {name: np.full((1, width), values[name]) for name, width in widths.items()}
-    return replace(driven, start=start)
+    return altered(driven, start=start)
 
 
 def _initial_states(facts: Facts) -> Iterator[Deviation | Unknown]:
@@ -31,7 +30,7 @@ def _initial_states(facts: Facts) -> Iterator[Deviation | Unknown]:
         yield Deviation(
             "initial-state",
             "zeros",
-            lambda setup: setup.changed(lambda one: replace(one, start={}) if one.start else None),
+            lambda setup: setup.changed(lambda one: altered(one, start={}) if one.start else None),
         )
     if not all(driven.stackable for driven in layers):
         return
@@ -64,9 +63,9 @@ def _initial_states(facts: Facts) -> Iterator[Deviation | Unknown]:
         at = 0
         for name, state, width in places:
             row = values[None, at : at + width]
-            layers[name] = replace(layers[name], start={**layers[name].start, state: row})
+            layers[name] = altered(layers[name], start={**layers[name].start, state: row})
             at += width
-        return replace(setup, layers=layers)
+        return altered(setup, layers=layers)
 
     yield Unknown("initial-state", ((0.0,) * total,), each, lambda _: "solved")
 
@@ -83,32 +82,32 @@ def _carries(facts: Facts) -> Iterator[Deviation]:
 
     if timesteps > 1:
         yield Deviation(
-            "state-carry", "never", every(lambda driven: replace(driven, reset_every=1))
+            "state-carry", "never", every(lambda driven: altered(driven, reset_every=1))
         )
         for state in states if len(states) > 1 else ():
             yield Deviation(
                 "state-carry",
                 f"{state} never",
-                every(lambda driven, state=state: replace(driven, dropped=(state,))),  # type: ignore[misc]
+                every(lambda driven, state=state: altered(driven, dropped=(state,))),  # type: ignore[misc]
             )
         if len(states) > 1:
             yield Deviation(
                 "state-carry",
                 "c and m swapped",
-                every(lambda driven: replace(driven, swapped=True)),
+                every(lambda driven: altered(driven, swapped=True)),
             )
         for period in (*range(2, EVERY_PERIOD_UP_TO + 1), *LONG_PERIODS):
             if period < timesteps:
                 yield Deviation(
                     "state-carry",
                     f"reset every {period} steps",
-                    every(lambda driven, period=period: replace(driven, reset_every=period)),  # type: ignore[misc]
+                    every(lambda driven, period=period: altered(driven, reset_every=period)),  # type: ignore[misc]
                 )
     if facts.setup.sequences > 1:
         yield Deviation(
             "state-carry",
             "kept from the sequence before",
-            every(lambda driven: replace(driven, kept=True)),
+            every(lambda driven: altered(driven, kept=True)),
         )
 
 
@@ -117,7 +116,7 @@ def _start_orders(facts: Facts) -> Iterator[Deviation]:
         start = driven.start
         if start.keys() != {"c", "m"} or start["c"].shape != start["m"].shape:
             return None
-        return replace(driven, start={"c": start["m"], "m": start["c"]})
+        return altered(driven, start={"c": start["m"], "m": start["c"]})
 
     if any(driven.start.keys() == {"c", "m"} for driven in facts.layers):
         yield Deviation(

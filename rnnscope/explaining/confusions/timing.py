@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import PaddingRule
 
@@ -20,8 +19,8 @@ def _with_rule(rule: str) -> Callable[[DrivenLayer], DrivenLayer | None]:
         padding = driven.layer.padding
         if padding.value == rule:
             return None
-        option: Any = replace(padding, value=cast("PaddingRule", rule))
-        return replace(driven, layer=replace(driven.layer, padding=option))
+        option: Any = altered(padding, value=cast("PaddingRule", rule))
+        return altered(driven, layer=altered(driven.layer, padding=option))
 
     return change
 
@@ -38,7 +37,7 @@ def _lengths(facts: Facts) -> Iterator[Deviation]:
     setup, own = facts.setup, facts.setup.lengths
     timesteps = setup.timesteps
     if setup.mask is not None and not facts.subject.masked_by_file:
-        yield Deviation("lengths", "ignored", lambda one: replace(one, mask=None))
+        yield Deviation("lengths", "ignored", lambda one: altered(one, mask=None))
     if own is not None:
         for value, by in (("one less", -1), ("one more", 1)):
             other = np.clip(own + by, 0, timesteps)
@@ -75,7 +74,7 @@ def _other_lengths(lengths: Array, *, zero_past: bool = False) -> Callable[[Setu
         other = _counting(setup).with_lengths(lengths[: setup.sequences])
         if not zero_past:
             return other
-        return other.changed(lambda driven: replace(driven, zero_past=True))
+        return other.changed(lambda driven: altered(driven, zero_past=True))
 
     return change
 
@@ -132,13 +131,13 @@ def _masks(facts: Facts) -> Iterator[Deviation]:
     if setup.mask is None:
         return
     if facts.subject.masked_by_file:
-        yield Deviation("mask", "ignored", lambda one: replace(one, mask=None))
+        yield Deviation("mask", "ignored", lambda one: altered(one, mask=None))
     yield Deviation("mask", "held", lambda one: one.changed(_with_rule("hold")))
     yield Deviation("mask", "zeroed", lambda one: one.changed(_with_rule("zeros")))
 
     def zeroed(driven: DrivenLayer) -> DrivenLayer:
         other = _with_rule("zeros")(driven) or driven
-        return replace(other, zero_past=True)
+        return altered(other, zero_past=True)
 
     yield Deviation("mask", "zeroed", lambda one: one.changed(zeroed))
 
@@ -152,7 +151,7 @@ def _left_padding(facts: Facts) -> Iterator[Deviation]:
         lengths = setup.lengths
         if lengths is None:
             return None
-        return replace(setup.with_inputs(lambda x: moved_to_end(x, lengths)), mask=None)
+        return altered(setup.with_inputs(lambda x: moved_to_end(x, lengths)), mask=None)
 
     def masked(setup: Setup) -> Setup | None:
         lengths = setup.lengths
@@ -160,7 +159,7 @@ def _left_padding(facts: Facts) -> Iterator[Deviation]:
             return None
         steps = np.arange(setup.timesteps)
         mask = steps >= setup.timesteps - lengths[:, None]
-        return replace(setup.with_inputs(lambda x: moved_to_end(x, lengths)), mask=mask)
+        return altered(setup.with_inputs(lambda x: moved_to_end(x, lengths)), mask=mask)
 
     yield Deviation("left-padding", "true", moved)
     yield Deviation("left-padding", "true, masked", masked)
@@ -217,8 +216,8 @@ def _forward(driven: DrivenLayer) -> DrivenLayer | None:
     option = driven.layer.backward
     if not option.value:
         return None
-    layer = replace(driven.layer, backward=replace(option, value=False))
-    return replace(driven, layer=replace(layer, outputs_in_input_order=True))
+    layer = altered(driven.layer, backward=altered(option, value=False))
+    return altered(driven, layer=altered(layer, outputs_in_input_order=True))
 
 
 def _other_reversal(way: str) -> Callable[[Setup], Setup | None]:
@@ -226,7 +225,7 @@ def _other_reversal(way: str) -> Callable[[Setup], Setup | None]:
         layer: Any = driven.layer
         if not layer.backward.value or layer.reversal == way:
             return None
-        return replace(driven, layer=replace(layer, reversal=way))
+        return altered(driven, layer=altered(layer, reversal=way))
 
     return lambda setup: setup.changed(change)
 
@@ -238,8 +237,8 @@ def _backward_layers(way: str) -> Callable[[Setup], Setup | None]:
         layer: Any = driven.layer
         if layer.backward.value:
             return None
-        turned = replace(layer, backward=replace(layer.backward, value=True), reversal=way)
-        return replace(driven, layer=turned)
+        turned = altered(layer, backward=altered(layer.backward, value=True), reversal=way)
+        return altered(driven, layer=turned)
 
     return lambda setup: setup.changed(change)
 
@@ -248,8 +247,14 @@ def _time_major(facts: Facts) -> Iterator[Deviation]:
     setup = facts.setup
     shape = next(iter(setup.inputs.values())).shape
     if shape[0] > 1 and shape[1] > 1:
-        yield Deviation("time-major", "input", lambda one: replace(one, transposed=True, mask=None))
+        yield Deviation("time-major", "input", _turned_axes)
         yield Deviation("time-major", "input reshaped", _reshaped)
+
+
+def _turned_axes(setup: Setup) -> Setup:
+    # Sequences become steps: all of them are needed for the last state.
+    whole = setup.whole_inputs or setup.inputs
+    return altered(setup, transposed=True, mask=None, inputs=whole, whole_inputs=None)
 
 
 def _reshaped(setup: Setup) -> Setup | None:
@@ -264,7 +269,7 @@ def _reshaped(setup: Setup) -> Setup | None:
         return setup.with_inputs(other)
     # Which bytes become which step depends on all sequences.
     made = {name: other(x)[: setup.sequences] for name, x in setup.whole_inputs.items()}
-    return replace(setup, inputs=made)
+    return altered(setup, inputs=made)
 
 
 def _shifts(facts: Facts) -> Iterator[Deviation]:

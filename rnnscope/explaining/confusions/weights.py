@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from functools import cache
 from itertools import permutations
 
 import numpy as np
 
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.model.cells.gru import GRU_GATE_ORDER
 from rnnscope.model.network import Network
@@ -41,7 +41,11 @@ def stored_order(driven: DrivenLayer) -> tuple[str, ...]:
 
 def block_columns(driven: DrivenLayer, order: Sequence[str]) -> Array:
     """The columns of the weights in another order of blocks."""
-    own, units = GATES[driven.cell.kind], driven.cell.num_units
+    return _columns(GATES[driven.cell.kind], driven.cell.num_units, tuple(order))
+
+
+@cache
+def _columns(own: tuple[str, ...], units: int, order: tuple[str, ...]) -> Array:
     starts = {gate: place * units for place, gate in enumerate(own)}
     return np.concatenate([np.arange(starts[gate], starts[gate] + units) for gate in order])
 
@@ -257,7 +261,7 @@ def _peepholes(facts: Facts) -> Iterator[Deviation]:
         yield Deviation(
             "peepholes",
             f"o sees {seen}",
-            _each("lstm", lambda driven, seen=seen: replace(driven, peephole_of_o=seen)),  # type: ignore[misc]
+            _each("lstm", lambda driven, seen=seen: altered(driven, peephole_of_o=seen)),  # type: ignore[misc]
         )
 
 
@@ -304,7 +308,7 @@ def _layer_orders(facts: Facts) -> Iterator[Deviation]:
                     layers[names[place]] = one.with_cell(
                         weights=other.cell.weights, options=other.cell.options
                     )
-            return replace(setup, layers=layers)
+            return altered(setup, layers=layers)
 
         return change
 
@@ -339,7 +343,7 @@ def _directions(facts: Facts) -> Iterator[Deviation]:
                 return None
             layers[one] = first.with_cell(weights=second.cell.weights, options=second.cell.options)
             layers[other] = second.with_cell(weights=first.cell.weights, options=first.cell.options)
-        return replace(setup, layers=layers)
+        return altered(setup, layers=layers)
 
     yield Deviation("directions", "swapped", change)
 

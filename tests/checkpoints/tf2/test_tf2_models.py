@@ -12,6 +12,7 @@ from rnnscope.checkpoints.tf2 import object_checkpoint, saved_model
 from rnnscope.checkpoints.tf2.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import TensorBundle
+from rnnscope.model.signal import Signal
 
 RNG = np.random.default_rng(9)
 X = RNG.normal(size=(3, 6, 5)).astype(np.float32)
@@ -205,3 +206,33 @@ def test_a_truncated_saved_model_is_an_error(keras, built, tmp_path):
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(CheckpointError):
         read_checkpoint(tmp_path / "export")
+
+
+@pytest.mark.parametrize("kind", ["stack", "back", "both", "last"])
+def test_what_an_export_computes_behind_its_layers(keras, built, kind):
+    """The functions of a signature hold dense layers, too, of outputs as layers return them."""
+    layers = keras.layers
+    recurrent = {
+        "stack": [layers.LSTM(4, return_sequences=True), layers.LSTM(3, return_sequences=True)],
+        "back": [layers.LSTM(4, return_sequences=True, go_backwards=True)],
+        "both": [layers.Bidirectional(layers.LSTM(3, return_sequences=True))],
+        "last": [layers.LSTM(4)],
+    }[kind]
+    behind = [layers.Dense(4, activation="relu"), layers.Dense(2, activation="softmax")]
+    model, folder = built(f"behind_{kind}", *recurrent, *behind)
+    found = {one.name: one for one in read_checkpoint(folder / "export").later_results()}
+    result = next(one for one in found.values() if one.layer.kind.endswith("Softmax"))
+    returned, truth = X, model(X).numpy()
+    for layer in model.layers[:-2]:
+        returned = layer(returned)
+    returned = returned.numpy()
+    signals = [Signal(returned)]
+    if kind == "both":
+        signals = [Signal(part) for part in np.split(returned, 2, axis=-1)]
+        assert ["forward" in name for name in result.reads] == [True, False]
+    if kind == "last":
+        lstm = keras.layers.LSTM(4, return_sequences=True)
+        lstm.build((None, 6, 5))
+        lstm.set_weights(model.layers[0].get_weights())
+        signals = [Signal(lstm(X).numpy())]
+    np.testing.assert_allclose(result.layer(*signals).values, truth, rtol=0, atol=5e-6)

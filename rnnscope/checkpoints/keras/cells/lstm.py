@@ -94,7 +94,9 @@ def lstm_cell(
             reorder_gates(kernel, order),
             reorder_gates(recurrent, order),
             reorder_gates(bias, order),
-            *(diagonals or (None, None, None)),
+            peephole_i=diagonals[0] if diagonals else None,
+            peephole_f=diagonals[1] if diagonals else None,
+            peephole_o=diagonals[2] if diagonals else None,
             added_bias=None if added is None else reorder_gates(added, order),
         ),
         options=LSTMOptions(

@@ -20,11 +20,17 @@ ROLES = ("batch", "time", "feature")
 
 def add_graph_cells(
     wiring: OnnxWiring, program: OnnxProgram, inputs: ModelInputs, trial: Trial, fronts: Fronts
-) -> None:
+) -> dict[str, GraphCell]:
     """Add the loops of a graph, and cells that are written out where it has no other recurrence.
 
     What cannot be computed stays as it was: a node that is named and not run.
+
+    Returns
+    -------
+    dict of str to GraphCell
+        Those that were added, by the name of their layer.
     """
+    added: dict[str, GraphCell] = {}
     found: list[Recurrence] = list(find_loops(program, trial))
     if not found and not wiring.built:
         unrolled, unlike = find_unrolled(program)
@@ -41,7 +47,9 @@ def add_graph_cells(
             _name_only(wiring, recurrence.name, recurrence.op, str(error))
             continue
         wiring.nodes[node.name] = node
+        added[node.name] = cell
         _leave_out_turns(wiring, recurrence)
+    return added
 
 
 def _name_only(wiring: OnnxWiring, wanted: str, op: str, why: str) -> None:

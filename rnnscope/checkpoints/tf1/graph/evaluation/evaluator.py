@@ -8,6 +8,7 @@ stops the evaluation by its name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,10 +105,14 @@ class GraphEvaluator:
                 self._watched.setdefault(around.name, []).append(tensor)
         self._ends: dict[str, _Scope] = {}
         self._finals: dict[str, dict[GraphTensor, Any]] = {}
-        self._random = any(node.op in RANDOM for node in view)
         self._ops_left = most_ops
         self._bytes_left = MOST_RECORDED
         self.recorded: dict[GraphTensor, list[Any]] = {}
+
+    @cached_property
+    def _random(self) -> bool:
+        """Whether there may be dropout."""
+        return any(node.op in RANDOM for node in self._view)
 
     def value(self, tensor: GraphTensor) -> Any:
         """The value of a tensor outside of loops.
@@ -178,7 +183,7 @@ class GraphEvaluator:
             raise RandomNumbersError(f"op {op} (node '{node.name}') makes random numbers")
         if op in ("_Arg", "LoopCond"):
             return self._hand_on(node.inputs[0], tensor, scope)
-        if self._random and op in DROPS:
+        if op in DROPS and self._random:
             kept = dropout_source(self._view, node)
             if kept is not None:  # dropout is off at inference
                 return self._hand_on(kept, tensor, scope)

@@ -92,26 +92,34 @@ class ModelInput:
     def _stand_in(
         self, one: FedTensor, sequences: int, steps: int, given: dict[GraphTensor, Any]
     ) -> None:
-        """For what is not given: the batch's size, "not training", else its shape alone."""
-        shape = () if one.shape is None else one.shape
-        if not shape and one.shape is not None:
-            if one.dtype.kind == "b":
-                given[one.tensor] = np.zeros((), one.dtype)
-            elif one.dtype.kind in "iu":
-                given[one.tensor] = np.array(sequences, one.dtype)
+        """For what is not given: a state of zeros, else what tells no more than sizes."""
+        value = stand_in(one, self.sizes, sequences, steps)
+        if value is None:
             return
-        leading = (steps, sequences) if self.sizes.time_major else (sequences, steps)
-        axes = leading if one.is_sequence else leading[:1]
-        if not one.is_sequence and self.sizes.time_major:
-            axes = (sequences,)
-        filled = tuple(
-            size if size > 0 else axes[place] if place < len(axes) else 1
-            for place, size in enumerate(shape)
-        )
-        if one.tensor in self.states:
-            given[one.tensor] = np.zeros(filled, one.dtype)
-        else:
-            given[one.tensor] = ShapeOnly(filled, str(one.tensor))
+        if one.tensor in self.states and isinstance(value, ShapeOnly):
+            value = np.zeros(value.shape, one.dtype)
+        given[one.tensor] = value
+
+
+def stand_in(one: FedTensor, sizes: ChosenSizes, sequences: int, steps: int) -> Any:
+    """A value for what is not given: the batch's size, "not training", else its shape alone.
+
+    None for a single number, which may be anything.
+    """
+    shape = () if one.shape is None else one.shape
+    if not shape and one.shape is not None:
+        if one.dtype.kind == "b":
+            return np.zeros((), one.dtype)
+        return np.array(sequences, one.dtype) if one.dtype.kind in "iu" else None
+    leading = (steps, sequences) if sizes.time_major else (sequences, steps)
+    axes = leading if one.is_sequence else leading[:1]
+    if not one.is_sequence and sizes.time_major:
+        axes = (sequences,)
+    filled = tuple(
+        size if size > 0 else axes[place] if place < len(axes) else 1
+        for place, size in enumerate(shape)
+    )
+    return ShapeOnly(filled, str(one.tensor))
 
 
 class GraphRun:

@@ -140,7 +140,7 @@ class Judge:
         counts = np.count_nonzero(taken, axis=0)
         whole = layer.backward.value and layer.reversal == "whole"
         if lengths.kind == "mask":
-            signal = self._signal(node.reads[0]) if node.reads else None
+            signal = self.signal(node.reads[0]) if node.reads else None
             mask = None if signal is None else signal.mask
             if mask is None:
                 verdict.unchecked.append("its mask")
@@ -234,7 +234,7 @@ class Judge:
         if layer.feedback is not None:
             self._fed_back(layer.feedback, record, verdict)
             return
-        signal = self._signal(node.reads[0])
+        signal = self.signal(node.reads[0])
         if signal is None:
             verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
             return
@@ -288,7 +288,7 @@ class Judge:
             return False
         return self._agree(verdict, record.x[taken], expected[taken])
 
-    def _signal(self, name: str) -> Signal | None:
+    def signal(self, name: str) -> Signal | None:
         """What a node or input of the network hands on, in the order of the input's steps."""
         if name not in self._signals:
             self._signals[name] = None
@@ -306,7 +306,7 @@ class Judge:
             return Signal(swapped)
         if node.recurrent is not None:
             return self._returned(node, self._turned.get(name, node.recurrent))
-        signals = [self._signal(read) for read in node.reads]
+        signals = [self.signal(read) for read in node.reads]
         if any(signal is None for signal in signals):
             return None
         try:

@@ -10,14 +10,13 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
-    SEED,
     SEQUENCES,
     TIMESTEPS,
     ChosenSizes,
     FedTensor,
     choose_sizes,
     fed_tensors,
-    random_value,
+    random_values,
     smallest_vocabulary,
 )
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import (
@@ -117,12 +116,7 @@ class _Prover:
             steps=self._unrolled(),
             sequences=self._stored_batch(),
         )
-        rng = np.random.default_rng(SEED)
-        given = {
-            one.tensor: random_value(one, sizes, self._below, rng)
-            for one in self._fed
-            if not (one.has_default and one.shape == ())  # a switch stays as it is
-        }
+        given = random_values(self._fed, sizes, self._below)
         evaluator = self._recorder.evaluator(self._cells.values(), given)
         records: dict[str, CellRecord] = {}
         obstacles: dict[str, Obstacle] = {}

@@ -6,7 +6,7 @@ small: three sequences of four steps, so that the two axes are told apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,18 @@ def choose_sizes(
     return ChosenSizes(
         max(batch, default=sequences), max(time, default=steps), time_major, features
     )
+
+
+def random_values(
+    fed: Iterable[FedTensor], sizes: ChosenSizes, below: int, seed: int = SEED
+) -> dict[GraphTensor, Any]:
+    """A value for every fed tensor but switches with a default, which stay as they are."""
+    rng = np.random.default_rng(seed)
+    return {
+        one.tensor: random_value(one, sizes, below, rng)
+        for one in fed
+        if not (one.has_default and one.shape == ())
+    }
 
 
 def random_value(one: FedTensor, sizes: ChosenSizes, below: int, rng: np.random.Generator) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.attributes import dtype_of
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError, check_size
@@ -133,6 +134,14 @@ def _size(_: GraphNode, inputs: list[Any]) -> Any:
     return np.int32(len(inputs[0].items))
 
 
+def _element_shape(node: GraphNode, inputs: list[Any]) -> Any:
+    """The shape of what is in a list, which TensorFlow may know in part alone.
+
+    The graph of a training asks for it, to make lists of gradients.
+    """
+    return np.array(inputs[0].get(0).shape, dtype_of(node, "shape_type", 3))
+
+
 LIST_OPERATIONS: dict[str, Callable[[GraphNode, list[Any]], Any]] = {
     **dict.fromkeys(("TensorArrayV3", "TensorArrayV2", "TensorArray"), _new_array),
     **dict.fromkeys(("TensorArrayWriteV3", "TensorArrayWriteV2", "TensorArrayWrite"), _write),
@@ -155,6 +164,7 @@ LIST_OPERATIONS: dict[str, Callable[[GraphNode, list[Any]], Any]] = {
     "TensorListStack": lambda _, inputs: inputs[0].stacked(),
     "TensorListGather": lambda _, inputs: inputs[0].stacked(inputs[1]),
     "TensorListLength": _size,
+    "TensorListElementShape": _element_shape,
     "TensorListPushBack": _push_back,
     "TensorListPopBack": _pop_back,
     "TensorListResize": _resize,

@@ -1,0 +1,302 @@
+"""What an ONNX model makes of the outputs of its recurrent layers: logits, probabilities, scores.
+
+The network of a checkpoint ends at its recurrent layers, since a run computes states. What the file
+holds behind them is evaluated here, op by op, for those who have nothing else to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from rnnscope.checkpoints.later_results import Sample, agree, later_result
+from rnnscope.checkpoints.onnx.cone import Cone, first_not_computed
+from rnnscope.checkpoints.onnx.control import CONTROL
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.fronts import MAX_FRONT_WORK
+from rnnscope.checkpoints.onnx.graph import OnnxGraph
+from rnnscope.checkpoints.onnx.pieces import COMPUTED, ends_source, input_source, outputs_source
+from rnnscope.checkpoints.onnx.proof import Settled
+from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT, RECURRENT
+from rnnscope.checkpoints.onnx.tails import SizedInput, Tail, TailSource
+from rnnscope.checkpoints.onnx.trial import Sizes, Trial
+from rnnscope.checkpoints.onnx.wiring import BuiltNode, OnnxWiring
+from rnnscope.errors import InputError
+from rnnscope.model.cell import Array
+from rnnscope.model.layers.elementwise import LastStep
+from rnnscope.model.network import Node
+from rnnscope.model.ops import EvaluationError
+from rnnscope.model.signal import Signal
+
+MOVING = (
+    "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze",
+)  # fmt: skip
+"""Operators that leave values as they are."""
+
+_PLAIN = {*MOVING, "Concat", "Constant", "Gather", "Shape", "Slice", "Split"}
+"""Operators that put values together and take them apart."""
+
+ENDS = ("ArgMax", "Exp", "Log", "LogSoftmax", "Sigmoid", "Softmax", "TopK")
+"""Operators that models end with and programs may leave out, or people compare in front of."""
+
+
+def later_results(wiring: OnnxWiring, program: OnnxProgram, settled: Settled) -> tuple[Node, ...]:
+    """Nodes that compute what a model returns behind its recurrent layers.
+
+    Parameters
+    ----------
+    wiring : OnnxWiring
+    program : OnnxProgram
+    settled : Settled
+        What became of the layers.
+    """
+    return tuple(_Tails(wiring, program, settled).nodes())
+
+
+class _Tails:
+    def __init__(self, wiring: OnnxWiring, program: OnnxProgram, settled: Settled) -> None:
+        self._wiring = wiring
+        self._program = program
+        self._inputs = settled.inputs
+        self._trials = list(_trials(program, settled))
+        self._built = [one for one in wiring.built if self._runs(one)]
+        network = wiring.network()
+        self._taken = {*network.inputs, *network.by_name}
+        self._sources: dict[str, TailSource] = {}
+        for built in self._built:
+            self._add_sources(built)
+        self._stops = {key for one in self._built for key in one.node.outputs if key}
+        self._cells = settled.graph_cells
+        self._results = _results(program.graph)
+        if self._trials and self._cells:
+            self._find_outputs(self._cell_outputs(self._trials[0]))
+
+    def _runs(self, built: BuiltNode) -> bool:
+        return all(self._wiring.nodes[name].recurrent for name in built.layers)
+
+    def _add_sources(self, built: BuiltNode) -> None:
+        outputs, ends = outputs_source(built), ends_source(built)
+        self._sources[outputs.key] = TailSource(outputs.key, built.layers, outputs.laid)
+        picks = [self._wiring.nodes[name].layer for name in built.ends]
+        self._sources[ends.key] = TailSource(
+            ends.key, built.layers, ends.laid,
+            tuple(pick for pick in picks if isinstance(pick, LastStep)),
+        )  # fmt: skip
+        self._sources.pop("", None)
+
+    def _find_outputs(self, outputs: Mapping[str, Signal]) -> None:
+        """The values of the graph that are what its graph cells return, nearest to the results."""
+        trial, graph = self._trials[0], self._program.graph
+        pending, seen = list(self._results), {*self._stops, *self._inputs.graph.inputs}
+        while pending:
+            key = pending.pop()
+            if not key or key in seen or key in self._program.stored:
+                continue
+            seen.add(key)
+            for name, signal in outputs.items():
+                source = self._as_outputs(trial, key, name, signal)
+                if source is not None:
+                    self._sources[key] = source
+                    self._stops.add(key)
+                    break
+            else:
+                pending.extend(graph.producers[key].inputs if key in graph.producers else ())
+
+    def _as_outputs(self, trial: Trial, key: str, name: str, signal: Signal) -> TailSource | None:
+        """A value as the outputs of a layer or as their last step; None if it is neither."""
+        try:
+            value = trial.value(key)
+        except EvaluationError:
+            return None
+        if isinstance(value, list):
+            return None
+        layer = self._wiring.nodes[name].recurrent
+        assert layer is not None
+        pick = LastStep(layer.backward.value, masked=layer.padding.value != "none")
+        if agree(value, signal.values.swapaxes(0, 1)):
+            return TailSource(key, (name,), lambda arrays: arrays[0].swapaxes(0, 1))
+        if agree(value, signal.values):
+            return TailSource(key, (name,), lambda arrays: arrays[0])
+        if agree(value, pick(signal).values):
+            return TailSource(key, (name,), lambda arrays: arrays[0], (pick,))
+        return None
+
+    def _cell_outputs(self, trial: Trial) -> dict[str, Signal]:
+        """What graph cells return in a trial, (sequence, timestep, width), in the input's order."""
+        found = {}
+        for name, cell in self._cells.items():
+            back = slice(None, None, -1 if cell.recurrence.backward else 1)
+            x = cell.in_order(np.asarray(trial.value(cell.x)))[:, back]
+            lengths, mask = None, None
+            if cell.lengths:
+                lengths = np.asarray(trial.bound[cell.lengths[0]], np.int64).ravel()
+                mask = np.arange(x.shape[1]) < lengths[:, None]
+            try:
+                outputs = cell.run(x, lengths, {}).outputs
+            except InputError as error:
+                raise EvaluationError(str(error)) from error
+            found[name] = Signal(outputs[:, back], mask)
+        return found
+
+    def nodes(self) -> Iterator[Node]:
+        if not self._trials:
+            return
+        for key in self._results:
+            node = self._node_or_none(key)
+            if node is not None:
+                yield node
+
+    def _node_or_none(self, key: str) -> Node | None:
+        try:
+            return self._node(key)
+        except EvaluationError:
+            return None
+
+    def _node(self, key: str) -> Node:
+        tail, kind = self._tail(key)
+        samples = list(self._samples(tail))
+        if not samples:
+            raise EvaluationError("it cannot be tried")
+        known = list(self._known(self._trials[0]))
+        layer = later_result(key, kind, tail, samples, known)
+        return Node(self._unique(key), layer, tail.reads)
+
+    def _unique(self, name: str) -> str:
+        """A name that nothing in the network has."""
+        found, number = name, 2
+        while found in self._taken:
+            found, number = f"{name}_{number}", number + 1
+        self._taken.add(found)
+        return found
+
+    def _tail(self, key: str) -> tuple[Tail, str]:
+        """A value as a function of layers' outputs, and the ops that make it."""
+        program = self._program
+        cone = Cone.of(key, program.graph, program.stored, self._stops, sizes_apart=True)
+        missing = first_not_computed(cone, _PURE)
+        if missing:
+            raise EvaluationError(missing)
+        if not cone.made:
+            raise EvaluationError("no recurrent layer is behind it")
+        if self._cells and cone.inputs:
+            raise EvaluationError("it may hold a recurrence itself")
+        for name in cone.made:
+            if name not in self._sources:
+                raise EvaluationError(f"it reads a final c, '{name}'")
+        sources = [self._sources[name] for name in cone.made]
+        if all(source.picks for source in sources) and {one.op for one in cone.nodes} <= _PLAIN:
+            raise EvaluationError("it holds states as they are")
+        lengths = tuple(name for name in cone.inputs if name in self._inputs.lengths)
+        sources += [self._input(name) for name in cone.inputs if name not in lengths]
+        sized = tuple(self._sized(name) for name in cone.sized if name not in lengths)
+        return Tail(program, key, tuple(sources), lengths, sized), cone.ops
+
+    def _input(self, name: str) -> TailSource:
+        """An input of the model that a layer of the network reads, too."""
+        roles = self._inputs.roles.get(name, ())
+        read = any(name in node.reads for node in self._wiring.nodes.values() if node.recurrent)
+        if not read or tuple(roles) not in _ORDERS:
+            raise EvaluationError(f"it depends on the model's input '{name}'")
+        source = input_source(name, roles.index("batch"), self._inputs.dtype(name))
+        return TailSource(name, (name,), source.laid)
+
+    def _sized(self, name: str) -> SizedInput:
+        shape = np.shape(self._trials[0].bound[name])
+        roles = list(self._inputs.roles.get(name, ()))
+        places = {role: roles.index(role) if role in roles else None for role in ("batch", "time")}
+        open_axes = {
+            axis for axis, size in enumerate(self._inputs.dims(name) or [""] * len(shape))
+            if isinstance(size, str)
+        }  # fmt: skip
+        if open_axes - set(places.values()):
+            raise EvaluationError(f"it depends on the shape of the model's input '{name}'")
+        return SizedInput(name, shape, places["batch"], places["time"])
+
+    def _samples(self, tail: Tail) -> Iterator[Sample]:
+        """What the whole graph makes of random inputs; of the second ones if it can take them."""
+        for number, trial in enumerate(self._trials):
+            try:
+                value = trial.value(tail.key)
+                signals = self._signals(trial)
+            except EvaluationError:
+                if not number:
+                    raise
+                continue
+            made = [
+                signals[name] if name in signals else self._fed(trial, name) for name in tail.reads
+            ]
+            yield Sample(tuple(made), np.asarray(value))
+
+    def _fed(self, trial: Trial, name: str) -> Signal:
+        roles = self._inputs.roles[name]
+        order = [roles.index(role) for role in ("batch", "time", "feature")]
+        return Signal(np.transpose(trial.bound[name], order))
+
+    def _signals(self, trial: Trial) -> dict[str, Signal]:
+        """The outputs of every layer in a trial, (sequence, timestep, width)."""
+        found = {}
+        for built in self._built:
+            outputs, *_ = _returned(trial, built)
+            lengths = built.node.input(LENGTHS_INPUT)
+            for name, values in zip(
+                built.layers, outputs_source(built).taken(outputs), strict=True
+            ):
+                mask = None
+                if lengths:
+                    counts = np.ravel(trial.value(lengths))[:, None]
+                    mask = np.arange(values.shape[1]) < counts
+                found[name] = Signal(values, mask)
+        return found | self._cell_outputs(trial)
+
+    def _known(self, trial: Trial) -> Iterator[Array]:
+        """What there is without any tail: outputs and final states of directions, and both."""
+        for built in self._built:
+            outputs, *finals = _returned(trial, built)
+            every = [outputs_source(built).taken(outputs)]
+            every += [ends_source(built).taken(final) for final in finals]
+            for parts in every:
+                yield from parts
+                yield np.concatenate(parts, axis=-1)
+        for signal in self._cell_outputs(trial).values():
+            yield from (signal.values, signal.values[:, 0], signal.values[:, -1])
+
+
+_PURE = COMPUTED.difference(RECURRENT, CONTROL)
+"""Operators without a recurrence of their own."""
+
+_ORDERS = (("batch", "time", "feature"), ("time", "batch", "feature"))
+
+
+def _trials(program: OnnxProgram, settled: Settled) -> Iterator[Trial]:
+    """The trial that layers were proved with, and one of other sizes."""
+    if settled.trial is None:
+        return
+    settled.trial.evaluation.work.allow(MAX_FRONT_WORK)
+    yield settled.trial
+    try:
+        other = Trial(program, settled.inputs, Sizes(3, 4), seed=1)
+    except EvaluationError:
+        return
+    other.evaluation.work.allow(MAX_FRONT_WORK)
+    yield other
+
+
+def _returned(trial: Trial, built: BuiltNode) -> tuple[Array, ...]:
+    """All outputs of a recurrent node, those without a name among them."""
+    trial.value(next(filter(None, built.node.outputs)))
+    if built.node not in trial.evaluation.returned:
+        raise EvaluationError(f"'{built.name}' is not evaluated")
+    return trial.evaluation.returned[built.node]
+
+
+def _results(graph: OnnxGraph) -> Sequence[str]:
+    """What the model returns, and what it does so of by a last step that others may leave out."""
+    found: dict[str, None] = {}
+    for key in graph.outputs:
+        found[key] = None
+        last = graph.producers.get(graph.behind(key, MOVING))
+        while last is not None and last.op in ENDS and last.input(0):
+            found[last.input(0)] = None
+            last = graph.producers.get(graph.behind(last.input(0), MOVING))
+    return list(found)
