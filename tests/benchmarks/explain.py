@@ -1,11 +1,14 @@
 """How long `rnnscope explain` takes for every case of the matrix in tests/explaining.
 
     python tests/benchmarks/explain.py [--only TEXT] [--repeat N] [--json FILE] [--check]
+    python tests/benchmarks/explain.py --random N [--start SEED] [--size CONFUSIONS]
     python tests/benchmarks/explain.py --rivals
 
 Each case is a small model, its input, and states that the tests' own loop computed with one to
-three confusions. Its time is that of ``rnnscope.explain`` in this process, the least of the rounds.
-The bar is five seconds a case on two cores. ``--rivals`` times nothing: it lists readings of at
+three confusions. Its time is that of making the files and of ``rnnscope.explain`` in this process,
+the least of the rounds. The bar is five seconds a case on two cores. ``--random`` takes other
+weights, any confusions and any guise of the reference, some of which no input could tell apart:
+what is not named alone is to be looked at. ``--rivals`` times nothing: it lists readings of at
 most as many confusions that give the same numbers as a case, of which there must be none.
 """
 
@@ -22,13 +25,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from explaining.asking import explained, named_rightly, readings_that_fit
 from explaining.cases import CASES, Case
-from explaining.confused_loop import run
-from explaining.references import reference
+from explaining.random_cases import random_case
 from explaining.rivals import cases_of, rivals
-from explaining.small_models import SUBJECTS
-
-import rnnscope
+from explaining.small_models import SUBJECTS, Subject
 
 SECONDS = 5.0
 """The bar: what a case may take."""
@@ -36,46 +37,45 @@ SECONDS = 5.0
 SLOWEST = 10
 
 
-def timed(case: Case, repeat: int) -> tuple[float, bool]:
-    """Least seconds of a case, and whether what was confused is all that is named."""
-    subject = SUBJECTS[case.subject]
-    states = run(subject.model, subject.x, subject.lengths, case.made)
-    seconds, right = [], True
+def timed(subject: Subject, case: Case, repeat: int) -> tuple[float, bool, str]:
+    """Least seconds of a case, whether what was confused is all that is named, and what is."""
+    seconds = []
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as folder:
-            given = reference(subject, states, case.guise, Path(folder))
-            path = subject.write(Path(folder))
             started = time.perf_counter()
-            found = rnnscope.explain(path, subject.x, given, **subject.run_options).to_dict()
+            said = explained(subject, case.made, case.guise, Path(folder))
             seconds.append(time.perf_counter() - started)
-        named = [{part["id"] for part in fit["reading"]} for fit in found["fits"]]
-        right = right and named == [set(case.made)]
-    return min(seconds), right
+    return min(seconds), named_rightly(said, case), f"{said['verdict']} {readings_that_fit(said)}"
 
 
-def table(taken: dict[str, tuple[float, bool]]) -> str:
-    """The times by size, and the slowest cases."""
+def table(cases: list[Case], taken: list[tuple[float, bool, str]]) -> str:
+    """The times by size, the slowest cases, and those that were not named rightly."""
     lines = [f"{'confusions':<12}{'cases':>6}{'right':>6}{'least':>9}{'median':>9}{'most':>9}"]
-    sizes = {case.name: len(case.made) for case in CASES}
+    both = list(zip(cases, taken, strict=True))
     for size in (1, 2, 3):
-        those = [taken[name] for name in taken if sizes[name] == size]
+        those = [one for case, one in both if len(case.made) == size]
         if those:
             lines.append(row(str(size), those))
-    lines += [row("all", list(taken.values())), "", "slowest"]
-    slowest = sorted(taken, key=lambda name: -taken[name][0])[:SLOWEST]
-    lines += [
-        f"{taken[name][0]:>8.2f} s  {'' if taken[name][1] else 'WRONG: '}{name}" for name in slowest
-    ]
-    return "\n".join(lines)
+    lines += [row("all", taken), "", "slowest"]
+    slowest = sorted(both, key=lambda pair: -pair[1][0])[:SLOWEST]
+    lines += [f"{seconds:>8.2f} s  {case.name}" for case, (seconds, _, _) in slowest]
+    wrong = [f"  {case.name}: {said}" for case, (_, right, said) in both if not right]
+    return "\n".join([*lines, *(["", "not named, or not alone", *wrong] if wrong else [])])
 
 
-def row(name: str, those: list[tuple[float, bool]]) -> str:
+def row(name: str, those: list[tuple[float, bool, str]]) -> str:
     """One line of the table."""
-    seconds = [second for second, _ in those]
+    seconds = [second for second, _, _ in those]
     numbers = (min(seconds), statistics.median(seconds), max(seconds))
-    return f"{name:<12}{len(those):>6}{sum(right for _, right in those):>6}" + "".join(
-        f"{number:>7.2f} s" for number in numbers
-    )
+    right = sum(right for _, right, _ in those)
+    return f"{name:<12}{len(those):>6}{right:>6}" + "".join(f"{n:>7.2f} s" for n in numbers)
+
+
+def drawn(count: int, start: int, size: int) -> list[tuple[Subject, Case]]:
+    """Random cases of so many seeds."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = (random_case(seed, size, Path(folder)) for seed in range(start, start + count))
+        return [pair for pair in found if pair]
 
 
 def list_rivals() -> int:
@@ -97,19 +97,28 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1, help="rounds that count (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a bar is not kept")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="N random cases instead")
+    parser.add_argument("--start", type=int, default=1, help="first seed of them (default 1)")
+    parser.add_argument("--size", type=int, default=2, help="confusions of each (default 2)")
     parser.add_argument("--rivals", action="store_true", help="are the cases fair?")
     given = parser.parse_args()
     if given.rivals:
         return list_rivals()
-    cases = [case for case in CASES if given.only in case.name]
-    timed(cases[0], 1)  # what is imported and compiled once
-    taken = {case.name: timed(case, given.repeat) for case in cases}
+    todo = [(SUBJECTS[case.subject], case) for case in CASES if given.only in case.name]
+    if given.random:
+        todo = drawn(given.random, given.start, given.size)
+    timed(*todo[0], 1)  # what is imported and compiled once
+    taken = [timed(subject, case, given.repeat) for subject, case in todo]
+    cases = [case for _, case in todo]
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
-    print(table(taken))
+    print(table(cases, taken))
     if given.json:
-        numbers = {name: {"seconds": s, "right": right} for name, (s, right) in taken.items()}
+        numbers = [
+            {"case": case.name, "seconds": seconds, "right": right, "said": said}
+            for case, (seconds, right, said) in zip(cases, taken, strict=True)
+        ]
         given.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
-    kept = all(seconds < SECONDS and right for seconds, right in taken.values())
+    kept = all(seconds < SECONDS and right for seconds, right, _ in taken)
     return 1 if given.check and not kept else 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -340,35 +341,38 @@ def onnx_gru(seed: int, *, reset_after: bool = False) -> Subject:
     return onnx_subject(cell, draw.x(3), LENGTHS, **attributes)
 
 
-SUBJECTS: dict[str, Subject] = {
-    "torch": torch_lstm(1),
-    "torch, full length": torch_lstm(2, lengths=None),
-    "torch, square": torch_lstm(3, features=4, units=4, lengths=None),
-    "torch, stack": torch_stack(4),
-    "torch, both directions": torch_both(5),
-    "torch, projection": torch_projection(6),
-    "torch, gru": torch_gru(7),
-    "tf1": tf1_lstm(8),
-    "tf1, everything": tf1_everything(9),
-    "tf1, peepholes": tf1_peepholes(10),
-    "tf1, clip": tf1_peepholes(11, cell_clip=0.4),
-    "tf1, averages": tf1_averages(12),
-    "tf1, stack": tf1_stack(13),
-    "tf1, steps": tf1_steps(29),
-    "keras": keras_lstm(14),
-    "keras, hard sigmoid": keras_lstm(15, recurrent_activation="hard_sigmoid"),
-    "keras, stack": keras_stack(16),
-    "keras, gru": keras_gru(17),
-    "keras, gru reset before": keras_gru(18, reset_after=False),
-    "keras, masked": keras_masked(19),
-    "keras, classifier": keras_classifier(20),
-    "keras, one label": keras_classifier(21, many=False),
-    "keras, backwards": keras_backwards(22),
-    "keras, embedding": keras_embedded(23),
-    "onnx": onnx_lstm(24),
-    "onnx, peepholes": onnx_lstm(25, peepholes=True),
-    "onnx, clip": onnx_lstm(26, clip=0.5),
-    "onnx, gru": onnx_gru(27),
-    "onnx, gru reset after": onnx_gru(28, reset_after=True),
+MAKERS: dict[str, tuple[int, Callable[[int], Subject]]] = {
+    "torch": (1, torch_lstm),
+    "torch, full length": (2, partial(torch_lstm, lengths=None)),
+    "torch, square": (3, partial(torch_lstm, features=4, units=4, lengths=None)),
+    "torch, stack": (4, torch_stack),
+    "torch, both directions": (5, torch_both),
+    "torch, projection": (6, torch_projection),
+    "torch, gru": (7, torch_gru),
+    "tf1": (8, tf1_lstm),
+    "tf1, everything": (9, tf1_everything),
+    "tf1, peepholes": (10, tf1_peepholes),
+    "tf1, clip": (11, partial(tf1_peepholes, cell_clip=0.4)),
+    "tf1, averages": (12, tf1_averages),
+    "tf1, stack": (13, tf1_stack),
+    "tf1, steps": (29, tf1_steps),
+    "keras": (14, keras_lstm),
+    "keras, hard sigmoid": (15, partial(keras_lstm, recurrent_activation="hard_sigmoid")),
+    "keras, stack": (16, keras_stack),
+    "keras, gru": (17, keras_gru),
+    "keras, gru reset before": (18, partial(keras_gru, reset_after=False)),
+    "keras, masked": (19, keras_masked),
+    "keras, classifier": (20, keras_classifier),
+    "keras, one label": (21, partial(keras_classifier, many=False)),
+    "keras, backwards": (22, keras_backwards),
+    "keras, embedding": (23, keras_embedded),
+    "onnx": (24, onnx_lstm),
+    "onnx, peepholes": (25, partial(onnx_lstm, peepholes=True)),
+    "onnx, clip": (26, partial(onnx_lstm, clip=0.5)),
+    "onnx, gru": (27, onnx_gru),
+    "onnx, gru reset after": (28, partial(onnx_gru, reset_after=True)),
 }
-"""By name; lengths are 10, 6, 8 or none."""
+"""By name: the seed of the matrix' own, and what makes others; lengths are 10, 6, 8 or none."""
+
+SUBJECTS: dict[str, Subject] = {name: make(seed) for name, (seed, make) in MAKERS.items()}
+"""The models of the matrix."""

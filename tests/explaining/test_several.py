@@ -7,9 +7,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from explaining.confused_loop import run
+from explaining.asking import as_made, explained, readings_that_fit
 from explaining.network_description import ACTIVATIONS
-from explaining.references import reference
 from explaining.rivals import distance, handed_over
 from explaining.small_models import (
     LENGTHS,
@@ -20,8 +19,6 @@ from explaining.small_models import (
     tf1_subject,
     torch_subject,
 )
-
-import rnnscope
 
 SAME, APART = 1e-5, 1e-4
 """Of the largest value; between them nothing is said to be the same or another."""
@@ -153,25 +150,6 @@ DOUBTS = {
 }
 
 
-def explained(subject, made, guise, folder, **options):
-    states = run(subject.model, subject.x, subject.lengths, made)
-    given = reference(subject, states, guise, folder)
-    path = subject.write(folder)
-    return rnnscope.explain(path, subject.x, given, **subject.run_options, **options).to_dict()
-
-
-def as_made(fit):
-    return {part["id"]: plain(part["value"]) for part in fit["reading"]}
-
-
-def plain(value):
-    """A number that was solved for, as a round one."""
-    try:
-        return f"{round(float(value), 3):g}"
-    except ValueError:
-        return value
-
-
 def known(made):
     """Whether the judge's loop can make it."""
     words = [made.get(name) for name in ("activation", "recurrent-activation", "output-activation")]
@@ -183,7 +161,7 @@ def test_every_reading_that_fits_is_named(tmp_path, name):
     doubt = DOUBTS[name]
     subject = doubt.make()
     said = explained(subject, doubt.made, doubt.guise, tmp_path)
-    readings = [as_made(fit) for fit in said["fits"]]
+    readings = [as_made(reading) for reading in readings_that_fit(said)]
     assert said["verdict"] == "several"
     for reading in doubt.among:
         assert reading in readings
@@ -203,9 +181,9 @@ def test_the_separating_input_tells_all_of_them_apart(tmp_path, name):
     assert x.size <= 10_000
     other = replace(subject, x=x, lengths=None)
     results = [
-        handed_over(other, as_made(fit), "c and m", tmp_path)
-        for fit in said["fits"]
-        if known(as_made(fit))
+        handed_over(other, reading, "c and m", tmp_path)
+        for reading in map(as_made, readings_that_fit(said))
+        if known(reading)
     ]
     assert len(results) >= len(doubt.among)
     for place, one in enumerate(results):
@@ -226,7 +204,7 @@ def test_what_changes_nothing_is_no_explanation(tmp_path):
     subject = replace(SUBJECTS["torch"], lengths=(10, 10, 10))
     made = {"gate-order": "i o f g", "lengths": "ignored"}
     said = explained(subject, made, "everything", tmp_path)
-    assert [as_made(fit) for fit in said["fits"]] == [{"gate-order": "i o f g"}]
+    assert [as_made(reading) for reading in readings_that_fit(said)] == [{"gate-order": "i o f g"}]
 
 
 @pytest.mark.parametrize("guise", ["everything", "outputs", "final", "npz"])
@@ -245,7 +223,7 @@ def test_a_forget_bias_that_one_step_does_not_show(tmp_path):
     )
     made = {"forget-bias": "0"}
     said = explained(subject, made, "c and m", tmp_path)
-    readings = [as_made(fit) for fit in said["fits"]]
+    readings = [as_made(reading) for reading in readings_that_fit(said)]
     assert {} in readings
     ours = handed_over(subject, made, "c and m", tmp_path)
     for reading in readings:
