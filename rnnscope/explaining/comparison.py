@@ -21,6 +21,8 @@ class PreparedTarget:
         elif not transposed:
             values = values[:sequences]
         self.key = target.key
+        # Final states of timesteps are given where these are taken for sequences, only there.
+        self.meant = target.turned == transposed or target.values.ndim == 3
         self.known = np.isfinite(values)
         steps: Array = np.any(self.known, axis=(0, 2)) if values.ndim == 3 else np.zeros(0, bool)
         self.first_known = int(steps.argmax()) if steps.any() else -1
@@ -44,6 +46,8 @@ class PreparedTarget:
             Steps that are computed.
         """
         values, known = self.values, self.known
+        if not self.meant:
+            return np.full(len(got), np.inf)
         if done is not None:
             if values.ndim != 3:
                 return None
@@ -84,6 +88,14 @@ class PreparedViews:
             self._made[sequences, transposed] = found
         return found
 
+    def said(self, views: Sequence[View], sequences: int, *, transposed: bool) -> Array:
+        """Which views say something of these sequences."""
+        found = np.zeros(len(views), bool)
+        for members in self.targets(views, sequences, transposed=transposed).values():
+            for at, target in members:
+                found[at] |= bool(target.known.any())
+        return found
+
 
 class Comparison:
     """Which of a stack agree with which views so far; a `Watcher`.
@@ -101,6 +113,8 @@ class Comparison:
     transposed : bool
     prepared_views : PreparedViews
         Of these views, for the next comparison as well.
+    whole : bool
+        All sequences are computed: a view that says nothing of them fits nothing.
 
     Attributes
     ----------
@@ -120,12 +134,15 @@ class Comparison:
         *,
         transposed: bool,
         prepared_views: PreparedViews,
+        whole: bool,
     ) -> None:
         of_views = np.array([len(view.deviations) for view in views])
         self.alive = sizes[:, None] + of_views[None] <= most
         self.errors = np.zeros((len(sizes), len(views)))
         self._tolerances = tolerances
         self.reached = np.zeros(len(sizes), int)
+        if whole:
+            self.alive &= prepared_views.said(views, sequences, transposed=transposed)
         self._places = np.arange(len(sizes))
         self._targets = prepared_views.targets(views, sequences, transposed=transposed)
         self._wanted = prepared_views.wanted

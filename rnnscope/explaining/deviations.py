@@ -63,6 +63,8 @@ class Target:
         The largest value: differences are measured in it.
     source : str
         The array of the reference, as its file calls it.
+    turned : bool
+        As of `rnnscope.explaining.reference.ResultShape`.
     """
 
     node: str
@@ -70,6 +72,7 @@ class Target:
     values: Array
     scale: float
     source: str = ""
+    turned: bool = False
 
     def with_values(self, values: Array) -> Target:
         return altered(self, values=values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.recognise import readings_of
 
 MOST_VIEWS = 48
+MOST_COMBINATIONS = 4096
 RETURNED = frozenset({"torch", "onnx"})
 """Formats of what frameworks return, which is their outputs and final states."""
 
@@ -48,11 +49,14 @@ class ResultShape(NamedTuple):
         ``value`` of a node without states.
     shape : tuple of int
         (sequence, timestep, width) or (sequence, width).
+    turned : bool
+        A final state of each timestep, as there is where sequences are taken for timesteps.
     """
 
     node: str
     key: str
     shape: tuple[int, ...]
+    turned: bool = False
 
     @property
     def over_time(self) -> bool:
@@ -128,7 +132,7 @@ def read_reference(operand: Operand, options: ReadOptions, *, most_values: int) 
         found = _state_readings(arrays, options)
         readings = [_loaded(reading, most_values) for reading in found]
         if not any(reading.sure for reading in found):
-            readings.append(_any_arrays(arrays))
+            readings.insert(0, _any_arrays(arrays))
         not_read = tuple(str(one) for reading in found[:1] for one in reading.states.not_read)
     finally:
         arrays.close()
@@ -287,18 +291,15 @@ def _views_of_reading(
             wanted = names.get(array.layer)
             places = list(_places(array, wanted, results, turned=turned))
             if places:
-                choices.append(places)
+                choices.append([_Placed(target, words, array) for target, words in places])
             else:
                 left.append(f"{array.source} {array.values.shape}")
         if not choices:
             continue
         for chosen in _combinations(choices):
-            slots = [(target.node, target.key) for target, _ in chosen]
-            if len(set(slots)) < len(slots):
-                continue
-            words = dict.fromkeys(word for _, told in chosen for word in told)
+            words = dict.fromkeys(word for one in chosen for word in one.words)
             said = ("time-major",) if turned else ()
-            targets = tuple(target for target, _ in chosen)
+            targets = tuple(one.target for one in chosen)
             yield View(
                 targets,
                 (*said, *words),
@@ -309,14 +310,29 @@ def _views_of_reading(
             )
 
 
-def _combinations(
-    choices: Sequence[Sequence[tuple[Target, tuple[str, ...]]]],
-) -> Iterator[tuple[tuple[Target, tuple[str, ...]], ...]]:
-    """One place for each array; where steps are missing, the same steps of each."""
+class _Placed(NamedTuple):
+    """An array of the reference in one place."""
+
+    target: Target
+    words: tuple[str, ...]
+    array: ReferenceArray
+
+
+def _combinations(choices: Sequence[Sequence[_Placed]]) -> Iterator[tuple[_Placed, ...]]:
+    """One place for each array.
+
+    No two are in one place, where steps are missing they are the same of each, and what the
+    reference keeps as one layer's is one layer's.
+    """
     seen = 0
-    for chosen in product(*choices):
-        told = {word for _, words in chosen for word in words if word.startswith("steps")}
-        if len(told) > 1:
+    for chosen in islice(product(*choices), MOST_COMBINATIONS):
+        told = {word for one in chosen for word in one.words if word.startswith("steps")}
+        slots = {(one.target.node, one.target.key) for one in chosen}
+        nodes: dict[str, set[str]] = {}
+        for one in chosen:
+            if one.array.key != "array" and one.target.key != "value":
+                nodes.setdefault(one.array.layer, set()).add(one.target.node)
+        if len(told) > 1 or len(slots) < len(chosen) or any(len(of) > 1 for of in nodes.values()):
             continue
         yield chosen
         seen += 1
@@ -364,7 +380,8 @@ def _places(
             continue
         for filled, words in _filled(values, result.shape):
             scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-            yield Target(result.node, result.key, filled, scale, array.source), words
+            target = Target(result.node, result.key, filled, scale, array.source, result.turned)
+            yield target, words
 
 
 def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bool:

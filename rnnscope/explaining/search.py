@@ -32,6 +32,9 @@ MOST_COMBINED = 2
 
 SOLVED_AT_ONCE = 64
 
+WORK_AT_ONCE = 2_000_000
+"""Cell-steps (sequence x timestep x unit) between two looks at the clock."""
+
 MOST_PROMISING = 12
 """Readings that are looked at again where none fits."""
 
@@ -88,6 +91,7 @@ class Search:
     finished: bool = True
     fixed: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
+    found: list[Reading] = field(default_factory=list)
     _partial: dict[int, list[Reading]] = field(default_factory=dict)
     _late: set[int] = field(default_factory=set)
     _prepared_views: PreparedViews = field(default_factory=PreparedViews)
@@ -140,7 +144,7 @@ class Search:
 
     def run(self) -> list[Reading]:
         """The readings that fit with the fewest deviations, best first; none if none does."""
-        found: list[Reading] = []
+        found = self.found
         look = self.look_setup()
         try:
             for size in range(self.most + 1):
@@ -149,9 +153,9 @@ class Search:
                 for batch in self._batches(size, look):
                     if size == MOST_DEVIATIONS and not batch and self._at(found, size):
                         break  # what grew from pairs fits; more would be another such triple
-                    found += self._fitting(batch, size)
+                    self._fitting(batch, size)
                 if size and (size == 1 or not self._at(found, size)):
-                    found += self._solved(size, look)
+                    self._solved(size, look)
                 if size == 1:
                     self._late = self._find_late(look)
                 if self._at(found, size):
@@ -307,17 +311,29 @@ class Search:
         if time.monotonic() > self.deadline:
             raise OutOfTimeError
 
-    def _fitting(self, readings: Sequence[Reading], size: int) -> list[Reading]:
-        """The readings of the look that fit the whole as well, each with its view and error."""
-        self.tried += len(readings)
-        promising, partial = self._compare(readings)
-        self._partial[size] += partial
-        whole = [self.whole(reading.deviations) for reading, _, _ in promising]
-        distinct = {id(one): one for one in whole if one is not None}
-        fitting, _ = self._compare(list(distinct.values()))
-        return [
-            replace(reading, view=self.views[view], error=error) for reading, view, error in fitting
-        ]
+    def _fitting(self, readings: Sequence[Reading], size: int) -> None:
+        """Find the readings of the look that fit the whole as well, with view and error."""
+        portion = self._portion()
+        for start in range(0, len(readings), portion):
+            part = readings[start : start + portion]
+            fitting, partial = self._compare(part)
+            self.tried += len(part)
+            self._partial[size] += partial
+            if part[0].setup.sequences < self.subject.setup.sequences:
+                whole = [self.whole(reading.deviations) for reading, _, _ in fitting]
+                distinct = {id(one): one for one in whole if one is not None}
+                fitting, _ = self._compare(list(distinct.values()))
+            self.found += [
+                replace(reading, view=self.views[view], error=error)
+                for reading, view, error in fitting
+            ]
+
+    def _portion(self) -> int:
+        """Readings that are tried before the clock is looked at: few of a model that takes long."""
+        look = self.look_setup()
+        units = sum(one.cell.num_units for one in look.layers.values())
+        work = units * look.timesteps * look.sequences
+        return int(np.clip(WORK_AT_ONCE // max(work, 1), 4, 1024))
 
     def _compare(
         self, readings: Sequence[Reading]
@@ -340,6 +356,7 @@ class Search:
                 first.sequences,
                 transposed=first.transposed,
                 prepared_views=self._prepared_views,
+                whole=first.sequences == self.subject.setup.sequences,
             )
             kept = simulate([setups[at] for at in members], comparison)
             for place, at in enumerate(kept):
@@ -358,13 +375,12 @@ class Search:
             reading = None if reading is None else reading.and_also(deviation)
         return reading
 
-    def _solved(self, size: int, look: Setup) -> list[Reading]:
-        """Readings with an unknown among their deviations, solved for."""
-        found: list[Reading] = []
+    def _solved(self, size: int, look: Setup) -> None:
+        """Find readings with an unknown among their deviations, solved for."""
         for unknown in self.unknowns:
             if size > 1 and len(unknown.starts[0]) > 2:
                 continue
-            for place, view in enumerate(self.views):
+            for view in self.views:
                 others = size - 1 - len(view.deviations)
                 if others < 0 or others > MOST_COMBINED:
                     continue
@@ -372,8 +388,7 @@ class Search:
                 if early and others and view.deviations:
                     continue
                 bases = self._bases(unknown, others, look, early=early)
-                for start in range(0, len(bases), SOLVED_AT_ONCE):
-                    part = bases[start : start + SOLVED_AT_ONCE]
+                for part in _alike(bases):
                     solved = solve(
                         [one.setup for one in part], unknown, view, self.tolerance,
                         self._check_time,
@@ -381,9 +396,7 @@ class Search:
                     readings = [
                         part[at].and_also(unknown.at(numbers)) for at, numbers in solved.items()
                     ]
-                    found += self._fitting([one for one in readings if one is not None], size)
-                del place
-        return found
+                    self._fitting([one for one in readings if one is not None], size)
 
     def _bases(
         self, unknown: Unknown, others: int, look: Setup, *, early: bool | None
@@ -418,6 +431,19 @@ class Search:
             for one in readings
             if one.numbers == fewest[frozenset(deviation.id for deviation in one.every)]
         ]
+
+
+def _alike(bases: Sequence[Reading]) -> Iterator[list[Reading]]:
+    """Readings whose numbers can be solved for side by side: they give as many values."""
+    found: dict[object, list[Reading]] = {}
+    for base in bases:
+        setup = base.setup
+        cut = setup.first_steps(1) is None
+        key = (setup.transposed, setup.sequences, setup.timesteps, cut)
+        found.setdefault(key, []).append(base)
+    for members in found.values():
+        for start in range(0, len(members), SOLVED_AT_ONCE):
+            yield members[start : start + SOLVED_AT_ONCE]
 
 
 def _tolerance(reading: Reading, tolerance: float, *, rounded: bool) -> float:

@@ -67,7 +67,7 @@ class Subject:
         # Where sequences are taken for timesteps, there is a final state for each timestep.
         turned = (self.setup.timesteps,)
         found += [
-            ResultShape(shape.node, shape.key, turned + shape.shape[1:])
+            ResultShape(shape.node, shape.key, turned + shape.shape[1:], turned=True)
             for shape in found
             if shape.key.startswith("final/") and turned != shape.shape[:1]
         ]

@@ -35,7 +35,8 @@ def error_words(error: float) -> str:
 def searched(found: Explanation) -> str:
     """How much was tried."""
     rest = "" if found.complete else ", and the time ended before all were"
-    return f"{found.tried:,} {'reading' if found.tried == 1 else 'readings'} tried in {found.seconds:.1f} s{rest}"
+    what = "reading" if found.tried == 1 else "readings"
+    return f"{found.tried:,} {what} tried in {found.seconds:.1f} s{rest}"
 
 
 def command_words(reproduces: bool) -> str:
