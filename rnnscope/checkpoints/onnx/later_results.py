@@ -250,14 +250,21 @@ class _Tails:
         return found | self._cell_outputs(trial)
 
     def _known(self, trial: Trial) -> Iterator[Array]:
-        """What there is without any tail: outputs and final states of directions, and both."""
+        """What there is without any tail: outputs and final states, apart and put together."""
+        of_all: dict[int, list[Array]] = {}
         for built in self._built:
             outputs, *finals = _returned(trial, built)
             every = [outputs_source(built).taken(outputs)]
             every += [ends_source(built).taken(final) for final in finals]
-            for parts in every:
+            for number, parts in enumerate(every):
                 yield from parts
                 yield np.concatenate(parts, axis=-1)
+                of_all.setdefault(number, []).extend(parts)
+        # torch returns the final states of all layers in one array.
+        for number in (1, 2):
+            finals = of_all.get(number, [])
+            if len({final.shape for final in finals}) == 1:
+                yield np.stack(finals, axis=1)
         for signal in self._cell_outputs(trial).values():
             yield from (signal.values, signal.values[:, 0], signal.values[:, -1])
 
