@@ -34,8 +34,9 @@ MOVING = (
 )  # fmt: skip
 """Operators that leave values as they are."""
 
-_PLAIN = {*MOVING, "Concat", "Constant", "Gather", "Shape", "Slice", "Split"}
-"""Operators that put values together and take them apart."""
+_PLAIN = {*MOVING, "Concat", "Expand", "Gather", "GatherElements", "GatherND", "Pad",
+          "ReverseSequence", "Slice", "Split", "Tile"}  # fmt: skip
+"""Operators that put values together, take them apart and bring them into another order."""
 
 ENDS = ("ArgMax", "Exp", "Log", "LogSoftmax", "Sigmoid", "Softmax", "TopK")
 """Operators that models end with and programs may leave out, or people compare in front of."""
@@ -185,8 +186,8 @@ class _Tails:
             if name not in self._sources:
                 raise EvaluationError(f"it reads a final c, '{name}'")
         sources = [self._sources[name] for name in cone.made]
-        if all(source.picks for source in sources) and {one.op for one in cone.nodes} <= _PLAIN:
-            raise EvaluationError("it holds states as they are")
+        if _PLAIN.issuperset(cone.passed):
+            raise EvaluationError("it moves what layers return")
         lengths = tuple(name for name in cone.inputs if name in self._inputs.lengths)
         sources += [self._input(name) for name in cone.inputs if name not in lengths]
         sized = tuple(self._sized(name) for name in cone.sized if name not in lengths)
