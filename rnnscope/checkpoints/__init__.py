@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from glob import escape
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import CheckpointError, OptionError, spell
+from rnnscope.files.limits import time_to_read
+from rnnscope.files.regular import require_regular
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -66,6 +69,7 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
         An option is given that means nothing to a file of this format.
     """
     given = {"layout": layout} if layout is not None else {}
+    require_regular(path, CheckpointError)
     likely = _likely(path)
     for module in (*likely, *(name for name in READER_MODULES if name not in likely)):
         reader: Reader = import_module(f"{__name__}.{module}").READER
@@ -78,7 +82,8 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
                         found=f"a file of the format {reader.name}: {reader.title}",
                         hint=f"leave {spell(option)} out",
                     )
-            return reader.read(path, **given)
+            with time_to_read():
+                return reader.read(path, **given)
     raise _no_reader(path)
 
 
@@ -94,7 +99,7 @@ def _likely(path: Path) -> tuple[str, ...]:
 def _no_reader(path: Path) -> CheckpointError:
     tried = "; ".join(reader.title for reader in readers())
     if not path.exists():
-        siblings = sorted(other.name for other in path.parent.glob(path.name[:4] + "*"))
+        siblings = sorted(other.name for other in path.parent.glob(escape(path.name[:4]) + "*"))
         return CheckpointError(
             "The checkpoint does not exist.",
             where=path,

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, layout_option, print_result
+from rnnscope.cli.options import (
+    command_line,
+    format_option,
+    layout_option,
+    limit_options,
+    print_result,
+)
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 from rnnscope.cli.terminal import stderr_to_nowhere
 from rnnscope.options.table import PADDING_RULES, VERIFIERS
@@ -116,6 +122,7 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 @click.option(
     "--rtol", multiple=True, metavar="[ARRAY:]X", help="With --golden: relative difference allowed."
 )
+@limit_options
 @format_option("check")
 @click.option(
     "--junit",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, print_result
+from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 from rnnscope.states import FORMAT_NAMES
 
@@ -57,6 +57,7 @@ from rnnscope.states import FORMAT_NAMES
 @click.option("--padding", is_flag=True, help="Compare steps past the length, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first difference of each array.")
 @click.option("--quiet", is_flag=True, help="Print nothing: the exit code says it.")
+@limit_options
 @format_option("diff")
 def command(**given: Any) -> int:
     """Compare the states in A and B, whatever formats they are in, and say where they part.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import format_option, print_result
+from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.states import FORMAT_NAMES
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     help="How REFERENCE keeps its states, where that is not clear.",
 )
 @run_options
+@limit_options
 @format_option("explain")
 def command(
     checkpoint: Path,

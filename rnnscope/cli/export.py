@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import format_option, print_result
+from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.states import FORMAT_NAMES
 
 
@@ -58,6 +58,7 @@ from rnnscope.states import FORMAT_NAMES
 )
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@limit_options
 @format_option("export")
 def command(**given: Any) -> int:
     """Write the states of TRACE in the format of a framework or tool.

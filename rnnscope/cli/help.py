@@ -54,6 +54,7 @@ TOPICS: dict[str, Topic] = {
     "suites": Topic("record/SUITES.md", "Suites of cases, in CI and in pytest"),
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
+    "explaining": Topic("explaining/EXPLAINING.md", "Why do these numbers differ?"),
     "states": Topic("states/FORMATS.md", "The formats of states"),
     "speed": Topic("engines/SPEED.md", "Engines and speed"),
     "kernel": Topic("engines/compiled/KERNEL.md", "The compiled steps"),

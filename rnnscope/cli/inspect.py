@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from rnnscope.cli.options import format_option, layout_option, print_result
+from rnnscope.cli.options import format_option, layout_option, limit_options, print_result
 
 
 @click.command("inspect")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @layout_option
+@limit_options
 @format_option("inspect")
 def command(checkpoint: Path, layout: str | None, report_format: str) -> None:
     """Show every recurrent layer of CHECKPOINT: cell, sizes, options and where each comes from.

@@ -6,13 +6,26 @@ import gc
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from rnnscope import __version__
+from rnnscope.cli.ending import (
+    any_character,
+    code_of_interrupt,
+    drop_remarks_of_h5py,
+    leave_at_once,
+    let_go_of,
+    named,
+    signals_as_interrupts,
+    tell,
+    too_few_addresses,
+)
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
+from rnnscope.files.limits import put_limits_back, set_limits
 
 # Before any command begins: threads of a run that ends in an error may still be importing.
 from rnnscope.report.error_text import render_error
@@ -72,7 +85,12 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
-    code = run(arguments)
+    any_character()
+    drop_remarks_of_h5py()
+    set_limits(probe_always=True)  # this process is ours alone: it may fork
+    code = TROUBLE if too_few_addresses() else run(arguments)
+    if code == TROUBLE:
+        leave_at_once(code)
     # The process ends: looking for garbage in all that was imported would take as long as --help.
     gc.freeze()
     sys.exit(code)
@@ -94,10 +112,15 @@ def as_flag(name: str, value: str = "") -> str:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     spell_options(as_flag)
+    before = set_limits()
     try:
-        return _run(arguments)
+        with signals_as_interrupts():
+            return _run(arguments)
+    except KeyboardInterrupt as stop:  # while something was being tidied up
+        return code_of_interrupt(stop)
     finally:
         spell_options()
+        put_limits_back(before)
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -106,21 +129,26 @@ def _run(arguments: list[str] | None) -> int:
         result: Any = cli.main(arguments, prog_name="rnnscope", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
-    except click.Abort:
-        click.echo("interrupted: nothing was kept", err=True)
-        return TROUBLE
+    except (click.Abort, KeyboardInterrupt) as stop:
+        tell("interrupted: nothing was kept\n")
+        return code_of_interrupt(stop)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return TROUBLE
     except RnnscopeError as error:
-        click.echo(render_error(error, color=_color()), err=True, nl=False)
+        tell(render_error(error, color=_color()))
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
         sys.stderr.close()
         return TROUBLE
-    except Exception:  # noqa: BLE001 - a bug: its traceback must be seen, and 1 must stay a verdict
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - 1 must stay a verdict
+        refused = named(error)
+        # What is no refusal is a bug: its traceback must be seen.
+        tell(traceback.format_exc() if refused is None else render_error(refused, color=_color()))
+        if isinstance(error, OSError) and _is_stuck():
+            let_go_of(sys.stdout)
         return TROUBLE
     return result if isinstance(result, int) else FINE
 
@@ -146,6 +174,15 @@ def refuse_empty(arguments: Sequence[str]) -> None:
             found="''",
             hint="is it a variable of the shell that is not set?",
         )
+
+
+def _is_stuck() -> bool:
+    """Whether stdout does not take what waits to be written."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _color() -> bool:

@@ -8,6 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
+from rnnscope.cli.ending import let_go_of
+from rnnscope.errors import RnnscopeError
+from rnnscope.files.limits import (
+    MAX_SECONDS,
+    MAX_UNPACKED_BYTES,
+    UNPACKED_A_BYTE,
+    set_limits,
+)
+from rnnscope.options.kinds import bytes_of
 from rnnscope.options.table import LAYOUTS
 from rnnscope.printable import Printable, formats_of
 
@@ -21,6 +30,42 @@ def layout_option(function: F) -> F:
         type=click.Choice(LAYOUTS),
         help="Whose names and gate order the arrays of an .npz checkpoint have.",
     )(function)
+
+
+def limit_options(function: F) -> F:
+    """``--max-bytes`` and ``--max-seconds``: what reading files may take of this machine."""
+    function = click.option(
+        "--allow-outside",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda _, __, value: set_limits(allow_outside=value or None),
+        help="Follow a 'checkpoint' file or a suite that names a file outside its own folder.",
+    )(function)
+    function = click.option(
+        "--max-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        expose_value=False,
+        callback=lambda _, __, value: set_limits(max_seconds=value),
+        help=f"Time for reading a file, in seconds [default: {MAX_SECONDS}].",
+    )(function)
+    return click.option(
+        "--max-bytes",
+        metavar="SIZE",
+        expose_value=False,
+        callback=_set_max_bytes,
+        help="What compressed data of one file may unpack to, such as 4GB [default: "
+        f"{MAX_UNPACKED_BYTES // 2**20}MiB, or {UNPACKED_A_BYTE} times the file].",
+    )(function)
+
+
+def _set_max_bytes(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    try:
+        set_limits(max_bytes=bytes_of(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {error}") from error
 
 
 def format_option(kind: str) -> Callable[[F], F]:
@@ -49,4 +94,17 @@ def print_result(result: Printable, format_name: str) -> None:
     terminal = sys.stdout.isatty()
     color = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
-    click.echo(result.render(format_name, width=width, color=color), nl=False)
+    text = result.render(format_name, width=width, color=color)
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        let_go_of(sys.stdout)
+        raise RnnscopeError(
+            "The report could not be printed.",
+            where="stdout",
+            expected="room for what is printed",
+            found=error.strerror or str(error),
+            hint="only the report is lost: files that the command writes are written",
+        ) from error

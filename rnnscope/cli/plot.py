@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import format_option, print_result
+from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.seeing_options import selection_options
 
 KINDS = ("heatmap", "units", "gates", "saturation", "norm", "diff")
@@ -40,6 +40,7 @@ KINDS = ("heatmap", "units", "gates", "saturation", "norm", "diff")
 )
 @click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@limit_options
 @format_option("plot")
 def command(**given: Any) -> None:
     """Draw the states in TRACE, or where TRACE and OTHER part, into a picture for a paper.

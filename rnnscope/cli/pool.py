@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, print_result
+from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 
 STATES = ("m", "c", "outputs")
 METHODS = ("sum", "mean", "max", "argmax", "last", "first")
@@ -68,6 +68,7 @@ ALL = "all"
     help="Write an .npy or .npz instead of writing into TRACE.",
 )
 @click.option("--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
+@limit_options
 @format_option("pool")
 def command(**given: Any) -> None:
     """Pool the states of TRACE: one value a unit instead of one a timestep.

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import format_option, print_result
+from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.seeing_options import labels_option
 
 
@@ -49,6 +49,7 @@ from rnnscope.cli.seeing_options import labels_option
 @click.option("--title", default="", help="The page's heading [default: the name of TRACE].")
 @click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@limit_options
 @format_option("page")
 def command(**given: Any) -> None:
     """Write a page to look at the states of TRACE, in one HTML file that needs no network.

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, print_result
+from rnnscope.cli.ending import code_of_interrupt
+from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run import progress_bar
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 
@@ -33,6 +34,7 @@ from rnnscope.cli.run_options import parse_run_set, run_set_option
 @run_set_option
 @click.option("--force", is_flag=True, help="Replace an existing NEW.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@limit_options
 @format_option("run")
 def command(
     trace: Path, output: Path | None, report_format: str, force: bool, quiet: bool, **given: Any
@@ -62,9 +64,9 @@ def command(
     target = Target(output, force)
     try:
         report = rerun(trace, target, replay, command=command_line(), progress=progress).report
-    except Interrupted:
+    except Interrupted as stop:
         click.echo("interrupted: nothing of the new trace is kept", err=True)
-        return 2
+        return code_of_interrupt(stop)
     failed = report.status == "fail"
     if failed or not quiet:
         print_result(report, report_format)

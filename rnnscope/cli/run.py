@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.options import command_line, format_option, print_result
+from rnnscope.cli.ending import code_of_interrupt
+from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.cli.terminal import stderr_to_nowhere
 
@@ -41,6 +42,7 @@ PROGRESS_AFTER = 2_000_000
 )
 @click.option("--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@limit_options
 @format_option("run")
 def command(
     checkpoint: Path, input_: str, output: Path, report_format: str, quiet: bool, **given: Any
@@ -76,9 +78,9 @@ def command(
         report = record(
             recipe, target, command=command_line(), progress=None if quiet else progress_bar
         ).report
-    except Interrupted:
+    except Interrupted as stop:
         click.echo("interrupted: the same command with --resume goes on from here", err=True)
-        return 2
+        return code_of_interrupt(stop)
     failed = report.status == "fail"
     if failed or not quiet:
         print_result(report, report_format)

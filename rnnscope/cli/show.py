@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rnnscope.cli.options import print_result
+from rnnscope.cli.options import limit_options, print_result
 from rnnscope.cli.seeing_options import selection_options
 from rnnscope.printable import formats_of
 
@@ -30,6 +30,7 @@ from rnnscope.printable import formats_of
     help="text: a picture in colours; numbers: a line for each unit "
     "[default: text on a terminal, else numbers].",
 )
+@limit_options
 def command(**given: Any) -> None:
     """Show the states in TRACE: what it holds, a heatmap of units over time, and its units.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.options import limit_options
 from rnnscope.cli.seeing_options import labels_option
 
 
@@ -18,6 +19,7 @@ from rnnscope.cli.seeing_options import labels_option
 @labels_option
 @click.option("--title", default="", help="The page's heading [default: the name of TRACE].")
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@limit_options
 def command(trace: Path, *, no_browser: bool, **given: Any) -> None:
     """Explore the states of TRACE in the browser, however large it is, until Ctrl-C.
 

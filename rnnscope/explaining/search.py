@@ -205,6 +205,7 @@ class Search:
             early = self._early()
             usual = [one for one in early if one.usual]
             yield from self._combined(3, look, usual)
+            yield []
             yield from self._combined(3, look, early)
             return
         yield from self._combined(size, look, self.fixed)

@@ -13,6 +13,7 @@ from rnnscope.explaining.deviations import Reading, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import results_of
 from rnnscope.explaining.subject import Subject
+from rnnscope.files.work_folders import work_folder
 from rnnscope.model.cell import Array
 
 TRIES = 12
@@ -154,13 +155,11 @@ def _differ(a: Array | None, b: Array | None, limit: float) -> bool:
 
 def write_input(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an input that `rnnscope run` takes; a failed write leaves what was there."""
-    partial = path.with_name(f".{path.name}.partial.npz")
-    try:
+    with work_folder(f".{path.name[:60]}.", ".partial", path.parent) as work:
+        whole = work / f"whole{path.suffix}"
         if path.suffix == ".npy":
-            with partial.open("wb") as file:
-                np.save(file, next(iter(arrays.values())))
+            np.save(whole, next(iter(arrays.values())))
         else:
-            np.savez(partial, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+            with whole.open("xb") as file:  # by its name numpy would append a suffix
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+        whole.replace(path)

@@ -17,6 +17,7 @@ from rnnscope.errors import InputError
 from rnnscope.files.hdf5 import Hdf5File
 from rnnscope.files.npy import NpyFile
 from rnnscope.files.npz import NpzFile
+from rnnscope.files.regular import require_regular
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 
@@ -168,6 +169,7 @@ def open_container(path: Path) -> Container:
     InputError
         The file is missing, a folder, empty, unreadable or of no known kind.
     """
+    require_regular(path, InputError)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)

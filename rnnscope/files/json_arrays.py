@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError
+from rnnscope.files.own_files import write_new
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 
@@ -105,4 +106,4 @@ def write_json_arrays(path: Path, arrays: Mapping[str, StoredArray]) -> None:
     dtypes = {name: str(array.dtype) for name, array in arrays.items() if array.dtype.kind == "f"}
     held: dict[str, Any] = {DTYPES: dtypes}
     held |= {name: array.read().tolist() for name, array in arrays.items()}
-    path.write_text(json.dumps(held) + "\n", encoding="utf-8")
+    write_new(path, json.dumps(held).encode() + b"\n")

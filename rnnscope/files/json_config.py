@@ -15,7 +15,7 @@ from rnnscope.errors import CheckpointError
 
 V = TypeVar("V")
 
-MAX_CONFIG = 256 * 2**20
+MAX_CONFIG = 64 * 2**20
 """The largest configuration that is parsed, in bytes."""
 
 

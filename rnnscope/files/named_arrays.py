@@ -10,6 +10,7 @@ from rnnscope.files.containers import nearest, open_container
 from rnnscope.files.json_arrays import looks_like_json, read_json_arrays
 from rnnscope.files.npy import NpyFile
 from rnnscope.files.reference import split_reference
+from rnnscope.files.regular import require_regular
 from rnnscope.files.safetensors import looks_like_safetensors, open_tensor, read_header
 from rnnscope.files.stored_array import StoredArray
 
@@ -105,6 +106,7 @@ def _open(path: Path, is_name: Callable[[str], bool] | None) -> NamedArrays:
         path = path.parent
     if path.is_dir():
         return _open_folder(path)
+    require_regular(path, InputError)
     if looks_like_safetensors(path):
         return _open_safetensors(path)
     if looks_like_json(path):

@@ -7,6 +7,7 @@ once, which checks their CRC-32 too.
 
 from __future__ import annotations
 
+import lzma
 import math
 import struct
 import zipfile
@@ -17,6 +18,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.files import stored_array
+from rnnscope.files.limits import Unpacking
 from rnnscope.files.npy import read_npy_header
 from rnnscope.files.stored_array import FileArray, LoadedArray, StoredArray
 
@@ -44,6 +46,7 @@ class NpzFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._opened: list[FileArray] = []
+        self._unpacking = Unpacking(path, path.stat().st_size, InputError)
         try:
             # Kept open: reading the list of members again for each of them would be quadratic.
             self._archive = zipfile.ZipFile(path)
@@ -94,6 +97,7 @@ class NpzFile:
             RuntimeError,  # encrypted, or an unknown compression method
             struct.error,
             zlib.error,
+            lzma.LZMAError,
             zipfile.BadZipFile,  # CRC-32
         ) as error:
             raise self._unreadable(name, error) from error
@@ -113,6 +117,7 @@ class NpzFile:
             raise ValueError(
                 f"a compressed member of {info.compress_size} bytes declares {declared} bytes"
             )
+        self._unpacking.take(declared, info.filename)
 
     def _data_offset(self, info: zipfile.ZipInfo) -> int:
         """Where the member's bytes begin: the local header has its own name and extra lengths."""

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from rnnscope.errors import CheckpointError, RnnscopeError
+from rnnscope.files.hdf5_probe import probe
+from rnnscope.files.limits import Unpacking
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
@@ -33,11 +35,14 @@ MAX_RATIO = 1032
 MAX_ATTRIBUTE = 256 * 2**20
 """The largest attribute that is read, in bytes."""
 
-MAX_DEPTH = 32
+MAX_DEPTH = 200
 MAX_OBJECTS = 100_000
-"""Limits of a walk over groups: hard links can form circles."""
+"""Limits of a walk over groups: hard links can form circles. Each part of a name is a group."""
 
 Error = type[RnnscopeError]
+
+_unpacking: dict[str, Unpacking] = {}
+"""What the compressed datasets of an open file unpack to, by the file's name."""
 
 
 def has_signature(path: Path) -> bool:
@@ -77,14 +82,20 @@ def open_h5(
     where = str(source if name is None else name)
     if isinstance(source, Path):
         _require_file(source, error)
-    with _damage_as(error, where):
+    probe(source, where, error)
+    with damage_as(error, where):
         file = h5py.File(source, "r")
-    with file:
-        yield file
+        name_of_file = str(file.filename)
+        _unpacking[name_of_file] = Unpacking(where, file.id.get_filesize(), error)
+    try:
+        with file:
+            yield file
+    finally:
+        _unpacking.pop(name_of_file, None)
 
 
 @contextmanager
-def _damage_as(error: Error, where: str) -> Iterator[None]:
+def damage_as(error: Error, where: str) -> Iterator[None]:
     """Turn what h5py raises on damage into `error`; wrapped round calls of h5py only."""
     try:
         yield
@@ -124,7 +135,7 @@ def child(
             continue
         if not isinstance(item, h5py.Group):
             return None
-        with _damage_as(error, f"{item.name}: {part}"):
+        with damage_as(error, f"{item.name}: {part}"):
             link = item.get(part, getlink=True)
         if link is None:
             return None
@@ -136,7 +147,7 @@ def child(
                 found="an external link" if isinstance(link, h5py.ExternalLink) else "a soft link",
                 hint="Write the file again with the data inside it.",
             )
-        with _damage_as(error, f"{item.name}: {part}"):
+        with damage_as(error, f"{item.name}: {part}"):
             item = item[part]
     return item
 
@@ -151,7 +162,7 @@ def child_group(group: h5py.Group, path: str, error: Error = CheckpointError) ->
 
 def child_names(group: h5py.Group, error: Error = CheckpointError) -> list[str]:
     """The names in a group, in the order of names; a damaged one may be no UTF-8."""
-    with _damage_as(error, str(group.name)):
+    with damage_as(error, str(group.name)):
         return [_text(name) for name in itertools.islice(group, MAX_OBJECTS + 1)]
 
 
@@ -179,6 +190,31 @@ def walk_datasets(group: h5py.Group, error: Error = CheckpointError) -> Iterator
                 yield item
 
 
+def require_plain(file: h5py.File, error: Error = CheckpointError) -> None:
+    """Refuse a file that leads elsewhere, before it is written to: links are followed for writing.
+
+    Raises
+    ------
+    RnnscopeError
+        It holds a link, or a dataset whose values are in another file; it names it.
+    """
+    for dataset in walk_datasets(file, error):
+        with damage_as(error, dataset.name):
+            outside = dataset.external or dataset.is_virtual
+        if outside:
+            raise _kept_outside(dataset, error)
+
+
+def _kept_outside(dataset: h5py.Dataset, error: Error) -> RnnscopeError:
+    return error(
+        "A dataset keeps its values outside the file.",
+        where=dataset.name,
+        expected="values stored in the file itself",
+        found="external storage" if dataset.external else "a virtual dataset",
+        hint="Write the file again with the data inside it.",
+    )
+
+
 def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
     """The whole dataset as a numpy array, after its claims are checked.
 
@@ -200,10 +236,10 @@ def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
         External or virtual storage, a size that the stored bytes cannot hold, or a type that is
         no number; it names the dataset.
     """
-    with _damage_as(error, dataset.name):
+    with damage_as(error, dataset.name):
         check_size(dataset, error)
     if dataset.dtype.kind == "V" and attribute_text(dataset, "dtype", error) == "bfloat16":
-        with _damage_as(error, dataset.name):
+        with damage_as(error, dataset.name):
             halves = np.frombuffer(np.asarray(dataset[()]).tobytes(), dtype="<u2")
         # bfloat16 is the upper half of a float32.
         wide: Array = (halves.astype(np.uint32) << 16).view(np.float32)
@@ -215,7 +251,7 @@ def load_array(dataset: h5py.Dataset, error: Error = CheckpointError) -> Array:
             expected="integers or floats",
             found=str(dataset.dtype),
         )
-    with _damage_as(error, dataset.name):
+    with damage_as(error, dataset.name):
         array: Array = np.asarray(dataset[()])
     native: Array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return native
@@ -230,13 +266,7 @@ def check_size(dataset: h5py.Dataset, error: Error = CheckpointError) -> None:
         It names the dataset, what it claims and what is stored.
     """
     if dataset.external or dataset.is_virtual:
-        raise error(
-            "A dataset keeps its values outside the file.",
-            where=dataset.name,
-            expected="values stored in the file itself",
-            found="external storage" if dataset.external else "a virtual dataset",
-            hint="Write the file again with the data inside it.",
-        )
+        raise _kept_outside(dataset, error)
     if dataset.shape is None:
         raise error("A dataset holds no values.", where=dataset.name, found="a null dataspace")
     claimed = math.prod(dataset.shape) * dataset.dtype.itemsize
@@ -254,6 +284,8 @@ def check_size(dataset: h5py.Dataset, error: Error = CheckpointError) -> None:
             found=f"shape {dataset.shape} of {dataset.dtype}, {claimed} bytes",
             hint="The file is damaged, or made to exhaust memory.",
         )
+    if filtered and (unpacking := _unpacking.get(str(dataset.file.filename))) is not None:
+        unpacking.take(claimed, str(dataset.name))
 
 
 def attribute_text(
@@ -289,7 +321,7 @@ def _texts(item: h5py.Group | h5py.Dataset, name: str, error: Error) -> tuple[st
     import h5py
 
     where = f"{item.name}: attribute '{name}'"
-    with _damage_as(error, where):
+    with damage_as(error, where):
         if name not in item.attrs:
             return None
         stored = item.attrs.get_id(name)
@@ -307,6 +339,6 @@ def _texts(item: h5py.Group | h5py.Dataset, name: str, error: Error) -> tuple[st
     # Asked before the value is read: HDF5 itself crashes on damaged types of other kinds.
     if h5py.check_string_dtype(dtype) is None:
         raise error("An attribute is not text.", where=where, expected="text", found=str(dtype))
-    with _damage_as(error, where):
+    with damage_as(error, where):
         value = item.attrs[name]
     return tuple(_text(entry) for entry in np.atleast_1d(np.asarray(value)).tolist())

@@ -208,7 +208,7 @@ def write_safetensors(path: Path, arrays: Mapping[str, StoredArray]) -> None:
         at = stop
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # values begin at a multiple of eight bytes
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for array in arrays.values():
             little = array.dtype.newbyteorder("<")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
+from rnnscope.files.work_folders import work_folder
 from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.target import check_target, publish
@@ -65,8 +65,8 @@ class ArrayFile:
     def __enter__(self) -> ArrayFile:
         try:
             with ExitStack() as opened:
-                folder = tempfile.TemporaryDirectory(prefix=".pooled.", dir=self.path.parent)
-                self._folder = Path(opened.enter_context(folder))
+                folder = work_folder(".pooled.", place=self.path.parent)
+                self._folder = opened.enter_context(folder)
                 for number, (key, header) in enumerate(self._headers.items()):
                     file = self._folder / f"{number}.npy"
                     self._files[key] = opened.enter_context(file.open("wb"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from rnnscope.checks.result import Subject
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
 from rnnscope.comparing.wording import details, headline
 from rnnscope.errors import OptionError, RnnscopeError, spell
+from rnnscope.files.work_folders import work_folder
 from rnnscope.record.recording import Target, record
 from rnnscope.record.replay import Replay
 from rnnscope.record.suite_file import Case
@@ -64,8 +64,8 @@ def _do(case: Case, settings: CaseSettings) -> Subject:
         folder.mkdir(parents=True, exist_ok=True)
     # Beside the golden trace, so that it can take its place in one step.
     near = folder if settings.update_golden else None
-    with tempfile.TemporaryDirectory(prefix=".rnnscope-suite-", dir=near) as temporary:
-        trace = Path(temporary) / "trace.h5"
+    with work_folder(".rnnscope-suite-", place=near) as temporary:
+        trace = temporary / "trace.h5"
         recording = record(
             case.recipe,
             Target(trace, force=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rnnscope.comparing.compare import diff_states
 from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.files.named_arrays import open_named
+from rnnscope.files.work_folders import work_folder
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import Target, record
 from rnnscope.record.results import RunReport
@@ -46,7 +46,7 @@ def diff_checkpoints(
         As a run would.
     """
     recipe = Recipe.make("", inputs, **options)
-    with tempfile.TemporaryDirectory(prefix="rnnscope-diff-") as folder:
+    with work_folder("rnnscope-diff-") as folder:
         sides = []
         for number, path in enumerate((a, b)):
             trace = Path(folder) / f"{number}.h5"

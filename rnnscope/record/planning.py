@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnscope.errors import OptionError
+from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError
 from rnnscope.files.hashing import files_sha256
+from rnnscope.files.watched import WatchedFiles
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.recipe import Recipe
 from rnnscope.running.background import background_call
@@ -41,6 +42,8 @@ class PlannedRun:
         ``input_sha256() -> str``: the digest of the input; waits until it is there.
     opened : InputSource
         The input as the recipe names it.
+    watched : WatchedFiles
+        What the files were before anything was read.
     """
 
     recipe: Recipe
@@ -49,6 +52,7 @@ class PlannedRun:
     plan: Plan
     input_sha256: Callable[[], str]
     opened: InputSource
+    watched: WatchedFiles
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -72,6 +76,46 @@ class PlannedRun:
         if decoder is None:
             return ""
         return given.sha256 if isinstance(given, HeldArray) else decoder.sha256()
+
+    def require_unchanged(self, checkpoint_sha256: str = "", input_sha256: str = "") -> None:
+        """Refuse what was read if its files were written meanwhile.
+
+        Parameters
+        ----------
+        checkpoint_sha256, input_sha256 : str
+            Digests that were taken while the run went on. With them files whose times leave a
+            doubt are read again.
+
+        Raises
+        ------
+        CheckpointError, InputError
+            It names the file.
+        """
+        decoder = self.plan.decoder_source
+        inputs = [self.opened.path, *([] if decoder is None else [decoder.path])]
+        for error, what, files in (
+            (CheckpointError, "checkpoint", self.checkpoint.files),
+            (InputError, "input", inputs),
+        ):
+            if (path := self.watched.changed(files)) is not None:
+                raise _was_changed(error, what, path)
+        for error, what, files, digest in (
+            (CheckpointError, "checkpoint", self.checkpoint.files, checkpoint_sha256),
+            (InputError, "input", inputs[:1], input_sha256),
+        ):
+            doubtful = digest and self.watched.doubtful(files)
+            if doubtful and files_sha256(files) != digest:
+                raise _was_changed(error, what, files[0])
+
+
+def _was_changed(error: type[RnnscopeError], what: str, path: Path) -> RnnscopeError:
+    return error(
+        f"The {what} was changed while it was read.",
+        where=path,
+        expected="a file that stays as it is until the run is done",
+        found="another content, size or time than before",
+        hint="run again when whoever writes it is done; nothing was kept",
+    )
 
 
 @contextmanager
@@ -106,8 +150,11 @@ def plan_recipe(
     from rnnscope.running import override_options, plan_run
     from rnnscope.running.given_states import with_states_by_input_name
 
+    watched = _watch(recipe)
     hashed = _hash_in_background(recipe)  # while the checkpoint is read
     checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
+    for path in checkpoint.files:
+        watched.add(path)
     with ExitStack() as opened:
         source = opened.enter_context(_open_source(recipe, checkpoint))
         source = with_states_by_input_name(checkpoint.network, source)
@@ -160,7 +207,16 @@ def plan_recipe(
             plan,
             hashed if own else front.source.sha256,
             opened_source,
+            watched,
         )
+
+
+def _watch(recipe: Recipe) -> WatchedFiles:
+    from rnnscope.files.reference import split_reference
+
+    given = [recipe.input, recipe["decoder_inputs"]]
+    inputs = [split_reference(one)[0] for one in given if isinstance(one, str)]
+    return WatchedFiles([Path(recipe.checkpoint), *inputs])
 
 
 def layer_options(recipe: Recipe) -> LayerOptions:

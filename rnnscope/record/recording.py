@@ -145,6 +145,12 @@ def record(
         memory = MemoryFile() if target.path is None else None
         selection = parse_selection(recipe["select"])
 
+        def confirm(whole: bool) -> None:
+            known = header.result()
+            own = planned.source.path == planned.opened.path
+            digests = (known.checkpoint_sha256, known.input_sha256 if own else "")
+            planned.require_unchanged(*(digests if whole else ()))
+
         def open_writer(
             layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
         ) -> TraceWriter:
@@ -165,6 +171,7 @@ def record(
                     selection=selection,
                     compress=recipe["compress"],
                     ragged=_ragged_lengths(lengths, source) if recipe["ragged"] else None,
+                    confirm=confirm,
                 )
             )
             return writers[-1]

@@ -309,6 +309,7 @@ def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[R
         notes = tuple(_mismatches(planned, trace))
         prepared = prepare(planned.plan, planned.source)
         yield Recomputation(trace, planned.source, prepared, verifier, notes)
+        planned.require_unchanged()
 
 
 def _given_initial(trace: Trace) -> dict[str, dict[str, Array]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
+from rnnscope.files.work_folders import work_folder
 from rnnscope.record.planning import PlannedRun
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.record.recording import Recording, Target, record
@@ -70,8 +70,8 @@ def rerun_and_compare(
     RnnscopeError
         As `record`.
     """
-    with tempfile.TemporaryDirectory(prefix="rnnscope-rerun-") as folder:
-        target = Target(Path(folder) / f"{trace.stem} again.h5")
+    with work_folder("rnnscope-rerun-") as folder:
+        target = Target(folder / f"{trace.stem[:40]} again.h5")
         rerun(trace, target, replay, command=command, progress=progress)
         options = ReadOptions("trace")
         stored, again = recognise((str(trace), str(target.path)), (options, options))

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
 from rnnscope.checks import CHECKS, merge, run_checks
-from rnnscope.checks.interface import CheckContext, CheckedSlice, Finding, StatePlace
+from rnnscope.checks.interface import (
+    STATUS_ORDER,
+    CheckContext,
+    CheckedSlice,
+    Finding,
+    StatePlace,
+)
 from rnnscope.checks.padding_verdict import PaddingSummary
+from rnnscope.errors import TraceError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.network import Node
@@ -118,14 +126,38 @@ class RunChecks:
         return json.dumps({"findings": plain(self._findings), "padding": summaries})
 
     def restore(self, text: str) -> None:
-        """Go on from what `saved` returned."""
-        saved = json.loads(text)
+        """Go on from what `saved` returned.
+
+        Raises
+        ------
+        TraceError
+            It is something else: what the interrupted run left was changed.
+        """
+        try:
+            self._restore(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise TraceError(
+                "What an interrupted run left was changed since: it is not continued.",
+                where="the findings of its checks",
+                expected="as rnnscope wrote them",
+                found=f"{type(error).__name__}: {error}",
+                hint=f"start anew without {spell('resume')}",
+            ) from error
+
+    def _restore(self, saved: dict[str, Any]) -> None:
         self._findings = [_finding(entry) for entry in saved["findings"]]
+        layers = {node.name for node in self._prepared.plan.layers}
+        for found in self._findings:
+            known = found.check in CHECKS and found.layer in layers
+            if not known or found.status not in STATUS_ORDER or not isinstance(found.message, str):
+                raise ValueError(f"a finding of {found.check!r} on layer {found.layer!r}")
         for name, counts in saved["padding"].items():
             summary = self._padding[name]
             for key, value in counts.items():
-                kind = type(getattr(summary, key))
-                setattr(summary, key, kind(value))
+                before = _counts(summary)[key]
+                if isinstance(before, (list, tuple)) and not all(isinstance(v, str) for v in value):
+                    raise TypeError(f"{key} is {value!r}")
+                setattr(summary, key, type(getattr(summary, key))(value))
 
     def _input_steps(self, node: Node, input_steps: Array | None) -> Array | None:
         prepared = self._prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -14,6 +14,7 @@ from pathlib import Path
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import OptionError, spell, spell_options, spelling_in_use
+from rnnscope.files.limits import Limits, limits, put_limits_back
 from rnnscope.record.case import CaseSettings, do_case
 from rnnscope.record.suite_file import Case, read_suite
 
@@ -65,10 +66,16 @@ def run_suite(
         return [do_case(case, how) for case in chosen]
     # Fresh processes: a fork would share threads of BLAS and HDF5 that are in the middle of work.
     with ProcessPoolExecutor(
-        jobs, get_context("spawn"), initializer=spell_options, initargs=(spelling_in_use(),)
+        jobs, get_context("spawn"), initializer=_begin, initargs=(spelling_in_use(), limits())
     ) as pool:
         waiting = [pool.submit(do_case, case, how) for case in chosen]
         return [_result(case, future) for case, future in zip(chosen, waiting, strict=True)]
+
+
+def _begin(spelling: Callable[[str, str], str], known: Limits) -> None:
+    """What a process beside this one takes over from it."""
+    spell_options(spelling)
+    put_limits_back(known)
 
 
 def _result(case: Case, future: Future[Subject]) -> Subject:

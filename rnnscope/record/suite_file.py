@@ -17,6 +17,8 @@ from typing import Any
 from rnnscope.checks.settings import CheckSettings, limit_value
 from rnnscope.comparing.tolerance import Tolerances, make_tolerances
 from rnnscope.errors import OptionError
+from rnnscope.files.limits import require_inside
+from rnnscope.files.regular import require_regular
 from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS
 from rnnscope.record.recipe import Recipe
@@ -38,6 +40,10 @@ and what a key of the case itself says. An option of a
 layer may be a table: ``forget_bias = {"encoder/*" = 1.0}``."""
 
 TOP_KEYS = {"case": list, "defaults": dict}
+
+MAX_BYTES = 32 * 2**20
+MOST_DOTS = 200
+"""Limits of the file; ten thousand cases take some megabytes."""
 STEM, NAME = "{stem}", "{name}"
 
 
@@ -96,14 +102,45 @@ def read_suite(path: Path) -> list[Case]:
 def _parse(path: Path) -> dict[str, Any]:
     # Part of Python from 3.11 on; tomli is the same code for 3.10.
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    require_regular(path, OptionError)
     try:
-        text = path.read_text("utf-8")
+        text = _text_of(path)
         found: dict[str, Any] = toml.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError("The suite cannot be read.", where=path, found=str(error)) from error
-    except toml.TOMLDecodeError as error:
+    except (toml.TOMLDecodeError, RecursionError) as error:
         raise OptionError("The suite is no TOML.", where=path, found=str(error)) from error
+    _refuse_nul(found, str(path))
     return found
+
+
+def _text_of(path: Path) -> str:
+    """The text of a suite; what would take a parser of TOML for ever is refused."""
+    size = path.stat().st_size
+    text = path.read_text("utf-8") if size <= MAX_BYTES else ""
+    # Parsers look up a dotted key part by part from the start: a.a.a.a… takes the square of it.
+    dots = max((line.count(".") for line in text.splitlines()), default=0)
+    if size > MAX_BYTES or dots > MOST_DOTS:
+        raise OptionError(
+            "The suite is larger than any suite is.",
+            where=path,
+            expected=f"at most {MAX_BYTES} bytes, and {MOST_DOTS} dots in a line",
+            found=f"{size} bytes" if size > MAX_BYTES else f"a line with {dots} dots",
+        )
+    return text
+
+
+def _refuse_nul(value: Any, where: str) -> None:
+    """Refuse texts that no system takes for a name; TOML can write any character."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nul(key, where)
+            _refuse_nul(item, f"{where}, {key}")
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_nul(item, where)
+    elif isinstance(value, str) and "\0" in value:
+        raise OptionError("A text of the suite holds a NUL.", where=where, found=repr(value))
 
 
 def _check_names(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
@@ -132,6 +169,25 @@ def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) 
                 expected=" or ".join(kind.__name__ for kind in kinds),
                 found=repr(value),
             )
+
+
+def texts(values: Iterable[Any], key: str, where: str) -> tuple[str, ...]:
+    """A list that must hold texts alone.
+
+    Raises
+    ------
+    OptionError
+        It names what else it holds.
+    """
+    for value in values:
+        if not isinstance(value, str):
+            raise OptionError(
+                f"The suite's '{key}' has a value of another type.",
+                where=where,
+                expected="a list of texts",
+                found=repr(value),
+            )
+    return tuple(values)
 
 
 def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,8 +222,10 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
             expected=f"{STEM} in the path of the golden trace, for the checkpoint's name",
             found=f"{golden} for {len(checkpoints)} checkpoints",
         )
+    if golden:
+        require_inside(folder / golden, folder, where, OptionError)
     settings = CheckSettings(
-        **{key: tuple(value) for key, value in given.get("checks", {}).items()},
+        **{key: texts(value, key, where) for key, value in given.get("checks", {}).items()},
         limits={check: limit_value(check, value, f"{where}, limits")
                 for check, value in given.get("limits", {}).items()},
     )  # fmt: skip
@@ -205,9 +263,10 @@ def _called(option: str) -> str:
 
 def _checkpoints(patterns: Any, folder: Path, where: str) -> list[Path]:
     found: dict[Path, None] = {}
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+    several = [patterns] if isinstance(patterns, str) else texts(patterns, "checkpoint", where)
+    for pattern in several:
         # A checkpoint's name may be a prefix of files, which is not there itself.
-        if not any(mark in str(pattern) for mark in "*?["):
+        if not any(mark in pattern for mark in "*?["):
             found[folder / pattern] = None
             continue
         # Path.glob refuses absolute patterns.

@@ -9,6 +9,9 @@ from rnnscope.wording import plural
 
 PLAIN = "as rnnscope reads it"
 
+NOTHING = 1e-12
+"""A relative difference that is not told more closely."""
+
 
 def reading_words(reading: Sequence[DeviationReport]) -> str:
     """``gate-order: i o f g; forget-bias: 0``."""
@@ -28,7 +31,9 @@ def headline(found: Explanation) -> str:
 
 
 def error_words(error: float) -> str:
-    """A relative difference, two digits."""
+    """A relative difference, two digits; what is far below any rounding differs by machine."""
+    if error < NOTHING:
+        return f"<{NOTHING:.0e}"
     return f"{error:.1e}"
 
 

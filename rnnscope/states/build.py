@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.errors import spell
+from rnnscope.errors import InputError, spell
 from rnnscope.files.array_views import Expanded, Picked, Turned
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.stored_array import StoredArray
@@ -22,6 +22,9 @@ from rnnscope.states.naming import (
     position_of,
 )
 from rnnscope.states.state_set import FINAL, INITIAL, StateLayer, StateSet, UnreadArray
+
+MOST_STEPS = 2**40
+"""No sequence is longer; a float may say anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,13 +225,45 @@ def read_lengths_and_mask(arrays: NamedArrays, *, time_major: bool | None = None
             continue
         leaf, array = name.rpartition("/")[2], arrays.array(name)
         if leaf in LENGTH_NAMES and len(array.shape) == 1 and lengths is None:
-            lengths = array.read().astype(np.int64)
+            lengths = whole_numbers(array, f"{arrays.path}::{name}")
             sources.append(name)
         elif leaf in MASK_NAMES and len(array.shape) == 2 and mask is None:
+            if array.dtype.kind not in "iufb":
+                continue
             mask = array.read() != 0
             mask = mask.T if time_major else mask
             sources.append(name)
     return LengthsAndMask(lengths, mask, tuple(sources))
+
+
+def whole_numbers(array: StoredArray, where: str) -> Array:
+    """Lengths as int64 (sequence,).
+
+    Raises
+    ------
+    InputError
+        They are something else than whole numbers from 0.
+    """
+    values = array.read() if array.dtype.kind in "iuf" else None
+    fits = values is not None and bool((np.isfinite(values) & (values == np.trunc(values))).all())
+    if (
+        values is None
+        or not fits
+        or values.min(initial=0) < 0
+        or values.max(initial=0) > MOST_STEPS
+    ):
+        raise InputError(
+            "The lengths beside the states are no whole numbers from 0.",
+            where=where,
+            expected="integers, one for each sequence",
+            found=f"{array.dtype}, {array.shape}",
+        )
+    return values.astype(np.int64)
+
+
+def _inside(values: Array) -> Array:
+    inside: Array = (values >= 0) & (values <= MOST_STEPS)
+    return inside
 
 
 def positional_arrays(arrays: NamedArrays, *, forced: bool) -> list[PositionalArray] | None:

@@ -65,11 +65,11 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
     layouts = {True: (0,), False: (1,), None: (0, 1)}[options.time_major]
     result = []
     for layout in layouts:
+        if not layers or not all(_layout_fits(held, layout) for held in layers.values()):
+            continue
         members = [
             member for layer, held in layers.items() for member in _members(layer, held, layout)
         ]
-        if not layers or not all(_layout_fits(held, layout) for held in layers.values()):
-            continue
         states = build_states(arrays, NAME, members)
         if states is not None:
             words = f"Y, Y_h, Y_c in layout {layout}"
@@ -97,8 +97,6 @@ def _members(layer: str, held: Mapping[str, PositionalArray], layout: int) -> li
     members = []
     for name, (source, array) in held.items():
         axis = DIRECTION_AXIS[name, layout]
-        if len(array.shape) <= axis:
-            continue
         for number in range(min(array.shape[axis], 2)):
             part: StoredArray = Picked(array, axis, number)
             if name == "Y" and layout == 0:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from rnnscope.files.array_views import blocks
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
 from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.work_folders import KEPT_NEW, replace_folder, work_folder
 from rnnscope.trace.target import check_target, publish
 
 OWN_SUFFIXES = {".npy", ".h5", ".yml", ".dict"}
@@ -26,7 +26,7 @@ Arrays = Mapping[str, StoredArray]
 
 def write_npz(path: Path, arrays: Arrays) -> None:
     """An uncompressed ``.npz``, a block at a time."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in arrays.items():
             # A date, so that the same states make the same bytes.
             info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
@@ -36,7 +36,7 @@ def write_npz(path: Path, arrays: Arrays) -> None:
 
 def write_npy(path: Path, array: StoredArray) -> None:
     """One ``.npy``, a block at a time."""
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         _write_npy_to(file.write, array)
 
 
@@ -61,7 +61,7 @@ def write_h5(path: Path, arrays: Arrays) -> None:
     """HDF5 datasets; slashes in names are groups."""
     import h5py
 
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "x") as file:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, tuple(array.shape), array.dtype)
             for key in blocks(array.shape, array.dtype.itemsize):
@@ -171,10 +171,11 @@ def _own(file: Path) -> bool:
     return file.suffix in OWN_SUFFIXES and not file.is_symlink()
 
 
-def _partial_path(target: Path) -> Path:
-    """A name beside the target, so that renaming stays within one file system."""
+def _work_folder(target: Path, *, is_folder: bool = False) -> AbstractContextManager[Path]:
+    """A folder beside the target, so that renaming stays within one file system."""
     # Names may have 255 bytes on most file systems.
-    return target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}.partial")
+    name = os.fsencode(target.name)[:60].decode("utf-8", "ignore")
+    return work_folder(f".{name}.", ".partial", target.parent, target if is_folder else None)
 
 
 def save_file(
@@ -187,32 +188,23 @@ def save_file(
     TraceError
         The disk is full, or failed; it calls the file `what`.
     """
-    partial = _partial_path(target)
     try:
-        write(partial)
-        publish(partial, target, force)
+        with _work_folder(target) as work:
+            partial = work / f"{KEPT_NEW}{target.suffix}"
+            write(partial)
+            publish(partial, target, force)
     except OSError as error:
         raise _disk_error(target, error, what) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def save_folder(target: Path, write: Callable[[Path], None]) -> None:
     """Write a folder under a temporary name beside it; `write` makes the folder."""
-    partial = _partial_path(target)
     try:
-        write(partial)
-        if target.exists():
-            old = _partial_path(target)
-            target.rename(old)
-            partial.rename(target)
-            shutil.rmtree(old)
-        else:
-            partial.rename(target)
+        with _work_folder(target, is_folder=True) as work:
+            write(work / KEPT_NEW)
+            replace_folder(work, target)
     except OSError as error:
         raise _disk_error(target, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def save_arrays(target: Path, arrays: Arrays, *, force: bool) -> None:

@@ -11,7 +11,7 @@ from rnnscope import __version__
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.array_views import Unfolded
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import open_h5
+from rnnscope.files.safe_hdf5 import damage_as, open_h5
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
@@ -55,7 +55,9 @@ def is_trace(arrays: NamedArrays) -> bool:
     if arrays.kind != "hdf5":
         return False
     with open_h5(arrays.path, error=TraceError) as file:
-        return bool(file.attrs.get("schema") == SCHEMA)
+        with damage_as(TraceError, str(arrays.path)):
+            schema = file.attrs.get("schema")
+        return isinstance(schema, str) and schema == SCHEMA
 
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:  # noqa: ARG001

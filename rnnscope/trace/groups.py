@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5 import check_storage, damaged
-from rnnscope.files.safe_hdf5 import child
+from rnnscope.files.safe_hdf5 import child, child_names
 from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.trace.attributes import (
     FULL,
@@ -25,17 +25,27 @@ from rnnscope.trace.storage import make_readable
 
 
 def layer_groups(group: Any) -> Iterator[Any]:
-    """The groups of layers; links to elsewhere are refused. Layers are never nested."""
+    """The groups of layers; links to elsewhere are refused. Layers are never nested.
+
+    Each group is looked into once: hard links may form circles.
+    """
     import h5py
 
-    for name in group:
-        item = child(group, name, TraceError)
-        if not isinstance(item, h5py.Group):
-            continue
-        if LAYER in item.attrs:
-            yield item
-        else:
-            yield from layer_groups(item)
+    waiting, seen = [group], set()
+    while waiting:
+        parent = waiting.pop()
+        for name in child_names(parent, TraceError):
+            item = child(parent, name, TraceError)
+            if not isinstance(item, h5py.Group):
+                continue
+            place = h5py.h5o.get_info(item.id).addr
+            if place in seen:
+                continue
+            seen.add(place)
+            if LAYER in item.attrs:
+                yield item
+            else:
+                waiting.append(item)
 
 
 def read_header(group: Any) -> LayerHeader:
@@ -100,7 +110,7 @@ def read_array(group: Any, name: str, rows: slice) -> Array:
         )
     try:
         return np.asarray(dataset[rows])
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise damaged(f"{group.file.filename}::{dataset.name}", error, TraceError) from error
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import OptionError, spell
+from rnnscope.errors import OptionError, TraceError, spell
+from rnnscope.files.safe_hdf5 import child
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
@@ -133,18 +134,21 @@ class TraceLayout:
         Raises
         ------
         KeyError
-            One is not there.
+            One is not there, or has another shape or type.
+        TraceError
+            A link to elsewhere is in its place.
         """
         sizes = {SEQUENCE: self.sequences, TIMESTEP: self.timesteps}
         shared = {
-            name: self._destination(file[name], axes, sizes)
-            for name, (_, axes) in self._root_arrays().items()
+            name: self._destination(_dataset(file, name, dtype), axes, sizes)
+            for name, (dtype, axes) in self._root_arrays().items()
         }
         paths = group_paths(layer.name for layer in self.layers)
         layers = {
             layer.name: {
                 name: self._destination(
-                    file[f"{paths[layer.name]}/{name}"], axes, self.sizes(layer),
+                    _dataset(file, f"{paths[layer.name]}/{name}", np.dtype(layer.dtype)),
+                    axes, self.sizes(layer),
                     self.offsets if self.is_ragged(layer) and axes[:2] == OVER_TIME else None,
                 )
                 for name, axes in arrays.items()
@@ -160,6 +164,14 @@ class TraceLayout:
     ) -> Destination:  # fmt: skip
         shape = tuple(sizes[axis] for axis in axes)
         kept = tuple(self.kept(axis, sizes[axis]) for axis in axes)
+        stored = tuple(
+            size if places is None else len(places)
+            for size, places in zip(shape, kept, strict=True)
+        )
+        if offsets is not None:
+            stored = (int(offsets[-1]), *stored[2:])
+        if dataset.shape != stored:
+            raise KeyError(dataset.name)
         if offsets is not None:
             return RaggedDestination(dataset, shape, kept, offsets)
         return Destination(dataset, shape, kept)
@@ -244,6 +256,16 @@ class TraceLayout:
                 expected=f"places from 0 to {size - 1} of {dimension}",
                 found="none of these",
             )
+
+
+def _dataset(file: Any, name: str, dtype: np.dtype[Any]) -> Any:
+    """A dataset of a file that may have been changed since it was laid out."""
+    import h5py
+
+    found = child(file, name, TraceError)
+    if not isinstance(found, h5py.Dataset) or found.dtype != dtype:
+        raise KeyError(name)
+    return found
 
 
 def _scale(group: Any, name: str, places: Array) -> Any:

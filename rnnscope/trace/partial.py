@@ -18,10 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.own_files import NO_LINK, is_own, read_own, write_new
+from rnnscope.files.safe_hdf5 import require_plain
 from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255
 """Bytes that file systems allow in a name, most of them."""
+
+MAX_RECORD_BYTES = 64 * 2**20
+"""The findings of the checks are in it, a few hundred bytes for each layer."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class PartialFile:
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
+        self._new_record = self._record.with_name(self._record.name + ".new")
         self._resume = resume
         self._cache = cache
         self._lock_path = self.path.with_name(self.path.name + ".lock")
@@ -112,14 +118,42 @@ class PartialFile:
                 found="others",
                 hint=f"give the same as then, or start anew without {spell('resume')}",
             )
-        if left is not None:
+        if left is not None and os.path.lexists(self.path):
+            if not is_own(self.path.lstat()):
+                raise self._not_ours("a link, or a file that is not this user's alone")
             # A file that cannot be opened was cut off before its first commit, or since.
             with suppress(OSError):
                 self.file = h5py.File(self.path, "r+")
+                self._require_plain()
                 self.commit = left
                 return True
         self.restart()
         return False
+
+    def _require_plain(self) -> None:
+        """Refuse what was left if it leads elsewhere: values would be written there.
+
+        Raises
+        ------
+        TraceError
+            It holds a link, or values outside the file, or another file took its place.
+        """
+        opened = os.fstat(self.file.id.get_vfd_handle())
+        if not os.path.samestat(opened, self.path.lstat()) or not is_own(opened):
+            raise self._not_ours("another file than a moment ago")
+        try:
+            require_plain(self.file, TraceError)
+        except TraceError as error:
+            raise self._not_ours(f"{error.found or error.what} ({error.where})") from error
+
+    def _not_ours(self, found: str) -> TraceError:
+        return TraceError(
+            "What an interrupted run left was changed since: it is not continued.",
+            where=self.path,
+            expected="the file as rnnscope wrote it",
+            found=found,
+            hint=f"look who else writes into this folder; start anew without {spell('resume')}",
+        )
 
     def restart(self) -> None:
         """Begin with an empty file."""
@@ -143,16 +177,16 @@ class PartialFile:
             return
         self.file.flush()
         commit = Commit(self._fingerprint, done, state)
-        new = self._record.with_name(self._record.name + ".new")
-        new.write_text(json.dumps(asdict(commit)), "utf-8")
-        new.replace(self._record)
+        write_new(self._new_record, json.dumps(asdict(commit)).encode())
+        self._new_record.replace(self._record)
         self.commit = commit
 
     def finish(self) -> None:
         """Close the file and give it the target's name."""
         self.file.close()
         publish(self.path, self._target, self._force)
-        self._record.unlink(missing_ok=True)
+        for path in (self._record, self._new_record):
+            path.unlink(missing_ok=True)
         self._release()
 
     def abandon(self, keep: bool) -> None:
@@ -164,7 +198,7 @@ class PartialFile:
             with suppress(Exception):
                 self.file.close()
         if not (keep and self.commit):
-            for path in (self._record, self.path):
+            for path in (self._record, self._new_record, self.path):
                 with suppress(OSError):
                     path.unlink()
         self._release()
@@ -194,9 +228,11 @@ def fingerprint_of(*parts: object) -> str:
 def _locked(path: Path, target: Path) -> int:
     """A descriptor of the lock file, made if need be, that holds its lock."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         try:
-            if sys.platform != "win32":
+            if not is_own(os.fstat(descriptor)):
+                path.unlink()  # a second name of somebody's file, or no file: ours is made anew
+            elif sys.platform != "win32":
                 _lock(descriptor)
             # Its last owner may have removed it between the two calls.
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
@@ -229,9 +265,11 @@ def _lock(descriptor: int) -> None:
 
 def _read_commit(path: Path) -> Commit | None:
     """The commit that was left, or None: there is none, or it is not to be understood."""
+    content = read_own(path, MAX_RECORD_BYTES)
     try:
-        record = json.loads(path.read_text("utf-8"))
-        commit = Commit(record["fingerprint"], int(record["done"]), str(record["state"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(content or b"")
+        commit = Commit(record["fingerprint"], record["done"], record["state"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return commit if commit.done >= 0 else None
+    kinds = (type(commit.fingerprint), type(commit.done), type(commit.state))
+    return commit if kinds == (str, int, str) and commit.done >= 0 else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,14 +20,15 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.hdf5 import check_storage
-from rnnscope.files.safe_hdf5 import child, open_h5
+from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.partial import _locked, partial_path
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.target import check_target, publish
+
+COPY_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class PooledWriter:
         self._given, self._headers, self._force = path, tuple(headers), force
         self._partial = partial_path(self.path.with_name(f"{self.path.name}.{POOLED}"))
         self._before = _signature(self.path)
+        self._mode = stat.S_IMODE(self.path.stat().st_mode)
         self._paths: dict[str, str] = {}
         self._lock: int | None = None
         self._file: Any = None
@@ -115,11 +118,11 @@ class PooledWriter:
         try:
             with self._disk_errors():
                 self._lock = _locked(self._partial, self.path)
-                shutil.copyfile(self.path, self._partial)
-                shutil.copymode(self.path, self._partial)
+                self._copy_trace(self._lock)
                 self._require_unchanged()
                 # HDF5's own lock would collide with the one that is held here.
                 self._file = h5py.File(self._partial, "r+", locking=False)
+                require_plain(self._file, TraceError)
                 self._file.attrs["complete"] = 0
                 for header in self._headers:
                     self._create(header)
@@ -148,6 +151,14 @@ class PooledWriter:
             self._abandon()
             raise
         self._release()
+
+    def _copy_trace(self, copy: int) -> None:
+        """Copy the trace into the file that is locked, whatever its name may lead to by now."""
+        with self.path.open("rb") as source, open(copy, "wb", closefd=False) as target:
+            target.truncate()
+            shutil.copyfileobj(source, target, COPY_BYTES)
+        by_descriptor = os.chmod in os.supports_fd
+        os.chmod(copy if by_descriptor else self._partial, self._mode)  # noqa: PTH101
 
     def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:
         """Write values (sequence, unit) of some sequences."""
@@ -245,8 +256,8 @@ class PooledWriter:
 
 def _signature(path: Path) -> tuple[int, ...]:
     """What changes when a file is written or replaced."""
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def load_pooled(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -260,18 +271,12 @@ def load_pooled(path: str | os.PathLike[str]) -> dict[str, Array]:
     import h5py
 
     found: dict[str, Array] = {}
-
-    def visit(group: Any, prefix: str) -> None:
-        for name in group:
-            item = child(group, name, TraceError)
-            if isinstance(item, h5py.Group):
-                visit(item, f"{prefix}{name}/")
-            elif isinstance(item, h5py.Dataset) and item.ndim == 2:
-                check_storage(item, TraceError)
-                found[f"{prefix}{name}"] = np.asarray(item[()])
-
     with open_h5(Path(path), error=TraceError) as file:
         top = child(file, POOLED, TraceError)
-        if isinstance(top, h5py.Group):
-            visit(top, "")
+        if not isinstance(top, h5py.Group):
+            return found
+        for item in walk_datasets(top, TraceError):
+            if item.shape is not None and item.ndim == 2:
+                name = str(item.name).removeprefix(f"/{POOLED}/")
+                found[name] = load_array(item, TraceError)
     return found

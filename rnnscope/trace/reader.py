@@ -44,8 +44,15 @@ from rnnscope.trace.schema import (
     TIMESTEP,
     LayerHeader,
 )
+from rnnscope.trace.structure import require_layer, require_structure
 
 EVERYTHING = slice(None)
+
+UNREADABLE = (
+    *(OSError, RuntimeError, KeyError, ValueError, TypeError),
+    *(AttributeError, IndexError, OverflowError, RecursionError),
+)
+"""What h5py and numpy raise on attributes of other types than a trace has."""
 
 
 class Trace:
@@ -73,6 +80,7 @@ class Trace:
         self.path = path
         self._file = file
         self._close = ExitStack()
+        require_structure(path, file)
         self.header = decode_header(dict(file.attrs))
         self.checks: str | None = file.attrs.get(CHECKS)
         self.sequences = int(self._length(SEQUENCE))
@@ -85,7 +93,11 @@ class Trace:
         self.offsets = self._common(OFFSETS, EVERYTHING)
         if self.offsets is not None:
             check_offsets(path, self.offsets, self.sequences, int(self._length(STEP)))
-        groups = sorted(layer_groups(file), key=lambda group: int(group.attrs[POSITION]))
+        groups = list(layer_groups(file))
+        steps = None if self.offsets is None else int(self._length(STEP))
+        for group in groups:
+            require_layer(path, group, self.sequences, steps)
+        groups.sort(key=lambda group: int(group.attrs[POSITION]))
         headers = [read_header(group) for group in groups]
         self._groups = {header.name: group for header, group in zip(headers, groups, strict=True)}
         self.layers = tuple(header for header in headers if header.widths)
@@ -108,7 +120,7 @@ class Trace:
             try:
                 check_schema(place, file)
                 trace = cls(place, file)
-            except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            except UNREADABLE as error:
                 raise damaged(place, error, TraceError) from error
             trace._close = opened.pop_all()
             return trace
@@ -363,5 +375,5 @@ class Trace:
         return read_array(self._file, name, rows) if name in self._file else None
 
     def _length(self, *names: str) -> int:
-        found = next(item for name in names if (item := child(self._file, name, TraceError)))
+        found: Any = next(item for name in names if (item := child(self._file, name, TraceError)))
         return int(found.shape[0])

@@ -26,7 +26,8 @@ def check_schema(path: Path, file: Any) -> None:
     TraceError
         It says what the file is.
     """
-    if file.attrs.get("schema") != SCHEMA:
+    schema = file.attrs.get("schema")
+    if not isinstance(schema, str) or schema != SCHEMA:
         names = ", ".join(list(file)[:5]) or "nothing"
         known = (title for mark, title in KNOWN_HDF5 if mark in file.attrs)
         raise no_trace(path, next(known, f"an HDF5 file that holds {names}"))

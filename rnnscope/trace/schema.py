@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,24 @@ GROUP_SUFFIX = "_layer"
 MAX_NAME = 200
 """Bytes in one part of a group's name; netCDF allows 256."""
 
+MAX_EPOCH_DIGITS = 11
+"""Of SOURCE_DATE_EPOCH: up to the year 5138."""
+
 OptionValue = float | int | str | bool | None
+
+
+def time_of_creation() -> str:
+    """Now, or the time that builds which must be the same each time are given.
+
+    References
+    ----------
+    https://reproducible-builds.org/specs/source-date-epoch/
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.now(timezone.utc)
+    if epoch.isascii() and epoch.isdigit() and len(epoch) <= MAX_EPOCH_DIGITS:
+        now = datetime.fromtimestamp(int(epoch), timezone.utc)
+    return now.isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -63,7 +81,7 @@ class TraceHeader:
         The engines that computed the states, by name.
     rnnscope_version : str
     created : str
-        UTC, ISO 8601.
+        UTC, ISO 8601; the time of SOURCE_DATE_EPOCH where that is set.
     notes : tuple of str
         What reader and input had to assume, one sentence each.
     """
@@ -80,9 +98,7 @@ class TraceHeader:
     decoder_input_sha256: str = ""
     engine: str = ""
     rnnscope_version: str = ""
-    created: str = field(
-        default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds")
-    )
+    created: str = field(default_factory=time_of_creation)
     notes: tuple[str, ...] = ()
 
 

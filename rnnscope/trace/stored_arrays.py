@@ -10,7 +10,7 @@ from rnnscope.errors import TraceError
 from rnnscope.files.array_views import Unfolded
 from rnnscope.files.hdf5 import SlicedDataset, check_storage
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import child
+from rnnscope.files.safe_hdf5 import child, damage_as
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
@@ -116,7 +116,9 @@ def layer_paths(trace: Trace) -> dict[str, str]:
 
 def names_of_no_states(trace: Trace) -> frozenset[str]:
     """The datasets that describe others: coordinates of dimensions, lengths, mask, offsets."""
-    scales = {name for name, dataset in _datasets(opened_file(trace)).items() if dataset.is_scale}
+    datasets = _datasets(opened_file(trace))
+    with damage_as(TraceError, str(trace.path)):
+        scales = {name for name, dataset in datasets.items() if dataset.is_scale}
     return ABOUT_THE_INPUT | scales
 
 
@@ -130,5 +132,6 @@ def _datasets(file: Any) -> dict[str, Any]:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
             found[name] = item
 
-    file.visititems(note)
+    with damage_as(TraceError, str(file.filename)):
+        file.visititems(note)
     return found

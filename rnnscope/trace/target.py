@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.own_files import NO_LINK
 
 
 def check_target(
@@ -110,8 +111,11 @@ def publish(partial: Path, target: Path, force: bool, what: str = "trace") -> No
         The disk is full, or failed.
     """
     if target.exists():
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
+        descriptor = os.open(partial, os.O_RDWR | NO_LINK)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     if not force:
         try:
             os.link(partial, target)  # unlike a rename it never replaces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +72,9 @@ class TraceWriter:
     ragged : ndarray of int (sequence,), optional
         The lengths of all sequences: only valid steps are stored, one sequence after another. The
         write methods are given padded arrays all the same.
+    confirm : callable, optional
+        ``confirm(whole)`` is called before each commit, and with True before the trace is
+        published: what it raises ends the run, and nothing is kept.
 
     Attributes
     ----------
@@ -108,6 +111,7 @@ class TraceWriter:
         selection: Selection | None = None,
         compress: Compression | None = None,
         ragged: Array | None = None,
+        confirm: Callable[[bool], None] | None = None,
     ) -> None:
         if isinstance(path, MemoryFile):
             self.path = path.path
@@ -140,6 +144,7 @@ class TraceWriter:
             kept = None if compress else run
             self._partial = PartialFile(self.path, force, kept, resume, cache)
         self._header = header
+        self._confirm = confirm or (lambda _: None)
         self._layers = {layer.name: layer for layer in layers}
         self._written: Counter[str] = Counter()
         self._shared: dict[str, Destination] = {}
@@ -165,6 +170,7 @@ class TraceWriter:
             return
         try:
             self._require_whole()
+            self._confirm(True)
             with self._disk_errors():
                 self._partial.file.attrs["complete"] = 1
                 self._partial.finish()
@@ -184,6 +190,7 @@ class TraceWriter:
         state : str
             What the later run will find in `saved_state`.
         """
+        self._confirm(False)
         with self._disk_errors():
             self._partial.write_commit(done, state)
 
@@ -300,6 +307,7 @@ class TraceWriter:
             if not left:
                 self._lay_out()
             found = self._layout.find(self._partial.file)
+            self._require_fitting_commit()
         except KeyError:  # the file that was left is damaged
             self._partial.restart()
             self._lay_out()
@@ -310,6 +318,11 @@ class TraceWriter:
             self.done, self.saved_state = commit.done, commit.state
             for name, header in self._layers.items():
                 self._written[name] = commit.done * self._layout.sizes(header)[TIMESTEP]
+
+    def _require_fitting_commit(self) -> None:
+        commit = self._partial.commit
+        if commit is not None and commit.done > self._layout.sequences:
+            raise KeyError(commit.done)
 
     def _lay_out(self) -> None:
         """Fill the empty file with all it will ever hold but numbers."""

@@ -33,7 +33,7 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYCON = re.compile(r"^```pycon\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"(<!-- (\w+): made -->\n).*?(?=<!-- end -->)", re.DOTALL)
 CI_LINE = re.compile(r"^<!-- ci: (\w+) -->\n```console\n\$ (.*)$", re.MULTILINE)
-TIMING = re.compile(r"[\d.,]+ s, [\d.,]+ steps/s")
+TIMING = re.compile(r"[\d.,]+ s, [\d.,]+ steps/s|tried in [\d.]+ s")
 FOLDERS = re.compile(r"\.venv/bin/")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 

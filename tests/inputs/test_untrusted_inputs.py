@@ -61,7 +61,7 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     objects = np.array([{"a": 1}, None], dtype=object)
     np.save(tmp_path / "x.npy", objects)
     np.savez(tmp_path / "x.npz", x=objects)
-    assert "allow_pickle=False" in (fails(tmp_path / "x.npy").found or "")
+    assert "which only pickle could load" in (fails(tmp_path / "x.npy").found or "")
     assert "an object array" in (fails(tmp_path / "x.npz").found or "")
 
 

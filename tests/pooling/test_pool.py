@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -481,11 +480,11 @@ def fail_writing(monkeypatch):
 
 
 def fail_copying(monkeypatch):
-    def copy(source, target):
-        Path(target).write_bytes(Path(source).read_bytes()[:100])
+    def copy(source, target, length):
+        target.write(source.read(100))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rnnscope.trace.pooled.shutil.copyfile", copy)
+    monkeypatch.setattr("rnnscope.trace.pooled.shutil.copyfileobj", copy)
 
 
 def fail_publishing(monkeypatch):

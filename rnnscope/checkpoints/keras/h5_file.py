@@ -175,7 +175,7 @@ def _sniff(path: Path) -> bool:
     try:
         with open_h5(path) as file:
             return "model_config" in file.attrs
-    except (RnnscopeError, OSError, RuntimeError):
+    except (RnnscopeError, OSError, RuntimeError, ValueError, KeyError, TypeError):
         # HDF5 that does not open is damaged, whatever it held; reading it says so plainly.
         return True
 

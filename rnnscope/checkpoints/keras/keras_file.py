@@ -27,6 +27,7 @@ from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, StoredVariable
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import MAX_CONFIG, parse_config
+from rnnscope.files.limits import Unpacking
 from rnnscope.files.safe_hdf5 import (
     MAX_ARRAY,
     MAX_RATIO,
@@ -195,7 +196,9 @@ _DAMAGE = (
 _FIRST_MEMBERS = (METADATA.encode(), CONFIG.encode())
 
 
-def _member(archive: zipfile.ZipFile, name: str, cap: int, where: Path) -> bytes:
+def _member(
+    archive: zipfile.ZipFile, name: str, cap: int, where: Path, unpacking: Unpacking
+) -> bytes:
     """A member's bytes, after its claims are checked; nothing is unpacked to disk."""
     entries = [info for info in archive.infolist() if info.filename == name]
     if len(entries) != 1:
@@ -223,6 +226,7 @@ def _member(archive: zipfile.ZipFile, name: str, cap: int, where: Path) -> bytes
             found=f"{size} bytes",
             hint="The file is damaged, or made to exhaust memory.",
         )
+    unpacking.take(size, name)
     try:
         with archive.open(entries[0]) as member:
             # Never more than was declared, whatever the compressed stream goes on to say.
@@ -248,11 +252,12 @@ def _members(path: Path) -> tuple[bytes, bytes, bytes]:
         archive = zipfile.ZipFile(path)
     except _DAMAGE as fault:
         raise _unreadable(path, fault) from fault
+    unpacking = Unpacking(path, path.stat().st_size, CheckpointError)
     with archive:
         return (
-            _member(archive, CONFIG, MAX_CONFIG, path),
-            _member(archive, METADATA, MAX_CONFIG, path),
-            _member(archive, WEIGHTS, MAX_ARRAY, path),
+            _member(archive, CONFIG, MAX_CONFIG, path, unpacking),
+            _member(archive, METADATA, MAX_CONFIG, path, unpacking),
+            _member(archive, WEIGHTS, MAX_ARRAY, path, unpacking),
         )
 
 

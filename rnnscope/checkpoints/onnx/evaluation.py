@@ -19,6 +19,8 @@ from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.sorting import left_in_order
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.work import Work, cost_of
+from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 from rnnscope.model.ops import EvaluationError, check_size
 
 
@@ -135,6 +137,7 @@ class Evaluation:
         pending = [wanted]
         asked: dict[str, set[str]] = {}
         while pending:
+            check_time("evaluating the graph", CheckpointError)
             key = pending[-1]
             if key in self._known:
                 pending.pop()

@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnscope.checkpoints.onnx.graph import STANDARD_DOMAINS, Body, OnnxGraph, OnnxNode
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 
 MAX_NODES = 200_000
 MAX_DEPTH = 16
@@ -67,6 +68,7 @@ class _Flattening:
     def add(self, graph: Any, scope: _Scope) -> dict[str, str]:
         """Add a graph; the keys of all values that it can see, by name."""
         self._check_depth(scope)
+        check_time(self._where, CheckpointError)
         known, path = scope.known, scope.path
         for tensor in graph.initializer:
             known[tensor.name] = path + tensor.name

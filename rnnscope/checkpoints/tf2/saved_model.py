@@ -49,7 +49,7 @@ def read_saved_model(path: Path) -> Checkpoint:
         If a file is missing or damaged; it names the file and the variable.
     """
     folder, note = _find(path)
-    file = folder / FILE
+    file = path if path.is_file() else folder / FILE
     saved = parse("SavedModel", file.read_bytes(), file)
     if not saved.meta_graphs:
         raise CheckpointError(

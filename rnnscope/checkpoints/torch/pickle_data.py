@@ -27,6 +27,7 @@ from rnnscope.checkpoints.torch.pickled_calls import (
 )
 from rnnscope.checkpoints.torch.pickled_values import Name, Record, Storage
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 
 MAX_OPCODES = 4_000_000
 """Nothing that torch saves comes near it."""
@@ -110,6 +111,10 @@ def read_pickle(
         ) from error
 
 
+OPCODES_A_LOOK = 1024
+"""Opcodes from one look at the clock to the next."""
+
+
 class _Machine:
     def __init__(
         self,
@@ -128,7 +133,9 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, stream: IO[bytes]) -> Any:
-        for _ in range(MAX_OPCODES):
+        for number in range(MAX_OPCODES):
+            if number % OPCODES_A_LOOK == 0:
+                check_time(self._where, CheckpointError)
             code = stream.read(1)
             opcode = OPCODES.get(code)
             if opcode is None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import Unpacking
 
 MAPPED_BYTES = 16 * 2**20
 """A member from this size on is mapped: what nobody asks for then takes no memory."""
@@ -51,6 +52,7 @@ class ZipMembers:
         for info in self._archive.infolist():
             self._by_name[info.filename].append(info)
         self._kept: tuple[str, Any] = ("", b"")
+        self._unpacking = Unpacking(path, path.stat().st_size, CheckpointError)
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
@@ -95,6 +97,8 @@ class ZipMembers:
         # deflate.
         if info.file_size > min(cap, 1032 * max(info.compress_size, 1)):
             raise damaged(f"{where}: {name}", f"at most {cap} bytes", f"{info.file_size}")
+        if info.compress_type != zipfile.ZIP_STORED:
+            self._unpacking.take(info.file_size, name)
         return info
 
     def _mapped(self, info: zipfile.ZipInfo) -> memoryview:

@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from rnnscope.files.own_files import NO_LINK
+
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -41,12 +43,20 @@ def name(*texts: str, sources: Iterable[str]) -> str:
 
 
 def load(name: str) -> bytes | None:
-    """The code kept under a name; None if there is none, or if it could be another's."""
+    """The code kept under a name; None if there is none, or if it could be another's.
+
+    The file is opened once and that very file is judged, so that none can take its place between.
+    """
     try:
         path = folder() / name
-        if not (trusted(path.parent.stat()) and trusted(path.stat())):
+        if not own_place(path.parent):
             return None
-        kept = path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | NO_LINK | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not (stat.S_ISREG(found.st_mode) and trusted(found)):
+                return None
+            kept = file.read()
     except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return None
     digest, code = kept[:DIGEST_BYTES], kept[DIGEST_BYTES:]
@@ -58,7 +68,7 @@ def save(name: str, code: bytes) -> None:
     with contextlib.suppress(OSError, RuntimeError):
         place = folder()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not trusted(place.stat()):
+        if not own_place(place):
             return
         handle, path = tempfile.mkstemp(dir=place)
         try:
@@ -68,6 +78,28 @@ def save(name: str, code: bytes) -> None:
         except OSError:
             Path(path).unlink()
             raise
+
+
+def own_place(place: Path) -> bool:
+    """Whether nobody else can have put a file into a folder, or the folder into its place.
+
+    The folder itself is no link; above it links are followed (homes are often reached over one),
+    and whatever they lead through must be the user's or the system's, too. A folder that everybody
+    may write to is harmless above if only owners may rename in it, as in /tmp.
+    """
+    if os.name != "posix":
+        return True
+    if not trusted(place.lstat()) or not stat.S_ISDIR(place.lstat().st_mode):
+        return False
+    return all(_nobody_renames(parent.stat()) for parent in place.resolve().parents)
+
+
+def _nobody_renames(found: os.stat_result) -> bool:
+    owned = found.st_uid in (os.getuid(), 0)
+    sticky = bool(found.st_mode & stat.S_ISVTX)
+    # Where each user has a group of their own, of the same number, its right to write is theirs.
+    private = found.st_uid == found.st_gid and not found.st_mode & stat.S_IWOTH
+    return trusted(found) or (owned and (sticky or private))
 
 
 def trusted(found: os.stat_result) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import require_inside
 from rnnscope.files.tensorflow.bundle_index import index_path, is_bundle_index
 from rnnscope.files.tensorflow.checkpoint_state import latest_checkpoint
 from rnnscope.files.tensorflow.table import is_table_file
@@ -133,6 +134,7 @@ def _in_folder(folder: Path) -> tuple[Path, str]:
 def _from_state(state: Path, named: str) -> tuple[Path, str]:
     """The checkpoint that a ``checkpoint`` file names."""
     prefix, others = _beside(state.parent, named), _prefixes(state.parent)
+    require_inside(prefix, state.parent, state, CheckpointError)
     if not index_path(prefix).is_file():
         raise CheckpointError(
             "A checkpoint file names a checkpoint that is not there.",

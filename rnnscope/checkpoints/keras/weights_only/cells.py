@@ -58,7 +58,7 @@ def keras_cell(
         return RecognisedCell(
             None, f"its kernels {kernel.shape} and {recurrent.shape} fit no Keras cell"
         )
-    if any(array.dtype.kind != "f" for array in (kernel, recurrent)):
+    if any(array is not None and array.dtype.kind != "f" for array in (kernel, recurrent, bias)):
         return RecognisedCell(None, "its weights are no floats")
     units, columns = recurrent.shape
     gates = columns // units if units and columns % units == 0 else 0

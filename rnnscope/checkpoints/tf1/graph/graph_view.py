@@ -20,12 +20,22 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.least_inputs import LEAST_INPUTS
+from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
 from rnnscope.model.cell import Array
 
 LOOPS = {"While", "StatelessWhile"}
 BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
 CALLS = {"PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",)}
+MAX_NODES = 200_000
+"""Nodes of all graphs and functions together: a function that calls another twice, which calls
+another twice, doubles them each time."""
+
+MAX_DIGITS = 9
+"""Of the number of an output."""
+
 MAX_DEPTH = 16
 """Functions inside functions deeper than this are left closed: no real model nests so far."""
 
@@ -101,6 +111,7 @@ class GraphView:
         self._results: dict[str, list[tuple[GraphTensor, ...]]] = {}
         self._conditions: dict[str, Condition] = {}
         self._of_conditions: dict[str, GraphNode] = {}
+        self._added = 0
         for node in graph_def.node:
             inputs = tuple(_tensor(ref) for ref in node.input if not ref.startswith("^"))
             self._add(GraphNode(node.name, node.op, inputs, node.attr), depth=0)
@@ -163,6 +174,17 @@ class GraphView:
         return float(value.reshape(()))
 
     def _add(self, node: GraphNode, depth: int, *, hidden: bool = False) -> None:
+        _require_inputs(node)
+        self._added += 1
+        check_time(f"node '{node.name}'", CheckpointError)
+        if self._added > MAX_NODES:
+            raise CheckpointError(
+                "The graph's functions hold more nodes than any model has.",
+                where=f"node '{node.name}'",
+                expected=f"at most {MAX_NODES} nodes, each function laid open where it is called",
+                found="more",
+                hint="the file is damaged, or made to take up time and memory",
+            )
         (self._of_conditions if hidden else self.nodes)[node.name] = node
         if depth >= MAX_DEPTH or hidden:
             return
@@ -201,13 +223,16 @@ class GraphView:
                 return GraphTensor(f"{scope}/{name}")
             names = OUTPUT_NAMES.get(ops.get(name, ""), ())
             first = names.index(rest[0]) if rest[0] in names else 0
-            return GraphTensor(f"{scope}/{name}", first + (int(rest[1]) if len(rest) > 1 else 0))
+            number = _number(rest[1], ref) if len(rest) > 1 else 0
+            return GraphTensor(f"{scope}/{name}", first + number)
 
         returned = tuple(
             inside(body.ret[result.name])
             for result in body.signature.output_arg
             if result.name in body.ret
         )
+        if hidden and not returned:
+            return
         if hidden:
             taken = tuple(GraphTensor(f"{scope}/{name}") for name in arguments)
             self._conditions[caller.name] = Condition(taken, returned[0])
@@ -225,7 +250,32 @@ class GraphView:
 
 def _tensor(ref: str) -> GraphTensor:
     name, _, index = ref.partition(":")
-    return GraphTensor(name, int(index or 0))
+    return GraphTensor(name, _number(index, ref) if index else 0)
+
+
+def _number(text: str, ref: str) -> int:
+    """The number of an output; references are text, and text may say anything."""
+    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
+        return int(text)
+    raise CheckpointError(
+        "A node of the graph has an input that is no reference to another node.",
+        where=f"input '{ref}'",
+        expected="NODE, or NODE:NUMBER",
+        found=ref,
+        hint="the file is damaged; write it again",
+    )
+
+
+def _require_inputs(node: GraphNode) -> None:
+    least = LEAST_INPUTS.get(node.op, 0)
+    if len(node.inputs) < least:
+        raise CheckpointError(
+            "A node of the graph has fewer inputs than its op takes.",
+            where=f"node '{node.name}', op {node.op}",
+            expected=f"at least {least}",
+            found=len(node.inputs),
+            hint="the file is damaged; write it again",
+        )
 
 
 def is_zero(view: GraphView, tensor: GraphTensor) -> bool:

@@ -268,7 +268,15 @@ class Reading:
         """The sum of the biases, in the shape and dtype that fit a kernel."""
         total = np.zeros(kernel.shape[-1], kernel.dtype)
         for part in linear.biases:
-            total = total + self.read(part).reshape(-1)
+            read = self.read(part).reshape(-1)
+            if read.size not in (1, total.size):
+                raise CheckpointError(
+                    "A bias has another width than the kernel that it is added to.",
+                    where=str(part.tensor),
+                    expected=f"{total.size} numbers",
+                    found=f"{read.size}",
+                )
+            total = total + read
         return total
 
     def names(self, *tensors: GraphTensor | None) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import (
 )
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
 from rnnscope.model.ops import EvaluationError, RandomNumbersError
 
@@ -230,6 +231,7 @@ class GraphEvaluator:
 
     def _count_op(self) -> None:
         self._ops_left -= 1
+        check_time("evaluating the graph", CheckpointError)
         if self._ops_left < 0:
             raise EvaluationError("the graph takes too many steps to be evaluated here")
 

@@ -1,0 +1,226 @@
+"""The one way into a trace: its datasets are what the schema says before anything is read.
+
+A trace may come from anybody. Kinds, ranks, lengths and types are held to FORMAT.md here, once, so
+that readers need not think of a group where an array belongs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnscope.errors import TraceError
+from rnnscope.files.hdf5 import check_storage
+from rnnscope.files.safe_hdf5 import child, child_names
+from rnnscope.trace.attributes import (
+    CHECKS,
+    FULL,
+    FULL_TIMESTEPS,
+    KIND,
+    LAYER,
+    POSITION,
+    RECURRENT,
+)
+from rnnscope.trace.schema import (
+    DTYPES,
+    FINAL,
+    GATES,
+    INITIAL,
+    INPUT_STEPS,
+    INPUT_TIMESTEP,
+    INPUTS,
+    LENGTHS,
+    MASK,
+    OFFSETS,
+    OUTPUTS,
+    SEQUENCE,
+    STEP,
+    TIMESTEP,
+)
+
+MAX_TEXT = 2**20
+"""Bytes of a name or text that is shown; recipes and findings may be longer."""
+
+
+def require_structure(path: Path, file: Any) -> None:
+    """Refuse a trace whose root is not as the schema says.
+
+    Raises
+    ------
+    TraceError
+        It names the dataset or attribute, what it should be and what it is.
+    """
+    sequences = len(_coordinates(path, file, SEQUENCE))
+    ragged = OFFSETS in file
+    time = next((name for name in (INPUT_TIMESTEP, TIMESTEP) if name in file), None)
+    if time is None and not ragged:
+        raise _wrong(path, TIMESTEP, "a dataset", "nothing of that name")
+    kept = None if time is None else len(_coordinates(path, file, time))
+    full = file.attrs.get(FULL_TIMESTEPS)
+    told = full is not None or ragged
+    timesteps = _count(path, FULL_TIMESTEPS, full) if told else kept or 0
+    if ragged:
+        _coordinates(path, file, STEP)
+        _array(path, file, OFFSETS, "iu", (sequences + 1,))
+    for name in (LENGTHS, INPUT_STEPS):
+        if name in file:
+            _between(path, _array(path, file, name, "iu", (sequences,)), timesteps)
+    if MASK in file:
+        _array(path, file, MASK, "iub", (sequences, kept))
+    if not isinstance(file.attrs.get(CHECKS, ""), str):
+        raise _wrong(path, CHECKS, "text", "an attribute of another type")
+
+
+def require_layer(path: Path, group: Any, sequences: int, steps: int | None) -> None:
+    """Refuse the group of a layer that is not as the schema says.
+
+    Parameters
+    ----------
+    path : Path
+    group : h5py.Group
+    sequences : int
+    steps : int or None
+        Of a ragged trace: of all sequences together.
+
+    Raises
+    ------
+    TraceError
+    """
+    attributes = dict(group.attrs)
+    for name in (LAYER, KIND, "dtype"):
+        text = attributes.get(name)
+        if not isinstance(text, (str, bytes)) or len(text) > MAX_TEXT:
+            raise _wrong(path, f"{group.name}: {name}", "text", _shown(text))
+    if attributes["dtype"] not in DTYPES:
+        raise _wrong(path, f"{group.name}: dtype", " or ".join(DTYPES), attributes["dtype"])
+    _count(path, f"{group.name}: {POSITION}", attributes.get(POSITION))
+    for name, value in attributes.items():
+        if name.startswith(FULL):
+            _count(path, f"{group.name}: {name}", value)
+    dtype = np.dtype(attributes["dtype"])
+    widths = _state_widths(path, group, dtype, sequences)
+    if attributes[KIND] == RECURRENT and not widths:
+        raise _wrong(path, f"{group.name}/{FINAL}", "the final state of each state", "none")
+    time = _Time(path, sequences, steps)
+    for name in (*widths, OUTPUTS, INPUTS):
+        if name in group:
+            time.require(_array(path, group, name, "f", None, dtype))
+    gates = child(group, GATES, TraceError)
+    for name in () if gates is None else _names(path, gates):
+        time.require(_array(path, gates, name, "f", None, dtype))
+    if time.timesteps is None and FULL_TIMESTEPS not in attributes:
+        raise _wrong(path, f"{group.name}/{OUTPUTS}", "a dataset", "nothing of that name")
+    if OUTPUTS not in group and FULL + OUTPUTS not in attributes:
+        raise _wrong(path, f"{group.name}/{OUTPUTS}", "a dataset", "nothing of that name")
+
+
+class _Time:
+    """The arrays over time of a layer: all of one length."""
+
+    def __init__(self, path: Path, sequences: int, steps: int | None) -> None:
+        self._path = path
+        self._sequences, self._steps = sequences, steps
+        self.timesteps: int | None = None
+
+    def require(self, dataset: Any) -> None:
+        shape = tuple(dataset.shape)
+        flat = self._steps is not None and len(shape) == 2
+        first = self._steps if flat else self._sequences
+        size = None if flat or len(shape) != 3 else shape[1]
+        if self.timesteps is None:
+            self.timesteps = size if size is not None else (-1 if flat else None)
+        alike = self.timesteps == (-1 if flat else size)
+        if len(shape) != (2 if flat else 3) or shape[0] != first or not alike:
+            wanted = "(step, width)" if flat else "(sequence, timestep, width)"
+            raise _wrong(self._path, dataset.name, f"{wanted}, as long as the others", f"{shape}")
+
+
+def _state_widths(path: Path, group: Any, dtype: Any, sequences: int) -> dict[str, int]:
+    widths: dict[str, int] = {}
+    for part in (FINAL, INITIAL):
+        held = child(group, part, TraceError)
+        for name in () if held is None else _names(path, held):
+            found = _array(path, held, name, "f", (sequences, None), dtype)
+            widths.setdefault(name, int(found.shape[1]))
+    return widths
+
+
+def _names(path: Path, group: Any) -> list[str]:
+    import h5py
+
+    if not isinstance(group, h5py.Group):
+        raise _wrong(path, group.name, "a group", "a dataset")
+    return child_names(group, TraceError)
+
+
+def _coordinates(path: Path, file: Any, name: str) -> Any:
+    return _array(path, file, name, "iu", (None,))
+
+
+def _array(
+    path: Path,
+    group: Any,
+    name: str,
+    kinds: str,
+    shape: tuple[int | None, ...] | None,
+    dtype: Any = None,
+) -> Any:
+    """A dataset, once its kind, its type and its shape are known to fit; None fits any size."""
+    import h5py
+
+    dataset = child(group, name, TraceError)
+    where = f"{group.name.rstrip('/')}/{name}"
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        found = "nothing of that name" if dataset is None else "a group, or no values"
+        raise _wrong(path, where, "a dataset of numbers", found)
+    found_dtype = _dtype(path, dataset)
+    if found_dtype.kind not in kinds or (dtype is not None and found_dtype != dtype):
+        raise _wrong(path, where, str(dtype or "integers"), str(found_dtype))
+    sizes = tuple(dataset.shape)
+    if shape is not None and not (
+        len(sizes) == len(shape)
+        and all(want in (None, size) for want, size in zip(shape, sizes, strict=True))
+    ):
+        wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+        raise _wrong(path, where, f"the shape {wanted}", f"{sizes}")
+    return dataset
+
+
+def _dtype(path: Path, dataset: Any) -> np.dtype[Any]:
+    try:
+        found: np.dtype[Any] = dataset.dtype
+    except (TypeError, ValueError, OSError, RuntimeError) as error:  # numpy has no such type
+        raise _wrong(path, dataset.name, "a dataset of numbers", str(error)) from error
+    return found.newbyteorder("=") if found.kind in "fiu" else found
+
+
+def _count(path: Path, name: str, value: Any) -> int:
+    """A number of things, or the error that names the attribute."""
+    if not isinstance(value, (int, np.integer)) or not 0 <= int(value) < 2**62:
+        raise _wrong(path, name, "a number from 0", _shown(value))
+    return int(value)
+
+
+def _between(path: Path, dataset: Any, most: int) -> None:
+    check_storage(dataset, TraceError)
+    values = dataset[()]
+    if values.size and not 0 <= int(values.min()) <= int(values.max()) <= most:
+        found = f"{values.min()} to {values.max()}"
+        raise _wrong(path, dataset.name, f"numbers from 0 to {most}", found)
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) < 200 else text[:200] + " …"
+
+
+def _wrong(path: Path, what: str, expected: str, found: str) -> TraceError:
+    return TraceError(
+        "The trace is not as its schema says.",
+        where=f"{path}::{what}",
+        expected=expected,
+        found=found,
+        hint="was the file changed after rnnscope wrote it? Then run it again",
+    )
