@@ -226,6 +226,28 @@ def test_a_graph_for_one_number_of_steps_says_so(tmp_path):
     assert "one size of input" in caught.value.hint
 
 
+def test_behind_a_front_that_takes_long_inputs_alone(tmp_path):
+    """Where no small random input goes through the front, the tail is tried by itself."""
+    arrays = {**weights(), **DENSE, "K": RNG.normal(size=(3, 1, 900)).astype("f4")}
+    nodes = [
+        node("Conv", ["wave", "K"], ["c"], strides=[50]),
+        node("Transpose", ["c"], ["X"], perm=[2, 0, 1]),
+        node("LSTM", ["X", "W", "R", "B"], ["Y"], "lstm", hidden_size=4),
+        SQUEEZED, *LOGITS, node("Softmax", ["logits"], ["out"], axis=-1),
+    ]  # fmt: skip
+    returned = [value(name) for name in ("Y", "out")]
+    path = save(tmp_path / "m.onnx", graph(nodes, [value("wave", (None, 1, None))], returned,
+                                           arrays))  # fmt: skip
+    found = results(path)
+    assert set(found) == {"out", "logits"}
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wave = RNG.normal(size=(2, 1, 1300)).astype("f4")
+    y, out = session.run(["Y", "out"], {"wave": wave})
+    made = found["out"].layer(Signal(y[:, 0].swapaxes(0, 1)))
+    equal(made.values, out.swapaxes(0, 1))
+
+
 def test_reading_keeps_nothing_for_them(tmp_path):
     """Reading a checkpoint computes nothing behind its layers, and keeps nothing for it."""
     tail = [SQUEEZED, *LOGITS, node("Softmax", ["logits"], ["out"], axis=-1)]

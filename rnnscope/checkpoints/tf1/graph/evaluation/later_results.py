@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.later_results import Sample, later_result
+from rnnscope.checkpoints.later_results import MISFITS, Sample, later_result
 from rnnscope.checkpoints.tf1.graph.dataflow import DROPOUT_DEPTH
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ALIASES, ForwardFlow
@@ -304,7 +304,7 @@ def _try(evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
     try:
         with np.errstate(all="ignore"):
             return evaluator.value(tensor)
-    except (EvaluationError, ValueError, IndexError, TypeError):
+    except (EvaluationError, *MISFITS):
         return None
 
 
