@@ -24,6 +24,10 @@ SignalFunction = Callable[[tuple[Signal, ...]], Array]
 LIMITS = {"f4": 1e-5, "f8": 1e-11}
 """By dtype: how far rounding takes a value apart, relative to the largest (at least 1)."""
 
+MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
+           AssertionError, MemoryError)  # fmt: skip
+"""What numpy and operations raise where a graph hands them what does not fit."""
+
 TRIED_COUNTS = (2, 5)
 """Numbers of sequences that are computed together and one by one."""
 
@@ -150,8 +154,8 @@ class ByRows:
         try:
             value = np.asarray(self.function(signals))
             return self.layout.laid(value, sequences, timesteps)
-        except (ValueError, IndexError, TypeError) as error:
-            raise EvaluationError(str(error)) from error
+        except MISFITS as error:
+            raise EvaluationError(str(error) or type(error).__name__) from error
 
 
 def later_result(

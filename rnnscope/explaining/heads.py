@@ -37,6 +37,7 @@ class StoredDense(Layer):
     bias: Array
     end: str = "linear"
     kind: str = "Dense"
+    step_by_step = True
 
     def __call__(self, *signals: Signal) -> Signal:
         """Values (…, feature) to (…, unit)."""

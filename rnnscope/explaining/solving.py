@@ -15,6 +15,8 @@ from rnnscope.explaining.deviations import Unknown, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import Results, groups, prepared, simulate
 from rnnscope.model.cell import Array
+from rnnscope.model.network import Network
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 MOST_STEPS = 20
 EARLY_STEPS = (1, 3)
@@ -90,7 +92,7 @@ def residuals(setups: Sequence[Setup], view: View) -> Array | None:
 
 def affects_first_step(setup: Setup, unknown: Unknown, view: View) -> bool | None:
     """Whether an unknown changes what the first step gives; None where a view does not say it."""
-    early, cut = _first_steps(view, 1), setup.first_steps(1)
+    early, cut = _first_steps(view, 1, setup), setup.first_steps(1)
     if early is None or cut is None:
         return None
     two = [unknown.change(cut, start) for start in _two(unknown)]
@@ -162,7 +164,7 @@ def _stage(
         cut = {at: setups[at] for at in numbers}
         limit = tolerance
     else:
-        part = _first_steps(view, steps)
+        part = _first_steps(view, steps, next(setups[at] for at in numbers))
         first = {at: setups[at].first_steps(steps) for at in numbers}
         cut = {at: setup for at, setup in first.items() if setup is not None}
         limit = NEAR_ENOUGH
@@ -182,15 +184,23 @@ def _stage(
     }  # fmt: skip
 
 
-def _first_steps(view: View, steps: int) -> View | None:
+def _first_steps(view: View, steps: int, setup: Setup) -> View | None:
     """The view of the first steps alone; None where it says nothing of them."""
+    network = Network((), setup.nodes)
     targets = []
     for target in view.targets:
         if target.values.ndim == 3 and target.values.shape[1] > steps:
             values = target.values[:, :steps]
-            if np.isfinite(values).any():
+            if np.isfinite(values).any() and _goes_step_by_step(network, target.node):
                 targets.append(target.with_values(values))
     return replace(view, targets=tuple(targets)) if targets else None
+
+
+def _goes_step_by_step(network: Network, name: str) -> bool:
+    """Whether the first steps of a result are made of first steps: no softmax over time, say."""
+    nodes = (network.by_name.get(one) for one in network.upstream_of([name]))
+    layers = [node.layer for node in nodes if node is not None]
+    return all(isinstance(one, RecurrentLayer) or one.step_by_step for one in layers)
 
 
 def _least_squares(

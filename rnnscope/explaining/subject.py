@@ -187,10 +187,6 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows:
         if node.reads and usable and known.issuperset(node.reads):
             found.append(node)
             known.add(node.name)
-    later = planned.checkpoint.later_results
-    handed = known | {name for node in nodes for name in node.reads}
-    stored = [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
-    found += stored
     ran = Network((), (*nodes, *found))
     for node in ran.recurrent:
         other = ran.other_direction(node)
@@ -201,5 +197,7 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows:
             continue
         name = f"{node.name} + {other.name}"
         found.append(Node(name, BidirectionalMerge("concat"), (node.name, other.name)))
-    heads = () if stored else stored_heads(planned.checkpoint, (*nodes, *found))
-    return [*found, *heads]
+    later = planned.checkpoint.later_results
+    handed = known | {name for node in nodes for name in node.reads}
+    behind = [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
+    return [*found, *(behind or stored_heads(planned.checkpoint, (*nodes, *found)))]

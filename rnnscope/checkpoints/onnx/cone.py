@@ -84,8 +84,8 @@ class Cone:
         return cls(tuple(inputs), tuple(made), tuple(order), shapes)
 
     @property
-    def ops(self) -> str:
-        """The operators that values pass through, for people."""
+    def passed(self) -> tuple[str, ...]:
+        """The operators that values pass through."""
         carried = {*self.inputs, *self.made}
         named: dict[str, None] = {}
         for node in self.nodes:
@@ -96,7 +96,13 @@ class Cone:
             if not carried.isdisjoint(node.inputs):
                 carried.update(filter(None, node.outputs))
                 named[node.op] = None
-        first = [*named][:MAX_NAMED]
+        return tuple(named)
+
+    @property
+    def ops(self) -> str:
+        """The operators that values pass through, for people."""
+        named = self.passed
+        first = named[:MAX_NAMED]
         return ", ".join(first) + (", …" if len(named) > len(first) else "") or "graph ops"
 
 

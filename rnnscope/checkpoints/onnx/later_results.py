@@ -6,7 +6,7 @@ holds behind them is evaluated here, op by op, for those who have nothing else t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,8 +34,9 @@ MOVING = (
 )  # fmt: skip
 """Operators that leave values as they are."""
 
-_PLAIN = {*MOVING, "Concat", "Constant", "Gather", "Shape", "Slice", "Split"}
-"""Operators that put values together and take them apart."""
+_PLAIN = {*MOVING, "Concat", "Expand", "Gather", "GatherElements", "GatherND", "Pad",
+          "ReverseSequence", "Slice", "Split", "Tile"}  # fmt: skip
+"""Operators that put values together, take them apart and bring them into another order."""
 
 ENDS = ("ArgMax", "Exp", "Log", "LogSoftmax", "Sigmoid", "Softmax", "TopK")
 """Operators that models end with and programs may leave out, or people compare in front of."""
@@ -70,7 +71,7 @@ class _Tails:
         self._cells = settled.graph_cells
         self._results = _results(program.graph)
         if self._trials and self._cells:
-            self._find_outputs(self._cell_outputs(self._trials[0]))
+            self._find_outputs(self._trials[0])
 
     def _runs(self, built: BuiltNode) -> bool:
         return all(self._wiring.nodes[name].recurrent for name in built.layers)
@@ -85,9 +86,13 @@ class _Tails:
         )  # fmt: skip
         self._sources.pop("", None)
 
-    def _find_outputs(self, outputs: Mapping[str, Signal]) -> None:
+    def _find_outputs(self, trial: Trial) -> None:
         """The values of the graph that are what its graph cells return, nearest to the results."""
-        trial, graph = self._trials[0], self._program.graph
+        graph = self._program.graph
+        try:
+            outputs = self._cell_outputs(trial)
+        except EvaluationError:
+            return
         pending, seen = list(self._results), {*self._stops, *self._inputs.graph.inputs}
         while pending:
             key = pending.pop()
@@ -140,8 +145,6 @@ class _Tails:
         return found
 
     def nodes(self) -> Iterator[Node]:
-        if not self._trials:
-            return
         for key in self._results:
             node = self._node_or_none(key)
             if node is not None:
@@ -156,9 +159,11 @@ class _Tails:
     def _node(self, key: str) -> Node:
         tail, kind = self._tail(key)
         samples = list(self._samples(tail))
-        if not samples:
-            raise EvaluationError("it cannot be tried")
-        known = list(self._known(self._trials[0]))
+        if samples:
+            known = list(self._known(self._trials[0]))
+        else:
+            samples = [self._made_up(tail)]
+            known = [signal.values for signal in samples[0].signals]
         layer = later_result(key, kind, tail, samples, known)
         return Node(self._unique(key), layer, tail.reads)
 
@@ -185,8 +190,8 @@ class _Tails:
             if name not in self._sources:
                 raise EvaluationError(f"it reads a final c, '{name}'")
         sources = [self._sources[name] for name in cone.made]
-        if all(source.picks for source in sources) and {one.op for one in cone.nodes} <= _PLAIN:
-            raise EvaluationError("it holds states as they are")
+        if _PLAIN.issuperset(cone.passed):
+            raise EvaluationError("it moves what layers return")
         lengths = tuple(name for name in cone.inputs if name in self._inputs.lengths)
         sources += [self._input(name) for name in cone.inputs if name not in lengths]
         sized = tuple(self._sized(name) for name in cone.sized if name not in lengths)
@@ -202,6 +207,8 @@ class _Tails:
         return TailSource(name, (name,), source.laid)
 
     def _sized(self, name: str) -> SizedInput:
+        if not self._trials:
+            raise EvaluationError(f"it depends on the shape of the model's input '{name}'")
         shape = np.shape(self._trials[0].bound[name])
         roles = list(self._inputs.roles.get(name, ()))
         places = {role: roles.index(role) if role in roles else None for role in ("batch", "time")}
@@ -215,18 +222,44 @@ class _Tails:
 
     def _samples(self, tail: Tail) -> Iterator[Sample]:
         """What the whole graph makes of random inputs; of the second ones if it can take them."""
-        for number, trial in enumerate(self._trials):
+        for trial in self._trials:
             try:
                 value = trial.value(tail.key)
                 signals = self._signals(trial)
             except EvaluationError:
-                if not number:
-                    raise
-                continue
+                return
             made = [
                 signals[name] if name in signals else self._fed(trial, name) for name in tail.reads
             ]
             yield Sample(tuple(made), np.asarray(value))
+
+    def _made_up(self, tail: Tail) -> Sample:
+        """Random outputs, where what stands in front takes no input that is made up.
+
+        The operators behind the layers are evaluated as they would be with the rest.
+
+        Raises
+        ------
+        EvaluationError
+        """
+        nodes = {name: self._wiring.nodes.get(name) for name in tail.reads}
+        rng = np.random.default_rng(0)
+        failure = EvaluationError("it reads an input of the model")
+        for sequences, timesteps in MADE_UP:
+            signals = []
+            for node in nodes.values():
+                layer = None if node is None else node.recurrent
+                if layer is None:
+                    raise failure
+                shape = (sequences, timesteps, layer.output_size)
+                values = rng.uniform(-1, 1, shape).astype(layer.cell.dtype)
+                masked = layer.padding.value != "none"
+                signals.append(Signal(values, np.ones(shape[:2], bool) if masked else None))
+            try:
+                return Sample(tuple(signals), tail(tuple(signals)))
+            except EvaluationError as error:
+                failure = error
+        raise failure
 
     def _fed(self, trial: Trial, name: str) -> Signal:
         roles = self._inputs.roles[name]
@@ -250,20 +283,30 @@ class _Tails:
         return found | self._cell_outputs(trial)
 
     def _known(self, trial: Trial) -> Iterator[Array]:
-        """What there is without any tail: outputs and final states of directions, and both."""
+        """What there is without any tail: outputs and final states, apart and put together."""
+        of_all: dict[int, list[Array]] = {}
         for built in self._built:
             outputs, *finals = _returned(trial, built)
             every = [outputs_source(built).taken(outputs)]
             every += [ends_source(built).taken(final) for final in finals]
-            for parts in every:
+            for number, parts in enumerate(every):
                 yield from parts
                 yield np.concatenate(parts, axis=-1)
+                of_all.setdefault(number, []).extend(parts)
+        # torch returns the final states of all layers in one array.
+        for number in (1, 2):
+            finals = of_all.get(number, [])
+            if len({final.shape for final in finals}) == 1:
+                yield np.stack(finals, axis=1)
         for signal in self._cell_outputs(trial).values():
             yield from (signal.values, signal.values[:, 0], signal.values[:, -1])
 
 
 _PURE = COMPUTED.difference(RECURRENT, CONTROL)
 """Operators without a recurrence of their own."""
+
+MADE_UP = ((2, 3), (1, 3), (1, 1))
+"""Sequences and timesteps of outputs that are made up."""
 
 _ORDERS = (("batch", "time", "feature"), ("time", "batch", "feature"))
 

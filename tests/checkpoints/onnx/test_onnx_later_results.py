@@ -32,6 +32,14 @@ DENSE = {
 }
 SQUEEZED = node("Squeeze", ["Y", "second"], ["s"])
 LOGITS = [node("MatMul", ["s", "M"], ["a"]), node("Add", ["a", "n"], ["logits"])]
+WHOLE = [
+    SQUEEZED,
+    node("Transpose", ["s"], ["t"], perm=[1, 0, 2]),
+    node("Reshape", ["t", "all"], ["r"]),
+    node("MatMul", ["r", "wide"], ["out"]),
+]
+"""A dense layer over all steps, of which there have to be six."""
+
 JOINED = [node("Transpose", ["Y"], ["t"], perm=[2, 0, 1, 3]), node("Reshape", ["t", "flat"], ["j"])]
 
 
@@ -209,19 +217,35 @@ def test_what_is_no_result_of_apart_sequences_is_left_out(tmp_path, tail):
 
 def test_a_graph_for_one_number_of_steps_says_so(tmp_path):
     """A dense layer over all steps takes no other number of them."""
-    tail = [
-        SQUEEZED,
-        node("Transpose", ["s"], ["t"], perm=[1, 0, 2]),
-        node("Reshape", ["t", "all"], ["r"]),
-        node("MatMul", ["r", "wide"], ["out"]),
-    ]
-    path = model(tmp_path, tail, shape=(6, None, 3))
+    path = model(tmp_path, WHOLE, shape=(6, None, 3))
     found = results(path)["out"]
     equal(*computed(path, found))
     with pytest.raises(InputError) as caught:
         found.layer(Signal(np.zeros((2, 5, 4))))
     assert caught.value.where == "out"
     assert "one size of input" in caught.value.hint
+
+
+def test_behind_a_front_that_takes_long_inputs_alone(tmp_path):
+    """Where no small random input goes through the front, the tail is tried by itself."""
+    arrays = {**weights(), **DENSE, "K": RNG.normal(size=(3, 1, 900)).astype("f4")}
+    nodes = [
+        node("Conv", ["wave", "K"], ["c"], strides=[50]),
+        node("Transpose", ["c"], ["X"], perm=[2, 0, 1]),
+        node("LSTM", ["X", "W", "R", "B"], ["Y"], "lstm", hidden_size=4),
+        SQUEEZED, *LOGITS, node("Softmax", ["logits"], ["out"], axis=-1),
+    ]  # fmt: skip
+    returned = [value(name) for name in ("Y", "out")]
+    path = save(tmp_path / "m.onnx", graph(nodes, [value("wave", (None, 1, None))], returned,
+                                           arrays))  # fmt: skip
+    found = results(path)
+    assert set(found) == {"out", "logits"}
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wave = RNG.normal(size=(2, 1, 1300)).astype("f4")
+    y, out = session.run(["Y", "out"], {"wave": wave})
+    made = found["out"].layer(Signal(y[:, 0].swapaxes(0, 1)))
+    equal(made.values, out.swapaxes(0, 1))
 
 
 def test_reading_keeps_nothing_for_them(tmp_path):
@@ -270,17 +294,45 @@ def test_log_probabilities_tell_the_gate_order(tmp_path):
     """The only reference is what stands behind a dense layer and a softmax."""
     tail = [SQUEEZED, *LOGITS, node("LogSoftmax", ["logits"], ["out"], axis=-1)]
     path = model(tmp_path, tail)
+    x = X.swapaxes(0, 1)
+    z = program(x, "ifgo") @ DENSE["M"] + DENSE["n"]
+    said = explained(path, x, z - np.log(np.exp(z).sum(axis=-1, keepdims=True)))
+    assert said == ("one", [[{"id": "gate-order", "value": "i f g o"}]])
+
+
+def program(x, blocks="iofg"):
+    """Outputs (sequence, timestep, unit) of a program that takes the blocks for these gates."""
     w, r, b = (weights()[name][0].astype("f8") for name in "WRB")
-    bias = b[:16] + b[16:]
-    m = c = np.zeros((2, 4))
+    m = c = np.zeros((len(x), 4))
     rows = []
-    for x in X.astype("f8"):
-        i, f, g, o = np.split(x @ w.T + m @ r.T + bias, 4, axis=1)  # stored as i o f g
-        i, f, o = (1 / (1 + np.exp(-z)) for z in (i, f, o))
-        c = f * c + i * np.tanh(g)
+    for step in x.swapaxes(0, 1).astype("f8"):
+        z = step @ w.T + m @ r.T + b[:16] + b[16:]
+        gates = dict(zip(blocks, np.split(z, 4, axis=1), strict=True))
+        i, f, o = (1 / (1 + np.exp(-gates[name])) for name in "ifo")
+        c = f * c + i * np.tanh(gates["g"])
         m = o * np.tanh(c)
-        z = m @ DENSE["M"] + DENSE["n"]
-        rows.append(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
-    explained = rnnscope.explain(path, X.swapaxes(0, 1), np.stack(rows, axis=1), budget=20)
-    (fit,) = explained.to_dict()["fits"]
-    assert fit["reading"] == [{"id": "gate-order", "value": "i f g o"}]
+        rows.append(m)
+    return np.stack(rows, axis=1)
+
+
+def explained(path, x, reference):
+    found = rnnscope.explain(path, x, reference, budget=20).to_dict()
+    return found["verdict"], [fit["reading"] for fit in found["fits"]]
+
+
+def test_what_is_solved_for_behind_a_softmax_over_time(tmp_path):
+    """The first steps of such a result say nothing without the rest."""
+    tail = [SQUEEZED, *LOGITS, node("Softmax", ["logits"], ["out"], axis=0)]
+    path = model(tmp_path, tail)
+    x = X.swapaxes(0, 1)
+    z = np.exp(program(0.375 * x) @ DENSE["M"] + DENSE["n"])
+    said = explained(path, x, z / z.sum(axis=1, keepdims=True))
+    assert said == ("one", [[{"id": "input-scale", "value": "factor 0.375"}]])
+
+
+def test_readings_that_a_graph_for_one_number_of_steps_cannot_take(tmp_path):
+    """Time and batch changed over, say: they fit nothing, and the others are tried."""
+    path = model(tmp_path, WHOLE, shape=(6, None, 3))
+    x = X.swapaxes(0, 1)
+    said = explained(path, x, program(x, "ifgo").reshape(2, 24) @ DENSE["wide"])
+    assert said == ("one", [[{"id": "gate-order", "value": "i f g o"}]])

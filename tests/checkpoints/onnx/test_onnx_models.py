@@ -11,6 +11,7 @@ from checkpoint_truth import DATA
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import RnnscopeError
+from rnnscope.model.signal import Signal
 
 MODELS = DATA / "onnx_models"
 
@@ -59,3 +60,30 @@ def test_states_as_pytorch_computes_them(tmp_path, path):
     assert_states(trace, truth)
     evidence = {node.recurrent.evidence.kind for node in read_checkpoint(path).network.recurrent}
     assert evidence <= {"proved", "evaluated"}
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.onnx")), ids=lambda path: path.stem)
+def test_what_the_whole_model_returns(tmp_path, path):
+    """What stands behind the layers, of a run's own outputs, is what onnxruntime returns."""
+    runtime = pytest.importorskip("onnxruntime")
+    with np.load(path.with_name(f"{path.stem}_truth.npz")) as file:
+        given = {name: file[name] for name in file.files if not name.startswith("true_")}
+    np.savez(tmp_path / "inputs.npz", **given)
+    trace = rnnscope.run(path, tmp_path / "inputs.npz", model_input=True)
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    fed = {one.name: given["x" if one.name == "input" else one.name]
+           for one in session.get_inputs()}  # fmt: skip
+    names = [one.name for one in session.get_outputs()]
+    returned = dict(zip(names, session.run(names, fed), strict=True))
+    mask = None
+    if "lengths" in given:
+        mask = np.arange(np.asarray(next(iter(trace.layers.values())).m).shape[1])
+        mask = mask < given["lengths"][:, None]
+    found = read_checkpoint(path).later_results()
+    assert [one.name for one in found] == names[: 0 if path.stem.startswith("cell") else 1]
+    for one in found:
+        signals = [Signal(np.asarray(trace.layers[name].outputs), mask) for name in one.reads]
+        ours, theirs = one.layer(*signals).values, returned[one.name]
+        if ours.shape != theirs.shape:
+            theirs = theirs.swapaxes(0, 1)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-6)

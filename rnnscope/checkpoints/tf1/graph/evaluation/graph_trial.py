@@ -31,6 +31,10 @@ OTHER_SEQUENCES, MORE_STEPS = 2, 3
 """Of a second trial: how many sequences it has, and how many steps more than the first."""
 
 
+MOST_OPS = 2_000_000
+"""Ops after which a trial is given up: every step of what is written out, and loops of few."""
+
+
 @dataclass(frozen=True, eq=False)
 class GraphTrial:
     """One set of random inputs.
@@ -84,7 +88,7 @@ class _Maker:
         self._network = built.network
         self._fed = proof.fed
         # Of every step, whatever the proof looked at.
-        self._recorder = Recorder(view, weights, proof.recorder.loops)
+        self._recorder = Recorder(view, weights, proof.recorder.loops, most_ops=MOST_OPS)
         self._cells = {
             node.name: built.appearances[node.name].cells
             for node in built.network.recurrent

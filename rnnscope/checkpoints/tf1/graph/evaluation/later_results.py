@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.later_results import Sample, later_result
+from rnnscope.checkpoints.later_results import MISFITS, Sample, later_result
 from rnnscope.checkpoints.tf1.graph.dataflow import DROPOUT_DEPTH
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ALIASES, ForwardFlow
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_tail import GraphTail
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_trial import GraphTrial, trials
 from rnnscope.checkpoints.tf1.graph.evaluation.layer_tensors import LayerTensor, layer_tensors
+from rnnscope.checkpoints.tf1.graph.evaluation.loops import MERGES, SWITCHES
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import ChosenSizes
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
@@ -34,12 +35,24 @@ from rnnscope.model.signal import Signal
 ENDS = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "TopKV2", "Exp", "Log"}
 """Ops that models end with, and people compare in front of."""
 
+CHOOSING = {*MERGES, *SWITCHES}
+
+MOVING = {
+    "BroadcastTo", "Cast", "Concat", "ConcatV2", "ExpandDims", "Gather", "GatherNd", "GatherV2",
+    "Pack", "Pad", "PadV2", "Reshape", "Reverse", "ReverseSequence", "ReverseV2", "Slice", "Split",
+    "SplitV", "Squeeze", "StridedSlice", "Tile", "Transpose", "Unpack",
+}  # fmt: skip
+"""Ops that put values together, take them apart and bring them into another order."""
+
 MOST_TENSORS = 3000
 """Tensors that are looked at."""
 
 MOST_RESULTS = 16
 
 MOST_NAMED = 8
+
+_GRADIENTS = re.compile(r"gradients(_\d+)?$")
+"""The scope in which TensorFlow puts the gradients of a training."""
 
 _CALLED = re.compile(r"^([^/]*PartitionedCall[^/]*/f/)+")
 """Functions that a signature calls, in front of a name that people know."""
@@ -166,7 +179,10 @@ class _Tails:
         """Arrays of floats that are made of layers' outputs, the last ones of each way."""
         ends = []
         for tensor in self._made:
-            onward = [one for one in self._beyond(tensor) if one in self._made]
+            if _of_training(tensor):
+                continue
+            onward = [one for one in self._beyond(tensor) if one in self._made
+                      and not _of_training(one)]  # fmt: skip
             last = any(self._op(one) in ENDS for one in self._beyond(tensor))
             if self._op(tensor) not in ALIASES and (last or not onward):
                 ends.append(tensor)
@@ -235,10 +251,18 @@ class _Tails:
         return self._whole(tensor, sorted(sources.values(), key=lambda one: order[one.layer]))
 
     def _kind(self, tail: GraphTail) -> str:
-        """The ops between layers and a tensor, for people."""
+        """The ops between layers and a tensor, for people.
+
+        Raises
+        ------
+        EvaluationError
+            They compute nothing: states in another order are no result of their own.
+        """
         behind = self._flow.upstream([tail.tensor])
         ops = (self._op(tensor) for tensor in self._made if tensor.node in behind)
-        found = list(dict.fromkeys(op for op in ops if op not in ALIASES))
+        found = list(dict.fromkeys(op for op in ops if op not in ALIASES | CHOOSING))
+        if MOVING.issuperset(found):
+            raise EvaluationError("it moves what layers return")
         return ", ".join([*found[:MOST_NAMED], *["…"] * (len(found) > MOST_NAMED)])
 
     def _samples(self, tail: GraphTail) -> Iterator[Sample]:
@@ -271,11 +295,16 @@ class _Tails:
                     yield np.concatenate([first, second], axis=-1)
 
 
+def _of_training(tensor: GraphTensor) -> bool:
+    """Whether a tensor is a part of the gradients."""
+    return any(_GRADIENTS.match(part) for part in tensor.node.split("/"))
+
+
 def _try(evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
     try:
         with np.errstate(all="ignore"):
             return evaluator.value(tensor)
-    except (EvaluationError, ValueError, IndexError, TypeError):
+    except (EvaluationError, *MISFITS):
         return None
 
 

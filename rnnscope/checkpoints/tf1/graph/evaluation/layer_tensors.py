@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.checkpoints.later_results import agree
+from rnnscope.checkpoints.later_results import MISFITS, agree
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ForwardFlow
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_trial import GraphTrial
@@ -130,7 +130,7 @@ def _array(trial: GraphTrial, tensor: GraphTensor) -> Array | None:
     try:
         with np.errstate(all="ignore"):
             value = trial.evaluator.value(tensor)
-    except (EvaluationError, ValueError, IndexError):
+    except (EvaluationError, *MISFITS):
         return None
     return value if isinstance(value, np.ndarray) else None
 
