@@ -15,6 +15,7 @@ from rnnscope.model.cell import Array
 
 MOST_NEAR = 3
 LISTED = 6
+MOST_WORDS = 8
 
 
 def nearest(
@@ -77,8 +78,15 @@ def _near(
         tuple(DeviationReport(one.id, one.value) for one in reading.deviations),
         agreeing,
         error,
-        tuple(_words(good, subject, error)),
+        _fewest(list(_words(good, subject, error))),
     )
+
+
+def _fewest(words: list[str]) -> tuple[str, ...]:
+    """The first sentences, and how many there are beside them."""
+    if len(words) <= MOST_WORDS:
+        return tuple(words)
+    return (*words[: MOST_WORDS - 1], f"and {len(words) - MOST_WORDS + 1} more such differences")
 
 
 def _words(
@@ -134,7 +142,8 @@ def _steps(target: Target, known: Array, bad: Array, subject: Subject) -> Iterat
         yield f"{name}: differs from its first step on (timestep {at}, {place})"
     some = np.flatnonzero(agreed)
     if len(some) and not before.any():
-        yield f"{name}: {_listed('timestep', some, bad.shape[1])} agree"
+        verb = "agrees" if len(some) == 1 else "agree"
+        yield f"{name}: {_listed('timestep', some, bad.shape[1])} {verb}"
 
 
 def _differ(places: Array) -> str:

@@ -327,7 +327,8 @@ def _combinations(choices: Sequence[Sequence[_Placed]]) -> Iterator[tuple[_Place
     seen = 0
     for chosen in islice(product(*choices), MOST_COMBINATIONS):
         told = {word for one in chosen for word in one.words if word.startswith("steps")}
-        slots = {(one.target.node, one.target.key) for one in chosen}
+        # What a layer returns may be its last output, which a file may hold as final m, too.
+        slots = {(one.target.node, one.target.key, one.array.key) for one in chosen}
         nodes: dict[str, set[str]] = {}
         for one in chosen:
             if one.array.key != "array" and one.target.key != "value":

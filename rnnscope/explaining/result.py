@@ -96,8 +96,6 @@ class Explanation(Printable):
     seconds : float
     complete : bool
         False where the budget ended before every reading was tried.
-    untested : tuple of str
-        Ids that cannot be told from what fits with this input and reference.
     notes : tuple of str
     """
 
@@ -113,7 +111,6 @@ class Explanation(Printable):
     tried: int
     seconds: float
     complete: bool
-    untested: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     report_kind: ClassVar[str] = "explain"
