@@ -56,6 +56,9 @@ class Checkpoint:
     read_variable : callable or None
         ``read_variable(name) -> ndarray``: a stored variable, used by the network or not; it raises
         `CheckpointError` where there is none. None where a format has no variables by name.
+    read_left_out : callable or None
+        ``read_left_out(name) -> ndarray``: what `left_out` names, as it is stored, where a format
+        has no `read_variable`: nothing says how such an array is to be used.
     keras_version : tuple of int
         The leading numbers of the version of Keras that wrote it; empty for others.
     input_axes : mapping of str to tuple of str
@@ -81,6 +84,7 @@ class Checkpoint:
     notes: tuple[str, ...] = field(default=())
     hard_sigmoid: str = "hard_sigmoid"
     read_variable: Callable[[str], Array] | None = None
+    read_left_out: Callable[[str], Array] | None = None
     keras_version: tuple[int, ...] = ()
     input_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     input_shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)

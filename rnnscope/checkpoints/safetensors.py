@@ -19,7 +19,7 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.files.safetensors import (
     TensorEntry,
     looks_like_safetensors,
@@ -79,6 +79,7 @@ def read_safetensors(path: Path) -> Checkpoint:
         network=found.network,
         left_out=tuple(found.left_out),
         notes=(*sharded_words(files), *found.notes),
+        read_left_out=reading_by_name(arrays),
     )
 
 

@@ -66,7 +66,7 @@ class LastStep(Layer):
 
 def stored_heads(checkpoint: Checkpoint, nodes: Sequence[Node]) -> list[Node]:
     """A node for each way in which a dense layer of the file may follow its last layers."""
-    if checkpoint.read_variable is None:
+    if checkpoint.read_variable is None and checkpoint.read_left_out is None:
         return []
     tops = _tops(nodes)
     found: list[Node] = []
@@ -110,7 +110,7 @@ def _tops(nodes: Sequence[Node]) -> list[tuple[str, int]]:
 
 def _dense_layers(checkpoint: Checkpoint) -> Iterator[tuple[str, Array, Array]]:
     """Matrices that are no recurrent layer's, each with the vector that stands beside it."""
-    read = checkpoint.read_variable
+    read = checkpoint.read_variable or checkpoint.read_left_out
     assert read is not None
     plain = {entry.name: entry.shape for entry in checkpoint.left_out
              if entry.reason in ("dense layer", "not recurrent")}  # fmt: skip
@@ -126,6 +126,6 @@ def _dense_layers(checkpoint: Checkpoint) -> Iterator[tuple[str, Array, Array]]:
         try:
             kernel = np.asarray(read(name), np.float64)
             bias = np.asarray(read(vectors[0]) if vectors else [], np.float64)
-        except (RnnscopeError, ValueError):
+        except (RnnscopeError, ValueError, KeyError, OSError):
             continue
         yield stem or name, kernel, bias

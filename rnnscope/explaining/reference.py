@@ -277,7 +277,9 @@ def views_of(
         raise _no_fit(reference, results)
     # A view that has no place for an array is no reading of the whole reference, if others have.
     least = min(len(view.not_compared) for view in found.values())
-    return [view for view in found.values() if len(view.not_compared) == least][:MOST_VIEWS]
+    whole = [view for view in found.values() if len(view.not_compared) == least]
+    # What had to be found out least about is the likeliest.
+    return sorted(whole, key=lambda view: len(view.words))[:MOST_VIEWS]
 
 
 def _views_of_reading(
@@ -321,24 +323,28 @@ class _Placed(NamedTuple):
 def _combinations(choices: Sequence[Sequence[_Placed]]) -> Iterator[tuple[_Placed, ...]]:
     """One place for each array.
 
-    No two are in one place, where steps are missing they are the same of each, and what the
-    reference keeps as one layer's is one layer's.
+    No two are in one place, where steps or sequences are missing they are the same of each, arrays
+    of one shape are all states over time or all final ones, and what the reference keeps as one
+    layer's is one layer's.
     """
-    seen = 0
     for chosen in islice(product(*choices), MOST_COMBINATIONS):
-        told = {word for one in chosen for word in one.words if word.startswith("steps")}
+        told: dict[str, set[object]] = {
+            kind: {word for one in chosen for word in one.words if word.startswith(kind)}
+            for kind in ("steps", "sequence")
+        }
+        over_time: dict[tuple[int, ...], set[object]] = {}
+        for one in chosen:
+            axes = over_time.setdefault(one.array.values.shape, set())
+            axes.add(one.target.values.ndim)
         # What a layer returns may be its last output, which a file may hold as final m, too.
         slots = {(one.target.node, one.target.key, one.array.key) for one in chosen}
-        nodes: dict[str, set[str]] = {}
+        nodes: dict[str, set[object]] = {}
         for one in chosen:
             if one.array.key != "array" and one.target.key != "value":
                 nodes.setdefault(one.array.layer, set()).add(one.target.node)
-        if len(told) > 1 or len(slots) < len(chosen) or any(len(of) > 1 for of in nodes.values()):
-            continue
-        yield chosen
-        seen += 1
-        if seen >= MOST_VIEWS:
-            return
+        apart: tuple[set[object], ...] = (*told.values(), *nodes.values(), *over_time.values())
+        if len(slots) == len(chosen) and not any(len(of) > 1 for of in apart):
+            yield chosen
 
 
 def _layer_names(layers: Sequence[str], recurrent: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rnnscope.model.cell import Array
@@ -25,3 +25,9 @@ class LoadableArray:
     name: str
     shape: tuple[int, ...]
     load: Callable[[], Array]
+
+
+def reading_by_name(arrays: Iterable[LoadableArray]) -> Callable[[str], Array]:
+    """``read(name) -> ndarray`` over arrays; it raises `KeyError` where there is none."""
+    by_name = {array.name: array for array in arrays}
+    return lambda name: by_name[name].load()

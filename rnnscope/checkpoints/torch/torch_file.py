@@ -35,7 +35,7 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.checkpoints.torch.zip_members import damaged
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.model.cell import Array
 
 SHARD_ENDS = (".bin", ".pt", ".pth")
@@ -92,6 +92,7 @@ def read_torch(path: Path) -> Checkpoint:
         network=found.network,
         left_out=tuple(found.left_out),
         notes=(*contents.notes, *found.notes),
+        read_left_out=reading_by_name(contents.arrays),
     )
 
 

@@ -120,6 +120,8 @@ def _lengths_of_finals(facts: Facts, view: Any) -> Iterator[Array]:
             continue
         if driven.layer.backward.value or not np.isfinite(target.values).all():
             continue
+        if target.values.shape != (steps.shape[0], steps.shape[2]):
+            continue
         apart = np.abs(steps - target.values[:, None]).max(axis=2)
         at = apart.argmin(axis=1)
         if (apart[np.arange(len(at)), at] < 1e-4 * target.scale).all():
