@@ -395,6 +395,9 @@ def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bo
     flat = array.values.ndim == 2 and array.values.shape[1] == np.prod(result.shape[1:])
     if array.values.shape[-1] != result.width and not flat:
         return False
+    if flat and array.key.startswith("final/") and result.over_time:
+        # One row of all steps, under the name of a state.
+        return result.key == array.key.removeprefix("final/")
     if layer is not None and result.node != layer:
         # Names of one direction's layer, or of a wrapper, may stand for what joins them.
         return False

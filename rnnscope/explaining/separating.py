@@ -16,7 +16,10 @@ from rnnscope.explaining.subject import Subject
 from rnnscope.files.work_folders import work_folder
 from rnnscope.model.cell import Array
 
-TRIES = 12
+TRIES = 14
+SCALES = (1.0, 4.0, 0.5, 16.0, 64.0, 256.0, 1024.0)
+"""Of the inputs that are drawn: gates that stay saturated need large ones to show what they are."""
+
 APART = 100.0
 """Tolerances by which readings have to differ."""
 
@@ -69,7 +72,7 @@ def _another_input(
     setup = subject.setup.rows(np.arange(min(subject.setup.sequences, MOST_SEQUENCES)))
     # Another number of steps tells apart what differs in a period.
     sequences, timesteps = setup.sequences, setup.timesteps + attempt % 3
-    scale = (1.0, 2.0, 0.5, 4.0)[attempt % 4]
+    scale = SCALES[attempt % len(SCALES)]
     arrays: dict[str, Array] = {}
     inputs = {}
     ids = None

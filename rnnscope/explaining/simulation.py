@@ -125,7 +125,8 @@ class _Run:
             for values, mask in reads
         ]
         try:
-            made = node.layer(*flat)  # type: ignore[operator]
+            with np.errstate(all="ignore"):
+                made = node.layer(*flat)  # type: ignore[operator]
         except (
             InputError,
             ValueError,
