@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -95,6 +96,14 @@ class Search:
     _partial: dict[int, list[Reading]] = field(default_factory=dict)
     _late: set[int] = field(default_factory=set)
     _prepared_views: PreparedViews = field(default_factory=PreparedViews)
+
+    @cached_property
+    def _ids_of_views(self) -> list[set[str]]:
+        return [{one.id for one in view.deviations} for view in self.views]
+
+    @cached_property
+    def _looked_at(self) -> set[str]:
+        return set[str]().union(*self._ids_of_views)
 
     @classmethod
     def of(
@@ -359,6 +368,11 @@ class Search:
                 prepared_views=self._prepared_views,
                 whole=first.sequences == self.subject.setup.sequences,
             )
+            # One confusion at a time of each kind: two that undo each other would only hide steps.
+            for place, at in enumerate(members):
+                ids = {one.id for one in readings[at].deviations}
+                if ids & self._looked_at:
+                    comparison.alive[place] &= [not ids & of for of in self._ids_of_views]
             kept = simulate([setups[at] for at in members], comparison)
             for place, at in enumerate(kept):
                 for view in np.flatnonzero(comparison.alive[place]):

@@ -18,6 +18,7 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -172,9 +173,16 @@ def looks_odd(source: Path | BinaryIO, size: int) -> bool:
     """Whether a file is too large to be searched, or one of its heaps contradicts itself."""
     if size > SCANNED_BYTES:
         return True
-    content: bytes = (
-        source.read_bytes() if isinstance(source, Path) else source.getvalue()  # type: ignore[attr-defined]
-    )
+    if not isinstance(source, Path):
+        return _has_odd_heap(source.getvalue())  # type: ignore[attr-defined]
+    if not size:
+        return False
+    # Mapped, since a trace may be as large as the memory that its reader was given.
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return _has_odd_heap(content)
+
+
+def _has_odd_heap(content: bytes | mmap) -> bool:
     at = content.find(HEAP)
     while at >= 0:
         if not _is_heap(content, at):
@@ -183,7 +191,7 @@ def looks_odd(source: Path | BinaryIO, size: int) -> bool:
     return False
 
 
-def _is_heap(content: bytes, at: int) -> bool:
+def _is_heap(content: bytes | mmap, at: int) -> bool:
     """Whether a global heap collection is in order: sizes that add up to its own.
 
     References

@@ -107,7 +107,7 @@ def test_a_folder_that_has_moved(small, rnnscope, tmp_path):
     shutil.copytree(small.prefix.parent, moved)
     result = rnnscope("inspect", moved)
     assert (result.code, result.stderr) == (0, "")
-    assert str(moved / "model.ckpt") in result.stdout
+    assert str(moved / "model.ckpt") in "".join(result.stdout.split())  # a long path is folded
 
 
 @pytest.mark.parametrize("path", ["nowhere.ckpt", "empty.h5"])

@@ -643,7 +643,7 @@ def test_ctrl_c_leaves_no_trace_and_what_resume_goes_on_from(tmp_path, model):
         time.sleep(0.001)
     started.send_signal(signal.SIGINT)
     stdout, stderr = started.communicate(timeout=PATIENCE_SECONDS)
-    assert started.returncode == 2
+    assert started.returncode == 130
     assert stdout == ""
     assert "interrupted" in stderr
     assert "Traceback" not in stderr

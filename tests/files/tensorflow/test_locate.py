@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import put_limits_back, set_limits
 from rnnscope.files.tensorflow.checkpoint_state import latest_checkpoint
 from rnnscope.files.tensorflow.locate import Located, locate, sniff
 
@@ -94,11 +95,17 @@ def test_a_moved_folder_is_read_where_it_is(trained: Path, run: Path) -> None:
     assert locate(run).prefix == run / "model.ckpt-100"
 
 
-def test_an_absolute_path_is_followed_where_nothing_lies_beside(
+def test_an_absolute_path_is_followed_where_nothing_lies_beside_and_the_user_allows_it(
     trained: Path, tmp_path: Path
 ) -> None:
     state(tmp_path, str(trained / "model.ckpt-200"))
-    found = locate(tmp_path)
+    with pytest.raises(CheckpointError, match="outside its own folder"):
+        locate(tmp_path)
+    before = set_limits(allow_outside=True)
+    try:
+        found = locate(tmp_path)
+    finally:
+        put_limits_back(before)
     assert found.prefix == trained / "model.ckpt-200"
     assert f"in {trained}" in found.note
 
