@@ -136,7 +136,7 @@ def _explanation(
         tolerance=search.tolerance,
         tried=search.tried,
         seconds=time.monotonic() - started,
-        complete=search.finished,
+        complete=search.finished and not search.cut_short,
         notes=tuple(notes),
     )
 
@@ -153,7 +153,7 @@ def _notes(subject: Subject, reference: Reference, search: Search) -> list[str]:
         )
     if reference.rounded:
         notes.append(f"the reference is rounded to {reference.rounded}: so much counts as equal")
-    if not search.finished:
+    if not search.finished or search.cut_short:
         notes.append(
             f"the time for the search ended before every reading was tried ({spell('budget')})"
         )

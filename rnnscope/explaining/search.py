@@ -31,6 +31,12 @@ MOST_DEVIATIONS = 3
 MOST_COMBINED = 2
 """Deviations beside which unknowns are solved for."""
 
+OFTEN_TOGETHER = frozenset(
+    {"gate-order", "kernel-rows", "transposed", "bias", "peepholes", "directions", "layer-order",
+     "forget-bias", "activation", "recurrent-activation", "reset-after", "update-gate"}
+)  # fmt: skip
+"""What a port gets wrong at once, in its reading of the weights: triples of these come first."""
+
 SOLVED_AT_ONCE = 64
 
 WORK_AT_ONCE = 2_000_000
@@ -79,6 +85,8 @@ class Search:
         Whether the reference's values are of half precision.
     finished : bool
         False where the budget ended before all readings were tried.
+    cut_short : bool
+        Not every number was solved for beside every deviation, for want of time.
     """
 
     subject: Subject
@@ -90,6 +98,7 @@ class Search:
     rounded: bool = False
     tried: int = 0
     finished: bool = True
+    cut_short: bool = False
     fixed: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
     found: list[Reading] = field(default_factory=list)
@@ -213,6 +222,9 @@ class Search:
             yield []
             early = self._early()
             usual = [one for one in early if one.usual]
+            often = [one for one in usual if one.id in OFTEN_TOGETHER]
+            yield from self._combined(3, look, often)
+            yield []
             yield from self._combined(3, look, usual)
             yield []
             yield from self._combined(3, look, early)
@@ -391,7 +403,12 @@ class Search:
         return reading
 
     def _solved(self, size: int, look: Setup) -> None:
-        """Find readings with an unknown among their deviations, solved for."""
+        """Find readings with an unknown among their deviations, solved for.
+
+        Pairs of them take a third of the time that is left at most: triples come after them.
+        """
+        now = time.monotonic()
+        until = self.deadline if size == 1 else now + (self.deadline - now) / 3
         for unknown in self.unknowns:
             if size > 1 and len(unknown.starts[0]) > 1:
                 continue
@@ -404,6 +421,9 @@ class Search:
                     continue
                 bases = self._bases(unknown, others, look, early=early)
                 for part in _alike(bases):
+                    if time.monotonic() > until:
+                        self.cut_short = True
+                        return
                     solved = solve(
                         [one.setup for one in part], unknown, view, self.tolerance,
                         self._check_time,
