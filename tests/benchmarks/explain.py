@@ -43,7 +43,10 @@ def timed(subject: Subject, case: Case, repeat: int) -> tuple[float, bool, str]:
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            said = explained(subject, case.made, case.guise, Path(folder))
+            try:
+                said = explained(subject, case.made, case.guise, Path(folder))
+            except Exception as error:  # noqa: BLE001 - a case that fails is a line, the rest goes on
+                said = {"verdict": repr(error), "fits": []}
             seconds.append(time.perf_counter() - started)
     return min(seconds), named_rightly(said, case), f"{said['verdict']} {readings_that_fit(said)}"
 
