@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.module_layouts import LAYOUT_NAMES, MODULE_LAYOUTS
 from rnnscope.checkpoints.onnx.bare_names import read_onnx_arrays
 from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf1.names import read_named_model
@@ -151,11 +152,22 @@ def _read_torch(variables: NpzVariables, path: Path) -> GraphModel:
     return GraphModel(found.network, tuple(found.left_out), tuple(found.notes))
 
 
+def _read_library(name: str, variables: NpzVariables, path: Path) -> GraphModel:
+    arrays = [
+        LoadableArray(array, info.shape, partial(variables.read, array))
+        for array, info in variables.variables.items()
+    ]
+    layouts = [layout for layout in MODULE_LAYOUTS if layout.name == name]
+    found = read_state_dict(arrays, path, layouts=layouts)
+    return GraphModel(found.network, tuple(found.left_out), tuple(found.notes))
+
+
 LAYOUTS: dict[str, Callable[[NpzVariables, Path], GraphModel]] = {
     "tf1": _read_tensorflow,
     "keras": _read_tensorflow,
     "torch": _read_torch,
     "onnx": read_onnx_arrays,
+    **{name: partial(_read_library, name) for name in LAYOUT_NAMES},
 }
 """Layouts by name. TensorFlow's and Keras' names tell themselves apart by ``recurrent_kernel``."""
 
@@ -164,6 +176,7 @@ EXAMPLES = {
     "keras": "lstm/kernel, lstm/recurrent_kernel and lstm/bias",
     "torch": "lstm.weight_ih_l0 and lstm.weight_hh_l0",
     "onnx": "lstm_W, lstm_R and lstm_B",
+    **{layout.name: layout.example for layout in reversed(MODULE_LAYOUTS)},
 }
 
 READER = Reader(

@@ -32,7 +32,7 @@ GROUPS = {
 """Groups of options, in the order in which help and pages list them."""
 
 ENGINES = ("auto", "numpy", "compiled", "reference")
-LAYOUTS = ("tf1", "keras", "torch", "onnx")
+LAYOUTS = ("tf1", "keras", "torch", "onnx", "equinox", "mlx", "flax", "haiku", "custom")
 PADDING_RULES = ("zeros", "hold", "none")
 COMPRESSIONS = ("gzip", "lzf", "zstd")
 VERIFIERS = ("tensorflow", "onnxruntime")

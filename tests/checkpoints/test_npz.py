@@ -1,4 +1,4 @@
-"""The same LSTM in four layouts of an .npz gives the same states."""
+"""The same LSTM in all layouts of an .npz gives the same states."""
 
 from __future__ import annotations
 
@@ -57,7 +57,43 @@ def onnx():
     return {"lstm_W": kernel.T[None], "lstm_R": recurrent.T[None], "lstm_B": both[None]}
 
 
-MAKE = {"tf1": tf1, "keras": keras, "torch": torch, "onnx": onnx}
+def equinox():
+    kernel, recurrent, bias = gates("ifgo")
+    return {".lstm.weight_ih": kernel.T, ".lstm.weight_hh": recurrent.T, ".lstm.bias": bias}
+
+
+def mlx():
+    kernel, recurrent, bias = gates("ifgo")
+    return {"lstm.Wx": kernel.T, "lstm.Wh": recurrent.T, "lstm.bias": bias}
+
+
+def flax():
+    made = {}
+    for gate, wide in GATES.items():
+        made |= {f"lstm/i{gate}/kernel": wide[:3], f"lstm/h{gate}/kernel": wide[3:7]}
+        made[f"lstm/h{gate}/bias"] = wide[7]
+    return made
+
+
+def haiku():
+    kernel, recurrent, bias = gates("igfo")
+    bias = bias.copy()
+    bias[8:12] -= 1.0  # hk.LSTM adds it at run time
+    return {"lstm/linear/w": np.concatenate([kernel, recurrent]), "lstm/linear/b": bias}
+
+
+def custom():
+    made = {}
+    for gate, wide in GATES.items():
+        made |= {f"lstm.W_{gate}.weight": wide[:3].T, f"lstm.U_{gate}.weight": wide[3:7].T}
+        made |= {f"lstm.W_{gate}.bias": 0.25 * wide[7], f"lstm.U_{gate}.bias": 0.75 * wide[7]}
+    return made
+
+
+MAKE = {
+    "tf1": tf1, "keras": keras, "torch": torch, "onnx": onnx,
+    "equinox": equinox, "mlx": mlx, "flax": flax, "haiku": haiku, "custom": custom,
+}  # fmt: skip
 
 
 def save(path, arrays):

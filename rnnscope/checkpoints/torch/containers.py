@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import math
-import mmap
 import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
 from rnnscope.errors import CheckpointError
+from rnnscope.files.inner_file import AnyFile, map_file
 from rnnscope.model.cell import Array
 
 DTYPES = {
@@ -55,7 +54,7 @@ LEGACY_PROTOCOL = 1001
 SCRIPT_MEMBER = "constants.pkl"
 
 
-def is_legacy(path: Path) -> bool:
+def is_legacy(path: AnyFile) -> bool:
     """Whether a file begins as those of before torch 1.6."""
     with path.open("rb") as file:
         return LEGACY_START.match(file.read(LEGACY_START_BYTES)) is not None
@@ -89,7 +88,7 @@ class TorchFile:
     load_constant: Callable[[PickledTensor, object], Array] | None = None
 
 
-def read_zip(path: Path) -> TorchFile:
+def read_zip(path: AnyFile) -> TorchFile:
     """Open a zip archive of ``torch.save`` or ``torch.jit.save``.
 
     Raises
@@ -156,7 +155,7 @@ def _from_zip(
     return _view(data, order, tensor, where)
 
 
-def is_plain_pickle(path: Path) -> bool:
+def is_plain_pickle(path: AnyFile) -> bool:
     """Whether a file begins and ends as a pickle of protocol 2 or later does."""
     with path.open("rb") as file:
         head = file.read(2)
@@ -166,7 +165,7 @@ def is_plain_pickle(path: Path) -> bool:
         return file.read(1) == b"."
 
 
-def read_plain_pickle(path: Path) -> TorchFile:
+def read_plain_pickle(path: AnyFile) -> TorchFile:
     """Open what ``pickle.dump`` wrote: tensors lie in it as files of torch, arrays as bytes.
 
     Raises
@@ -174,13 +173,12 @@ def read_plain_pickle(path: Path) -> TorchFile:
     CheckpointError
         It is damaged, or refused.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        stream: Any = data
+    with path.open("rb") as stream:
         value = read_pickle(stream, path, load_bytes=partial(_storage_in_bytes, path))
     return TorchFile(value, _from_bytes)
 
 
-def _storage_in_bytes(path: Path, data: bytes) -> Any:
+def _storage_in_bytes(path: AnyFile, data: bytes) -> Any:
     """The storage that ``torch.storage._load_from_bytes`` would load."""
     if type(data) is not bytes or LEGACY_START.match(data) is None:
         raise ValueError("a storage in bytes that are no file of torch")
@@ -230,7 +228,7 @@ def _unread_dtype(where: object, found: str) -> CheckpointError:
     )
 
 
-def read_legacy(path: Path) -> TorchFile:
+def read_legacy(path: AnyFile) -> TorchFile:
     """Open a file of before torch 1.6: four pickles, a list of keys, and the storages' bytes.
 
     Raises
@@ -238,13 +236,15 @@ def read_legacy(path: Path) -> TorchFile:
     CheckpointError
         It is damaged, or a pickle is refused.
     """
-    # Mapped, so that reading pickles at its front does not read the weights behind them.
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        value, places, order = _legacy_parts(data, len(data), data, path)
+    data = map_file(path)
+    with path.open("rb") as stream:
+        value, places, order = _legacy_parts(stream, len(data), data, path)
     return TorchFile(value, partial(_from_legacy, path, places, order))
 
 
-def _legacy_parts(stream: Any, size: int, data: Any, path: Path) -> tuple[Any, dict[str, int], str]:
+def _legacy_parts(
+    stream: Any, size: int, data: Any, path: AnyFile
+) -> tuple[Any, dict[str, int], str]:
     """What was saved, where each storage's bytes lie, and their byte order."""
     storages: dict[str, Storage] = {}
     _, protocol, system, value = (read_pickle(stream, path, storages=storages) for _ in range(4))
@@ -257,7 +257,7 @@ def _legacy_parts(stream: Any, size: int, data: Any, path: Path) -> tuple[Any, d
 
 
 def _places(
-    data: Any, size: int, start: int, storages: list[Storage | None], path: Path
+    data: Any, size: int, start: int, storages: list[Storage | None], path: AnyFile
 ) -> dict[str, int]:
     """Where each storage's bytes lie: behind its number of elements, one after the other."""
     places: dict[str, int] = {}
@@ -276,15 +276,14 @@ def _places(
 
 
 def _from_legacy(
-    path: Path, places: dict[str, int], order: str, tensor: PickledTensor, where: object
+    path: AnyFile, places: dict[str, int], order: str, tensor: PickledTensor, where: object
 ) -> Array:
     if tensor.storage.key not in places:
         raise damaged(where, "a storage of the file", f"the key {tensor.storage.key}")
     with path.open("rb") as file:
         if tensor.storage.bytes >= MAPPED_BYTES or math.prod(tensor.shape) < tensor.storage.count:
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             start = places[tensor.storage.key]
-            data: Any = memoryview(whole)[start : start + tensor.storage.bytes]
+            data: Any = map_file(path)[start : start + tensor.storage.bytes]
         else:
             file.seek(places[tensor.storage.key])
             data = file.read(tensor.storage.bytes)

@@ -35,13 +35,14 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.checkpoints.torch.zip_members import damaged
+from rnnscope.files.inner_file import AnyFile
 from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.model.cell import Array
 
 SHARD_ENDS = (".bin", ".pt", ".pth")
 
 
-def sniff(path: Path) -> bool:
+def sniff(path: AnyFile) -> bool:
     """Whether a file is a zip with a data.pkl, an older file, or a pickle. Never raises."""
     try:
         if not path.is_file():
@@ -52,7 +53,7 @@ def sniff(path: Path) -> bool:
             head = file.read(128)
         if not head.startswith(b"PK\x03\x04"):
             return False
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             return any(name.split("/")[-1] == "data.pkl" for name in archive.namelist())
     except zipfile.BadZipFile:
         # A cut off zip has lost its list of members; the first one still stands at the front.
@@ -107,7 +108,7 @@ class _Contents:
     notes: list[str] = field(default_factory=list)
     is_script: bool = False
 
-    def read(self, paths: Sequence[Path]) -> None:
+    def read(self, paths: Sequence[AnyFile]) -> None:
         """Read files. Dicts around the one with recurrent modules are no part of names."""
         opened = [_open(path) for path in paths]
         walked = [_walk(path, one.value) for path, one in zip(paths, opened, strict=True)]
@@ -117,7 +118,7 @@ class _Contents:
             self._add(path, one, saved, plain)
 
     def _add(
-        self, path: Path, opened: TorchFile, saved: SavedObjects, plain: tuple[str, ...] | None
+        self, path: AnyFile, opened: TorchFile, saved: SavedObjects, plain: tuple[str, ...] | None
     ) -> None:
         self.is_script |= opened.is_script
         inside = {tensor.name for tensor in saved.tensors if tensor.folder == plain}
@@ -136,7 +137,7 @@ class _Contents:
                 module = replace(module, settings=settings)  # noqa: PLW2901 - the same, known better
             self.declared.setdefault(_shown(folder, name, plain), module)
 
-    def _add_constants(self, opened: TorchFile, path: Path) -> None:
+    def _add_constants(self, opened: TorchFile, path: AnyFile) -> None:
         """Tensors that are named in code alone: a traced model may start from one."""
         for number, tensor in enumerate(opened.constants):
             assert opened.load_constant is not None
@@ -165,13 +166,13 @@ class _Contents:
         return plain
 
 
-def _open(path: Path) -> TorchFile:
+def _open(path: AnyFile) -> TorchFile:
     if is_legacy(path):
         return read_legacy(path)
     return read_plain_pickle(path) if is_plain_pickle(path) else read_zip(path)
 
 
-def _walk(path: Path, value: object) -> SavedObjects:
+def _walk(path: AnyFile, value: object) -> SavedObjects:
     try:
         return walk_saved(value)
     except EndlessObjectsError as error:
