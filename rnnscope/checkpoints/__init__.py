@@ -25,16 +25,23 @@ READER_MODULES = (
     "keras.keras_file",
     "keras.h5_file",
     "keras.weights_only.file",
+    "elmo",
     "onnx.onnx_file",
     "safetensors",
     "torch.torch_file",
+    "flax_msgpack",
+    "gguf_file",
+    "audio_json",
+    "object_array",
     "npz",
+    "archive",  # zips that are none of the formats above, and tars
+    "model_folder",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
 
 SIGNATURES = {
-    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file"),
+    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file", "elmo"),
     b"PK\x03\x04": ("keras.keras_file", "torch.torch_file", "npz"),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""

@@ -17,6 +17,7 @@ from rnnscope.checkpoints.module_layouts.jax_libraries import (
     MLX,
 )
 from rnnscope.checkpoints.torch.module_names import Module, ModuleDirection
+from rnnscope.errors import OptionError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec
 
@@ -35,6 +36,27 @@ MODULE_LAYOUTS: tuple[ModuleLayout, ...] = (
 
 LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in MODULE_LAYOUTS))
 """What ``layout`` takes beside the layouts of `rnnscope.checkpoints.npz`."""
+
+
+def layouts_of(name: str | None) -> tuple[ModuleLayout, ...]:
+    """The layouts of a name, all of them without one; none for ``torch``, which is always known.
+
+    Raises
+    ------
+    OptionError
+        Arrays of that layout are not found by modules.
+    """
+    if name is None:
+        return MODULE_LAYOUTS
+    if name not in (*LAYOUT_NAMES, "torch"):
+        raise OptionError(
+            f"{spell('layout', name)} says nothing of this file.",
+            expected="|".join(("torch", *LAYOUT_NAMES)),
+            found=name,
+            hint="it is for an .npz of arrays",
+        )
+    return tuple(layout for layout in MODULE_LAYOUTS if layout.name == name)
+
 
 BOOKKEEPING = frozenset(
     {"opt_state", "optimizer", "optimizer_state", "optim", "mu", "nu", "exp_avg", "exp_avg_sq",

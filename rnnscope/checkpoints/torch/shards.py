@@ -15,17 +15,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import AnyFile, InnerFile
+from rnnscope.files.inner_file import AnyFile
 
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<end>\.\w+)")
 INDEX_END = ".index.json"
 MAX_INDEX = 64 * 2**20
 MAX_SHARDS = 10_000
-
-F = TypeVar("F", Path, InnerFile)
 
 
 def is_index(path: AnyFile, ends: Collection[str]) -> bool:
@@ -49,7 +46,7 @@ def _weight_map(path: AnyFile) -> Mapping[str, str]:
     return found if isinstance(found, dict) and whole else {}
 
 
-def shards_of(path: F) -> tuple[F, ...]:
+def shards_of(path: AnyFile) -> tuple[AnyFile, ...]:
     """The files of the set that a file belongs to, an index last; the file alone if it is whole.
 
     Raises
@@ -67,7 +64,7 @@ def shards_of(path: F) -> tuple[F, ...]:
                 expected="names of files beside it",
                 found=", ".join(strange[:4]),
             )
-        there: tuple[F, ...] = _all_there(path, names)
+        there: tuple[AnyFile, ...] = _all_there(path, names)
         return (*there, path)
     match = SHARD.fullmatch(path.name)
     if match is None:
@@ -78,12 +75,12 @@ def shards_of(path: F) -> tuple[F, ...]:
     names = [
         f"{match['stem']}-{number:05}-of-{count:05}{match['end']}" for number in range(1, count + 1)
     ]
-    files: tuple[F, ...] = _all_there(path, names)
+    files: tuple[AnyFile, ...] = _all_there(path, names)
     index = path.with_name(f"{match['stem']}{match['end']}{INDEX_END}")
     return (*files, index) if is_index(index, (match["end"],)) else files
 
 
-def _all_there(path: F, names: list[str]) -> tuple[F, ...]:
+def _all_there(path: AnyFile, names: list[str]) -> tuple[AnyFile, ...]:
     files = [path.with_name(name) for name in names]
     missing = [file.name for file in files if not file.is_file()]
     if missing:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.module_layouts import EQUINOX, layouts_of
+from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
 from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.checkpoints.torch.containers import (
     TorchFile,
@@ -35,7 +38,7 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.checkpoints.torch.zip_members import damaged
-from rnnscope.files.inner_file import AnyFile
+from rnnscope.files.inner_file import AnyFile, InnerFile
 from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.model.cell import Array
 
@@ -62,7 +65,7 @@ def sniff(path: AnyFile) -> bool:
         return False
 
 
-def read_torch(path: Path) -> Checkpoint:
+def read_torch(path: AnyFile) -> Checkpoint:
     """Read the recurrent modules of a PyTorch file; its pickles are interpreted, never executed.
 
     Raises
@@ -78,22 +81,59 @@ def read_torch(path: Path) -> Checkpoint:
     require_tensors(
         files, [array.name for array in contents.arrays if array.name not in contents.outside]
     )
-    found = read_state_dict(
-        contents.arrays,
-        path,
-        declared=contents.declared,
-        outside=contents.outside,
-        constants=contents.constants,
-    )
+    own = tuple(file for file in files if isinstance(file, Path))
+    where = path if isinstance(path, Path) else path.outer
+    return _checkpoint(where, own, contents, READER.name)
+
+
+def read_pickled(path: Path, inner: InnerFile, format_name: str, layout: str | None) -> Checkpoint:
+    """Read the recurrent modules of a pickle that lies inside another file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    inner : InnerFile
+        The pickle.
+    format_name : str
+        What the checkpoint's format is called.
+    layout : str or None
+        Whose names the arrays have.
+    """
+    contents = _Contents()
+    contents.add(inner, read_plain_pickle(inner))
+    return _checkpoint(path, (path,), contents, format_name, layout)
+
+
+def _checkpoint(
+    path: Path,
+    files: tuple[Path, ...],
+    contents: _Contents,
+    format_name: str,
+    layout: str | None = None,
+) -> Checkpoint:
+    arrays = contents.arrays
+    if contents.holds_torch_names:
+        found = read_state_dict(
+            arrays,
+            path,
+            declared=contents.declared,
+            outside=contents.outside,
+            constants=contents.constants,
+            layouts=contents.layouts(layout),
+        )
+    else:
+        found, arrays = read_tree(arrays, path, layouts=contents.layouts(layout))
+    framework = "PyTorch (TorchScript)" if contents.is_script else "PyTorch"
     return Checkpoint(
         path=path,
-        format=READER.name,
-        framework="PyTorch (TorchScript)" if contents.is_script else "PyTorch",
+        format=format_name,
+        framework="arrays in a pickle" if contents.is_numpy else framework,
         files=files,
         network=found.network,
         left_out=tuple(found.left_out),
         notes=(*contents.notes, *found.notes),
-        read_left_out=reading_by_name(contents.arrays),
+        read_left_out=reading_by_name(arrays),
     )
 
 
@@ -107,6 +147,25 @@ class _Contents:
     constants: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     is_script: bool = False
+    is_numpy: bool = True
+
+    @property
+    def holds_torch_names(self) -> bool:
+        """Whether any tensor is named as those of torch's own modules are."""
+        names = [array.name.rpartition("/")[2] for array in self.arrays]
+        return any(TENSOR.fullmatch(name) or PART.fullmatch(name) for name in names) or bool(
+            self.constants
+        )
+
+    def layouts(self, name: str | None) -> tuple[ModuleLayout, ...]:
+        """Whose names may be meant; torch's own tensors are none of Equinox's."""
+        known = layouts_of(name)
+        return known if self.is_numpy or name else tuple(one for one in known if one != EQUINOX)
+
+    def add(self, path: AnyFile, opened: TorchFile) -> None:
+        """Take in one file that is opened."""
+        saved = _walk(path, opened.value)
+        self._add(path, opened, saved, self._holder([saved]))
 
     def read(self, paths: Sequence[AnyFile]) -> None:
         """Read files. Dicts around the one with recurrent modules are no part of names."""
@@ -121,6 +180,7 @@ class _Contents:
         self, path: AnyFile, opened: TorchFile, saved: SavedObjects, plain: tuple[str, ...] | None
     ) -> None:
         self.is_script |= opened.is_script
+        self.is_numpy &= all(isinstance(one.value, PickledArray) for one in saved.tensors)
         inside = {tensor.name for tensor in saved.tensors if tensor.folder == plain}
         for tensor in saved.tensors:
             shown = _shown(tensor.folder, tensor.name, plain)
