@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import CheckpointError, OptionError, spell
+from rnnscope.files.file_kinds import name_file, name_folder
 from rnnscope.files.limits import time_to_read
 from rnnscope.files.regular import require_regular
 
@@ -104,7 +105,6 @@ def _likely(path: Path) -> tuple[str, ...]:
 
 
 def _no_reader(path: Path) -> CheckpointError:
-    tried = "; ".join(reader.title for reader in readers())
     if not path.exists():
         siblings = sorted(other.name for other in path.parent.glob(escape(path.name[:4]) + "*"))
         return CheckpointError(
@@ -121,13 +121,32 @@ def _no_reader(path: Path) -> CheckpointError:
             found="0 bytes",
             hint="copy or download it again",
         )
+    named = name_folder(path) if path.is_dir() else name_file(path)
+    if named is None:
+        return CheckpointError(
+            "No reader knows this file.",
+            where=path,
+            found=_first_bytes(path),
+            hint="is it damaged, or encrypted? 'rnnscope help checkpoints' lists what is read",
+        )
     return CheckpointError(
-        "No reader knows this file.",
+        f"No reader takes this {'folder' if path.is_dir() else 'file'}: it is {named.title}.",
         where=path,
-        expected=tried,
-        found="a folder without a checkpoint" if path.is_dir() else _first_bytes(path),
-        hint="if it is one of these, it may be damaged; 'rnnscope inspect --help' lists formats",
+        found=named.detail or None,
+        hint=named.advice,
     )
+
+
+def swapped_with(checkpoint: Path, other: Path) -> bool:
+    """Whether a checkpoint is an array, and the input beside it a saved model. Never raises."""
+    try:
+        named = name_file(checkpoint) if checkpoint.is_file() else None
+        if named is None or not named.is_input or not other.exists():
+            return False
+        array = name_file(other) if other.is_file() else None
+        return not (array and array.is_input) and any(one.sniff(other) for one in readers())
+    except (OSError, ValueError):
+        return False
 
 
 def _first_bytes(path: Path) -> str:

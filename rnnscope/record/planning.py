@@ -152,7 +152,8 @@ def plan_recipe(
 
     watched = _watch(recipe)
     hashed = _hash_in_background(recipe)  # while the checkpoint is read
-    checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
+    with _saying_if_swapped(recipe):
+        checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
     for path in checkpoint.files:
         watched.add(path)
     with ExitStack() as opened:
@@ -209,6 +210,26 @@ def plan_recipe(
             opened_source,
             watched,
         )
+
+
+@contextmanager
+def _saying_if_swapped(recipe: Recipe) -> Iterator[None]:
+    """A hint where the input stands in the place of the checkpoint, and the other way round."""
+    from rnnscope.checkpoints import swapped_with
+
+    try:
+        yield
+    except (CheckpointError, OptionError) as error:
+        if isinstance(recipe.input, str):
+            other, _ = split_reference(recipe.input)
+            if swapped_with(Path(recipe.checkpoint), other):
+                raise type(error)(
+                    error.what,
+                    where=error.where,
+                    found=error.found,
+                    hint=f"did you mean the other order: {other} {recipe.checkpoint}?",
+                ) from error
+        raise
 
 
 def _watch(recipe: Recipe) -> WatchedFiles:
