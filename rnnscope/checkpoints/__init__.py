@@ -29,6 +29,8 @@ READER_MODULES = (
     "elmo",
     "onnx.onnx_file",
     "safetensors",
+    "torch.distributed_folder",
+    "torch.exported_program",
     "torch.torch_file",
     "flax_msgpack",
     "gguf_file",

@@ -3,8 +3,8 @@
 References
 ----------
 RTNeural/python/model_utils.py (``save_model_json``: Keras' own arrays of each layer in the order of
-``get_weights``) and RTNeural/model_loader.h (which layers there are; activations of LSTM and GRU are
-not read). Automated-GuitarAmpModelling/CoreAudioML/networks.py (``SimpleRNN.save_model``:
+``get_weights``) and RTNeural/model_loader.h (which layers there are; activations of LSTM and GRU
+are not read). Automated-GuitarAmpModelling/CoreAudioML/networks.py (``SimpleRNN.save_model``:
 ``model_data`` beside the ``state_dict`` of a module with ``rec`` and ``lin``).
 """
 
@@ -30,6 +30,10 @@ from rnnscope.model.layers import Dense, Unsupported
 from rnnscope.model.network import Network, Node
 
 HEAD = 4096
+RTNEURAL_NOTE = (
+    "Layers feed each other in the order of the file. Activations of recurrent layers are tanh and "
+    "sigmoid, as RTNeural computes them."
+)
 RECURRENT = {"lstm": "LSTM", "gru": "GRU"}
 DENSE = ("dense", "time-distributed-dense")
 
@@ -131,10 +135,7 @@ def _read_layers(path: Path, held: Mapping[str, Any]) -> Checkpoint:
         files=(path,),
         network=Network((INPUT,), tuple(nodes[: recurrent[-1] + 1])),
         left_out=tuple(left_out),
-        notes=(
-            "Layers feed each other in the order of the file. Activations of recurrent layers are "
-            "tanh and sigmoid, as RTNeural computes them.",
-        ),
+        notes=(RTNEURAL_NOTE,),
     )
 
 
@@ -200,8 +201,8 @@ READER = Reader(
     title="RTNeural or GuitarML model in JSON",
     reads="lstm and gru layers of RTNeural with the dense ones in front of them; the state dict of "
     "GuitarML's and its like, as safetensors",
-    does_not_read="conv1d, batchnorm and prelu in front, which are named; activations that RTNeural "
-    "does not compute",
+    does_not_read="conv1d, batchnorm and prelu in front, which are named; activations that "
+    "RTNeural does not compute",
     sniff=sniff,
     read=read_audio_json,
 )

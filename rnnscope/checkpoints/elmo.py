@@ -1,8 +1,9 @@
 """AllenNLP's ELMo weights (``…_weights.hdf5``): two stacks of projected LSTMs that read a sentence.
 
 The names are those of TensorFlow 0.12, from which the weights were dumped. What stands in code is
-taken from AllenNLP: a stack a direction, each layer from the second on adds its input to its output.
-The clips and whether inputs are added stand in ``…_options.json``, which is read if it lies beside.
+taken from AllenNLP: a stack a direction, each layer from the second on adds its input to its
+output. The clips and whether inputs are added stand in ``…_options.json``, which is read if it
+lies beside.
 
 References
 ----------
@@ -43,6 +44,11 @@ STACK = re.compile(
 FRONT = re.compile(r"CNN(_high|_proj)?(_\d+)?/|char_embed$")
 MAX_OPTIONS = 2**20
 
+INPUT_NOTE = (
+    "The input is what the character encoder gives (token embeddings of the width of m), which is "
+    "left out. AllenNLP starts a batch from the last batch's state unless it is told not to: here "
+    "every sequence starts from zero."
+)
 PUBLISHED_CLIP = 3.0
 """Of c and of m, in all options that were published with weights of ELMo."""
 
@@ -108,12 +114,9 @@ def _options(path: Path) -> ElmoOptions:
     if file is None:
         return ElmoOptions()
     try:
-        if file.stat().st_size > MAX_OPTIONS:
-            raise ValueError(f"more than {MAX_OPTIONS} bytes")
-        lstm: Any = json.loads(file.read_bytes())["lstm"]
+        with file.open("rb") as stream:
+            lstm: Any = json.loads(stream.read(MAX_OPTIONS))["lstm"]
         clips = [lstm.get("cell_clip"), lstm.get("proj_clip")]
-        if not all(clip is None or type(clip) in (int, float) for clip in clips):
-            raise ValueError(f"clips that are no numbers: {clips}")
         cell, proj = (None if clip is None else float(clip) for clip in clips)
         return ElmoOptions(cell, proj, bool(lstm.get("use_skip_connections")), file)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -149,13 +152,8 @@ def read_elmo(path: Path) -> Checkpoint:
             found=", ".join(list(stored.variables)[:6]),
         )
     skip = "from the second layer on the input is added to the output" if options.skip else ""
-    notes = [
-        f"c and m are clipped at {options.cell_clip} and {options.proj_clip}"
-        f"{', and ' if skip else ''}{skip} ({options.told}).",
-        "The input is what the character encoder gives (token embeddings of the width of m); it is "
-        "left out. AllenNLP starts a batch from the last batch's state unless it is told not to: "
-        "here every sequence starts from zero.",
-    ]
+    clips = f"c and m are clipped at {options.cell_clip} and {options.proj_clip}"
+    notes = (f"{clips}{', and ' if skip else ''}{skip} ({options.told}).", INPUT_NOTE)
     return Checkpoint(
         path=path,
         format=READER.name,
@@ -163,7 +161,7 @@ def read_elmo(path: Path) -> Checkpoint:
         files=(path,) if options.file is None else (path, options.file),
         network=network,
         left_out=tuple(_left_out(entry) for entry in model.left_out),
-        notes=tuple(notes),
+        notes=notes,
         read_variable=stored.read,
     )
 

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, and what to do with it: for files that no reader takes.
+r"""What a file is, by its first bytes, and what to do with it: for files that no reader takes.
 
 A kind is a line of `FILE_KINDS`; the first that fits names the file. Content decides; a suffix only
 where two formats begin alike.
@@ -9,7 +9,7 @@ The magic numbers are those of the formats' own sources: FlatBuffers' file ident
 ET12) at byte 4; mxnet src/ndarray/ndarray.cc (kMXAPINDArrayListMagic 0x112); cntk
 Source/ComputationNetworkLib/ComputationNetwork.h (BCN in two bytes a letter); dynet/io.cc
 (``#Parameter#``); deeplearning4j ModelSerializer.java (configuration.json, coefficients.bin);
-paddle/fluid/framework/lod_tensor.cc (SerializeToStream); kaldi-io (``\\0B``); fastText
+paddle/fluid/framework/lod_tensor.cc (SerializeToStream); kaldi-io (``\0B``); fastText
 (793712314); Git LFS' specification of pointers.
 """
 

@@ -137,8 +137,8 @@ def _listed(numbered: dict[str, Any]) -> list[Any]:
 
 
 def _stored(dtype: str) -> np.dtype[Any]:
-    stored: np.dtype[Any] = np.dtype("<u2" if dtype == "bfloat16" else dtype)
-    return stored.newbyteorder("<")
+    stored: np.dtype[Any] = np.dtype("<u2" if dtype == "bfloat16" else dtype).newbyteorder("<")
+    return stored
 
 
 def _load(shape: tuple[int, ...], dtype: str, data: bytes, where: str) -> Array:

@@ -216,6 +216,7 @@ def plan_recipe(
 def _saying_if_swapped(recipe: Recipe) -> Iterator[None]:
     """A hint where the input stands in the place of the checkpoint, and the other way round."""
     from rnnscope.checkpoints import swapped_with
+    from rnnscope.files.reference import split_reference
 
     try:
         yield

@@ -11,13 +11,14 @@ import io
 import math
 import re
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.torch.frozen_code import FrozenModules, find_frozen
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
@@ -74,8 +75,10 @@ class TorchFile:
         A TorchScript archive.
     nonlinearity : str
         What the code of such an archive calls for nn.RNN, ``"tanh"`` or ``"relu"``, if only one.
-    constants : tuple of PickledTensor
+    constants : mapping of int to PickledTensor
         Tensors that its code names by number; they have a loader of their own.
+    frozen : FrozenModules
+        Which of them the code calls recurrent functions with.
     load_constant : callable or None
         ``load_constant(tensor, where) -> ndarray`` of these.
     """
@@ -84,7 +87,8 @@ class TorchFile:
     load: Callable[[PickledTensor, object], Array]
     is_script: bool = False
     nonlinearity: str = ""
-    constants: tuple[PickledTensor, ...] = ()
+    constants: Mapping[int, PickledTensor] = field(default_factory=dict)
+    frozen: FrozenModules = field(default_factory=FrozenModules)
     load_constant: Callable[[PickledTensor, object], Array] | None = None
 
 
@@ -104,21 +108,23 @@ def read_zip(path: AnyFile) -> TorchFile:
     script = f"{root}{SCRIPT_MEMBER}" in members
     pickle = members.read(found[0], MAX_PICKLE)
     order = ">" if _byte_order(members, root) == b"big" else "<"
-    nonlinearity = _nonlinearity(members, f"{root}code/") if script else ""
+    code = _code(members, f"{root}code/") if script else b""
+    nonlinearity = _nonlinearity(code)
     stored = members.read(f"{root}{SCRIPT_MEMBER}", MAX_PICKLE) if script else b""
     value = read_pickle(io.BytesIO(pickle), f"{path}: {found[0]}", script=script)
-    constants = _constants(stored, f"{path}: {root}{SCRIPT_MEMBER}") if script else ()
+    constants = _constants(stored, f"{path}: {root}{SCRIPT_MEMBER}") if script else {}
+    frozen = find_frozen(code.decode(errors="replace")) if constants else FrozenModules()
     load, load_constant = (
         partial(_from_zip, members, f"{root}{folder}/", order) for folder in ("data", "constants")
     )
-    return TorchFile(value, load, script, nonlinearity, constants, load_constant)
+    return TorchFile(value, load, script, nonlinearity, constants, frozen, load_constant)
 
 
-def _constants(pickle: bytes, where: str) -> tuple[PickledTensor, ...]:
+def _constants(pickle: bytes, where: str) -> dict[int, PickledTensor]:
     """The tensors that the code of a TorchScript archive names by number."""
     held = read_pickle(io.BytesIO(pickle), where, script=True)
     found = held if isinstance(held, (tuple, list)) else ()
-    return tuple(one for one in found if isinstance(one, PickledTensor))
+    return {number: one for number, one in enumerate(found) if isinstance(one, PickledTensor)}
 
 
 def _is_main(name: str) -> bool:
@@ -130,17 +136,22 @@ def _byte_order(members: ZipMembers, root: str) -> bytes:
     return members.read(name, 16).strip() if name in members else b"little"
 
 
-def _nonlinearity(members: ZipMembers, folder: str) -> str:
-    """The one function of nn.RNN that the code of a TorchScript archive calls; it is text."""
-    found: set[bytes] = set()
+def _code(members: ZipMembers, folder: str) -> bytes:
+    """The code of a TorchScript archive, which is text; none if there is too much of it."""
+    parts: list[bytes] = []
     read = 0
     for info in members.infos():
         if info.filename.startswith(folder) and info.filename.endswith(".py"):
             read += info.file_size
             if read > MAX_CODE:
-                return ""
-            code = members.read(info.filename, MAX_CODE)
-            found |= set(RNN_CALL.findall(code))
+                return b""
+            parts.append(members.read(info.filename, MAX_CODE))
+    return b"\n".join(parts)
+
+
+def _nonlinearity(code: bytes) -> str:
+    """The one function of nn.RNN that the code of a TorchScript archive calls."""
+    found = {*RNN_CALL.findall(code)}
     return found.pop().decode() if len(found) == 1 else ""
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.module_layouts import EQUINOX, layouts_of
+from rnnscope.checkpoints.module_layouts import layouts_of
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
+from rnnscope.checkpoints.module_layouts.jax_libraries import EQUINOX
 from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.checkpoints.torch.containers import (
     TorchFile,
@@ -191,6 +192,7 @@ class _Contents:
             if plain is not None and tensor.folder != plain:
                 self.outside.add(shown)
         self._add_constants(opened, path)
+        self.declared |= opened.frozen.modules
         for (folder, name), module in saved.modules.items():
             if opened.nonlinearity and "nonlinearity" not in module.settings:
                 settings = {**module.settings, "nonlinearity": opened.nonlinearity}
@@ -199,13 +201,15 @@ class _Contents:
 
     def _add_constants(self, opened: TorchFile, path: AnyFile) -> None:
         """Tensors that are named in code alone: a traced model may start from one."""
-        for number, tensor in enumerate(opened.constants):
+        for number, tensor in opened.constants.items():
             assert opened.load_constant is not None
-            name = f"constants/{number}"
+            frozen = opened.frozen.names.get(number)
+            name = frozen or f"constants/{number}"
             load = partial(opened.load_constant, tensor, f"{path}: {name}")
             self.arrays.append(LoadableArray(name, tensor.shape, load))
-            self.outside.add(name)
-            self.constants.add(name)
+            if frozen is None:
+                self.outside.add(name)
+                self.constants.add(name)
 
     def _holder(self, walked: Sequence[SavedObjects]) -> tuple[str, ...] | None:
         """The one dict or object that holds recurrent modules; None if there are several."""
