@@ -38,6 +38,7 @@ READER_MODULES = (
     "object_array",
     "npz",
     "archive",  # zips that are none of the formats above, and tars
+    "orbax_folder",
     "model_folder",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""

@@ -10,8 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.interface import LeftOut
-from rnnscope.checkpoints.module_layouts import MODULE_LAYOUTS, find_layout_modules
-from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
+from rnnscope.checkpoints.module_layouts import (
+    BOOKKEEPING,
+    MODULE_LAYOUTS,
+    find_layout_modules,
+)
+from rnnscope.checkpoints.module_layouts.interface import ModuleLayout, plain_name
 from rnnscope.checkpoints.torch.computed_weights import (
     accounted_names,
     computed_words,
@@ -374,6 +378,7 @@ def _evidence(module: Module) -> Evidence:
 def _reason(array: LoadableArray) -> str:
     if looks_like_embedding(array):
         return "embedding"
-    if array.name.endswith(("exp_avg", "exp_avg_sq", "momentum_buffer")):
+    parts = {*plain_name(array.name).split(".")}
+    if parts & BOOKKEEPING or array.name.endswith("momentum_buffer"):
         return "optimizer slot"
     return "dense layer" if len(array.shape) == 2 else "not recurrent"
