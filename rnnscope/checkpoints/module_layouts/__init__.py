@@ -29,8 +29,8 @@ MODULE_LAYOUTS: tuple[ModuleLayout, ...] = (
     HAIKU,
     HAIKU_GRU_LAYOUT,
     HAIKU_RNN_LAYOUT,
-    JOINT,
     *GATES,
+    JOINT,
     CONCATENATED_GATES,
 )
 

@@ -40,6 +40,7 @@ class Scheme(NamedTuple):
 SCHEMES = (
     Scheme(f"W_?{_GATE}{_END}", f"U_?{_GATE}{_END}", bias=f"b_?{_GATE}"),
     Scheme(f"W_?[ix]_?{_GATE}", f"W_?[hr]_?{_GATE}", bias=f"b_?{_GATE}"),
+    Scheme(f"U_?{_GATE}{_END}", f"V_?{_GATE}{_END}", bias=f"b_?{_GATE}"),
     Scheme(f"W_?{_GATE}_?[ix]", f"W_?{_GATE}_?h", bias=f"b_?{_GATE}"),
     Scheme(f"{_BEGIN}[ix]_?{_GATE}", f"{_BEGIN}h_?{_GATE}", bias=f"b_?{_GATE}"),
     Scheme(f"[ix]2_?{_GATE}{_END}", f"h2_?{_GATE}{_END}", bias=f"b_?{_GATE}"),

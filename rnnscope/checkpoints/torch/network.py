@@ -294,7 +294,7 @@ class _Building:
                 "through it (a guess; features are taken as they are)."
             )
             return (table.name,), "guess"
-        feeds = guess_source(self.modules, width) or INPUT
+        feeds = guess_source(self.modules, width, name) or INPUT
         if note:
             self.notes.append(
                 f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' "
