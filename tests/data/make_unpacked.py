@@ -149,7 +149,8 @@ def keep(name, cell):
 def custom_cells():
     cells = {
         "joint": JointCell(), "hydrology": HydrologyCell(), "raw": RawGatesCell(),
-        "joined": JoinedCell(), "wu": GatesCell("W_{}", "U_{}"), "wi_wh": GatesCell("W_i{}", "W_h{}"),
+        "joined": JoinedCell(), "wu": GatesCell("W_{}", "U_{}"),
+        "wi_wh": GatesCell("W_i{}", "W_h{}"),
         "x_h": GatesCell("{}_gate_x", "{}_gate_h", ("input", "forget", "cell", "output")),
         "x2": GatesCell("x2{}", "h2{}"),
     }  # fmt: skip
@@ -229,10 +230,10 @@ def baselines():
 with torch.no_grad():
     NET = Net().eval()
     TRUTH["y"] = NET.lstm(X)[0].numpy()
-    custom_cells()
-    archives(NET)
     exported(NET)
-    guitar()
     if PREFIX == "new":
+        custom_cells()
+        archives(NET)
+        guitar()
         baselines()
 np.savez_compressed(OUT / f"{PREFIX}_truth.npz", **TRUTH)
