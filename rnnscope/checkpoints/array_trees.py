@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
+from rnnscope.checkpoints.torch.module_names import DeclaredModule
 from rnnscope.checkpoints.torch.network import StateDict, read_state_dict
 from rnnscope.files.loadable_arrays import LoadableArray
 
@@ -19,7 +20,10 @@ MAX_FOLDERS = 8
 
 
 def read_tree(
-    arrays: Sequence[LoadableArray], where: object, layouts: Sequence[ModuleLayout]
+    arrays: Sequence[LoadableArray],
+    where: object,
+    layouts: Sequence[ModuleLayout],
+    declared: Mapping[str, DeclaredModule] | None = None,
 ) -> tuple[StateDict, list[LoadableArray]]:
     """The recurrent modules of a tree, and its arrays by the names that these have there.
 
@@ -31,6 +35,8 @@ def read_tree(
         The file, for messages.
     layouts : sequence of ModuleLayout
         Whose names they may have.
+    declared : mapping of str to DeclaredModule, optional
+        What the file says of modules, by name.
 
     Raises
     ------
@@ -45,7 +51,7 @@ def read_tree(
             break
         folders.append(key)
         named, outside = _inside(named, key, outside)
-    found = read_state_dict(named, where, outside=outside, layouts=layouts)
+    found = read_state_dict(named, where, outside=outside, layouts=layouts, declared=declared)
     if folders:
         found.notes.insert(0, f"The parameters were found under '{'/'.join(folders)}'.")
     return found, named

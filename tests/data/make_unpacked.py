@@ -159,6 +159,8 @@ def custom_cells():
         model = nn.Module()
         model.cell, model.fc = cell, nn.Linear(UNITS, 2)
         torch.save(model.state_dict(), OUT / f"{PREFIX}_custom_{name}.pt")
+    whole = nn.Sequential(cells["joint"], nn.Linear(UNITS, 2))
+    torch.save(whole, OUT / f"{PREFIX}_whole_custom.pt")
     stack = nn.Module()
     stack.rnn = StackedLSTM()
     torch.save({"model": stack.state_dict(), "epoch": 3}, OUT / f"{PREFIX}_opennmt.pt")

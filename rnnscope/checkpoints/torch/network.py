@@ -119,7 +119,7 @@ def read_state_dict(
     readings = read_modules(modules, resolved, declared or {}, outside, constants)
     if not any(isinstance(reading, ReadModule) for reading in readings):
         raise all_misfits(readings, where)
-    built = _Building(arrays, resolved.arrays)
+    built = _Building(arrays, resolved.arrays, declared or {})
     for reading in readings:
         built.add(reading)
     built.notes.extend(
@@ -161,6 +161,7 @@ def _all_modules(
 class _Building:
     arrays: Sequence[LoadableArray]
     resolved: Sequence[LoadableArray]
+    declared: Mapping[str, DeclaredModule]
     nodes: list[Node] = field(default_factory=list)
     modules: list[PlacedModule] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
@@ -182,8 +183,10 @@ class _Building:
         first = cells[0, False]
         name = self._name(module, DEFAULT_NAMES[first.kind])
         if module.layout is not None and module.layout.guess:
+            told = self.declared.get(module.name)
+            own = f" ({told.class_name}, whose code is not in the file)" if told else ""
             self.notes.append(
-                f"'{name}' is taken for a cell of somebody's own, which is a guess: "
+                f"'{name}' is taken for a cell of somebody's own{own}, which is a guess: "
                 f"{module.layout.guess}."
             )
         source, wiring = self._source(name, first.input_size)

@@ -124,7 +124,7 @@ def _checkpoint(
             layouts=contents.layouts(layout),
         )
     else:
-        found, arrays = read_tree(arrays, path, layouts=contents.layouts(layout))
+        found, arrays = read_tree(arrays, path, contents.layouts(layout), contents.declared)
     framework = "PyTorch (TorchScript)" if contents.is_script else "PyTorch"
     return Checkpoint(
         path=path,
