@@ -24,11 +24,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def layout_option(function: F) -> F:
-    """``--layout``: whose names and gate order the arrays of an .npz have."""
+    """``--layout``: whose names and gate order named arrays have."""
     return click.option(
         "--layout",
         type=click.Choice(LAYOUTS),
-        help="Whose names and gate order the arrays of an .npz checkpoint have.",
+        help="Whose names and gate order named arrays have, such as those of an .npz.",
     )(function)
 
 

@@ -182,7 +182,7 @@ RUN_OPTIONS = (
         "layout",
         Choice(names=LAYOUTS),
         "layer",
-        "Whose names and gate order the arrays of an .npz checkpoint have.",
+        "Whose names and gate order named arrays have, such as those of an .npz.",
     ),
     RunOption(
         "go_backwards",
