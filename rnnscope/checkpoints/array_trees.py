@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from rnnscope.checkpoints.module_layouts import find_layout_modules
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
-from rnnscope.checkpoints.torch.module_names import DeclaredModule
+from rnnscope.checkpoints.torch.module_names import TENSOR, DeclaredModule
 from rnnscope.checkpoints.torch.network import StateDict, read_state_dict
 from rnnscope.files.loadable_arrays import LoadableArray
 
@@ -15,6 +16,9 @@ PARAMETERS = (
     "default", "target", "param", "parameters", "weights",
 )  # fmt: skip
 """Keys under which the parameters lie; what lies beside them is optimizers, steps, averages."""
+
+SURE = ("params", "state_dict", "model_state_dict")
+"""Those beside which nothing else is the model."""
 
 MAX_FOLDERS = 8
 
@@ -47,7 +51,7 @@ def read_tree(
     for _ in range(MAX_FOLDERS):
         first = {_first(array.name) for array in named if array.name not in outside}
         key = next((key for key in PARAMETERS if key in first), None)
-        if key is None:
+        if key is None or (key not in SURE and _others_hold_modules(named, key, outside, layouts)):
             break
         folders.append(key)
         named, outside = _inside(named, key, outside)
@@ -55,6 +59,16 @@ def read_tree(
     if folders:
         found.notes.insert(0, f"The parameters were found under '{'/'.join(folders)}'.")
     return found, named
+
+
+def _others_hold_modules(
+    arrays: list[LoadableArray], key: str, outside: set[str], layouts: Sequence[ModuleLayout]
+) -> bool:
+    """Whether there are recurrent modules beside a key, too: then it is one part of the model."""
+    others = [one for one in arrays if one.name not in outside and _first(one.name) != key]
+    return bool(find_layout_modules(others, layouts)) or any(
+        TENSOR.fullmatch(one.name) for one in others
+    )
 
 
 def _inside(

@@ -182,7 +182,8 @@ EXAMPLES = {
 READER = Reader(
     name="npz",
     title="Named arrays of weights (.npz), of a layout that the user names",
-    reads="weights by the names and in the gate order of TensorFlow 1, Keras, PyTorch or ONNX",
+    reads="weights by the names and in the gate order of TensorFlow 1, Keras, PyTorch, ONNX, Flax, "
+    "Haiku, Equinox or MLX, or of people's own cells",
     does_not_read="options and wiring, which are defaults and guesses",
     sniff=sniff,
     read=read_npz,

@@ -1,4 +1,4 @@
-"""PyTorch state dicts in ``.safetensors`` files."""
+"""Named tensors in ``.safetensors`` files: state dicts of PyTorch, trees of other libraries."""
 
 from __future__ import annotations
 
@@ -109,12 +109,13 @@ def sniff(path: AnyFile) -> bool:
 
 READER = Reader(
     name="safetensors",
-    title="PyTorch state dict in .safetensors",
+    title="Named tensors in .safetensors (PyTorch, Flax, Haiku, Equinox, MLX)",
     reads="nn.LSTM, nn.GRU, nn.RNN and their cells by name and shape; stacks, both directions, "
     "proj_size; weight norm, spectral norm, pruning, weight dropout; learned initial states; sets "
-    "of shards; 16-bit floats",
+    "of shards; 16-bit floats; cells of Flax, Haiku, Equinox and MLX by name, people's own as "
+    "guesses",
     does_not_read="what feeds what between modules (guessed from widths), nn.RNN's nonlinearity; "
-    "modules with tensors that torch's own lack",
+    "modules with tensors that such a cell lacks",
     sniff=sniff,
     read=read_safetensors,
     options=("layout",),

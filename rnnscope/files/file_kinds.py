@@ -19,12 +19,14 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 from rnnscope.errors import RnnscopeError
 from rnnscope.files.first_bytes import BZIP2, GZIP, HDF5, XZ, ZIP, is_tar
 from rnnscope.files.msgpack_arrays import begins_as_map
+from rnnscope.files.npy import read_npy_header
 from rnnscope.files.safe_hdf5 import attribute_text, child_names, open_h5
 
 HEAD_BYTES = 4096
@@ -124,6 +126,7 @@ FOR_TRACES = "look at it with 'rnnscope show'; to compute it again: 'rnnscope re
 RELOAD = "load it with the library that wrote it, and save the weights as an .npz"
 TO_ONNX = "export the model to ONNX, or give the checkpoint that it was converted from"
 DOWNLOAD = "download it again: this is not the file itself"
+EQX = "their names stand in code: save the leaves by name with safetensors or an .npz"
 AS_INPUT = "name the saved model first, and the array second"
 
 FILE_KINDS: tuple[FileKind, ...] = (
@@ -133,6 +136,8 @@ FILE_KINDS: tuple[FileKind, ...] = (
     FileKind("a model of GGUF", begins(b"GGUF"), "convert it again, without quantisation"),
     FileKind("a model of llama.cpp before GGUF", begins(b"lmgg", b"tjgg", b"fmgg"),
              "convert it to GGUF"),
+    FileKind("leaves of Equinox behind a line of JSON",
+             lambda head, _: re.match(rb"\{[^\n]*\}\n\x93NUMPY", head) is not None, EQX),
     FileKind("a model of an RKNN device", begins(b"RKNN"), TO_ONNX),
     FileKind("a TensorRT engine", begins(b"ptrt", b"ftrt"), TO_ONNX),
     FileKind("MXNet parameters", begins(b"\x12\x01" + bytes(6)),
@@ -235,6 +240,8 @@ def name_file(path: Path) -> NamedFile | None:
 
 def _array(head: bytes, path: Path) -> NamedFile | None:
     """Arrays of numbers, which are inputs."""
+    if head.startswith(b"\x93NUMPY") and _has_more_arrays(path):
+        return NamedFile("arrays one after the other, as Equinox' tree_serialise_leaves", EQX)
     if head.startswith(b"\x93NUMPY"):
         return NamedFile("an array (.npy)", AS_INPUT, is_input=True)
     if head.startswith(ZIP):
@@ -247,6 +254,17 @@ def _array(head: bytes, path: Path) -> NamedFile | None:
         if rows and all(TABLE.match(line) and re.search(r"\d", line) for line in rows):
             return NamedFile("a table of numbers in text", AS_INPUT, is_input=True)
     return None
+
+
+def _has_more_arrays(path: Path) -> bool:
+    """Whether another header stands behind the first array of an ``.npy``."""
+    try:
+        with path.open("rb") as file:
+            shape, _, dtype = read_npy_header(file)
+            file.seek(file.tell() + prod(shape) * dtype.itemsize)
+            return file.read(6) == b"\x93NUMPY"
+    except (OSError, ValueError, EOFError, OverflowError):
+        return False
 
 
 def _hdf5(path: Path) -> NamedFile:

@@ -203,3 +203,26 @@ def test_damage_never_ends_in_a_traceback(tmp_path, name):
 )
 def test_msgpack_is_told_by_its_first_key(head, is_map):
     assert begins_as_map(head) is is_map
+
+
+@pytest.mark.parametrize("names", [("W.weight", "U.weight"), ("x2h.weight", "h2h.weight")])
+def test_attention_is_no_cell(names):
+    shapes = {f"attention.{name}": (6, 5 + place) for place, name in enumerate(names)}
+    assert find_layout_modules(zeros(**shapes), MODULE_LAYOUTS) == []
+
+
+def test_two_matrices_are_a_cell_only_by_a_clear_name():
+    both = {"mix.W.weight": (6, 5), "mix.U.weight": (6, 6)}
+    assert find_layout_modules(zeros(**both), MODULE_LAYOUTS) == []
+    clear = {"mix.i2h.weight": (6, 5), "mix.h2h.weight": (6, 6)}
+    (module,) = find_layout_modules(zeros(**clear), MODULE_LAYOUTS)
+    (cell,) = module.read().values()
+    assert cell.kind == "simple_rnn"
+
+
+def test_a_key_beside_which_other_cells_lie_is_one_part(tmp_path):
+    names = [f"{part}/cell.{kind}.weight" for part in ("model", "encoder") for kind in
+             ("x2h", "h2h")]  # fmt: skip
+    values = {name: np.ones((24, 5 if "x2h" in name else 6), "f4") for name in names}
+    network = read_checkpoint(save_safetensors(tmp_path / "m.safetensors", values)).network
+    assert {node.name for node in network.recurrent} == {"model.cell", "encoder.cell"}

@@ -71,6 +71,8 @@ FILES = {
     "sound": b"RIFF\x24\0\0\0WAVEfmt ",
     "program": b"\x7fELF\x02\x01\x01" + bytes(30),
     "array (.npy)": array(),
+    "arrays one after the other": array() + array(),
+    "leaves of Equinox": b'{"units": 6}\n' + array(),
     "table of numbers": b"a,b\n1.5,2\n3,4e-1\n5,6\n",
     "text file": b"Notes on how the model was trained.\n",
     "a zip": zipped("readme.txt", "notes/one.txt"),

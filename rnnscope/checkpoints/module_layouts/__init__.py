@@ -6,7 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from rnnscope.checkpoints.module_layouts.assembly import FoundParts, read_parts
-from rnnscope.checkpoints.module_layouts.custom_cells import CONCATENATED_GATES, GATES, JOINT
+from rnnscope.checkpoints.module_layouts.custom_cells import (
+    CONCATENATED_GATES,
+    GATES,
+    JOINT,
+    joint_is_meant,
+)
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout, plain_name
 from rnnscope.checkpoints.module_layouts.jax_libraries import (
     EQUINOX,
@@ -19,7 +24,7 @@ from rnnscope.checkpoints.module_layouts.jax_libraries import (
 from rnnscope.checkpoints.torch.module_names import Module, ModuleDirection
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
-from rnnscope.model.cell import CellSpec
+from rnnscope.model.cell import GATE_ORDER, CellSpec
 
 MODULE_LAYOUTS: tuple[ModuleLayout, ...] = (
     # In the order in which they are asked: libraries, whose names leave little doubt, then habits.
@@ -113,8 +118,13 @@ def _is_meant(found: FoundParts) -> bool:
     """Whether names that other libraries have, too, are meant so here."""
     if found.layout is EQUINOX:  # torch has two biases or none, and computes the same without
         return any(part.role == "bias" for part, _ in found.parts)
+    if found.layout.guess and "att" in found.parts[0][0].module.lower():
+        return False  # attention has matrices W and U, too
     if found.layout is CONCATENATED_GATES:
-        return len({array.shape for _, array in found.kernels("xm")}) == 1
+        kernels = found.kernels("xm")
+        return len({array.shape for _, array in kernels}) == 1 and len(kernels) == len(GATE_ORDER)
+    if found.layout is JOINT:
+        return joint_is_meant(found)
     return True
 
 

@@ -14,6 +14,7 @@ import re
 from functools import partial
 from typing import NamedTuple
 
+from rnnscope.checkpoints.module_layouts.assembly import FoundParts
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout, Part, Role, Side, split_last
 
 GATE_WORDS = {
@@ -99,7 +100,11 @@ H_TO_H = re.compile(
 RAW_BIASES: dict[str, Side] = {
     "b_ih": "x", "b_hh": "m", "bias_ih": "x", "bias_hh": "m", "b": "any", "bias": "any",
 }  # fmt: skip
-RAW_KERNELS: dict[str, Side] = {"w_ih": "x", "w_hh": "m", "W": "x", "U": "m"}
+RAW_KERNELS: dict[str, Side] = {
+    "w_ih": "x", "w_hh": "m", "W": "x", "U": "m", "Wx": "x", "Wh": "m",
+}  # fmt: skip
+CLEAR_NAME = re.compile(r"h2h|h2g|hid2hid|hidden2hidden|hh|h_to_h|hidden_to_hidden", re.IGNORECASE)
+"""Names of what is applied to the previous m, that mean nothing else."""
 
 
 def _joint_part(name: str) -> Part | None:
@@ -117,6 +122,13 @@ def _joint_part(name: str) -> Part | None:
         return Part(module, "kernel", found)
     bias = RAW_BIASES.get(last)
     return None if bias is None else Part(module, "bias", bias)
+
+
+def joint_is_meant(found: FoundParts) -> bool:
+    """Whether two matrices are a cell's: many layers have one square matrix and another one."""
+    (_, array), *_ = found.kernels("m")
+    square = len(array.shape) == 2 and array.shape[0] == array.shape[1]
+    return not square or CLEAR_NAME.search(array.name) is not None
 
 
 _OWN = {"lstm": "LSTM cell of somebody's own"}

@@ -12,7 +12,7 @@ from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.module_layouts import layouts_of
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
-from rnnscope.checkpoints.module_layouts.jax_libraries import EQUINOX
+from rnnscope.checkpoints.module_layouts.jax_libraries import EQUINOX, MLX
 from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.checkpoints.torch.containers import (
     TorchFile,
@@ -159,9 +159,13 @@ class _Contents:
         )
 
     def layouts(self, name: str | None) -> tuple[ModuleLayout, ...]:
-        """Whose names may be meant; torch's own tensors are none of Equinox's."""
+        """Whose names may be meant; torch's own tensors are none of Equinox's or MLX'."""
         known = layouts_of(name)
-        return known if self.is_numpy or name else tuple(one for one in known if one != EQUINOX)
+        return (
+            known
+            if self.is_numpy or name
+            else tuple(one for one in known if one not in (EQUINOX, MLX))
+        )
 
     def add(self, path: AnyFile, opened: TorchFile) -> None:
         """Take in one file that is opened."""
@@ -259,9 +263,9 @@ READER = Reader(
     name="torch",
     title="PyTorch file (.pt, .pth)",
     reads="what safetensors reads, in zip and older files and plain pickles, alone or inside a "
-    "training checkpoint; whole pickled modules, parameters of TorchScript archives; pickles "
-    "are interpreted, never executed",
-    does_not_read="own classes of recurrent modules, archives in tar format",
+    "training checkpoint; whole pickled modules, parameters of TorchScript archives, frozen ones, "
+    "too; pickles of numpy's and jax's arrays; pickles are interpreted, never executed",
+    does_not_read="code: cells of somebody's own are read by name, as guesses, or refused",
     sniff=sniff,
     read=read_torch,
 )
