@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 
 import numpy as np
@@ -221,8 +222,10 @@ def test_two_matrices_are_a_cell_only_by_a_clear_name():
 
 
 def test_a_key_beside_which_other_cells_lie_is_one_part(tmp_path):
-    names = [f"{part}/cell.{kind}.weight" for part in ("model", "encoder") for kind in
-             ("x2h", "h2h")]  # fmt: skip
-    values = {name: np.ones((24, 5 if "x2h" in name else 6), "f4") for name in names}
-    network = read_checkpoint(save_safetensors(tmp_path / "m.safetensors", values)).network
+    cell = {"cell.x2h.weight": np.ones((24, 5), "f4"), "cell.h2h.weight": np.ones((24, 6), "f4")}
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickle.dumps({"model": cell, "encoder": {**cell}}))
+    network = read_checkpoint(path).network
     assert {node.name for node in network.recurrent} == {"model.cell", "encoder.cell"}
+    path.write_bytes(pickle.dumps({"model": cell, "step": np.zeros(3)}))
+    assert [node.name for node in read_checkpoint(path).network.recurrent] == ["cell"]
