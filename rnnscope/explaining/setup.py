@@ -45,6 +45,14 @@ def altered(value: T, /, **changes: Any) -> T:
     return made
 
 
+def shapes_of(cell: CellSpec) -> tuple[object, ...]:
+    """What two cells have alike where the weights of one fit the other."""
+    return (
+        cell.kind,
+        *((item.name, np.shape(getattr(cell.weights, item.name))) for item in fields(cell.weights)),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class DrivenLayer:
     """A recurrent layer, and what happens to its state between the steps.
