@@ -125,6 +125,15 @@ def read_reference(operand: Operand, options: ReadOptions, *, most_values: int) 
         )
     for array in readings[0].arrays:
         _refuse_nonfinite(array, arrays.label)
+    if not any(array.values.any() for array in readings[0].arrays):
+        raise InputError(
+            "The reference is zero everywhere: no reading can be told from it.",
+            where=arrays.label,
+            expected="numbers that depend on the model",
+            found=", ".join(f"{a.source} {a.values.shape}" for a in readings[0].arrays[:8]),
+            hint="arrays that nothing was written to are zeros, and so are states that are read "
+            "under another name than they have",
+        )
     precision = _precision([one.values for one in readings[0].arrays])
     if precision.scale:
         readings = [_measured_in(reading, precision.scale) for reading in readings]

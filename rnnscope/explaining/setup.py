@@ -118,7 +118,8 @@ class DrivenLayer:
         )
         return (
             () if self.stackable else (id(self),),
-            cell.kind, arrays, options, tuple(sorted(self.start)),
+            cell.kind, arrays, options,
+            tuple(sorted((name, len(array)) for name, array in self.start.items())),
             layer.backward.value, layer.reversal, layer.padding.value,
             layer.outputs_in_input_order, layer.return_sequences,
             self.reset_every, self.dropped, self.swapped, self.kept, self.rounding,

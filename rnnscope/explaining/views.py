@@ -125,16 +125,19 @@ def _views_of_reading(
                 reading.format,
                 reading.lengths,
                 not_compared=tuple(left),
-                start=_start(reading, names),
+                start=_start(reading, names, recurrent),
             )
 
 
-def _start(reading: ReferenceReading, names: Mapping[str, str]) -> dict[str, dict[str, Array]]:
+def _start(
+    reading: ReferenceReading, names: Mapping[str, str], recurrent: Sequence[str]
+) -> dict[str, dict[str, Array]]:
     """What the reference says of the state before the first step, by layer of the model."""
     found: dict[str, dict[str, Array]] = {}
     for array in reading.start:
-        if array.layer in names:
-            found.setdefault(names[array.layer], {})[array.key] = array.values
+        name = recurrent[0] if len(recurrent) == 1 else names.get(array.layer)
+        if name is not None:
+            found.setdefault(name, {})[array.key] = array.values
     return found
 
 

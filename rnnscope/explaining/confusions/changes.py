@@ -10,6 +10,10 @@ ChangeLayer = Callable[[DrivenLayer], DrivenLayer | None]
 ChangeSetup = Callable[[Setup], Setup | None]
 
 
+LEAST = 1e-12
+"""Of a factor or a bound: what is nearer to zero makes everything zero, and explains nothing."""
+
+
 def every_layer(change: ChangeLayer, kind: str | None = None) -> ChangeSetup:
     """A change of every layer that is stepped in stacks; of one kind of cell, where it is given."""
 

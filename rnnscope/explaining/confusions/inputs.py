@@ -8,6 +8,7 @@ from itertools import permutations
 import numpy as np
 
 from rnnscope.explaining.confusions.changes import (
+    LEAST,
     ChangeLayer,
     ChangeSetup,
     every_layer,
@@ -27,8 +28,10 @@ FACTORS_AND_OFFSETS = ((0.7, 0.1), (1.0, -0.3))
 
 
 def _scales(facts: Facts) -> Iterator[Unknown]:
-    def scaled(setup: Setup, numbers: Sequence[float]) -> Setup:
+    def scaled(setup: Setup, numbers: Sequence[float]) -> Setup | None:
         factor, offset = (*numbers, 0.0)[:2]
+        if abs(factor) < LEAST:
+            return None
         return setup.with_inputs(lambda x: x * factor + offset)
 
     def named(numbers: Sequence[float]) -> Deviation:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.explaining.confusions.changes import (
+    LEAST,
     ChangeSetup,
     capitalised,
     every_layer,
@@ -195,10 +196,13 @@ def _clips(
             options=_insisting(**{of_run: value}) if of_run else None,
         )
 
+    def bounded(setup: Setup, numbers: Sequence[float]) -> Setup | None:
+        return _number(option)(setup, numbers) if numbers[0] > LEAST else None
+
     if any(value is not None for value in present):
         yield named(())
     if starts:
-        yield Unknown(id_, tuple((start,) for start in starts), _number(option), named)
+        yield Unknown(id_, tuple((start,) for start in starts), bounded, named)
 
 
 def _bounds(facts: Facts, keys: Sequence[str]) -> list[float]:
