@@ -20,9 +20,10 @@ from rnnscope.explaining.combining import Portion, combined, grown, reading_of, 
 from rnnscope.explaining.comparison import Comparison, PreparedViews
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
 from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
+from rnnscope.explaining.grouping import groups
 from rnnscope.explaining.reference import Reference
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import groups, prepared, results_of, simulate
+from rnnscope.explaining.simulation import prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
 from rnnscope.explaining.tolerance import rounding, tolerance_of
