@@ -28,8 +28,11 @@ def least_squares(
     limit: float,
     *,
     whole: bool,
+    steps: int | None = None,
 ) -> Array | None:
     """Numbers by Levenberg and Marquardt's method, (setup, number); NaN where none fit.
+
+    `steps` is as of `residuals`.
 
     Where a first evaluation shows that what the unknown does not reach is beyond the limit, it is
     given up at once.
@@ -37,7 +40,7 @@ def least_squares(
     numbers = start.copy()
     size = numbers.shape[1]
     damping = np.full(len(setups), 1e-3)
-    current = evaluated(setups, unknown, view, numbers)
+    current = evaluated(setups, unknown, view, numbers, steps)
     if current is None:
         return None
     going = np.ones(len(setups), bool)
@@ -46,14 +49,15 @@ def least_squares(
         at = np.flatnonzero(going)
         if not len(at):
             break
-        steps = 1e-6 * np.maximum(np.abs(numbers[at]), 1e-2)
-        nearby = numbers[at][:, None] + np.eye(size)[None] * steps[:, :, None]
+        moves = 1e-6 * np.maximum(np.abs(numbers[at]), 1e-2)
+        nearby = numbers[at][:, None] + np.eye(size)[None] * moves[:, :, None]
         around = evaluated(
-            [setups[int(k)] for k in np.repeat(at, size)], unknown, view, nearby.reshape(-1, size)
-        )
+            [setups[int(k)] for k in np.repeat(at, size)], unknown, view,
+            nearby.reshape(-1, size), steps,
+        )  # fmt: skip
         if around is None:
             return None
-        slope = (around.reshape(len(at), size, -1) - current[at][:, None]) / steps[:, :, None]
+        slope = (around.reshape(len(at), size, -1) - current[at][:, None]) / moves[:, :, None]
         if turn == 0:
             reached = (np.abs(slope) > 0).any(axis=1)
             beyond = np.where(reached, 0.0, np.abs(current[at])).max(axis=1, initial=0.0) > limit
@@ -76,7 +80,7 @@ def least_squares(
         )
         tried = evaluated(
             [setups[int(k)] for k in np.repeat(at, len(DAMPINGS))], unknown, view,
-            trials.reshape(-1, size),
+            trials.reshape(-1, size), steps,
         )  # fmt: skip
         if tried is None:
             return None

@@ -66,6 +66,10 @@ class ReferenceReading:
     lengths : ndarray of int (sequence,) or None
     start : tuple of ReferenceArray
         States before the first step; their key is the state's.
+    alone : str
+        Which part of the reference it is, in words; empty: all of it.
+    beside : tuple of str
+        The arrays of the reference that are no part of it, with their shapes.
     """
 
     format: str
@@ -73,6 +77,8 @@ class ReferenceReading:
     arrays: tuple[ReferenceArray, ...]
     lengths: Array | None = None
     start: tuple[ReferenceArray, ...] = ()
+    alone: str = ""
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,13 @@ FAR = 1e6
 
 
 class _Residuals:
-    """Differences of everything that a view says, for each of a stack; a `Watcher`."""
+    """Differences of everything that a view says, for each of a stack; a `Watcher`.
 
-    def __init__(self, view: View, sequences: int, *, transposed: bool) -> None:
+    Of the first steps alone, where it is so asked: the others count as equal.
+    """
+
+    def __init__(self, view: View, sequences: int, *, transposed: bool, begun: bool) -> None:
+        self._begun = begun
         self._targets: dict[str, list[PreparedTarget]] = {}
         for target in view.targets:
             made = PreparedTarget(target, sequences, transposed=transposed)
@@ -34,25 +38,38 @@ class _Residuals:
         return any(key in target.key for target in self._targets.get(node, ()))
 
     def see(self, node: str, results: Results, done: Array | None) -> None:
-        if done is not None:
+        if (done is not None) != self._begun:
             return
         for target in self._targets[node]:
             got = results.get(target.key)
-            if got is None or got.shape[1:] != target.values.shape:
+            if got is None or got.ndim != target.values.ndim + 1:
                 continue
-            apart = (got - target.values) / target.scale
-            self.parts.append(apart[:, target.known])
+            values, known = target.values, target.known
+            if done is not None:
+                values, known = values[:, : got.shape[2]], known[:, : got.shape[2]]
+            if got.shape[1:] != values.shape:
+                continue
+            apart = (got - values) / target.scale
+            if done is not None:
+                shown = done[..., None] & known
+                if not shown.any():
+                    continue
+                apart = np.where(done[..., None], apart, 0.0)
+            self.parts.append(apart[:, known])
 
 
-def residuals(setups: Sequence[Setup], view: View) -> Array | None:
-    """Differences (setup, value) from a view, in units of its scales; None if none compare."""
+def residuals(setups: Sequence[Setup], view: View, steps: int | None = None) -> Array | None:
+    """Differences (setup, value) from a view, in units of its scales; None if none compare.
+
+    With `steps`, of as many steps of the layers that read the input.
+    """
     setups = [prepared(setup) for setup in setups]
     found: list[Array | None] = [None] * len(setups)
     for members in groups(setups):
         first = setups[members[0]]
         sequences = first.timesteps if first.transposed else first.sequences
-        watcher = _Residuals(view, sequences, transposed=first.transposed)
-        simulate([setups[at] for at in members], watcher)
+        watcher = _Residuals(view, sequences, transposed=first.transposed, begun=steps is not None)
+        simulate([setups[at] for at in members], watcher, steps)
         if not watcher.parts:
             continue
         whole = np.concatenate(watcher.parts, axis=1)
@@ -69,11 +86,19 @@ def residuals(setups: Sequence[Setup], view: View) -> Array | None:
     return made
 
 
-def evaluated(setups: Sequence[Setup], unknown: Unknown, view: View, points: Array) -> Array | None:
-    """Differences (setup, value) of setups with these numbers of an unknown."""
+def evaluated(
+    setups: Sequence[Setup],
+    unknown: Unknown,
+    view: View,
+    points: Array,
+    steps: int | None = None,
+) -> Array | None:
+    """`residuals` of setups with these numbers of an unknown."""
     changed = [unknown.change(setup, point) for setup, point in zip(setups, points, strict=True)]
     known = [at for at, one in enumerate(changed) if one is not None]
-    found = residuals([one for one in changed if one is not None], view) if known else None
+    if not known:
+        return None
+    found = residuals([one for one in changed if one is not None], view, steps)
     if found is None or len(known) == len(changed):
         return found
     whole = np.full((len(changed), found.shape[1]), FAR)  # what has no meaning fits nothing

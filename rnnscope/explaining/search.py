@@ -23,7 +23,7 @@ from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
 from rnnscope.explaining.grouping import groups
 from rnnscope.explaining.reference import Reference
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import prepared, results_of, simulate
+from rnnscope.explaining.simulation import beginnings_of, prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
 from rnnscope.explaining.tolerance import rounding, tolerance_of
@@ -236,17 +236,19 @@ class Search:
 
     def _find_late(self, look: Setup) -> set[int]:
         """The deviations that leave the first step of the first sequence as it is."""
-        cut = look.rows(np.arange(1)).first_steps(1)
+        one = look.rows(np.arange(1))
+        cut = one.first_steps(1)
+        begun = cut is None  # a backward layer begins at the end
         if cut is None:
-            return set()
-        plain = results_of(cut)
+            cut = one
+        plain = beginnings_of(cut, 1) if begun else results_of(cut)
         late = set()
         for deviation in self.fixed:
             assert deviation.change is not None
             other = deviation.change(cut)
-            if other is None or other.first_steps(1) is None:
+            if other is None or (other.first_steps(1) is None) != begun:
                 continue
-            made = results_of(other)
+            made = beginnings_of(other, 1) if begun else results_of(other)
             if made.keys() == plain.keys() and all(
                 np.array_equal(made[node][key], array)
                 for node, results in plain.items()

@@ -11,7 +11,7 @@ import numpy as np
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError
 from rnnscope.explaining.layer_steps import LayerSteps
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import FinalState, join_state
 from rnnscope.model.network import Node
@@ -44,14 +44,19 @@ class Watcher(Protocol):
         ...
 
 
-def simulate(setups: Sequence[Setup], watcher: Watcher) -> Array:
-    """Compute setups of one group; returns the places of those that were kept to the end."""
-    return _Run(setups, watcher).run()
+def simulate(setups: Sequence[Setup], watcher: Watcher, steps: int | None = None) -> Array:
+    """Compute setups of one group; returns the places of those that were kept to the end.
+
+    With `steps`, only so many steps of the layers that read the input are computed, of a backward
+    layer the last ones of the input, and shown as done.
+    """
+    return _Run(setups, watcher, steps).run()
 
 
 class _Run:
-    def __init__(self, setups: Sequence[Setup], watcher: Watcher) -> None:
+    def __init__(self, setups: Sequence[Setup], watcher: Watcher, most: int | None) -> None:
         self._setups = list(setups)
+        self._most = most
         self._watcher = watcher
         self._alive = np.arange(len(setups))
         self._signals: dict[str, tuple[Array, Array | None]] = {}
@@ -70,11 +75,28 @@ class _Run:
                 break
             if node.name not in wanted:
                 continue
-            if node.name in first.layers:
+            if self._most is not None:
+                self._begun(node, self._most)
+            elif node.name in first.layers:
                 self._recurrent(node)
             else:
                 self._plain(node)
         return self._alive
+
+    def _begun(self, node: Node, most: int) -> None:
+        """The first steps of a layer that needs nothing but the input for them."""
+        driven = self._setups[0].layers.get(node.name)
+        reads = self._signals.get(node.reads[0])
+        needs = driven is not None and any(
+            isinstance(part, FinalState) for part in driven.layer.initial_state.value.parts.values()
+        )
+        if driven is None or reads is None or needs or not driven.stackable or driven.kept:
+            return
+        x, mask = reads
+        steps = self._layer_steps(node, x, mask, self._starts(node))
+        for t in range(min(most, steps.timesteps)):
+            steps.step(t)
+        self._shown(node, *steps.shown(min(most, steps.timesteps)))
 
     def _plain(self, node: Node) -> None:
         assert node.recurrent is None
@@ -147,8 +169,7 @@ class _Run:
         driven = self._setups[0].layers[node.name]
         x, mask = self._signals[node.reads[0]]
         stack = len(self._setups)
-        rule = driven.layer.padding.value
-        used = None if rule == "none" else mask
+        used = _counted(driven, mask)
         if not driven.stackable:
             results, final = self._by_engine(node, x, used)
             keep = self._shown(node, results, None)
@@ -238,15 +259,8 @@ class _Run:
         """Step through time, and show what was computed now and then."""
         watch = watch and self._watcher.watches(node.name)
         looks = {look for look in LOOKS_AFTER if look < x.shape[2]} if watch else set()
-        steps = LayerSteps(
-            self._setups[0].layers[node.name],
-            self._cells(node),
-            x,
-            mask,
-            starts,
-            wants=lambda key: self._watcher.wants(node.name, key),
-            one_from_zeros=not starts and 1 in looks,
-        )
+        one_from_zeros = not starts and 1 in looks
+        steps = self._layer_steps(node, x, mask, starts, one_from_zeros=one_from_zeros)
         for t in range(steps.timesteps):
             steps.step(t)
             if t + 1 not in looks:
@@ -266,8 +280,28 @@ class _Run:
             final = {name: array[keep] for name, array in final.items()}
         return results, final
 
+    def _layer_steps(
+        self, node: Node, x: Array, mask: Array | None, starts: Mapping[str, Array],
+        *, one_from_zeros: bool = False,
+    ) -> LayerSteps:  # fmt: skip
+        driven = self._setups[0].layers[node.name]
+        return LayerSteps(
+            driven,
+            self._cells(node),
+            x,
+            _counted(driven, mask),
+            starts,
+            wants=lambda key: self._watcher.wants(node.name, key),
+            one_from_zeros=one_from_zeros,
+        )
+
     def _cells(self, node: Node) -> list[CellSpec]:
         return [setup.layers[node.name].cell for setup in self._setups]
+
+
+def _counted(driven: DrivenLayer, mask: Array | None) -> Array | None:
+    """The mask that a layer heeds."""
+    return None if driven.layer.padding.value == "none" else mask
 
 
 def _wanted(nodes: Sequence[Node], watcher: Watcher) -> frozenset[str]:
@@ -302,9 +336,9 @@ def _flat(array: Array, stack: int) -> Array:
 
 
 class _Collector:
-    """A watcher that keeps every result of a setup."""
+    """A watcher that keeps every result of a setup, or what is done of it in the end."""
 
-    def __init__(self, turned: Callable[[Array], Array] | None) -> None:
+    def __init__(self, turned: Callable[[Array], Array] | None = None) -> None:
         self.found: dict[str, dict[str, Array]] = {}
         self._turned = turned or (lambda array: array)
 
@@ -317,8 +351,10 @@ class _Collector:
         return True
 
     def see(self, node: str, results: Results, done: Array | None) -> None:
-        if done is None:
-            self.found[node] = {key: self._turned(array[0]) for key, array in results.items()}
+        shown = {key: self._turned(array[0]) for key, array in results.items()}
+        if done is not None:
+            shown = {key: np.where(done[0][..., None], array, 0) for key, array in shown.items()}
+        self.found[node] = shown
 
 
 def results_of(
@@ -327,6 +363,13 @@ def results_of(
     """Every result of one setup, by node and key, without the axis of the stack."""
     collector = _Collector(turned)
     simulate([prepared(setup)], collector)
+    return collector.found
+
+
+def beginnings_of(setup: Setup, steps: int) -> dict[str, dict[str, Array]]:
+    """What the first steps of layers that read the input give; zeros where they give nothing."""
+    collector = _Collector()
+    simulate([prepared(setup)], collector, steps)
     return collector.found
 
 

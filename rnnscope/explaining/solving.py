@@ -31,12 +31,13 @@ VALUES_PER_NUMBER = 4
 def affects_first_step(setup: Setup, unknown: Unknown, view: View) -> bool | None:
     """Whether an unknown changes what the first step gives; None where a view does not say it."""
     early, cut = _first_steps(view, 1, setup), setup.first_steps(1)
+    steps = None
     if early is None or cut is None:
-        return None
+        early, cut, steps = view, setup, 1
     two = [unknown.change(cut, start) for start in _two(unknown)]
     if None in two:
         return None
-    found = residuals([one for one in two if one is not None], early)
+    found = residuals([one for one in two if one is not None], early, steps)
     return None if found is None else bool(np.abs(found[0] - found[1]).max(initial=0.0) > 0)
 
 
@@ -97,29 +98,27 @@ def _stage(
     tolerance: float,
 ) -> dict[int, Array]:
     """Solve on the first steps, or on all; those that go on."""
-    if steps is None:
-        part: View | None = view
-        cut = {at: setups[at] for at in numbers}
-        limit = tolerance
-    else:
-        part = _first_steps(view, steps, next(setups[at] for at in numbers))
-        first = {at: setups[at].first_steps(steps) for at in numbers}
-        cut = {at: setup for at, setup in first.items() if setup is not None}
-        limit = NEAR_ENOUGH
-    if part is None or len(cut) < len(numbers):
-        return numbers
     places = list(numbers)
+    part, cut, begun = view, [setups[at] for at in places], None
+    if steps is not None:
+        first = [setup.first_steps(steps) for setup in cut]
+        early = _first_steps(view, steps, cut[0])
+        if early is None or None in first:
+            begun = steps  # a backward layer begins at the end: no cut of the input has both
+        else:
+            part, cut = early, [setup for setup in first if setup is not None]
     solved = least_squares(
-        [cut[at] for at in places],
+        cut,
         unknown,
         part,
         np.stack([numbers[at] for at in places]),
-        limit,
+        tolerance if steps is None else NEAR_ENOUGH,
         whole=steps is None,
+        steps=begun,
     )
-    return {} if solved is None else {
-        at: row for at, row in zip(places, solved, strict=True) if np.isfinite(row).all()
-    }  # fmt: skip
+    if solved is None:
+        return numbers if begun else {}
+    return {at: row for at, row in zip(places, solved, strict=True) if np.isfinite(row).all()}
 
 
 def _first_steps(view: View, steps: int, setup: Setup) -> View | None:

@@ -8,6 +8,7 @@ way to read it is a `View`; a reading fits if it agrees with one of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from typing import NamedTuple
 
@@ -82,11 +83,10 @@ def views_of(
     InputError
         None of its arrays has the shape of any result.
     """
-    found: dict[tuple[object, ...], View] = {}
-    for reading in reference.readings:
-        for view in _views_of_reading(reading, results, recurrent, sequences):
-            key = tuple((t.node, t.key, t.values.tobytes()) for t in view.targets)
-            found.setdefault(key, view)
+    found = _distinct(reference.readings, results, recurrent, sequences)
+    if not found:
+        apart = [one for reading in reference.readings for one in _layers_apart(reading)]
+        found = _distinct(apart, results, recurrent, sequences)
     if not found:
         raise _no_fit(reference, results)
     # A view that has no place for an array is no reading of the whole reference, if others have.
@@ -94,6 +94,35 @@ def views_of(
     whole = [view for view in found.values() if len(view.not_compared) == least]
     # What had to be found out least about is the likeliest.
     return sorted(whole, key=lambda view: len(view.words))[:MOST_VIEWS]
+
+
+def _distinct(
+    readings: Sequence[ReferenceReading],
+    results: Sequence[ResultShape],
+    recurrent: Sequence[str],
+    sequences: int,
+) -> dict[tuple[object, ...], View]:
+    """The views of readings, by what they say."""
+    found: dict[tuple[object, ...], View] = {}
+    for reading in readings:
+        for view in _views_of_reading(reading, results, recurrent, sequences):
+            key = tuple((t.node, t.key, t.values.tobytes()) for t in view.targets)
+            found.setdefault(key, view)
+    return found
+
+
+def _layers_apart(reading: ReferenceReading) -> Iterator[ReferenceReading]:
+    """Each layer of a reference that has more than the model: those of several calls, say."""
+    layers = dict.fromkeys(array.layer for array in reading.arrays)
+    for layer in layers if len(layers) > 1 else ():
+        rest = [one for one in reading.arrays if one.layer != layer]
+        yield replace(
+            reading,
+            arrays=tuple(one for one in reading.arrays if one.layer == layer),
+            start=tuple(one for one in reading.start if one.layer == layer),
+            alone=f"'{layer}' alone" if layer else "what has no layer's name alone",
+            beside=tuple(f"{one.source} {one.values.shape}" for one in rest),
+        )
 
 
 def _views_of_reading(
@@ -117,14 +146,15 @@ def _views_of_reading(
             continue
         for chosen in _combinations(choices):
             words = dict.fromkeys(word for one in chosen for word in one.words)
-            said = ("time-major",) if turned else ()
+            said = [reading.alone] if reading.alone else []
+            said += ["time-major"] if turned else []
             yield View(
                 tuple(one.target for one in chosen),
                 (*said, *words),
                 (),
                 reading.format,
                 reading.lengths,
-                not_compared=tuple(left),
+                not_compared=(*left, *reading.beside),
                 start=_start(reading, names, recurrent),
             )
 
