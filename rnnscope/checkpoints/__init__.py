@@ -26,6 +26,7 @@ READER_MODULES = (
     "keras.h5_file",
     "keras.weights_only.file",
     "onnx.onnx_file",
+    "openvino.ir_file",
     "safetensors",
     "torch.torch_file",
     "npz",
