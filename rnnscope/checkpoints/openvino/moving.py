@@ -197,6 +197,16 @@ def _cum_sum(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]
     ]  # fmt: skip
 
 
+def _scatter_update(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
+    """Rows of the first axis put in the place of others."""
+    data, indices, updates = inputs[:3]
+    if scope.ints(layer, 3) != [0]:
+        raise NotTranslated("puts values elsewhere than along the first axis")
+    wide = scope.made.one("Cast", [indices], f"{layer.name}/rows", to=7)
+    rows = scope.made.one("Unsqueeze", [wide, scope.made.ints([-1])], f"{layer.name}/rows")
+    return [scope.made.one("ScatterND", [data, rows, updates], layer.name)]
+
+
 MOVING: dict[str, Operator] = {
     "Reshape": _reshape,
     "Squeeze": _along("Squeeze"),
@@ -217,5 +227,6 @@ MOVING: dict[str, Operator] = {
     "Range": _range,
     "ReverseSequence": _reverse_sequence,
     "CumSum": _cum_sum,
+    "ScatterUpdate": _scatter_update,
 }
 """By type."""

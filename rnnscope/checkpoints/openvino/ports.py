@@ -14,6 +14,9 @@ from rnnscope.checkpoints.openvino.interface import NotTranslated
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, number, read_graph
 from rnnscope.files.xml_tree import Element
 
+TO_CONDITION = "execution_condition"
+ITERATION = "current_iteration"
+
 
 @dataclass(frozen=True)
 class Handed:
@@ -97,6 +100,12 @@ def read_body(layer: IrLayer) -> LoopBody:
     }  # fmt: skip
     graph = read_graph(element.first("body"), layer.name)
     return LoopBody(graph, handed["input"], handed["output"], back)
+
+
+def step_axis(one: Handed) -> int:
+    """The axis of a value that is handed over step by step."""
+    assert one.axis is not None
+    return one.axis
 
 
 def _handed(element: Element, ports: list[int], where: str) -> Handed:

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.cell_steps import write_step
@@ -41,10 +39,10 @@ def _bias(scope: IrScope, layer: IrLayer, key: str, kind: Kind, axis: int) -> st
     apart = kind.op == "GRU" and layer.true("linear_before_reset")
     if apart:
         z, r, x, m = made.node("Split", [key], name, 4, axis=axis, num_outputs=4)
-        none = made.one("Mul", [z, made.stored("zero", np.zeros((), np.float32))], name)
+        none = made.one("Sub", [z, z], name)
         return made.one("Concat", [z, r, x, none, none, m], name, axis=axis)
     ordered = reordered(scope, key, kind.order, name, axis)
-    none = made.one("Mul", [ordered, made.stored("zero", np.zeros((), np.float32))], name)
+    none = made.one("Sub", [ordered, ordered], name)
     return made.one("Concat", [ordered, none], name, axis=axis)
 
 

@@ -113,6 +113,7 @@ def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
         at for at in range(carried)
         if _is_state([made[skip + at] for made in turns])
         and graph.behind(body.outputs[skip + at], ("Identity",)) != body.inputs[first + at]
+        and _put_into(graph, body, body.outputs[skip + at], body.inputs[first + at]) is None
     ]  # fmt: skip
     if not states:
         raise EvaluationError("it carries no state")
@@ -139,6 +140,23 @@ def _offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
     if node.op == "Loop":
         return 1, 2, len(body.inputs) - 2
     return 0, 0, len(body.inputs) - node.integer("num_scan_inputs")
+
+
+def _put_into(graph: OnnxGraph, body: Body, made: str, handed: str) -> str | None:
+    """The value that a turn puts into an array of all steps; None if it carries anything else.
+
+    Such an array is read by nothing but the operator that puts a row of it in its place.
+    """
+    producer = graph.producers.get(graph.behind(made, ("Identity",)))
+    if producer is None or producer.op != "ScatterND":
+        return None
+    readers = [
+        node for node in graph.nodes
+        if handed in node.inputs and not body.own.isdisjoint(node.outputs)
+    ]  # fmt: skip
+    if producer.input(0) != handed or readers != [producer]:
+        return None
+    return graph.behind(producer.input(2), ("Identity", "Reshape", "Unsqueeze"))
 
 
 def _is_state(values: Sequence[Any]) -> bool:
@@ -170,6 +188,9 @@ def _m_of(
             node.input(1) for node in graph.nodes
             if node.op == "SequenceInsert" and not body.own.isdisjoint(node.outputs)
         }  # fmt: skip
+        for made, handed in zip(body.outputs[skip:], body.inputs[first:], strict=False):
+            row = _put_into(graph, body, made, handed)
+            inserted |= {row} if row else set()
         for at in states:
             if body.outputs[skip + at] in inserted:
                 return at
