@@ -53,6 +53,10 @@ class _Builder:
         self._open: list[Element] = []
         self._count = 0
 
+    def begin_document(self, size: int) -> None:
+        if size > MAX_BYTES:
+            raise _Refused(f"{size} bytes of text")
+
     def begin(self, tag: str, attributes: dict[str, str]) -> None:
         element = Element(tag, attributes)
         self._count += 1
@@ -96,10 +100,8 @@ def read_xml(path: Path, error: type[RnnscopeError]) -> Element:
     parser.CharacterDataHandler = builder.text
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = builder.refuse
-    size = path.stat().st_size
     try:
-        if size > MAX_BYTES:
-            raise _Refused(f"{size} bytes of text")
+        builder.begin_document(path.stat().st_size)
         with path.open("rb") as file:
             while piece := file.read(PIECE):
                 check_time(path, error)

@@ -100,7 +100,7 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> Settled:
             fronts.refuse(built, f"sorts sequences by length, which is not computed: {error}")
             x = None
         settle_start(wiring, program, built, trials)
-        fronts.settle_lengths(built)
+        fronts.settle_lengths(built, (lambda: trial, trials[1]))
         _prove(wiring, built, trial, values, x, reason)
     graph_cells = add_graph_cells(wiring, program, inputs, trial, fronts)
     turn_inputs(wiring, inputs)

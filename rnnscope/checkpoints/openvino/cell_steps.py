@@ -1,4 +1,4 @@
-"""One step of a recurrent cell in elementary operators, for loops whose bodies hold more than it."""
+"""One step of a recurrent cell in elementary operators: for loops whose bodies hold more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_step(scope: IrScope, layer: IrLayer, kind: Kind, inputs: list[str]) ->
         raise NotTranslated("clips, or takes constants of its activations, within a loop")
     names = [name.lower() for name in layer.texts("activations")] or list(kind.activations)
     if unknown := set(names).difference(ACTIVATIONS):
-        raise NotTranslated(f"has the activation {sorted(unknown)[0]} within a loop")
+        raise NotTranslated(f"has the activation {min(unknown)} within a loop")
     step = _Step(scope, layer, [ACTIVATIONS[name] for name in names], inputs)
     return {"LSTM": step.lstm, "GRU": step.gru, "RNN": step.rnn}[kind.op]()
 

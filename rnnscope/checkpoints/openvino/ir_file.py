@@ -9,7 +9,11 @@ from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.openvino.translate import translate
 from rnnscope.checkpoints.translated.reading import read_translation
 
-_NET = re.compile(rb"\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<net\s[^>]*\bversion=", re.DOTALL)
+_NET = re.compile(
+    rb"\s*(<\?xml[^>]*\?>)?\s*(<!DOCTYPE[^>[]*(\[[^]]*\])?\s*>)?\s*(<!--.*?-->\s*)*"
+    rb"<net\s[^>]*\bversion=",
+    re.DOTALL,
+)
 
 
 def sniff(path: Path) -> bool:

@@ -100,9 +100,7 @@ class _Writing:
         return made
 
 
-def write_scan(
-    scope: IrScope, layer: IrLayer, body: LoopBody, inputs: list[str]
-) -> Sequence[str]:
+def write_scan(scope: IrScope, layer: IrLayer, body: LoopBody, inputs: list[str]) -> Sequence[str]:
     """A loop over every step of what it reads."""
     one_loop = _Writing(scope, layer, body, inputs)
     cut, states, stacked = one_loop.cut, one_loop.states, one_loop.stacked
@@ -131,9 +129,7 @@ def write_scan(
     return one_loop.outputs(keys)
 
 
-def write_loop(
-    scope: IrScope, layer: IrLayer, body: LoopBody, inputs: list[str]
-) -> Sequence[str]:
+def write_loop(scope: IrScope, layer: IrLayer, body: LoopBody, inputs: list[str]) -> Sequence[str]:
     """A loop that may end by a number of turns or by a condition."""
     one_loop = _Writing(scope, layer, body, inputs)
     if any(one.axis is not None and one.backward for one in body.outputs):

@@ -52,9 +52,7 @@ def _concat(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
 def _split(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
     (axis,) = scope.ints(layer, 1)
     count = layer.integer("num_splits", len(layer.outputs))
-    return scope.made.node(
-        "Split", inputs[:1], layer.name, count, axis=axis, num_outputs=count
-    )
+    return scope.made.node("Split", inputs[:1], layer.name, count, axis=axis, num_outputs=count)
 
 
 def _variadic_split(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:

@@ -52,6 +52,7 @@ REDUCTIONS = {
     "ReduceL2": "ReduceL2",
 }  # fmt: skip
 
+
 def _same(op: str, scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
     return [scope.made.one(op, inputs, layer.name)]
 
@@ -174,9 +175,7 @@ def _convert(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]
 
 def _const(scope: IrScope, layer: IrLayer, _: list[str]) -> Sequence[str]:
     kind, shape, offset, size = scope.stored(layer)
-    return [
-        scope.made.beside(layer.name, kind, shape, scope.constants.name, offset, size)
-    ]
+    return [scope.made.beside(layer.name, kind, shape, scope.constants.name, offset, size)]
 
 
 def _parameter(scope: IrScope, layer: IrLayer, _: list[str]) -> Sequence[str]:
@@ -227,7 +226,9 @@ def _mvn(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
     if inside:
         size = made.one("Sqrt", [made.one("Add", [variance, small], f"{name}/sum")], f"{name}/size")
     else:
-        size = made.one("Add", [made.one("Sqrt", [variance], f"{name}/root"), small], f"{name}/size")
+        size = made.one(
+            "Add", [made.one("Sqrt", [variance], f"{name}/root"), small], f"{name}/size"
+        )
     return [made.one("Div", [centred, size], name)]
 
 

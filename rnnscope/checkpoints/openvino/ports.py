@@ -88,8 +88,7 @@ def read_body(layer: IrLayer) -> LoopBody:
     }
     handed = {
         kind: tuple(
-            _handed(one, ports[kind], layer.name)
-            for one in element.first("port_map").all(kind)
+            _handed(one, ports[kind], layer.name) for one in element.first("port_map").all(kind)
         )
         for kind in ("input", "output")
     }

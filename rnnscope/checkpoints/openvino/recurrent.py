@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rnnscope.checkpoints.openvino.cell_steps import write_step
 from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
-from rnnscope.checkpoints.openvino.cell_steps import write_step
 from rnnscope.checkpoints.openvino.kinds import KINDS, Kind
-from rnnscope.checkpoints.openvino.lengths import is_whole_time
 from rnnscope.checkpoints.translated.reading import SourceOperator
-
 
 OLDER = {"opset1"}
 """Layers of the first operation set have other inputs (peepholes)."""
@@ -83,8 +81,6 @@ def _sequence(kind: Kind) -> Operator:
             reordered(scope, r, kind.order, f"{name}/R", 1),
             _bias(scope, layer, b, kind, 1),
         ]
-        if is_whole_time(scope, layer, 1 + kind.states):
-            lengths = ""
         y, *ends = made.node(
             kind.op, [x, *weights, lengths, *states], name, 1 + kind.states,
             layout=1, direction=direction, **_attributes(layer, kind, directions),

@@ -44,7 +44,7 @@ def write_single_cell(
     if None in returned:
         return None
     outputs = [one for one in body.outputs if one.place >= 0]
-    if any(one.axis not in (None, x.axis) or one.backward != x.backward and one.axis is not None
+    if any(one.axis not in (None, x.axis) or (one.backward != x.backward and one.axis is not None)
            for one in outputs):  # fmt: skip
         return None
     given = [inputs[one.place] for one in starts if one is not None]
@@ -136,4 +136,3 @@ def _constant(
     for convert in reversed(chain):
         (key,) = OPERATORS["Convert"](scope, convert, [key])
     return key
-

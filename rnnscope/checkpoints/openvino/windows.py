@@ -26,7 +26,7 @@ def _window(layer: IrLayer) -> dict[str, object]:
 
 def _convolution(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
     window = _window(layer) | {"dilations": layer.ints("dilations") or None}
-    return [scope.made.one("Conv", inputs[:2], layer.name, **window)]  # type: ignore[arg-type]
+    return [scope.made.one("Conv", inputs[:2], layer.name, **window)]
 
 
 def _grouped(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:
@@ -37,7 +37,7 @@ def _grouped(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]
     shape = scope.made.ints([groups * out, *rest])
     filters = scope.made.one("Reshape", [inputs[1], shape], f"{layer.name}/filters")
     window = _window(layer) | {"dilations": layer.ints("dilations") or None, "group": groups}
-    return [scope.made.one("Conv", [inputs[0], filters], layer.name, **window)]  # type: ignore[arg-type]
+    return [scope.made.one("Conv", [inputs[0], filters], layer.name, **window)]
 
 
 def _pool(op: str) -> Operator:
@@ -53,7 +53,7 @@ def _pool(op: str) -> Operator:
         key = scope.made.one(
             op, inputs[:1], layer.name, kernel_shape=layer.ints("kernel"),
             ceil_mode=int(whole == "ceil"), count_include_pad=counts,
-            **_window(layer),  # type: ignore[arg-type]
+            **_window(layer),
         )  # fmt: skip
         return [key]
 

@@ -17,7 +17,8 @@ OPSET = 21
 NUMBERS = {np.dtype(dtype): number for number, (dtype, field) in STORED.items() if number != 16}
 """The TensorProto.DataType of a dtype of numpy."""
 
-Value = float | int | str | Sequence[float] | Sequence[int] | Sequence[str] | None
+Value = Any
+"""What an attribute holds: a number, a text, or several of one kind."""
 
 
 class OnnxModel:

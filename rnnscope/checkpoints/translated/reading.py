@@ -111,9 +111,7 @@ def read_translation(
 def _in_own_words(network: Network, stored: StoredModel, translation: Translation) -> Network:
     """The network with its cells named as the file names them."""
     operators = {name: one.node.name for one in stored.wiring.built for name in one.layers}
-    operators |= {
-        name: cell.recurrence.name for name, cell in stored.settled.graph_cells.items()
-    }
+    operators |= {name: cell.recurrence.name for name, cell in stored.settled.graph_cells.items()}
     nodes = []
     for node in network.nodes:
         layer = node.layer

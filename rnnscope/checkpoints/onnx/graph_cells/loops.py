@@ -145,18 +145,32 @@ def _offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
 def _put_into(graph: OnnxGraph, body: Body, made: str, handed: str) -> str | None:
     """The value that a turn puts into an array of all steps; None if it carries anything else.
 
-    Such an array is read by nothing but the operator that puts a row of it in its place.
+    Nothing but its own next value is made of such an array, the shapes of others aside.
     """
     producer = graph.producers.get(graph.behind(made, ("Identity",)))
     if producer is None or producer.op != "ScatterND":
         return None
-    readers = [
-        node for node in graph.nodes
-        if handed in node.inputs and not body.own.isdisjoint(node.outputs)
-    ]  # fmt: skip
-    if producer.input(0) != handed or readers != [producer]:
+    others = [key for key in body.outputs if key != made]
+    if graph.behind(producer.input(0), ("Identity", "Expand")) != handed:
+        return None
+    if _made_of(graph, body, [*others, *producer.inputs[1:]], handed):
         return None
     return graph.behind(producer.input(2), ("Identity", "Reshape", "Unsqueeze"))
+
+
+def _made_of(graph: OnnxGraph, body: Body, keys: Sequence[str], wanted: str) -> bool:
+    """Whether any of some values of a body is made of another, not of its shape alone."""
+    pending, seen = [*keys], set[str]()
+    while pending:
+        key = pending.pop()
+        if key == wanted:
+            return True
+        node = graph.producers.get(key)
+        if key in seen or node is None or node.op == "Shape" or key not in body.own:
+            continue
+        seen.add(key)
+        pending.extend(node.inputs)
+    return False
 
 
 def _is_state(values: Sequence[Any]) -> bool:
