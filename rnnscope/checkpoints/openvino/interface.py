@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,8 @@ class IrScope:
     made : GraphUnderConstruction
     constants : Path
         The ``.bin`` file.
+    operators : mapping of str to Operator
+        By type of layer.
     values : dict of (int, int) to str
         The key of each output port that was written.
     sources : dict of str to SourceOperator
@@ -51,6 +53,7 @@ class IrScope:
     graph: IrGraph
     made: GraphUnderConstruction
     constants: Path
+    operators: Mapping[str, Operator]
     values: dict[tuple[int, int], str] = field(default_factory=dict)
     sources: dict[str, SourceOperator] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -62,8 +65,9 @@ class IrScope:
     def body(self, graph: IrGraph) -> IrScope:
         """The scope of a loop's body."""
         return IrScope(
-            graph, self.made.body(), self.constants, {}, self.sources, self.notes, in_body=True
-        )
+            graph, self.made.body(), self.constants, self.operators, {}, self.sources,
+            self.notes, in_body=True,
+        )  # fmt: skip
 
     def maker(self, layer: IrLayer, place: int) -> IrLayer | None:
         """The layer that makes an input of another one."""

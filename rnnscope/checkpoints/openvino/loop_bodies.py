@@ -16,6 +16,7 @@ from rnnscope.checkpoints.openvino.ports import (
     LoopBody,
     step_axis,
 )
+from rnnscope.checkpoints.openvino.writing import write_layers
 from rnnscope.checkpoints.translated.reading import SourceOperator
 
 
@@ -58,8 +59,6 @@ class _Writing:
             self.bind(one, self.inputs[one.place])
 
     def write_body(self) -> None:
-        from rnnscope.checkpoints.openvino.translate import write_layers
-
         write_layers(self.inside, skip={"Parameter", "Result"})
 
     def leave(self) -> None:

@@ -128,11 +128,9 @@ def _constant(
         if handed is None or handed.place < 0 or handed.axis is not None or chain:
             raise NotTranslated("changes its weights from step to step")
         return inputs[handed.place]
-    from rnnscope.checkpoints.openvino.operators import OPERATORS
-
     if maker.type != "Const":
         raise NotTranslated("computes its weights")
-    (key,) = OPERATORS["Const"](scope, maker, [])
+    (key,) = scope.operators["Const"](scope, maker, [])
     for convert in reversed(chain):
-        (key,) = OPERATORS["Convert"](scope, convert, [key])
+        (key,) = scope.operators["Convert"](scope, convert, [key])
     return key

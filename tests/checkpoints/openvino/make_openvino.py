@@ -4,8 +4,9 @@
 
 with OpenVINO 2026.4 and PyTorch 2.13; with ``old``, OpenVINO 2023.0 writes a few of them again,
 into ``FOLDER/old``. The truth, ``truth.npz``: ``CASE:x``, what else is given as
-``CASE:given:NAME``, and ``CASE:LAYER:m`` or ``:c``, every timestep. OpenVINO returns the last c alone: that of every
-step comes from feeding the first steps, or the last ones to what reads backwards.
+``CASE:given:NAME``, and ``CASE:LAYER:m`` or ``:c``, every timestep. OpenVINO returns the last c
+alone: that of every step comes from feeding the first steps, or the last ones to what reads
+backwards.
 """
 
 import sys
