@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
+    "coreml.model_file",  # before tf2.saved_model, whose message its own looks like
     "tf2.saved_model",
     "tf1.session_bundle",
     "tf2.object_checkpoint",  # before tf1.saver, whose files it shares

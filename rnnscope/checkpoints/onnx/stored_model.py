@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,15 @@ class StoredModel:
         wiring.follow()
         return cls(model, store, graph, program, wiring, settle(wiring, program))
 
-    def network(self, title: str) -> Network:
+    def network(self, title: str, reasons: Sequence[str] = ()) -> Network:
         """The recurrent layers and what they read.
 
         Parameters
         ----------
         title : str
             What kind of model it is, for people: ``"ONNX"``.
+        reasons : sequence of str
+            Why recurrent operators of it could not be read, a sentence each.
 
         Raises
         ------
@@ -75,7 +77,7 @@ class StoredModel:
         """
         network = self.wiring.network()
         if not network.nodes:
-            raise _nothing_recurrent(self.store.path, self.graph, title)
+            raise _nothing_recurrent(self.store.path, self.graph, title, reasons)
         return network
 
     def later_results(self) -> tuple[Node, ...]:
@@ -104,18 +106,19 @@ class StoredModel:
         return notes
 
 
-def _nothing_recurrent(path: Path, graph: OnnxGraph, title: str) -> UnsupportedCellError:
+def _nothing_recurrent(
+    path: Path, graph: OnnxGraph, title: str, reasons: Sequence[str]
+) -> UnsupportedCellError:
     words = (*RECURRENT, *LOOPS)
     recurrent_like = sorted(
         {node.op for node in graph.nodes if any(word in node.op for word in words)}
     )
     found = recurrent_like or sorted({node.op for node in graph.nodes})
+    others = "an operator of another domain, or a loop that is not computed, is not read"
     return UnsupportedCellError(
         f"The {title} model holds no LSTM, GRU or RNN node.",
         where=path,
         expected="a node of one of these operators",
         found=", ".join(found[:12]) or "no nodes",
-        hint="an operator of another domain, or a loop that is not computed, is not read"
-        if recurrent_like
-        else None,
+        hint=" ".join(reasons[:4]) or (others if recurrent_like else None),
     )

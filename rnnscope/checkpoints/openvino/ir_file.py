@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.openvino.translate import translate
-from rnnscope.checkpoints.translated.reading import read_translation
 
 _NET = re.compile(
     rb"\s*(<\?xml[^>]*\?>)?\s*(<!DOCTYPE[^>[]*(\[[^]]*\])?\s*>)?\s*(<!--.*?-->\s*)*"
@@ -43,6 +41,9 @@ def read_openvino(path: Path) -> Checkpoint:
     UnsupportedCellError
         There is no recurrent layer; it names what there is.
     """
+    from rnnscope.checkpoints.openvino.translate import translate
+    from rnnscope.checkpoints.translated.reading import read_translation
+
     return read_translation(path, READER.name, translate)
 
 

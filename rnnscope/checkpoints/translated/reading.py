@@ -66,7 +66,11 @@ class Translation:
 
 
 def read_translation(
-    path: Path, reader: str, translate: Callable[[Path], Translation]
+    path: Path,
+    reader: str,
+    translate: Callable[[Path], Translation],
+    *,
+    asked: Path | None = None,
 ) -> Checkpoint:
     """Read the recurrent layers of a file.
 
@@ -78,6 +82,8 @@ def read_translation(
     translate : callable
         ``translate(path) -> Translation``; called again for later results, so that no run keeps
         the graph.
+    asked : Path, optional
+        What the user named, where the file lies within it.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def read_translation(
     """
     translation = translate(path)
     stored = StoredModel.of(translation.model, translation.path)
-    network = stored.network(translation.title)
+    network = stored.network(translation.title, translation.notes)
     axes = stored.axes(network)
 
     def later_results() -> tuple[Node, ...]:
@@ -96,7 +102,7 @@ def read_translation(
         return StoredModel.of(again.model, again.path).later_results()
 
     return Checkpoint(
-        path=path,
+        path=asked or path,
         format=reader,
         framework=translation.framework,
         files=(*(translation.files or (translation.path,)), *stored.store.files),
