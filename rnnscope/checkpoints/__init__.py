@@ -28,7 +28,9 @@ READER_MODULES = (
     "keras.weights_only.file",
     "onnx.onnx_file",
     "openvino.ir_file",
+    "paddle.program_file",
     "safetensors",
+    "paddle.params_file",  # before torch.torch_file, which takes pickles of all kinds
     "torch.torch_file",
     "npz",
 )

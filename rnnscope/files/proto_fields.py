@@ -44,8 +44,8 @@ def outer_fields(file: BinaryIO, size: int) -> Iterator[OuterField]:
     for _ in range(MAX_FIELDS):
         if file.tell() >= size:
             return
-        number, kind = divmod(_varint(file), 8)
-        value = _varint(file) if kind in (VARINT, BYTES) else 0
+        number, kind = divmod(read_varint(file), 8)
+        value = read_varint(file) if kind in (VARINT, BYTES) else 0
         cut_off = kind == BYTES and file.tell() + value > size
         yield OuterField(number, kind, value, cut_off)
         if cut_off or kind not in (VARINT, BYTES):
@@ -54,7 +54,14 @@ def outer_fields(file: BinaryIO, size: int) -> Iterator[OuterField]:
             file.seek(value, 1)
 
 
-def _varint(file: BinaryIO) -> int:
+def read_varint(file: BinaryIO) -> int:
+    """A number of protobuf's variable length.
+
+    Raises
+    ------
+    ValueError
+        The file ends within it, or it has more than 64 bits.
+    """
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated
+from rnnscope.checkpoints.openvino.interface import IrScope
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.kinds import Kind
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.tensors import STORED
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, damaged
-from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
+from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
 from rnnscope.errors import CheckpointError
 
@@ -22,10 +22,6 @@ ELEMENT_TYPES = {
 
 MAX_CONSTANT_INTS = 4096
 """Axes, sizes and the like are few."""
-
-
-class NotTranslated(Exception):  # noqa: N818 - it ends no program: the layer stays a named one
-    """Why a layer has no meaning in ONNX's operators: the end of "Layer 'x' of type Loop …"."""
 
 
 @dataclass(eq=False)

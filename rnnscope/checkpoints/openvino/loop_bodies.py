@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated
+from rnnscope.checkpoints.openvino.interface import IrScope
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.ports import (
     ITERATION,
@@ -17,6 +17,7 @@ from rnnscope.checkpoints.openvino.ports import (
     step_axis,
 )
 from rnnscope.checkpoints.openvino.writing import write_layers
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated, Operator
+from rnnscope.checkpoints.openvino.interface import IrScope, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.loop_bodies import write_loop, write_scan
 from rnnscope.checkpoints.openvino.ports import (
@@ -18,6 +18,7 @@ from rnnscope.checkpoints.openvino.ports import (
     step_axis,
 )
 from rnnscope.checkpoints.openvino.single_cell import write_single_cell
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 
 def _tensor_iterator(scope: IrScope, layer: IrLayer, inputs: list[str]) -> Sequence[str]:

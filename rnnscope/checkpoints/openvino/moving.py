@@ -6,13 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.checkpoints.openvino.interface import (
-    ELEMENT_TYPES,
-    IrScope,
-    NotTranslated,
-    Operator,
-)
+from rnnscope.checkpoints.openvino.interface import ELEMENT_TYPES, IrScope, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 
 def _as_int64(scope: IrScope, key: str, layer: IrLayer) -> str:

@@ -15,17 +15,13 @@ from functools import partial
 
 import numpy as np
 
-from rnnscope.checkpoints.openvino.interface import (
-    ELEMENT_TYPES,
-    IrScope,
-    NotTranslated,
-    Operator,
-)
+from rnnscope.checkpoints.openvino.interface import ELEMENT_TYPES, IrScope, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.loops import LOOPS
 from rnnscope.checkpoints.openvino.moving import MOVING
 from rnnscope.checkpoints.openvino.recurrent import RECURRENT
 from rnnscope.checkpoints.openvino.windows import WINDOWS
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 SAME = {
     "Abs": "Abs", "Acos": "Acos", "Acosh": "Acosh", "Asin": "Asin", "Asinh": "Asinh",

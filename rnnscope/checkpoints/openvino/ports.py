@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rnnscope.checkpoints.openvino.interface import NotTranslated
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, number, read_graph
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.files.xml_tree import Element
 
 TO_CONDITION = "execution_condition"

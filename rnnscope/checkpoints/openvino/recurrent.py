@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnscope.checkpoints.openvino.cell_steps import write_step
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated, Operator
+from rnnscope.checkpoints.openvino.interface import IrScope, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.kinds import KINDS, Kind
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
 
 OLDER = {"opset1"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated
+from rnnscope.checkpoints.openvino.interface import IrScope
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.openvino.kinds import KINDS
 from rnnscope.checkpoints.openvino.ports import Handed, LoopBody
 from rnnscope.checkpoints.openvino.recurrent import write_over_time
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 BESIDE = ("Const", "Convert", "Parameter", "Result", "Reshape", "Squeeze", "Unsqueeze")
 """What may stand beside the cell: constants, and what drops or inserts the axis of time."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated, Operator
+from rnnscope.checkpoints.openvino.interface import IrScope, Operator
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 PADDING = {"explicit": None, "same_upper": "SAME_UPPER", "same_lower": "SAME_LOWER",
            "valid": "VALID"}  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from rnnscope.checkpoints.openvino.interface import IrScope, NotTranslated
+from rnnscope.checkpoints.openvino.interface import IrScope
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.errors import CheckpointError
 from rnnscope.files.limits import check_time
 

@@ -21,6 +21,10 @@ Value = Any
 """What an attribute holds: a number, a text, or several of one kind."""
 
 
+class NotTranslated(Exception):  # noqa: N818 - it ends no program: the operator stays a named one
+    """Why an operator has no meaning in ONNX's: the end of "Layer 'x' of type Loop …"."""
+
+
 class OnnxModel:
     """A model under construction.
 
@@ -85,7 +89,7 @@ class GraphUnderConstruction:
     def stored(self, name: str, array: Array) -> str:
         """A constant whose values are at hand."""
         key = self.unique(name)
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         self.proto.initializer.add(
             name=key, dims=array.shape, data_type=NUMBERS[array.dtype], raw_data=array.tobytes()
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
-from rnnscope.model.cell import CellSpec, Option
+from rnnscope.checkpoints.translated.words import told_as
 from rnnscope.model.evidence import Evidence
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -130,29 +130,15 @@ def _in_own_words(network: Network, stored: StoredModel, translation: Translatio
 
 
 def _told(layer: RecurrentLayer, source: SourceOperator, title: str) -> RecurrentLayer:
-    cell = layer.cell
-    options = cell.options
-    told = {
-        field.name: _detail(getattr(options, field.name), title)
-        for field in fields(options)
-        if isinstance(getattr(options, field.name), Option)
-    }
-    named: CellSpec = replace(
-        cell,
-        source_class=source.title,
-        options=replace(options, **told) if told else options,
-        stored_gate_order=source.gates if cell.stored_gate_order else "",
-    )
+    cell = told_as(layer.cell, (("ONNX", title),))
+    gates = source.gates if cell.stored_gate_order else ""
+    named = replace(cell, source_class=source.title, stored_gate_order=gates)
     state_format = layer.state_format
     if source.outputs:
         state_format = replace(state_format, value=f"outputs {source.outputs}")
     return replace(
         layer, cell=named, evidence=_evidence(layer.evidence, title), state_format=state_format
     )
-
-
-def _detail(option: Option[Any], title: str) -> Option[Any]:
-    return replace(option, detail=option.detail.replace("ONNX", title))
 
 
 def _evidence(evidence: Evidence, title: str) -> Evidence:

@@ -11,10 +11,6 @@ from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
 from rnnscope.checkpoints.translated.reading import SourceOperator
 
 
-class NotTranslated(Exception):  # noqa: N818 - it ends no program: the layer stays a named one
-    """Why a layer has no meaning in ONNX's operators."""
-
-
 @dataclass(eq=False)
 class NetworkScope:
     """A neural network on its way into an ONNX graph.

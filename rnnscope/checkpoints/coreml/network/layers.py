@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from rnnscope.checkpoints.coreml.network.interface import NetworkScope, NotTranslated, Writer
+from rnnscope.checkpoints.coreml.network.interface import NetworkScope, Writer
 from rnnscope.checkpoints.coreml.network.recurrent import RECURRENT
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 CHANNELS = -3
 

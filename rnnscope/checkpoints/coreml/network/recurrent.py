@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.coreml.network.interface import NetworkScope, NotTranslated, Writer
+from rnnscope.checkpoints.coreml.network.interface import NetworkScope, Writer
 from rnnscope.checkpoints.coreml.recurrence import ACTIVATIONS, Direction, Recurrence
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
 
 GATE_CLIP = 50.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rnnscope.checkpoints.coreml.network.interface import NetworkScope, NotTranslated
+from rnnscope.checkpoints.coreml.network.interface import NetworkScope
 from rnnscope.checkpoints.coreml.network.layers import LAYERS
 from rnnscope.checkpoints.coreml.network.recurrent import RECURRENT
 from rnnscope.checkpoints.coreml.proto import LAYER_NAMES
 from rnnscope.checkpoints.coreml.recurrence import UnknownActivation
-from rnnscope.checkpoints.translated.messages import OnnxModel
+from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
 from rnnscope.errors import CheckpointError
 from rnnscope.files.limits import check_time
 

@@ -16,13 +16,9 @@ from rnnscope.checkpoints.coreml.program.values import (
     is_text,
     text_of,
 )
-from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
+from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
 from rnnscope.model.cell import Array
-
-
-class NotTranslated(Exception):  # noqa: N818 - it ends no program: the operation stays a named one
-    """Why an operation has no meaning in ONNX's operators."""
 
 
 @dataclass(eq=False)

@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from rnnscope.checkpoints.coreml.program.interface import (
-    NotTranslated,
-    Operator,
-    ProgramScope,
-    name_of,
-)
+from rnnscope.checkpoints.coreml.program.interface import Operator, ProgramScope, name_of
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 END = 2**31 - 1
 

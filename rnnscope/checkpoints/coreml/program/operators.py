@@ -13,14 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.coreml.program.interface import (
-    NotTranslated,
-    Operator,
-    ProgramScope,
-    name_of,
-)
+from rnnscope.checkpoints.coreml.program.interface import Operator, ProgramScope, name_of
 from rnnscope.checkpoints.coreml.program.moving import MOVING
 from rnnscope.checkpoints.coreml.program.recurrent import RECURRENT
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 UNARY = {
     "abs": "Abs", "acos": "Acos", "asin": "Asin", "atan": "Atan", "atanh": "Atanh",

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rnnscope.checkpoints.coreml.program.interface import (
-    NotTranslated,
-    Operator,
-    ProgramScope,
-    name_of,
-)
+from rnnscope.checkpoints.coreml.program.interface import Operator, ProgramScope, name_of
 from rnnscope.checkpoints.coreml.recurrence import (
     Direction,
     Recurrence,
     UnknownActivation,
     reordered,
 )
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
 
 # Where each of ONNX's gates lies among those of the MIL.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rnnscope.checkpoints.coreml.program.interface import NotTranslated, ProgramScope, name_of
+from rnnscope.checkpoints.coreml.program.interface import ProgramScope, name_of
 from rnnscope.checkpoints.coreml.program.operators import OPERATORS
 from rnnscope.checkpoints.coreml.program.values import DATA_TYPES, is_text
-from rnnscope.checkpoints.translated.messages import OnnxModel
+from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
 from rnnscope.errors import CheckpointError
 from rnnscope.files.limits import check_time
 
