@@ -69,7 +69,7 @@ READER = Reader(
     reads="uniDirectionalLSTM, biDirectionalLSTM, gru and simpleRecurrent of neural networks; "
     "lstm, gru and rnn of ML programs; peepholes, limits of c and of the gates, coupled gates; "
     "weights of 16 bits and linearly quantised ones; what stands in front and between, held to the "
-    "graph",
+    "graph; kraken's models: their recurrent layers alone",
     does_not_read="while loops (PyTorch's GRU becomes one), weights behind lookup tables of less "
     "than a byte in programs, pipelines of several recurrent models, compiled models (.mlmodelc)",
     sniff=sniff,

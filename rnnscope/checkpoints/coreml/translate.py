@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rnnscope.checkpoints.coreml.kraken import is_kraken, write_kraken
 from rnnscope.checkpoints.coreml.network.translate import write_network
 from rnnscope.checkpoints.coreml.program.translate import write_program
 from rnnscope.checkpoints.coreml.proto import parse_model
@@ -35,7 +36,10 @@ def translate(path: Path) -> Translation:
         written, program = write_program(model.mlProgram, path, function)
         sources, more = program.sources, program.notes
     elif kind in NETWORKS:
-        written, network = write_network(model, getattr(model, kind), path)
+        if is_kraken(model):
+            written, network = write_kraken(model, getattr(model, kind))
+        else:
+            written, network = write_network(model, getattr(model, kind), path)
         sources, more = network.sources, network.notes
     else:
         raise UnsupportedCellError(

@@ -121,8 +121,38 @@ def _lstm_direction(
     )  # fmt: skip
 
 
-def _lstm(scope: NetworkScope, layer: Any, params: Any) -> Sequence[str]:
+def lstm_of(
+    scope: NetworkScope,
+    layer: Any,
+    name: str,
+    starts: Sequence[Sequence[str]],
+    *,
+    title: str = "Core ML",
+    clipped: bool = True,
+) -> Recurrence:
+    """An LSTM layer of one or two directions.
+
+    Parameters
+    ----------
+    scope : NetworkScope
+    layer : NeuralNetworkLayer
+    name : str
+    starts : sequence of sequence of str
+        The states of each direction.
+    title : str
+        Whose layer it is.
+    clipped : bool
+        Whether gates and c are kept within bounds, as Core ML does.
+
+    Raises
+    ------
+    NotTranslated
+        It is none, or has activations or weights that no such layer has.
+    """
     kind = layer.WhichOneof("layer")
+    if kind not in ("uniDirectionalLSTM", "biDirectionalLSTM"):
+        raise NotTranslated(f"is a {kind}, and no LSTM")
+    params = getattr(layer, kind)
     both = kind == "biDirectionalLSTM"
     several = list(params.weightParams) if both else [params.weightParams]
     if len(several) != (2 if both else 1):
@@ -133,16 +163,22 @@ def _lstm(scope: NetworkScope, layer: Any, params: Any) -> Sequence[str]:
     chosen = {_activations(one, 3) for one in listed if len(one)}
     if len(chosen) != 1:
         raise NotTranslated("has other activations in its directions")
-    starts = _starts(scope, layer, 2, len(several))
-    recurrence = Recurrence(
-        "LSTM", layer.name,
+    limit = params.params.cellClipThreshold or DEFAULT_CELL_CLIP
+    return Recurrence(
+        "LSTM", name,
         tuple(_lstm_direction(scope, layer, params, weights, end, starts[n])
               for n, (weights, end) in enumerate(zip(several, ("", "/back"), strict=False))),
         False if both else params.reverseInput, params.params.sequenceOutput, chosen.pop(),
-        SourceOperator(f"Core ML {kind}", "i o f g", "(h, c)"), gate_clip=GATE_CLIP,
-        cell_clip=params.params.cellClipThreshold or DEFAULT_CELL_CLIP,
+        SourceOperator(f"{title} {kind}", "i o f g", "(h, c)"),
+        gate_clip=GATE_CLIP if clipped else 0.0, cell_clip=limit if clipped else 0.0,
         coupled=params.params.coupledInputAndForgetGate, sources=scope.sources,
     )  # fmt: skip
+
+
+def _lstm(scope: NetworkScope, layer: Any, params: Any) -> Sequence[str]:
+    both = layer.WhichOneof("layer") == "biDirectionalLSTM"
+    starts = _starts(scope, layer, 2, len(params.weightParams) if both else 1)
+    recurrence = lstm_of(scope, layer, layer.name, starts)
     y, (h, c) = recurrence.write(scope.made, _x(scope, layer))
     if not both:
         return _five_axes(scope, layer, y, (h, c))
