@@ -29,6 +29,7 @@ READER_MODULES = (
     "onnx.onnx_file",
     "openvino.ir_file",
     "paddle.program_file",
+    "xlstm.state_dict_file",  # before safetensors and torch.torch_file, whose files it is in
     "safetensors",
     "paddle.params_file",  # before torch.torch_file, which takes pickles of all kinds
     "torch.torch_file",
@@ -39,7 +40,7 @@ READER_MODULES = (
 
 SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file"),
-    b"PK\x03\x04": ("keras.keras_file", "torch.torch_file", "npz"),
+    b"PK\x03\x04": ("keras.keras_file", "xlstm.state_dict_file", "torch.torch_file", "npz"),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""
 

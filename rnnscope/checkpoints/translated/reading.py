@@ -10,7 +10,7 @@ from typing import Any
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
 from rnnscope.checkpoints.translated.words import told_as
-from rnnscope.model.evidence import Evidence
+from rnnscope.model.evidence import BY_NAME, Evidence
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -53,6 +53,8 @@ class Translation:
     left_out : tuple of LeftOut
     files : tuple of Path
         What was read to make it; the file itself is the first.
+    by_name : bool
+        Whether the file holds no graph: the names of its arrays alone tell the layers.
     """
 
     model: Any
@@ -63,6 +65,7 @@ class Translation:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     files: tuple[Path, ...] = ()
+    by_name: bool = False
 
 
 def read_translation(
@@ -125,6 +128,8 @@ def _in_own_words(network: Network, stored: StoredModel, translation: Translatio
             own = operators.get(node.name, node.name)
             source = translation.sources.get(own, SourceOperator(translation.title))
             layer = _told(layer, source, translation.title)
+            if translation.by_name:
+                layer = replace(layer, evidence=BY_NAME)
         nodes.append(replace(node, layer=layer))
     return replace(network, nodes=tuple(nodes))
 
