@@ -2,9 +2,9 @@
 
     python make_xlstm.py FOLDER
 
-with xlstm 2.0 and PyTorch 2.13, by xlstm's plain implementation. ``cuda.safetensors`` holds the same
-layer as the CUDA kernels keep it, by xlstm's own conversion. The truth: x and the four states of
-every step (y, c, n, m in xlstm's words), by feeding the first steps.
+with xlstm 2.0 and PyTorch 2.13, by xlstm's plain implementation. ``cuda.safetensors`` holds the
+same layer as the CUDA kernels keep it, by xlstm's own conversion. The truth: x and the four states
+of every step (y, c, n, m in xlstm's words), by feeding the first steps.
 """
 
 import sys
@@ -23,9 +23,8 @@ SIZES = {"embedding_dim": 6, "num_heads": 2}
 
 
 def layer(**options):
-    made = sLSTMLayer(sLSTMLayerConfig(
-        **SIZES, backend="vanilla", dtype="float32", enable_automatic_mixed_precision=False, **options
-    ))  # fmt: skip
+    exact = {"dtype": "float32", "enable_automatic_mixed_precision": False}
+    made = sLSTMLayer(sLSTMLayerConfig(**SIZES, **exact, backend="vanilla", **options))
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return made.eval()
