@@ -205,6 +205,29 @@ def converted():
     TRUTH.update({"converted:x": ids.numpy(), "converted:top": y, "converted:head": head})
 
 
+def keras_loops():
+    """Keras' layers, which TensorFlow saves as loops that fill an array of all steps by rows."""
+    import tempfile
+
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(2)
+    plain = {"return_sequences": True}
+    layers = {
+        "keras_lstm": tf.keras.layers.LSTM(4, **plain),
+        "keras_gru": tf.keras.layers.GRU(4, reset_after=False, **plain),
+    }
+    for name, layer in layers.items():
+        net = tf.keras.Sequential([tf.keras.layers.Input((5, 3)), layer])
+        with tempfile.TemporaryDirectory() as folder:
+            net.export(folder, verbose=False)
+            model = ov.convert_model(folder)
+            ov.save_model(model, str(FOLDER / f"{name}.xml"), compress_to_fp16=False)
+        again = CORE.read_model(str(FOLDER / f"{name}.xml"))
+        given = RNG.normal(size=(2, 5, 3)).astype(np.float32)
+        TRUTH.update({f"{name}:x": given, f"{name}:m": run(again, given)[0]})
+
+
 lstm_bidirectional()
 gru(True, "gru_after")
 if not OLD:
@@ -212,6 +235,7 @@ if not OLD:
     gru(False, "gru_before")
     rnn()
     converted()
+    keras_loops()
 iterator("iterator", True, False)
 iterator("iterator_more", False, True)
 np.savez_compressed(FOLDER / "truth.npz", **TRUTH)

@@ -20,7 +20,7 @@ def cases():
     for version in ("new", "old"):
         with np.load(FOLDER / ("old" if version == "old" else "") / "truth.npz") as truth:
             for name in sorted({key.split(":")[0] for key in truth}):
-                if name not in ("converted", "lstm_lengths"):
+                if name not in ("converted", "lstm_lengths", "keras_lstm", "keras_gru"):
                     yield pytest.param(version, name, id=f"{name}-{version}")
 
 
@@ -59,6 +59,16 @@ def test_what_stands_in_front_and_behind_is_computed():
     # The weights are stored in 16 bits; OpenVINO widens them as we do.
     np.testing.assert_allclose(np.concatenate(both, -1), truth["top"], atol=2e-5)
     assert any("16 bits" in note for note in checkpoint.notes)
+
+
+@pytest.mark.parametrize(("name", "states"), [("keras_lstm", 2), ("keras_gru", 1)])
+def test_a_loop_that_fills_an_array_row_by_row(name, states):
+    """TensorFlow's form of a layer: the array of all outputs is no state, m is."""
+    path, truth = truth_of(name)
+    with rnnscope.run(path, truth["x"]) as trace:
+        (layer,) = trace.layers.values()
+        assert len(layer.final) == states
+        np.testing.assert_allclose(layer.m, truth["m"], **CLOSE)
 
 
 def test_inspect_tells_it_in_openvinos_words():
