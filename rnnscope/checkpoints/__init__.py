@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
+    "coreml.model_file",  # before tf2.saved_model, whose message its own looks like
     "tf2.saved_model",
     "tf1.session_bundle",
     "tf2.object_checkpoint",  # before tf1.saver, whose files it shares
@@ -28,9 +29,13 @@ READER_MODULES = (
     "keras.weights_only.file",
     "elmo",
     "onnx.onnx_file",
+    "openvino.ir_file",
+    "paddle.program_file",
+    "xlstm.state_dict_file",  # before safetensors and torch.torch_file, whose files it is in
     "safetensors",
     "torch.distributed_folder",
     "torch.exported_program",
+    "paddle.params_file",  # before torch.torch_file, which takes pickles of all kinds
     "torch.torch_file",
     "flax_msgpack",
     "gguf_file",
@@ -46,7 +51,7 @@ READER_MODULES = (
 
 SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file", "elmo"),
-    b"PK\x03\x04": ("keras.keras_file", "torch.torch_file", "npz"),
+    b"PK\x03\x04": ("keras.keras_file", "xlstm.state_dict_file", "torch.torch_file", "npz"),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""
 

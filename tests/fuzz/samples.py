@@ -113,6 +113,7 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     for folder in ("onnx", "onnx_models"):
         for path in sorted((DATA / folder).glob("*.onnx")):
             maker.add("onnx", f"{folder}_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    _translated(maker)
     _bare(maker)
     _tensorflow_1(maker, place)
     if tensorflow:
@@ -121,6 +122,37 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     _traces_and_states(maker)
     _suite(maker)
     return maker.samples
+
+
+def _translated(maker: _Maker) -> None:
+    """Graphs of other formats, each with the file that holds its constants."""
+    for path in sorted((DATA / "openvino").glob("*.xml")):
+        beside = path.with_suffix(".bin")
+        maker.add(
+            "openvino", f"openvino_{path.stem}", [path, beside], [path.name, beside.name],
+            f"inspect {path.name}",
+        )  # fmt: skip
+    for path in sorted((DATA / "coreml").glob("*.mlmodel")):
+        maker.add("coreml", f"coreml_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    for path in sorted((DATA / "coreml").glob("*.mlpackage/Data/*/*.mlmodel")):
+        # The program alone, its weights beside it, as they lie within the package.
+        weights = path.parent / "weights" / "weight.bin"
+        name = path.parents[2].stem
+        folder = maker.add("coreml", f"coreml_{name}", [path], [path.name], f"inspect {path.name}")
+        if weights.exists():
+            (folder / "weights").mkdir(exist_ok=True)
+            shutil.copy(weights, folder / "weights" / "weight.bin")
+    for path in sorted((DATA / "paddle").glob("*.json")):
+        beside = path.with_suffix(".pdiparams")
+        maker.add(
+            "paddle", f"paddle_{path.stem}", [path, beside], [path.name, beside.name],
+            f"inspect {path.name}",
+        )  # fmt: skip
+    for path in sorted((DATA / "paddle").glob("*.pdparams")):
+        maker.add("paddle", f"pdparams_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    for path in sorted((DATA / "xlstm").glob("*.[ps]*t*")):
+        if path.suffix in (".pt", ".safetensors"):
+            maker.add("xlstm", f"xlstm_{path.stem}", [path], [path.name], f"inspect {path.name}")
 
 
 def some_weights() -> dict[str, np.ndarray]:

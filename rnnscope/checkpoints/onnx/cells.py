@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph import CELL_CLIP, OnnxNode
 from rnnscope.model.activations import parametrised
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
@@ -188,12 +188,18 @@ def _lstm(
         activation=activations[1],
         recurrent_activation=activations[0],
         output_activation=activations[2],
-        cell_clip=Option(None, "graph", "the operator has none"),
+        cell_clip=_cell_clip(node, stored.w.dtype),
         proj_clip=Option(None, "graph", "the operator has none"),
         gate_clip=clip,
         coupled=Option(coupled, "graph", "input_forget" if coupled else SPECIFIED),
     )
     return weights, options
+
+
+def _cell_clip(node: OnnxNode, dtype: np.dtype[Any]) -> Option[float | None]:
+    if CELL_CLIP not in node.attributes:
+        return Option(None, "graph", "the operator has none")
+    return Option(_shown(node.number(CELL_CLIP) or 0.0, dtype) or None, "graph", "limit of c")
 
 
 def _gru(

@@ -8,6 +8,10 @@ from typing import Any
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 
+CELL_CLIP = "rnnscope.cell_clip"
+"""An attribute that ONNX has not: a bound of c, of an LSTM that was translated from a format which
+has one."""
+
 
 @dataclass(frozen=True, eq=False)
 class OnnxNode:

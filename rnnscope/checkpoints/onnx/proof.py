@@ -100,7 +100,7 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> Settled:
             fronts.refuse(built, f"sorts sequences by length, which is not computed: {error}")
             x = None
         settle_start(wiring, program, built, trials)
-        fronts.settle_lengths(built)
+        fronts.settle_lengths(built, (lambda: trial, trials[1]))
         _prove(wiring, built, trial, values, x, reason)
     graph_cells = add_graph_cells(wiring, program, inputs, trial, fronts)
     turn_inputs(wiring, inputs)
@@ -197,9 +197,11 @@ def _refuse(wiring: OnnxWiring, built: BuiltNode, reason: str) -> None:
 def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
     """What the walk over the graph found of the model's inputs."""
     lengths, states = set[str](), set[str]()
+    features: dict[str, int] = {}
     for built in wiring.built:
         for name in built.layers:
             layer = _layer(wiring, name)
+            features.update(dict.fromkeys(wiring.nodes[name].reads, layer.cell.input_size))
             lengths.add(layer.lengths.value.input)
             outside = layer.initial_state.value.outside().values()
             states |= {part.name for part in outside if part.kind == "placeholder"}
@@ -210,5 +212,5 @@ def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
     }
     inputs = program.graph.inputs.keys()
     return ModelInputs(
-        program.graph, roles, frozenset(lengths & inputs), frozenset(states & inputs)
+        program.graph, roles, frozenset(lengths & inputs), frozenset(states & inputs), features
     )

@@ -113,6 +113,7 @@ def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
         at for at in range(carried)
         if _is_state([made[skip + at] for made in turns])
         and graph.behind(body.outputs[skip + at], ("Identity",)) != body.inputs[first + at]
+        and _put_into(graph, body, body.outputs[skip + at], body.inputs[first + at]) is None
     ]  # fmt: skip
     if not states:
         raise EvaluationError("it carries no state")
@@ -139,6 +140,37 @@ def _offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
     if node.op == "Loop":
         return 1, 2, len(body.inputs) - 2
     return 0, 0, len(body.inputs) - node.integer("num_scan_inputs")
+
+
+def _put_into(graph: OnnxGraph, body: Body, made: str, handed: str) -> str | None:
+    """The value that a turn puts into an array of all steps; None if it carries anything else.
+
+    Nothing but its own next value is made of such an array, the shapes of others aside.
+    """
+    producer = graph.producers.get(graph.behind(made, ("Identity",)))
+    if producer is None or producer.op != "ScatterND":
+        return None
+    others = [key for key in body.outputs if key != made]
+    if graph.behind(producer.input(0), ("Identity", "Expand")) != handed:
+        return None
+    if _made_of(graph, body, [*others, *producer.inputs[1:]], handed):
+        return None
+    return graph.behind(producer.input(2), ("Identity", "Reshape", "Unsqueeze"))
+
+
+def _made_of(graph: OnnxGraph, body: Body, keys: Sequence[str], wanted: str) -> bool:
+    """Whether any of some values of a body is made of another, not of its shape alone."""
+    pending, seen = [*keys], set[str]()
+    while pending:
+        key = pending.pop()
+        if key == wanted:
+            return True
+        node = graph.producers.get(key)
+        if key in seen or node is None or node.op == "Shape" or key not in body.own:
+            continue
+        seen.add(key)
+        pending.extend(node.inputs)
+    return False
 
 
 def _is_state(values: Sequence[Any]) -> bool:
@@ -170,6 +202,9 @@ def _m_of(
             node.input(1) for node in graph.nodes
             if node.op == "SequenceInsert" and not body.own.isdisjoint(node.outputs)
         }  # fmt: skip
+        for made, handed in zip(body.outputs[skip:], body.inputs[first:], strict=False):
+            row = _put_into(graph, body, made, handed)
+            inserted |= {row} if row else set()
         for at in states:
             if body.outputs[skip + at] in inserted:
                 return at
