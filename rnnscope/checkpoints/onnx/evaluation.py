@@ -17,6 +17,7 @@ from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.sorting import left_in_order
+from rnnscope.checkpoints.onnx.stepwise import STEPWISE
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.work import Work, cost_of
 from rnnscope.errors import CheckpointError
@@ -196,7 +197,7 @@ class Evaluation:
             self.watched[node] = (inputs, [])
         values = self._run(node, inputs)
         made = values if isinstance(values, tuple) else (values,)
-        if node.op in RECURRENT:
+        if node.op in RECURRENT or node.op in STEPWISE:
             self.returned[node] = made  # outputs among them that have no name in the graph
         found = {name: value for name, value in zip(node.outputs, made, strict=False)
                  if name and value is not None}  # fmt: skip

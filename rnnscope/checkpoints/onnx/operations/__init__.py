@@ -18,6 +18,8 @@ from rnnscope.checkpoints.onnx.operations.reductions import REDUCTIONS
 from rnnscope.checkpoints.onnx.operations.sequences import SEQUENCES
 from rnnscope.checkpoints.onnx.operations.shapes import SHAPES
 from rnnscope.checkpoints.onnx.operations.spectra import SPECTRA
+from rnnscope.checkpoints.onnx.stepwise import STEPWISE
+from rnnscope.checkpoints.onnx.stepwise.interface import evaluated
 
 __all__ = ["OPERATIONS", "Evaluate"]
 
@@ -29,4 +31,5 @@ OPERATIONS: dict[str, Evaluate] = {
     **SPECTRA,
     **SEQUENCES,
     **RECURRENT,
+    **{name: evaluated(make) for name, make in STEPWISE.items()},
 }
