@@ -25,6 +25,7 @@ READER_MODULES = (
     "keras.keras_file",
     "keras.h5_file",
     "keras.weights_only.file",
+    "tflite.tflite_file",
     "onnx.onnx_file",
     "safetensors",
     "torch.torch_file",

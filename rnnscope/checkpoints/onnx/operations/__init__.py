@@ -13,6 +13,7 @@ from __future__ import annotations
 from rnnscope.checkpoints.onnx.operations.elementwise import ELEMENTWISE
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate
 from rnnscope.checkpoints.onnx.operations.linear import LINEAR
+from rnnscope.checkpoints.onnx.operations.lite_numbers import LITE_NUMBERS
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.operations.reductions import REDUCTIONS
 from rnnscope.checkpoints.onnx.operations.sequences import SEQUENCES
@@ -31,5 +32,6 @@ OPERATIONS: dict[str, Evaluate] = {
     **SPECTRA,
     **SEQUENCES,
     **RECURRENT,
+    **LITE_NUMBERS,
     **{name: evaluated(make) for name, make in STEPWISE.items()},
 }

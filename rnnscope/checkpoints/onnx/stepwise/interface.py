@@ -8,7 +8,7 @@ same for all of them and stand here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,9 @@ class StepCell:
     together : bool
         Whether what is computed of one sequence depends on those beside it.
     dtype : numpy.dtype
+    plain : CellSpec or None
+        The cell of CELLS that the operator is, without the names of its variables; None where it
+        is none of them.
     """
 
     title: str
@@ -58,6 +61,7 @@ class StepCell:
     gate_order: str = ""
     together: bool = False
     dtype: np.dtype[Any] = np.dtype(np.float32)
+    plain: CellSpec | None = None
 
     def run(self, x: Array, lengths: Array | None, initial: States) -> LayerStates:
         """See `GraphComputation.run`: every state, in the order of processing."""
@@ -88,6 +92,8 @@ class StepCell:
 
     def spec(self, variables: tuple[str, ...], *, takes_lengths: bool) -> CellSpec:
         """The operator as a cell of a layer."""
+        if self.plain is not None:
+            return replace(self.plain, variables=variables)
         computation = GraphComputation(
             input_size=self.input_size,
             output_size=self.widths["m"],
