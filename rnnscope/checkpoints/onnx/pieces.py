@@ -194,6 +194,11 @@ class Pieces:
             if "batch" in roles or (roles and "" not in roles)
         }
 
+    def stop_at(self, source: Source, node: OnnxNode) -> None:
+        """Begin at a value that a layer found later hands over."""
+        self._sources[source.key] = source
+        self._recurrent[source.key] = node
+
     def of(self, key: str, laid: Callable[[Array], Array]) -> Piece:
         """A value as a function of the model's inputs and of recurrent layers before it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,10 +53,16 @@ class WholeGraph:
     settled: Settled
 
     @classmethod
-    def read(cls, path: Path, load: Load) -> WholeGraph:
-        """Follow a model's graph, and hold what is read to what it computes."""
+    def read(
+        cls, path: Path, load: Load, titles: Mapping[str, str] | None = None
+    ) -> WholeGraph:
+        """Follow a model's graph, and hold what is read to what it computes.
+
+        `titles` are those of `OnnxGraph`.
+        """
         model = load()
         graph = flatten(model, path)
+        graph.titles = titles or {}
         store = TensorStore(path)
         program = OnnxProgram(graph, StoredValues(graph, store), sorting_nodes(graph))
         wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)

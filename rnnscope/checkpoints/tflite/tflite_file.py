@@ -13,6 +13,13 @@ from rnnscope.checkpoints.tflite.translation.whole_model import translated
 from rnnscope.errors import UnsupportedCellError
 
 
+TITLES = {
+    "Loop": "TensorFlow Lite WHILE", "unrolled cell": "TensorFlow Lite unrolled cell",
+    "RNN": "TensorFlow Lite RNN",
+}  # fmt: skip
+"""What operators are called in a TensorFlow Lite file."""
+
+
 def read_tflite(path: Path) -> Checkpoint:
     """Read the recurrent layers of a TensorFlow Lite model, as data.
 
@@ -37,7 +44,7 @@ def read_tflite(path: Path) -> Checkpoint:
         return translated(read_lite_model(path))
 
     try:
-        found = WholeGraph.read(path, load)
+        found = WholeGraph.read(path, load, TITLES)
     except NotTold as reason:
         raise UnsupportedCellError(
             "The TensorFlow Lite model cannot be followed.", where=path, found=str(reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -175,12 +175,41 @@ def graph_cell(
         There is none, or sequences depend on each other.
     """
     failure = EvaluationError("it reads nothing that has timesteps")
-    for key in dict.fromkeys(recurrence.candidates):
+    for key, backward in _ways(program, inputs, recurrence):
         try:
-            return _of(program, inputs, trial, recurrence, key)
+            return _of(program, inputs, trial, replace(recurrence, backward=backward), key)
         except EvaluationError as error:  # noqa: PERF203 - the next candidate is tried
             failure = error
     raise failure
+
+
+def _ways(
+    program: OnnxProgram, inputs: ModelInputs, recurrence: Recurrence
+) -> Iterator[tuple[str, bool]]:
+    """Candidates, and whether each is read from its end: what is turned round, before it is."""
+    every = dict.fromkeys(recurrence.candidates)
+    for key in every:
+        source = _before_turning(program, key)
+        if source:
+            yield source, not recurrence.backward
+        yield key, recurrence.backward
+    for key in every:
+        if key in inputs.graph.inputs:
+            yield key, not recurrence.backward
+
+
+def _before_turning(program: OnnxProgram, key: str) -> str:
+    """The value that another one is, with one axis turned round; empty if it is none."""
+    graph = program.graph
+    node = graph.producers.get(graph.behind(key, ("Identity",)))
+    if node is None or node.op != "Slice":
+        return ""
+    stated = [node.ints(name) for name in ("steps", "starts")]
+    for place, number in enumerate((4, 1)):
+        if stated[place] is None and node.input(number) in program.stored:
+            held = program.stored.array(node.input(number))
+            stated[place] = None if held is None else tuple(int(one) for one in held.ravel())
+    return node.input(0) if stated == [(-1,), (-1,)] else ""
 
 
 def _of(
@@ -300,7 +329,7 @@ def as_layer(cell: GraphCell, trial: Trial) -> RecurrentLayer:
     )
     spec = CellSpec(
         kind="graph",
-        source_class=f"ONNX {cell.recurrence.op}",
+        source_class=cell.program.graph.title(cell.recurrence.op),
         weights=computation,
         options=GraphOptions(),
         variables=cell.recurrence.stored_names(cell.program.graph),

@@ -44,6 +44,8 @@ class UnrolledRecurrence:
         Each state after each step, in the order of processing.
     first : mapping of str to str
         Each state before the first step.
+    results : tuple of str
+        The join of what they write, and the last of it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class UnrolledRecurrence:
     backward: bool
     keys: Mapping[str, tuple[str, ...]]
     first: Mapping[str, str]
+    results: Sequence[str] = ()
     op: str = UNROLLED
 
     def record(
@@ -170,6 +173,7 @@ def _recurrence(
     return UnrolledRecurrence(
         node.name, inputs, backward, keys,
         {names[key]: initial[chain[-1]] for key, chain in chains.items()},
+        (*node.outputs, written[-1]),
     )  # fmt: skip
 
 

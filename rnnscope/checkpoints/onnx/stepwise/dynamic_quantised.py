@@ -48,6 +48,7 @@ class _Quantised:
 
 def dynamic_quantised_cells(node: OnnxNode, inputs: Sequence[Any]) -> list[StepCell]:
     """The directions of a DynamicQuantizeLSTM node."""
+    inputs = [*inputs, *[None] * (R_ZERO + 1 - len(inputs))]
     w, r = inputs[W], inputs[R]
     if w is None or r is None or np.ndim(w) != 3 or np.ndim(r) != 3:
         raise EvaluationError("it has no constant weights of three axes")
@@ -88,7 +89,7 @@ def _cell(
     bias = np.zeros(4 * units, np.float32)
     if inputs[B] is not None:
         bias = inputs[B][number][: 4 * units] + inputs[B][number][4 * units :]
-    peepholes = inputs[P] if len(inputs) > P else None
+    peepholes = inputs[P]
     pi, po, pf = (0, 0, 0) if peepholes is None else np.split(peepholes[number], 3)
     bound = float(node.number("clip") or np.inf)
     coupled = bool(node.integer("input_forget"))

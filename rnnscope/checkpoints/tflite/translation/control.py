@@ -64,7 +64,7 @@ def control(translate: Translate) -> dict[str, Tell]:
 
 
 def _own_name(site: Site) -> str:
-    return site.build.name(f"{site.result().name}/{site.op.op.lower()}")
+    return site.result().name
 
 
 def _subgraph(values: Values, number: int, handed: list[str]) -> LiteGraph:
