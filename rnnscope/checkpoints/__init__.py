@@ -26,6 +26,7 @@ READER_MODULES = (
     "keras.h5_file",
     "keras.weights_only.file",
     "tflite.tflite_file",
+    "tfjs.tfjs_file",
     "onnx.onnx_file",
     "safetensors",
     "torch.torch_file",
