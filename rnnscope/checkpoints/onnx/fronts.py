@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import MisfitError, OnnxProgram
+from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import difference, in_order, limit_of
-from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.pieces import Piece, Pieces, Source
 from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial

@@ -8,9 +8,9 @@ from pathlib import Path
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
-from rnnscope.checkpoints.onnx.whole_graph import WholeGraph
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16
+from rnnscope.checkpoints.onnx.whole_graph import WholeGraph
 from rnnscope.checkpoints.onnx.wiring import LOOPS
 from rnnscope.errors import UnsupportedCellError
 

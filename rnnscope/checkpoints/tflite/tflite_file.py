@@ -12,7 +12,6 @@ from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold
 from rnnscope.checkpoints.tflite.translation.whole_model import translated
 from rnnscope.errors import UnsupportedCellError
 
-
 TITLES = {
     "Loop": "TensorFlow Lite WHILE", "unrolled cell": "TensorFlow Lite unrolled cell",
     "RNN": "TensorFlow Lite RNN",

@@ -13,14 +13,11 @@ from __future__ import annotations
 from rnnscope.checkpoints.onnx.operations.elementwise import ELEMENTWISE
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate
 from rnnscope.checkpoints.onnx.operations.linear import LINEAR
-from rnnscope.checkpoints.onnx.operations.lite_numbers import LITE_NUMBERS
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.operations.reductions import REDUCTIONS
 from rnnscope.checkpoints.onnx.operations.sequences import SEQUENCES
 from rnnscope.checkpoints.onnx.operations.shapes import SHAPES
 from rnnscope.checkpoints.onnx.operations.spectra import SPECTRA
-from rnnscope.checkpoints.onnx.stepwise import STEPWISE
-from rnnscope.checkpoints.onnx.stepwise.interface import evaluated
 
 __all__ = ["OPERATIONS", "Evaluate"]
 
@@ -32,6 +29,4 @@ OPERATIONS: dict[str, Evaluate] = {
     **SPECTRA,
     **SEQUENCES,
     **RECURRENT,
-    **LITE_NUMBERS,
-    **{name: evaluated(make) for name, make in STEPWISE.items()},
 }

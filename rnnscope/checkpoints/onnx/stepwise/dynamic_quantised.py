@@ -21,7 +21,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.operations.recurrent import functions_of
-from rnnscope.checkpoints.onnx.stepwise.interface import StepCell, States
+from rnnscope.checkpoints.onnx.stepwise.interface import States, StepCell
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.ops import OPS, EvaluationError
 

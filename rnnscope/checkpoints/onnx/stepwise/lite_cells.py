@@ -10,11 +10,11 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.stepwise.interface import StepCell
+from rnnscope.checkpoints.onnx.stepwise.lite_integer_lstm import integer_cell
 from rnnscope.checkpoints.onnx.stepwise.lite_lstm import float_cell
 from rnnscope.checkpoints.onnx.stepwise.lite_weights import LiteWeights
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, only_choice
 from rnnscope.model.cells.coupled_lstm import CoupledLSTMOptions, CoupledLSTMWeights
-from rnnscope.model.ops import EvaluationError
 
 OURS = {"NONE": "linear", "RELU": "relu", "TANH": "tanh"}
 """Activations that cells of ours have, too."""
@@ -24,7 +24,7 @@ def lite_cells(node: OnnxNode, inputs: Sequence[Any]) -> list[StepCell]:
     """The one direction of a node."""
     weights = LiteWeights.of(node, inputs)
     if weights.kind == "integer":
-        raise EvaluationError("it computes with whole numbers")
+        return [integer_cell(weights)]
     cell = float_cell(weights)
     return [replace(cell, plain=_plain(weights))]
 

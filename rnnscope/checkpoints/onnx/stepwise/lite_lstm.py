@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.operations.lite_numbers import hybrid_product
-from rnnscope.checkpoints.onnx.stepwise.interface import StepCell, States
+from rnnscope.checkpoints.onnx.stepwise.interface import States, StepCell
+from rnnscope.checkpoints.onnx.stepwise.lite_numbers import hybrid_product
 from rnnscope.checkpoints.onnx.stepwise.lite_weights import GATES, LiteWeights
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.ops import OPS, EvaluationError

@@ -50,6 +50,8 @@ class LiteWeights:
     cell_clip, proj_clip : float
         0 where nothing is clipped.
     asymmetric, diagonal : bool
+    input_type : str
+        Of x as the file has it: ``"int8"``.
     """
 
     arrays: Mapping[str, Array]
@@ -60,6 +62,7 @@ class LiteWeights:
     proj_clip: float
     asymmetric: bool
     diagonal: bool
+    input_type: str
 
     @classmethod
     def of(cls, node: OnnxNode, inputs: Sequence[Any]) -> LiteWeights:
@@ -73,6 +76,7 @@ class LiteWeights:
             arrays, node.floats("scales"), node.ints("zeros") or (), node.text("activation"),
             node.number("cell_clip") or 0.0, node.number("proj_clip") or 0.0,
             bool(node.integer("asymmetric")), bool(node.integer("diagonal")),
+            node.text("input_type"),
         )  # fmt: skip
         found.check()
         return found

@@ -68,7 +68,7 @@ def _lstm_node(site: Site, source: str, places: dict[int, int], direction: str, 
         "SequenceLSTM", [source, "", "", "", "", *states, "", *weights], [y], domain=DOMAIN,
         name=site.build.name(f"{name}"), layout=0 if time_major else 1, direction=direction,
         activation=site.op.activation, cell_clip=float(o.cell_clip), proj_clip=float(o.proj_clip),
-        asymmetric=o.asymmetric_quantize_inputs,
+        asymmetric=o.asymmetric_quantize_inputs, input_type=str(site.tensor(0).dtype),
         diagonal=bool(getattr(o, "diagonal_recurrent_tensors", False)),
         scales=[scale for scale, _ in pairs], zeros=[zero for _, zero in pairs],
     )  # fmt: skip
