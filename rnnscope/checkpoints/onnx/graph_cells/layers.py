@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, Recurrence
+from rnnscope.checkpoints.onnx.graph_cells.unrolled import UnrolledRecurrence
 from rnnscope.checkpoints.onnx.operator_proof import difference
 from rnnscope.checkpoints.onnx.pieces import TOLERANCE
 from rnnscope.checkpoints.onnx.trial import MAX_WORK, ModelInputs, Trial
@@ -226,12 +227,23 @@ def _of(
         for batch in (axis for axis in range(3) if axis != time):
             axes = _batch_axes(program, recurrence, bound, key, record, batch)
             if axes is not None and _in_time(program, recurrence, bound, key, record, time):
+                _require_start(program, recurrence, key, x, time)
                 shapes = {name: np.shape(parts[0]) for name, parts in record.after.items()}
                 group = x.shape[batch] if _is_static(inputs) else None
                 return GraphCell(
                     program, recurrence, key, time, batch, axes, shapes, lengths, group
                 )
     raise EvaluationError(f"no axes of '{key}' are those of sequences and timesteps")
+
+
+def _require_start(
+    program: OnnxProgram, recurrence: Recurrence, key: str, x: Array, time: int
+) -> None:
+    """Refuse a first step that is written in another way, unless it begins with zeros."""
+    if not isinstance(recurrence, UnrolledRecurrence) or recurrence.first:
+        return
+    if not recurrence.starts_from_zeros(program, key, x, time):
+        raise EvaluationError("its first step is unlike the others")
 
 
 def _is_static(inputs: ModelInputs) -> bool:
