@@ -1,4 +1,4 @@
-"""TensorFlow Lite files made with TensorFlow's own schema, and what its interpreter makes of them."""
+"""TensorFlow Lite files made with TensorFlow's schema, and what its interpreter makes."""
 
 import numpy as np
 

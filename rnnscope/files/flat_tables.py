@@ -148,8 +148,7 @@ class _Reading:
             each = (table.Indirect(start + 4 * number) for number in range(length))
             return [self._table(field.kind, one, depth + 1) for one in each]
         if field.kind in SCALARS:
-            value = np.frombuffer(self._data, SCALARS[field.kind], 1, at)[0].item()
-            return value
+            return np.frombuffer(self._data, SCALARS[field.kind], 1, at)[0].item()
         if field.kind == "string":
             return bytes(table.String(at)).decode("utf-8", "replace")
         inside = table.Indirect(at)

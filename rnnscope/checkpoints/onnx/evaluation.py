@@ -207,7 +207,11 @@ class Evaluation:
 
     def _run(self, node: OnnxNode, inputs: list[Any]) -> Any:
         """What a node makes of its inputs."""
-        if node.op not in EVERY_OPERATION and node.op not in CONTROL and node.op != "ConstantOfShape":
+        if (
+            node.op not in EVERY_OPERATION
+            and node.op not in CONTROL
+            and node.op != "ConstantOfShape"
+        ):
             raise NodeError(f"op {node.op} (node '{node.name}') is not computed")
         self.work.spend(cost_of(node.op, inputs))
         try:

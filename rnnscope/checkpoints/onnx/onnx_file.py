@@ -38,7 +38,7 @@ def read_onnx(path: Path) -> Checkpoint:
     if not found.network.nodes:
         raise _nothing_recurrent(path, found.graph)
     return found.checkpoint(
-        format=READER.name, framework=_framework(found.model), notes=tuple(_notes(found.graph))
+        reader=READER.name, framework=_framework(found.model), notes=tuple(_notes(found.graph))
     )
 
 

@@ -53,9 +53,7 @@ class WholeGraph:
     settled: Settled
 
     @classmethod
-    def read(
-        cls, path: Path, load: Load, titles: Mapping[str, str] | None = None
-    ) -> WholeGraph:
+    def read(cls, path: Path, load: Load, titles: Mapping[str, str] | None = None) -> WholeGraph:
         """Follow a model's graph, and hold what is read to what it computes.
 
         `titles` are those of `OnnxGraph`.
@@ -75,7 +73,7 @@ class WholeGraph:
         """The recurrent layers, and what they read."""
         return self.wiring.network()
 
-    def checkpoint(self, *, format: str, framework: str, notes: tuple[str, ...]) -> Checkpoint:
+    def checkpoint(self, *, reader: str, framework: str, notes: tuple[str, ...]) -> Checkpoint:
         """What a reader returns."""
         settled = self.settled.axes
         axes = {name: settled[name] for name in self.network.inputs if name in settled}
@@ -89,7 +87,7 @@ class WholeGraph:
 
         return Checkpoint(
             path=path,
-            format=format,
+            format=reader,
             framework=framework,
             files=(path, *self.store.files),
             network=self.network,

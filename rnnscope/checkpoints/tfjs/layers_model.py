@@ -3,8 +3,8 @@
 References
 ----------
 tfjs-layers/src/models.ts (loadLayersModel): a converted model has its configuration below
-``model_config``, one that TensorFlow.js saved has it at the top. tfjs-layers/src/layers/recurrent.ts
-and activations.ts: what its layers compute.
+``model_config``, one that TensorFlow.js saved has it at the top. layers/recurrent.ts and
+activations.ts beside it: what its layers compute.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ShardWeights(ListedWeights):
         return replace(self, names=names)
 
 
-def read_layers_model(model: JsonModel, format: str) -> Checkpoint:
+def read_layers_model(model: JsonModel, reader: str) -> Checkpoint:
     """The layers of a model, as data."""
     findings = Findings()
     topology = model.topology
@@ -82,7 +82,7 @@ def read_layers_model(model: JsonModel, format: str) -> Checkpoint:
 
     return Checkpoint(
         path=model.path,
-        format=format,
+        format=reader,
         framework=dialect.framework,
         files=model.files,
         network=network,
@@ -105,7 +105,9 @@ def _without_repeats(entry: Any) -> Any:
         return entry
     made = {key: _without_repeats(value) for key, value in entry.items()}
     config = made.get("config")
-    cell = config.get("cell") if made.get("class_name") == "RNN" and isinstance(config, dict) else None
+    cell = (
+        config.get("cell") if made.get("class_name") == "RNN" and isinstance(config, dict) else None
+    )
     inside = cell.get("config") if isinstance(cell, dict) else None
     if isinstance(config, dict) and isinstance(inside, dict):
         made["config"] = {

@@ -85,4 +85,6 @@ def head_of(path: Path) -> bytes:
 def is_json_model(path: Path) -> bool:
     """Whether a file is a model.json, of layers or of a graph. Never raises."""
     head = head_of(path)
-    return head.startswith(b"{") and any(f'"{key}"'.encode() in head for key in (TOPOLOGY, MANIFEST))
+    return head.startswith(b"{") and any(
+        f'"{key}"'.encode() in head for key in (TOPOLOGY, MANIFEST)
+    )

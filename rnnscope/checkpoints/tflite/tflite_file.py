@@ -51,7 +51,7 @@ def read_tflite(path: Path) -> Checkpoint:
     if not found.network.nodes:
         raise _nothing_recurrent(path, found.graph)
     return found.checkpoint(
-        format=READER.name, framework=_framework(model), notes=tuple(_notes(model))
+        reader=READER.name, framework=_framework(model), notes=tuple(_notes(model))
     )
 
 
@@ -67,8 +67,8 @@ def _notes(model: LiteModel) -> list[str]:
         tensor = graph.tensors[place]
         if tensor.is_quantised:
             notes.append(
-                f"The model takes '{tensor.name}' as whole numbers (scale {tensor.scale[0]:g}, zero "
-                f"{tensor.zero[0]}): give the floats that they stand for."
+                f"The model takes '{tensor.name}' as whole numbers (scale {tensor.scale[0]:g}, "
+                f"zero {tensor.zero[0]}): give the floats that they stand for."
             )
     if any(tensor.is_variable for one in model.graphs for tensor in one.tensors):
         notes.append(

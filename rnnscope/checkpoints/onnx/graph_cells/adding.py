@@ -54,9 +54,7 @@ def add_graph_cells(
     return added
 
 
-def _hand_on(
-    wiring: OnnxWiring, cell: GraphCell, name: str, trial: Trial, fronts: Fronts
-) -> None:
+def _hand_on(wiring: OnnxWiring, cell: GraphCell, name: str, trial: Trial, fronts: Fronts) -> None:
     """Let what stands behind a cell read its layer."""
     last = wiring.unique(f"{name}/last")
     try:

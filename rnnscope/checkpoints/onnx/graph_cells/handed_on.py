@@ -56,9 +56,7 @@ def handed_on(cell: GraphCell, name: str, last: str, trial: Trial) -> Iterator[S
                 break
         else:
             if _is(value, pick):
-                shape = np.shape(value)[1:]
-                yield Source(key, (last,), lambda arrays, shape=shape: arrays[0].reshape(-1, *shape),
-                             lambda array: (array.reshape(len(array), -1),))  # fmt: skip
+                yield _last(key, last, np.shape(value)[1:])
 
 
 def last_step(cell: GraphCell) -> LastStep:
@@ -70,6 +68,14 @@ def _is(value: Array, ours: Array) -> bool:
     """Whether a value of the graph has the axes and the numbers of another."""
     same = np.shape(value)[:2] == ours.shape[:2] and np.size(value) == ours.size
     return same and difference(np.reshape(value, ours.shape), ours) <= limit_of(ours)
+
+
+def _last(key: str, last: str, shape: tuple[int, ...]) -> Source:
+    def laid(arrays: tuple[Array, ...]) -> Array:
+        made: Array = arrays[0].reshape(-1, *shape)
+        return made
+
+    return Source(key, (last,), laid, lambda array: (array.reshape(len(array), -1),))
 
 
 def _steps(key: str, name: str, order: slice, *, time_first: bool) -> Source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -178,7 +178,7 @@ def graph_cell(
     failure = EvaluationError("it reads nothing that has timesteps")
     for key, backward in _ways(program, inputs, recurrence):
         try:
-            return _of(program, inputs, trial, replace(recurrence, backward=backward), key)
+            return _of(program, inputs, trial, recurrence.read(backward=backward), key)
         except EvaluationError as error:  # noqa: PERF203 - the next candidate is tried
             failure = error
     raise failure

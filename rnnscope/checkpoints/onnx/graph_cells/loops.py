@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -58,6 +58,10 @@ class LoopRecurrence:
     def results(self) -> Sequence[str]:
         """What the node makes."""
         return tuple(filter(None, self.node.outputs))
+
+    def read(self, *, backward: bool) -> LoopRecurrence:
+        """See `Recurrence`."""
+        return replace(self, backward=backward)
 
     def record(
         self,
@@ -229,7 +233,7 @@ def _m_of(
     Of several that are equal, the one that the body multiplies. Where nothing is stacked, the one
     that goes into a sequence, or that is a share of another, as m is of c; else the first.
     """
-    skip, first = offsets
+    skip = offsets[0]
     if written is None:
         inserted = {
             node.input(1) for node in graph.nodes

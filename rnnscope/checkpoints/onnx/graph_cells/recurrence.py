@@ -64,6 +64,9 @@ class Recurrence(Protocol):
     @property
     def results(self) -> Sequence[str]: ...
 
+    def read(self, *, backward: bool) -> Recurrence:
+        """The same, read from its end or not."""
+
     def record(
         self,
         program: OnnxProgram,

@@ -8,7 +8,7 @@ is a state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -59,6 +59,10 @@ class UnrolledRecurrence:
     first: Mapping[str, str]
     results: Sequence[str] = ()
     op: str = UNROLLED
+
+    def read(self, *, backward: bool) -> UnrolledRecurrence:
+        """See `Recurrence`."""
+        return replace(self, backward=backward)
 
     def record(
         self,

@@ -48,8 +48,8 @@ def _high_product(a: Array, b: Array | int, bits: int) -> Array:
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
     nudge = np.where(product >= 0, 1 << (bits - 2), 1 - (1 << (bits - 2)))
     whole = product + nudge
-    made = np.sign(whole) * (np.abs(whole) >> (bits - 1))
-    return np.minimum(made, (1 << (bits - 1)) - 1)
+    half = np.sign(whole) * (np.abs(whole) >> (bits - 1))
+    return np.asarray(np.minimum(half, (1 << (bits - 1)) - 1))
 
 
 def multiplier_of(scale: float) -> tuple[int, int]:
@@ -68,7 +68,8 @@ def multiplied(x: Array, multiplier: tuple[int, int]) -> Array:
     number, exponent = multiplier
     left, right = max(exponent, 0), max(-exponent, 0)
     shifted = (np.asarray(x, np.int64) << left).astype(np.int32)
-    return divided_by_power(_high_product(shifted, number, 32), right)
+    made: Array = divided_by_power(_high_product(shifted, number, 32), right)
+    return made
 
 
 def saturated(x: Array, low: int = LOW, high: int = HIGH) -> Array:
@@ -93,7 +94,7 @@ def _shifted_up(x: Array, exponent: int) -> Array:
 
 
 def _exp_near_zero(a: Array) -> Array:
-    """exp for -1/4 <= a < 0, without integer bits: a series around -1/8."""
+    """The exponential of -1/4 <= a < 0, without integer bits: a series around -1/8."""
     x = a + (1 << 12)
     x2 = _times(x, x)
     x3, x4 = _times(x2, x), _times(x2, x2)
@@ -103,7 +104,7 @@ def _exp_near_zero(a: Array) -> Array:
 
 
 def _exp_of_negative(a: Array, bits: int) -> Array:
-    """exp for a <= 0 of `bits` integer bits; the result has none."""
+    """The exponential of a <= 0 of `bits` integer bits; the result has none."""
     fraction = 15 - bits
     quarter = 1 << (fraction - 2)
     near = (a & (quarter - 1)) - quarter

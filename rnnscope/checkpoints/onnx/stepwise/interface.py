@@ -20,6 +20,7 @@ from rnnscope.model.ops import EvaluationError
 from rnnscope.model.states import LayerStates
 
 States = Mapping[str, Array]
+FLOAT = np.dtype(np.float32)
 FIRST_START = 5
 """Inputs of the node from here on are initial states, as ONNX's LSTM has them; 4 are lengths."""
 
@@ -60,7 +61,7 @@ class StepCell:
     options: tuple[tuple[str, Option[Any]], ...] = ()
     gate_order: str = ""
     together: bool = False
-    dtype: np.dtype[Any] = np.dtype(np.float32)
+    dtype: np.dtype[Any] = FLOAT
     plain: CellSpec | None = None
 
     def run(self, x: Array, lengths: Array | None, initial: States) -> LayerStates:

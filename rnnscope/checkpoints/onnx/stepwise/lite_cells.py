@@ -44,25 +44,23 @@ def _plain(weights: LiteWeights) -> CellSpec | None:
 
     peepholes = {role: array for role, array in arrays.items() if role.startswith("peephole")}
     projection = np.ascontiguousarray(arrays["projection"].T) if "projection" in arrays else None
-    common = {"kernel": columns("kernel"), "recurrent_kernel": columns("recurrent"),
+    common: dict[str, Any] = {"kernel": columns("kernel"), "recurrent_kernel": columns("recurrent"),
               "bias": columns("bias"), "projection": projection, **peepholes}  # fmt: skip
     activation = Option(OURS[weights.activation], "graph", "fused_activation_function")
     sigmoid = only_choice("sigmoid", "the operator knows no other")
     no_bias: Option[float] = Option(0.0, "graph", "inside the bias")
-    clips: list[Option[float | None]] = [
-        Option(float(bound) or None, "graph", name)
-        for name, bound in (("cell_clip", weights.cell_clip), ("proj_clip", weights.proj_clip))
-    ]
+    cell_clip: Option[float | None] = Option(weights.cell_clip or None, "graph", "cell_clip")
+    proj_clip: Option[float | None] = Option(weights.proj_clip or None, "graph", "proj_clip")
     options: Any
     made: Any
     if weights.coupled:
         if weights.cell_clip:
             return None
         made = CoupledLSTMWeights(**common)
-        options = CoupledLSTMOptions(no_bias, activation, sigmoid, clips[1])
+        options = CoupledLSTMOptions(no_bias, activation, sigmoid, proj_clip)
     else:
         made = LSTMWeights(**common)
-        options = LSTMOptions(no_bias, activation, sigmoid, activation, *clips)
+        options = LSTMOptions(no_bias, activation, sigmoid, activation, cell_clip, proj_clip)
     return CellSpec(
         kind="coupled_lstm" if weights.coupled else "lstm",
         source_class="TensorFlow Lite LSTM",

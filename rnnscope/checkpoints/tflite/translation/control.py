@@ -7,6 +7,7 @@ ONNX's Loop has both in one body.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rnnscope.checkpoints.tflite.model_file import LiteGraph
 from rnnscope.checkpoints.tflite.translation.builder import GraphBuilder
@@ -43,7 +44,7 @@ def control(translate: Translate) -> dict[str, Tell]:
 
     def if_(site: Site) -> None:
         o, handed = site.options, site.every()[1:]
-        branches = {}
+        branches: dict[str, Any] = {}
         for branch, number in (("then_branch", o.then_subgraph_index),
                                ("else_branch", o.else_subgraph_index)):  # fmt: skip
             inside = GraphBuilder()

@@ -85,9 +85,12 @@ def _slice(site: Site) -> None:
         site.end("Slice", [site.x(0)], starts=list(begin), ends=ends, axes=axes)
         return
     rest = site.number(-1, _dtype(site, 2))
-    ends = [site.add("Equal", [site.x(2), rest]), site.number(FAR, _dtype(site, 2)),
-            site.add("Add", [site.x(1), site.x(2)])]  # fmt: skip
-    site.end("Slice", [site.x(0), site.x(1), site.add("Where", ends)], axes=axes)
+    last = [
+        site.add("Equal", [site.x(2), rest]),
+        site.number(FAR, _dtype(site, 2)),
+        site.add("Add", [site.x(1), site.x(2)]),
+    ]
+    site.end("Slice", [site.x(0), site.x(1), site.add("Where", last)], axes=axes)
 
 
 def _strided_slice(site: Site) -> None:

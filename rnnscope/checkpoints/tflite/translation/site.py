@@ -128,7 +128,13 @@ class Site:
         return made
 
     def end(
-        self, op: str, inputs: Sequence[str], *, domain: str = "", outputs: int = 1, **attributes: Any
+        self,
+        op: str,
+        inputs: Sequence[str],
+        *,
+        domain: str = "",
+        outputs: int = 1,
+        **attributes: Any,
     ) -> None:
         """The node that makes the results, the fused activation behind it."""
         if outputs == 1 and self.op.activation != "NONE":

@@ -95,10 +95,8 @@ class _Translation:
             return
         kept = len(values.build.proto.node)
         try:
-            if op.op not in self._tell:
-                raise NotTold("")
             _require_told_numbers(values.graph, op)
-            self._tell[op.op](Site(values, op))
+            self._tell.get(op.op, _not_told)(Site(values, op))
         except (NotTold, *_MISFITS) as reason:
             del values.build.proto.node[kept:]
             words = str(reason) if isinstance(reason, NotTold) else "whose parts do not fit"
@@ -106,15 +104,22 @@ class _Translation:
 
     def _own(self, values: Values, op: LiteOperator, reason: str) -> None:
         """An operator of TensorFlow Lite's own, which is not computed."""
-        read = []
-        for place in op.inputs:
-            try:
-                read.append(values.value(place) if place >= 0 else "")
-            except NotTold:
-                read.append("")
+        read = [_name_or_none(values, place) for place in op.inputs]
         site = Site(values, op)
         made = [site.named(number) for number in range(len(op.outputs))]
         values.build.node(f"{op.op} {reason}".strip(), read, made, domain=DOMAIN)
+
+
+def _not_told(_: Site) -> None:
+    raise NotTold("")
+
+
+def _name_or_none(values: Values, place: int) -> str:
+    """The name of a value, empty where nothing makes it."""
+    try:
+        return values.value(place) if place >= 0 else ""
+    except NotTold:
+        return ""
 
 
 _MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError)
