@@ -79,7 +79,7 @@ class StepCell:
         with np.errstate(all="ignore"):
             z = self.prepare(np.asarray(x, self.dtype), lengths)
             for t in range(timesteps):
-                new = self.step(z[:, t], state)
+                new = self.step(z[:, t], self._seen(state, t, lengths))
                 if lengths is None:
                     state = dict(new)
                     outputs[:, t] = state["m"]
@@ -90,6 +90,16 @@ class StepCell:
                 for name, array in kept.items():
                     array[:, t] = state[name]
         return LayerStates(states=kept, outputs=outputs, initial=before, final=dict(state))
+
+    def _seen(self, state: States, t: int, lengths: Array | None) -> States:
+        """The states as a step sees them.
+
+        Where sequences depend on each other, one that has ended shows its zero outputs, from the
+        step on that follows its first one beyond the length.
+        """
+        if lengths is None or not self.together:
+            return state
+        return {**state, "m": np.where((t <= lengths)[:, None], state["m"], 0)}
 
     def spec(self, variables: tuple[str, ...], *, takes_lengths: bool) -> CellSpec:
         """The operator as a cell of a layer."""
