@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.tfjs.graph_model import read_graph_model
 from rnnscope.checkpoints.tfjs.layers_model import read_layers_model
 from rnnscope.checkpoints.tfjs.model_json import JsonModel, is_json_model
-from rnnscope.errors import UnsupportedCellError
 
 
 def read_tfjs(path: Path) -> Checkpoint:
@@ -25,13 +25,7 @@ def read_tfjs(path: Path) -> Checkpoint:
     """
     model = JsonModel.read(path)
     if "node" in model.topology:
-        raise UnsupportedCellError(
-            "Graph models of TensorFlow.js are not read.",
-            where=model.path,
-            expected="a layers model (tensorflowjs_converter --output_format=tfjs_layers_model)",
-            found=model.said("format") or "a graph",
-            hint="name the SavedModel or Keras file that it was converted from",
-        )
+        return read_graph_model(model, READER.name)
     return read_layers_model(model, READER.name)
 
 
@@ -39,8 +33,8 @@ READER = Reader(
     name="tfjs",
     title="TensorFlow.js model (model.json with its shards)",
     reads="layers models: what keras-h5 reads, with weights of floats, 16 bits, or whole numbers "
-    "that stand for floats",
-    does_not_read="graph models; custom layers, which are named",
+    "that stand for floats; graph models: what tf1-frozen reads",
+    does_not_read="custom layers, which are named",
     sniff=is_json_model,
     read=read_tfjs,
 )
