@@ -1,4 +1,4 @@
-"""Graph models of TensorFlow.js: a GraphDef in JSON, its constants in shards, read as a frozen graph.
+"""Graph models of TensorFlow.js: a frozen GraphDef in JSON, its constants in shards.
 
 References
 ----------
@@ -16,7 +16,7 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checkpoints.tf1.frozen_graph import read_frozen_graph
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_again
 from rnnscope.checkpoints.tfjs.model_json import TOPOLOGY, JsonModel
-from rnnscope.checkpoints.tfjs.plain_graph import enter_as_constants, unfuse
+from rnnscope.checkpoints.tfjs.plain_graph import enter_as_constants, prune, unfuse
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.files.tensorflow.protos import DTYPE_NAMES
@@ -75,9 +75,19 @@ def _graph(model: JsonModel) -> Any:
         for node in nodes:
             if node.op == "Const":
                 _fill(node, model)
+    prune(graph, _results(model))
     unfuse(graph)
     enter_as_constants(graph)
     return graph
+
+
+def _results(model: JsonModel) -> list[str]:
+    """The nodes that the model returns, as far as the file says them."""
+    signature = model.root.raw("signature")
+    outputs = signature.get("outputs") if isinstance(signature, dict) else None
+    named = [one.get("name") for one in outputs.values() if isinstance(one, dict)] if isinstance(
+        outputs, dict) else []  # fmt: skip
+    return [name.split(":")[0] for name in named if isinstance(name, str)]
 
 
 def _fill(node: Any, model: JsonModel) -> None:

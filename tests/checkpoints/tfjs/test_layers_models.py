@@ -10,7 +10,7 @@ import pytest
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.errors import CheckpointError, UnsupportedCellError
+from rnnscope.errors import CheckpointError
 
 DATA = Path(__file__).parents[2] / "data/tfjs"
 CASES = ("masked", "both_ways", "stack_of_cells")
@@ -127,12 +127,3 @@ def test_the_keras_of_a_converted_model_decides(tmp_path):
     checkpoint = read_checkpoint(copied(tmp_path, change))
     assert checkpoint.hard_sigmoid == "hard_sigmoid_keras3"
     assert any(re.search(r"TensorFlow\.js computes", note) for note in checkpoint.notes)
-
-
-def test_a_graph_model_is_named(tmp_path):
-    def change(document):
-        document["modelTopology"] = {"node": []}
-        document["format"] = "graph-model"
-
-    with pytest.raises(UnsupportedCellError, match="Graph models"):
-        read_checkpoint(copied(tmp_path, change))
