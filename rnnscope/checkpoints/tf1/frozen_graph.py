@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_again, read_view_model
+from rnnscope.checkpoints.tf1.unused_ops import prune, prune_functions
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.files.tensorflow.protos import (
@@ -111,6 +112,8 @@ def read_frozen_graph(graph: Any, path: Path) -> tuple[GraphModel, FrozenVariabl
     from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
     from rnnscope.checkpoints.tf1.graph.weights import VARIABLES
 
+    prune(graph, ())
+    prune_functions(graph)
     view = GraphView(graph)
     weights = {node.name: node for node in _weights(view)}
     left = [node.name for node in view if node.op in VARIABLES]

@@ -15,8 +15,9 @@ import numpy as np
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checkpoints.tf1.frozen_graph import read_frozen_graph
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_again
+from rnnscope.checkpoints.tf1.unused_ops import prune
 from rnnscope.checkpoints.tfjs.model_json import TOPOLOGY, JsonModel
-from rnnscope.checkpoints.tfjs.plain_graph import enter_as_constants, prune, unfuse
+from rnnscope.checkpoints.tfjs.plain_graph import enter_as_constants, unfuse
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.files.tensorflow.protos import DTYPE_NAMES

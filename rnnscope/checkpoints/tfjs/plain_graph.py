@@ -12,7 +12,6 @@ core/common_runtime/lower_while_op.cc: what a While becomes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 FUSED = {"_FusedMatMul": "MatMul", "_FusedConv2D": "Conv2D",
@@ -59,59 +58,6 @@ def unfuse(graph: Any) -> None:
             made.input.extend([last, bias] if number == 0 else [last])
             made.attr["T"].type = kind
             last = own
-
-
-FILLED_LIKE = ("OnesLike", "ZerosLike")
-"""Ops that need no value of what they read, only its shape."""
-
-_ELEMENT_BY_ELEMENT = {"Add", "AddV2", "Mul", "Sub", "Relu", "Sigmoid", "Tanh"}
-
-
-def prune(graph: Any, results: Iterable[str]) -> None:
-    """Leave out what no result depends on, and a cell of which no more than the shape is asked.
-
-    Keras computes a cell once outside its loop, for a start of zeros of its outputs' shape; that of
-    the state before the first step is the same.
-
-    Parameters
-    ----------
-    graph : GraphDef message
-    results : iterable of str
-        The nodes that the model returns; where none is there, all that nothing reads.
-    """
-    nodes = {node.name: node for node in graph.node}
-    read = {ref.lstrip("^").split(":")[0] for node in graph.node for ref in node.input}
-    pending = [name for name in results if name in nodes] or [name for name in nodes
-                                                             if name not in read]  # fmt: skip
-    kept: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name not in nodes or name in kept:
-            continue
-        kept.add(name)
-        if nodes[name].op in FILLED_LIKE and nodes[name].input:
-            nodes[name].input[0] = _of_that_shape(nodes[name].input[0], nodes)
-        pending.extend(ref.lstrip("^").split(":")[0] for ref in nodes[name].input)
-    left = [type(node).FromString(node.SerializeToString()) for node in graph.node
-            if node.name in kept or node.op == "Placeholder"]  # fmt: skip
-    del graph.node[:]
-    graph.node.extend(left)
-
-
-def _of_that_shape(ref: str, nodes: dict[str, Any]) -> str:
-    """The state of zeros that a value is made of, element by element; itself where none is."""
-    pending, seen = [ref], set[str]()
-    while pending:
-        name = pending.pop().lstrip("^").split(":")[0]
-        node = nodes.get(name)
-        if node is None or name in seen:
-            continue
-        seen.add(name)
-        if node.op == "Fill":
-            return name
-        if node.op in _ELEMENT_BY_ELEMENT:
-            pending.extend(node.input)
-    return ref
 
 
 def enter_as_constants(graph: Any) -> None:
