@@ -87,8 +87,9 @@ READER = Reader(
     name="onnx",
     title="ONNX model (.onnx)",
     reads="LSTM, GRU, RNN and DynamicQuantizeLSTM nodes with every attribute and input, in "
-    "subgraphs and functions too; Loop, Scan and cells written out step by step, evaluated op by op; weights in initializers, "
-    "constants and external data; all that stands in front and between, held to the graph",
+    "subgraphs and functions too; Loop, Scan and cells written out step by step, evaluated op by "
+    "op; weights in initializers, constants and external data; all that stands in front and "
+    "between, held to the graph",
     does_not_read="other quantised recurrent operators, randomness, final c handed to anything but "
     "an initial state",
     sniff=sniff_onnx,

@@ -79,6 +79,8 @@ WhileOptions
   cond_subgraph_index=0 int32  body_subgraph_index=1 int32
 IfOptions
   then_subgraph_index=0 int32  else_subgraph_index=1 int32
+ReverseSequenceOptions
+  seq_dim=0 int32  batch_dim=1 int32
 LeakyReluOptions
   alpha=0 float
 VarHandleOptions
@@ -103,7 +105,8 @@ OPTIONS = {
     28: "SubOptions", 29: "DivOptions", 30: "SqueezeOptions", 31: "SequenceRNNOptions",
     32: "StridedSliceOptions", 35: "SplitOptions", 59: "PackOptions", 64: "UnpackOptions",
     69: "BidirectionalSequenceLSTMOptions", 71: "UnidirectionalSequenceLSTMOptions",
-    75: "LeakyReluOptions", 92: "IfOptions", 93: "WhileOptions", 101: "BatchMatMulOptions",
+    75: "LeakyReluOptions", 87: "ReverseSequenceOptions", 92: "IfOptions",
+    93: "WhileOptions", 101: "BatchMatMulOptions",
     103: "CallOnceOptions", 111: "VarHandleOptions",
 }  # fmt: skip
 """Kinds of BuiltinOptions that are read."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tflite.model_file import LiteTensor
 from rnnscope.checkpoints.tflite.translation.builder import NUMBERS
 from rnnscope.checkpoints.tflite.translation.site import NotTold, Site, Tell
 
@@ -15,10 +16,16 @@ INT32, BOOL = NUMBERS[np.dtype(np.int32)], NUMBERS[np.dtype(bool)]
 
 def _dtype(site: Site, number: int) -> np.dtype[Any]:
     """That of an input of places."""
-    dtype = site.tensor(number).dtype
+    return _whole(site.tensor(number))
+
+
+def _whole(tensor: LiteTensor) -> np.dtype[Any]:
+    """The dtype of a tensor of places."""
+    dtype = tensor.dtype
     if dtype is None or dtype.kind not in "iu":
         raise NotTold("at places that are no whole numbers")
-    return dtype
+    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    return native
 
 
 def _reshape(site: Site) -> None:
@@ -26,7 +33,8 @@ def _reshape(site: Site) -> None:
         site.end("Reshape", [site.x(0), site.x(1)], allowzero=1)
         return
     stated = getattr(site.options, "new_shape", None)
-    target = site.numbers(1) if site.has(1) else [int(size) for size in stated or ()]
+    stated = () if stated is None else stated
+    target = site.numbers(1) if site.has(1) else [int(size) for size in stated]
     site.end("Reshape", [site.x(0)], shape=target, allowzero=1)
 
 
@@ -220,7 +228,8 @@ def _reduce_truth(op: str) -> Tell:
 def _arg(op: str) -> Tell:
     def tell(site: Site) -> None:
         (axis,) = site.numbers(1)
-        site.end(op, [site.x(0)], axis=axis, keepdims=0)
+        made = site.add(op, [site.x(0)], axis=axis, keepdims=0)
+        site.end("Cast", [made], to=NUMBERS[_whole(site.result())])
 
     return tell
 
