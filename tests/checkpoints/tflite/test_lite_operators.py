@@ -64,7 +64,8 @@ CASES = {
     "CONCATENATION": [([X, Y], "ConcatenationOptions", {"axis": 1, "fusedActivationFunction": 0})],
     "CONV_2D": [
         ([IMAGE, fill(3, 3, 2, 4), fill(3)], "Conv2DOptions",
-         {"padding": padding, "strideW": 2, "strideH": 1, **PLAIN, "fusedActivationFunction": 1}) for padding in (0, 1)
+         {"padding": padding, "strideW": 2, "strideH": 1, **PLAIN, "fusedActivationFunction": 1})
+        for padding in (0, 1)
     ],
     "COS": [([X], NO, {})],
     "DEPTHWISE_CONV_2D": [
