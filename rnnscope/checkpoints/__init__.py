@@ -28,6 +28,8 @@ READER_MODULES = (
     "keras.h5_file",
     "keras.weights_only.file",
     "elmo",
+    "tflite.tflite_file",
+    "tfjs.tfjs_file",
     "onnx.onnx_file",
     "openvino.ir_file",
     "paddle.program_file",

@@ -114,6 +114,13 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
         for path in sorted((DATA / folder).glob("*.onnx")):
             maker.add("onnx", f"{folder}_{path.stem}", [path], [path.name], f"inspect {path.name}")
     _translated(maker)
+    for path in sorted((DATA / "lite").glob("*.tflite")):
+        maker.add("tflite", f"lite_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    for folder in ("tfjs", "tfjs_graphs"):
+        for path in sorted((DATA / folder).glob("*/model.json")):
+            files = [path, *sorted(path.parent.glob("*.bin"))]
+            names = [one.name for one in files]
+            maker.add("tfjs", f"{folder}_{path.parent.name}", files, names, "inspect model.json")
     _bare(maker)
     _tensorflow_1(maker, place)
     if tensorflow:

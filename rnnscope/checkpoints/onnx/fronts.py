@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import MisfitError, OnnxProgram
+from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import difference, in_order, limit_of
-from rnnscope.checkpoints.onnx.pieces import Piece, Pieces
+from rnnscope.checkpoints.onnx.pieces import Piece, Pieces, Source
 from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.whole_time import WHOLE_TIME, are_whole_time
@@ -125,6 +126,10 @@ class Fronts:
     def front_of(self, key: str, laid: Callable[[Array], Array]) -> str:
         """The network's node that hands over a value of the graph; see `Pieces.of`."""
         return self._add(self._pieces.of(key, laid))
+
+    def stop_at(self, source: Source, node: OnnxNode) -> None:
+        """Let what stands in front of later layers begin at a value; see `Pieces.stop_at`."""
+        self._pieces.stop_at(source, node)
 
     def settle_lengths(self, built: BuiltNode, trials: Sequence[Callable[[], Trial]]) -> None:
         """Lengths that the graph computes become a layer that makes a mask of them.

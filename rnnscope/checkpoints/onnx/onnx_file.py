@@ -64,11 +64,12 @@ def _framework(model: object) -> str:
 READER = Reader(
     name="onnx",
     title="ONNX model (.onnx)",
-    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs and functions too; "
-    "Loop, Scan and cells written out step by step, evaluated op by op; weights in initializers, "
-    "constants and external data; all that stands in front and between, held to the graph",
-    does_not_read="quantised recurrent operators, randomness, final c handed to anything but an "
-    "initial state",
+    reads="LSTM, GRU, RNN and DynamicQuantizeLSTM nodes with every attribute and input, in "
+    "subgraphs and functions too; Loop, Scan and cells written out step by step, evaluated op by "
+    "op; weights in initializers, constants and external data; all that stands in front and "
+    "between, held to the graph",
+    does_not_read="other quantised recurrent operators, randomness, final c handed to anything but "
+    "an initial state",
     sniff=sniff_onnx,
     read=read_onnx,
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.onnx.cells import WEIGHTS
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph import OnnxNode
@@ -41,8 +42,6 @@ from rnnscope.model.evidence import BY_OPERATOR, Evidence
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
-
-WEIGHT_INPUTS = (1, 2, 3, 7)
 
 _SORTED_APART = (
     "reads some of its inputs sorted by length and others not, or sorted in more than one way"
@@ -149,6 +148,9 @@ def _prove(
     if tried:
         for name, made in zip(built.layers, states, strict=True):
             values.keep(name, made, mask)
+    if layers[0].cell.kind == "graph":  # one function of ours for the layer and for the operator
+        _keep(wiring, built, BY_OPERATOR)
+        return
     alone = reason and f"the cell alone: {reason}"
     _keep(wiring, built, Evidence("proved", steps.shape[1], worst, alone))
 
@@ -158,11 +160,10 @@ def _arguments(
 ) -> tuple[list[Any], bool]:
     """Values for a node's inputs, made up unless the trial gives them all; whether it does."""
     node, cell = built.node, _layer(wiring, built.layers[0]).cell
-    keys = {number: node.input(number) for number in range(8) if node.input(number)}
-    values: list[Any] = [None] * 8
-    for number in WEIGHT_INPUTS:
-        if number in keys:
-            values[number] = wiring.constants.array(keys.pop(number))
+    keys = {number: node.input(number) for number in range(len(node.inputs)) if node.input(number)}
+    values: list[Any] = [None] * max(8, len(node.inputs))
+    for number in [one for one in keys if one in WEIGHTS or one > WEIGHTS[-1]]:
+        values[number] = wiring.constants.array(keys.pop(number))
     try:
         if x is not None:
             for number, key in keys.items():

@@ -45,8 +45,10 @@ class StoredModel:
     settled: Settled
 
     @classmethod
-    def of(cls, model: Any, path: Path) -> StoredModel:
+    def of(cls, model: Any, path: Path, titles: Mapping[str, str] | None = None) -> StoredModel:
         """Read a ModelProto; `path` is the file whose folder holds its external data.
+
+        `titles` are those of `OnnxGraph`.
 
         Raises
         ------
@@ -54,6 +56,7 @@ class StoredModel:
             A tensor of a recurrent node is damaged; it names the tensor.
         """
         graph = flatten(model, path)
+        graph.titles = titles or {}
         store = TensorStore(path)
         program = OnnxProgram(graph, StoredValues(graph, store), sorting_nodes(graph))
         wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)

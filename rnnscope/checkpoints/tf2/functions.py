@@ -15,6 +15,7 @@ from typing import Any
 
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned as as_processed
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model
+from rnnscope.checkpoints.tf1.unused_ops import prune_functions
 from rnnscope.checkpoints.tf2.names import FullNames
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.later_result import LaterResult
@@ -24,9 +25,6 @@ from rnnscope.model.signal import Signal
 
 SIGNATURES = ("serving_default", "serve")
 """Signatures that are read before all others; Keras 3 writes both, and they compute the same."""
-
-SHAPES_ALONE = {"ZerosLike", "OnesLike", "Shape", "Size", "Rank"}
-"""Ops that need no value of what they read."""
 
 _CELL = re.compile(r"/(lstm|gru|simple_rnn)_cell(_\d+)?$")
 
@@ -42,7 +40,7 @@ def read_functions(meta: Any, stored: FullNames) -> GraphModel:
     """
     _use_full_names(meta.graph_def, stored)
     _keep_one_signature(meta)
-    _prune_functions(meta.graph_def)
+    prune_functions(meta.graph_def)
     model = read_graph_model(meta.graph_def, stored)
     new = _new_names(model.network)
     nodes = tuple(_as_returned(_renamed(node, new)) for node in model.network.nodes)
@@ -126,32 +124,6 @@ def _keep_one_signature(meta: Any) -> None:
         copies = [type(node).FromString(node.SerializeToString()) for node in graph]
         del meta.graph_def.node[:]
         meta.graph_def.node.extend(copies)
-
-
-def _prune_functions(graph: Any) -> None:
-    """Leave out of functions what their results do not depend on.
-
-    Keras 3 traces a cell once outside its loop, for the shape of its outputs.
-    """
-    for function in graph.library.function:
-        if any(node.op == "SaveV2" for node in function.node_def):
-            continue  # it saves, and its result does not tell
-        nodes = {node.name: node for node in function.node_def}
-        kept: set[str] = set()
-        pending = deque(function.ret.values())
-        while pending:
-            name = pending.popleft().split(":")[0]
-            if name in nodes and name not in kept:
-                kept.add(name)
-                if nodes[name].op not in SHAPES_ALONE:
-                    pending.extend(ref for ref in nodes[name].input if not ref.startswith("^"))
-        copies = [
-            type(node).FromString(node.SerializeToString())
-            for node in function.node_def
-            if node.name in kept
-        ]
-        del function.node_def[:]
-        function.node_def.extend(copies)
 
 
 def _saves(node: Any, graph: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, Recurrence
+from rnnscope.checkpoints.onnx.graph_cells.unrolled import UnrolledRecurrence
 from rnnscope.checkpoints.onnx.operator_proof import difference
 from rnnscope.checkpoints.onnx.pieces import TOLERANCE
 from rnnscope.checkpoints.onnx.trial import MAX_WORK, ModelInputs, Trial
@@ -175,12 +176,41 @@ def graph_cell(
         There is none, or sequences depend on each other.
     """
     failure = EvaluationError("it reads nothing that has timesteps")
-    for key in dict.fromkeys(recurrence.candidates):
+    for key, backward in _ways(program, inputs, recurrence):
         try:
-            return _of(program, inputs, trial, recurrence, key)
+            return _of(program, inputs, trial, recurrence.read(backward=backward), key)
         except EvaluationError as error:  # noqa: PERF203 - the next candidate is tried
             failure = error
     raise failure
+
+
+def _ways(
+    program: OnnxProgram, inputs: ModelInputs, recurrence: Recurrence
+) -> Iterator[tuple[str, bool]]:
+    """Candidates, and whether each is read from its end: what is turned round, before it is."""
+    every = dict.fromkeys(recurrence.candidates)
+    for key in every:
+        source = _before_turning(program, key)
+        if source:
+            yield source, not recurrence.backward
+        yield key, recurrence.backward
+    for key in every:
+        if key in inputs.graph.inputs:
+            yield key, not recurrence.backward
+
+
+def _before_turning(program: OnnxProgram, key: str) -> str:
+    """The value that another one is, with one axis turned round; empty if it is none."""
+    graph = program.graph
+    node = graph.producers.get(graph.behind(key, ("Identity",)))
+    if node is None or node.op != "Slice":
+        return ""
+    stated = [node.ints(name) for name in ("steps", "starts")]
+    for place, number in enumerate((4, 1)):
+        if stated[place] is None and node.input(number) in program.stored:
+            held = program.stored.array(node.input(number))
+            stated[place] = None if held is None else tuple(int(one) for one in held.ravel())
+    return node.input(0) if stated == [(-1,), (-1,)] else ""
 
 
 def _of(
@@ -197,12 +227,23 @@ def _of(
         for batch in (axis for axis in range(3) if axis != time):
             axes = _batch_axes(program, recurrence, bound, key, record, batch)
             if axes is not None and _in_time(program, recurrence, bound, key, record, time):
+                _require_start(program, recurrence, key, x, time)
                 shapes = {name: np.shape(parts[0]) for name, parts in record.after.items()}
                 group = x.shape[batch] if _is_static(inputs) else None
                 return GraphCell(
                     program, recurrence, key, time, batch, axes, shapes, lengths, group
                 )
     raise EvaluationError(f"no axes of '{key}' are those of sequences and timesteps")
+
+
+def _require_start(
+    program: OnnxProgram, recurrence: Recurrence, key: str, x: Array, time: int
+) -> None:
+    """Refuse a first step that is written in another way, unless it begins with zeros."""
+    if not isinstance(recurrence, UnrolledRecurrence) or recurrence.first:
+        return
+    if not recurrence.starts_from_zeros(program, key, x, time):
+        raise EvaluationError("its first step is unlike the others")
 
 
 def _is_static(inputs: ModelInputs) -> bool:
@@ -300,7 +341,7 @@ def as_layer(cell: GraphCell, trial: Trial) -> RecurrentLayer:
     )
     spec = CellSpec(
         kind="graph",
-        source_class=f"ONNX {cell.recurrence.op}",
+        source_class=cell.program.graph.title(cell.recurrence.op),
         weights=computation,
         options=GraphOptions(),
         variables=cell.recurrence.stored_names(cell.program.graph),

@@ -121,8 +121,9 @@ def _rnn_step(cell: Direction, x: Array, state: list[Array]) -> list[Array]:
     return [cell.functions[0](cell.clipped(x @ cell.w.T + h @ cell.r.T + cell.wb + cell.rb))]
 
 
-def _functions(node: OnnxNode, directions: int) -> list[list[Function]]:
-    defaults = DEFAULTS[node.op]
+def functions_of(node: OnnxNode, directions: int, kind: str) -> list[list[Function]]:
+    """The activations of each direction of a node of a kind of DEFAULTS."""
+    defaults = DEFAULTS[kind]
     names = node.texts("activations") or defaults * directions
     if len(names) != len(defaults) * directions:
         raise EvaluationError(f"it names {len(names)} activations")
@@ -159,7 +160,7 @@ def _directions(node: OnnxNode, inputs: list[Any]) -> list[Direction]:
             bool(node.integer("linear_before_reset")), bool(node.integer("input_forget")),
             node.number(CELL_CLIP) or 0.0,
         )
-        for number, functions in enumerate(_functions(node, len(w)))
+        for number, functions in enumerate(functions_of(node, len(w), node.op))
     ]  # fmt: skip
 
 
