@@ -23,6 +23,7 @@ import numpy as np
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
+from rnnscope.files.write_back import begin_write_back
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
@@ -160,6 +161,7 @@ class PooledWriter:
             target.truncate()
             if not _copied_by_system(source.fileno(), copy):
                 shutil.copyfileobj(source, target, COPY_BYTES)
+        begin_write_back(copy)  # it is forced to the disk before it takes the trace's name
         by_descriptor = os.chmod in os.supports_fd
         os.chmod(copy if by_descriptor else self._partial, self._mode)  # noqa: PTH101
 
