@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,13 @@ from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
-from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights, StoredVariable
+from rnnscope.checkpoints.keras.weights import (
+    LayerKey,
+    LayerWeights,
+    NoWeights,
+    StoredVariable,
+    hdf5_variable,
+)
 from rnnscope.errors import CheckpointError, RnnscopeError
 from rnnscope.files.json_config import parse_config
 from rnnscope.files.safe_hdf5 import (
@@ -29,7 +34,6 @@ from rnnscope.files.safe_hdf5 import (
     child_group,
     child_names,
     has_signature,
-    load_array,
     open_h5,
     walk_datasets,
 )
@@ -107,7 +111,7 @@ class LayerGroup:
                 found="nothing" if dataset is None else "a group",
                 hint="The file is damaged; copy it again or save the model again.",
             )
-        return StoredVariable(name, tuple(dataset.shape or ()), partial(load_array, dataset))
+        return hdf5_variable(dataset, name)
 
     def left_states(self) -> tuple[StoredVariable, ...]:
         return ()
