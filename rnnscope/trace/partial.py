@@ -20,6 +20,7 @@ from typing import Any
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.own_files import NO_LINK, is_own, read_own, write_new
 from rnnscope.files.safe_hdf5 import require_plain
+from rnnscope.files.write_back import begin_write_back, release_pages
 from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255
@@ -90,6 +91,7 @@ class PartialFile:
         self._cache = cache
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._lock: int | None = None
+        self._target_exists = False
 
     def open(self) -> bool:
         """Open the file: the one that was left if it is of the same run, else an empty one.
@@ -108,6 +110,9 @@ class PartialFile:
         import h5py
 
         self._lock = _locked(self._lock_path, self._target)
+        self._target_exists = self._target.exists()
+        if self._target_exists:
+            release_pages(self._target)
         left = _read_commit(self._record) if self._resume and self._fingerprint else None
         if left is not None and left.fingerprint != self._fingerprint:
             self._release()
@@ -173,6 +178,9 @@ class PartialFile:
         What it has been handed outlives the process, however that ends. To outlive the machine's
         end it would have to be forced to the disk each time, which costs more than the run.
         """
+        if self._target_exists:
+            # It is forced to the disk before it replaces the other: by then most of it is there.
+            begin_write_back(self.file.id.get_vfd_handle())
         if self._fingerprint is None:
             return
         self.file.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -193,11 +193,21 @@ class Trace:
             for shape in shapes
         )
 
-    def read_layer(self, name: str, sequences: slice = EVERYTHING) -> LayerSlice:
+    def read_layer(
+        self, name: str, sequences: slice = EVERYTHING, *, only: Collection[str] | None = None
+    ) -> LayerSlice:
         """Some sequences of a recurrent layer, all timesteps, with what goes with them.
 
         Of a layer that `is_cut` nothing is in the slice, so that checks are skipped rather than
         wrong; `read_states` reads what there is. Outputs that are not stored have no sequences.
+
+        Parameters
+        ----------
+        name : str
+        sequences : slice
+        only : collection of str, optional
+            Which of ``"c"``, ``"m"``, ``"outputs"`` to read over time; gates and inputs are left
+            out then.
 
         Raises
         ------
@@ -211,7 +221,7 @@ class Trace:
         if self.is_cut(name):
             states = LayerStates({}, nothing, {}, {})
             return LayerSlice(header.known_facts, states, first_sequence=first)
-        states = self.read_states(name, rows)
+        states = self.read_states(name, rows, only=only)
         lengths = mask = None
         if (
             header.timesteps == self.timesteps and not header.own_time
@@ -229,11 +239,14 @@ class Trace:
             first_sequence=first,
         )
 
-    def read_states(self, name: str, sequences: slice = EVERYTHING) -> LayerStates:
+    def read_states(
+        self, name: str, sequences: slice = EVERYTHING, *, only: Collection[str] | None = None
+    ) -> LayerStates:
         """What is stored of a recurrent layer's states: the timesteps and units that were kept.
 
         Of a ragged trace the arrays are padded as they were: what a layer holds past the length of
         a sequence follows from its padding rule. Outputs that are not stored have no sequences.
+        `only` is that of `read_layer`.
 
         Raises
         ------
@@ -247,23 +260,25 @@ class Trace:
         ends = {
             when: read_all(group, when, tuple(header.widths), rows) for when in (INITIAL, FINAL)
         }
+        wanted = only is None or OUTPUTS in only
+        outputs_as = STATE_M if header.outputs_are_m and wanted else OUTPUTS
         arrays = {
             state: self._over_time(header, group, state, rows, ends)
             for state in header.widths
-            if state in group
+            if state in group and (only is None or state in only or state == outputs_as)
         }
-        if header.outputs_are_m and STATE_M in arrays:
-            outputs = arrays[STATE_M]
-        elif OUTPUTS in group:
+        if outputs_as in arrays:
+            outputs = arrays[outputs_as]
+        elif OUTPUTS in group and wanted:
             outputs = self._over_time(header, group, OUTPUTS, rows, ends)
         else:
             outputs = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
         gates = {
             gate: self._over_time(header, group, f"{GATES}/{gate}", rows, ends)
-            for gate in header.gates
+            for gate in (header.gates if only is None else ())
         }
         inputs = None
-        if header.input_size is not None:
+        if header.input_size is not None and only is None:
             inputs = self._over_time(header, group, INPUTS, rows, ends)
         return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,13 @@ from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.listed_weights import ListedWeights
-from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights, StoredVariable
+from rnnscope.checkpoints.keras.weights import (
+    LayerKey,
+    LayerWeights,
+    NoWeights,
+    StoredVariable,
+    hdf5_variable,
+)
 from rnnscope.errors import CheckpointError, RnnscopeError
 from rnnscope.files.json_config import parse_config
 from rnnscope.files.safe_hdf5 import (
@@ -28,7 +33,6 @@ from rnnscope.files.safe_hdf5 import (
     child_group,
     child_names,
     has_signature,
-    load_array,
     open_h5,
     walk_datasets,
 )
@@ -102,7 +106,7 @@ class LayerGroup(ListedWeights):
                 found="nothing" if dataset is None else "a group",
                 hint="The file is damaged; copy it again or save the model again.",
             )
-        return StoredVariable(name, tuple(dataset.shape or ()), partial(load_array, dataset))
+        return hdf5_variable(dataset, name)
 
     def of(self, names: tuple[str, ...]) -> LayerGroup:
         """Those of some of the names."""

@@ -111,7 +111,12 @@ def _keep_one_signature(meta: Any) -> None:
         return
     nodes = {node.name: node for node in meta.graph_def.node}
     roots = [info.name for info in signatures[chosen].outputs.values()]
-    roots += [node.name for node in nodes.values() if _saves(node, meta.graph_def)]
+    saving = _saving_functions(meta.graph_def)
+    roots += [
+        node.name
+        for node in nodes.values()
+        if "f" in node.attr and node.attr["f"].func.name in saving
+    ]
     kept: set[str] = set()
     pending = deque(roots)
     while pending:
@@ -126,12 +131,12 @@ def _keep_one_signature(meta: Any) -> None:
         meta.graph_def.node.extend(copies)
 
 
-def _saves(node: Any, graph: Any) -> bool:
-    """Whether a node calls a function that saves variables."""
-    called = node.attr["f"].func.name if "f" in node.attr else ""
-    return any(
-        function.signature.name == called and any(op.op == "SaveV2" for op in function.node_def)
+def _saving_functions(graph: Any) -> frozenset[str]:
+    """The functions that save variables, by name."""
+    return frozenset(
+        function.signature.name
         for function in graph.library.function
+        if any(op.op == "SaveV2" for op in function.node_def)
     )
 
 
