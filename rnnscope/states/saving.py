@@ -197,6 +197,31 @@ def save_file(
         raise _disk_error(target, error, what) from error
 
 
+def save_text(target: Path, text: str, *, force: bool, what: str) -> None:
+    """Write a text in UTF-8, its line ends as they are: whole, or not at all.
+
+    What is named and is no file (a pipe, ``/dev/stdout``) is written to as it is.
+
+    Raises
+    ------
+    TraceError
+        As of `check_target` and `save_file`.
+    """
+    content = text.encode("utf-8")
+    if target.exists() and not target.is_file() and not target.is_dir():
+        try:
+            target.write_bytes(content)
+        except OSError as error:
+            raise _disk_error(target, error, what) from error
+        return
+
+    def write(path: Path) -> None:
+        with path.open("xb") as file:
+            file.write(content)
+
+    save_file(check_target(target, force, what=what), write, force=force, what=what)
+
+
 def save_folder(target: Path, write: Callable[[Path], None]) -> None:
     """Write a folder under a temporary name beside it; `write` makes the folder."""
     try:
