@@ -68,6 +68,8 @@ class PartialFile:
     path : Path
     file : h5py.File
         After `open`.
+    libver : tuple of str or None
+        The format of HDF5 for a new file, as h5py has it; set before `open`.
     commit : Commit or None
         The last one, of this run or an earlier one.
     """
@@ -82,6 +84,7 @@ class PartialFile:
     ) -> None:
         self.path = partial_path(target)
         self.file: Any = None
+        self.libver: tuple[str, str] | None = None
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
@@ -165,7 +168,7 @@ class PartialFile:
         self.commit = None
         # A new file, not the old one emptied: ext4 writes those to the disk when they are closed.
         self.path.unlink(missing_ok=True)
-        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache)
+        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache, libver=self.libver)
 
     def write_commit(self, done: int, state: str) -> None:
         """Hand everything to the operating system, then say so; nothing without a fingerprint.
