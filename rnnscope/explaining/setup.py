@@ -45,6 +45,14 @@ def altered(value: T, /, **changes: Any) -> T:
     return made
 
 
+def shapes_of(cell: CellSpec) -> tuple[object, ...]:
+    """What two cells have alike where the weights of one fit the other."""
+    return (
+        cell.kind,
+        *((item.name, np.shape(getattr(cell.weights, item.name))) for item in fields(cell.weights)),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class DrivenLayer:
     """A recurrent layer, and what happens to its state between the steps.
@@ -110,7 +118,8 @@ class DrivenLayer:
         )
         return (
             () if self.stackable else (id(self),),
-            cell.kind, arrays, options, tuple(sorted(self.start)),
+            cell.kind, arrays, options,
+            tuple(sorted((name, len(array)) for name, array in self.start.items())),
             layer.backward.value, layer.reversal, layer.padding.value,
             layer.outputs_in_input_order, layer.return_sequences,
             self.reset_every, self.dropped, self.swapped, self.kept, self.rounding,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import InputError, UnsupportedCellError
 from rnnscope.explaining.heads import stored_heads
-from rnnscope.explaining.reference import ResultShape
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.views import ResultShape
 from rnnscope.model.cell import Array
-from rnnscope.model.layers import BidirectionalMerge, Embedding
+from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking, PassThrough
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
@@ -43,6 +43,9 @@ class Subject:
         What made the input of ids.
     masked_by_file : bool
         The mask is one that the model makes itself, or that has holes: it is no lengths.
+    front : str
+        The layers that compute what the recurrent ones read, apart from an embedding; empty where
+        these read the input.
     """
 
     planned: PlannedRun
@@ -51,6 +54,7 @@ class Subject:
     sequences: int
     embedding: Embedding | None = None
     masked_by_file: bool = False
+    front: str = ""
 
     @property
     def recurrent(self) -> tuple[str, ...]:
@@ -96,18 +100,26 @@ def subject_of(planned: PlannedRun) -> Subject:
         raise InputError("The input is empty.", where=source.name, found=f"shape {source.shape}")
     prepared = prepare(plan, source)
     rows = _rows(source.sequences, source.timesteps * int(np.prod(source.shape_of_step)))
-    setup, embedding, by_file = _setup(planned, prepared, rows)
-    results = results_of(setup)
-    return Subject(planned, setup, results, source.sequences, embedding, by_file)
+    found = _setup(planned, prepared, rows)
+    results = results_of(found.setup)
+    return Subject(planned, results=results, sequences=source.sequences, **vars(found))
 
 
 def _rows(sequences: int, values_each: int) -> int:
     return int(min(sequences, max(1, MOST_INPUT_VALUES // max(values_each, 1))))
 
 
-def _setup(
-    planned: PlannedRun, prepared: Prepared, rows: int
-) -> tuple[Setup, Embedding | None, bool]:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the nodes of a plan tell; fields of `Subject`."""
+
+    setup: Setup
+    embedding: Embedding | None
+    masked_by_file: bool
+    front: str
+
+
+def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
     plan = planned.plan
     every = slice(0, rows)
     batch = planned.source.read(every)
@@ -135,7 +147,7 @@ def _setup(
     for name in read:
         inputs[name] = _input(signals[name].values, behind, name)
         masks.append(signals[name].mask)
-    mask = masks[0] if masks else None
+    mask = _one_mask(masks, list(read))
     behind += _further(planned, behind, {*inputs, *front}, rows)
     layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
     by_file = mask is not None and (given is None or not np.array_equal(given, mask))
@@ -143,7 +155,32 @@ def _setup(
     by_file = by_file or (mask is not None and setup.lengths is None)
     if embedding is not None and batch.values.ndim == 2:
         setup = replace(setup, ids=np.asarray(batch.values, np.int64))
-    return setup, embedding, by_file
+    computing = [
+        node.name
+        for node in plan.nodes
+        if node.name in front and not isinstance(node.layer, (PassThrough, Embedding, Masking))
+    ]
+    return _Found(setup, embedding, by_file, ", ".join(computing))
+
+
+def _one_mask(masks: Sequence[Array | None], names: Sequence[str]) -> Array | None:
+    """The mask that all inputs of the recurrent layers share.
+
+    Raises
+    ------
+    UnsupportedCellError
+        They have different ones.
+    """
+    for mask in masks[1:]:
+        first = masks[0]
+        if mask is not first and (mask is None or first is None or (mask != first).any()):
+            raise UnsupportedCellError(
+                "A model whose layers read inputs with different masks cannot be explained yet.",
+                where=", ".join(f"'{name}'" for name in names),
+                expected="the same steps to count for all of them",
+                hint="run it, and compare the traces with 'rnnscope diff'",
+            )
+    return masks[0] if masks else None
 
 
 def _input(values: Array, nodes: Sequence[Node], name: str) -> Array:
@@ -159,20 +196,7 @@ def _driven(node: Node, prepared: Prepared, batch: Any, every: slice) -> DrivenL
     assert layer is not None
     initial = prepared.initial(node, batch, every, {})
     start = {name: np.atleast_2d(np.asarray(a, np.float64)) for name, a in initial.items()}
-    return DrivenLayer(_widened(layer), start)
-
-
-def _widened(layer: RecurrentLayer) -> RecurrentLayer:
-    """The layer with weights in float64; the cell of a stored graph keeps its own."""
-    cell = layer.cell
-    if cell.kind == "graph":
-        return layer
-    arrays = {
-        field.name: value.astype(np.float64)
-        for field in fields(cell.weights)
-        if isinstance(value := getattr(cell.weights, field.name), np.ndarray)
-    }
-    return replace(layer, cell=replace(cell, weights=replace(cell.weights, **arrays)))
+    return DrivenLayer(replace(layer, cell=layer.cell.in_double()), start)
 
 
 def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:
