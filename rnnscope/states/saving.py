@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.array_views import blocks
+from rnnscope.files.discarding import discard
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
 from rnnscope.files.stored_array import StoredArray
@@ -61,11 +62,18 @@ def write_h5(path: Path, arrays: Arrays) -> None:
     """HDF5 datasets; slashes in names are groups."""
     import h5py
 
-    with h5py.File(path, "x") as file:
+    file = h5py.File(path, "x")
+    try:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, tuple(array.shape), array.dtype)
             for key in blocks(array.shape, array.dtype.itemsize):
                 dataset[key] = array.read(key)
+            dataset.flush()  # what fails when the object is collected, h5py only remarks upon
+        file.flush()
+    except BaseException:  # nothing is swallowed: an interrupt, too, closes the file
+        discard(file)
+        raise
+    file.close()
 
 
 def _write_single(path: Path, arrays: Arrays) -> None:

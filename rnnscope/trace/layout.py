@@ -285,4 +285,5 @@ def _scale(group: Any, name: str, places: Array) -> Any:
     """A dimension with these coordinates."""
     dataset = group.create_dataset(name, data=places.astype(np.int64))
     dataset.make_scale(name)
+    dataset.flush()  # what fails when the object is collected, h5py only remarks upon
     return dataset

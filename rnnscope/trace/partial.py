@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.discarding import discard
 from rnnscope.files.own_files import NO_LINK, is_own, read_own, write_new
 from rnnscope.files.safe_hdf5 import require_plain
 from rnnscope.trace.target import publish
@@ -186,6 +187,7 @@ class PartialFile:
 
     def finish(self) -> None:
         """Close the file and give it the target's name."""
+        self.file.flush()  # a file that fails here can still be closed, one that fails below cannot
         self.file.close()
         publish(self.path, self._target, self._force)
         for path in (self._record, self._new_record):
@@ -196,11 +198,13 @@ class PartialFile:
         """Close the file, and remove it unless it is to be kept and holds a commit."""
         if self._lock is None:  # never had, or has its name already
             return
-        if self.file is not None:
-            # A file that could not be written often cannot be closed either.
+        kept = keep and self.commit is not None
+        if self.file is not None and kept:
             with suppress(Exception):
                 self.file.close()
-        if not (keep and self.commit):
+        elif self.file is not None:
+            discard(self.file)
+        if not kept:
             for path in (self._record, self._new_record, self.path):
                 with suppress(OSError):
                     path.unlink()
