@@ -99,10 +99,15 @@ def changes(node: ast.AST) -> Iterator[tuple[str, object]]:
         yield "never", lambda twin: setattr(twin, "test", never)
         if not isinstance(node, ast.While):
             yield "always", lambda twin: setattr(twin, "test", ast.Constant(True))
-    elif isinstance(node, ast.Call) and node.keywords:
+    elif isinstance(node, ast.Call) and node.keywords and not _is_declaration(node):
         for place, keyword in enumerate(node.keywords):
             if keyword.arg is not None:
                 yield "keyword", lambda twin, p=place: twin.keywords.pop(p)
+
+
+def _is_declaration(node: ast.Call) -> bool:
+    """``@dataclass(frozen=True, eq=False)``: what forbids and compares, and computes nothing."""
+    return isinstance(node.func, ast.Name) and node.func.id in ("dataclass", "field")
 
 
 def _is_annotation(node: ast.AST) -> bool:
