@@ -63,7 +63,17 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Every change of a module; the order is that of the tree."""
     whole = ast.parse(source)
+    # ``@dataclass(frozen=True, eq=False)`` forbids and compares, and computes nothing.
+    aside = {
+        id(inner)
+        for node in ast.walk(whole)
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        for inner in ast.walk(decorator)
+    }
     for number, node in enumerate(ast.walk(whole)):
+        if id(node) in aside:
+            continue
         for words, change in changes(node):
             tree = copy.deepcopy(whole)
             twin = next(one for place, one in enumerate(ast.walk(tree)) if place == number)
@@ -99,15 +109,10 @@ def changes(node: ast.AST) -> Iterator[tuple[str, object]]:
         yield "never", lambda twin: setattr(twin, "test", never)
         if not isinstance(node, ast.While):
             yield "always", lambda twin: setattr(twin, "test", ast.Constant(True))
-    elif isinstance(node, ast.Call) and node.keywords and not _is_declaration(node):
+    elif isinstance(node, ast.Call) and node.keywords:
         for place, keyword in enumerate(node.keywords):
             if keyword.arg is not None:
                 yield "keyword", lambda twin, p=place: twin.keywords.pop(p)
-
-
-def _is_declaration(node: ast.Call) -> bool:
-    """``@dataclass(frozen=True, eq=False)``: what forbids and compares, and computes nothing."""
-    return isinstance(node.func, ast.Name) and node.func.id in ("dataclass", "field")
 
 
 def _is_annotation(node: ast.AST) -> bool:

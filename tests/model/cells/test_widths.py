@@ -198,3 +198,55 @@ def test_what_bounds_m(output, gate, cell_clip, bound):
     )  # fmt: skip
     spec = CellSpec("lstm", "a class", LSTMWeights(*numbers(4, UNITS)), options, (), "")
     assert CELLS["lstm"].m_bound(spec) == bound
+
+
+@pytest.mark.parametrize(
+    ("activation", "gate", "projected", "proj_clip", "bound"),
+    [
+        ("tanh", "sigmoid", False, None, 1), ("tanh", "sigmoid", True, None, 5),
+        ("tanh", "sigmoid", True, 0.3, 0.3), ("relu", "sigmoid", False, None, None),
+        ("tanh", "linear", False, None, None), ("relu", "linear", True, None, None),
+        ("relu", "sigmoid", True, 0.3, 0.3),
+    ],
+)  # fmt: skip
+def test_what_bounds_m_of_a_coupled_lstm(activation, gate, projected, proj_clip, bound):
+    """By a projection each m is a sum over the units: at most the largest sum of a column."""
+    projection = np.array([[1.0, 2.0], [-1.0, -3.0]]) if projected else None
+    output = 2 if projected else UNITS
+    weights = CoupledLSTMWeights(*numbers(3, output), projection=projection)
+    options = chosen(
+        CoupledLSTMOptions, forget_bias=0.7, activation=activation,
+        recurrent_activation=gate, proj_clip=proj_clip,
+    )  # fmt: skip
+    spec = CellSpec("coupled_lstm", "a class", weights, options, (), "")
+    assert CELLS["coupled_lstm"].m_bound(spec) == bound
+
+
+@pytest.mark.parametrize(
+    ("weights", "output"),
+    [
+        (LSTMWeights(*numbers(4, UNITS)), UNITS), (GRUWeights(*numbers(3, UNITS)), UNITS),
+        (SimpleRNNWeights(*numbers(1, UNITS)), UNITS),
+        (CoupledLSTMWeights(*numbers(3, UNITS)), UNITS),
+        (LSTMWeights(*numbers(4, OUTPUT), projection=np.zeros((UNITS, OUTPUT))), OUTPUT),
+        (CoupledLSTMWeights(*numbers(3, OUTPUT), projection=np.zeros((UNITS, OUTPUT))), OUTPUT),
+    ],
+)  # fmt: skip
+def test_sizes_are_told_by_the_weights(weights, output):
+    assert (weights.input_size, weights.num_units, weights.output_size) == (FEATURES, UNITS, output)
+
+
+@pytest.mark.parametrize("clip", [None, 0.0, 3.0])
+@pytest.mark.parametrize("kind", ["gru", "simple"])
+def test_a_clip_of_gates_is_listed_where_there_is_one(kind, clip):
+    """The other options always are."""
+    options = (
+        chosen(GRUOptions, activation="tanh", recurrent_activation="sigmoid", reset_after=False,
+               gate_clip=clip)
+        if kind == "gru" else chosen(SimpleRNNOptions, activation="tanh", gate_clip=clip)
+    )  # fmt: skip
+    listed = {name: option.value for name, option in options.items()}
+    assert listed.get("gate_clip") == (clip or None)
+    assert ("gate_clip" in listed) == bool(clip)
+    assert listed["activation"] == "tanh"
+    assert len(listed) == (3 if kind == "gru" else 1) + bool(clip)
