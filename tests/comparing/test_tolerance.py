@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnscope.comparing.tolerance import Tolerance, Tolerances, make_tolerances, narrower
+from rnnscope.comparing.tolerance import (
+    DiffSettings,
+    Tolerance,
+    Tolerances,
+    make_tolerances,
+    narrower,
+)
 from rnnscope.errors import OptionError
 
 F2, F4, F8, I1, I8 = map(np.dtype, ("f2", "f4", "f8", "i1", "i8"))
@@ -14,7 +20,7 @@ F2, F4, F8, I1, I8 = map(np.dtype, ("f2", "f4", "f8", "i1", "i8"))
 @pytest.mark.parametrize(
     ("a", "b", "wanted"),
     [(F4, F8, F4), (F8, F4, F4), (F8, F8, F8), (F2, F4, F2), (F8, I1, F8), (I1, F8, F8),
-     (I8, F4, F4), (I8, I1, I1)],
+     (I8, F4, F4), (I8, I1, I1), (np.dtype("u8"), I1, I1), (I1, np.dtype("u8"), I1)],
 )  # fmt: skip
 def test_the_narrower_dtype_is_the_float_or_the_one_of_fewer_bytes(a, b, wanted):
     assert narrower(a, b) == wanted
@@ -66,9 +72,28 @@ def test_what_goes_together(given):
     found = make_tolerances(**given)
     assert found.exact == given.get("exact", False)
     assert found.ulp == given.get("ulp")
+    assert not found.equal_nan
     assert [value for _, value in (*found.atol, *found.rtol)] == [
         given[name] for name in ("atol", "rtol") if name in given
     ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"exact": "perhaps"}, {"equal_nan": "perhaps"}, {"ulp": "x"}, {"atol": "x"}, {"rtol": "x"},
+     {"exact": True, "ulp": 1}],
+)  # fmt: skip
+def test_errors_say_where_it_was_said(given):
+    with pytest.raises(OptionError) as caught:
+        make_tolerances(**given, where="case 'one'")
+    assert caught.value.where == "case 'one'"
+
+
+def test_ulps_are_whole_numbers():
+    assert make_tolerances(ulp="4").ulp == 4
+    for wrong in (-1, 1.5, "many"):
+        with pytest.raises(OptionError):
+            make_tolerances(ulp=wrong)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +138,9 @@ def test_a_pattern_that_fits_nothing_is_refused():
         make_tolerances(None, {"zzz": 1}).check_arrays(arrays)
     assert caught.value.hint is None
     assert caught.value.where == "rtol=zzz:1"
+
+
+def test_a_comparison_is_of_valid_steps_whole_and_with_hints():
+    found = DiffSettings()
+    assert (found.tolerances, found.padding, found.fail_fast) == (Tolerances(), False, False)
+    assert found.hints
