@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
     from rnnscope.api.export import export
+    from rnnscope.api.limits import limits
     from rnnscope.api.model import Model, open_model
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
@@ -39,6 +40,7 @@ _HOMES = {
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
     "export": "rnnscope.api.export",
+    "limits": "rnnscope.api.limits",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
     "plot": "rnnscope.api.plot",
@@ -65,6 +67,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "plot",
     "write_report",
     "view",
+    "limits",
     "Model",
     "StateTrace",
     "Recipe",

@@ -81,7 +81,13 @@ class EngineError(RnnscopeError):
     """An engine is not installed or failed."""
 
 
+LIMITS = ("max_bytes", "max_seconds", "allow_outside")
+"""What is no option of a call, but of a block: ``with rnnscope.limits(…):``."""
+
+
 def _as_keyword(name: str, value: str) -> str:
+    if name in LIMITS:
+        return f"rnnscope.limits({name}={value or '…'})"
     return f"{name}={value}" if value else name
 
 

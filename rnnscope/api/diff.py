@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
     from rnnscope.states.interface import ReadOptions
+    from rnnscope.states.state_set import StateSet
 
 
 def diff(
@@ -132,17 +133,21 @@ def _diff_states(
     one, other = recognise((operand_of(a), operand_of(b)), reading)
     with one.states, other.states:
         found = diff_states(one, other, settings, "rnnscope.diff")
-    return replace(found, explain=_explain_command(a, b)) if found.verdict == "differ" else found
+    if found.verdict != "differ":
+        return found
+    return replace(found, explain=_explain_command((a, one.states), (b, other.states)))
 
 
-def _explain_command(a: Any, b: Any) -> str:
+def _explain_command(*sides: tuple[Any, StateSet]) -> str:
     """What looks for the reason of a difference, where one side is a trace with its recipe."""
     from shlex import join
 
-    sides = recipe_trace(a, b)
-    if sides is None or not all(isinstance(one, (str, os.PathLike)) for one in sides):
+    if not all(isinstance(given, (str, os.PathLike)) for given, _ in sides):
         return ""
-    return join(["rnnscope", "explain", *map(os.fspath, sides)])
+    for (trace, states), (reference, _) in (sides, sides[::-1]):
+        if states.has_recipe and Path(trace).is_file():
+            return join(["rnnscope", "explain", os.fspath(trace), os.fspath(reference)])
+    return ""
 
 
 def recipe_trace(a: Any, b: Any) -> tuple[Any, Any] | None:

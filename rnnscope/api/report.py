@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +88,7 @@ def write_report(
     from rnnscope.report.page.document import render
     from rnnscope.seeing.page.embed import embed_trace, embed_weights
     from rnnscope.seeing.page.result import page_report
-    from rnnscope.states.saving import save_file
+    from rnnscope.states.saving import save_text
     from rnnscope.trace import check_target
 
     if pictures is not None and not others:
@@ -117,9 +116,9 @@ def write_report(
                 expected=f"a trace, or two checkpoints ({spell('weights')})",
             )
     text = render(contents)
-    save_file(target, lambda path: _write(path, text), force=force, what="page")
+    save_text(target, text, force=force, what="page")
     for path, svg in drawn.items():
-        save_file(path, partial(_write, text=svg), force=True, what="picture")
+        save_text(path, svg, force=True, what="picture")
     return page_report(contents, Path(output), tuple(map(str, drawn)))
 
 
@@ -228,7 +227,3 @@ def _compare_weights(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> We
 
     one, other = read_checkpoint(Path(a)), read_checkpoint(Path(b))
     return WeightComparison(one, other, diff_weights(one, other))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8"))

@@ -265,15 +265,10 @@ def _exit_code(report: CheckReport, *, allow_empty: bool) -> int:
 
 
 def _write_files(report: CheckReport, given: dict[str, Any]) -> None:
-    from rnnscope.errors import OptionError
+    from rnnscope.states.saving import save_text
 
     if given["junit"]:
-        try:
-            given["junit"].write_text(report.render("junit"), encoding="utf-8")
-        except OSError as error:
-            raise OptionError(
-                "The JUnit file cannot be written.", where=given["junit"], found=error.strerror
-            ) from error
+        save_text(given["junit"], report.render("junit"), force=True, what="JUnit file")
     if given["github"]:
         click.echo(report.render("github"), err=True, nl=False)
         if os.environ.get(SUMMARY):

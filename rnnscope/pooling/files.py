@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.work_folders import work_folder
 from rnnscope.model.cell import Array
-from rnnscope.trace.pooled import PooledHeader
+from rnnscope.trace.pooled import COPY_BYTES, PooledHeader
 from rnnscope.trace.target import check_target, publish
 
 SUFFIXES = (".npy", ".npz")
@@ -108,9 +109,15 @@ class ArrayFile:
                 (whole,) = (Path(file.name) for file in self._files.values())
             else:
                 whole = self._folder / "all.npz"
-                with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+                with zipfile.ZipFile(whole, "x", zipfile.ZIP_STORED) as archive:
                     for key, file in self._files.items():
-                        archive.write(file.name, f"{key}.npy")
+                        # A date, so that the same states make the same bytes.
+                        member = zipfile.ZipInfo(f"{key}.npy", (1980, 1, 1, 0, 0, 0))
+                        with (
+                            Path(file.name).open("rb") as source,
+                            archive.open(member, "w", force_zip64=True) as target,
+                        ):
+                            shutil.copyfileobj(source, target, COPY_BYTES)
             publish(whole, self.path, self._force)
         except OSError as error:
             raise self._disk_error(error) from error

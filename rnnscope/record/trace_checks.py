@@ -297,18 +297,14 @@ def _picture(trace: Trace, against: Comparison, result: DiffResult) -> str:
         return ""
     from rnnscope.seeing.divergence import first_divergence
     from rnnscope.seeing.divergence_svg import divergence_svg
-    from rnnscope.states.saving import save_file
+    from rnnscope.states.saving import save_text
 
     found = first_divergence(trace, result)
     if found is None:
         return ""
     with Trace.open(against.golden) as stored:
         svg = divergence_svg(trace, stored, found)
-
-    def write(path: Path) -> None:
-        path.write_text(svg, encoding="utf-8")
-
-    save_file(against.picture, write, force=True, what="picture")
+    save_text(against.picture, svg, force=True, what="picture")
     return str(against.picture)
 
 

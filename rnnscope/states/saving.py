@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.array_views import blocks
+from rnnscope.files.discarding import discard
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
 from rnnscope.files.stored_array import StoredArray
@@ -61,11 +62,18 @@ def write_h5(path: Path, arrays: Arrays) -> None:
     """HDF5 datasets; slashes in names are groups."""
     import h5py
 
-    with h5py.File(path, "x") as file:
+    file = h5py.File(path, "x")
+    try:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, tuple(array.shape), array.dtype)
             for key in blocks(array.shape, array.dtype.itemsize):
                 dataset[key] = array.read(key)
+            dataset.flush()  # what fails when the object is collected, h5py only remarks upon
+        file.flush()
+    except BaseException:  # nothing is swallowed: an interrupt, too, closes the file
+        discard(file)
+        raise
+    file.close()
 
 
 def _write_single(path: Path, arrays: Arrays) -> None:
@@ -195,6 +203,31 @@ def save_file(
             publish(partial, target, force)
     except OSError as error:
         raise _disk_error(target, error, what) from error
+
+
+def save_text(target: Path, text: str, *, force: bool, what: str) -> None:
+    """Write a text in UTF-8, its line ends as they are: whole, or not at all.
+
+    What is named and is no file (a pipe, ``/dev/stdout``) is written to as it is.
+
+    Raises
+    ------
+    TraceError
+        As of `check_target` and `save_file`.
+    """
+    content = text.encode("utf-8")
+    if target.exists() and not target.is_file() and not target.is_dir():
+        try:
+            target.write_bytes(content)
+        except OSError as error:
+            raise _disk_error(target, error, what) from error
+        return
+
+    def write(path: Path) -> None:
+        with path.open("xb") as file:
+            file.write(content)
+
+    save_file(check_target(target, force, what=what), write, force=force, what=what)
 
 
 def save_folder(target: Path, write: Callable[[Path], None]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.discarding import discard
 from rnnscope.files.own_files import NO_LINK, is_own, read_own, write_new
 from rnnscope.files.safe_hdf5 import require_plain
 from rnnscope.files.write_back import begin_write_back, release_pages
@@ -69,6 +70,8 @@ class PartialFile:
     path : Path
     file : h5py.File
         After `open`.
+    libver : tuple of str or None
+        The format of HDF5 for a new file, as h5py has it; set before `open`.
     commit : Commit or None
         The last one, of this run or an earlier one.
     """
@@ -83,6 +86,7 @@ class PartialFile:
     ) -> None:
         self.path = partial_path(target)
         self.file: Any = None
+        self.libver: tuple[str, str] | None = None
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
@@ -170,7 +174,7 @@ class PartialFile:
         self.commit = None
         # A new file, not the old one emptied: ext4 writes those to the disk when they are closed.
         self.path.unlink(missing_ok=True)
-        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache)
+        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache, libver=self.libver)
 
     def write_commit(self, done: int, state: str) -> None:
         """Hand everything to the operating system, then say so; nothing without a fingerprint.
@@ -191,6 +195,7 @@ class PartialFile:
 
     def finish(self) -> None:
         """Close the file and give it the target's name."""
+        self.file.flush()  # a file that fails here can still be closed, one that fails below cannot
         self.file.close()
         publish(self.path, self._target, self._force)
         for path in (self._record, self._new_record):
@@ -201,11 +206,13 @@ class PartialFile:
         """Close the file, and remove it unless it is to be kept and holds a commit."""
         if self._lock is None:  # never had, or has its name already
             return
-        if self.file is not None:
-            # A file that could not be written often cannot be closed either.
+        kept = keep and self.commit is not None
+        if self.file is not None and kept:
             with suppress(Exception):
                 self.file.close()
-        if not (keep and self.commit):
+        elif self.file is not None:
+            discard(self.file)
+        if not kept:
             for path in (self._record, self._new_record, self.path):
                 with suppress(OSError):
                     path.unlink()

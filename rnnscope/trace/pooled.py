@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.discarding import discard
 from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
 from rnnscope.files.write_back import begin_write_back
 from rnnscope.model.cell import Array
@@ -147,6 +148,7 @@ class PooledWriter:
         try:
             with self._disk_errors():
                 self._file.attrs["complete"] = 1
+                self._file.flush()  # what fails here can still be closed
                 self._file.close()
                 self._require_unchanged()
                 publish(self._partial, self.path, force=True)
@@ -168,7 +170,9 @@ class PooledWriter:
     def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:
         """Write values (sequence, unit) of some sequences."""
         with self._disk_errors():
-            self._file[self._paths[header.key]][sequences] = values
+            dataset = self._file[self._paths[header.key]]
+            dataset[sequences] = values
+            dataset.flush()  # what fails when the object is collected, h5py only remarks upon
 
     def _find_places(self, file: Any) -> None:
         groups = {str(group.attrs[LAYER]): str(group.name) for group in layer_groups(file)}
@@ -203,6 +207,7 @@ class PooledWriter:
         if dimension not in group:
             scale = group.create_dataset(dimension, data=np.arange(header.width, dtype=np.int64))
             scale.make_scale(dimension)
+            scale.flush()
             group.attrs["layers"] = list(header.layers)
             group.attrs["direction"] = header.direction or "none"
         if method in group:
@@ -229,9 +234,7 @@ class PooledWriter:
         if self._lock is None:
             return
         if self._file is not None:
-            # A file that could not be written often cannot be closed either.
-            with suppress(Exception):
-                self._file.close()
+            discard(self._file)
         with suppress(OSError):
             self._partial.unlink()
         self._release()

@@ -18,7 +18,6 @@ from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (
     CHECKS,
-    FULL_TIMESTEPS,
     POSITION,
     SELECTION,
     decode_header,
@@ -38,9 +37,7 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
-    SEQUENCE,
     STATE_M,
-    STEP,
     TIMESTEP,
     LayerHeader,
 )
@@ -80,23 +77,17 @@ class Trace:
         self.path = path
         self._file = file
         self._close = ExitStack()
-        require_structure(path, file)
+        sizes = require_structure(path, file)
         self.header = decode_header(dict(file.attrs))
         self.checks: str | None = file.attrs.get(CHECKS)
-        self.sequences = int(self._length(SEQUENCE))
-        self.timesteps = int(
-            file.attrs[FULL_TIMESTEPS]
-            if FULL_TIMESTEPS in file.attrs
-            else self._length(INPUT_TIMESTEP, TIMESTEP)
-        )
+        self.sequences, self.timesteps = sizes.sequences, sizes.timesteps
         self.selection = decode_texts(file.attrs.get(SELECTION, ()))
         self.offsets = self._common(OFFSETS, EVERYTHING)
         if self.offsets is not None:
-            check_offsets(path, self.offsets, self.sequences, int(self._length(STEP)))
+            check_offsets(path, self.offsets, self.sequences, sizes.steps or 0)
         groups = list(layer_groups(file))
-        steps = None if self.offsets is None else int(self._length(STEP))
         for group in groups:
-            require_layer(path, group, self.sequences, steps)
+            require_layer(path, group, sizes)
         groups.sort(key=lambda group: int(group.attrs[POSITION]))
         headers = [read_header(group) for group in groups]
         self._groups = {header.name: group for header, group in zip(headers, groups, strict=True)}
@@ -388,7 +379,3 @@ class Trace:
 
     def _common(self, name: str, rows: slice) -> Array | None:
         return read_array(self._file, name, rows) if name in self._file else None
-
-    def _length(self, *names: str) -> int:
-        found: Any = next(item for name in names if (item := child(self._file, name, TraceError)))
-        return int(found.shape[0])
