@@ -9,7 +9,7 @@ import click
 
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import parse_run_set, run_set_option
-from rnnscope.states import FORMAT_NAMES
+from rnnscope.states import READ_FORMAT_NAMES
 
 
 @click.command("diff")
@@ -27,8 +27,8 @@ from rnnscope.states import FORMAT_NAMES
 )
 @click.option("--model-input", is_flag=True, help="With --input: INPUT is the models' own input.")
 @run_set_option
-@click.option("--a-format", type=click.Choice(FORMAT_NAMES), help="How A keeps its states.")
-@click.option("--b-format", type=click.Choice(FORMAT_NAMES), help="How B keeps its states.")
+@click.option("--a-format", type=click.Choice(READ_FORMAT_NAMES), help="How A keeps its states.")
+@click.option("--b-format", type=click.Choice(READ_FORMAT_NAMES), help="How B keeps its states.")
 @click.option(
     "--num-units", metavar="N[,N…]", help="Width of c in a concatenated state, one for each layer."
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rnnscope.cli.options import format_option, limit_options, print_result
-from rnnscope.states import FORMAT_NAMES
+from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
 
 
 @click.command("export")
@@ -53,7 +53,7 @@ from rnnscope.states import FORMAT_NAMES
 @click.option(
     "--from",
     "source_format",
-    type=click.Choice(FORMAT_NAMES),
+    type=click.Choice(READ_FORMAT_NAMES),
     help="The format of TRACE, if it is none.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing OUT.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.comparing.spread import Spread
 from rnnscope.comparing.tolerance import Tolerance
 from rnnscope.model.cell import Array
 
@@ -115,6 +116,7 @@ class Measure:
         self.worst_is_nonfinite = False
         self.ulp_max = 0
         self.histogram = Histogram()
+        self.spread = Spread()
 
     def add(
         self, a: Array, b: Array, valid: Array | None, corner: tuple[int, ...]
@@ -155,6 +157,7 @@ class Measure:
         self.finite += int(np.count_nonzero(both))
         if same.all():
             self.histogram.counts[0] += int(np.count_nonzero(both))
+            self.spread.add_same(a, both)
             return None
         return self._add_different(a, b, same, both, corner)
 
@@ -174,6 +177,7 @@ class Measure:
             difference[same] = 0
             scale = np.maximum(np.abs(a), np.abs(b)).astype(np.float64)
             measured = difference if whole else np.where(both, difference, 0)
+            self.spread.add(a, b, measured, both)
             self.sum_abs += float(measured.sum())
             self.max_abs.see(measured, corner)
             # By itself 0 / 0 would be NaN.

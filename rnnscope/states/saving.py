@@ -15,6 +15,7 @@ from rnnscope.files.array_views import blocks
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
 from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.torch_archive import write_torch
 from rnnscope.files.work_folders import KEPT_NEW, replace_folder, work_folder
 from rnnscope.trace.target import check_target, publish
 
@@ -107,6 +108,8 @@ FILES: dict[str, Callable[[Path, Arrays], None]] = {
     ".h5": write_h5,
     ".hdf5": write_h5,
     ".safetensors": write_safetensors,
+    ".pt": write_torch,
+    ".pth": write_torch,
     ".json": _write_json,
     ".npy": _write_single,
     "": write_folder,
