@@ -14,6 +14,7 @@ from typing import NamedTuple
 import click
 
 from rnnscope.cli.main import COMMANDS, cli
+from rnnscope.cli.terminal import is_dumb, wants_color
 from rnnscope.errors import OptionError
 
 WIDEST = 100
@@ -212,10 +213,9 @@ def _show(topic: str) -> None:
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
-    dumb = os.environ.get("TERM") == "dumb"
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
-    page = render_page(text, width=width, color=not dumb and "NO_COLOR" not in os.environ)
-    if dumb:
+    page = render_page(text, width=width, color=wants_color(sys.stdout))
+    if is_dumb():
         click.echo(page, nl=False)
         return
     # less ends by itself where the page fits on the screen, as git has it.

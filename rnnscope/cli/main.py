@@ -20,10 +20,12 @@ from rnnscope.cli.ending import (
     leave_at_once,
     let_go_of,
     named,
+    open_closed_streams,
     signals_as_interrupts,
     tell,
     too_few_addresses,
 )
+from rnnscope.cli.terminal import wants_color
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
 from rnnscope.files.limits import put_limits_back, set_limits
 
@@ -85,6 +87,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
+    open_closed_streams()
     any_character()
     drop_remarks_of_h5py()
     set_limits(probe_always=True)  # this process is ours alone: it may fork
@@ -137,7 +140,7 @@ def _run(arguments: list[str] | None) -> int:
             error.show()
         return TROUBLE
     except RnnscopeError as error:
-        tell(render_error(error, color=_color()))
+        tell(render_error(error, color=wants_color(sys.stderr)))
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
@@ -146,7 +149,11 @@ def _run(arguments: list[str] | None) -> int:
     except Exception as error:  # noqa: BLE001 - 1 must stay a verdict
         refused = named(error)
         # What is no refusal is a bug: its traceback must be seen.
-        tell(traceback.format_exc() if refused is None else render_error(refused, color=_color()))
+        tell(
+            traceback.format_exc()
+            if refused is None
+            else render_error(refused, color=wants_color(sys.stderr))
+        )
         if isinstance(error, OSError) and _is_stuck():
             let_go_of(sys.stdout)
         return TROUBLE
@@ -183,9 +190,3 @@ def _is_stuck() -> bool:
     except (OSError, ValueError):
         return True
     return False
-
-
-def _color() -> bool:
-    import os
-
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ

@@ -13,7 +13,7 @@ import click
 from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
-from rnnscope.cli.terminal import stderr_to_nowhere
+from rnnscope.cli.terminal import is_dumb, stderr_to_nowhere
 
 if TYPE_CHECKING:
     from rnnscope.record.planning import PlannedRun
@@ -94,7 +94,7 @@ def progress_bar(planned: PlannedRun) -> Iterator[Progress | None]:
     units = sum(layer.cell.num_units for layer in layers if layer)
     source = planned.source
     long = source.sequences * source.timesteps * units >= PROGRESS_AFTER
-    if not long or not sys.stderr.isatty():
+    if not long or not sys.stderr.isatty() or is_dumb():
         yield None
         return
     with click.progressbar(length=source.sequences, label="sequences", file=sys.stderr) as shown:
