@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
     from rnnscope.api.report import write_report
-    from rnnscope.api.run import rerun, run
+    from rnnscope.api.run import plan, rerun, run
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.api.view import view
@@ -41,6 +41,7 @@ _HOMES = {
     "export": "rnnscope.api.export",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
+    "plan": "rnnscope.api.run",
     "plot": "rnnscope.api.plot",
     "pool": "rnnscope.api.pool",
     "rerun": "rnnscope.api.run",
@@ -54,6 +55,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022  # in the order of work
     "open_model",
     "run",
+    "plan",
     "rerun",
     "open_trace",
     "check",

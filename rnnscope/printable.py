@@ -22,6 +22,7 @@ REPORTS: dict[tuple[str, str], str] = {
     ("inspect", "text"): "inspect_text",
     ("inspect", "json"): "json_document",
     ("check", "text"): "check_text",
+    ("check", "tables"): "check_tables",
     ("check", "json"): "json_document",
     ("check", "markdown"): "check_markdown",
     ("check", "junit"): "check_junit",

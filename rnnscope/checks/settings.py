@@ -85,11 +85,21 @@ def parse_limits(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, mark, value = (part.strip() for part in text.partition("="))
         if not mark:
+            listed = [f"{known}={own:g}" for known, own in adjustable().items()]
             raise OptionError(
-                f"{spell('limit')} needs CHECK=VALUE.", expected="finite=0", found=text
+                f"{spell('limit')} needs CHECK=VALUE.",
+                expected="one of "
+                + ", ".join(f"{id_}={value:g}" for id_, value in adjustable().items())
+                + ", which are the defaults",
+                found=text,
             )
         limits[name] = limit_value(name, value, spell("limit"))
     return limits
+
+
+def adjustable() -> dict[str, float]:
+    """The checks whose limit can be set, with the limit that each has by itself."""
+    return {check.id: check.limit for check in CHECKS.values() if check.limit is not None}
 
 
 def limit_value(name: str, value: object, where: str) -> float:
@@ -100,13 +110,13 @@ def limit_value(name: str, value: object, where: str) -> float:
     OptionError
         As `parse_limits`.
     """
-    adjustable = [check.id for check in CHECKS.values() if check.limit is not None]
-    if name not in adjustable:
-        near = get_close_matches(name, adjustable, n=1)
+    known = adjustable()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
         raise OptionError(
             f"'{name}' has no limit to set." if name in CHECKS else f"There is no check '{name}'.",
             where=where,
-            expected="one of " + ", ".join(adjustable),
+            expected="one of " + ", ".join(known),
             found=name,
             hint=f"Did you mean '{near[0]}'?" if near else None,
         )

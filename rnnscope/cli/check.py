@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnscope.cli.check_arguments import (
+    complete_limits,
+    find_suite,
+    refuse_mixtures,
+    refuse_targets,
+)
 from rnnscope.cli.options import (
     command_line,
     format_option,
@@ -83,7 +89,9 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     "limits",
     multiple=True,
     metavar="CHECK=VALUE",
-    help="The most that a check allows; beyond a limit that is set it fails.",
+    shell_complete=complete_limits,
+    help="The most that a check allows; beyond a limit that is set it fails. "
+    "'--limit list' says which checks have one.",
 )
 @click.option(
     "--recompute",
@@ -143,11 +151,18 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     "[default: with --github, rnnscope in RUNNER_TEMP].",
 )
 @click.option("--allow-empty", is_flag=True, help="Nothing that could be judged is fine.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="With --format text: a table for each subject, however many there are.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 def command(**given: Any) -> int:
     """Check the states in TRACE: padding, final states, gates, numbers; for use in CI.
 
-    What a trace lacks is not judged: the check is skipped and says why.
+    What a trace lacks is not judged: the check is skipped and says why. Without anything to check
+    it is the suite rnnscope.toml of this folder.
 
     \b
     rnnscope check trace.h5
@@ -160,40 +175,41 @@ def command(**given: Any) -> int:
     """
     from rnnscope.checks.result import CheckReport
 
-    _refuse_mixtures(given)
+    settings = _settings(given)
+    find_suite(given)
+    refuse_mixtures(given)
+    refuse_targets(given)
     with stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
-        subjects = tuple(_subjects(given))
-    report = CheckReport(command_line(), subjects)
+        subjects = tuple(_subjects(given, settings))
+    report = CheckReport(command_line(), subjects, _notes(given))
+    _tell_errors(subjects)
     code = _exit_code(report, allow_empty=given["allow_empty"])
     _write_files(report, given)
     if code or not given["quiet"]:
-        print_result(report, given["report_format"])
+        verbose = given["verbose"] and given["report_format"] == "text"
+        print_result(report, "tables" if verbose else given["report_format"])
     if report.status == "skip" and code:
         click.echo("nothing could be judged: every check was skipped (--allow-empty)", err=True)
     return code
 
 
-def _refuse_mixtures(given: dict[str, Any]) -> None:
-    ways = [name for name in ("traces", "suite", "outputs") if given[name]]
-    if len(ways) != 1:
-        raise click.UsageError("say what to check: TRACE, --suite FILE or --outputs FILE")
-    if given["outputs"] is None and (given["state"] or given["lengths"] or given["padding"]):
-        raise click.UsageError("--state, --lengths and --padding go with --outputs")
-    if given["suite"] is None and (given["update_golden"] or given["cases"]):
-        raise click.UsageError("--update-golden and --case go with --suite")
-    again = any(given[name] for name in ("checkpoint", "inputs", "recompute", "verify", "run"))
-    if again and not given["traces"]:
-        raise click.UsageError("--recompute, --verify, --checkpoint and --input go with TRACE")
-    if (given["atol"] or given["rtol"]) and not given["golden"]:
-        raise click.UsageError("--atol and --rtol go with --golden")
-    if given["pictures"] is not None and not (given["golden"] or given["suite"]):
-        raise click.UsageError("--pictures goes with --golden or --suite")
-    if (given["checkpoint"] or given["golden"]) and len(given["traces"]) != 1:
-        raise click.UsageError("--checkpoint and --golden go with one TRACE")
+def _notes(given: dict[str, Any]) -> tuple[str, ...]:
+    if not given["suite"] or given["cases"]:
+        return ()
+    from rnnscope.record.suite import unused_golden
+
+    return tuple(f"{path} is the golden trace of no case" for path in unused_golden(given["suite"]))
 
 
-def _subjects(given: dict[str, Any]) -> list[Subject]:
-    settings = _settings(given)
+def _tell_errors(subjects: tuple[Subject, ...]) -> None:
+    """What could not be checked, on stderr; the report on stdout names the subjects."""
+    for subject in subjects:
+        if subject.error:
+            named = "" if subject.name in subject.error else f"\n  subject: {subject.name}"
+            click.echo(f"error: {subject.error}{named}", err=True)
+
+
+def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
     if given["suite"]:
         from rnnscope.record.suite import run_suite
 

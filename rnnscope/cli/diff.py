@@ -56,7 +56,7 @@ from rnnscope.states import READ_FORMAT_NAMES
 @click.option("--equal-nan", is_flag=True, help="NaN beside NaN is no difference.")
 @click.option("--padding", is_flag=True, help="Compare steps past the length, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first difference of each array.")
-@click.option("--quiet", is_flag=True, help="Print nothing: the exit code says it.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code says it.")
 @limit_options
 @format_option("diff")
 def command(**given: Any) -> int:

@@ -171,7 +171,7 @@ def open_closed_streams() -> None:
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:
+        except OSError:  # noqa: PERF203  # three rounds
             os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:

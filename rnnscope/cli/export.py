@@ -56,8 +56,8 @@ from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
     type=click.Choice(READ_FORMAT_NAMES),
     help="The format of TRACE, if it is none.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing OUT.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing OUT.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("export")
 def command(**given: Any) -> int:

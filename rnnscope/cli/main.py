@@ -64,9 +64,31 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"rnnscope.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise no_command(name)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def no_command(name: str) -> OptionError:
+    """The error for a word that is no command: the nearest one, or what files are given to."""
+    from difflib import get_close_matches
+    from pathlib import Path
+
+    near = get_close_matches(name.lower(), COMMANDS, n=1)
+    hint = f"did you mean 'rnnscope {near[0]}'?" if near else "rnnscope --help lists them"
+    if not near and ("." in name or "/" in name or Path(name).exists()):
+        hint = f"a command comes first: rnnscope inspect {name}"
+    return OptionError(
+        f"There is no command '{name}'.", expected=", ".join(COMMANDS), found=name, hint=hint
+    )
 
 
 @click.group(
@@ -75,7 +97,7 @@ class LazyGroup(click.Group):
     epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble. "
     "Documentation: rnnscope help.",
 )
-@click.version_option(__version__, prog_name="rnnscope")
+@click.version_option(__version__, "-V", "--version", prog_name="rnnscope")
 def cli() -> None:
     """Look inside a saved LSTM: its checkpoint is read as data, every step's states are kept.
 
@@ -140,7 +162,7 @@ def _run(arguments: list[str] | None) -> int:
             error.show()
         return TROUBLE
     except RnnscopeError as error:
-        tell(render_error(error, color=wants_color(sys.stderr)))
+        tell(_rendered(error))
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
@@ -190,3 +212,7 @@ def _is_stuck() -> bool:
     except (OSError, ValueError):
         return True
     return False
+
+
+def _rendered(error: RnnscopeError) -> str:
+    return render_error(error, color=wants_color(sys.stderr))

@@ -67,7 +67,7 @@ ALL = "all"
     metavar="FILE",
     help="Write an .npy or .npz instead of writing into TRACE.",
 )
-@click.option("--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
+@click.option("-f", "--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
 @limit_options
 @format_option("pool")
 def command(**given: Any) -> None:

@@ -47,8 +47,8 @@ from rnnscope.cli.seeing_options import labels_option
     help="With OTHER: write a small SVG of where each parts first into FOLDER.",
 )
 @click.option("--title", default="", help="The page's heading [default: the name of TRACE].")
-@click.option("--force", is_flag=True, help="Replace an existing FILE.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing FILE.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("page")
 def command(**given: Any) -> None:

@@ -29,10 +29,9 @@ PROGRESS_AFTER = 2_000_000
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="TRACE",
-    help="The HDF5 trace to write.",
+    help="The HDF5 trace to write [default: beside INPUT, x.trace.h5 for x.npz].",
 )
 @run_options
 @click.option(
@@ -40,12 +39,20 @@ PROGRESS_AFTER = 2_000_000
     is_flag=True,
     help="Continue a run of the same TRACE that was interrupted, if there is one.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing TRACE.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing TRACE.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option(
+    "--dry-run", is_flag=True, help="Read and plan everything; compute and write nothing."
+)
 @limit_options
 @format_option("run")
 def command(
-    checkpoint: Path, input_: str, output: Path, report_format: str, quiet: bool, **given: Any
+    checkpoint: Path,
+    input_: str,
+    output: Path | None,
+    report_format: str,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Run CHECKPOINT over INPUT step by step; write c and m of every timestep to an HDF5 trace.
 
@@ -65,10 +72,18 @@ def command(
     was.
     """
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Interrupted, Target, record
+    from rnnscope.record.recording import Interrupted, Target, plan_only, record
+    from rnnscope.trace.target import trace_beside
 
     recipe = Recipe.make(checkpoint, input_, **given_options(given))
+    if output is None:
+        output = trace_beside(input_)
+        if not quiet:
+            click.echo(f"no -o: the trace is {output}", err=True)
     target = Target(output, given["force"], given["resume"])
+    if given["dry_run"]:
+        print_result(plan_only(recipe, target, command=command_line()), report_format)
+        return 0
     if recipe["verify"]:
         from rnnscope.oracles.verifiers import make_verifier
 

@@ -56,7 +56,7 @@ class ArrayFile:
     ) -> None:
         self._headers = {header.key: header for header in headers}
         _check_suffix(path, self._headers)
-        self.path = check_target(path, force, inputs)
+        self.path = check_target(path, force, inputs, "file of pooled states")
         self._given, self._force, self._sequences = path, force, sequences
         self._files: dict[str, BinaryIO] = {}
         self._done: Counter[str] = Counter()
@@ -111,7 +111,7 @@ class ArrayFile:
                 with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
                     for key, file in self._files.items():
                         archive.write(file.name, f"{key}.npy")
-            publish(whole, self.path, self._force)
+            publish(whole, self.path, self._force, "file of pooled states")
         except OSError as error:
             raise self._disk_error(error) from error
 

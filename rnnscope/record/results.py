@@ -129,6 +129,10 @@ class RunReport(Printable):
         Timesteps of single sequences, over all layers.
     left_out : tuple of LeftOutGroup
         What the file holds beside that is no part of the layers, by reason.
+    dry_run : bool
+        Nothing was computed and nothing written: this is what would be.
+    bytes_of_states : int or None
+        What the states of a dry run would take, in bytes.
     """
 
     report_kind: ClassVar[str] = "run"
@@ -149,6 +153,8 @@ class RunReport(Printable):
     seconds: float | None = None
     steps_per_second: float | None = None
     left_out: tuple[LeftOutGroup, ...] = ()
+    dry_run: bool = False
+    bytes_of_states: int | None = None
 
     @property
     def status(self) -> Status:
