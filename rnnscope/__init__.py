@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
+    from rnnscope.report.json_schemas import report_schema
 
 _HOMES = {
     "Model": "rnnscope.api.model",
@@ -44,6 +45,7 @@ _HOMES = {
     "plan": "rnnscope.api.run",
     "plot": "rnnscope.api.plot",
     "pool": "rnnscope.api.pool",
+    "report_schema": "rnnscope.report.json_schemas",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
     "show": "rnnscope.api.show",
@@ -67,6 +69,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "plot",
     "write_report",
     "view",
+    "report_schema",
     "Model",
     "StateTrace",
     "Recipe",

@@ -45,6 +45,7 @@ REPORTS: dict[tuple[str, str], str] = {
     ("show", "text"): "show_text",
     ("show", "numbers"): "show_numbers",
     ("show", "json"): "json_document",
+    ("error", "json"): "json_document",
 }
 """Modules of `rnnscope.report` by kind of result and format; the first format is the default.
 

@@ -88,9 +88,7 @@ def parse_limits(texts: Iterable[str]) -> dict[str, float]:
             listed = [f"{known}={own:g}" for known, own in adjustable().items()]
             raise OptionError(
                 f"{spell('limit')} needs CHECK=VALUE.",
-                expected="one of "
-                + ", ".join(f"{id_}={value:g}" for id_, value in adjustable().items())
-                + ", which are the defaults",
+                expected=f"one of {', '.join(listed)}, which are the defaults",
                 found=text,
             )
         limits[name] = limit_value(name, value, spell("limit"))

@@ -48,6 +48,7 @@ def refuse_targets(given: dict[str, Any]) -> None:
 
 
 def refuse_mixtures(given: dict[str, Any]) -> None:
+    """Refuse options that say nothing together."""
     ways = [name for name in ("traces", "suite", "outputs") if given[name]]
     if len(ways) != 1:
         what = "say what to check: TRACE, --suite FILE or --outputs FILE"

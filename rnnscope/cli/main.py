@@ -25,12 +25,9 @@ from rnnscope.cli.ending import (
     tell,
     too_few_addresses,
 )
-from rnnscope.cli.terminal import wants_color
+from rnnscope.cli.error_output import tell_as_json, tell_error, usage_report
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
 from rnnscope.files.limits import put_limits_back, set_limits
-
-# Before any command begins: threads of a run that ends in an error may still be importing.
-from rnnscope.report.error_text import render_error
 
 COMMANDS = {
     "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
@@ -160,9 +157,10 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
+        tell_as_json(arguments, lambda: usage_report(error))
         return TROUBLE
     except RnnscopeError as error:
-        tell(_rendered(error))
+        tell_error(error, arguments)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
@@ -212,7 +210,3 @@ def _is_stuck() -> bool:
     except (OSError, ValueError):
         return True
     return False
-
-
-def _rendered(error: RnnscopeError) -> str:
-    return render_error(error, color=wants_color(sys.stderr))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.own_files import NO_LINK
+from rnnscope.files.regular import refuse_no_path
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 """What HDF5 files, and netCDF files that are HDF5, are called."""
@@ -22,6 +23,7 @@ def check_trace_name(path: str | os.PathLike[str]) -> None:
         The name ends as no HDF5 file does; one without an ending is taken.
     """
     refuse_stdout(path, "trace")
+    refuse_no_path(Path(path), TraceError, is_written=True)
     suffix = Path(path).suffix
     if suffix and suffix.lower() not in SUFFIXES:
         raise TraceError(
@@ -95,6 +97,7 @@ def check_target(
         exists and `force` is False.
     """
     refuse_stdout(path, what)
+    refuse_no_path(Path(path), TraceError, is_written=True)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise TraceError(

@@ -1,0 +1,83 @@
+"""Errors as they leave the process: text on stderr, and a document where JSON was asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from rnnscope.cli.ending import let_go_of, tell
+from rnnscope.cli.terminal import wants_color
+from rnnscope.errors import RnnscopeError
+
+# Before any command begins: threads of a run that ends in an error may still be importing.
+from rnnscope.report.error_text import render_error
+
+if TYPE_CHECKING:
+    from rnnscope.report.error_document import ErrorReport
+
+
+def tell_error(error: RnnscopeError, arguments: Sequence[str] | None) -> None:
+    """Say what went wrong, with a next step in any case."""
+    hint = _next_step(error, arguments)
+    tell(render_error(error, color=wants_color(sys.stderr), hint=hint))
+
+    def document() -> ErrorReport:
+        from rnnscope.report.error_document import ErrorReport
+
+        return ErrorReport.of(error, _command(arguments), hint)
+
+    tell_as_json(arguments, document)
+
+
+def _next_step(error: RnnscopeError, arguments: Sequence[str] | None) -> str | None:
+    """Where more is said, for an error that knows no step of its own."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if error.topic == "commands" and given and not given[0].startswith("-"):
+        return f"rnnscope {given[0]} --help"
+    return f"rnnscope help {error.topic}" if error.topic else None
+
+
+def tell_as_json(arguments: Sequence[str] | None, document: Callable[[], ErrorReport]) -> None:
+    """Print the document of an error on stdout, if the line asks for JSON."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    asked = "--format=json" in given or any(
+        pair == ("--format", "json") for pair in zip(given, given[1:], strict=False)
+    )
+    if not asked:
+        return
+    with suppress(RnnscopeError):
+        try:
+            click.echo(document().render("json"), nl=False)
+        except (OSError, ValueError):
+            let_go_of(sys.stdout)
+
+
+def usage_report(error: click.ClickException) -> ErrorReport:
+    """The document of a line that is no command's."""
+    from rnnscope.report.error_document import ErrorReport
+
+    context = getattr(error, "ctx", None)
+    path = "rnnscope" if context is None else context.command_path
+    return ErrorReport(_command(None), type(error).__name__, error.format_message(),
+                       next=f"{path} --help")  # fmt: skip
+
+
+def bug_report(error: BaseException) -> ErrorReport:
+    """The document of what should not have happened; its traceback is on stderr."""
+    from rnnscope.report.error_document import ErrorReport
+
+    return ErrorReport(
+        _command(None),
+        type(error).__name__,
+        "rnnscope has a bug.",
+        found=str(error),
+        next="its traceback is on stderr",
+    )
+
+
+def _command(arguments: Sequence[str] | None) -> str:
+    return " ".join(["rnnscope", *(sys.argv[1:] if arguments is None else arguments)])
