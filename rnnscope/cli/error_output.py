@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -19,18 +20,23 @@ from rnnscope.report.error_text import render_error
 if TYPE_CHECKING:
     from rnnscope.report.error_document import ErrorReport
 
+E = TypeVar("E", bound=BaseException)
+
 
 def tell_error(error: RnnscopeError, arguments: Sequence[str] | None) -> None:
     """Say what went wrong, with a next step in any case."""
     hint = _next_step(error, arguments)
     tell(render_error(error, color=wants_color(sys.stderr), hint=hint))
 
-    def document() -> ErrorReport:
-        from rnnscope.report.error_document import ErrorReport
+    tell_as_json(arguments, lambda one: _report_of(one, arguments, hint), error)
 
-        return ErrorReport.of(error, _command(arguments), hint)
 
-    tell_as_json(arguments, document)
+def _report_of(
+    error: RnnscopeError, arguments: Sequence[str] | None, hint: str | None
+) -> ErrorReport:
+    from rnnscope.report.error_document import ErrorReport
+
+    return ErrorReport.of(error, _command(arguments), hint)
 
 
 def _next_step(error: RnnscopeError, arguments: Sequence[str] | None) -> str | None:
@@ -41,17 +47,17 @@ def _next_step(error: RnnscopeError, arguments: Sequence[str] | None) -> str | N
     return f"rnnscope help {error.topic}" if error.topic else None
 
 
-def tell_as_json(arguments: Sequence[str] | None, document: Callable[[], ErrorReport]) -> None:
+def tell_as_json(
+    arguments: Sequence[str] | None, document: Callable[[E], ErrorReport], error: E
+) -> None:
     """Print the document of an error on stdout, if the line asks for JSON."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    asked = "--format=json" in given or any(
-        pair == ("--format", "json") for pair in zip(given, given[1:], strict=False)
-    )
+    asked = "--format=json" in given or ("--format", "json") in pairwise(given)
     if not asked:
         return
     with suppress(RnnscopeError):
         try:
-            click.echo(document().render("json"), nl=False)
+            click.echo(document(error).render("json"), nl=False)
         except (OSError, ValueError):
             let_go_of(sys.stdout)
 

@@ -157,7 +157,7 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
-        tell_as_json(arguments, lambda: usage_report(error))
+        tell_as_json(arguments, usage_report, error)
         return TROUBLE
     except RnnscopeError as error:
         tell_error(error, arguments)
@@ -169,11 +169,11 @@ def _run(arguments: list[str] | None) -> int:
     except Exception as error:  # noqa: BLE001 - 1 must stay a verdict
         refused = named(error)
         # What is no refusal is a bug: its traceback must be seen.
-        tell(
-            traceback.format_exc()
-            if refused is None
-            else render_error(refused, color=wants_color(sys.stderr))
-        )
+        if refused is None:
+            tell(traceback.format_exc())
+            tell_as_json(arguments, bug_report, error)
+        else:
+            tell_error(refused, arguments)
         if isinstance(error, OSError) and _is_stuck():
             let_go_of(sys.stdout)
         return TROUBLE

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 from rnnscope.options.held_array import MARK, HeldArray, is_array
 
 INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")
-NUMBERS = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*"
-                     r"(,\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*)*,?\s*", re.IGNORECASE)  # fmt: skip
+NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*"
+NUMBERS = re.compile(f"{NUMBER}(?:,{NUMBER})*,?\\s*", re.IGNORECASE)
 ALL_LAYERS = "*"
 
 

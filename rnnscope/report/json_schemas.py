@@ -100,7 +100,7 @@ def schema_of(kind: str) -> dict[str, Any]:
 def _object(of: type, known: dict[type, _Class]) -> dict[str, Any]:
     """A dataclass: its fields, and the properties that its JSON has beside them."""
     hints = get_type_hints(of)
-    types = {field.name: hints[field.name] for field in fields(of)}  # type: ignore[arg-type]
+    types = {field.name: hints[field.name] for field in fields(of)}
     for name in getattr(of, "json_properties", ()):
         types[name] = get_type_hints(getattr(of, name).fget)["return"]
     return {
