@@ -37,7 +37,7 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 
 
 @click.command("check")
-@click.argument("traces", metavar="[TRACE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("traces", metavar="[TRACE|MODEL]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--suite",
     type=click.Path(path_type=Path),
@@ -161,12 +161,14 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 def command(**given: Any) -> int:
     """Check the states in TRACE: padding, final states, gates, numbers; for use in CI.
 
-    What a trace lacks is not judged: the check is skipped and says why. Without anything to check
-    it is the suite rnnscope.toml of this folder.
+    What a trace lacks is not judged: the check is skipped and says why. Of a MODEL alone the
+    weights are checked: finite, no dead units, no saturated biases, spectral radius. Without
+    anything to check it is the suite rnnscope.toml of this folder.
 
     \b
     rnnscope check trace.h5
     rnnscope check trace.h5 --checkpoint model.ckpt --input x.npz --only padding-leak
+    rnnscope check model.ckpt
     rnnscope check --outputs outputs.npy --state state.npz --lengths 3
     rnnscope check --suite rnnscope.toml -j 4 --junit report.xml
 
@@ -221,7 +223,7 @@ def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
-    from rnnscope.record.trace_checks import check_or_error
+    from rnnscope.record.model_checks import check_or_error
 
     against = _comparison(given)
     return [check_or_error(path, settings, against) for path in given["traces"]]
@@ -239,7 +241,7 @@ def _settings(given: dict[str, Any]) -> CheckSettings:
         layers=given["layers"],
         limits=parse_limits(given["limits"]),
     )
-    settings.ids()  # refused here, once, not for every trace
+    settings.refuse_unknown()  # here, once, not for every trace
     return settings
 
 

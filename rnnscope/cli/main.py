@@ -25,12 +25,12 @@ from rnnscope.cli.ending import (
     tell,
     too_few_addresses,
 )
-from rnnscope.cli.error_output import tell_as_json, tell_error, usage_report
+from rnnscope.cli.error_output import bug_report, tell_as_json, tell_error, usage_report
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
 from rnnscope.files.limits import put_limits_back, set_limits
 
 COMMANDS = {
-    "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
+    "inspect": "Show the layers of a checkpoint and their options; what a trace or input holds.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
     "rerun": "Run a trace's recipe again: compare the states, or write another trace.",
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",

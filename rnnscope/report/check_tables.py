@@ -48,7 +48,8 @@ def _head(subject: Subject) -> Iterator[tuple[str, str]]:
     if subject.error:
         yield "error", subject.error.splitlines()[0]
     if subject.checkpoint:
-        yield "from", f"{subject.checkpoint} over {subject.input}"
+        over = f" over {subject.input}" if subject.input else ""
+        yield "from", f"{subject.checkpoint}{over}"
 
 
 def _skipped(subject: Subject) -> Iterator[str]:

@@ -21,6 +21,9 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 RESULTS = {
     "run": "rnnscope.record.results.RunReport",
     "inspect": "rnnscope.record.results.InspectReport",
+    "trace": "rnnscope.record.inspecting.TraceContents",
+    "arrays": "rnnscope.record.inspecting.FileOfArrays",
+    "suite": "rnnscope.record.inspecting.SuiteContents",
     "check": "rnnscope.checks.result.CheckReport",
     "diff": "rnnscope.comparing.result.DiffResult",
     "explain": "rnnscope.explaining.result.Explanation",
@@ -65,7 +68,7 @@ def report_schema(kind: str) -> dict[str, Any]:
     from rnnscope.options.kinds import Choice
 
     accept(Choice(names=tuple(RESULTS)), kind, called="kind")
-    stored = files("rnnscope.report").joinpath("schemas", f"{kind}.schema.json")
+    stored = files("rnnscope.report") / "schemas" / f"{kind}.schema.json"
     document: dict[str, Any] = json.loads(stored.read_text("utf-8"))
     return document
 
