@@ -230,7 +230,9 @@ def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
 
 
 def _settings(given: dict[str, Any]) -> CheckSettings:
+    from rnnscope.checks import CHECKS
     from rnnscope.checks.settings import CheckSettings, parse_limits
+    from rnnscope.checks.weights import WEIGHT_CHECKS
 
     def split(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
@@ -241,7 +243,7 @@ def _settings(given: dict[str, Any]) -> CheckSettings:
         layers=given["layers"],
         limits=parse_limits(given["limits"]),
     )
-    settings.refuse_unknown()  # here, once, not for every trace
+    settings.ids((*CHECKS, *WEIGHT_CHECKS))  # refused here, once, not for every trace
     return settings
 
 

@@ -108,6 +108,6 @@ def test_errors_under_json_are_json(rnnscope, spelled):
 def test_a_line_that_is_none_is_json_too(rnnscope):
     done = rnnscope("inspect", "--format", "json")
     told = json.loads(done.stdout)
-    assert (told["report"], told["what"]) == ("error", "Missing argument 'CHECKPOINT'.")
+    assert (told["report"], told["what"]) == ("error", "Missing argument 'FILE'.")
     assert told["next"] == "rnnscope inspect --help"
     assert rnnscope("inspect").stdout == ""
