@@ -51,6 +51,7 @@ REPORTS: dict[tuple[str, str], str] = {
     ("show", "text"): "show_text",
     ("show", "numbers"): "show_numbers",
     ("show", "json"): "json_document",
+    ("error", "text"): "error_report",
     ("error", "json"): "json_document",
 }
 """Modules of `rnnscope.report` by kind of result and format; the first format is the default.

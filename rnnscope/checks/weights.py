@@ -126,15 +126,21 @@ def _finite(cell: CellSpec) -> Judged:
 
 
 def _constant(cell: CellSpec) -> Judged:
-    found = []
+    words, count = [], 0
     for name in ("kernel", "recurrent_kernel"):
-        for gate, block in _gate_blocks(cell, name):
-            if block.size > 1 and (block == block.flat[0]).all():
-                called = f"{name} of {gate}" if gate else name
-                value = "zero" if not block.flat[0] else f"{block.flat[0]:.6g}"
-                found.append(f"{called} is all {value}")
-    words = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
-    return Judged(words or "no kernel holds one value alone", float(len(found)))
+        blocks = dict(_gate_blocks(cell, name))
+        values = {gate: block.flat[0] for gate, block in blocks.items()
+                  if block.size > 1 and (block == block.flat[0]).all()}  # fmt: skip
+        count += len(values)
+        if len(values) == len(blocks) and len(set(values.values())) == 1:
+            words.append(f"{name} is all {_value(next(iter(values.values())))}")
+        else:
+            words += [f"{name} of {gate} is all {_value(v)}" for gate, v in values.items()]
+    return Judged(", ".join(words) or "no kernel holds one value alone", float(count))
+
+
+def _value(value: float) -> str:
+    return f"{value:.6g}" if value else "zero"
 
 
 def _sizes(cell: CellSpec) -> Judged:

@@ -51,6 +51,9 @@ def table(
     return _TableOrBlocks(whole, columns, body, _least_width(columns, body, fold))
 
 
+LEAST_FOLDED = 20
+"""Columns of a terminal that a column which gives way has at least, if it needs them."""
+
 GAP = 2
 """Blanks between two columns."""
 
@@ -82,14 +85,14 @@ class _TableOrBlocks:
 def _least_width(
     columns: Sequence[str], rows: Sequence[Sequence[Text]], fold: Collection[str]
 ) -> int:
-    """The width in which no word of a table is broken."""
+    """The width in which no word of a table is broken, but for long ones that may fold."""
     from rich.cells import cell_len
 
     total = -GAP
     for number, column in enumerate(columns):
         cells = [column, *(row[number].plain for row in rows)]
         if column in fold:
-            cells = [word for cell in cells for word in cell.split()]
+            cells = [word[:LEAST_FOLDED] for cell in cells for word in cell.split()]
         total += max(map(cell_len, cells)) + GAP
     return total
 

@@ -89,7 +89,7 @@ def test_weights_that_are_suspicious_are_said_by_inspect(rnnscope, tmp_path):
     done = rnnscope("inspect", path)
     assert done.code == 0
     assert "weights\n  - lstm/l0: NaN or infinite: 1 in kernel\n" in done.stdout
-    assert "recurrent_kernel of i is all zero, recurrent_kernel of f is all zero" in done.stdout
+    assert "  - lstm/l0: recurrent_kernel is all zero\n" in done.stdout
     fine = rnnscope("inspect", model(tmp_path / "fine.safetensors"))
     assert "\nweights\n" not in fine.stdout
 

@@ -43,12 +43,16 @@ def folder(tmp_path_factory):
     rnnscope.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output=path / "a.h5").close()
     rnnscope.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output=path / "b.h5",
                  forget_bias=0, override=True).close()  # fmt: skip
+    (path / "s.toml").write_text('[[case]]\ncheckpoint = "m.ckpt"\ninput = "x.npz"\n')
     return path
 
 
 LINES = {
     "run": ["run", "{m}", "{x}", "-o", "{d}/new.h5", "--force"],
     "inspect": ["inspect", "{m}"],
+    "trace": ["inspect", "{d}/a.h5"],
+    "arrays": ["inspect", "{x}"],
+    "suite": ["inspect", "{d}/s.toml"],
     "check": ["check", "{d}/a.h5", "{d}/none.h5"],
     "diff": ["diff", "{d}/a.h5", "{d}/b.h5"],
     "explain": ["explain", "{d}/a.h5", "{d}/b.h5"],
