@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
     from rnnscope.api.report import write_report
-    from rnnscope.api.run import plan, rerun, run
+    from rnnscope.api.run import plan, rerun, run, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.api.view import view
@@ -48,6 +48,7 @@ _HOMES = {
     "report_schema": "rnnscope.report.json_schemas",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
+    "run_several": "rnnscope.api.run",
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
     "write_report": "rnnscope.api.report",
@@ -57,6 +58,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022  # in the order of work
     "open_model",
     "run",
+    "run_several",
     "plan",
     "rerun",
     "open_trace",

@@ -19,6 +19,8 @@ SCHEMA_VERSION = 1
 REPORTS: dict[tuple[str, str], str] = {
     ("run", "text"): "run_text",
     ("run", "json"): "json_document",
+    ("runs", "text"): "runs_text",
+    ("runs", "json"): "json_document",
     ("inspect", "text"): "inspect_text",
     ("inspect", "json"): "json_document",
     ("trace", "text"): "trace_text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.results import RunReport
+    from rnnscope.record.several_runs import SeveralRuns
 
 
 def run(
@@ -106,6 +108,54 @@ def plan(
 
     target = Target(None if output is None else Path(output), force)
     return plan_only(_recipe(checkpoint, input, options), target, command="rnnscope.plan")
+
+
+def run_several(
+    checkpoint: str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]],
+    /,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> SeveralRuns:
+    """Run a checkpoint over several inputs, a trace for each.
+
+    Parameters
+    ----------
+    checkpoint : str or path
+    inputs : iterable of str or path
+        Files, or folders of files.
+    folder : str or path, optional
+        Where the traces go; without it beside each input: ``x.trace.h5`` for ``x.npz``.
+    force : bool
+        Replace existing traces.
+    **options
+        As of `run`.
+
+    Returns
+    -------
+    SeveralRuns
+        ``.runs`` has a report or an error for each; ``.status`` is the worst.
+
+    Raises
+    ------
+    OptionError
+        A folder holds no input, or two inputs would have one trace.
+    """
+    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recording import Target, record
+    from rnnscope.record.several_runs import inputs_in, record_several, traces_of
+
+    command = "rnnscope.run_several"
+    found = inputs_in(os.fspath(one) for one in inputs)
+    traces = traces_of(found, None if folder is None else Path(folder))
+    return record_several(
+        [Recipe.make(checkpoint, one, **options) for one in found],
+        [Target(trace, force) for trace in traces],
+        lambda recipe, target: record(recipe, target, command=command).report,
+        command=command,
+    )
 
 
 def _recipe(

@@ -25,7 +25,7 @@ PROGRESS_AFTER = 2_000_000
 
 @click.command("run")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.argument("input_", metavar="INPUT")
+@click.argument("inputs_", metavar="INPUT...", nargs=-1)
 @click.option(
     "-o",
     "--output",
@@ -48,7 +48,7 @@ PROGRESS_AFTER = 2_000_000
 @format_option("run")
 def command(
     checkpoint: Path,
-    input_: str,
+    inputs_: tuple[str, ...],
     output: Path | None,
     report_format: str,
     quiet: bool,
@@ -56,14 +56,17 @@ def command(
 ) -> int:
     """Run CHECKPOINT over INPUT step by step; write c and m of every timestep to an HDF5 trace.
 
-    CHECKPOINT is what 'rnnscope inspect' reads. INPUT is an .npy, .npz or .csv file or
-    file.h5::/dataset, with axes (sequence, timestep, feature): what the first recurrent layer
-    receives. In an .npz the arrays inputs (or x, or ids), lengths, mask, initial_c and initial_m
-    are taken by name.
+    CHECKPOINT is what 'rnnscope inspect' reads. INPUT is an .npy, .npz, .csv, .mat or .parquet
+    file, file.h5::/dataset, or - for an .npy on stdin, with axes (sequence, timestep, feature):
+    what the first recurrent layer receives. In an .npz or .mat the arrays inputs (or x, or ids),
+    lengths, mask, initial_c and initial_m are taken by name. Several INPUTs, or a folder of them,
+    are run one after the other, each with a trace of its own, in the folder that -o names or
+    beside it.
 
     \b
     rnnscope run model.ckpt inputs.npz -o trace.h5
     rnnscope run model.ckpt x.npy --lengths 10,6 -o trace.h5 --gates
+    rnnscope run model.ckpt --random 2,10 -o first_look.h5
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
     rnnscope run model.ckpt in.npz --inputs enc --decoder-inputs in.npz::dec -o trace.h5
@@ -71,35 +74,50 @@ def command(
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
     """
+    from rnnscope.cli.run_inputs import given_inputs
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.recording import Interrupted, Target, plan_only, record
+    from rnnscope.record.results import RunReport
+    from rnnscope.record.several_runs import record_several, traces_of
     from rnnscope.trace.target import trace_beside
 
-    recipe = Recipe.make(checkpoint, input_, **given_options(given))
-    if output is None:
-        output = trace_beside(input_)
+    options = given_options(given)
+    found = given_inputs(inputs_, is_random="random" in options)
+    recipes = [Recipe.make(checkpoint, one, **options) for one in found]
+    is_several = len(found) > 1 or (bool(inputs_) and isinstance(found[0], str)
+                                    and found[0] != inputs_[0])  # fmt: skip
+    traces = [output]
+    if is_several:
+        traces = [*traces_of(found, output)]
+    elif output is None:
+        traces = [trace_beside("random" if not inputs_ else inputs_[0])]
         if not quiet:
-            click.echo(f"no -o: the trace is {output}", err=True)
-    target = Target(output, given["force"], given["resume"])
-    if given["dry_run"]:
-        print_result(plan_only(recipe, target, command=command_line()), report_format)
-        return 0
-    if recipe["verify"]:
+            click.echo(f"no -o: the trace is {traces[0]}", err=True)
+    if recipes[0]["verify"]:
         from rnnscope.oracles.verifiers import make_verifier
 
         with stderr_to_nowhere():
-            make_verifier(recipe["verify"])  # imported once, with all that it has to say
+            make_verifier(recipes[0]["verify"])  # imported once, with all that it has to say
+
+    def run(recipe: Recipe, target: Target) -> RunReport:
+        if given["dry_run"]:
+            return plan_only(recipe, target, command=command_line())
+        progress = None if quiet else progress_bar
+        return record(recipe, target, command=command_line(), progress=progress).report
+
+    targets = [Target(trace, given["force"], given["resume"]) for trace in traces]
     try:
-        report = record(
-            recipe, target, command=command_line(), progress=None if quiet else progress_bar
-        ).report
+        if is_several:
+            report: Any = record_several(recipes, targets, run, command=command_line())
+        else:
+            report = run(recipes[0], targets[0])
     except Interrupted as stop:
         click.echo("interrupted: the same command with --resume goes on from here", err=True)
         return code_of_interrupt(stop)
-    failed = report.status == "fail"
-    if failed or not quiet:
+    code = {"fail": 1, "error": 2}.get(report.status, 0)
+    if code or not quiet:
         print_result(report, report_format)
-    return 1 if failed else 0
+    return code
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from rnnscope.checkpoints import find_reader, read_checkpoint
 from rnnscope.errors import InputError, RnnscopeError
 from rnnscope.files.array_views import blocks
-from rnnscope.files.containers import open_container
+from rnnscope.files.containers import ARCHIVES, open_container
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
@@ -216,7 +216,7 @@ def _notes(arrays: tuple[ArrayContents, ...], kind: str) -> Iterator[str]:
         if array.is_zero and array.role != "mask":
             yield f"{called} is all zero"
     inputs = [array for array in arrays if array.role in ("input", ROLES["ids"])]
-    if kind == "npz" and not inputs and len(arrays) > 1:
+    if kind in ARCHIVES and not inputs and len(arrays) > 1:
         yield "none is called inputs, x or ids: say which is the input, FILE::NAME"
     for array in inputs or arrays[:1]:
         if array.role != ROLES["ids"] and len(array.shape) in (2, 3):

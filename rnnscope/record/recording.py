@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 
 from rnnscope import __version__
+from rnnscope.checks.interface import Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.hashing import files_sha256
@@ -286,13 +288,14 @@ def run_report(
     """What ``rnnscope run`` prints."""
     return replace(
         _planned_report(planned, trace, command),
-        findings=checks.findings(),
+        findings=_with_nan_allowed(planned, checks.findings()),
         padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
         notes=(
             *planned.checkpoint.notes,
             *planned.source.notes,
             *planned.plan.notes,
             *result.notes,
+            *_spread_words(planned, checks),
             *_unread_words(planned),
         ),
         verify=() if verifier is None else verifier.rows(),
@@ -361,6 +364,32 @@ def _planned_report(planned: PlannedRun, trace: str | None, command: str) -> Run
         trace=trace,
         left_out=left_out_groups(checkpoint),
     )
+
+
+def _with_nan_allowed(planned: PlannedRun, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What fails since the input holds NaN, which the user allows, warns."""
+    if not any(source.nonfinite for source in (planned.source, planned.opened)):
+        return findings
+    return tuple(
+        replace(one, status="warn")
+        if one.status == "fail" and (one.check == "finite" or isnan(one.measured or 0.0))
+        else one
+        for one in findings
+    )
+
+
+def _spread_words(planned: PlannedRun, checks: RunChecks) -> Iterator[str]:
+    """Where numbers that are none come in, and where states are none first."""
+    for source in (planned.source, planned.opened):
+        if not source.nonfinite:
+            continue
+        yield f"NaN or infinity in the input, first at {source.nonfinite[0]}."
+        spread = [one for one in checks.findings() if one.check == "finite" and one.measured]
+        for one in spread:
+            yield f"It spreads: {one.layer} is not finite first at {one.place}."
+        if not spread:
+            yield "It does not spread: every state is finite."
+        return
 
 
 def _unread_words(planned: PlannedRun) -> Iterator[str]:

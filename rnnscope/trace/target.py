@@ -50,6 +50,8 @@ def trace_beside(given: str | os.PathLike[str]) -> Path:
         ``x.trace.h5``; never an input's own name.
     """
     path = Path(os.fspath(given).partition("::")[0])
+    if str(path) == "-":
+        path = Path("stdin")
     return path.with_name(f"{path.stem or 'run'}.trace.h5")
 
 

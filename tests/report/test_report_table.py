@@ -20,6 +20,7 @@ from rnnscope.record.inspecting import (
     TraceContents,
 )
 from rnnscope.record.results import inspect_report
+from rnnscope.record.several_runs import RunOfSeveral, SeveralRuns
 from rnnscope.report.error_document import ErrorReport
 from rnnscope.seeing.page.result import HeldArray, PageReport
 from rnnscope.seeing.picture import PlotReport
@@ -41,6 +42,7 @@ RESULTS = {
     "suite": SuiteContents("s.toml", (CaseContents("one", "m.ckpt x.npy", 22),)),
     "error": ErrorReport("rnnscope", "InputError", "It is not there."),
     "run": run(),
+    "runs": SeveralRuns("", "m.ckpt", (RunOfSeveral("x.npy", "x.trace.h5", report=run()),)),
     "inspect": inspect_report(checkpoint()),
     "check": CheckReport("rnnscope check", ()),
     "diff": RESULT,

@@ -49,6 +49,7 @@ def folder(tmp_path_factory):
 
 LINES = {
     "run": ["run", "{m}", "{x}", "-o", "{d}/new.h5", "--force"],
+    "runs": ["run", "{m}", "{x}", "{d}/none.npy", "-o", "{d}", "-f"],
     "inspect": ["inspect", "{m}"],
     "trace": ["inspect", "{d}/a.h5"],
     "arrays": ["inspect", "{x}"],
