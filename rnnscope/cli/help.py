@@ -53,6 +53,8 @@ TOPICS: dict[str, Topic] = {
     "pages": Topic("report/page/PAGES.md", "A page to explore states"),
     "checks": Topic("checks/CHECKS.md", "The checks"),
     "suites": Topic("record/SUITES.md", "Suites of cases, in CI and in pytest"),
+    "action": Topic("record/ci/action.yml", "A GitHub Action to copy"),
+    "pre-commit": Topic("record/ci/pre-commit-hooks.yaml", "Hooks for pre-commit to copy"),
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "explaining": Topic("explaining/EXPLAINING.md", "Why do these numbers differ?"),
@@ -210,7 +212,7 @@ def render_page(text: str, *, width: int, color: bool) -> str:
 
 def _show(topic: str) -> None:
     text = read_page(topic)
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or not TOPICS[topic].page.endswith(".md"):
         click.echo(text, nl=False)
         return
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)

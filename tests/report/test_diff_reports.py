@@ -27,7 +27,8 @@ SAME = ArrayDiff(
 )  # fmt: skip
 DIFFERS = ArrayDiff(
     "c", "differ", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32",
-    compared=24, max_abs=0.5, mean_abs=0.03125, abs_99=0.25, snr_db=18.06, max_rel=0.25, ulp_max=4_194_304, ulp_99=12,
+    compared=24, max_abs=0.5, mean_abs=0.03125, abs_99=0.25, snr_db=18.06,
+    max_rel=0.25, ulp_max=4_194_304, ulp_99=12,
     ulp_dtype="float32", exceed=2, tolerance="atol 1e-05, rtol 1e-05",
     passes_at="atol 0.5, rtol 1e-05", first=Divergence((1, 2, 0), 1.5, 2.0, "gate f"),
     worst=(1, 3, 0), growth=(0.0, 0.0, 0.05, 0.5),
