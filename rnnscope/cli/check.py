@@ -15,6 +15,7 @@ from rnnscope.cli.check_arguments import (
     refuse_mixtures,
     refuse_targets,
 )
+from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
     format_option,
@@ -79,10 +80,27 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     type=click.Choice(PADDING_RULES),
     help="With --outputs: what lies past the length [default: zeros].",
 )
-@click.option("--only", multiple=True, metavar="CHECK[,CHECK…]", help="Do these checks alone.")
-@click.option("--skip", multiple=True, metavar="CHECK[,CHECK…]", help="Leave these checks out.")
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Check only layers whose name fits."
+    "--only",
+    multiple=True,
+    metavar="CHECK[,CHECK…]",
+    shell_complete=complete_checks,
+    help="Do these checks alone.",
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="CHECK[,CHECK…]",
+    shell_complete=complete_checks,
+    help="Leave these checks out.",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Check only layers whose name fits.",
 )
 @click.option(
     "--limit",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
 
@@ -33,7 +34,12 @@ from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
     help="States of every timestep, or after the last one.",
 )
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Only layers whose name fits."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Only layers whose name fits.",
 )
 @click.option(
     "--time-major/--batch-major",

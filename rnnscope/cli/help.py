@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import click
 
+from rnnscope.cli.completion import SHELLS, script
 from rnnscope.cli.main import COMMANDS, cli
 from rnnscope.cli.terminal import is_dumb, wants_color
 from rnnscope.errors import OptionError
@@ -38,6 +39,7 @@ class Topic(NamedTuple):
 
 TOPICS: dict[str, Topic] = {
     "commands": Topic("cli/COMMANDS.md", "Every command and its options"),
+    "completion": Topic("cli/COMPLETION.md", "Completion in bash, zsh and fish"),
     "examples": Topic("cli/EXAMPLES.md", "Examples"),
     "checkpoints": Topic("checkpoints/FORMATS.md", "Which checkpoints are read"),
     "reading": Topic("checkpoints/READING.md", "How checkpoints are read, and why so"),
@@ -71,21 +73,28 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 @click.command("help")
 @click.argument("topic", required=False)
-def command(topic: str | None) -> None:
+@click.argument("shell", required=False, type=click.Choice(SHELLS))
+def command(topic: str | None, shell: str | None) -> None:
     """Show a page about TOPIC, offline; without one, list the topics.
 
-    TOPIC may be the name of a command, too: its options are shown then. On a terminal a page goes
-    through the pager (PAGER); elsewhere it is plain text.
+    TOPIC may be the name of a command, too: its options are shown then. With a SHELL, bash, zsh or
+    fish, the topic completion prints the script that completes rnnscope there. On a terminal a page
+    goes through the pager (PAGER); elsewhere it is plain text.
 
     \b
     rnnscope help
     rnnscope help padding
     rnnscope help run
     rnnscope help traces > traces.txt
+    rnnscope help completion bash
 
     Exits with 2 if there is no such topic.
     """
-    if topic is None:
+    if shell is not None:
+        if topic != "completion":
+            raise OptionError("A shell goes with the topic completion.", found=f"{topic} {shell}")
+        click.echo(script(shell))
+    elif topic is None:
         click.echo(list_topics(), nl=False)
     elif topic in TOPICS:
         _show(topic)

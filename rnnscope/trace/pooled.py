@@ -24,8 +24,8 @@ from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, 
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
-from rnnscope.trace.partial import _locked, partial_path
 from rnnscope.trace.labels import label
+from rnnscope.trace.partial import _locked, partial_path
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.target import check_target, publish
 
