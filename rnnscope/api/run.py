@@ -142,6 +142,14 @@ def run_several(
     ------
     OptionError
         A folder holds no input, or two inputs would have one trace.
+
+    Examples
+    --------
+    >>> import rnnscope
+    >>> model, x = "sample_data/lstm_float64/model.ckpt", "sample_data/lstm_float64/inputs.npz"
+    >>> found = rnnscope.run_several(model, [x], folder=".")
+    >>> found.status, found.runs[0].trace
+    ('pass', 'inputs.trace.h5')
     """
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.recording import Target, record

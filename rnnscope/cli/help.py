@@ -55,8 +55,6 @@ TOPICS: dict[str, Topic] = {
     "pages": Topic("report/page/PAGES.md", "A page to explore states"),
     "checks": Topic("checks/CHECKS.md", "The checks"),
     "suites": Topic("record/SUITES.md", "Suites of cases, in CI and in pytest"),
-    "action": Topic("record/ci/action.yml", "A GitHub Action to copy"),
-    "pre-commit": Topic("record/ci/pre-commit-hooks.yaml", "Hooks for pre-commit to copy"),
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "explaining": Topic("explaining/EXPLAINING.md", "Why do these numbers differ?"),
@@ -66,6 +64,12 @@ TOPICS: dict[str, Topic] = {
     "trust": Topic("files/UNTRUSTED_FILES.md", "Files from people you do not trust"),
 }
 """Every page by the name that ``rnnscope help`` takes, in reading order."""
+
+TO_COPY: dict[str, Topic] = {
+    "action": Topic("record/ci/action.yml", "A GitHub Action to copy"),
+    "pre-commit": Topic("record/ci/pre-commit-hooks.yaml", "Hooks for pre-commit to copy"),
+}
+"""Files that are printed as they are."""
 
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
@@ -98,10 +102,13 @@ def command(topic: str | None, shell: str | None) -> None:
         click.echo(list_topics(), nl=False)
     elif topic in TOPICS:
         _show(topic)
+    elif topic in TO_COPY:
+        found = files("rnnscope") / TO_COPY[topic].page
+        click.echo(found.read_text(encoding="utf-8"), nl=False)
     elif topic in COMMANDS:
         click.echo(command_help(topic))
     else:
-        near = get_close_matches(topic.lower(), [*TOPICS, *COMMANDS], n=1)
+        near = get_close_matches(topic.lower(), [*TOPICS, *TO_COPY, *COMMANDS], n=1)
         raise OptionError(
             f"There is no help on '{topic}'.",
             expected="a topic: " + ", ".join(TOPICS) + "; or a command: " + ", ".join(COMMANDS),
@@ -111,11 +118,12 @@ def command(topic: str | None, shell: str | None) -> None:
 
 def list_topics() -> str:
     """The topics, a line each, and what else can be asked for."""
-    width = max(map(len, TOPICS)) + 2
+    topics = TOPICS | TO_COPY
+    width = max(map(len, topics)) + 2
     return "".join(
         [
             "Topics:\n",
-            *(f"  {name.ljust(width)}{topic.title}\n" for name, topic in TOPICS.items()),
+            *(f"  {name.ljust(width)}{topic.title}\n" for name, topic in topics.items()),
             "\nrnnscope help TOPIC shows a page, rnnscope help COMMAND the options of a command.\n",
             f"Commands: {', '.join(COMMANDS)}.\n",
         ]
@@ -221,7 +229,7 @@ def render_page(text: str, *, width: int, color: bool) -> str:
 
 def _show(topic: str) -> None:
     text = read_page(topic)
-    if not sys.stdout.isatty() or not TOPICS[topic].page.endswith(".md"):
+    if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)

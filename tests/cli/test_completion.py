@@ -26,7 +26,7 @@ def offered(*words):
              "COMP_CWORD": str(len(words)), "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stderr == ""
-    return [entry.partition(",")[2] for entry in done.stdout.splitlines()]
+    return [entry.partition(",")[2] for entry in done.stdout.splitlines() if entry]
 
 
 @pytest.fixture(scope="module")

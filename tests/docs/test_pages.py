@@ -19,6 +19,7 @@ import pytest
 
 from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
+from rnnscope.checks.weights import WEIGHT_CHECKS
 from rnnscope.cli.help import TOPICS, list_topics, read_page, render_page
 from rnnscope.cli.main import COMMANDS
 from rnnscope.states import state_formats
@@ -71,7 +72,21 @@ def _state_formats() -> str:
     )
 
 
-TABLES = {"readers": _readers, "checks": _checks, "states": _state_formats}
+def _weight_checks() -> str:
+    head = ("check", "says", "default limit", "beyond it")
+    return _table(
+        head,
+        *((f"`{check.id}`", check.title, f"{check.limit:g}", "warns" if check.is_taste else "fails")
+          for check in WEIGHT_CHECKS.values()),
+    )  # fmt: skip
+
+
+TABLES = {
+    "readers": _readers,
+    "checks": _checks,
+    "weights": _weight_checks,
+    "states": _state_formats,
+}
 
 
 def refreshed(text: str, folder: Path) -> str:
