@@ -20,7 +20,7 @@ import pytest
 from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
 from rnnscope.checks.weights import WEIGHT_CHECKS
-from rnnscope.cli.help import TOPICS, list_topics, read_page, render_page
+from rnnscope.cli.help import TO_COPY, TOPICS, list_topics, read_page, render_page
 from rnnscope.cli.main import COMMANDS
 from rnnscope.states import state_formats
 
@@ -250,7 +250,7 @@ def test_an_unknown_topic_names_the_nearest(rnnscope):
 def test_help_that_a_page_names_is_there(page):
     """COMMANDS.md has the help of every command, so that their examples are held to it, too."""
     named = re.findall(r"rnnscope help ([a-z][\w-]*)", page.read_text(encoding="utf-8"))
-    assert set(named) <= {*TOPICS, *COMMANDS}
+    assert set(named) <= {*TOPICS, *TO_COPY, *COMMANDS}
 
 
 if __name__ == "__main__":
