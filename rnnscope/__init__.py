@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
     from rnnscope.api.report import write_report
-    from rnnscope.api.run import rerun, run
+    from rnnscope.api.run import plan, rerun, run, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
+    from rnnscope.report.json_schemas import report_schema
 
 _HOMES = {
     "Model": "rnnscope.api.model",
@@ -43,10 +44,13 @@ _HOMES = {
     "limits": "rnnscope.api.limits",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
+    "plan": "rnnscope.api.run",
     "plot": "rnnscope.api.plot",
     "pool": "rnnscope.api.pool",
+    "report_schema": "rnnscope.report.json_schemas",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
+    "run_several": "rnnscope.api.run",
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
     "write_report": "rnnscope.api.report",
@@ -56,6 +60,8 @@ _HOMES = {
 __all__ = [  # noqa: RUF022  # in the order of work
     "open_model",
     "run",
+    "run_several",
+    "plan",
     "rerun",
     "open_trace",
     "check",
@@ -68,6 +74,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "write_report",
     "view",
     "limits",
+    "report_schema",
     "Model",
     "StateTrace",
     "Recipe",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rnnscope.trace import Trace
 
 
+PAGE_SUFFIXES = (".html", ".htm", ".xhtml")
+
+
 def write_report(
     trace: str | os.PathLike[str] | StateTrace | None = None,
     /,
@@ -95,6 +98,7 @@ def write_report(
         raise OptionError(f"{spell('pictures')} are of other traces, and there are none.")
     read = [trace, *others, *(weights or ())]
     files = [Path(one) for one in read if isinstance(one, (str, os.PathLike))]
+    _check_page_name(output)
     target = check_target(output, force, files, what="page")
     request = page_request(layers, sequences, budget, title)
     checkpoints = None if weights is None else _compare_weights(*weights)
@@ -120,6 +124,18 @@ def write_report(
     for path, svg in drawn.items():
         save_text(path, svg, force=True, what="picture")
     return page_report(contents, Path(output), tuple(map(str, drawn)))
+
+
+def _check_page_name(output: str | os.PathLike[str]) -> None:
+    """Refuse the name of another kind of file, which no browser would open as a page."""
+    suffix = Path(output).suffix
+    if suffix and suffix.lower() not in PAGE_SUFFIXES:
+        raise OptionError(
+            "A page is an HTML file, and this is the name of another kind.",
+            where=output,
+            expected=", ".join(PAGE_SUFFIXES),
+            found=suffix,
+        )
 
 
 def page_request(

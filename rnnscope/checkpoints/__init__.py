@@ -88,21 +88,41 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
     """
     given = {"layout": layout} if layout is not None else {}
     require_regular(path, CheckpointError)
+    reader = find_reader(path)
+    if reader is None:
+        raise _no_reader(path)
+    for option in given:
+        if option not in reader.options:
+            raise OptionError(
+                f"{spell(option)} says nothing of this file, which tells it itself.",
+                where=path,
+                found=f"a file of the format {reader.name}: {reader.title}",
+                hint=f"leave {spell(option)} out",
+            )
+    with time_to_read():
+        return reader.read(path, **given)
+
+
+def find_reader(path: Path) -> Reader | None:
+    """The reader that takes a file, by its content; None if there is none.
+
+    Parameters
+    ----------
+    path : Path
+        A file, a folder or a TensorFlow checkpoint prefix.
+    """
     likely = _likely(path)
     for module in (*likely, *(name for name in READER_MODULES if name not in likely)):
         reader: Reader = import_module(f"{__name__}.{module}").READER
         if reader.sniff(path):
-            for option in given:
-                if option not in reader.options:
-                    raise OptionError(
-                        f"{spell(option)} says nothing of this file, which tells it itself.",
-                        where=path,
-                        found=f"a file of the format {reader.name}: {reader.title}",
-                        hint=f"leave {spell(option)} out",
-                    )
-            with time_to_read():
-                return reader.read(path, **given)
-    raise _no_reader(path)
+            return reader
+    return None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a saved model by its content; bare arrays of an ``.npz`` may be any."""
+    reader = find_reader(path)
+    return reader is not None and not reader.options
 
 
 def _likely(path: Path) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ class BlockDifference:
         The largest difference along the last axis; infinite where values have no difference.
     row_firsts : ndarray of int64 (row,)
         The first place along the last axis that is beyond the tolerance; -1 if none is.
+    absolute : ndarray of float64
+        |a - b|, 0 where it is not finite or does not count; good until the next block.
     """
 
     compared: int
@@ -67,6 +69,7 @@ class BlockDifference:
     worst: int = 0
     row_peaks: Array | None = None
     row_firsts: Array | None = None
+    absolute: Array | None = None
 
 
 def block_difference(
@@ -163,4 +166,5 @@ def _different(
         worst=int(measured.argmax()),
         row_peaks=np.where(np.isfinite(peaks), peaks, np.inf),
         row_firsts=np.where(outside.any(axis=1), outside.argmax(axis=1), -1),
+        absolute=measured,
     )

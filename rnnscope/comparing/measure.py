@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnscope.comparing.block_difference import BlockDifference, Measured, block_difference
 from rnnscope.comparing.histogram import Histogram
+from rnnscope.comparing.spread import Spread
 from rnnscope.comparing.tolerance import Tolerance
 from rnnscope.model.cell import Array
 
@@ -60,6 +61,7 @@ class Measure:
         self.worst_is_nonfinite = False
         self.ulp_max = 0
         self.histogram = Histogram()
+        self.spread = Spread()
         self._compiled = _compiled_pass(how, prod(shape), dtypes)
 
     @property
@@ -96,6 +98,7 @@ class Measure:
         self.finite += found.finite
         self.nonfinite_a += found.nonfinite_a
         self.nonfinite_b += found.nonfinite_b
+        self.spread.add(a, b, valid, found)
         if found.row_peaks is None:
             return found
         self.exceed += found.exceed

@@ -11,6 +11,7 @@ from rnnscope.options.kinds import (
     ByLayer,
     Choice,
     Integer,
+    Integers,
     Lengths,
     Many,
     Real,
@@ -88,6 +89,20 @@ RUN_OPTIONS = (
     RunOption(
         "time_major", Switch(), "input", "INPUT is (timestep, sequence, feature).", default=False
     ),
+    RunOption(
+        "allow_nan",
+        Switch(),
+        "input",
+        "NaN and infinity in INPUT are computed on; the report says where they spread first.",
+        default=False,
+    ),
+    RunOption(
+        "random",
+        Integers(metavar="N,T[,F]", least=1),
+        "input",
+        "In place of INPUT: numbers between -1 and 1, for a first look; F is the model's own.",
+    ),
+    RunOption("seed", Integer(), "input", "Of the numbers of a random INPUT.", default=0),
     RunOption(
         "model_input",
         Switch(),

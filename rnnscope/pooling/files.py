@@ -57,7 +57,7 @@ class ArrayFile:
     ) -> None:
         self._headers = {header.key: header for header in headers}
         _check_suffix(path, self._headers)
-        self.path = check_target(path, force, inputs)
+        self.path = check_target(path, force, inputs, "file of pooled states")
         self._given, self._force, self._sequences = path, force, sequences
         self._files: dict[str, BinaryIO] = {}
         self._done: Counter[str] = Counter()
@@ -118,7 +118,7 @@ class ArrayFile:
                             archive.open(member, "w", force_zip64=True) as target,
                         ):
                             shutil.copyfileobj(source, target, COPY_BYTES)
-            publish(whole, self.path, self._force)
+            publish(whole, self.path, self._force, "file of pooled states")
         except OSError as error:
             raise self._disk_error(error) from error
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 
 from rnnscope import __version__
+from rnnscope.checks.interface import Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.hashing import files_sha256
 from rnnscope.inputs import InputSource
-from rnnscope.model.cell import Array
+from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.model.verification import Verifier
 from rnnscope.model.wiring_words import wiring_lines
 from rnnscope.options.kinds import bytes_of
@@ -42,6 +44,7 @@ from rnnscope.trace import (
     parse_selection,
 )
 from rnnscope.trace.memory import MemoryFile
+from rnnscope.trace.target import check_trace_name
 from rnnscope.wording import some
 
 MAX_RECIPE_BYTES = 32 * 2**10
@@ -207,6 +210,7 @@ def _guard(target: Target) -> Callable[[tuple[Path, ...]], object] | None:
     if target.path is None:
         return None
     path = target.path
+    check_trace_name(path)
     return lambda files: check_target(path, target.force, files)
 
 
@@ -282,6 +286,66 @@ def run_report(
     verifier: Verifier | None = None,
 ) -> RunReport:
     """What ``rnnscope run`` prints."""
+    return replace(
+        _planned_report(planned, trace, command),
+        findings=_with_nan_allowed(planned, checks.findings()),
+        padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
+        notes=(
+            *planned.checkpoint.notes,
+            *planned.source.notes,
+            *planned.plan.notes,
+            *result.notes,
+            *_spread_words(planned, checks),
+            *_unread_words(planned),
+        ),
+        verify=() if verifier is None else verifier.rows(),
+        verified_by=None if verifier is None else verifier.name,
+        engine=result.engine,
+        seconds=result.seconds,
+        steps_per_second=result.steps / result.seconds if result.seconds else None,
+    )
+
+
+def plan_only(recipe: Recipe, target: Target | None = None, *, command: str = "") -> RunReport:
+    """What a run would do, without doing it: everything is read and planned, nothing computed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    target : Target, optional
+        Where the trace would go; it is refused as a run would refuse it.
+    command : str
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done.
+    """
+    target = target or Target()
+    with plan_recipe(recipe, check_target=_guard(target)) as planned:
+        where = None if target.path is None else str(target.path)
+        return replace(
+            _planned_report(planned, where, command),
+            engine=recipe["engine"],
+            dry_run=True,
+            bytes_of_states=_bytes_of_states(planned),
+        )
+
+
+def _bytes_of_states(planned: PlannedRun) -> int:
+    """c, m and outputs of every step, and the gates where they are kept."""
+    source = planned.source
+    cells = [node.recurrent.cell for node in planned.plan.layers if node.recurrent]
+    gates = len(GATE_ORDER) if planned.recipe["gates"] else 0
+    values = sum(
+        ((1 + gates) * cell.num_units + 2 * cell.output_size) * cell.dtype.itemsize
+        for cell in cells
+    )
+    return int(values * source.sequences * source.timesteps)
+
+
+def _planned_report(planned: PlannedRun, trace: str | None, command: str) -> RunReport:
+    """What is known before anything is computed."""
     checkpoint, source, plan = planned.checkpoint, planned.source, planned.plan
     ran = replace(checkpoint.network, nodes=plan.nodes)
     return RunReport(
@@ -295,24 +359,37 @@ def run_report(
             unread=planned.unread,
         ),
         layers=tuple(layer_report(node) for node in plan.layers),
-        findings=checks.findings(),
-        padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
         wiring=wiring_lines(ran),
-        notes=(
-            *checkpoint.notes,
-            *source.notes,
-            *plan.notes,
-            *result.notes,
-            *_unread_words(planned),
-        ),
-        verify=() if verifier is None else verifier.rows(),
-        verified_by=None if verifier is None else verifier.name,
+        notes=(*checkpoint.notes, *source.notes, *plan.notes, *_unread_words(planned)),
         trace=trace,
-        engine=result.engine,
-        seconds=result.seconds,
-        steps_per_second=result.steps / result.seconds if result.seconds else None,
         left_out=left_out_groups(checkpoint),
     )
+
+
+def _with_nan_allowed(planned: PlannedRun, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What fails since the input holds NaN, which the user allows, warns."""
+    if not any(source.nonfinite for source in (planned.source, planned.opened)):
+        return findings
+    return tuple(
+        replace(one, status="warn")
+        if one.status == "fail" and (one.check == "finite" or isnan(one.measured or 0.0))
+        else one
+        for one in findings
+    )
+
+
+def _spread_words(planned: PlannedRun, checks: RunChecks) -> Iterator[str]:
+    """Where numbers that are none come in, and where states are none first."""
+    for source in (planned.source, planned.opened):
+        if not source.nonfinite:
+            continue
+        yield f"NaN or infinity in the input, first at {source.nonfinite[0]}."
+        spread = [one for one in checks.findings() if one.check == "finite" and one.measured]
+        for one in spread:
+            yield f"It spreads: {one.layer} is not finite first at {one.place}."
+        if not spread:
+            yield "It does not spread: every state is finite."
+        return
 
 
 def _unread_words(planned: PlannedRun) -> Iterator[str]:

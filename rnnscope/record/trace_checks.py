@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import RnnscopeError, TraceError, spell
+from rnnscope.errors import TraceError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import HandoverJoin, join_state
 from rnnscope.model.states import LayerSlice
@@ -110,20 +109,6 @@ def check_trace(
             notes=_notes(trace, again),
             picture=picture,
         )
-
-
-def check_or_error(
-    path: str | os.PathLike[str],
-    settings: CheckSettings | None = None,
-    against: Comparison | None = None,
-) -> Subject:
-    """As `check_trace`, but what cannot be read is a subject that says so, among others."""
-    started = time.perf_counter()
-    try:
-        subject = check_trace(path, settings, against)
-    except RnnscopeError as error:
-        subject = Subject(name=str(path), error=error.describe())
-    return replace(subject, seconds=time.perf_counter() - started)
 
 
 def _slices(trace: Trace) -> Iterator[slice]:

@@ -16,11 +16,15 @@ from rnnscope.files.discarding import discard
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
 from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.torch_archive import write_torch
 from rnnscope.files.work_folders import KEPT_NEW, replace_folder, work_folder
-from rnnscope.trace.target import check_target, publish
+from rnnscope.trace.target import check_target, publish, refuse_stdout
 
 OWN_SUFFIXES = {".npy", ".h5", ".yml", ".dict"}
 """Files that an exported folder consists of; no other folder is replaced."""
+
+WHAT = "output"
+"""What messages call the file or folder."""
 
 Arrays = Mapping[str, StoredArray]
 
@@ -115,6 +119,8 @@ FILES: dict[str, Callable[[Path, Arrays], None]] = {
     ".h5": write_h5,
     ".hdf5": write_h5,
     ".safetensors": write_safetensors,
+    ".pt": write_torch,
+    ".pth": write_torch,
     ".json": _write_json,
     ".npy": _write_single,
     "": write_folder,
@@ -129,6 +135,7 @@ def check_arrays_target(path: Path, *, force: bool, inputs: tuple[Path, ...]) ->
     ------
     OptionError, TraceError
     """
+    refuse_stdout(path, WHAT)
     if path.suffix.lower() not in FILES:
         raise OptionError(
             "The output's suffix names no kind of file.",
@@ -137,7 +144,7 @@ def check_arrays_target(path: Path, *, force: bool, inputs: tuple[Path, ...]) ->
             found=path.suffix,
         )
     if path.suffix:
-        return check_target(path, force, inputs)
+        return check_target(path, force, inputs, WHAT)
     return check_folder(path, force=force)
 
 
@@ -149,9 +156,10 @@ def check_folder(path: Path, *, force: bool) -> Path:
     TraceError
         It exists, and `force` is False or it holds files that no export writes.
     """
+    refuse_stdout(path, WHAT)
     target = Path(os.path.realpath(path))
     if not target.exists():
-        return check_target(target, force)
+        return check_target(target, force, what=WHAT)
     if not target.is_dir():
         what_is_there = "a file"
     elif strange := [item.name for item in target.rglob("*") if item.is_file() and not _own(item)]:
@@ -200,7 +208,7 @@ def save_file(
         with _work_folder(target) as work:
             partial = work / f"{KEPT_NEW}{target.suffix}"
             write(partial)
-            publish(partial, target, force)
+            publish(partial, target, force, WHAT if what == "export" else what)
     except OSError as error:
         raise _disk_error(target, error, what) from error
 

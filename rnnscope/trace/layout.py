@@ -18,6 +18,7 @@ from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
 from rnnscope.trace.blocks import Destination, RaggedDestination
+from rnnscope.trace.labels import label
 from rnnscope.trace.schema import (
     FINAL,
     INITIAL,
@@ -259,6 +260,7 @@ class TraceLayout:
         dataset = group.create_dataset(name, shape, dtype, **how)
         for dimension, axis in zip(dataset.dims, axes, strict=True):
             dimension.attach_scale(scales[axis])
+        label(dataset, name)
 
     def _check_some_left(self, layer: str, dimension: str, size: int) -> None:
         places = self.kept(dimension, size)
@@ -285,5 +287,6 @@ def _scale(group: Any, name: str, places: Array) -> Any:
     """A dimension with these coordinates."""
     dataset = group.create_dataset(name, data=places.astype(np.int64))
     dataset.make_scale(name)
+    label(dataset, name)
     dataset.flush()  # what fails when the object is collected, h5py only remarks upon
     return dataset

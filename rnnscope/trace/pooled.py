@@ -28,6 +28,7 @@ from rnnscope.files.write_back import begin_write_back
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
+from rnnscope.trace.labels import label
 from rnnscope.trace.partial import _locked, partial_path
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.target import check_target, publish
@@ -207,6 +208,7 @@ class PooledWriter:
         if dimension not in group:
             scale = group.create_dataset(dimension, data=np.arange(header.width, dtype=np.int64))
             scale.make_scale(dimension)
+            label(scale, dimension)
             scale.flush()
             group.attrs["layers"] = list(header.layers)
             group.attrs["direction"] = header.direction or "none"
@@ -216,6 +218,7 @@ class PooledWriter:
         dataset = group.create_dataset(method, shape, header.dtype)
         dataset.dims[0].attach_scale(self._file[SEQUENCE])
         dataset.dims[1].attach_scale(group[dimension])
+        label(dataset, header.state, f", {method} over valid steps")
         if header.edge is not None:
             dataset.attrs["edge"] = header.edge
 

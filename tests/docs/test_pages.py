@@ -19,7 +19,8 @@ import pytest
 
 from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
-from rnnscope.cli.help import TOPICS, list_topics, read_page, render_page
+from rnnscope.checks.weights import WEIGHT_CHECKS
+from rnnscope.cli.help import TO_COPY, TOPICS, list_topics, read_page, render_page
 from rnnscope.cli.main import COMMANDS
 from rnnscope.states import state_formats
 
@@ -71,7 +72,21 @@ def _state_formats() -> str:
     )
 
 
-TABLES = {"readers": _readers, "checks": _checks, "states": _state_formats}
+def _weight_checks() -> str:
+    head = ("check", "says", "default limit", "beyond it")
+    return _table(
+        head,
+        *((f"`{check.id}`", check.title, f"{check.limit:g}", "warns" if check.is_taste else "fails")
+          for check in WEIGHT_CHECKS.values()),
+    )  # fmt: skip
+
+
+TABLES = {
+    "readers": _readers,
+    "checks": _checks,
+    "weights": _weight_checks,
+    "states": _state_formats,
+}
 
 
 def refreshed(text: str, folder: Path) -> str:
@@ -235,7 +250,7 @@ def test_an_unknown_topic_names_the_nearest(rnnscope):
 def test_help_that_a_page_names_is_there(page):
     """COMMANDS.md has the help of every command, so that their examples are held to it, too."""
     named = re.findall(r"rnnscope help ([a-z][\w-]*)", page.read_text(encoding="utf-8"))
-    assert set(named) <= {*TOPICS, *COMMANDS}
+    assert set(named) <= {*TOPICS, *TO_COPY, *COMMANDS}
 
 
 if __name__ == "__main__":

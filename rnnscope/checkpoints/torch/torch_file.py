@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -136,6 +136,31 @@ def _checkpoint(
         notes=(*contents.notes, *found.notes),
         read_left_out=reading_by_name(arrays),
     )
+
+
+def saved_arrays(path: Path) -> list[LoadableArray]:
+    """Every tensor and array of one file by name, each read when it is asked for.
+
+    Raises
+    ------
+    CheckpointError
+        The file is damaged, or its pickle names what no saved model has a use for.
+    """
+    opened = _open(path)
+    return [
+        LoadableArray(
+            name := _shown(one.folder, one.name, ()).strip("/"),
+            one.value.shape,
+            _loader(opened, one.value, f"{path}: {name}"),
+        )
+        for one in _walk(path, opened.value).tensors
+    ]
+
+
+def holds_module(names: Iterable[str]) -> bool:
+    """Whether names are those of the parameters of a recurrent module."""
+    last = [name.rpartition("/")[2] for name in names]
+    return any(TENSOR.fullmatch(name) or PART.fullmatch(name) for name in last)
 
 
 @dataclass

@@ -93,6 +93,7 @@ class CompiledPass:
             worst=worst * width + int(absolute.reshape(rows, width)[worst].argmax()),
             row_peaks=found["row_peaks"],
             row_firsts=found["row_firsts"],
+            absolute=absolute,
         )
 
     def _run(self, found: dict[str, Array], rows: int, width: int) -> None:

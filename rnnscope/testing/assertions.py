@@ -1,29 +1,16 @@
-"""For pytest: assertions on states, and a fixture that runs a checkpoint.
-
-Loaded by pytest itself where rnnscope is installed; what it needs is imported when it is used.
-
-    def test_port(rnnscope_run):
-        trace = rnnscope_run("model.ckpt", "inputs.npz", gates=True)
-        assert_last_output_is_m(trace)
-        assert_states_close(trace, "reference.npz", atol=1e-6)
-"""
+"""Assertions on states, for any way of testing; what they need is imported when they are used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 if TYPE_CHECKING:
     from rnnscope.checks.interface import Finding
     from rnnscope.comparing.result import ArrayDiff, DiffResult
     from rnnscope.model.cell import Array
-    from rnnscope.record.results import RunReport
-
-__all__ = ["assert_last_output_is_m", "assert_states_close", "rnnscope_run"]
 
 
 def assert_states_close(
@@ -107,39 +94,50 @@ def assert_last_output_is_m(
         raise AssertionError("\n".join(told))
 
 
-@pytest.fixture
-def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """``rnnscope_run(checkpoint, inputs, **options)``: run a checkpoint, return its trace.
+def assert_all_checks_pass(
+    subject: Any,
+    *,
+    only: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    layers: Iterable[str] = (),
+    limits: Mapping[str, float] | None = None,
+    recompute: bool = False,
+    allow_warnings: bool = True,
+) -> None:
+    """Assert that no check of a trace's states, or of a model's weights, fails.
 
-    Options are all those of ``rnnscope run``, with _ for -: ``lengths=[10, 6]``, ``gates=True``,
-    ``forget_bias=1.0``; `inputs` may be an array. With ``verify=`` a difference from the other
-    engine is an assertion that fails.
+    Parameters
+    ----------
+    subject : str, path, StateTrace or Model
+        As `rnnscope.check` takes it.
+    only, skip, layers, limits, recompute
+        As of `rnnscope.check`.
+    allow_warnings : bool
+        A check of taste that warns is no failure.
+
+    Raises
+    ------
+    AssertionError
+        It names each check that failed, its layer, what was measured, where, and what to look at;
+        or nothing could be judged.
     """
+    __tracebackhide__ = True
+    from rnnscope.api.check import check
+    from rnnscope.report.check_words import advice, sentence
 
-    def run(
-        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str] | Array, **options: Any
-    ) -> Path:
-        __tracebackhide__ = True
-        from rnnscope.record.recipe import Recipe
-        from rnnscope.record.recording import Target, record
-
-        recipe = Recipe.make(checkpoint, inputs, where="rnnscope_run", **options)
-        trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"
-        report = record(recipe, Target(trace), command="rnnscope_run").report
-        if any(not row.ok for row in report.verify):
-            raise AssertionError(_verify_words(report))
-        return trace
-
-    return run
-
-
-def _verify_words(report: RunReport) -> str:
-    wrong = [row for row in report.verify if not row.ok]
-    return "\n".join(
-        f"layer '{row.layer}', {row.state}: differs from {row.kernel or report.verified_by} by "
-        f"{row.difference:.3g}, more than {row.limit:.3g}"
-        for row in wrong
-    )
+    report = check(subject, only=only, skip=skip, layers=layers, limits=limits,
+                   recompute=recompute)  # fmt: skip
+    wrong = ("fail",) if allow_warnings else ("fail", "warn")
+    told = [
+        f"{one.status} {one.check}, layer '{one.layer}': {sentence(one)}\n  {advice(one)}"
+        for checked in report.subjects
+        for one in checked.findings
+        if one.status in wrong
+    ]
+    if report.status == "skip":
+        told = ["nothing could be judged: every check was skipped"]
+    if told:
+        raise AssertionError("\n".join(told))
 
 
 EXPLAIN_SECONDS = 5.0
