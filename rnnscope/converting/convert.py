@@ -12,8 +12,9 @@ from rnnscope.converting import weight_format, weight_formats
 from rnnscope.converting.interface import FormatOptions, Plan, WeightFormat, Written
 from rnnscope.converting.misfits import misfits
 from rnnscope.converting.plan import plan_levels
-from rnnscope.converting.proof import LIMITS, Proved, prove
+from rnnscope.converting.proof import Proved, prove
 from rnnscope.converting.result import ConversionReport
+from rnnscope.converting.whole_run import LIMITS
 from rnnscope.errors import OptionError, TraceError, UnsupportedCellError, spell
 from rnnscope.model.network import Network
 from rnnscope.states.saving import save_file, save_folder

@@ -6,12 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnnscope.model.cell import CellSpec
+from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.overrides import LayerOptions
-
-NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -159,8 +157,12 @@ class Written:
     is_folder : bool
     read_from : str
         What is read inside of a folder.
-    whole : bool
-        Whether the file holds the wiring too, so that the whole is run and compared.
+    steps : tuple of Level or Node
+        The chain that was written, where the file holds the wiring too: it is then run whole and
+        compared; empty for weights alone.
+    read_states : callable or None
+        ``read_states(path, x, lengths)`` gives the states that a written graph itself returns, by
+        node of the plan and state, (sequence, timestep, unit).
     """
 
     save: Callable[[Path], None]
@@ -173,7 +175,8 @@ class Written:
     layout: str | None = None
     is_folder: bool = False
     read_from: str = ""
-    whole: bool = False
+    steps: tuple[Level | Node, ...] = ()
+    read_states: Callable[[Path, Array, Array | None], dict[str, dict[str, Array]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
         folded=folding_words(plan, joined=True),
         left_out=front_words((*left, *cut)),
         notes=_notes(plan, steps),
-        whole=True,
+        steps=steps,
     )
 
 

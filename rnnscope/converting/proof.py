@@ -11,20 +11,12 @@ import numpy as np
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.converting.interface import Plan, Written
 from rnnscope.converting.result import ConvertedLayer
+from rnnscope.converting.whole_run import LENGTHS, LIMITS, SEED, SEQUENCES, TIMESTEPS, not_the_same, require_same_run
 from rnnscope.engines.numpy_engine import run_layer
-from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array, Option
-from rnnscope.model.network import Network, Node
+from rnnscope.model.network import Network
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.overrides import override_options
-
-LIMITS = {"float32": 1e-5, "float64": 1e-12}
-"""By dtype, what two orders of the same sums may differ in, as a part of the largest value."""
-
-SEQUENCES, TIMESTEPS = 3, 12
-LENGTHS = (12, 7, 1)
-SEED = 18
-
 
 @dataclass(frozen=True)
 class Proved:
@@ -66,50 +58,17 @@ def prove(path: Path, written: Written, plan: Plan) -> Proved:
     options = {} if written.layout is None else {"layout": written.layout}
     checkpoint = read_checkpoint(path / written.read_from, **options)
     network = override_options(checkpoint.network, written.given, insist=True)
-    if written.whole:
-        _require_wiring(plan, network, written, path)
     layers = tuple(_compared(plan, network, written, path))
     words = (
         f"read back by the reader {checkpoint.format}; every layer over {SEQUENCES} random "
         f"sequences of {TIMESTEPS} steps, whole and cut to {', '.join(map(str, LENGTHS))}"
     )
+    if written.steps:
+        gap = require_same_run(path, written, network)
+        words += f"; and the model as a whole, from its input, within {gap:.2g}"
+    if written.read_states is not None:
+        words += "; the states that the graph returns, evaluated op by op"
     return Proved(layers, words)
-
-
-def _require_wiring(plan: Plan, network: Network, written: Written, path: Path) -> None:
-    """Each recurrent layer is fed by those that feed it in the source."""
-    sources = {node.name: node for node in plan.nodes}
-    below = {
-        written.names[node.name]: {
-            written.names[name]
-            for name in _recurrent_below(node, plan)
-            if name in sources
-        }
-        for node in plan.nodes
-    }
-    for name, wanted in below.items():
-        node = network.by_name.get(name)
-        found = set(network.recurrent_below(node)) if node is not None else None
-        if found != wanted:
-            raise _not_the_same(
-                path,
-                f"'{name}' fed by {', '.join(sorted(wanted)) or 'the input'}",
-                "no such layer" if found is None else ", ".join(sorted(found)) or "the input",
-            )
-
-
-def _recurrent_below(node: Node, plan: Plan) -> set[str]:
-    by_name = {step.name: step for step in plan.steps}
-    levels = {level.name: level for level in plan.levels}
-    waiting, found = [*node.reads], set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in levels:
-            found |= {part.name for part in levels[name].nodes}
-        elif name in by_name:
-            step = by_name[name]
-            waiting.extend(step.reads if isinstance(step, Node) else [step.reads])
-    return found
 
 
 def _compared(
@@ -122,16 +81,16 @@ def _compared(
         target = network.by_name.get(name)
         assert source is not None
         if target is None or target.recurrent is None:
-            raise _not_the_same(path, f"a layer '{name}'", ", ".join(network.by_name))
+            raise not_the_same(path, f"a layer '{name}'", ", ".join(network.by_name))
         made = target.recurrent
         equal = _same_kernels(source, made)
         if not equal:
-            raise _not_the_same(path, f"the kernels of '{node.name}'", "other ones")
+            raise not_the_same(path, f"the kernels of '{node.name}'", "other ones")
         x = rng.normal(size=(SEQUENCES, TIMESTEPS, source.cell.input_size))
         difference, scale = _difference(source, made, x.astype(source.cell.dtype))
         limit = LIMITS[source.cell.dtype.name]
         if not difference <= limit * max(1.0, scale):
-            raise _not_the_same(
+            raise not_the_same(
                 path,
                 f"the states of '{node.name}', within {limit:g}",
                 f"a difference of {difference:.3g}",
@@ -181,13 +140,3 @@ def _from_zeros(layer: RecurrentLayer, mask: Array | None) -> RecurrentLayer:
         return layer
     rule = replace(layer.padding, value="zeros")
     return replace(layer, padding=Option(rule.value, rule.origin))
-
-
-def _not_the_same(path: Path, expected: str, found: str) -> CheckpointError:
-    return CheckpointError(
-        "What was written does not read back as the source; nothing was kept.",
-        where=path.name,
-        expected=expected,
-        found=found,
-        hint="this is a fault of rnnscope: please report it with the checkpoint",
-    )
