@@ -41,7 +41,9 @@ from rnnscope.converting import NOT_WRITTEN, WEIGHT_FORMATS
     metavar="torch|tf1",
     help="npz: whose names and gate order the arrays have [default: torch].",
 )
-@click.option("--expose-states", is_flag=True, help="onnx: the graph returns c and m of every step.")
+@click.option(
+    "--expose-states", is_flag=True, help="onnx: the graph returns c and m of every step."
+)
 @click.option("--dry-run", is_flag=True, help="Prove everything and keep nothing.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")

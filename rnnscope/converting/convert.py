@@ -1,4 +1,4 @@
-"""From a checkpoint to a file in another format: refused by name, or written, proved, then named."""
+"""From a checkpoint to a file in another format: refused, or written, proved and then named."""
 
 from __future__ import annotations
 
@@ -101,7 +101,10 @@ def convert_checkpoint(
 
 
 def _refuse_idle_options(entry: WeightFormat, options: FormatOptions) -> None:
-    given = {"layout": ("as_layout", options.layout), "expose_states": ("expose_states", options.expose_states)}
+    given = {
+        "layout": ("as_layout", options.layout),
+        "expose_states": ("expose_states", options.expose_states),
+    }
     for name, (shown, value) in given.items():
         if value and name not in entry.takes:
             takers = [other.name for other in weight_formats() if name in other.takes]
@@ -193,9 +196,7 @@ def _unchosen(network: Network, plan: Plan) -> tuple[str, ...]:
     return (f"Layers that were not chosen or stand behind the last one: {names}.",) if left else ()
 
 
-def _save(
-    written: Written, plan: Plan, target: Path | None, request: ConversionRequest
-) -> Proved:
+def _save(written: Written, plan: Plan, target: Path | None, request: ConversionRequest) -> Proved:
     """Write, prove, and only then give the file its name."""
     found: list[Proved] = []
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.keras.keras_file import CONFIG, METADATA, WEIGHTS, to_snake_case
+from rnnscope.converting.chains import chain, front_words, in_the_order, input_width
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
     Abilities,
@@ -29,9 +30,7 @@ from rnnscope.converting.interface import (
 )
 from rnnscope.converting.keras_layers import KERAS, PLAIN, KerasLayer, recurrent
 from rnnscope.converting.names import clean_names
-from rnnscope.converting.plan import chain, front_words
-from rnnscope.errors import UnsupportedCellError, spell
-from rnnscope.model.layers import Embedding
+from rnnscope.model.layers import Embedding, Masking
 from rnnscope.model.network import Node
 
 VERSION = "3.0.0"
@@ -43,8 +42,7 @@ def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same 
 
 
 def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
-    steps, left = chain(plan, "keras")
-    steps, cut = _from_first_known(steps)
+    steps, left = chain(plan, "keras", _known, PLAIN, in_order=False)
     named = clean_names(step.name for step in steps)
     layers: list[KerasLayer] = []
     names: dict[str, str] = {}
@@ -54,89 +52,39 @@ def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
         if isinstance(step, Level):
             last = number == len(steps) - 1
             sequences = not last or all(one.return_sequences for one in step.layers)
-            _require_order(step, last=last)
             layer, suffixes = recurrent(step, name, sequences=sequences)
             names |= {
-                node.name: name + suffix
-                for node, suffix in zip(step.nodes, suffixes, strict=True)
+                node.name: name + suffix for node, suffix in zip(step.nodes, suffixes, strict=True)
             }
         else:
-            layer = _plain(step, name)
+            made = PLAIN[type(step.layer)](step.layer, name)
+            assert made is not None
+            layer = made
         if not layer.config["dtype"]:
             layer.config["dtype"] = dtype
         layers.append(layer)
     first = steps[0]
+    shape: list[int | None]
     ids = isinstance(first, Node) and isinstance(first.layer, Embedding)
-    shape = [None, None] if ids else [None, None, _width(layers[0], plan)]
+    shape = [None, None] if ids else [None, None, input_width(steps)]
     config = model_config(layers, shape, "int64" if ids else dtype)
     return Written(
         save=partial(save_keras, config=config, layers=layers),
         names=names,
         load=('model = keras.models.load_model("{target}")', "outputs = model.predict(x)"),
         folded=folding_words(plan, joined=True),
-        left_out=front_words((*left, *cut)),
+        left_out=front_words(left),
         notes=_notes(plan, steps),
         steps=steps,
     )
 
 
-def _from_first_known(
-    steps: tuple[Level | Node, ...],
-) -> tuple[tuple[Level | Node, ...], tuple[Node, ...]]:
-    """The chain from behind the last layer in front that Keras lacks, and what is before."""
-    first = next(number for number, step in enumerate(steps) if isinstance(step, Level))
-    for number in reversed(range(first)):
-        step = steps[number]
-        assert isinstance(step, Node)
-        make = PLAIN.get(type(step.layer))
-        if make is None or make(step.layer, step.name) is None:
-            front = tuple(one for one in steps[: number + 1] if isinstance(one, Node))
-            return steps[number + 1 :], front
-    return steps, ()
-
-
-def _plain(step: Node, name: str) -> KerasLayer:
+def _known(step: Node) -> bool:
     make = PLAIN.get(type(step.layer))
-    layer = None if make is None else make(step.layer, name)
-    if layer is None:
-        kind = getattr(step.layer, "kind", type(step.layer).__name__)
-        raise UnsupportedCellError(
-            "A layer between recurrent ones is not written for keras.",
-            where=step.name,
-            expected=", ".join(known.__name__ for known in PLAIN),
-            found=kind,
-            hint=f"choose layers with {spell('layers')}, or write weights alone: "
-            f"{spell('to', 'torch')}, {spell('to', 'npz')}",
-        )
-    return layer
+    return make is not None and make(step.layer, step.name) is not None
 
 
-def _require_order(level: Level, *, last: bool) -> None:
-    """A lone backward layer of Keras returns its outputs in the order of processing."""
-    layer = level.layers[0]
-    alone = len(level.nodes) == 1 and layer.backward.value
-    if alone and layer.outputs_in_input_order and not last:
-        raise UnsupportedCellError(
-            "Keras hands the outputs of a lone backward layer on from the end of the sequence.",
-            where=level.name,
-            expected="a backward layer whose outputs nothing reads, or one of two directions",
-            found="outputs in the order of the input, read by the next layer",
-            hint=f"these could: {spell('to', 'onnx')}",
-        )
-
-
-def _width(layer: KerasLayer, plan: Plan) -> int:
-    """Features of the model's input: those of the first layer that has weights for them."""
-    for arrays in layer.weights.values():
-        if layer.class_name in ("Dense", "LSTM", "GRU", "SimpleRNN", "Bidirectional"):
-            return int(arrays[0].shape[0])
-        return int(arrays[0].shape[-1])
-    return plan.levels[0].cell.input_size
-
-
-def model_config(
-    layers: list[KerasLayer], shape: list[int | None], dtype: str
-) -> dict[str, Any]:
+def model_config(layers: list[KerasLayer], shape: list[int | None], dtype: str) -> dict[str, Any]:
     """The configuration of a Sequential model over an input of that shape."""
     first = KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "name": "input"}, {})
     config = {
@@ -171,7 +119,7 @@ def save_keras(path: Path, config: dict[str, Any], layers: list[KerasLayer]) -> 
             for owner, arrays in layer.weights.items():
                 for number, array in enumerate(arrays):
                     file[f"{group}/{owner}/vars/{number}".replace("//", "/")] = array
-    members = {
+    members: dict[str, str | bytes] = {
         METADATA: json.dumps({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"}),
         CONFIG: json.dumps(config),
         WEIGHTS: weights.getvalue(),
@@ -183,23 +131,18 @@ def save_keras(path: Path, config: dict[str, Any], layers: list[KerasLayer]) -> 
 
 def _notes(plan: Plan, steps: tuple[Level | Node, ...]) -> tuple[str, ...]:
     notes = []
-    masks = any(
-        isinstance(step, Node) and step.layer.makes_mask for step in steps  # type: ignore[union-attr]
-    )
+    plain = [step.layer for step in steps if isinstance(step, Node)]
+    masks = any(isinstance(one, (Embedding, Masking)) and one.makes_mask for one in plain)
     if any(level.takes_lengths for level in plan.levels) and not masks:
         notes.append(
             "Sequences of several lengths: call the layers with mask= (sequence, timestep), or put "
             "a Masking layer in front; the model computes every step of what it is given."
         )
-    alone = [
-        f"'{level.name}'"
-        for level in plan.levels
-        if len(level.nodes) == 1
-        and level.layers[0].backward.value
-        and level.layers[0].outputs_in_input_order
-    ]
+    alone = [f"'{level.name}'" for level in plan.levels if not in_the_order(level, False)]
     if alone:
-        notes.append(f"Keras returns the outputs of {', '.join(alone)} from the end (go_backwards).")
+        notes.append(
+            f"Keras returns the outputs of {', '.join(alone)} from the end (go_backwards)."
+        )
     return tuple(notes)
 
 

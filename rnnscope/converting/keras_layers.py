@@ -47,11 +47,9 @@ NAMES: Mapping[str, str] = {
 }
 """What Keras 3 calls the activations, by rnnscope's names."""
 
-CELL_NAMES = {name: new for name, new in NAMES.items() if name != "softmax"}
-
 KERAS = Abilities(
     title="Keras 3's LSTM, GRU and SimpleRNN",
-    activation={kind: NAMES for kind in ("lstm", "gru", "simple_rnn")},
+    activation=dict.fromkeys(("lstm", "gru", "simple_rnn"), NAMES),
     recurrent_activation={"lstm": NAMES, "gru": NAMES},
     reset_after=(True, False),
     merges=("concat", "sum", "mul", "ave"),

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.torch.guesses import says_backward
 from rnnscope.converting.folding import folded_bias, second_bias
 from rnnscope.converting.interface import Level, Plan
 from rnnscope.converting.names import clean_names
-from rnnscope.model.cell import Array, CellSpec, reorder_gates
+from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER
 
 CLASSES = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "RNN"}
@@ -115,7 +116,7 @@ def state_dict(plan: Plan, *, apart: bool = False) -> StateDict:
     (gates·hidden), ``weight_hr_l[k]`` (proj_size, hidden), each with ``_reverse``.
     """
     modules = modules_of(plan)
-    named = clean_names((one.source for one in modules), apart=apart)
+    named = clean_names((one.source for one in modules), apart=apart, misread=says_backward)
     if len(modules) == 1:
         named = {modules[0].source: ""}
     arrays: dict[str, Array] = {}
@@ -139,7 +140,7 @@ def _tensors(cell: CellSpec) -> dict[str, Array]:
     gates = GATES.get(cell.kind)
 
     def stored(array: Array) -> Array:
-        own = GRU_GATE_ORDER if cell.kind == "gru" else GATES["lstm"]
+        own = GRU_GATE_ORDER if cell.kind == "gru" else GATE_ORDER
         if gates is not None:
             array = reorder_gates(array, own, order=gates)
         return np.ascontiguousarray(array.T)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def clean(name: str) -> str:
@@ -12,7 +12,9 @@ def clean(name: str) -> str:
     return found if re.match(r"[A-Za-z]", found) else f"layer_{found}".rstrip("_")
 
 
-def clean_names(names: Iterable[str], *, apart: bool = False) -> dict[str, str]:
+def clean_names(
+    names: Iterable[str], *, apart: bool = False, misread: Callable[[str], bool] = lambda _: False
+) -> dict[str, str]:
     """Clean names by the names given.
 
     Parameters
@@ -21,6 +23,8 @@ def clean_names(names: Iterable[str], *, apart: bool = False) -> dict[str, str]:
         Each once.
     apart : bool
         No name may begin as another does up to an underline: bare arrays are told apart by that.
+    misread : callable
+        ``misread(name) -> bool``: whether a name says something that a reader would believe.
 
     Returns
     -------
@@ -29,6 +33,8 @@ def clean_names(names: Iterable[str], *, apart: bool = False) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         base = new = clean(name)
+        if misread(base):
+            base = new = "layer"
         number = 1
         while new in found.values():
             number += 1

@@ -50,7 +50,7 @@ KNOWN: Mapping[str, str] = {
 
 ONNX = Abilities(
     title="the ONNX operators LSTM, GRU and RNN",
-    activation={kind: KNOWN for kind in OPERATORS},
+    activation=dict.fromkeys(OPERATORS, KNOWN),
     recurrent_activation={"lstm": KNOWN, "gru": KNOWN},
     parametrised=tuple(name for name in NAMES if name not in PLAIN),
     own_output_activation=True,

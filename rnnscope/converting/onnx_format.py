@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.converting import onnx_cells
+from rnnscope.converting.chains import chain, front_words, in_the_order, input_width
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
     Abilities,
@@ -23,17 +24,11 @@ from rnnscope.converting.names import clean_names
 from rnnscope.converting.onnx_messages import graph, model_bytes, node, value_info
 from rnnscope.converting.onnx_plain import PLAIN, Building
 from rnnscope.converting.onnx_states import exposed_states, stored_graph_states
-from rnnscope.converting.plan import chain, front_words
-from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.model.layers import Embedding
 from rnnscope.model.network import Node
 
 X, LENGTHS, OUTPUTS = "x", "lengths", "outputs"
 REDUCTIONS = {"sum": "ReduceSum", "ave": "ReduceMean", "mul": "ReduceProd"}
-AXES = {
-    "steps": ("sequence", "timestep"),
-    "swapped": ("timestep", "sequence"),
-}
 
 
 def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same for all
@@ -41,8 +36,7 @@ def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same 
 
 
 def _write(plan: Plan, options: FormatOptions) -> Written:
-    steps, left = chain(plan, "onnx")
-    steps, cut = _from_first_known(steps)
+    steps, left = chain(plan, "onnx", _known, PLAIN, in_order=True)
     made = _Model(plan, steps, options.expose_states)
     content = made.content()
     return Written(
@@ -53,8 +47,8 @@ def _write(plan: Plan, options: FormatOptions) -> Written:
             f"outputs, *states = session.run(None, {made.feeds()})",
         ),
         folded=folding_words(plan, joined=False),
-        left_out=front_words((*left, *cut)),
-        notes=_notes(plan, made),
+        left_out=front_words(left),
+        notes=_notes(made),
         steps=steps,
         read_states=partial(stored_graph_states, places=made.exposed) if made.exposed else None,
     )
@@ -65,19 +59,11 @@ def _save(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _from_first_known(
-    steps: tuple[Level | Node, ...],
-) -> tuple[tuple[Level | Node, ...], tuple[Node, ...]]:
-    """The chain from behind the last layer in front that has no operator, and what is before."""
-    first = next(number for number, step in enumerate(steps) if isinstance(step, Level))
-    for number in reversed(range(first)):
-        step = steps[number]
-        assert isinstance(step, Node)
-        make = PLAIN.get(type(step.layer))
-        if make is None or make(step.layer, Building(), "x", "y") is None:
-            front = tuple(one for one in steps[: number + 1] if isinstance(one, Node))
-            return steps[number + 1 :], front
-    return steps, ()
+def _known(step: Node) -> bool:
+    return (
+        type(step.layer) in PLAIN
+        and PLAIN[type(step.layer)](step.layer, Building(), "x", "y") is not None
+    )
 
 
 @dataclass
@@ -94,7 +80,7 @@ class _Model:
 
     @property
     def dtype(self) -> str:
-        return self.plan.levels[0].cell.dtype.name
+        return str(self.plan.levels[0].cell.dtype)
 
     @property
     def takes_lengths(self) -> bool:
@@ -133,30 +119,14 @@ class _Model:
         if self.takes_ids:
             found = [value_info(X, "int64", axes)]
         else:
-            found = [value_info(X, self.dtype, [*axes, self._width()])]
+            found = [value_info(X, self.dtype, [*axes, input_width(self.steps)])]
         if self.takes_lengths:
             found.append(value_info(LENGTHS, "int32", ["sequence"]))
         return found
 
-    def _width(self) -> int | str:
-        first = self.steps[0]
-        if isinstance(first, Level):
-            return first.cell.input_size
-        kernel = getattr(first.layer, "kernel", None)
-        return int(kernel.shape[0]) if kernel is not None else "feature"
-
     def _plain(self, step: Node, name: str, key: str) -> str:
-        make = PLAIN.get(type(step.layer))
-        made = None if make is None else make(step.layer, self.building, key, name)
-        if made is None:
-            raise UnsupportedCellError(
-                "A layer between recurrent ones is not written for onnx.",
-                where=step.name,
-                expected=", ".join(known.__name__ for known in PLAIN),
-                found=getattr(step.layer, "kind", type(step.layer).__name__),
-                hint=f"choose layers with {spell('layers')}, or write weights alone: "
-                f"{spell('to', 'torch')}, {spell('to', 'npz')}",
-            )
+        made = PLAIN[type(step.layer)](step.layer, self.building, key, name)
+        assert made is not None
         return made
 
     def _level(self, level: Level, name: str, key: str) -> str:
@@ -179,7 +149,7 @@ class _Model:
                 direction=direction, **given,
             )
         )  # fmt: skip
-        axes = [len(level.nodes), "sequence", level.cell.num_units]
+        axes: list[str | int] = [len(level.nodes), "sequence", level.cell.num_units]
         self.outputs += [value_info(output, self.dtype, axes) for output in outputs[1:]]
         suffixes = ("/forward", "/backward") if both else ("",)
         for part, suffix in zip(level.nodes, suffixes, strict=True):
@@ -218,7 +188,7 @@ def _trimmed(inputs: list[str]) -> list[str]:
     return inputs
 
 
-def _notes(plan: Plan, made: _Model) -> tuple[str, ...]:
+def _notes(made: _Model) -> tuple[str, ...]:
     notes = ["x is (sequence, timestep, feature); Y_h and Y_c are (direction, sequence, unit)."]
     if made.takes_ids:
         notes[0] = notes[0].replace("x is (sequence, timestep, feature)", "x are ids as int64")
@@ -230,6 +200,12 @@ def _notes(plan: Plan, made: _Model) -> tuple[str, ...]:
     if made.expose:
         listed = ", ".join(key for keys in made.exposed.values() for key in keys.values())
         notes.append(f"States of every step, (sequence, timestep, unit): {listed}.")
+    alone = [f"'{level.name}'" for level in made.plan.levels if not in_the_order(level, True)]
+    if alone:
+        notes.append(
+            f"outputs of {', '.join(alone)} are in the order of the input; the source returns them "
+            "from the end."
+        )
     if made.dtype == "float64":
         notes.append(
             "The weights are float64, as in the source; ONNX Runtime's CPU kernels of LSTM, GRU "

@@ -64,9 +64,7 @@ def node(
         input=inputs,
         output=outputs,
         name=name or outputs[0],
-        attribute=[
-            attribute(key, value) for key, value in attributes.items() if value is not None
-        ],
+        attribute=[attribute(key, value) for key, value in attributes.items() if value is not None],
     )
 
 

@@ -21,6 +21,7 @@ from rnnscope.model.layers import (
     Rescaling,
     TimeDistributed,
 )
+from rnnscope.model.layers.elementwise import Arithmetic
 
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "tanh": ("Tanh", {}),
@@ -108,6 +109,11 @@ def _rescaling(layer: Rescaling, building: Building, key: str, name: str) -> str
     return _scaled(building, key, name, scale, offset)
 
 
+def _arithmetic(layer: Arithmetic, building: Building, key: str, name: str) -> str:
+    pair = [key, building.constant(f"{name}.constant", layer.constant)]
+    return building.add(layer.kind, pair[::-1] if layer.constant_first else pair, name)
+
+
 def _batch_norm(layer: BatchNormalization, building: Building, key: str, name: str) -> str | None:
     if layer.axis not in (-1, 2):
         return None
@@ -129,9 +135,7 @@ def _layer_norm(layer: LayerNormalization, building: Building, key: str, name: s
     inputs = [key, building.constant(f"{name}.gamma", gamma)]
     if layer.beta is not None:
         inputs.append(building.constant(f"{name}.beta", layer.beta))
-    return building.add(
-        "LayerNormalization", inputs, name, axis=-1, epsilon=float(layer.epsilon)
-    )
+    return building.add("LayerNormalization", inputs, name, axis=-1, epsilon=float(layer.epsilon))
 
 
 PLAIN: dict[type, Callable[[Any, Building, str, str], str | None]] = {
@@ -142,6 +146,7 @@ PLAIN: dict[type, Callable[[Any, Building, str, str], str | None]] = {
     Activation: _activation,
     PassThrough: _nothing,
     Rescaling: _rescaling,
+    Arithmetic: _arithmetic,
     BatchNormalization: _batch_norm,
     LayerNormalization: _layer_norm,
 }

@@ -128,9 +128,7 @@ def _zeros(build: Building, cell: CellSpec, name: str, key: str) -> str:
     return build.add("Expand", [zero, size], f"{name}.start")
 
 
-def _body(
-    cell: CellSpec, name: str, arrays: Mapping[str, str], *, masked: bool, axis: str
-) -> Any:
+def _body(cell: CellSpec, name: str, arrays: Mapping[str, str], *, masked: bool, axis: str) -> Any:
     """One step: states and x (sequence, …) in, new states twice out."""
     states, dtype, units = STATES[cell.kind], cell.dtype.name, cell.num_units
     inner = Building()

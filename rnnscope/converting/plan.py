@@ -46,7 +46,7 @@ def plan_levels(network: Network, patterns: tuple[str, ...], where: object) -> P
         for name in names
         if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
     }
-    ordered = network.in_order(chosen)
+    ordered = network.in_order(name for name in names if name in chosen)
     steps: list[Level | Node] = []
     levels: list[Level] = []
     placed: set[str] = set()
@@ -127,64 +127,3 @@ def _around(steps: list[Level | Node], levels: list[Level]) -> tuple[Level | Nod
         needed.add(name)
         pending.extend([step.reads] if isinstance(step, Level) else step.reads)
     return tuple(step for step in steps if step.name in needed)
-
-
-def chain(plan: Plan, target: str) -> tuple[tuple[Level | Node, ...], tuple[Node, ...]]:
-    """The steps as a chain in which each reads the one before, and what stands in front of it.
-
-    Layers in front of the first recurrent one that make no chain are left out: the model that is
-    written then begins at the recurrent layer's own x.
-
-    Parameters
-    ----------
-    plan : Plan
-    target : str
-        Of the format, for messages.
-
-    Raises
-    ------
-    UnsupportedCellError
-        The recurrent layers themselves make no chain; it names the one that does not follow.
-    """
-    steps = list(plan.steps)
-    first = next(number for number, step in enumerate(steps) if isinstance(step, Level))
-    front, rest = steps[:first], steps[first:]
-    for before, step in zip(rest, rest[1:], strict=False):
-        reads = (step.reads,) if isinstance(step, Level) else step.reads
-        if reads != (before.name,):
-            raise UnsupportedCellError(
-                f"Only a chain of layers is written for {target}, each reading the one before.",
-                where=step.name,
-                expected=f"a layer that reads '{before.name}'",
-                found=f"one that reads {', '.join(map(repr, reads)) or 'nothing that is known'}",
-                hint=f"choose layers with {spell('layers')}, or write weights alone: "
-                f"{spell('to', 'torch')}, {spell('to', 'npz')}",
-            )
-        if isinstance(before, Level) and not all(one.return_sequences for one in before.layers):
-            raise UnsupportedCellError(
-                f"Only a chain of layers is written for {target}, each reading the one before.",
-                where=step.name,
-                expected=f"every step of '{before.name}'",
-                found="its last output alone (return_sequences=False)",
-                hint=f"choose layers with {spell('layers')}",
-            )
-    chained: list[Level | Node] = []
-    reads_next = rest[0].reads
-    for step in reversed(front):
-        assert isinstance(step, Node)
-        if step.name != reads_next or len(step.reads) != 1:
-            break
-        chained.insert(0, step)
-        reads_next = step.reads[0]
-    if reads_next in {step.name for step in front}:
-        chained = []
-    left = tuple(step for step in front if isinstance(step, Node) and step not in chained)
-    return (*chained, *rest), left
-
-
-def front_words(nodes: tuple[Node, ...]) -> tuple[str, ...]:
-    """That layers in front of the first recurrent one are not written."""
-    if not nodes:
-        return ()
-    names = ", ".join(f"'{node.name}'" for node in nodes)
-    return (f"What stands in front: {names}. The model begins with what the next layer reads.",)

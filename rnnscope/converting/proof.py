@@ -11,12 +11,21 @@ import numpy as np
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.converting.interface import Plan, Written
 from rnnscope.converting.result import ConvertedLayer
-from rnnscope.converting.whole_run import LENGTHS, LIMITS, SEED, SEQUENCES, TIMESTEPS, not_the_same, require_same_run
+from rnnscope.converting.whole_run import (
+    LENGTHS,
+    LIMITS,
+    SEED,
+    SEQUENCES,
+    TIMESTEPS,
+    not_the_same,
+    require_same_run,
+)
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.network import Network
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.overrides import override_options
+
 
 @dataclass(frozen=True)
 class Proved:

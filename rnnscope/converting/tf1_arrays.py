@@ -21,7 +21,7 @@ from rnnscope.model.activations import ACTIVATIONS
 from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, reorder_gates
 
 TF1_GATES = ("i", "g", "f", "o")
-FUNCTIONS = {
+FUNCTIONS: dict[str, str] = {
     name: f"tf.nn.{name}"
     for name in ("tanh", "sigmoid", "relu", "relu6", "elu", "selu", "softplus", "softsign")
     if name in ACTIVATIONS
@@ -30,7 +30,7 @@ FUNCTIONS = {
 
 TF1 = Abilities(
     title="TensorFlow 1's cells",
-    activation={kind: FUNCTIONS for kind in ("lstm", "gru", "simple_rnn")},
+    activation=dict.fromkeys(("lstm", "gru", "simple_rnn"), FUNCTIONS),
     recurrent_activation={"lstm": {"sigmoid": ""}, "gru": {"sigmoid": ""}},
     peepholes=True,
     projection=True,

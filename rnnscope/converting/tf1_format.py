@@ -28,9 +28,7 @@ def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same 
 def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
     written = write_scopes(plan, _save, "a checkpoint without its graph")
     restore = f'tf.train.Saver().restore(session, "{{target}}/{PREFIX}")'
-    return replace(
-        written, load=(*written.load, restore), is_folder=True, read_from=PREFIX
-    )
+    return replace(written, load=(*written.load, restore), is_folder=True, read_from=PREFIX)
 
 
 WEIGHT_FORMAT = WeightFormat(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from rnnscope.checkpoints.tf1.names import place_of
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import Level, Plan, Written
 from rnnscope.converting.left_out_words import wiring_words
@@ -28,7 +29,7 @@ def write_scopes(plan: Plan, save: Callable[[Path, Arrays], None], what: str) ->
     what : str
         What the file is, in words.
     """
-    named = clean_names(level.name for level in plan.levels)
+    named = clean_names((level.name for level in plan.levels), misread=_says_direction)
     arrays: Arrays = {}
     names: dict[str, str] = {}
     lines: list[str] = []
@@ -47,6 +48,10 @@ def write_scopes(plan: Plan, save: Callable[[Path, Arrays], None], what: str) ->
         notes=_notes(plan, what),
         given=_given(plan, names),
     )
+
+
+def _says_direction(name: str) -> bool:
+    return place_of(f"{name}/lstm_cell").backward is not None
 
 
 def _directions(level: Level) -> tuple[str, ...]:

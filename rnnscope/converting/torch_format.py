@@ -40,6 +40,8 @@ TORCH = Abilities(
 STORAGES = {"float32": "FloatStorage", "float64": "DoubleStorage"}
 ALIGNMENT = 64
 ROOT = "archive"
+LOCAL_HEADER = 30
+"""Bytes of a member's header in a zip, before its name."""
 
 
 def torch_abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same for all
@@ -109,7 +111,9 @@ def _notes(plan: Plan) -> tuple[str, ...]:
         if node.recurrent is not None and node.recurrent.padding.value == "hold"
     ]
     if held:
-        notes.append(f"Past a length {', '.join(held)} repeat their last output, torch gives zeros.")
+        notes.append(
+            f"Past a length {', '.join(held)} repeat their last output, torch gives zeros."
+        )
     return tuple(notes)
 
 
@@ -126,7 +130,7 @@ def save_state_dict(path: Path, arrays: Mapping[str, Array]) -> None:
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, content in _members(arrays):
             info = zipfile.ZipInfo(f"{ROOT}/{name}", (1980, 1, 1, 0, 0, 0))
-            begin = archive.start_dir + zipfile.sizeFileHeader + len(info.filename) + 4
+            begin = archive.start_dir + LOCAL_HEADER + len(info.filename) + 4
             fill = -begin % ALIGNMENT
             info.extra = b"FB" + struct.pack("<H", fill) + b"Z" * fill
             archive.writestr(info, content)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnscope.converting.chains import input_width
 from rnnscope.converting.interface import Level, Written
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError
@@ -76,31 +77,20 @@ def _random_input(
     if isinstance(first, Node) and isinstance(first.layer, Embedding):
         ids = rng.integers(1, len(first.layer.table), (SEQUENCES, TIMESTEPS))
         return ids if mask is None else np.where(mask, ids, 0)
-    x = rng.normal(size=(SEQUENCES, TIMESTEPS, _width(steps))).astype(dtype)
+    x = rng.normal(size=(SEQUENCES, TIMESTEPS, input_width(steps))).astype(dtype)
     if mask is not None:
         values = [layer.mask_value for layer in layers if isinstance(layer, Masking)]
         x[~mask] = values[0] if values else 0
     return x
 
 
-def _width(steps: tuple[Level | Node, ...]) -> int:
-    """Features of the input: the first kernel tells, since what stands before it keeps them."""
-    for step in steps:
-        if isinstance(step, Level):
-            return step.cell.input_size
-        inner = getattr(step.layer, "inner", step.layer)
-        kernel = getattr(inner, "kernel", None)
-        if kernel is not None:
-            return int(kernel.shape[0])
-    raise AssertionError("a plan has a recurrent layer")
-
-
 def _run_steps(steps: Iterable[Level | Node], signal: Signal) -> States:
     states: States = {}
+    mask = signal.mask  # that of the lengths, which a table of ids does not pass on
     for step in steps:
         if isinstance(step, Node):
             assert not isinstance(step.layer, RecurrentLayer)
-            signal = step.layer(signal)
+            signal = Signal(step.layer(signal).values, mask)
             continue
         outputs = []
         for node, layer in zip(step.nodes, step.layers, strict=True):
@@ -123,7 +113,7 @@ def _run_network(network: Network, signal: Signal, names: Iterable[str]) -> Stat
             states[node.name] = made.states
             signals[node.name] = Signal(made.outputs, reads[0].mask)
         else:
-            signals[node.name] = node.layer(*reads)
+            signals[node.name] = Signal(node.layer(*reads).values, signal.mask)
     return states
 
 

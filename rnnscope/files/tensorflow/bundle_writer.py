@@ -54,14 +54,19 @@ def write_bundle(prefix: Path, arrays: Mapping[str, Array]) -> None:
 
 def table_bytes(entries: Mapping[bytes, bytes]) -> bytes:
     """A table file of sorted entries."""
-    body, handles = b"", []
-    for contents in (lambda: entries, dict, lambda: {max(entries): handles[0]}):
-        block = _block(contents())
-        handles.append(_varint(len(body)) + _varint(len(block)))
-        block += b"\0"  # not compressed
-        body += block + masked_crc32c(block).to_bytes(4, "little")
-    footer = (handles[1] + handles[2]).ljust(FOOTER - 8, b"\0")
+    body, first = _appended(b"", entries)
+    body, filters = _appended(body, {})
+    body, index = _appended(body, {max(entries): first})
+    footer = (filters + index).ljust(FOOTER - 8, b"\0")
     return body + footer + MAGIC.to_bytes(8, "little")
+
+
+def _appended(body: bytes, entries: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A file with one more block at its end, and the block's place and size."""
+    block = _block(entries)
+    handle = _varint(len(body)) + _varint(len(block))
+    block += b"\0"  # not compressed
+    return body + block + masked_crc32c(block).to_bytes(4, "little"), handle
 
 
 def _block(entries: Mapping[bytes, bytes]) -> bytes:
