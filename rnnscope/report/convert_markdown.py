@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.converting.result import ConversionReport
-from rnnscope.report.convert_words import headline, layer_words, proof_words, remarks
+from rnnscope.report.convert_words import headline, layer_words, remarks
 from rnnscope.report.markdown import bullets, escape
 from rnnscope.wording import printable
 
@@ -18,8 +18,6 @@ def render(report: ConversionReport, *, width: int = 100, color: bool = False) -
 def _lines(report: ConversionReport) -> Iterator[str]:
     yield f"### rnnscope convert: {escape(headline(report))}"
     yield from bullets(escape(layer_words(layer)) for layer in report.layers)
-    yield ""
-    yield escape(f"{proof_words(report)}.")
     yield from bullets(f"**{label}**: {escape(text)}" for label, text in remarks(report))
     yield ""
     yield "```python"

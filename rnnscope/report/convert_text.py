@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.converting.result import ConversionReport
-from rnnscope.report.convert_words import headline, layer_words, proof_words, remarks
+from rnnscope.report.convert_words import headline, layer_words, remarks
 from rnnscope.wording import printable
 
 
@@ -17,7 +17,6 @@ def render(report: ConversionReport, *, width: int = 100, color: bool = False) -
 def _lines(report: ConversionReport) -> Iterator[str]:
     yield printable(headline(report))
     yield from (f"  {printable(layer_words(layer))}" for layer in report.layers)
-    yield printable(f"proof: {proof_words(report)}")
     yield from (printable(f"{label}: {text}") for label, text in remarks(report))
     yield "load it with"
     yield from (f"  {printable(line)}" for line in report.load)

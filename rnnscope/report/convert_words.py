@@ -21,28 +21,27 @@ def layer_words(layer: ConvertedLayer) -> str:
     sizes = f"{layer.input_size} inputs, {layer.num_units} units"
     if layer.output_size != layer.num_units:
         sizes += f", projected to {layer.output_size}"
-    gap = (
-        "states equal bit for bit"
-        if layer.largest_difference == 0
-        else f"states within {layer.largest_difference:.2g}"
-    )
+    same = layer.largest_difference == 0
+    states = "equal bit for bit" if same else f"within {layer.largest_difference:.2g}"
     return (
-        f"{layer.name} -> {layer.written_as}: {layer.kind}, {sizes}, {layer.dtype}; "
-        f"kernels equal bit for bit, {gap}"
-    )
-
-
-def proof_words(report: ConversionReport) -> str:
-    """How it was proved, and what to expect elsewhere."""
-    return (
-        f"{report.proof}: largest difference {report.largest_difference:.2g}. {report.computed_by} "
-        f"sums in another order: expect its states to differ by about {report.limit:g} of the "
-        "largest value or less"
+        f"{layer.name} -> {layer.written_as}: {layer.kind}, {sizes}, {layer.dtype}; states {states}"
     )
 
 
 def remarks(report: ConversionReport) -> Iterator[tuple[str, str]]:
-    """What was folded, left out and is to be known, each with its label."""
+    """How it was proved, what was folded, left out and is to be known, each with its label."""
+    kernels = "kernels equal bit for bit; " if _kernels_equal(report) else ""
+    gap = f"{report.largest_difference:.2g}"
+    yield "proof", f"{kernels}{report.proof}. Largest difference: {gap}"
+    within = f"about {report.limit:g} of the largest value"
+    yield (
+        f"expect in {report.computed_by}",
+        f"the same within {within}; it sums in another order",
+    )
     yield from (("folded", text) for text in report.folded)
     yield from (("left out", text) for text in report.left_out)
     yield from (("note", text) for text in report.notes)
+
+
+def _kernels_equal(report: ConversionReport) -> bool:
+    return all(layer.kernels_equal for layer in report.layers)

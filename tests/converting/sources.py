@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from explaining.model_files import keras_layer, recurrent_layer, save_keras
+from explaining.model_files import keras_weights, recurrent_layer, save_keras
 from explaining.network_description import Cell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +53,6 @@ def cell(order="ifgo", inputs=3, units=4, seed=0, **options):
 
 def keras_model(path, layers, cells, version="3.0.0"):
     """A Keras file of recurrent layers, one after another; weights by layer's name."""
-    from explaining.model_files import keras_weights
-
     weights = {name: keras_weights(one, name) for name, one in cells.items()}
     return save_keras(path, layers, weights, version)
 
@@ -69,14 +67,3 @@ def gru_before_reset(path):
     """A Keras 2 file of a GRU whose reset gate comes before the product."""
     made = cell("zrn", reset_after=False)
     return keras_model(path, [recurrent_layer(made, "gru")], {"gru": made}, "2.4.0")
-
-
-__all__ = [
-    "SOURCES",
-    "cell",
-    "gru_before_reset",
-    "keras_layer",
-    "keras_model",
-    "one_lstm",
-    "source",
-]

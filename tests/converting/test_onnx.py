@@ -20,7 +20,8 @@ MASK = np.arange(TIMESTEPS) < LENGTHS[:, None]
 
 FAMILIES = [
     "keras 2", "keras 3", "keras 2 stack", "keras 2 hard_sigmoid", "keras backward", "torch gru",
-    "torch relu", "torch stack, both ways, ids", "onnx gru", "onnx rnn", "onnx lengths", "tf1 stack",
+    "torch relu", "torch stack, both ways, ids", "onnx lstm", "onnx gru", "onnx rnn",
+    "onnx lengths", "tf1 stack",
 ]  # fmt: skip
 
 

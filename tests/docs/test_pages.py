@@ -21,6 +21,7 @@ from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
 from rnnscope.cli.help import TOPICS, list_topics, read_page, render_page
 from rnnscope.cli.main import COMMANDS
+from rnnscope.converting import weight_formats
 from rnnscope.states import state_formats
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,19 @@ def _state_formats() -> str:
     )
 
 
-TABLES = {"readers": _readers, "checks": _checks, "states": _state_formats}
+def _weight_formats() -> str:
+    head = ("format", "file", "holds")
+    return _table(
+        head, *((f"`{entry.name}`", entry.title, entry.holds) for entry in weight_formats())
+    )
+
+
+TABLES = {
+    "readers": _readers,
+    "checks": _checks,
+    "states": _state_formats,
+    "weights": _weight_formats,
+}
 
 
 def refreshed(text: str, folder: Path) -> str:

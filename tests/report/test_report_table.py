@@ -20,6 +20,7 @@ from rnnscope.seeing.summary import TraceSummary
 from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
+from .test_convert_reports import CONVERSION
 from .test_diff_reports import RESULT
 from .test_explain_reports import SEVERAL
 
@@ -37,6 +38,7 @@ RESULTS = {
     "show": ShownStates(
         TraceSummary("t.h5", 0, 2, "all", "", "", "", "", "", "", "", (), False, (), ())
     ),
+    "convert": CONVERSION,
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
     ),
