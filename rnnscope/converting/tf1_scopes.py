@@ -99,8 +99,8 @@ def _notes(plan: Plan, what: str) -> tuple[str, ...]:
     notes = []
     if any(cell.kind == "lstm" for cell in cells):
         notes.append(
-            f"{what[0].upper()}{what[1:]} holds variables alone: forget_bias, clips and activations "
-            "are what the lines below give, and other values compute other states."
+            f"{what[0].upper()}{what[1:]} holds variables alone: forget_bias, clips and "
+            "activations are what the lines below give; other values compute other states."
         )
     if any(cell.kind == "gru" and cell.options.reset_after.value for cell in cells):
         notes.append("CudnnCompatibleGRUCell is of tf.contrib, which TensorFlow 2 does not have.")

@@ -65,8 +65,8 @@ def test_the_old_hard_sigmoid_is_onnx_alone(rnnscope, to, title):
     assert refused(rnnscope, HARD, "--to", to, "--dry-run") == (
         f"error: {title} cannot compute what the model does.\n"
         f"  where: {HARD}\n"
-        "  found: 'lstm_1' has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5), that of Keras 1 "
-        "and 2\n"
+        "  found: 'lstm_1' has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5), that of "
+        "Keras 1 and 2\n"
         "  next: these could: --to onnx\n"
     )
 
