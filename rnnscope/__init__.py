@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnscope.api.check import check
+    from rnnscope.api.convert import convert
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
     from rnnscope.api.export import export
@@ -38,6 +39,7 @@ _HOMES = {
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
+    "convert": "rnnscope.api.convert",
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
     "export": "rnnscope.api.export",
@@ -69,6 +71,7 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "explain",
     "pool",
     "export",
+    "convert",
     "show",
     "plot",
     "write_report",

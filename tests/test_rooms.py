@@ -26,7 +26,7 @@ FLOORS = (
     ("pooling",),
     ("seeing",),
     ("record",),
-    ("explaining",),
+    ("explaining", "converting"),
     ("report",),
     ("api",),
     ("cli", "testing"),

@@ -38,6 +38,7 @@ COMMANDS = {
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
     "explain": "Say why a model's numbers differ from a reference: which reading gives them.",
     "export": "Write the states of a trace in the format of a framework or tool.",
+    "convert": "Write recurrent layers in another format, read back and compared first.",
     "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
     "plot": "Draw the states of a trace, or where two part, as .png, .svg or .pdf.",
     "report": "Write a page to explore the states of a trace, in one HTML file.",

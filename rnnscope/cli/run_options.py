@@ -24,6 +24,14 @@ def run_options(function: F) -> F:
     return function
 
 
+def layer_options(function: F) -> F:
+    """The options of layers, for commands that read a checkpoint and run nothing over an input."""
+    for option in reversed(RUN_OPTIONS):
+        if option.group == "layer":
+            function = as_click_option(option)(function)
+    return function
+
+
 def as_click_option(option: RunOption) -> Callable[[F], F]:
     """One option as a flag."""
     kind = option.kind

@@ -22,6 +22,7 @@ from rnnscope.checks import CHECKS
 from rnnscope.checks.weights import WEIGHT_CHECKS
 from rnnscope.cli.help import TO_COPY, TOPICS, list_topics, read_page, render_page
 from rnnscope.cli.main import COMMANDS
+from rnnscope.converting import weight_formats
 from rnnscope.states import state_formats
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,11 +82,19 @@ def _weight_checks() -> str:
     )  # fmt: skip
 
 
+def _weight_formats() -> str:
+    head = ("format", "file", "holds")
+    return _table(
+        head, *((f"`{entry.name}`", entry.title, entry.holds) for entry in weight_formats())
+    )
+
+
 TABLES = {
     "readers": _readers,
     "checks": _checks,
     "weights": _weight_checks,
     "states": _state_formats,
+    "targets": _weight_formats,
 }
 
 

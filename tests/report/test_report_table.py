@@ -29,6 +29,7 @@ from rnnscope.seeing.summary import TraceSummary
 from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
+from .test_convert_reports import CONVERSION
 from .test_diff_reports import RESULT
 from .test_explain_reports import SEVERAL
 
@@ -51,6 +52,7 @@ RESULTS = {
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
     "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
     "show": ShownStates(SUMMARY),
+    "convert": CONVERSION,
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
     ),

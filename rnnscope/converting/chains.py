@@ -1,0 +1,150 @@
+"""Models that are written whole: a chain of layers, each reading the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from rnnscope.converting.interface import Level, Plan
+from rnnscope.errors import UnsupportedCellError, spell
+from rnnscope.model.layers import Dense
+from rnnscope.model.layers.elementwise import Arithmetic
+from rnnscope.model.network import Node
+
+Step = Level | Node
+
+
+def chain(
+    plan: Plan,
+    target: str,
+    known: Callable[[Node], bool],
+    kinds: Collection[type],
+    *,
+    in_order: bool,
+) -> tuple[tuple[Step, ...], tuple[Node, ...]]:
+    """The steps of a plan as a chain that a target can hold, and what is left out in front of it.
+
+    In front of the first recurrent layer a layer that the target lacks, or that has several inputs,
+    is left out with all before it: the model that is written begins with what comes next.
+
+    Parameters
+    ----------
+    plan : Plan
+    target : str
+        Of the format, for messages.
+    known : callable
+        ``known(node) -> bool``: whether the target has a plain layer.
+    kinds : collection of type
+        The plain layers that it may have, for messages.
+    in_order : bool
+        Whether the target returns the outputs of a lone backward layer in the order of the input.
+
+    Raises
+    ------
+    UnsupportedCellError
+        From the first recurrent layer on it is no chain, or holds a layer that the target lacks; it
+        names the layer.
+    """
+    steps = _with_biases(plan.steps)
+    first = next(number for number, step in enumerate(steps) if isinstance(step, Level))
+    front, rest = steps[:first], steps[first:]
+    for before, step in pairwise(rest):
+        _require_reads(before, step, target, in_order=in_order)
+        if isinstance(step, Node) and not known(step):
+            raise UnsupportedCellError(
+                f"A layer between recurrent ones is not written for {target}.",
+                where=step.name,
+                expected=", ".join(kind.__name__ for kind in kinds),
+                found=getattr(step.layer, "kind", type(step.layer).__name__),
+                hint=_or_else(),
+            )
+    chained: list[Step] = []
+    wanted = rest[0].reads
+    for step in reversed(front):
+        if step.name != wanted:
+            continue
+        assert isinstance(step, Node)
+        if len(step.reads) != 1 or not known(step):
+            break
+        chained.insert(0, step)
+        wanted = step.reads[0]
+    left = tuple(step for step in front if isinstance(step, Node) and step not in chained)
+    return (*chained, *rest), left
+
+
+def _with_biases(steps: Iterable[Step]) -> list[Step]:
+    """The steps with a product and the addition of a constant behind it as one dense layer."""
+    found: list[Step] = []
+    for step in steps:
+        before = found[-1] if found else None
+        if isinstance(step, Node) and isinstance(before, Node) and step.reads == (before.name,):
+            dense, addition = before.layer, step.layer
+            if (
+                isinstance(dense, Dense)
+                and isinstance(addition, Arithmetic)
+                and (dense.bias, dense.activation, addition.kind) == (None, "linear", "Add")
+            ):
+                bias = np.broadcast_to(addition.constant, dense.kernel.shape[1:])
+                joined = replace(dense, bias=np.ascontiguousarray(bias))
+                found[-1] = Node(step.name, joined, before.reads, before.wiring)
+                continue
+        found.append(step)
+    return found
+
+
+def _require_reads(before: Step, step: Step, target: str, *, in_order: bool) -> None:
+    reads = (step.reads,) if isinstance(step, Level) else step.reads
+    expected = f"a layer that reads '{before.name}'"
+    if reads != (before.name,):
+        found = f"one that reads {', '.join(map(repr, reads)) or 'nothing that is known'}"
+    elif isinstance(before, Level) and not all(one.return_sequences for one in before.layers):
+        expected, found = f"every step of '{before.name}'", "its last output alone"
+    elif isinstance(before, Level) and not in_the_order(before, in_order):
+        told = ("the order of processing", "the order of the input")
+        expected, found = f"outputs of '{before.name}' in {told[in_order]}", told[not in_order]
+    else:
+        return
+    raise UnsupportedCellError(
+        f"Only a chain of layers is written for {target}, each reading the one before.",
+        where=step.name,
+        expected=expected,
+        found=found,
+        hint=_or_else(),
+    )
+
+
+def in_the_order(level: Level, in_order: bool) -> bool:
+    """Whether a level returns its outputs in the order of the input, or of processing, as asked.
+
+    Both are the same unless it is one layer that reads from the end.
+    """
+    layer = level.layers[0]
+    turned = len(level.nodes) == 1 and bool(layer.backward.value)
+    return not turned or layer.outputs_in_input_order is in_order
+
+
+def _or_else() -> str:
+    weights = f"{spell('to', 'torch')} or {spell('to', 'npz')}"
+    return f"choose layers with {spell('layers')}, or write the weights alone: {weights}"
+
+
+def front_words(nodes: tuple[Node, ...]) -> tuple[str, ...]:
+    """That layers in front of the first recurrent one are not written."""
+    if not nodes:
+        return ()
+    names = ", ".join(f"'{node.name}'" for node in nodes)
+    return (f"What stands in front: {names}. The model begins with what the next layer reads.",)
+
+
+def input_width(steps: Iterable[Step]) -> int:
+    """Features of what a chain reads: the first kernel tells, since layers before it keep them."""
+    for step in steps:
+        if isinstance(step, Level):
+            return step.cell.input_size
+        kernel = getattr(getattr(step.layer, "inner", step.layer), "kernel", None)
+        if kernel is not None:
+            return int(kernel.shape[0])
+    raise AssertionError("a chain has a recurrent layer")

@@ -1,0 +1,126 @@
+"""What every entry of WEIGHT_FORMATS promises, over every family of files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from converting.sources import SOURCES, source
+
+import rnnscope
+from rnnscope.checkpoints import read_checkpoint
+from rnnscope.converting import WEIGHT_FORMATS, weight_format
+from rnnscope.converting.interface import FormatOptions
+from rnnscope.converting.misfits import misfits
+from rnnscope.converting.plan import plan_levels
+from rnnscope.errors import UnsupportedCellError
+
+REFUSED = {
+    ("tf1 options", "torch"): "has peepholes",
+    ("tf1 options", "keras"): "has a projection (num_proj=7)",
+    ("tf1 options", "onnx"): "has cell_clip=0.9",
+    ("keras 2 hard_sigmoid", "torch"): "has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5)",
+    ("keras 2 hard_sigmoid", "keras"): "has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5)",
+    ("keras 2 hard_sigmoid", "tf1"): "has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5)",
+    ("torch projection", "keras"): "has a projection",
+    ("torch projection", "onnx"): "has a projection",
+    ("tf1 two", "keras"): "one that reads 'x'",
+    ("tf1 two", "onnx"): "one that reads 'x'",
+    ("keras backward", "torch"): "reads from the end on its own (backward)",
+    ("onnx backward", "torch"): "reads from the end on its own (backward)",
+}
+"""Pairs that no target of the kind can compute, and what is said; all others are written."""
+
+SAME = {"safetensors": "torch", "npz": "torch"}
+"""Formats that can compute what another can."""
+
+SUFFIXES = {name: next(iter(weight_format(name).suffixes), "") for name in WEIGHT_FORMATS}
+
+
+@pytest.mark.parametrize("to", WEIGHT_FORMATS)
+@pytest.mark.parametrize("family", SOURCES)
+def test_every_family_is_written_or_refused_by_name(family, to, tmp_path):
+    """Kernels come back bit for bit, and the states of every layer are the source's."""
+    path = tmp_path / f"out{SUFFIXES[to]}"
+    reason = REFUSED.get((family, SAME.get(to, to)))
+    if reason is not None:
+        with pytest.raises(UnsupportedCellError) as refused:
+            rnnscope.convert(source(family), to, path)
+        assert reason in refused.value.found
+        assert not [*tmp_path.iterdir()]
+        return
+    done = rnnscope.convert(source(family), to, path)
+    assert [*tmp_path.iterdir()] == [path]
+    network = read_checkpoint(source(family)).network
+    assert {layer.name for layer in done.layers} == {node.name for node in network.recurrent}
+    assert all(layer.kernels_equal for layer in done.layers)
+    assert done.largest_difference <= done.limit
+    assert all("{" not in line.replace("{k:", "") or "session.run" in line or "ModuleDict" in line
+               for line in done.load)  # fmt: skip
+
+
+def _biases(cell):
+    """The sum of a cell's biases, with what is added at run time."""
+    weights = cell.weights
+    bias = weights.bias.copy()
+    if cell.kind == "lstm":
+        units = cell.num_units
+        bias[units : 2 * units] += bias.dtype.type(cell.options.forget_bias.value)
+    second = getattr(weights, "recurrent_bias", None)
+    return (bias, np.zeros_like(bias) if second is None else second)
+
+
+@pytest.mark.parametrize("family", ["tf1", "keras 2 stack", "torch gru", "onnx lstm", "onnx rnn"])
+@pytest.mark.parametrize("to", ["torch", "safetensors", "keras", "onnx"])
+def test_no_weight_changes_by_a_single_bit(family, to, tmp_path):
+    """Gate blocks move and biases are joined, and nothing else: 0 ULP."""
+    path = tmp_path / f"out{SUFFIXES[to]}"
+    done = rnnscope.convert(source(family), to, path)
+    before = read_checkpoint(source(family)).network
+    after = read_checkpoint(path).network
+    for layer in done.layers:
+        one = before.node(layer.name).recurrent.cell
+        other = after.node(layer.written_as).recurrent.cell
+        np.testing.assert_array_equal(one.weights.kernel, other.weights.kernel)
+        np.testing.assert_array_equal(one.weights.recurrent_kernel, other.weights.recurrent_kernel)
+        for first, second in zip(_biases(one), _biases(other), strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("family", SOURCES)
+def test_what_is_named_as_able_is_able(family, tmp_path):
+    """The formats that a refusal names do write the model, unless its wiring is no chain."""
+    network = read_checkpoint(source(family)).network
+    plan = plan_levels(network, (), "test")
+    for to in WEIGHT_FORMATS:
+        can = weight_format(to).abilities(FormatOptions())
+        able = not any(True for level in plan.levels for _ in misfits(level, can))
+        reason = REFUSED.get((family, SAME.get(to, to)), "")
+        refused = bool(reason) and "one that reads" not in reason  # of its wiring, not of a cell
+        assert able is not refused, to
+
+
+def test_every_target_writes_the_same_bytes_twice(tmp_path):
+    for to in ("torch", "safetensors", "npz", "onnx"):
+        for number in (1, 2):
+            rnnscope.convert(source("keras 2 stack"), to, tmp_path / f"{to}{number}{SUFFIXES[to]}")
+        one, two = (tmp_path / f"{to}{number}{SUFFIXES[to]}" for number in (1, 2))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_file_that_reads_back_otherwise_is_not_kept(tmp_path, monkeypatch):
+    """Two gates swapped on the way: the proof sees it, and nothing is left behind."""
+    from rnnscope.converting import modules
+
+    monkeypatch.setitem(modules.GATES, "lstm", ("f", "i", "g", "o"))
+    with pytest.raises(rnnscope.RnnscopeError, match="does not read back as the source"):
+        rnnscope.convert(source("tf1"), "torch", tmp_path / "out.pt")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_forget_bias_that_is_lost_is_seen(tmp_path, monkeypatch):
+    from rnnscope.converting import modules
+
+    monkeypatch.setattr(modules, "folded_bias", lambda cell: cell.weights.bias)
+    with pytest.raises(rnnscope.RnnscopeError) as told:
+        rnnscope.convert(source("tf1"), "torch", tmp_path / "out.pt")
+    assert told.value.expected == "the states of 'rnn/lstm_cell', within 1e-12"
