@@ -149,10 +149,10 @@ def _translated(maker: _Maker) -> None:
         if weights.exists():
             (folder / "weights").mkdir(exist_ok=True)
             shutil.copy(weights, folder / "weights" / "weight.bin")
-    for path in sorted((DATA / "paddle").glob("*.json")):
+    for path in sorted([*(DATA / "paddle").glob("*.json"), *(DATA / "paddle").glob("*/*.pdmodel")]):
         beside = path.with_suffix(".pdiparams")
         maker.add(
-            "paddle", f"paddle_{path.stem}", [path, beside], [path.name, beside.name],
+            "paddle", f"paddle_{path.stem}{path.suffix}", [path, beside], [path.name, beside.name],
             f"inspect {path.name}",
         )  # fmt: skip
     for path in sorted((DATA / "paddle").glob("*.pdparams")):

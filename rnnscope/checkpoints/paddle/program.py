@@ -10,6 +10,7 @@ and comes out, ``TT`` a type, ``D`` what an attribute or type holds).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from typing import Any
 from rnnscope.errors import CheckpointError
 
 MAX_BYTES = 512 * 2**20
+
+OLD_START = re.compile(rb"\n[\x80-\xff]*[\x00-\x7f](\x08\x00)?\x10\xff{9}\x01")
+"""A program before 3.0: its first block has the number 0 and no parent."""
 
 ELEMENT_TYPES = {
     "0.t_f32": 1, "0.t_f64": 11, "0.t_f16": 10, "0.t_bf16": 16, "0.t_i32": 6, "0.t_i64": 7,

@@ -1,4 +1,4 @@
-"""PaddlePaddle's inference models: a program in ``.json`` and its ``.pdiparams``."""
+"""PaddlePaddle's inference models: ``.json`` or ``.pdmodel`` with their ``.pdiparams``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.paddle.program import OLD_START
 
 _BASE = re.compile(rb'\s*\{\s*"base_code"\s*:\s*\{[^}]*"magic"\s*:\s*"pir"')
 
@@ -16,7 +17,8 @@ def sniff(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return _BASE.match(file.read(512)) is not None
+            head = file.read(512)
+            return _BASE.match(head) is not None or OLD_START.match(head) is not None
     except OSError:
         return False
 
@@ -39,10 +41,10 @@ def read_paddle_program(path: Path) -> Checkpoint:
 
 READER = Reader(
     name="paddle-program",
-    title="PaddlePaddle inference model (.json with its .pdiparams)",
+    title="PaddlePaddle inference model (.json or .pdmodel, .pdiparams)",
     reads="LSTM, GRU and RNN layers of any depth, both directions, lengths that are an input; what "
     "stands in front and between, held to the program",
-    does_not_read="programs of PaddlePaddle before 3.0 (.pdmodel), loops of cells",
+    does_not_read="loops of cells, programs without their parameters",
     sniff=sniff,
     read=read_paddle_program,
 )

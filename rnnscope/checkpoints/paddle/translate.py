@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rnnscope.checkpoints.paddle.old_program import read_old_program
 from rnnscope.checkpoints.paddle.operators import PLAIN, Operator, PirScope
-from rnnscope.checkpoints.paddle.program import PirOperation, parameters, read_program
+from rnnscope.checkpoints.paddle.program import OLD_START, PirOperation, parameters, read_program
 from rnnscope.checkpoints.paddle.recurrent import write_rnn
 from rnnscope.checkpoints.paddle.stored_params import read_index
 from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
@@ -28,7 +29,9 @@ def translate(path: Path) -> Translation:
     CheckpointError
         A file is damaged, or they do not belong to each other.
     """
-    operations, base = read_program(path)
+    with path.open("rb") as file:
+        is_old = OLD_START.match(file.read(64)) is not None
+    operations, base = read_old_program(path) if is_old else read_program(path)
     model = OnnxModel()
     scope = PirScope(model.graph)
     _write_parameters(scope, operations, path.with_suffix(".pdiparams"))

@@ -2,8 +2,9 @@
 
     python make_paddle.py FOLDER
 
-with PaddlePaddle 3.3. The truth, ``truth.npz``: ``CASE:x``, ``CASE:n`` for lengths, and m and c of
-every step, directions side by side; c by feeding the first steps, or the last ones.
+with PaddlePaddle 3.3, and with 2.6 into ``FOLDER/old``, where it also writes which fields its own
+messages have (``schema.json``). The truth, ``truth.npz``: ``CASE:x``, ``CASE:n`` for lengths, and m
+and c of every step, directions side by side; c by feeding the first steps, or the last ones.
 """
 
 import sys
@@ -84,14 +85,46 @@ with paddle.no_grad():
             paddle.static.InputSpec([None], "int64", "n")]  # fmt: skip
     paddle.jit.save(net, str(FOLDER / "lengths"), input_spec=spec)
 
-    cell = paddle.nn.LSTMCell(3, 5, proj_size=2)
-    x = np.random.default_rng(6).normal(size=(2, 4, 3)).astype("f4")
-    m, c, state = [], [], (paddle.zeros([2, 2]), paddle.zeros([2, 5]))
-    for step in range(4):
-        out, state = cell(paddle.to_tensor(x[:, step]), state)
-        m.append(out.numpy())
-        c.append(state[1].numpy())
-    TRUTH.update({"cell:x": x, "cell:m": np.stack(m, 1), "cell:c": np.stack(c, 1)})
-    paddle.save(cell.state_dict(), str(FOLDER / "cell.pdparams"))
+    if not paddle.__version__.startswith("2."):
+        cell = paddle.nn.LSTMCell(3, 5, proj_size=2)
+        x = np.random.default_rng(6).normal(size=(2, 4, 3)).astype("f4")
+        m, c, state = [], [], (paddle.zeros([2, 2]), paddle.zeros([2, 5]))
+        for step in range(4):
+            out, state = cell(paddle.to_tensor(x[:, step]), state)
+            m.append(out.numpy())
+            c.append(state[1].numpy())
+        TRUTH.update({"cell:x": x, "cell:m": np.stack(m, 1), "cell:c": np.stack(c, 1)})
+        paddle.save(cell.state_dict(), str(FOLDER / "cell.pdparams"))
 
 np.savez_compressed(FOLDER / "truth.npz", **TRUTH)
+
+
+def schema():
+    """The fields of the messages of programs before 3.0: number, whether repeated, type."""
+    import json
+
+    from paddle.base.proto import framework_pb2
+
+    scalars = {2: "float", 3: "int64", 5: "int32", 8: "bool", 9: "string", 14: "int32"}
+    known = {}
+
+    def add(message):
+        own = message.full_name.removeprefix("paddle.framework.proto.")
+        known[own] = {}
+        for field in message.fields:
+            kind = scalars.get(field.type)
+            if kind is None and field.message_type is not None:
+                kind = field.message_type.full_name.removeprefix("paddle.framework.proto.")
+            known[own][field.name] = [field.number, field.is_repeated, kind]
+        for nested in message.nested_types:
+            add(nested)
+
+    for message in framework_pb2.DESCRIPTOR.message_types_by_name.values():
+        add(message)
+    (FOLDER / "schema.json").write_text(json.dumps(known, separators=(",", ":")))
+
+
+if paddle.__version__.startswith("2."):
+    schema()
+    for name in [*CASES, "lengths"]:
+        (FOLDER / f"{name}.pdiparams.info").unlink(missing_ok=True)

@@ -11,15 +11,18 @@ from checkpoint_truth import DATA
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
+from rnnscope.checkpoints.paddle.old_program import SCHEMA, TABLE
 from rnnscope.errors import CheckpointError, RnnscopeError, UnsupportedCellError
 
 FOLDER = DATA / "paddle"
+FOLDERS = {"new": FOLDER, "old": FOLDER / "old"}
+ENDS = {"new": ".json", "old": ".pdmodel"}
 CLOSE = {"atol": 2e-6, "rtol": 0}
 ONE_LEVEL = ("lstm", "both", "gru")
 
 
-def truth_of(name):
-    with np.load(FOLDER / "truth.npz") as truth:
+def truth_of(name, version="new"):
+    with np.load(FOLDERS[version] / "truth.npz") as truth:
         return {key.split(":")[1]: truth[key] for key in truth if key.split(":")[0] == name}
 
 
@@ -32,10 +35,11 @@ def top(trace, state):
     return np.concatenate(parts, -1)
 
 
+@pytest.mark.parametrize("version", FOLDERS)
 @pytest.mark.parametrize("name", [*ONE_LEVEL, "stack"])
-def test_state_dicts(name):
-    truth = truth_of(name)
-    with rnnscope.run(FOLDER / f"{name}.pdparams", truth["x"]) as trace:
+def test_state_dicts(name, version):
+    truth = truth_of(name, version)
+    with rnnscope.run(FOLDERS[version] / f"{name}.pdparams", truth["x"]) as trace:
         for state in {"m", "c"} & set(truth):
             np.testing.assert_allclose(top(trace, state), truth[state], **CLOSE)
 
@@ -65,10 +69,11 @@ def test_names_of_cells_beside_those_of_layers_are_read_once():
     assert classes == {"paddle nn.LSTM"}
 
 
+@pytest.mark.parametrize("version", FOLDERS)
 @pytest.mark.parametrize("name", [*ONE_LEVEL, "stack", "rnn"])
-def test_programs(name):
+def test_programs(name, version):
     """From ids through the embedding; every layer held to the program's own operators."""
-    truth, path = truth_of(name), FOLDER / f"{name}.json"
+    truth, path = truth_of(name, version), FOLDERS[version] / f"{name}{ENDS[version]}"
     checkpoint = read_checkpoint(path)
     for node in checkpoint.network.recurrent:
         assert node.recurrent.evidence.kind == "proved"
@@ -78,9 +83,10 @@ def test_programs(name):
             np.testing.assert_allclose(top(trace, state), truth[state], **CLOSE)
 
 
-def test_lengths_are_those_of_an_input():
-    truth = truth_of("lengths")
-    with rnnscope.run(FOLDER / "lengths.json", truth["x"], lengths=truth["n"].tolist()) as trace:
+@pytest.mark.parametrize("version", FOLDERS)
+def test_lengths_are_those_of_an_input(version):
+    truth, path = truth_of("lengths", version), FOLDERS[version] / f"lengths{ENDS[version]}"
+    with rnnscope.run(path, truth["x"], lengths=truth["n"].tolist()) as trace:
         np.testing.assert_allclose(top(trace, "outputs"), truth["m"], **CLOSE)
         finals = [layer.final for layer in trace.layers.values() if "merge" not in repr(layer)]
         for state, expected in (("m", truth["h"]), ("c", truth["c"])):
@@ -133,6 +139,45 @@ def test_an_operation_without_its_attributes(tmp_path):
     path.write_text(json.dumps(whole))
     with pytest.raises(CheckpointError, match="transpose"):
         read_checkpoint(path)
+
+
+def test_an_old_program_that_is_cut_off(tmp_path):
+    for end in (".pdmodel", ".pdiparams"):
+        shutil.copy(FOLDER / "old" / f"lstm{end}", tmp_path / f"m{end}")
+    path = tmp_path / "m.pdmodel"
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(CheckpointError, match="PaddlePaddle program"):
+        read_checkpoint(path)
+
+
+def test_what_an_old_operation_takes_that_is_not_read_is_named(tmp_path):
+    for end in (".pdmodel", ".pdiparams"):
+        shutil.copy(FOLDER / "old" / f"lstm{end}", tmp_path / f"m{end}")
+    path = tmp_path / "m.pdmodel"
+    program = TABLE.message_class("ProgramDesc").FromString(path.read_bytes())
+    for op in program.blocks[0].ops:
+        if op.type == "rnn":
+            next(one for one in op.attrs if one.name == "mode").s = "SRU"
+    path.write_bytes(program.SerializeToString())
+    with pytest.raises(UnsupportedCellError, match="mode SRU"):
+        read_checkpoint(path)
+
+
+def test_the_table_is_what_paddles_own_messages_say():
+    """``schema.json`` lists Paddle's fields; the script beside this test wrote it."""
+    known = json.loads((FOLDER / "old" / "schema.json").read_text())
+    seen, message = 0, ""
+    for line in filter(None, SCHEMA.splitlines()):
+        if not line.startswith(" "):
+            message = line
+            continue
+        for field in filter(None, (one.strip() for one in line.split("  "))):
+            name, rest = field.split("=")
+            number, kind = rest.split(" ")
+            own = known[message][name]
+            assert own == [int(number), kind.startswith("*"), kind.lstrip("*")], (message, name)
+            seen += 1
+    assert seen > 30
 
 
 def test_a_state_dict_that_was_cut_off(tmp_path):
