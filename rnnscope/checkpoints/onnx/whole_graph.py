@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +78,19 @@ class WholeGraph:
         settled = self.settled.axes
         axes = {name: settled[name] for name in self.network.inputs if name in settled}
         said = [f"The model's input '{name}' is ({', '.join(own)})." for name, own in axes.items()]
-        path, load = self.path, self.load
-
-        def behind() -> tuple[Node, ...]:
-            # The file is read again, so that no run keeps all of it.
-            again = WholeGraph.read(path, load)
-            return later_results(again.wiring, again.program, again.settled)
-
         return Checkpoint(
-            path=path,
+            path=self.path,
             format=reader,
             framework=framework,
-            files=(path, *self.store.files),
+            files=(self.path, *self.store.files),
             network=self.network,
             notes=(*said, *notes),
             input_axes=axes,
-            later_results=behind,
+            later_results=partial(_later_results, self.path, self.load),
         )
+
+
+def _later_results(path: Path, load: Load) -> tuple[Node, ...]:
+    """See `Checkpoint.later_results`; the file is read again, so that no run keeps all of it."""
+    again = WholeGraph.read(path, load)
+    return later_results(again.wiring, again.program, again.settled)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.graph import OnnxGraph
@@ -38,12 +40,8 @@ def read_tflite(path: Path) -> Checkpoint:
         There is no recurrent operator and no loop; it names what there is.
     """
     model = read_lite_model(path)
-
-    def load() -> object:
-        return translated(read_lite_model(path))
-
     try:
-        found = WholeGraph.read(path, load, TITLES)
+        found = WholeGraph.read(path, partial(_load, path), TITLES)
     except NotTold as reason:
         raise UnsupportedCellError(
             "The TensorFlow Lite model cannot be followed.", where=path, found=str(reason)
@@ -53,6 +51,10 @@ def read_tflite(path: Path) -> Checkpoint:
     return found.checkpoint(
         reader=READER.name, framework=_framework(model), notes=tuple(_notes(model))
     )
+
+
+def _load(path: Path) -> Any:
+    return translated(read_lite_model(path))
 
 
 def _framework(model: LiteModel) -> str:
