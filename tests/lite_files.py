@@ -27,9 +27,18 @@ class LiteFile:
         self.model.description = "made for a test"
         self.model.buffers = [schema.BufferT()]
         self.model.operatorCodes = []
-        self.graph = schema.SubGraphT()
-        self.graph.tensors, self.graph.operators = [], []
-        self.model.subgraphs = [self.graph]
+        self.model.subgraphs = []
+        self.begin("main")
+
+    def begin(self, name):
+        """Another subgraph; what follows is part of it."""
+        self.graph = self.schema.SubGraphT()
+        self.graph.name, self.graph.tensors, self.graph.operators = name, [], []
+        self.model.subgraphs.append(self.graph)
+
+    def end(self, inputs, outputs):
+        """Say what goes into the subgraph and comes out."""
+        self.graph.inputs, self.graph.outputs = inputs, outputs
 
     def tensor(self, name, shape, values=None, *, kind="FLOAT32", variable=False, scale=None,
                zero=0, open_batch=False):  # fmt: skip
@@ -68,10 +77,11 @@ class LiteFile:
                 setattr(one.builtinOptions, name, value)
         self.graph.operators.append(one)
 
-    def write(self, path, inputs, outputs):
+    def write(self, path, inputs=None, outputs=None):
         import flatbuffers
 
-        self.graph.inputs, self.graph.outputs = inputs, outputs
+        if inputs is not None:
+            self.end(inputs, outputs)
         builder = flatbuffers.Builder(1024)
         builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
         path.write_bytes(bytes(builder.Output()))

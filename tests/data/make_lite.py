@@ -31,8 +31,8 @@ def fill(model, seed=3):
             weight.assign(rng.normal(scale=0.5, size=weight.shape).astype(np.float32))
 
 
-def build(layers):
-    entry = keras.Input((STEPS, FEATURES), batch_size=1)
+def build(layers, batch):
+    entry = keras.Input((STEPS, FEATURES), batch_size=batch)
     x = entry
     for layer in layers:
         x = layer(x)
@@ -88,10 +88,11 @@ def states(layer, x, mask):
     return [one[:, ::-1] if back else one for one in found]
 
 
-def write(name, layers, x, **options):
-    model = build(layers)
+def write(name, layers, x, batch=1, **options):
+    model = build(layers, batch)
     path = convert(model, name, **options)
-    truth = {"x": x, "outputs": interpreted(path, x)}
+    # TensorFlow's own ops (lists) need a delegate that its Python package does not have.
+    truth = {"x": x, "outputs": np.asarray(model(x)) if batch is None else interpreted(path, x)}
     value, mask = x, None
     for number, layer in enumerate(layers):
         if isinstance(layer, L.Masking):
@@ -128,6 +129,8 @@ def main():
     write("while_masked", [L.Masking(), L.LSTM(6, return_sequences=True)], masked)
     write("while_others", [L.Dense(4), L.SimpleRNN(6, return_sequences=True),
                            L.GRU(4, return_sequences=True)], x)  # fmt: skip
+    write("while_lists", [L.LSTM(6, return_sequences=True)], x, batch=None,
+          target_spec=with_own_ops(), _experimental_lower_tensor_list_ops=False)  # fmt: skip
     write("unrolled_lstm", [L.LSTM(4, return_sequences=True, unroll=True)], x)
 
 
@@ -135,6 +138,12 @@ def samples():
     for seed in range(20):
         rng = np.random.default_rng(seed)
         yield [rng.normal(size=(1, STEPS, FEATURES)).astype(np.float32)]
+
+
+def with_own_ops():
+    target = tf.lite.TargetSpec()
+    target.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    return target
 
 
 def whole_numbers():

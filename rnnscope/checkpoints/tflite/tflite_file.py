@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -11,6 +12,7 @@ from rnnscope.checkpoints.tflite.model_file import LiteModel, read_lite_model, s
 from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold
 from rnnscope.checkpoints.tflite.translation.whole_model import translated
 from rnnscope.errors import UnsupportedCellError
+from rnnscope.model.network import Node
 
 TITLES = {
     "Loop": "TensorFlow Lite WHILE", "unrolled cell": "TensorFlow Lite unrolled cell",
@@ -56,12 +58,17 @@ def read_tflite(path: Path) -> Checkpoint:
         network=network,
         notes=(*stored.notes(axes), *_notes(model)),
         input_axes=axes,
-        later_results=lambda: _stored(path).later_results(),
+        later_results=partial(_later_results, path),
     )
 
 
 def _stored(path: Path) -> StoredModel:
     return StoredModel.of(translated(read_lite_model(path)), path, TITLES)
+
+
+def _later_results(path: Path) -> tuple[Node, ...]:
+    """See `Checkpoint.later_results`; the file is read again, so that no run keeps all of it."""
+    return _stored(path).later_results()
 
 
 def _framework(model: LiteModel) -> str:

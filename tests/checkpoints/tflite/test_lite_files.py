@@ -21,6 +21,7 @@ LAYERS = {
                         "layer1": ("graph", False)},
     "while_masked": {"layer1": ("graph", False)},
     "while_others": {"layer1": ("graph", False), "layer2": ("graph", False)},
+    "while_lists": {"layer0": ("graph", False)},
     "while_hard_sigmoid": {"layer0": ("graph", False)},
     "unrolled_lstm": {"layer0": ("graph", False)},
     "fused_both_ways": {"layer0": ("lstm", False), "layer0_back": ("lstm", True),

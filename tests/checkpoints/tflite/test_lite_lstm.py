@@ -149,6 +149,26 @@ def test_both_directions(tmp_path):
         trace.close()
 
 
+@pytest.mark.parametrize("activation", [1, TANH])
+def test_simple_rnn(tmp_path, activation):
+    rng = np.random.default_rng(3)
+    file = LiteFile()
+    entry, end = file.tensor("x", (1, STEPS, INPUTS)), file.tensor("y", (1, STEPS, UNITS))
+    arrays = [rng.normal(scale=0.4, size=shape).astype(np.float32)
+              for shape in ((UNITS, INPUTS), (UNITS, UNITS), (UNITS,))]  # fmt: skip
+    held = [file.tensor(f"w{n}", array.shape, array) for n, array in enumerate(arrays)]
+    state = file.tensor("state", (1, UNITS), variable=True)
+    file.operator("UNIDIRECTIONAL_SEQUENCE_RNN", [entry, *held, state], [end],
+                  "SequenceRNNOptions", timeMajor=False,
+                  fusedActivationFunction=activation)  # fmt: skip
+    path = file.write(tmp_path / "m.tflite", [entry], [end])
+    x = rng.normal(size=(3, STEPS, INPUTS)).astype(np.float32)
+    with rnnscope.run(path, x) as trace:
+        (layer,) = trace.layers.values()
+        np.testing.assert_allclose(layer.outputs[...], interpreted(path, x, [end])[end], atol=2e-6)
+    assert read_checkpoint(path).network.recurrent[0].recurrent.evidence.kind == "proved"
+
+
 def test_time_major(tmp_path):
     weights = lstm_weights(np.random.default_rng(4), INPUTS, UNITS)
     path, _, _ = one_direction(tmp_path / "m.tflite", weights, timeMajor=True)

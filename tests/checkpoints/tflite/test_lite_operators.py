@@ -14,6 +14,7 @@ from rnnscope.checkpoints.tflite.translation.elementwise import ELEMENTWISE
 from rnnscope.checkpoints.tflite.translation.linear import LINEAR
 from rnnscope.checkpoints.tflite.translation.shapes import SHAPES
 from rnnscope.checkpoints.tflite.translation.whole_model import translated
+from rnnscope.model.ops import EvaluationError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 3, 4)).astype(np.float32)
@@ -180,6 +181,7 @@ RESULTS = {"ARG_MAX": "INT32", "ARG_MIN": "INT32", "CAST": "INT32", "SHAPE": "IN
                "BOOL")}  # fmt: skip
 OUTPUTS = {"SPLIT": 2, "SPLIT_V": 2, "UNPACK": 3}
 OTHERWISE_TESTED = {"QUANTIZE", "CALL_ONCE", "IF", "READ_VARIABLE", "VAR_HANDLE", "WHILE"}
+"""Here below, and by whole files."""
 
 
 def kernel(path, inputs):
@@ -231,6 +233,66 @@ def test_operator(tmp_path, op, number):
         assert made.dtype == expected.dtype
         assert made.shape == expected.shape
         np.testing.assert_allclose(made, expected, rtol=2e-5, atol=2e-6)
+
+
+def held_to_the_kernel(path, x):
+    """A whole file against the interpreter."""
+    (true,) = kernel(path, {0: x})
+    model = translated(read_lite_model(path))
+    graph = flatten(model, path)
+    program = OnnxProgram(graph, StoredValues(graph, TensorStore(path)))
+    made = program.evaluation({"x": x}).value(graph.outputs[0])
+    np.testing.assert_allclose(made, true, rtol=2e-5, atol=2e-6)
+    return program
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_branches(tmp_path, chosen):
+    file = LiteFile()
+    x, held = file.tensor("x", (2, 3)), file.tensor("chosen", (), np.asarray(chosen), kind="BOOL")
+    y = file.tensor("y", (2, 3))
+    file.operator("IF", [held, x], [y], "IfOptions", thenSubgraphIndex=1, elseSubgraphIndex=2)
+    file.end([x], [y])
+    for op in ("EXP", "NEG"):
+        file.begin(op)
+        inner, made = file.tensor("x", (2, 3)), file.tensor("made", (2, 3))
+        file.operator(op, [inner], [made])
+        file.end([inner], [made])
+    held_to_the_kernel(file.write(tmp_path / "m.tflite"), X[0, :2, :3])
+
+
+def variables(path, assigned):
+    """A file whose weights are variables that a subgraph gives constants once."""
+    weights = [RNG.normal(size=(3, 3)).astype(np.float32) for _ in range(assigned)]
+    file = LiteFile()
+    x, handle = file.tensor("x", (2, 3)), file.tensor("handle", (), kind="RESOURCE")
+    read, y = file.tensor("read", (3, 3)), file.tensor("y", (2, 3))
+    names = {"container": "", "sharedName": "dense/kernel"}
+    file.operator("CALL_ONCE", [], [], "CallOnceOptions", initSubgraphIndex=1)
+    file.operator("VAR_HANDLE", [], [handle], "VarHandleOptions", **names)
+    file.operator("READ_VARIABLE", [handle], [read])
+    file.operator("BATCH_MATMUL", [x, read], [y], "BatchMatMulOptions", adjX=False, adjY=False)
+    file.end([x], [y])
+    file.begin("init")
+    for number, array in enumerate(weights):
+        inner = file.tensor(f"handle{number}", (), kind="RESOURCE")
+        held = file.tensor(f"held{number}", (3, 3), array)
+        file.operator("VAR_HANDLE", [], [inner], "VarHandleOptions", **names)
+        file.operator("ASSIGN_VARIABLE", [inner, held], [])
+    file.end([], [])
+    return file.write(path)
+
+
+def test_variables_that_are_given_once(tmp_path):
+    held_to_the_kernel(variables(tmp_path / "m.tflite", 1), X[0, :2, :3])
+
+
+def test_variables_that_are_given_twice_are_not_known(tmp_path):
+    path = variables(tmp_path / "m.tflite", 2)
+    graph = flatten(translated(read_lite_model(path)), path)
+    program = OnnxProgram(graph, StoredValues(graph, TensorStore(path)))
+    with pytest.raises(EvaluationError, match="a variable 'dense/kernel'"):
+        program.evaluation({"x": X[0, :2, :3]}).value(graph.outputs[0])
 
 
 def test_every_operator_is_tested():

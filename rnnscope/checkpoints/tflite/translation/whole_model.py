@@ -15,6 +15,7 @@ from rnnscope.checkpoints.tflite.translation.linear import LINEAR
 from rnnscope.checkpoints.tflite.translation.recurrent import RECURRENT
 from rnnscope.checkpoints.tflite.translation.shapes import MOVING, SHAPES
 from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold, Site, Tell, Values
+from rnnscope.checkpoints.tflite.translation.tensor_lists import TENSOR_LISTS
 
 OPSET = 17
 MAX_DEPTH = 8
@@ -76,7 +77,8 @@ class _Translation:
     def __init__(self) -> None:
         self._depth = 0
         self._tell: dict[str, Tell] = {
-            **ELEMENTWISE, **SHAPES, **LINEAR, **RECURRENT, **control(self.translate),
+            **ELEMENTWISE, **SHAPES, **LINEAR, **RECURRENT, **TENSOR_LISTS,
+            **control(self.translate),
         }  # fmt: skip
 
     def translate(self, values: Values) -> None:
