@@ -29,6 +29,7 @@ RESULTS = {
     "diff": "rnnscope.comparing.result.DiffResult",
     "explain": "rnnscope.explaining.result.Explanation",
     "pool": "rnnscope.pooling.result.PoolReport",
+    "convert": "rnnscope.converting.result.ConversionReport",
     "export": "rnnscope.states.export.ExportResult",
     "plot": "rnnscope.seeing.picture.PlotReport",
     "page": "rnnscope.seeing.page.result.PageReport",
