@@ -58,6 +58,7 @@ LINES = {
     "diff": ["diff", "{d}/a.h5", "{d}/b.h5"],
     "explain": ["explain", "{d}/a.h5", "{d}/b.h5"],
     "pool": ["pool", "{d}/a.h5", "--method", "mean", "-o", "{d}/p.npz", "--force"],
+    "convert": ["convert", "{m}", "--to", "npz", "-o", "{d}/w.npz", "-f"],
     "export": ["export", "{d}/a.h5", "--to", "torch", "--steps", "final", "-o", "{d}/t.npz", "-f"],
     "plot": ["plot", "{d}/a.h5", "-o", "{d}/x.svg", "-f"],
     "page": ["report", "{d}/a.h5", "-o", "{d}/x.html", "-f"],
