@@ -145,6 +145,8 @@ class Deviation:
         How many numbers of it were solved for.
     usual : bool
         Whether people do this often: three at once are looked for among these first.
+    alone : bool
+        Whether it is looked for without others only.
     """
 
     id: str
@@ -156,6 +158,7 @@ class Deviation:
     checkpoint: str = ""
     numbers: int = 0
     usual: bool = True
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)

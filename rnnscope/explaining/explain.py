@@ -111,8 +111,8 @@ def _explanation(
     written = None
     if len(fits) > 1 and subject.front:
         notes.append(
-            f"no input that tells these readings apart can be written: {subject.front} computes "
-            "what the recurrent layers read"
+            "no input that tells these readings apart can be written: the recurrent layers read "
+            f"more than the input ({subject.front})"
         )
     elif len(fits) > 1:
         separation = separate(fits, subject, search.tolerance)

@@ -91,6 +91,7 @@ class Search:
     finished: bool = True
     cut_short: bool = False
     fixed: list[Deviation] = field(default_factory=list)
+    lone: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
     found: list[Reading] = field(default_factory=list)
     _partial: dict[int, list[Reading]] = field(default_factory=dict)
@@ -138,7 +139,8 @@ class Search:
                     fixed.append(deviation)
         if tolerance is None:
             tolerance = rounding(subject, reference)
-        fixed.sort(key=lambda one: not one.usual)
+        lone = [one for one in fixed if one.alone]
+        fixed = sorted((one for one in fixed if not one.alone), key=lambda one: not one.usual)
         return cls(
             subject=subject,
             views=with_looks(plain, looks),
@@ -147,6 +149,7 @@ class Search:
             progress=progress,
             most=most,
             fixed=fixed,
+            lone=lone,
             unknowns=unknowns,
             rounded=reference.rounded in ("float16", "bfloat16"),
         )
@@ -210,6 +213,8 @@ class Search:
         """
         if size == 0:
             yield [Reading((), look)]
+        elif size == 1:
+            yield from self._timed(size, combined(size, look, (*self.fixed, *self.lone)))
         elif size < MOST_DEVIATIONS:
             yield from self._timed(size, combined(size, look, self.fixed))
         else:

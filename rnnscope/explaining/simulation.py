@@ -68,7 +68,7 @@ class _Run:
         for name in first.inputs:
             x = _stack([setup.inputs[name] for setup in self._setups])
             assert x is not None
-            self._signals[name] = (x, mask)
+            self._signals[name] = (x, None if name in first.of_decoder else mask)
         wanted = _wanted(first.nodes, self._watcher)
         for node in first.nodes:
             if not len(self._alive):
@@ -87,10 +87,9 @@ class _Run:
         """The first steps of a layer that needs nothing but the input for them."""
         driven = self._setups[0].layers.get(node.name)
         reads = self._signals.get(node.reads[0])
-        needs = driven is not None and any(
-            isinstance(part, FinalState) for part in driven.layer.initial_state.value.parts.values()
-        )
-        if driven is None or reads is None or needs or not driven.stackable or driven.kept:
+        if driven is None or reads is None or not driven.stackable:
+            return
+        if driven.handed_over or driven.kept:
             return
         x, mask = reads
         steps = self._layer_steps(node, x, mask, self._starts(node))
@@ -210,6 +209,8 @@ class _Run:
             if isinstance(part, FinalState) and state not in starts:
                 finals = [self._final[name][state] for name in part.layers]
                 starts[state] = join_state(finals, part.join)
+        if first.start_swapped:
+            starts = {"c": starts["m"], "m": starts["c"]}
         return starts
 
     def _by_engine(

@@ -44,8 +44,8 @@ class Subject:
     masked_by_file : bool
         The mask is one that the model makes itself, or that has holes: it is no lengths.
     front : str
-        The layers that compute what the recurrent ones read, apart from an embedding; empty where
-        these read the input.
+        What the recurrent layers read beside the input and its embedding: other layers, inputs of
+        a decoder. Empty where there is nothing.
     """
 
     planned: PlannedRun
@@ -89,11 +89,12 @@ def subject_of(planned: PlannedRun) -> Subject:
         Its input has no sequence.
     """
     plan, source = planned.plan, planned.source
-    if plan.loops or plan.decoder_entries:
+    if plan.loops:
         raise UnsupportedCellError(
-            "A decoder cannot be explained yet: what it reads depends on what it returned.",
+            "A decoder that feeds itself cannot be explained yet: what it reads depends on what it "
+            "returned.",
             where=", ".join(f"'{node.name}'" for node in plan.layers if plan.decodes(node)),
-            expected="layers that read the input",
+            expected="layers that read the input, or a decoder with inputs of its own",
             hint="run it, and compare the traces with 'rnnscope diff'",
         )
     if not source.sequences or not source.timesteps:
@@ -127,6 +128,8 @@ def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
         plan.entries, prepared.entry(batch, every, slice(None))
     )
     given = next(iter(signals.values())).mask
+    if plan.decoder_entries:
+        signals |= dict.fromkeys(plan.decoder_entries, prepared.decoder_entry(every))
     embedding = None
     behind: list[Node] = []
     for node in plan.nodes:
@@ -143,15 +146,24 @@ def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
     inside = {node.name for node in behind}
     front = {node.name for node in plan.nodes if node.name not in inside}
     read = dict.fromkeys(name for node in behind for name in node.reads if name not in inside)
-    inputs, masks = {}, []
-    for name in read:
-        inputs[name] = _input(signals[name].values, behind, name)
-        masks.append(signals[name].mask)
-    mask = _one_mask(masks, list(read))
+    inputs = {name: _input(signals[name].values, behind, name) for name in read}
+    # The decoder's steps are others than the input's, and so are its masks.
+    decoding = frozenset(read) & (plan.decoder_entries | plan.decoding)
+    own = [signals[name].mask for name in decoding]
+    if any(mask is not None for mask in own):
+        raise UnsupportedCellError(
+            "A decoder with a mask of its own cannot be explained yet.",
+            where=", ".join(f"'{name}'" for name in decoding),
+            expected="decoder inputs of which every step counts",
+            hint="run it, and compare the traces with 'rnnscope diff'",
+        )
+    shared = [name for name in read if name not in decoding]
+    inputs = {name: inputs[name] for name in (*shared, *decoding)}
+    mask = _one_mask([signals[name].mask for name in shared], shared)
     behind += _further(planned, behind, {*inputs, *front}, rows)
     layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
     by_file = mask is not None and (given is None or not np.array_equal(given, mask))
-    setup = Setup(tuple(behind), layers, inputs, mask)
+    setup = Setup(tuple(behind), layers, inputs, mask, of_decoder=decoding)
     by_file = by_file or (mask is not None and setup.lengths is None)
     if embedding is not None and batch.values.ndim == 2:
         setup = replace(setup, ids=np.asarray(batch.values, np.int64))
@@ -160,7 +172,7 @@ def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
         for node in plan.nodes
         if node.name in front and not isinstance(node.layer, (PassThrough, Embedding, Masking))
     ]
-    return _Found(setup, embedding, by_file, ", ".join(computing))
+    return _Found(setup, embedding, by_file, ", ".join((*computing, *decoding)))
 
 
 def _one_mask(masks: Sequence[Array | None], names: Sequence[str]) -> Array | None:

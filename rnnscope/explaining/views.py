@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice, permutations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ from rnnscope.model.cell import Array
 
 MOST_VIEWS = 48
 MOST_COMBINATIONS = 4096
+
+MOST_ORDERED = 5
+"""Layers of which every order is tried where their names say nothing and their shapes do."""
 
 NO_SCALE = float(np.finfo(np.float32).tiny)
 """The scale of an array of zeros: nothing but zeros is near it."""
@@ -131,17 +134,11 @@ def _views_of_reading(
     recurrent: Sequence[str],
     sequences: int,
 ) -> Iterator[View]:
-    layers = list(dict.fromkeys(array.layer for array in reading.arrays))
-    names = _layer_names(layers, recurrent)
     for turned in (False, True):
-        choices, left = [], []
-        for array in reading.arrays:
-            wanted = names.get(array.layer)
-            places = list(_places(array, wanted, results, sequences, turned=turned))
-            if places:
-                choices.append(places)
-            else:
-                left.append(f"{array.source} {array.values.shape}")
+        names, places = _named_places(reading, results, recurrent, sequences, turned=turned)
+        choices = [found for found in places if found]
+        pairs = zip(reading.arrays, places, strict=True)
+        left = [f"{array.source} {array.values.shape}" for array, found in pairs if not found]
         if not choices:
             continue
         for chosen in _combinations(choices):
@@ -157,6 +154,43 @@ def _views_of_reading(
                 not_compared=(*left, *reading.beside),
                 start=_start(reading, names, recurrent),
             )
+
+
+def _named_places(
+    reading: ReferenceReading,
+    results: Sequence[ResultShape],
+    recurrent: Sequence[str],
+    sequences: int,
+    *,
+    turned: bool,
+) -> tuple[Mapping[str, str], list[list[_Placed]]]:
+    """Which layer each layer of the reference is, and where each array may stand then.
+
+    Layers whose names are unknown stand in the model's order; in another one where only that has
+    a place for all of every array.
+    """
+
+    def placed_as(names: Mapping[str, str]) -> list[list[_Placed]]:
+        return [
+            list(_places(array, names.get(array.layer), results, sequences, turned=turned))
+            for array in reading.arrays
+        ]
+
+    layers = list(dict.fromkeys(array.layer for array in reading.arrays))
+    names = _layer_names(layers, recurrent)
+    places = placed_as(names)
+    if _all_whole(places) or not 1 < len(layers) <= len(recurrent) <= MOST_ORDERED:
+        return names, places
+    for order in permutations(recurrent, len(layers)):
+        others = dict(zip(layers, order, strict=True))
+        found = placed_as(others)
+        if _all_whole(found):
+            return others, found
+    return names, places
+
+
+def _all_whole(places: Sequence[Sequence[_Placed]]) -> bool:
+    return all(any(one.part == Part() for one in found) for found in places)
 
 
 def _start(

@@ -84,9 +84,9 @@ def _gate_orders(facts: Facts) -> Iterator[Deviation]:
         usual = [tuple(order.split()) for order in USUAL_ORDERS]
         swaps = [_swapped(stored, *pair) for pair in permutations(range(len(own)), 2)]
         for part, names in PARTS.items():
-            orders = permutations(own) if not part or kind == "gru" else [*usual, *swaps]
-            for order in dict.fromkeys(orders):
-                if order == stored or sorted(order) != sorted(own):
+            likely = set(permutations(own)) if not part or kind == "gru" else {*usual, *swaps}
+            for order in permutations(own):
+                if order == stored:
                     continue
                 yield Deviation(
                     "gate-order",
@@ -94,6 +94,7 @@ def _gate_orders(facts: Facts) -> Iterator[Deviation]:
                     every_layer(taken_for(order, names), kind),
                     advice=_advice(layers[0], order, part),
                     usual=not part and (kind == "gru" or order in usual or order in swaps),
+                    alone=order not in likely,
                 )
 
 

@@ -52,7 +52,7 @@ def _named(value: str, what: str = "", change: ChangeSetup | None = None) -> Dev
 
 def _initial_states(facts: Facts) -> Iterator[Deviation | Unknown]:
     layers = facts.layers
-    if any(driven.start for driven in layers):
+    if any(driven.start or driven.handed_over for driven in layers):
         yield _named("zeros", change=lambda setup: setup.changed(_from_zeros))
     yield from _starts_of_reference(facts)
     if not all(driven.stackable for driven in layers):
@@ -117,6 +117,8 @@ def _from(setup: Setup, start: Mapping[str, Mapping[str, Array]]) -> Setup:
 
 
 def _from_zeros(driven: DrivenLayer) -> DrivenLayer | None:
+    if driven.handed_over:
+        return _constant({"c": 0.0, "m": 0.0})(driven)
     return altered(driven, start={}) if driven.start else None
 
 
@@ -172,12 +174,13 @@ def _driven(drive: dict[str, object]) -> ChangeSetup:
 
 def _start_orders(facts: Facts) -> Iterator[Deviation]:
     def swapped(driven: DrivenLayer) -> DrivenLayer | None:
-        start = driven.start
-        if start.keys() != {"c", "m"} or start["c"].shape != start["m"].shape:
+        widths = CELLS[driven.cell.kind].widths(driven.cell)
+        whole = {*driven.start, *driven.handed_over} == {"c", "m"} == widths.keys()
+        if not whole or widths["c"] != widths["m"] or not driven.stackable:
             return None
-        return altered(driven, start={"c": start["m"], "m": start["c"]})
+        return altered(driven, start_swapped=True)
 
-    if any(driven.start.keys() == {"c", "m"} for driven in facts.layers):
+    if any(swapped(driven) is not None for driven in facts.layers):
         value = "c and m swapped at the start"
         change: ChangeSetup = lambda setup: setup.changed(swapped)  # noqa: E731
         yield Deviation("state-order", value, change, advice=state_order_advice(value))

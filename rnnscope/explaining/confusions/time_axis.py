@@ -101,7 +101,7 @@ def _backward_layers(way: str) -> ChangeSetup:
 def _time_major(facts: Facts) -> Iterator[Deviation]:
     setup = facts.setup
     shape = next(iter(setup.inputs.values())).shape
-    if shape[0] < 2 or shape[1] < 2:
+    if shape[0] < 2 or shape[1] < 2 or setup.of_decoder:
         return
     # A run turns the axes of the file; lengths and ids would be of the other axis then.
     plain = setup.mask is None and facts.subject.embedding is None
