@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import struct
+from rnnscope.files.safetensors import write_safetensors
+from rnnscope.files.stored_array import LoadedArray
 
 
 def save_safetensors(path, arrays):
-    """The path of a file of float32 arrays by name."""
-    header, at = {}, 0
-    for name, array in arrays.items():
-        header[name] = {"dtype": "F32", "shape": list(array.shape)}
-        header[name]["data_offsets"] = [at, at + array.nbytes]
-        at += array.nbytes
-    text = json.dumps(header).encode()
-    values = b"".join(array.astype("<f4").tobytes() for array in arrays.values())
-    path.write_bytes(struct.pack("<Q", len(text)) + text + values)
+    """The path of a new file of arrays by name."""
+    path.unlink(missing_ok=True)
+    write_safetensors(path, {name: LoadedArray(array) for name, array in arrays.items()})
     return path

@@ -51,7 +51,7 @@ def _read_inner(file: InnerFile) -> Checkpoint:
 
 def _zip_members(path: Path) -> Members:
     stored = ZipMembers(path)
-    infos = [info for info in stored.infos() if not info.is_dir()]
+    infos = [info for info in stored.infos() if not f"/{info.filename}".endswith("/")]
     if len(infos) > MAX_MEMBERS:
         raise CheckpointError(
             "The archive has too many members.",

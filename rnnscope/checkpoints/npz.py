@@ -13,10 +13,15 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.module_layouts import LAYOUT_NAMES, MODULE_LAYOUTS
+from rnnscope.checkpoints.module_layouts import (
+    LAYOUT_NAMES,
+    MODULE_LAYOUTS,
+    find_layout_modules,
+)
 from rnnscope.checkpoints.onnx.bare_names import read_onnx_arrays
 from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf1.names import read_named_model
+from rnnscope.checkpoints.torch.module_names import TENSOR
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
@@ -100,6 +105,7 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
             where=path,
             expected=spell("layout", "|".join(LAYOUTS)),
             found=", ".join(list(variables.variables)[:6]),
+            hint=_fitting_layout(variables),
         )
     model = LAYOUTS[layout](variables, path)
     if not model.network.recurrent:
@@ -120,6 +126,24 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
         notes=model.notes,
         read_variable=variables.read,
     )
+
+
+def _fitting_layout(variables: NpzVariables) -> str | None:
+    """Which layout knows the names, if it is one: they are a sign, and no proof."""
+    arrays = [
+        LoadableArray(name, info.shape, partial(variables.read, name))
+        for name, info in variables.variables.items()
+    ]
+    stock = any(TENSOR.fullmatch(_torch_name(name)) for name in variables.variables)
+    found = {
+        module.layout.name
+        for module in find_layout_modules(arrays, MODULE_LAYOUTS)
+        if module.layout is not None
+    }
+    fitting = sorted(found or ({"torch"} if stock else set()))
+    if len(fitting) != 1:
+        return None
+    return f"the names are those of {spell('layout', fitting[0])}"
 
 
 def _read_tensorflow(variables: NpzVariables, path: Path) -> GraphModel:  # noqa: ARG001 - as the others

@@ -72,6 +72,15 @@ def test_states_are_the_librarys_own(prefix, name):
                     np.testing.assert_allclose(got, wanted, atol=2e-6)
 
 
+@pytest.mark.parametrize("prefix", ["new", "old"])
+def test_both_directions_of_flax(prefix):
+    """Flax calls them forward_rnn and backward_rnn, and joins what they return."""
+    with np.load(TREES / f"{prefix}_truth.npz") as truth:
+        made = states(read(f"{prefix}_bidirectional.msgpack"), truth["x"])
+        ways = [made[f"both.{way}_rnn.cell"].outputs for way in ("forward", "backward")]
+        np.testing.assert_allclose(np.concatenate(ways, -1), truth["bidirectional"], atol=2e-6)
+
+
 def test_halves_are_widened():
     """bfloat16 has eight bits: the states are near those of the whole numbers, and not equal."""
     with np.load(TREES / "new_truth.npz") as truth:

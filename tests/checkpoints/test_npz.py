@@ -205,6 +205,14 @@ def test_onnx_arrays_that_do_not_fit(tmp_path, shape):
         read_checkpoint(save(tmp_path / "w.npz", arrays), layout="onnx")
 
 
+@pytest.mark.parametrize("layout", ["torch", "flax", "haiku", "mlx", "equinox", "custom"])
+def test_the_layout_that_knows_the_names_is_told(tmp_path, layout):
+    path = save(tmp_path / "w.npz", MAKE[layout]())
+    with pytest.raises(OptionError) as error:
+        read_checkpoint(path)
+    assert error.value.hint == f"the names are those of layout={layout}"
+
+
 def test_objects_and_damage_are_refused(tmp_path):
     path = tmp_path / "w.npz"
     np.savez(path, **{"lstm.weight_ih_l0": np.array([{}], object)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import shutil
 import tarfile
 import zipfile
@@ -237,6 +238,26 @@ def test_a_zip_in_which_a_member_is_compressed(tmp_path):
         archive.writestr("policy.safetensors", weights(tmp_path))
         archive.writestr("data", "{}")
     assert read_checkpoint(path).network.recurrent
+
+
+def test_a_member_without_a_name_is_no_fault(tmp_path):
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("~", b"")
+        archive.writestr("w.safetensors", weights(tmp_path))
+    path.write_bytes(path.read_bytes().replace(b"~", b"\0"))
+    assert "" in zipfile.ZipFile(path).namelist()
+    assert read_checkpoint(path).network.recurrent
+
+
+def test_numbers_in_a_list_are_no_array(tmp_path):
+    """Numpy keeps a list behind the dtype of objects alone."""
+    data = pickle.dumps(np.array([{"a": 1}], dtype=object))
+    path = tmp_path / "w.pkl"
+    assert b"O8" in data
+    path.write_bytes(data.replace(b"O8", b"f8"))
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_checkpoint(path)
 
 
 def test_a_dict_of_arrays_in_an_npy(tmp_path):

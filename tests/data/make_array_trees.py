@@ -201,6 +201,25 @@ def gguf(trees):
     writer.close()
 
 
+def bidirectional():
+    import flax.linen as nn
+    from flax import serialization
+
+    class Model(nn.Module):
+        def setup(self):
+            self.both = nn.Bidirectional(
+                nn.RNN(nn.OptimizedLSTMCell(UNITS)), nn.RNN(nn.OptimizedLSTMCell(UNITS))
+            )
+
+        def __call__(self, x):
+            return self.both(x)
+
+    model = Model()
+    params = noisy(model.init(jax.random.key(4), X))
+    TRUTH["bidirectional"] = np.asarray(model.apply(params, X))
+    (OUT / f"{PREFIX}_bidirectional.msgpack").write_bytes(serialization.to_bytes(params))
+
+
 OUT.mkdir(exist_ok=True)
 TREES = flax_linen()
 orbax(TREES)
@@ -209,4 +228,5 @@ equinox()
 for make in (flax_nnx, mlx, lambda: gguf(TREES)):
     if PREFIX == "new":
         make()
+bidirectional()
 np.savez_compressed(OUT / f"{PREFIX}_truth.npz", **TRUTH)

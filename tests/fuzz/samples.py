@@ -122,6 +122,7 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
             names = [one.name for one in files]
             maker.add("tfjs", f"{folder}_{path.parent.name}", files, names, "inspect model.json")
     _bare(maker)
+    _packed(maker)
     _tensorflow_1(maker, place)
     if tensorflow:
         _by_tensorflow(maker, place)
@@ -220,6 +221,19 @@ def _bare(maker: _Maker) -> None:
         "inspect w.npz --layout tf1",
         f"run w.npz x.npy --layout tf1 {run}",
     )
+
+
+def _packed(maker: _Maker) -> None:
+    """Trees of arrays, and what PyTorch's weights are packed into."""
+    for folder in ("array_trees", "unpacked"):
+        for path in sorted((DATA / folder).iterdir()):
+            if path.is_file() and "truth" not in path.name and path.suffix != ".npz":
+                kind = path.suffix.lstrip(".") if folder == "array_trees" else "packed"
+                name = f"{folder}_{path.name.replace('.', '_')}"
+                maker.add(kind, name, [path], [path.name], f"inspect {path.name}")
+    files = sorted((DATA / "unpacked/new_distributed").iterdir())
+    names = [file.name for file in files]
+    maker.add("distributed", "distributed", files, names, "inspect .")
 
 
 def _tensorflow_1(maker: _Maker, place: Path) -> None:

@@ -254,8 +254,9 @@ def _fill_array(array: PickledArray, shape: Any, dtype: Any, fortran: bool, data
     if type(shape) is int:
         shape = (shape,)
     if type(data) is list:  # an array of objects
-        array.objects = data
-        data = b""
+        if type(dtype) is not Dtype or not dtype.code.startswith("O"):
+            raise ValueError("an array of numbers in a list")
+        array.objects, data = data, b""
     if type(data) is str:  # from Python 2, where a text is bytes
         data = data.encode("latin-1")
     whole = all(type(size) is int and size >= 0 for size in shape)
