@@ -55,6 +55,11 @@ def _framework(model: object) -> str:
 
 def _notes(graph: OnnxGraph) -> list[str]:
     notes = []
+    if any(node.op.endswith("DynamicQuantizeLSTM") for node in graph.nodes):
+        notes.append(
+            "DynamicQuantizeLSTM is computed as ONNX Runtime does with one thread, all sequences "
+            "together; each of several threads quantises m of its own part of them."
+        )
     narrow = {
         key for node in graph.nodes if node.op in RECURRENT for key in node.inputs[1:4]
         if key in graph.initializers and graph.initializers[key].data_type in (FLOAT16, BFLOAT16)
