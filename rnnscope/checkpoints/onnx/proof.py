@@ -18,7 +18,7 @@ from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
-from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell
+from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import (

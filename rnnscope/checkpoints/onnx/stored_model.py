@@ -95,6 +95,11 @@ class StoredModel:
     def notes(self, axes: Mapping[str, tuple[str, ...]]) -> list[str]:
         """What users should know of the inputs and of the weights."""
         notes = [f"The model's input '{name}' is ({', '.join(own)})." for name, own in axes.items()]
+        if any(node.op.endswith("DynamicQuantizeLSTM") for node in self.graph.nodes):
+            notes.append(
+                "DynamicQuantizeLSTM is computed as ONNX Runtime does with one thread, all "
+                "sequences together; each of several threads quantises m of its own part of them."
+            )
         narrow = {
             stored for node in self.graph.nodes if node.op in RECURRENT
             for key in filter(None, node.inputs[1:4])

@@ -11,8 +11,11 @@ from rnnscope.files.weight_shards import ShardedArray, read_manifest
 
 NAME = "model.json"
 TOPOLOGY, MANIFEST = "modelTopology", "weightsManifest"
-SNIFFED = 1 << 20
+FIRST, SNIFFED = 64, 1 << 20
 """Bytes that are looked at: one of both keys stands in front of most of the file."""
+
+WHITE = b"\xef\xbb\xbf \t\r\n"
+"""What may stand in front of JSON, a byte order mark among it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +74,14 @@ def json_of(path: Path) -> Path:
 
 
 def head_of(path: Path) -> bytes:
-    """The first bytes, without white space in front; empty if there are none. Never raises."""
+    """The first bytes of a JSON object; empty if it is none. Never raises."""
     try:
         there = json_of(path)
         if not there.is_file():
             return b""
         with there.open("rb") as file:
-            return file.read(SNIFFED).lstrip(b"\xef\xbb\xbf \t\r\n")
+            head = file.read(FIRST).lstrip(WHITE)
+            return head + file.read(SNIFFED) if head.startswith(b"{") else b""
     except OSError:
         return b""
 
@@ -85,6 +89,4 @@ def head_of(path: Path) -> bytes:
 def is_json_model(path: Path) -> bool:
     """Whether a file is a model.json, of layers or of a graph. Never raises."""
     head = head_of(path)
-    return head.startswith(b"{") and any(
-        f'"{key}"'.encode() in head for key in (TOPOLOGY, MANIFEST)
-    )
+    return any(f'"{key}"'.encode() in head for key in (TOPOLOGY, MANIFEST))

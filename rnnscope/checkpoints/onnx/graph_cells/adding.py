@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
+from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.graph_cells.handed_on import handed_on, last_step
-from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell, as_layer, graph_cell
+from rnnscope.checkpoints.onnx.graph_cells.layers import as_layer, graph_cell
 from rnnscope.checkpoints.onnx.graph_cells.loops import LoopRecurrence, find_loops
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Recurrence
 from rnnscope.checkpoints.onnx.graph_cells.unrolled import UNROLLED, find_unrolled

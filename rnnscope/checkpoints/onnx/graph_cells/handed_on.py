@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell
+from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.operator_proof import difference, limit_of
 from rnnscope.checkpoints.onnx.pieces import Source
 from rnnscope.checkpoints.onnx.trial import Trial
