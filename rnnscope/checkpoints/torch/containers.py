@@ -212,7 +212,7 @@ def load_array(array: PickledArray, where: object) -> Array:
     Raises
     ------
     CheckpointError
-        Its dtype is none of numbers.
+        Its dtype is none of numbers, or its bytes do not fit its shape.
     """
     dtype = array.dtype
     if dtype is None or re.fullmatch(r"[biufc]\d{1,2}", dtype.code) is None:
@@ -222,9 +222,12 @@ def load_array(array: PickledArray, where: object) -> Array:
         stored = np.dtype(dtype.code).newbyteorder(dtype.order if dtype.order in "<>" else "=")  # type: ignore[arg-type]
     except TypeError as error:
         raise _unread_dtype(where, dtype.code) from error
-    values = np.frombuffer(array.data, stored).reshape(
-        array.shape, order="F" if array.fortran else "C"
-    )
+    try:
+        flat = np.frombuffer(array.data, stored)
+        values = flat.reshape(array.shape, order="F" if array.fortran else "C")
+    except ValueError as error:
+        found = f"{len(array.data)} bytes of {stored}"
+        raise damaged(where, f"the values of shape {array.shape}", found) from error
     wide = np.float32 if stored == np.float16 else stored.newbyteorder("=")
     return np.ascontiguousarray(values.astype(wide)).reshape(array.shape)
 

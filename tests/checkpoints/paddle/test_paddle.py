@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -178,6 +179,23 @@ def test_the_table_is_what_paddles_own_messages_say():
             assert own == [int(number), kind.startswith("*"), kind.lstrip("*")], (message, name)
             seen += 1
     assert seen > 30
+
+
+def test_an_array_whose_bytes_do_not_fit(tmp_path):
+    """Found by fuzzing: another dtype for the same bytes."""
+    raw = (FOLDER / "cell.pdparams").read_bytes()
+    assert raw.count(b"\x8c\x02f4") == 1
+    (tmp_path / "m.pdparams").write_bytes(raw.replace(b"\x8c\x02f4", b"\x8c\x02f8"))
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_checkpoint(tmp_path / "m.pdparams")
+
+
+def test_a_size_without_end(tmp_path):
+    """Found by fuzzing: JSON knows Infinity."""
+    path = copied(tmp_path)
+    path.write_text(re.sub(r"\[16, ?3\]", "[16,Infinity]", path.read_text()))
+    with pytest.raises(CheckpointError):
+        read_checkpoint(path)
 
 
 def test_a_state_dict_that_was_cut_off(tmp_path):
