@@ -65,26 +65,31 @@ class PreparedTarget:
         return largest
 
 
+TargetsOfNodes = dict[str, list[tuple[PreparedTarget, Array]]]
+"""By node: what is said of it, and the places of the views that say so."""
+
+
 class PreparedViews:
     """The targets of views, cut once for each number of sequences."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, bool], dict[str, list[tuple[int, PreparedTarget]]]] = {}
+        self._made: dict[tuple[int, bool], TargetsOfNodes] = {}
         self.wanted: dict[tuple[str, str], bool] = {}
 
-    def targets(
-        self, views: Sequence[View], sequences: int, *, transposed: bool
-    ) -> dict[str, list[tuple[int, PreparedTarget]]]:
-        """By node: the places of views, and what each says of it."""
+    def targets(self, views: Sequence[View], sequences: int, *, transposed: bool) -> TargetsOfNodes:
+        """What the views say of each node, every target once."""
         found = self._made.get((sequences, transposed))
         if found is None:
-            one: dict[int, PreparedTarget] = {}
-            found = {}
+            targets: dict[int, Target] = {}
+            places: dict[int, list[int]] = {}
             for at, view in enumerate(views):
                 for target in view.targets:
-                    if id(target) not in one:
-                        one[id(target)] = PreparedTarget(target, sequences, transposed=transposed)
-                    found.setdefault(target.node, []).append((at, one[id(target)]))
+                    targets[id(target)] = target
+                    places.setdefault(id(target), []).append(at)
+            found = {}
+            for key, target in targets.items():
+                cut = PreparedTarget(target, sequences, transposed=transposed)
+                found.setdefault(target.node, []).append((cut, np.array(places[key])))
             self._made[sequences, transposed] = found
         return found
 
@@ -92,8 +97,8 @@ class PreparedViews:
         """Which views say something of these sequences."""
         found = np.zeros(len(views), bool)
         for members in self.targets(views, sequences, transposed=transposed).values():
-            for at, target in members:
-                found[at] |= bool(target.known.any())
+            for target, of_views in members:
+                found[of_views] |= bool(target.known.any())
         return found
 
 
@@ -155,35 +160,33 @@ class Comparison:
         """Whether any view says something of a result."""
         found = self._wanted.get((node, key))
         if found is None:
-            found = any(key in target.key for _, target in self._targets.get(node, ()))
+            found = any(key in target.key for target, _ in self._targets.get(node, ()))
             self._wanted[node, key] = found
         return found
 
     def see(self, node: str, results: Results, done: Array | None) -> Array | None:
         """Strike out the pairs that differ."""
-        known: dict[int, Array | None] = {}
-        informed: set[int] = set()
-        for view, target in self._targets[node]:
-            if not self.alive[:, view].any():
+        informed = np.zeros(self.alive.shape[1], bool)
+        possible: Array = self.alive.any(axis=0)
+        for target, of_views in self._targets[node]:
+            views = of_views[possible[of_views]]
+            if not len(views):
                 continue
-            if id(target) not in known:
-                got = results.get(target.key)
-                known[id(target)] = (
-                    (None if done is not None else np.full(len(self.alive), np.inf))
-                    if got is None
-                    else target.error(got, done)
-                )
-            error = known[id(target)]
+            got = results.get(target.key)
+            if got is not None:
+                error = target.error(got, done)
+            else:
+                error = None if done is not None else np.full(len(self.alive), np.inf)
             if error is None:
                 continue
             if done is not None and target.says_of(done):
-                informed.add(view)
-            self.errors[:, view] = np.maximum(self.errors[:, view], error)
-            self.alive[:, view] &= error <= self._tolerances[:, view]
+                informed[views] = True
+            self.errors[:, views] = np.maximum(self.errors[:, views], error[:, None])
+            self.alive[:, views] &= error[:, None] <= self._tolerances[:, views]
         keep: Array = self.alive.any(axis=1)
-        if done is not None and informed:
+        if done is not None and informed.any():
             steps = int(done[0].sum(axis=1).max(initial=0))
-            agree = self.alive[:, sorted(informed)].any(axis=1)
+            agree = self.alive[:, informed].any(axis=1)
             self.reached[self._places[agree]] = steps
         if keep.all():
             return None

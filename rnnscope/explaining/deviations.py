@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,8 @@ class View:
         The view without any deviation, for one that has some.
     not_compared : tuple of str
         Arrays of the reference that have the shape of no result, with their shapes.
+    start : mapping of str to mapping of str to ndarray
+        The states before the first step that the reference holds, by layer of the model and name.
     """
 
     targets: tuple[Target, ...]
@@ -106,6 +109,7 @@ class View:
     lengths: Array | None = None
     origin: View | None = None
     not_compared: tuple[str, ...] = ()
+    start: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
 
     def and_also(self, deviation: Deviation) -> View | None:
         """The view with one deviation more; None where that means nothing."""
@@ -129,25 +133,37 @@ class Deviation:
         What the other side does, as reports say it.
     change : callable or None
         ``change(setup) -> Setup | None``: how it computes; None where it means nothing.
+    look : callable or None
+        ``look(view) -> View | None``: how its result is to be compared. One of both is given.
+    advice : str
+        A sentence for the other side: what it does, and what to change.
+    options : mapping of str to object, or None
+        Options of a run with which rnnscope computes the same; None where none do.
+    checkpoint : str
+        With `options`: the file that such a run reads instead; empty: the same.
     numbers : int
         How many numbers of it were solved for.
     usual : bool
         Whether people do this often: three at once are looked for among these first.
-    look : callable or None
-        ``look(view) -> View | None``: how its result is to be compared. One of both is given.
+    alone : bool
+        Whether it is looked for without others only.
     """
 
     id: str
     value: str
     change: Callable[[Setup], Setup | None] | None = None
     look: Callable[[View], View | None] | None = None
+    advice: str = ""
+    options: Mapping[str, Any] | None = None
+    checkpoint: str = ""
     numbers: int = 0
     usual: bool = True
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Unknown:
-    """A deviation with a number in it that is solved for.
+    """A deviation with numbers in it that are solved for.
 
     Attributes
     ----------
@@ -156,21 +172,20 @@ class Unknown:
         Where to begin the search for its numbers.
     change : callable
         ``change(setup, numbers) -> Setup | None``.
-    words : callable
-        ``words(numbers) -> str``: the value.
+    named : callable
+        ``named(numbers) -> Deviation``: the deviation with these numbers; its change is set here.
     """
 
     id: str
     starts: Sequence[tuple[float, ...]]
     change: Callable[[Setup, Sequence[float]], Setup | None]
-    words: Callable[[Sequence[float]], str]
+    named: Callable[[Sequence[float]], Deviation]
 
     def at(self, numbers: Sequence[float]) -> Deviation:
         """The deviation with these numbers."""
-        return Deviation(
-            self.id,
-            self.words(numbers),
-            lambda setup: self.change(setup, numbers),
+        return altered(
+            self.named(numbers),
+            change=lambda setup: self.change(setup, numbers),
             numbers=len(numbers),
         )
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rnnscope.errors import InputError, OptionError, spell
-from rnnscope.explaining.advice import advice, command
 from rnnscope.explaining.deviations import Deviation, Reading
 from rnnscope.explaining.nearest import nearest
 from rnnscope.explaining.reference import Reference, read_reference
 from rnnscope.explaining.result import DeviationReport, Explanation, FitReport, NearReport
-from rnnscope.explaining.search import Search, rounding
+from rnnscope.explaining.search import Search
 from rnnscope.explaining.separating import separate, write_input
 from rnnscope.explaining.subject import Subject, subject_of
+from rnnscope.explaining.tolerance import rounding
+from rnnscope.record.command_line import run_command
 from rnnscope.record.planning import plan_recipe
 from rnnscope.record.recipe import Recipe
 from rnnscope.states.interface import ReadOptions
@@ -24,6 +25,8 @@ BUDGET = 20.0
 """Seconds of search, unless the user says otherwise."""
 
 MOST_REFERENCE_VALUES = 20_000_000
+
+NOTHING_TO_CHANGE = "Nothing is to be changed: the reference is what rnnscope computes."
 
 Progress = Callable[[str, float], None]
 
@@ -66,6 +69,7 @@ def explain(
             expected="seconds, more than 0",
             found=budget,
         )
+    require_reference_differs(recipe, reference)
     started = time.monotonic()
     with plan_recipe(recipe) as planned:
         subject = subject_of(planned)
@@ -83,8 +87,9 @@ def _searched(
     own = rounding(subject, reference)
     if reference.rounded in ("float16", "bfloat16"):
         fine = min(own, 1e-5)
-        first = Search.of(subject, reference, budget=budget / 2, progress=progress, tolerance=fine)
-        first.most = 1
+        first = Search.of(
+            subject, reference, budget=budget / 2, progress=progress, tolerance=fine, most=1
+        )
         found = first.run()
         if found:
             return first, found
@@ -104,7 +109,12 @@ def _explanation(
     recipe = subject.planned.recipe
     notes = _notes(subject, reference, search)
     written = None
-    if len(fits) > 1:
+    if len(fits) > 1 and subject.front:
+        notes.append(
+            "no input that tells these readings apart can be written: the recurrent layers read "
+            f"more than the input ({subject.front})"
+        )
+    elif len(fits) > 1:
         separation = separate(fits, subject, search.tolerance)
         if not separation.inputs:
             notes.append("no input that was tried tells these readings apart: for this model they "
@@ -116,7 +126,7 @@ def _explanation(
             written = str(separate_to)
     elif separate_to is not None:
         notes.append("nothing was written: there are no two readings to tell apart")
-    reports = tuple(_fit(reading, recipe, subject) for reading in fits)
+    reports = tuple(_fit(reading, recipe) for reading in fits)
     near: tuple[NearReport, ...] = ()
     if not fits:
         plain = [view for view in search.views if view.origin is None]
@@ -161,16 +171,26 @@ def _notes(subject: Subject, reference: Reference, search: Search) -> list[str]:
     return notes
 
 
-def _fit(best: Reading, recipe: Recipe, subject: Subject) -> FitReport:
+def _fit(best: Reading, recipe: Recipe) -> FitReport:
     deviations = _ordered(best)
-    text, reproduces = command(recipe, deviations, subject)
+    same = _run_of(recipe, deviations)
     return FitReport(
         tuple(DeviationReport(one.id, one.value) for one in deviations),
         best.error,
-        text,
-        reproduces,
-        advice(deviations, subject),
+        run_command(recipe if same is None else same),
+        same is not None,
+        " ".join(one.advice for one in deviations) or NOTHING_TO_CHANGE,
     )
+
+
+def _run_of(recipe: Recipe, deviations: Sequence[Deviation]) -> Recipe | None:
+    """The run with which rnnscope computes what a reading does; None where no option does."""
+    found = recipe
+    for deviation in deviations:
+        if deviation.options is None:
+            return None
+        found = found.reading(deviation.checkpoint or None).with_options(**deviation.options)
+    return found
 
 
 def _ordered(reading: Reading) -> list[Deviation]:

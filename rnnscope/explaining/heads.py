@@ -117,15 +117,22 @@ def _dense_layers(checkpoint: Checkpoint) -> Iterator[tuple[str, Array, Array]]:
     for name, shape in plain.items():
         if len(shape) != 2 or int(np.prod(shape)) > MOST_WEIGHTS:
             continue
-        stem = name.rpartition(".")[0] or name.rpartition("/")[0]
+        stem = _owner(name)
         vectors = [
             other
             for other, size in plain.items()
-            if len(size) == 1 and size[0] in shape and other.startswith(stem)
+            if len(size) == 1 and size[0] in shape and _owner(other) == stem
         ]
+        if len(vectors) > 1:
+            continue  # which of them is its bias is not known
         try:
             kernel = np.asarray(read(name), np.float64)
             bias = np.asarray(read(vectors[0]) if vectors else [], np.float64)
         except (RnnscopeError, ValueError, KeyError, OSError):
             continue
         yield stem or name, kernel, bias
+
+
+def _owner(name: str) -> str:
+    """The layer that a variable belongs to, as its name says."""
+    return name.rpartition("." if "." in name else "/")[0]

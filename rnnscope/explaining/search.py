@@ -13,19 +13,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 
+from rnnscope.explaining.combining import Portion, combined, grown, reading_of, readings_of_size
 from rnnscope.explaining.comparison import Comparison, PreparedViews
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
 from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
-from rnnscope.explaining.reference import Reference, views_of
+from rnnscope.explaining.grouping import groups
+from rnnscope.explaining.reference import Reference
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import groups, prepared, results_of, simulate
+from rnnscope.explaining.simulation import beginnings_of, prepared, results_of, simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
-from rnnscope.model.layers import BidirectionalMerge
+from rnnscope.explaining.tolerance import rounding, tolerance_of
+from rnnscope.explaining.view_variants import plain_views, with_looks
 
 MOST_DEVIATIONS = 3
 MOST_COMBINED = 2
@@ -47,17 +49,6 @@ MOST_PROMISING = 12
 
 LOOK_SEQUENCES = 8
 """A look takes the first sequences: two, and more until a short and a long one are among them."""
-
-SINGLE, DOUBLE = 1e-5, 1e-10
-"""How far a reading may be from a reference of float32 or float64, in units of the largest value.
-
-Another order of the same sums leaves differences of some 1e-7 and 1e-15; a real confusion, hardly
-any below 1e-4."""
-
-ROUNDED_STATES = 4.0
-"""Half units in the last place that states rounded at every step may be apart, of the largest."""
-
-APPLIED = {id_: place for place, id_ in enumerate(dict.fromkeys(one.id for one in CONFUSIONS))}
 
 Progress = Callable[[str, float], None]
 
@@ -100,6 +91,7 @@ class Search:
     finished: bool = True
     cut_short: bool = False
     fixed: list[Deviation] = field(default_factory=list)
+    lone: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
     found: list[Reading] = field(default_factory=list)
     _partial: dict[int, list[Reading]] = field(default_factory=dict)
@@ -123,6 +115,7 @@ class Search:
         budget: float,
         progress: Progress | None = None,
         tolerance: float | None = None,
+        most: int = MOST_DEVIATIONS,
     ) -> Search:
         """A search over every deviation that means something here.
 
@@ -131,9 +124,7 @@ class Search:
         InputError
             The reference fits no result of the model.
         """
-        plain = views_of(reference, subject.shapes(), subject.recurrent)
-        plain = [_split_joins(view, subject) for view in plain]
-        plain = [_named(_without_zero_tails(view, subject)) for view in plain]
+        plain = plain_views(reference, subject)
         facts = Facts(subject, plain)
         fixed: list[Deviation] = []
         unknowns: list[Unknown] = []
@@ -148,14 +139,17 @@ class Search:
                     fixed.append(deviation)
         if tolerance is None:
             tolerance = rounding(subject, reference)
-        fixed.sort(key=lambda one: not one.usual)
+        lone = [one for one in fixed if one.alone]
+        fixed = sorted((one for one in fixed if not one.alone), key=lambda one: not one.usual)
         return cls(
             subject=subject,
-            views=_with_looks(plain, looks),
+            views=with_looks(plain, looks),
             tolerance=tolerance,
             deadline=time.monotonic() + budget,
             progress=progress,
+            most=most,
             fixed=fixed,
+            lone=lone,
             unknowns=unknowns,
             rounded=reference.rounded in ("float16", "bfloat16"),
         )
@@ -213,23 +207,32 @@ class Search:
         return [one for one in found if len(one.every) == size]
 
     def _batches(self, size: int, look: Setup) -> Iterator[list[Reading]]:
-        """Readings with that many deviations of computing, in portions, the likely ones first."""
+        """Readings with that many deviations of computing, in portions, the likely ones first.
+
+        An empty portion stands where what follows is less likely.
+        """
         if size == 0:
             yield [Reading((), look)]
-            return
-        if size == 3:
-            yield from self._grown(look)
+        elif size == 1:
+            yield from self._timed(size, combined(size, look, (*self.fixed, *self.lone)))
+        elif size < MOST_DEVIATIONS:
+            yield from self._timed(size, combined(size, look, self.fixed))
+        else:
+            yield from self._timed(size, grown(self._partial.get(2, ()), look, self.fixed))
             yield []
             early = self._early()
             usual = [one for one in early if one.usual]
             often = [one for one in usual if one.id in OFTEN_TOGETHER]
-            yield from self._combined(3, look, often)
-            yield []
-            yield from self._combined(3, look, usual)
-            yield []
-            yield from self._combined(3, look, early)
-            return
-        yield from self._combined(size, look, self.fixed)
+            for among in (often, usual, early):
+                yield from self._timed(size, combined(size, look, among))
+                yield []
+
+    def _timed(self, size: int, portions: Iterable[Portion]) -> Iterator[list[Reading]]:
+        """Portions, as long as there is time for them."""
+        for readings, part in portions:
+            self._check_time()
+            self._say(size, part)
+            yield readings
 
     def _early(self) -> list[Deviation]:
         """The deviations that change the first step; all where nothing tells."""
@@ -238,17 +241,19 @@ class Search:
 
     def _find_late(self, look: Setup) -> set[int]:
         """The deviations that leave the first step of the first sequence as it is."""
-        cut = look.rows(np.arange(1)).first_steps(1)
+        one = look.rows(np.arange(1))
+        cut = one.first_steps(1)
+        begun = cut is None  # a backward layer begins at the end
         if cut is None:
-            return set()
-        plain = results_of(cut)
+            cut = one
+        plain = beginnings_of(cut, 1) if begun else results_of(cut)
         late = set()
         for deviation in self.fixed:
             assert deviation.change is not None
             other = deviation.change(cut)
-            if other is None or other.first_steps(1) is None:
+            if other is None or (other.first_steps(1) is None) != begun:
                 continue
-            made = results_of(other)
+            made = beginnings_of(other, 1) if begun else results_of(other)
             if made.keys() == plain.keys() and all(
                 np.array_equal(made[node][key], array)
                 for node, results in plain.items()
@@ -257,77 +262,6 @@ class Search:
             ):
                 late.add(id(deviation))
         return late
-
-    def _grown(self, look: Setup) -> Iterator[list[Reading]]:
-        """Pairs that agree with the first steps, with one deviation more, the farthest first."""
-        pairs = sorted(self._partial.get(2, ()), key=lambda one: -one.reached)
-        seen: set[frozenset[int]] = set()
-        batch: list[Reading] = []
-        for done, pair in enumerate(pairs):
-            own = frozenset(map(id, pair.deviations))
-            ids = {one.id for one in pair.deviations}
-            for deviation in self.fixed:
-                key = own | {id(deviation)}
-                if deviation.id in ids or key in seen:
-                    continue
-                seen.add(key)
-                reading = self._prefix(self._in_order((*pair.deviations, deviation)), look)
-                if reading is not None:
-                    batch.append(reading)
-            if len(batch) >= 512:
-                self._check_time()
-                self._say(3, done / len(pairs))
-                yield batch
-                batch = []
-        yield batch
-
-    def _combined(
-        self, size: int, look: Setup, among: Sequence[Deviation]
-    ) -> Iterator[list[Reading]]:
-        total = max(_choices(len(among), size), 1)
-        places = {id(one): place for place, one in enumerate(among)}
-        seen, batch = 0, []
-        for prefix in self._prefixes(size - 1, look, among):
-            first = prefix.deviations
-            start = 1 + max((places[id(one)] for one in first), default=-1)
-            ids = {one.id for one in first}
-            for deviation in among[start:]:
-                seen += 1
-                if deviation.id in ids:
-                    continue
-                last = max((APPLIED[id_] for id_ in ids), default=-1)
-                if APPLIED[deviation.id] >= last:
-                    reading = prefix.and_also(deviation)
-                else:
-                    reading = self._prefix(self._in_order((*first, deviation)), look)
-                if reading is not None:
-                    batch.append(reading)
-            if len(batch) >= 512:
-                self._check_time()
-                self._say(size, seen / total)
-                yield batch
-                batch = []
-        yield batch
-
-    def _prefixes(self, size: int, look: Setup, among: Sequence[Deviation]) -> Iterator[Reading]:
-        """Readings of some deviations of different ids."""
-        for chosen in combinations(among, size):
-            if len({one.id for one in chosen}) < size:
-                continue
-            reading = self._prefix(self._in_order(chosen), look)
-            if reading is not None:
-                yield reading
-
-    def _in_order(self, chosen: Iterable[Deviation]) -> list[Deviation]:
-        """Deviations in the order in which they are applied."""
-        return sorted(chosen, key=lambda one: APPLIED[one.id])
-
-    def _prefix(self, chosen: Iterable[Deviation], look: Setup) -> Reading | None:
-        """The reading of some deviations, applied one after the other."""
-        reading: Reading | None = Reading((), look)
-        for deviation in chosen:
-            reading = None if reading is None else reading.and_also(deviation)
-        return reading
 
     def _check_time(self) -> None:
         if time.monotonic() > self.deadline:
@@ -367,7 +301,7 @@ class Search:
             self._check_time()
             sizes = np.array([len(readings[at].deviations) for at in members])
             tolerances = np.array(
-                [_tolerance(readings[at], self.tolerance, rounded=self.rounded) for at in members]
+                [tolerance_of(readings[at], self.tolerance, rounded=self.rounded) for at in members]
             )
             first = readings[members[0]].setup
             comparison = Comparison(
@@ -397,10 +331,7 @@ class Search:
 
     def whole(self, deviations: Sequence[Deviation]) -> Reading | None:
         """A reading over all sequences."""
-        reading: Reading | None = Reading((), self.subject.setup)
-        for deviation in self._in_order(deviations):
-            reading = None if reading is None else reading.and_also(deviation)
-        return reading
+        return reading_of(deviations, self.subject.setup)
 
     def _solved(self, size: int, look: Setup) -> None:
         """Find readings with an unknown among their deviations, solved for.
@@ -444,7 +375,7 @@ class Search:
             return [one for one in self._partial.get(others, ())
                     if unknown.id not in {d.id for d in one.deviations}]  # fmt: skip
         among = [one for one in self.fixed if one.id != unknown.id and one.usual]
-        return list(self._prefixes(others, look, among)) if others == 1 else []
+        return list(readings_of_size(others, look, among)) if others == 1 else []
 
     def _ranked(self, found: Iterable[Reading]) -> list[Reading]:
         """Best first; of readings that say the same, one; none far behind the best."""
@@ -479,103 +410,3 @@ def _alike(bases: Sequence[Reading]) -> Iterator[list[Reading]]:
     for members in found.values():
         for start in range(0, len(members), SOLVED_AT_ONCE):
             yield members[start : start + SOLVED_AT_ONCE]
-
-
-def _tolerance(reading: Reading, tolerance: float, *, rounded: bool) -> float:
-    """States that are rounded at every step may round another way where sums differ a little."""
-    if any(one.rounding for one in reading.setup.layers.values()) and rounded:
-        half = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
-        least = max(half[one.rounding] for one in reading.setup.layers.values() if one.rounding)
-        return max(tolerance, ROUNDED_STATES * least)
-    return tolerance
-
-
-def rounding(subject: Subject, reference: Reference) -> float:
-    """How far a reading may be from a reference and still be it."""
-    if reference.precision > 2.0**-24:
-        return max(SINGLE, 1.05 * reference.precision)
-    layers = [node.recurrent for node in subject.planned.plan.layers if node.recurrent]
-    double = all(layer.cell.dtype == np.float64 for layer in layers)
-    double = double and reference.precision < 1e-12
-    return DOUBLE if double else SINGLE
-
-
-def _without_zero_tails(view: View, subject: Subject) -> View:
-    """A view that says nothing of c and m past the lengths where the reference has zeros there.
-
-    No framework returns these states; who records them step by step leaves zeros.
-    """
-    lengths = subject.setup.lengths
-    if lengths is None:
-        return view
-    past = np.arange(subject.setup.timesteps) >= lengths[:, None]
-    targets, some = [], False
-    for target in view.targets:
-        values = target.values
-        states = target.key in ("c", "m", "unprojected") and values.ndim == 3
-        if states and past.any() and not np.nan_to_num(values[past]).any():
-            before = np.flatnonzero(lengths > 0)
-            last = values[before, lengths[before] - 1]
-            if (last != 0).any(axis=1).all():
-                values, some = values.copy(), True
-                values[past] = np.nan
-        targets.append(target.with_values(values))
-    return replace(view, targets=tuple(targets)) if some else view
-
-
-def _split_joins(view: View, subject: Subject) -> View:
-    """A view of two directions side by side as a view of each: a layer is judged step by step."""
-    joins = {
-        node.name: node.reads
-        for node in subject.setup.nodes
-        if isinstance(node.layer, BidirectionalMerge)
-        and node.layer.mode == "concat"
-        and not node.layer.flip_second
-        and all(name in subject.setup.layers for name in node.reads)
-    }
-    targets = []
-    for target in view.targets:
-        reads = joins.get(target.node, ())
-        key = {"value": "outputs", "final/m": "final/m"}.get(target.key)
-        layers = [subject.setup.layers[name].layer for name in reads]
-        if key is None or not reads or not all(layer.return_sequences for layer in layers):
-            targets.append(target)
-            continue
-        cut = layers[0].output_size
-        halves = np.split(target.values, [cut], axis=-1)
-        for name, values in zip(reads, halves, strict=True):
-            scale = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-            targets.append(replace(target, node=name, key=key, values=values, scale=scale))
-    return replace(view, targets=tuple(targets))
-
-
-def _named(view: View) -> View:
-    """A view that had to take m before its projection has that as a deviation."""
-    if any("unprojected" in target.key for target in view.targets):
-        return replace(view, deviations=(Deviation("projection", "ignored", look=lambda one: one),))
-    return view
-
-
-def _with_looks(views: Sequence[View], looks: Sequence[Deviation]) -> list[View]:
-    """Every view, alone and with up to two deviations of comparing."""
-    found = list(views)
-    for count in (1, 2):
-        for view in views:
-            for chosen in combinations(looks, count):
-                if len({one.id for one in (*view.deviations, *chosen)}) < count + len(
-                    view.deviations
-                ):
-                    continue
-                other: View | None = view
-                for deviation in chosen:
-                    other = None if other is None else other.and_also(deviation)
-                if other is not None and any(np.isfinite(t.values).any() for t in other.targets):
-                    found.append(other)
-    return found
-
-
-def _choices(among: int, size: int) -> int:
-    found = 1
-    for at in range(size):
-        found = found * (among - at) // (at + 1)
-    return found

@@ -74,20 +74,17 @@ def _another_input(
     sequences, timesteps = setup.sequences, setup.timesteps + attempt % 3
     scale = SCALES[attempt % len(SCALES)]
     arrays: dict[str, Array] = {}
-    inputs = {}
     ids = None
-    for name, x in setup.inputs.items():
-        if subject.embedding is not None and setup.ids is not None:
-            table = np.asarray(subject.embedding.table, np.float64)
-            ids = random.integers(0, len(table), (sequences, timesteps))
-            arrays["ids"] = ids
-            inputs[name] = table[ids]
-        else:
-            drawn = (random.standard_normal((sequences, timesteps, x.shape[2])) * scale).astype(
-                np.float32
-            )
-            arrays["inputs"] = drawn
-            inputs[name] = drawn.astype(np.float64)
+    if subject.embedding is not None and setup.ids is not None:
+        table = np.asarray(subject.embedding.table, np.float64)
+        arrays["ids"] = ids = random.integers(0, len(table), (sequences, timesteps))
+        values = table[ids]
+    else:
+        width = next(iter(setup.inputs.values())).shape[2]
+        drawn = random.standard_normal((sequences, timesteps, width)) * scale
+        arrays["inputs"] = drawn.astype(np.float32)
+        values = arrays["inputs"].astype(np.float64)
+    inputs = dict.fromkeys(setup.inputs, values)  # several read one input
     mask = None
     if setup.mask is not None:
         low = max(1, timesteps // 3)
@@ -100,8 +97,8 @@ def _another_input(
     return replace(setup, inputs=inputs, mask=mask, ids=ids), arrays
 
 
-def _as_reference(reading: Reading, base: Setup) -> Array | None:
-    """What the other side would return under a reading, NaN where that is not known.
+def _as_reference(reading: Reading, base: Setup) -> list[Array] | None:
+    """What the other side would return under a reading, an array each; NaN where it is not known.
 
     A view's looks are followed backwards by the place of each value: the reference's arrays are
     filled with numbers of their places, looked at, and the results are put where these say.
@@ -115,27 +112,25 @@ def _as_reference(reading: Reading, base: Setup) -> Array | None:
     results = results_of(
         setup, (lambda a: a.swapaxes(0, 1) if a.ndim == 3 else a) if transposed else None
     )
-    view, size = _numbered(reading.view, base)
+    view, ends = _numbered(reading.view, base)
     for deviation in reading.view.deviations:
         looked = None if deviation.look is None else deviation.look(view)
         if looked is None:
             return None
         view = looked
-    found = np.full(size, np.nan)
+    found = np.full(ends[-1], np.nan)
     for target in view.targets:
         got = results.get(target.node, {}).get(target.key)
         if got is None or got.shape != target.values.shape:
             return None
         known = np.isfinite(target.values)
-        found[target.values[known].astype(np.int64)] = got[known] / max(
-            float(np.abs(got).max()), 1e-300
-        )
-    return found
+        found[target.values[known].astype(np.int64)] = got[known]
+    return np.split(found, ends[:-1])
 
 
-def _numbered(view: View, base: Setup) -> tuple[View, int]:
-    """The arrays of the reference itself, each value the number of its place."""
-    targets, at = [], 0
+def _numbered(view: View, base: Setup) -> tuple[View, list[int]]:
+    """The arrays of the reference itself, each value the number of its place; where each ends."""
+    targets, at, ends = [], 0, []
     for target in (view.origin or view).targets:
         rows = min(target.values.shape[0], base.sequences)
         steps = (base.timesteps,) if target.values.ndim == 3 else ()
@@ -144,16 +139,22 @@ def _numbered(view: View, base: Setup) -> tuple[View, int]:
         numbers = np.arange(at, at + size, dtype=np.float64).reshape(shape)
         targets.append(target.with_values(numbers))
         at += size
-    return replace(view, targets=tuple(targets), deviations=()), at
+        ends.append(at)
+    return replace(view, targets=tuple(targets), deviations=()), ends
 
 
-def _differ(a: Array | None, b: Array | None, limit: float) -> bool:
-    if a is b:
-        return False
-    if a is None or b is None or a.shape != b.shape:
+def _differ(one: list[Array] | None, other: list[Array] | None, limit: float) -> bool:
+    """Whether any array is apart by more than so much of its largest value."""
+    if one is None or other is None:
+        return one is not other
+    if [a.shape for a in one] != [b.shape for b in other]:
         return True
-    both = np.isfinite(a) & np.isfinite(b)
-    return bool(both.any() and np.abs(a[both] - b[both]).max() > limit)
+    for a, b in zip(one, other, strict=True):
+        both = np.isfinite(a) & np.isfinite(b)
+        largest = max(np.abs(a[both]).max(initial=0.0), np.abs(b[both]).max(initial=0.0))
+        if largest and np.abs(a[both] - b[both]).max(initial=0.0) > limit * largest:
+            return True
+    return False
 
 
 def write_input(path: Path, arrays: Mapping[str, Array]) -> None:

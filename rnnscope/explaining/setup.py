@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from rnnscope.model.cell import Array, CellSpec
+from rnnscope.model.initial_state import FinalState
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -45,6 +46,14 @@ def altered(value: T, /, **changes: Any) -> T:
     return made
 
 
+def shapes_of(cell: CellSpec) -> tuple[object, ...]:
+    """What two cells have alike where the weights of one fit the other."""
+    return (
+        cell.kind,
+        *((item.name, np.shape(getattr(cell.weights, item.name))) for item in fields(cell.weights)),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class DrivenLayer:
     """A recurrent layer, and what happens to its state between the steps.
@@ -55,6 +64,8 @@ class DrivenLayer:
         Its weights are float64, whatever the file holds.
     start : mapping of str to ndarray (sequence, width) or (1, width)
         The state before the first step, by name; zeros where it is not there.
+    start_swapped : bool
+        c and m of the state before the first step have changed places.
     reset_every : int
         Steps after which the state is that of the start again; 0: never, 1: it is never carried.
     dropped : tuple of str
@@ -77,6 +88,7 @@ class DrivenLayer:
 
     layer: RecurrentLayer
     start: Mapping[str, Array] = field(default_factory=dict)
+    start_swapped: bool = False
     reset_every: int = 0
     dropped: tuple[str, ...] = ()
     swapped: bool = False
@@ -91,6 +103,20 @@ class DrivenLayer:
     def stackable(self) -> bool:
         """Whether it may be stepped with others that differ in numbers alone."""
         return self.cell.kind in STACKABLE and not self.layer.wrapper
+
+    @property
+    def handed_over(self) -> tuple[str, ...]:
+        """The states that begin with the final ones of other layers."""
+        parts = self.layer.initial_state.value.parts.items()
+        return tuple(
+            name for name, part in parts
+            if isinstance(part, FinalState) and name not in self.start
+        )  # fmt: skip
+
+    @property
+    def needs_the_end(self) -> bool:
+        """Whether its first step needs the last one of its input, or of another layer's."""
+        return bool(self.layer.backward.value) or bool(self.handed_over)
 
     @property
     def cell(self) -> CellSpec:
@@ -110,11 +136,13 @@ class DrivenLayer:
         )
         return (
             () if self.stackable else (id(self),),
-            cell.kind, arrays, options, tuple(sorted(self.start)),
+            cell.kind, arrays, options,
+            tuple(sorted((name, len(array)) for name, array in self.start.items())),
             layer.backward.value, layer.reversal, layer.padding.value,
             layer.outputs_in_input_order, layer.return_sequences,
-            self.reset_every, self.dropped, self.swapped, self.kept, self.rounding,
-            self.rounds_first, self.zero_past, self.peephole_of_o, self.last_of_array,
+            self.start_swapped, self.reset_every, self.dropped, self.swapped, self.kept,
+            self.rounding, self.rounds_first, self.zero_past, self.peephole_of_o,
+            self.last_of_array,
         )  # fmt: skip
 
     @cached_property
@@ -158,6 +186,9 @@ class Setup:
         What an embedding turned into `inputs`.
     whole_inputs : mapping of str to ndarray or None
         The inputs of all sequences, where `inputs` has some of them, and they are few enough.
+    of_decoder : frozenset of str
+        Those of `inputs`, the last ones, that a decoder reads: their steps are others, and all of
+        them count.
     """
 
     nodes: tuple[Node, ...]
@@ -167,6 +198,7 @@ class Setup:
     transposed: bool = False
     ids: Array | None = None
     whole_inputs: Mapping[str, Array] | None = None
+    of_decoder: frozenset[str] = frozenset()
 
     @property
     def sequences(self) -> int:
@@ -187,7 +219,7 @@ class Setup:
 
     def first_steps(self, steps: int) -> Setup | None:
         """The first steps alone; None where a later one is needed for them."""
-        if self.transposed or any(one.layer.backward.value for one in self.layers.values()):
+        if self.transposed or any(one.needs_the_end for one in self.layers.values()):
             return None
         mask = None if self.mask is None else self.mask[:, :steps]
         return altered(self.with_inputs(lambda x: x[:, :steps]), mask=mask)

@@ -10,24 +10,15 @@ import numpy as np
 
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError
+from rnnscope.explaining.layer_steps import LayerSteps
 from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.stacking import (
-    project,
-    stack_cells,
-    step,
-    unprojected,
-)
-from rnnscope.model.cell import Array
-from rnnscope.model.cells import CELLS
+from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import FinalState, join_state
 from rnnscope.model.network import Node
 from rnnscope.model.signal import Signal
 
 LOOKS_AFTER = (1, 3, 8)
 """Steps after which what was computed is held to the reference, before the whole is done."""
-
-STACK_BYTES = 24 * 2**20
-MOST_STACKED = 192
 
 Results = Mapping[str, Array]
 """By key: (stack, row, timestep, width) or (stack, row, width)."""
@@ -53,42 +44,19 @@ class Watcher(Protocol):
         ...
 
 
-def groups(setups: Sequence[Setup]) -> list[list[int]]:
-    """Places of setups that can be computed at once."""
-    found: dict[object, list[int]] = {}
-    for at, setup in enumerate(setups):
-        key = (
-            setup.transposed,
-            setup.mask is None,
-            tuple((name, x.shape) for name, x in setup.inputs.items()),
-            id(setup.nodes),
-            tuple(driven.structure for driven in setup.layers.values()),
-        )
-        found.setdefault(key, []).append(at)
-    return [
-        members[start : start + size]
-        for members in found.values()
-        for size in [_stack_size(setups[members[0]])]
-        for start in range(0, len(members), size)
-    ]
+def simulate(setups: Sequence[Setup], watcher: Watcher, steps: int | None = None) -> Array:
+    """Compute setups of one group; returns the places of those that were kept to the end.
 
-
-def _stack_size(setup: Setup) -> int:
-    bytes_each = 0
-    for driven in setup.layers.values():
-        bytes_each += driven.bytes_of_weights
-        bytes_each += setup.sequences * setup.timesteps * driven.cell.num_units * 8 * 6
-    return int(np.clip(STACK_BYTES // max(bytes_each, 1), 1, MOST_STACKED))
-
-
-def simulate(setups: Sequence[Setup], watcher: Watcher) -> Array:
-    """Compute setups of one group; returns the places of those that were kept to the end."""
-    return _Run(setups, watcher).run()
+    With `steps`, only so many steps of the layers that read the input are computed, of a backward
+    layer the last ones of the input, and shown as done.
+    """
+    return _Run(setups, watcher, steps).run()
 
 
 class _Run:
-    def __init__(self, setups: Sequence[Setup], watcher: Watcher) -> None:
+    def __init__(self, setups: Sequence[Setup], watcher: Watcher, most: int | None) -> None:
         self._setups = list(setups)
+        self._most = most
         self._watcher = watcher
         self._alive = np.arange(len(setups))
         self._signals: dict[str, tuple[Array, Array | None]] = {}
@@ -100,18 +68,34 @@ class _Run:
         for name in first.inputs:
             x = _stack([setup.inputs[name] for setup in self._setups])
             assert x is not None
-            self._signals[name] = (x, mask)
+            self._signals[name] = (x, None if name in first.of_decoder else mask)
         wanted = _wanted(first.nodes, self._watcher)
         for node in first.nodes:
             if not len(self._alive):
                 break
             if node.name not in wanted:
                 continue
-            if node.name in first.layers:
+            if self._most is not None:
+                self._begun(node, self._most)
+            elif node.name in first.layers:
                 self._recurrent(node)
             else:
                 self._plain(node)
         return self._alive
+
+    def _begun(self, node: Node, most: int) -> None:
+        """The first steps of a layer that needs nothing but the input for them."""
+        driven = self._setups[0].layers.get(node.name)
+        reads = self._signals.get(node.reads[0])
+        if driven is None or reads is None or not driven.stackable:
+            return
+        if driven.handed_over or driven.kept:
+            return
+        x, mask = reads
+        steps = self._layer_steps(node, x, mask, self._starts(node))
+        for t in range(min(most, steps.timesteps)):
+            steps.step(t)
+        self._shown(node, *steps.shown(min(most, steps.timesteps)))
 
     def _plain(self, node: Node) -> None:
         assert node.recurrent is None
@@ -184,8 +168,7 @@ class _Run:
         driven = self._setups[0].layers[node.name]
         x, mask = self._signals[node.reads[0]]
         stack = len(self._setups)
-        rule = driven.layer.padding.value
-        used = None if rule == "none" else mask
+        used = _counted(driven, mask)
         if not driven.stackable:
             results, final = self._by_engine(node, x, used)
             keep = self._shown(node, results, None)
@@ -195,7 +178,7 @@ class _Run:
         elif driven.kept:
             results, final = self._one_after_another(node, x, used)
         else:
-            results, final, _ = self._steps(node, x, used, self._starts(node), watch=True)
+            results, final = self._steps(node, x, used, self._starts(node), watch=True)
         if not len(self._alive):
             return
         outputs = results["outputs"]
@@ -226,6 +209,8 @@ class _Run:
             if isinstance(part, FinalState) and state not in starts:
                 finals = [self._final[name][state] for name in part.layers]
                 starts[state] = join_state(finals, part.join)
+        if first.start_swapped:
+            starts = {"c": starts["m"], "m": starts["c"]}
         return starts
 
     def _by_engine(
@@ -257,7 +242,7 @@ class _Run:
         for row in range(x.shape[1]):
             one = slice(row, row + 1)
             own_mask = None if mask is None else mask[:, one]
-            made, final, _ = self._steps(node, x[:, one], own_mask, starts, watch=False)
+            made, final = self._steps(node, x[:, one], own_mask, starts, watch=False)
             parts.append(made)
             finals.append(final)
             starts = final
@@ -271,122 +256,53 @@ class _Run:
 
     def _steps(
         self, node: Node, x: Array, mask: Array | None, starts: Mapping[str, Array], *, watch: bool
-    ) -> tuple[dict[str, Array], dict[str, Array], Array | None]:
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Step through time, and show what was computed now and then."""
-        driven = self._setups[0].layers[node.name]
-        cells = [setup.layers[node.name].cell for setup in self._setups]
-        looks = {look for look in LOOKS_AFTER if look < x.shape[2]} if watch else set()
         watch = watch and self._watcher.watches(node.name)
-        if not watch:
-            looks = set()
-        cell = stack_cells(cells, from_zeros=not starts and 1 in looks)
-        turn = _Turn.of(driven, mask, x.shape[2])
-        with np.errstate(all="ignore"):
-            z = project(cell, turn(x))
-        steps_mask = None if mask is None else turn(mask)
-        stack, rows, timesteps = len(self._setups), x.shape[1], x.shape[2]
-        whole = driven.cell
-        widths = CELLS[whole.kind].widths(whole)
-        state = {
-            name: np.broadcast_to(starts.get(name, np.zeros((1, 1, 1))), (stack, rows, width))
-            for name, width in widths.items()
-        }
-        start = dict(state)
-        kept: dict[str, Array] = {
-            name: np.zeros((stack, rows, timesteps, width)) for name, width in widths.items()
-        }
-        kept["outputs"] = np.zeros((stack, rows, timesteps, whole.output_size))
-        for gate in CELLS[whole.kind].gates:
-            if self._watcher.wants(node.name, f"gates/{gate}"):
-                kept[f"gates/{gate}"] = np.zeros((stack, rows, timesteps, whole.num_units))
-        projected = whole.num_proj is not None and whole.kind == "lstm"
-        raw = projected and self._watcher.wants(node.name, "unprojected")
-        if raw:
-            for name in ("unprojected", "unprojected outputs"):
-                kept[name] = np.zeros((stack, rows, timesteps, whole.num_units))
-        last_raw: Array = np.zeros((1, 1, 1))
-        made: Array = last_raw
-        held = np.zeros((1, 1, whole.output_size))
-        every: Array | None = None
-        for t in range(timesteps):
-            before = _carried(driven, t, state, start)
-            with np.errstate(all="ignore"):
-                new, gates = step(driven, cell, z[:, :, t], before)
-                if raw:
-                    made = unprojected(cell, new, gates)
-            counts = None if steps_mask is None else steps_mask[:, :, t, None]
-            returned = new["m"]
-            if counts is not None:
-                new = {name: np.where(counts, new[name], state[name]) for name in new}
-                past = held if driven.layer.padding.value == "hold" else 0.0
-                returned = np.where(counts, returned, past)
-            if raw:
-                last_raw = made if counts is None else np.where(counts, made, last_raw)
-                kept["unprojected"][:, :, t] = last_raw
-                hold = driven.layer.padding.value == "hold"
-                kept["unprojected outputs"][:, :, t] = (
-                    last_raw if hold or counts is None else np.where(counts, made, 0.0)
-                )
-            held = returned
-            state = new
-            for name, array in state.items():
-                shown = (
-                    array if counts is None or not driven.zero_past else np.where(counts, array, 0)
-                )
-                kept[name][:, :, t] = shown
-            kept["outputs"][:, :, t] = returned
-            for gate, array in gates.items():
-                if f"gates/{gate}" in kept:
-                    shown = array if counts is None else np.where(counts, array, 0)
-                    kept[f"gates/{gate}"][:, :, t] = shown
-            if t + 1 in looks:
-                keep = self._look(node, driven, kept, turn, t + 1)
-                if keep is not None and not keep.all():
-                    every = keep
-                    if not keep.any():
-                        return kept, state, keep
-                    count = len(keep)
+        looks = {look for look in LOOKS_AFTER if look < x.shape[2]} if watch else set()
+        one_from_zeros = not starts and 1 in looks
+        steps = self._layer_steps(node, x, mask, starts, one_from_zeros=one_from_zeros)
+        for t in range(steps.timesteps):
+            steps.step(t)
+            if t + 1 not in looks:
+                continue
+            keep = self._shown(node, *steps.shown(t + 1))
+            fewer = keep is not None and not keep.all()
+            if keep is not None and fewer:
+                steps.keep(keep)
+                if not keep.any():
+                    return steps.kept, steps.state
+            if t == 0 or fewer:
+                steps.go_on_with(self._cells(node))
+        results, final = steps.results(), steps.state
+        keep = self._shown(node, results, None) if watch else None
+        if keep is not None and not keep.all():
+            results = {name: array[keep] for name, array in results.items()}
+            final = {name: array[keep] for name, array in final.items()}
+        return results, final
 
-                    def cut(array: Array, keep: Array = keep, count: int = count) -> Array:
-                        return array[keep] if len(array) == count and count > 1 else array
+    def _layer_steps(
+        self, node: Node, x: Array, mask: Array | None, starts: Mapping[str, Array],
+        *, one_from_zeros: bool = False,
+    ) -> LayerSteps:  # fmt: skip
+        driven = self._setups[0].layers[node.name]
+        return LayerSteps(
+            driven,
+            self._cells(node),
+            x,
+            _counted(driven, mask),
+            starts,
+            wants=lambda key: self._watcher.wants(node.name, key),
+            one_from_zeros=one_from_zeros,
+        )
 
-                    kept = {name: array[keep] for name, array in kept.items()}
-                    state = {name: array[keep] for name, array in state.items()}
-                    start = {name: array[keep] for name, array in start.items()}
-                    z, held, last_raw = cut(z), cut(held), cut(last_raw)
-                    x = cut(x)
-                    mask = None if mask is None else cut(mask)
-                    steps_mask = None if steps_mask is None else cut(steps_mask)
-                    turn = turn.kept(keep)
-                if t == 0 or (keep is not None and not keep.all()):
-                    cell = stack_cells([setup.layers[node.name].cell for setup in self._setups])
-        results = _in_input_order(driven, kept, turn)
-        results |= {f"final/{name}": array for name, array in state.items()}
-        results["last"] = results["outputs"][:, :, -1]
-        if raw:
-            results["final/unprojected"] = last_raw
-        if watch:
-            keep = self._shown(node, results, None)
-            if keep is not None and not keep.all():
-                every = keep
-                results = {name: array[keep] for name, array in results.items()}
-                state = {name: array[keep] for name, array in state.items()}
-        return results, state, every
+    def _cells(self, node: Node) -> list[CellSpec]:
+        return [setup.layers[node.name].cell for setup in self._setups]
 
-    def _look(
-        self, node: Node, driven: DrivenLayer, kept: Mapping[str, Array], turn: _Turn, steps: int
-    ) -> Array | None:
-        if turn.free:
-            shown = {name: array[:, :, :steps] for name, array in kept.items()}
-            done = np.ones((1, 1, steps), bool)
-            return self._shown(node, shown, done)
-        shape = next(iter(kept.values())).shape[:3]
-        flags = np.zeros((1, *shape[1:]), bool)
-        flags[:, :, :steps] = True
-        done = turn(flags)
-        if not driven.layer.outputs_in_input_order:
-            kept = {name: array for name, array in kept.items() if name != "outputs"}
-        return self._shown(node, {name: turn(array) for name, array in kept.items()}, done)
+
+def _counted(driven: DrivenLayer, mask: Array | None) -> Array | None:
+    """The mask that a layer heeds."""
+    return None if driven.layer.padding.value == "none" else mask
 
 
 def _wanted(nodes: Sequence[Node], watcher: Watcher) -> frozenset[str]:
@@ -396,34 +312,6 @@ def _wanted(nodes: Sequence[Node], watcher: Watcher) -> frozenset[str]:
         if node.name in found or watcher.watches(node.name):
             found.update((node.name, *node.reads, *node.starts_from))
     return frozenset(found)
-
-
-def _carried(
-    driven: DrivenLayer, t: int, state: Mapping[str, Array], start: Mapping[str, Array]
-) -> Mapping[str, Array]:
-    """The state that a step sees, which is usually the one that the last step left."""
-    if t == 0:
-        return state
-    if driven.reset_every and t % driven.reset_every == 0:
-        return start
-    if driven.dropped:
-        state = {
-            name: start[name] if name in driven.dropped else array for name, array in state.items()
-        }
-    if driven.swapped and state.keys() == {"c", "m"} and state["c"].shape == state["m"].shape:
-        return {"c": state["m"], "m": state["c"]}
-    return state
-
-
-def _in_input_order(
-    driven: DrivenLayer, kept: Mapping[str, Array], turn: _Turn
-) -> dict[str, Array]:
-    return {
-        name: array
-        if name == "outputs" and not driven.layer.outputs_in_input_order
-        else turn(array)
-        for name, array in kept.items()
-    }
 
 
 def _stack(arrays: Sequence[Array | None]) -> Array | None:
@@ -448,70 +336,42 @@ def _flat(array: Array, stack: int) -> Array:
     return whole.reshape(-1, *array.shape[2:])
 
 
-class _Turn:
-    """Turning the time axis (axis 2) of a backward layer; done twice, it undoes itself."""
+class _Collector:
+    """A watcher that keeps every result of a setup, or what is done of it in the end."""
 
-    def __init__(self, order: Array | None, *, whole: bool = False) -> None:
-        self._order = order
-        self._whole = whole
+    def __init__(self, turned: Callable[[Array], Array] | None = None) -> None:
+        self.found: dict[str, dict[str, Array]] = {}
+        self._turned = turned or (lambda array: array)
 
-    @classmethod
-    def of(cls, driven: DrivenLayer, mask: Array | None, timesteps: int) -> _Turn:
-        if not driven.layer.backward.value:
-            return cls(None)
-        if driven.layer.reversal == "whole" or mask is None:
-            return cls(None, whole=True)
-        steps = np.arange(timesteps)
-        lengths = np.where(mask, steps + 1, 0).max(axis=2, initial=0)[:, :, None]
-        return cls(np.where(steps < lengths, lengths - 1 - steps, steps))
+    def watches(self, node: str) -> bool:
+        del node
+        return True
 
-    @property
-    def free(self) -> bool:
-        """Whether time stays as it is."""
-        return self._order is None and not self._whole
+    def wants(self, node: str, key: str) -> bool:
+        del node, key
+        return True
 
-    def kept(self, keep: Array) -> _Turn:
-        """The turn for a part of the stack."""
-        if self._order is None or len(self._order) == 1:
-            return self
-        return _Turn(self._order[keep])
-
-    def __call__(self, array: Array) -> Array:
-        if self._whole:
-            turned_whole: Array = array[:, :, ::-1]
-            return turned_whole
-        if self._order is None:
-            return array
-        stack = max(len(array), len(self._order))
-        order = np.broadcast_to(self._order, (stack, *self._order.shape[1:]))
-        whole = np.broadcast_to(array, (stack, *array.shape[1:]))
-        index = order.reshape(order.shape + (1,) * (array.ndim - 3))
-        turned: Array = np.take_along_axis(whole, index, axis=2)
-        return turned
+    def see(self, node: str, results: Results, done: Array | None) -> None:
+        shown = {key: self._turned(array[0]) for key, array in results.items()}
+        if done is not None:
+            shown = {key: np.where(done[0][..., None], array, 0) for key, array in shown.items()}
+        self.found[node] = shown
 
 
 def results_of(
     setup: Setup, turned: Callable[[Array], Array] | None = None
 ) -> dict[str, dict[str, Array]]:
     """Every result of one setup, by node and key, without the axis of the stack."""
-    found: dict[str, dict[str, Array]] = {}
+    collector = _Collector(turned)
+    simulate([prepared(setup)], collector)
+    return collector.found
 
-    class Collector:
-        def watches(self, node: str) -> bool:  # noqa: ARG002
-            return True
 
-        def wants(self, node: str, key: str) -> bool:  # noqa: ARG002
-            return True
-
-        def see(self, node: str, results: Results, done: Array | None) -> None:
-            if done is None:
-                found[node] = {
-                    key: (array[0] if turned is None else turned(array[0]))
-                    for key, array in results.items()
-                }
-
-    simulate([prepared(setup)], Collector())
-    return found
+def beginnings_of(setup: Setup, steps: int) -> dict[str, dict[str, Array]]:
+    """What the first steps of layers that read the input give; zeros where they give nothing."""
+    collector = _Collector()
+    simulate([prepared(setup)], collector, steps)
+    return collector.found
 
 
 def prepared(setup: Setup) -> Setup:

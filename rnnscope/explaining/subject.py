@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import InputError, UnsupportedCellError
 from rnnscope.explaining.heads import stored_heads
-from rnnscope.explaining.reference import ResultShape
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.views import ResultShape
 from rnnscope.model.cell import Array
-from rnnscope.model.layers import BidirectionalMerge, Embedding
+from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking, PassThrough
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
@@ -43,6 +43,9 @@ class Subject:
         What made the input of ids.
     masked_by_file : bool
         The mask is one that the model makes itself, or that has holes: it is no lengths.
+    front : str
+        What the recurrent layers read beside the input and its embedding: other layers, inputs of
+        a decoder. Empty where there is nothing.
     """
 
     planned: PlannedRun
@@ -51,6 +54,7 @@ class Subject:
     sequences: int
     embedding: Embedding | None = None
     masked_by_file: bool = False
+    front: str = ""
 
     @property
     def recurrent(self) -> tuple[str, ...]:
@@ -85,29 +89,38 @@ def subject_of(planned: PlannedRun) -> Subject:
         Its input has no sequence.
     """
     plan, source = planned.plan, planned.source
-    if plan.loops or plan.decoder_entries:
+    if plan.loops:
         raise UnsupportedCellError(
-            "A decoder cannot be explained yet: what it reads depends on what it returned.",
+            "A decoder that feeds itself cannot be explained yet: what it reads depends on what it "
+            "returned.",
             where=", ".join(f"'{node.name}'" for node in plan.layers if plan.decodes(node)),
-            expected="layers that read the input",
+            expected="layers that read the input, or a decoder with inputs of its own",
             hint="run it, and compare the traces with 'rnnscope diff'",
         )
     if not source.sequences or not source.timesteps:
         raise InputError("The input is empty.", where=source.name, found=f"shape {source.shape}")
     prepared = prepare(plan, source)
     rows = _rows(source.sequences, source.timesteps * int(np.prod(source.shape_of_step)))
-    setup, embedding, by_file = _setup(planned, prepared, rows)
-    results = results_of(setup)
-    return Subject(planned, setup, results, source.sequences, embedding, by_file)
+    found = _setup(planned, prepared, rows)
+    results = results_of(found.setup)
+    return Subject(planned, results=results, sequences=source.sequences, **vars(found))
 
 
 def _rows(sequences: int, values_each: int) -> int:
     return int(min(sequences, max(1, MOST_INPUT_VALUES // max(values_each, 1))))
 
 
-def _setup(
-    planned: PlannedRun, prepared: Prepared, rows: int
-) -> tuple[Setup, Embedding | None, bool]:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What the nodes of a plan tell; fields of `Subject`."""
+
+    setup: Setup
+    embedding: Embedding | None
+    masked_by_file: bool
+    front: str
+
+
+def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
     plan = planned.plan
     every = slice(0, rows)
     batch = planned.source.read(every)
@@ -115,6 +128,8 @@ def _setup(
         plan.entries, prepared.entry(batch, every, slice(None))
     )
     given = next(iter(signals.values())).mask
+    if plan.decoder_entries:
+        signals |= dict.fromkeys(plan.decoder_entries, prepared.decoder_entry(every))
     embedding = None
     behind: list[Node] = []
     for node in plan.nodes:
@@ -131,19 +146,53 @@ def _setup(
     inside = {node.name for node in behind}
     front = {node.name for node in plan.nodes if node.name not in inside}
     read = dict.fromkeys(name for node in behind for name in node.reads if name not in inside)
-    inputs, masks = {}, []
-    for name in read:
-        inputs[name] = _input(signals[name].values, behind, name)
-        masks.append(signals[name].mask)
-    mask = masks[0] if masks else None
+    inputs = {name: _input(signals[name].values, behind, name) for name in read}
+    # The decoder's steps are others than the input's, and so are its masks.
+    decoding = frozenset(read) & (plan.decoder_entries | plan.decoding)
+    own = [signals[name].mask for name in decoding]
+    if any(mask is not None for mask in own):
+        raise UnsupportedCellError(
+            "A decoder with a mask of its own cannot be explained yet.",
+            where=", ".join(f"'{name}'" for name in decoding),
+            expected="decoder inputs of which every step counts",
+            hint="run it, and compare the traces with 'rnnscope diff'",
+        )
+    shared = [name for name in read if name not in decoding]
+    inputs = {name: inputs[name] for name in (*shared, *decoding)}
+    mask = _one_mask([signals[name].mask for name in shared], shared)
     behind += _further(planned, behind, {*inputs, *front}, rows)
     layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
     by_file = mask is not None and (given is None or not np.array_equal(given, mask))
-    setup = Setup(tuple(behind), layers, inputs, mask)
+    setup = Setup(tuple(behind), layers, inputs, mask, of_decoder=decoding)
     by_file = by_file or (mask is not None and setup.lengths is None)
     if embedding is not None and batch.values.ndim == 2:
         setup = replace(setup, ids=np.asarray(batch.values, np.int64))
-    return setup, embedding, by_file
+    computing = [
+        node.name
+        for node in plan.nodes
+        if node.name in front and not isinstance(node.layer, (PassThrough, Embedding, Masking))
+    ]
+    return _Found(setup, embedding, by_file, ", ".join((*computing, *decoding)))
+
+
+def _one_mask(masks: Sequence[Array | None], names: Sequence[str]) -> Array | None:
+    """The mask that all inputs of the recurrent layers share.
+
+    Raises
+    ------
+    UnsupportedCellError
+        They have different ones.
+    """
+    for mask in masks[1:]:
+        first = masks[0]
+        if mask is not first and (mask is None or first is None or (mask != first).any()):
+            raise UnsupportedCellError(
+                "A model whose layers read inputs with different masks cannot be explained yet.",
+                where=", ".join(f"'{name}'" for name in names),
+                expected="the same steps to count for all of them",
+                hint="run it, and compare the traces with 'rnnscope diff'",
+            )
+    return masks[0] if masks else None
 
 
 def _input(values: Array, nodes: Sequence[Node], name: str) -> Array:
@@ -159,20 +208,7 @@ def _driven(node: Node, prepared: Prepared, batch: Any, every: slice) -> DrivenL
     assert layer is not None
     initial = prepared.initial(node, batch, every, {})
     start = {name: np.atleast_2d(np.asarray(a, np.float64)) for name, a in initial.items()}
-    return DrivenLayer(_widened(layer), start)
-
-
-def _widened(layer: RecurrentLayer) -> RecurrentLayer:
-    """The layer with weights in float64; the cell of a stored graph keeps its own."""
-    cell = layer.cell
-    if cell.kind == "graph":
-        return layer
-    arrays = {
-        field.name: value.astype(np.float64)
-        for field in fields(cell.weights)
-        if isinstance(value := getattr(cell.weights, field.name), np.ndarray)
-    }
-    return replace(layer, cell=replace(cell, weights=replace(cell.weights, **arrays)))
+    return DrivenLayer(replace(layer, cell=layer.cell.in_double()), start)
 
 
 def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:

@@ -18,7 +18,7 @@ Readers translate every stored layout into these, once, through `reorder_gates`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -231,6 +231,18 @@ class CellSpec:
     def dtype(self) -> np.dtype[Any]:
         dtype: np.dtype[Any] = np.dtype(self.weights.dtype)
         return dtype
+
+    def in_double(self) -> CellSpec:
+        """The cell with weights in float64; that of a stored graph keeps its own."""
+        if self.kind == "graph":
+            return self
+        arrays = {
+            item.name: value.astype(np.float64)
+            for item in fields(self.weights)
+            if isinstance(value := getattr(self.weights, item.name), np.ndarray)
+        }
+        weights: Any = self.weights
+        return replace(self, weights=replace(weights, **arrays))
 
     @property
     def num_proj(self) -> int | None:

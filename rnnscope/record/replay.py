@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.hashing import files_sha256
 from rnnscope.files.reference import split_reference
 from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.model.cell import Array, CellSpec
+from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
@@ -168,15 +168,7 @@ def _wide_node(node: Node) -> Node:
     layer = node.layer
     if not isinstance(layer, RecurrentLayer):
         return node
-    return replace(node, layer=replace(layer, cell=_wide_cell(layer.cell)))
-
-
-def _wide_cell(cell: CellSpec) -> CellSpec:
-    arrays = {item.name: getattr(cell.weights, item.name) for item in fields(cell.weights)}
-    wide: dict[str, Any] = {
-        name: array.astype(np.float64) for name, array in arrays.items() if array is not None
-    }
-    return replace(cell, weights=replace(cell.weights, **wide))
+    return replace(node, layer=replace(layer, cell=layer.cell.in_double()))
 
 
 def recipe_of(trace: Trace) -> Recipe:

@@ -17,18 +17,26 @@ def trace(tmp_path):
     return write_trace(tmp_path / "t.h5", waves(1, 6, 4))
 
 
+# Whoever runs the tests in the background has their children ignore Ctrl-C.
+HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
+
 def test_it_serves_until_ctrl_c_and_ends_well(trace):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    code = f"{HEED}; from rnnscope.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "rnnscope", "view", trace, "--no-browser"],
+        [sys.executable, "-u", "-c", code, "view", trace, "--no-browser"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     ) as running:  # fmt: skip
-        address = running.stdout.readline().strip()
-        assert running.stdout.readline() == "Ctrl-C stops it.\n"
-        with urlopen(address, timeout=30) as answer:  # noqa: S310  # our own loopback
-            assert answer.read(15) == b"<!doctype html>"
-        running.send_signal(signal.SIGINT)
-        stdout, stderr = running.communicate(timeout=30)
+        try:
+            address = running.stdout.readline().strip()
+            assert running.stdout.readline() == "Ctrl-C stops it.\n"
+            with urlopen(address, timeout=30) as answer:  # noqa: S310  # our own loopback
+                assert answer.read(15) == b"<!doctype html>"
+            running.send_signal(signal.SIGINT)
+            stdout, stderr = running.communicate(timeout=30)
+        finally:
+            running.kill()  # a server that did not end would be waited for without end
     assert (running.returncode, stdout, stderr) == (0, "\nstopped\n", "")
 
 

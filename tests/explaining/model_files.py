@@ -84,6 +84,8 @@ def save_keras(
     path: Path, layers: list[dict[str, Any]], weights: dict[str, list[tuple[str, Array]]],
     version: str = "2.4.0",
 ) -> Path:  # fmt: skip
+    if version.startswith("3"):
+        layers = [{"module": "keras.layers", "registered_name": None, **one} for one in layers]
     model = {"class_name": "Sequential", "config": {"name": "model", "layers": layers}}
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = np.bytes_(json.dumps(model).encode())

@@ -70,7 +70,17 @@ def hard_sigmoid(z):
 
 
 def program(
-    x, w_ih, w_hh, bias, blocks="ifgo", *, blocks_of_x=None, gate=sigmoid, carry=True, calls=0
+    x,
+    w_ih,
+    w_hh,
+    bias,
+    blocks="ifgo",
+    *,
+    blocks_of_x=None,
+    gate=sigmoid,
+    carry=True,
+    calls=0,
+    start=None,
 ):
     """An LSTM over one sequence, (timestep, feature): c and m of every step.
 
@@ -79,7 +89,7 @@ def program(
     `calls` steps if there are several calls.
     """
     units = w_hh.shape[1]
-    c = m = np.zeros(units, x.dtype)
+    c, m = start or (np.zeros(units, x.dtype),) * 2
     kept = {"c": [], "m": []}
     for step, row in enumerate(x):
         if not carry or (calls and step % calls == 0):

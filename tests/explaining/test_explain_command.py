@@ -221,7 +221,7 @@ def test_no_arguments_at_all(rnnscope):
 
 
 def test_a_reference_of_another_width(rnnscope, port, tmp_path):
-    np.savez(tmp_path / "wide.npz", c=np.zeros((2, 6, 5)), m=np.zeros((2, 6, 5)))
+    np.savez(tmp_path / "wide.npz", c=np.ones((2, 6, 5)), m=np.ones((2, 6, 5)))
     words = said_in_an_error(rnnscope("explain", port.model, port.x, tmp_path / "wide.npz"))
     assert "5" in words
     assert str(UNITS) in words

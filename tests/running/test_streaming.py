@@ -642,7 +642,10 @@ def test_ctrl_c_leaves_no_trace_and_what_resume_goes_on_from(tmp_path, model):
         assert time.monotonic() < until
         time.sleep(0.001)
     started.send_signal(signal.SIGINT)
-    stdout, stderr = started.communicate(timeout=PATIENCE_SECONDS)
+    try:
+        stdout, stderr = started.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        started.kill()
     assert started.returncode == 130
     assert stdout == ""
     assert "interrupted" in stderr

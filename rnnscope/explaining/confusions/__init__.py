@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from rnnscope.explaining.confusions import (
+    cell_weights,
     comparisons,
+    gate_order,
     inputs,
+    kernel_layout,
+    layer_places,
     options,
+    padding,
     state,
-    timing,
+    time_axis,
     versions,
-    weights,
 )
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 
 CONFUSIONS: tuple[Confusion, ...] = (
     *versions.CONFUSIONS,
-    *weights.CONFUSIONS,
+    *kernel_layout.CONFUSIONS,
+    *gate_order.CONFUSIONS,
+    *cell_weights.CONFUSIONS,
+    *layer_places.CONFUSIONS,
     *options.CONFUSIONS,
-    *timing.CONFUSIONS,
+    *padding.CONFUSIONS,
+    *time_axis.CONFUSIONS,
     *inputs.CONFUSIONS,
     *state.CONFUSIONS,
     *comparisons.CONFUSIONS,

@@ -8,9 +8,24 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.confusions.timing import turned_within
+from rnnscope.explaining.confusions.padding import LEFT
+from rnnscope.explaining.confusions.state import state_order_advice
+from rnnscope.explaining.confusions.time_axis import shift_advice, turned_within
 from rnnscope.explaining.deviations import Deviation, Target, View
+from rnnscope.explaining.setup import Setup, altered
 from rnnscope.model.cell import Array
+
+TURNED = {
+    "not turned": "The outputs of the backward layer stand in the order in which they were "
+    "computed there, the last timestep first: reverse them in time.",
+    "turned": "The outputs of the backward layer stand in the order of the input there; the model "
+    "returns them as computed, the last timestep first: reverse them in time.",
+}
+
+LAST_STEP = (
+    "The last step of the array is taken there: take the last valid step of each sequence (of a "
+    "backward direction: its first timestep)."
+)
 
 SWAPPED = {"c": "m", "m": "c", "final/c": "final/m", "final/m": "final/c"}
 
@@ -37,7 +52,8 @@ def _state_orders(facts: Facts) -> Iterator[Deviation]:
         return replace(view, targets=tuple(targets)) if some else None
 
     if any((name, "c") in shapes for name in facts.subject.results):
-        yield Deviation("state-order", "c and m swapped", look=swapped)
+        value = "c and m swapped"
+        yield Deviation("state-order", value, look=swapped, advice=state_order_advice(value))
 
 
 def _over_time(
@@ -79,9 +95,11 @@ def _shifts(facts: Facts) -> Iterator[Deviation]:
         return change
 
     for steps in (1, 2):
-        if timesteps > steps + 2:
-            yield Deviation("shift", f"{steps} late", look=_over_time(moved(steps)))
-            yield Deviation("shift", f"{steps} early", look=_over_time(moved(-steps)))
+        for way, by in (("late", steps), ("early", -steps)):
+            if timesteps > steps + 2:
+                look = _over_time(moved(by))
+                advice = shift_advice(steps, way)
+                yield Deviation("shift", f"{steps} {way}", look=look, advice=advice)
 
 
 def _turned_outputs(facts: Facts) -> Iterator[Deviation]:
@@ -114,9 +132,10 @@ def _turned_outputs(facts: Facts) -> Iterator[Deviation]:
 
     order = {facts.setup.layers[name].layer.outputs_in_input_order for name in backward}
     value = "not turned" if True in order else "turned"
-    yield Deviation("turned-outputs", value, look=_over_time(lambda t: change(t, within=False)))
-    if lengths is not None and (lengths < facts.setup.timesteps).any():
-        yield Deviation("turned-outputs", value, look=_over_time(lambda t: change(t, within=True)))
+    shorter = lengths is not None and (lengths < facts.setup.timesteps).any()
+    for within in (False, True) if shorter else (False,):
+        look = _over_time(lambda target, within=within: change(target, within=within))  # type: ignore[misc]
+        yield Deviation("turned-outputs", value, look=look, advice=TURNED[value])
 
 
 def _last_steps(facts: Facts) -> Iterator[Deviation]:
@@ -132,16 +151,16 @@ def _last_steps(facts: Facts) -> Iterator[Deviation]:
 
     backward = any(one.layer.backward.value for one in facts.layers)
     if facts.setup.mask is not None or backward:
-        yield Deviation("last-step", "last of the array", look=look)
+        yield Deviation("last-step", "last of the array", look=look, advice=LAST_STEP)
     returned = [one for one in facts.layers if not one.layer.return_sequences]
     if returned and (facts.setup.mask is not None or backward):
-        yield Deviation(
-            "last-step",
-            "last of the array",
-            lambda setup: setup.changed(
-                lambda one: None if one.layer.return_sequences else replace(one, last_of_array=True)
-            ),
-        )
+        yield Deviation("last-step", "last of the array", _handing_on_the_last, advice=LAST_STEP)
+
+
+def _handing_on_the_last(setup: Setup) -> Setup | None:
+    return setup.changed(
+        lambda one: None if one.layer.return_sequences else altered(one, last_of_array=True)
+    )
 
 
 def _left_padding(facts: Facts) -> Iterator[Deviation]:
@@ -157,7 +176,7 @@ def _left_padding(facts: Facts) -> Iterator[Deviation]:
                 out[row, :length] = target.values[row, timesteps - length :]
         return out
 
-    yield Deviation("left-padding", "true, masked", look=_over_time(change))
+    yield Deviation("left-padding", "true, masked", look=_over_time(change), advice=LEFT)
 
 
 CONFUSIONS = (

@@ -7,8 +7,14 @@ from itertools import permutations
 
 import numpy as np
 
+from rnnscope.explaining.confusions.changes import (
+    LEAST,
+    ChangeLayer,
+    ChangeSetup,
+    every_layer,
+    number_words,
+)
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.confusions.options import words
 from rnnscope.explaining.deviations import Deviation, Unknown
 from rnnscope.explaining.setup import DrivenLayer, Setup, altered
 from rnnscope.explaining.stacking import round_to
@@ -16,40 +22,44 @@ from rnnscope.model.cell import Array
 
 ALL_COLUMN_ORDERS_UP_TO = 4
 
+FACTORS = ((0.7,), (0.1,), (2.0,))
+FACTORS_AND_OFFSETS = ((0.7, 0.1), (1.0, -0.3))
+"""Where to begin the search for what the input is multiplied by, and what is added to it."""
+
 
 def _scales(facts: Facts) -> Iterator[Unknown]:
-    def factor(setup: Setup, numbers: Sequence[float]) -> Setup:
-        return setup.with_inputs(lambda x: x * numbers[0])
+    def scaled(setup: Setup, numbers: Sequence[float]) -> Setup | None:
+        factor, offset = (*numbers, 0.0)[:2]
+        if abs(factor) < LEAST:
+            return None
+        return setup.with_inputs(lambda x: x * factor + offset)
 
-    def affine(setup: Setup, numbers: Sequence[float]) -> Setup:
-        return setup.with_inputs(lambda x: x * numbers[0] + numbers[1])
+    def named(numbers: Sequence[float]) -> Deviation:
+        kinds = zip(("factor", "offset"), numbers, strict=False)
+        value = ", ".join(f"{kind} {number_words(number)}" for kind, number in kinds)
+        advice = f"The input is scaled there (x times {value}): give both sides the same."
+        return Deviation("input-scale", value, advice=advice)
 
-    if facts.subject.embedding is not None:
-        return
-    yield Unknown(
-        "input-scale", ((0.7,), (0.1,), (2.0,)), factor, lambda n: f"factor {words(n[0])}"
-    )
-    yield Unknown(
-        "input-scale",
-        ((0.7, 0.1), (1.0, -0.3)),
-        affine,
-        lambda n: f"factor {words(n[0])}, offset {words(n[1])}",
-    )
+    if facts.subject.embedding is None:
+        yield Unknown("input-scale", FACTORS, scaled, named)
+        yield Unknown("input-scale", FACTORS_AND_OFFSETS, scaled, named)
 
 
 def _columns(facts: Facts) -> Iterator[Deviation]:
-    if facts.subject.embedding is not None:
+    widths = {x.shape[2] for x in facts.setup.inputs.values()}
+    if facts.subject.embedding is not None or len(widths) != 1:
         return
-    for name, x in facts.setup.inputs.items():
-        del name
-        width = x.shape[2]
-        if width < 2:
-            continue
-        for order in _orders(width):
-            value = " ".join(map(str, order)) if width <= 16 else _in_short(order)
-            common = order == order[::-1] or order == tuple(range(width))[::-1]
-            yield Deviation("input-columns", value, _reordered(order), usual=common)
-        return
+    width = widths.pop()
+    for order in _orders(width) if width > 1 else ():
+        value = " ".join(map(str, order)) if width <= 16 else _in_short(order)
+        yield Deviation(
+            "input-columns",
+            value,
+            _reordered(order),
+            advice="The features of the input are in another order there: column k is our column "
+            f"{value}.",
+            usual=order == tuple(range(width))[::-1],
+        )
 
 
 def _orders(width: int) -> list[tuple[int, ...]]:
@@ -79,75 +89,68 @@ def _in_short(order: tuple[int, ...]) -> str:
     return " ".join(map(str, order))
 
 
-def _reordered(order: tuple[int, ...]) -> Callable[[Setup], Setup | None]:
+def _reordered(order: tuple[int, ...]) -> ChangeSetup:
     columns = list(order)
-
-    def change(setup: Setup) -> Setup | None:
-        if any(x.shape[2] != len(columns) for x in setup.inputs.values()):
-            return None
-        return setup.with_inputs(lambda x: np.ascontiguousarray(x[..., columns]))
-
-    return change
+    return lambda setup: setup.with_inputs(lambda x: np.ascontiguousarray(x[..., columns]))
 
 
 def _embeddings(facts: Facts) -> Iterator[Deviation]:
-    embedding = facts.subject.embedding
-    if embedding is None or facts.setup.ids is None:
+    embedding, ids = facts.subject.embedding, facts.setup.ids
+    if embedding is None or ids is None:
         return
     table = np.asarray(embedding.table, np.float64)
     last = len(table) - 1
 
-    def looked_up(of: Callable[[Array], Array]) -> Callable[[Setup], Setup | None]:
+    def looked_up(of: Callable[[Array], Array]) -> ChangeSetup:
         def change(setup: Setup) -> Setup | None:
             if setup.ids is None:
                 return None
-            ids = of(setup.ids)
-            inside = (ids >= 0) & (ids <= last)
-            rows = np.where(inside[..., None], table[np.clip(ids, 0, last)], 0.0)
-            return altered(setup, inputs=dict.fromkeys(setup.inputs, rows))
+            rows = of(setup.ids)
+            inside = (rows >= 0) & (rows <= last)
+            values = np.where(inside[..., None], table[np.clip(rows, 0, last)], 0.0)
+            return altered(setup, inputs=dict.fromkeys(setup.inputs, values))
 
         return change
 
-    yield Deviation("embedding", "ids + 1", looked_up(lambda ids: ids + 1))
-    yield Deviation("embedding", "ids - 1", looked_up(lambda ids: ids - 1))
-    yield Deviation("embedding", "ids + 1", looked_up(lambda ids: np.minimum(ids + 1, last)))
-    yield Deviation("embedding", "ids - 1", looked_up(lambda ids: np.maximum(ids - 1, 0)))
-    yield Deviation("embedding", "ids - 1", looked_up(lambda ids: (ids - 1) % (last + 1)))
-    yield Deviation("embedding", "ids + 1", looked_up(lambda ids: (ids + 1) % (last + 1)))
-    yield Deviation(
-        "embedding", "row 0 is zeros", looked_up(lambda ids: np.where(ids == 0, -1, ids))
-    )
-    for most in _round_bounds(facts.setup.ids):
-        yield Deviation(
-            "embedding",
-            "ids clipped",
-            looked_up(lambda ids, most=most: np.minimum(ids, most)),  # type: ignore[misc]
-        )
+    # What lies outside the table gives zeros, its nearest row, or a row from its other end.
+    ways: list[tuple[str, Callable[[Array], Array]]] = []
+    for value, by in (("ids + 1", 1), ("ids - 1", -1)):
+        ways += [
+            (value, lambda ids, by=by: ids + by),  # type: ignore[misc]
+            (value, lambda ids, by=by: np.clip(ids + by, 0, last)),  # type: ignore[misc]
+            (value, lambda ids, by=by: (ids + by) % (last + 1)),  # type: ignore[misc]
+        ]
+    ways.append(("row 0 is zeros", lambda ids: np.where(ids == 0, -1, ids)))
+    for most in _bounds(ids):
+        ways.append(("ids clipped", lambda ids, most=most: np.minimum(ids, most)))  # type: ignore[misc]
+    for value, of in ways:
+        advice = f"The rows of the embedding are looked up by other ids there: {value}."
+        yield Deviation("embedding", value, looked_up(of), advice=advice)
 
 
-def _round_bounds(ids: Array) -> list[int]:
+def _bounds(ids: Array) -> list[int]:
     """Bounds that ids may have been clipped to: each that leaves some of them."""
     values = np.unique(ids)
     return [int(value) for value in values[-9:-1]]
 
 
 def _dtypes(facts: Facts) -> Iterator[Deviation]:
-    if not any(driven.stackable for driven in facts.layers):
+    if not facts.stackable:
         return
     for dtype in ("float16", "bfloat16"):
-        yield Deviation("dtype", f"{dtype} weights", _every(_rounded_weights(dtype)))
-        for first in (False, True):
-            change = _every(_rounded_states(dtype, first=first))
-            yield Deviation("dtype", f"{dtype} states", change)
+        changes = (
+            ("weights", _rounded_weights(dtype)),
+            ("states", _rounded_states(dtype, first=False)),
+            ("states", _rounded_states(dtype, first=True)),
+            ("weights and states", _rounded_both(dtype)),
+        )
+        for what, change in changes:
+            advice = f"The {what} are rounded to {dtype} there."
+            yield Deviation("dtype", f"{dtype} {what}", every_layer(change), advice=advice)
 
-        def both(driven: DrivenLayer, dtype: str = dtype) -> DrivenLayer | None:
-            return altered(_rounded_weights(dtype)(driven), rounding=dtype)
 
-        yield Deviation("dtype", f"{dtype} weights and states", _every(both))
-
-
-def _every(change: Callable[[DrivenLayer], DrivenLayer | None]) -> Callable[[Setup], Setup | None]:
-    return lambda setup: setup.changed(lambda driven: change(driven) if driven.stackable else None)
+def _rounded_both(dtype: str) -> ChangeLayer:
+    return lambda driven: altered(_rounded_weights(dtype)(driven), rounding=dtype)
 
 
 def _rounded_weights(dtype: str) -> Callable[[DrivenLayer], DrivenLayer]:
@@ -158,9 +161,8 @@ def _rounded_weights(dtype: str) -> Callable[[DrivenLayer], DrivenLayer]:
             if isinstance(array, np.ndarray)
         }
         if "added_bias" in arrays:  # each of both is rounded, then they are added
-            weights = driven.cell.weights
-            own = round_to(weights.bias - weights.added_bias, dtype)
-            arrays["bias"] = own + arrays["added_bias"]
+            own = driven.cell.weights.bias - driven.cell.weights.added_bias
+            arrays["bias"] = round_to(own, dtype) + arrays["added_bias"]
         return driven.with_weights(**arrays)
 
     return change

@@ -33,6 +33,11 @@ class Facts:
     def layers(self) -> list[DrivenLayer]:
         return list(self.setup.layers.values())
 
+    @property
+    def stackable(self) -> list[DrivenLayer]:
+        """The layers that may be stepped in stacks."""
+        return [one for one in self.layers if one.stackable]
+
     def some(self, kind: str) -> list[DrivenLayer]:
         """The layers of a kind of cell that may be stepped in stacks."""
         return [one for one in self.layers if one.cell.kind == kind and one.stackable]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import RnnscopeError
+from rnnscope.explaining.confusions.gate_order import block_columns, stored_order
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.confusions.weights import block_columns, stored_order
 from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.setup import DrivenLayer, Setup, shapes_of
 from rnnscope.model.cell import Array, CellSpec
 
 AVERAGE = "/ExponentialMovingAverage"
@@ -37,17 +37,12 @@ def _other_weights(values: Mapping[str, CellSpec]) -> Callable[[Setup], Setup | 
         layers = dict(setup.layers)
         some = False
         for name, cell in values.items():
-            if name in layers and _shapes(layers[name].cell) == _shapes(cell):
+            if name in layers and shapes_of(layers[name].cell) == shapes_of(cell):
                 layers[name] = layers[name].with_cell(weights=cell.weights)
                 some = True
         return replace(setup, layers=layers) if some else None
 
     return change
-
-
-def _shapes(cell: CellSpec) -> tuple[object, ...]:
-    return (cell.kind, *((item.name, np.shape(getattr(cell.weights, item.name)))
-                         for item in fields(cell.weights)))  # fmt: skip
 
 
 def _variables(facts: Facts) -> Iterator[Deviation]:
@@ -63,7 +58,8 @@ def _variables(facts: Facts) -> Iterator[Deviation]:
             found[name] = other
     if found:
         value = "raw variables" if averaged else "moving averages"
-        yield Deviation("variables", value, _other_weights(found))
+        advice = f"The {value} are loaded there: load the others."
+        yield Deviation("variables", value, _other_weights(found), advice=advice)
 
 
 def _other_name(name: str) -> str:
@@ -123,19 +119,20 @@ def _steps(facts: Facts) -> Iterator[Deviation]:
             checkpoint = read_checkpoint(other)
         except RnnscopeError:
             continue
-        cells = {}
-        for node in checkpoint.network.recurrent:
-            if node.name in facts.setup.layers and node.recurrent is not None:
-                weights = node.recurrent.cell.weights
-                arrays = {
-                    item.name: value.astype(np.float64)
-                    for item in fields(weights)
-                    if isinstance(value := getattr(weights, item.name), np.ndarray)
-                }
-                wide = replace(node.recurrent.cell, weights=replace(weights, **arrays))
-                cells[node.name] = wide
+        cells = {
+            node.name: node.recurrent.cell.in_double()
+            for node in checkpoint.network.recurrent
+            if node.name in facts.setup.layers and node.recurrent is not None
+        }
         if cells:
-            yield Deviation("checkpoint-step", step, _other_weights(cells))
+            yield Deviation(
+                "checkpoint-step",
+                step,
+                _other_weights(cells),
+                advice=f"The weights are those of step {step}: load the other checkpoint.",
+                options={},
+                checkpoint=str(other),
+            )
 
 
 def _siblings(path: Path) -> list[tuple[str, Path]]:

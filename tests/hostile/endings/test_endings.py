@@ -31,25 +31,30 @@ def long_run(files):
     np.save("long.npy", np.zeros((3000, 4, 2), "f4"))
     before = {path.name for path in Path().iterdir()}
 
+    started = []
+
     def start():
         process = subprocess.Popen([*COMMAND, *LONG], stdout=-1, stderr=-1, text=True)
+        started.append(process)
         while process.poll() is None and not Path(".long.h5.partial.json").exists():
             time.sleep(0.005)
         return process
 
-    return start, lambda: {path.name for path in Path().iterdir()} - before
+    yield start, lambda: {path.name for path in Path().iterdir()} - before
+    for process in started:
+        process.kill()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_signals_end_a_run_as_ctrl_c_does(long_run, name):
     """What was committed is kept for --resume, and the exit code is what shells expect."""
     start, left = long_run
-    # Whoever runs the tests under nohup has their children ignore a hangup.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Whoever runs the tests in the background, or under nohup, has their children ignore these.
+    ignored = signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         process = start()
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(getattr(signal, name), ignored)
     process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 128 + getattr(signal, name)
