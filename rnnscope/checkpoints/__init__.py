@@ -120,6 +120,8 @@ def find_reader(path: Path) -> Reader | None:
 
 def is_checkpoint(path: Path) -> bool:
     """Whether a file is a saved model by its content; bare arrays of an ``.npz`` may be any."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return False  # a pipe would be waited for
     reader = find_reader(path)
     return reader is not None and not reader.options
 

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
-from rnnscope.errors import InputError, RnnscopeError
+from rnnscope.errors import CheckpointError, InputError, RnnscopeError
 from rnnscope.files.array_views import blocks
 from rnnscope.files.containers import ARCHIVES, open_container
+from rnnscope.files.regular import require_regular
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
@@ -132,6 +133,7 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
     RnnscopeError
         It is none of these, or cannot be read.
     """
+    require_regular(path, CheckpointError)  # a pipe would be waited for
     if layout is None:
         for inspect in INSPECTORS:
             found = inspect(path)

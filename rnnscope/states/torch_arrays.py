@@ -14,8 +14,8 @@ OTHER_SUFFIXES = (".npz", ".keras", ".npy", ".h5")
 
 def is_torch_file(path: Path) -> bool:
     """Whether a file is one of ``torch.save``, by its content; it never raises."""
-    if path.suffix.lower() in OTHER_SUFFIXES:
-        return False
+    if path.suffix.lower() in OTHER_SUFFIXES or not path.is_file():
+        return False  # a pipe would be waited for
     try:
         with path.open("rb") as file:
             head = file.read(4)
