@@ -20,6 +20,7 @@ from rnnscope.converting.interface import (
     WeightFormat,
     Written,
 )
+from rnnscope.converting.left_out_words import start_words
 from rnnscope.converting.names import clean_names
 from rnnscope.converting.onnx_messages import graph, model_bytes, node, value_info
 from rnnscope.converting.onnx_plain import PLAIN, Building
@@ -47,7 +48,7 @@ def _write(plan: Plan, options: FormatOptions) -> Written:
             f"outputs, *states = session.run(None, {made.feeds()})",
         ),
         folded=folding_words(plan, joined=False),
-        left_out=front_words(left),
+        left_out=(*front_words(left), *start_words(plan)),
         notes=_notes(made),
         steps=steps,
         read_states=partial(stored_graph_states, places=made.exposed) if made.exposed else None,
