@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnscope.converting.interface import Plan
+from rnnscope.model.initial_state import StoredState
 
 
 def wiring_words(plan: Plan, what: str) -> tuple[str, ...]:
@@ -27,5 +28,5 @@ def start_words(plan: Plan) -> tuple[str, ...]:
     return tuple(
         f"The initial state of '{name}': {start}; give it in code."
         for name, start in starts.items()
-        if start.parts
+        if any(not isinstance(part, StoredState) for part in start.parts.values())
     )

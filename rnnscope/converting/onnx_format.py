@@ -139,8 +139,10 @@ class _Model:
         direction = "bidirectional" if both else "reverse" if backward else "forward"
         lengths = LENGTHS if level.takes_lengths else ""
         inputs = [key, stored["W"], stored["R"], stored["B"], lengths]
+        starts = self._starts(level, name, key)
+        inputs += starts
         if "P" in stored:
-            inputs += ["", "", stored["P"]]
+            inputs += [*[""] * (2 - len(starts)), stored["P"]]
         states = ["Y_h", "Y_c"] if level.cell.kind == "lstm" else ["Y_h"]
         outputs = [f"{name}.Y", *(f"{name}.{state}" for state in states)]
         given = onnx_cells.attributes(level.cells)
@@ -164,6 +166,27 @@ class _Model:
                 for output in keys.values()
             ]
         return self._joined(level, name, outputs[0])
+
+    def _starts(self, level: Level, name: str, key: str) -> list[str]:
+        """The inputs initial_h and initial_c, (direction, sequence, unit); none for zeros."""
+        build = self.building
+        stored = onnx_cells.starts(level.layers)
+        if not stored:
+            return []
+        place = build.constant(f"{name}.sequences_at", np.array([1], np.int64))
+        count = build.constant(f"{name}.directions", np.array([len(level.nodes)], np.int64))
+        units = build.constant(f"{name}.hidden", np.array([level.cell.num_units], np.int64))
+        shape = build.add("Shape", [key], f"{name}.shape_of_x")
+        batch = build.add("Gather", [shape, place], f"{name}.sequences")
+        size = build.add("Concat", [count, batch, units], f"{name}.initial_shape", axis=0)
+        return [
+            build.add(
+                "Expand",
+                [build.constant(f"{name}.learned_{state}", values), size],
+                f"{name}.initial_{state}",
+            )
+            for state, values in stored.items()
+        ]
 
     def _joined(self, level: Level, name: str, key: str) -> str:
         """Y (timestep, direction, sequence, unit) as (timestep, sequence, feature)."""

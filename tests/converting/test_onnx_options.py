@@ -98,18 +98,43 @@ def test_a_coupled_gate_and_an_activation_of_c_are_onnx_alone(tmp_path):
     with pytest.raises(rnnscope.RnnscopeError) as refused:
         rnnscope.convert(source, "keras", dry_run=True)
     assert refused.value.found == (
-        "'lstm' has output_activation=relu beside activation=tanh; 'lstm' has a forget gate that is "
-        "1 - i (coupled)"
+        "'lstm' has output_activation=relu beside activation=tanh; 'lstm' has a forget gate that "
+        "is 1 - i (coupled)"
     )
 
 
-def test_a_stored_start_is_refused(tmp_path):
-    """A constant initial state would be lost in weights alone."""
-    arrays = onnx_files.weights()
-    arrays["h"] = np.full((1, 1, 4), 0.5, "f4")
-    node = onnx_files.node("LSTM", ["X", "W", "R", "B", "", "h"], ["Y"], "lstm", hidden_size=4)
-    source = onnx_files.simple(tmp_path / "in.onnx", [node], arrays)
+def _learned(path, **options):
+    """An LSTM of two directions that starts from constants."""
+    rng = np.random.default_rng(6)
+    arrays = onnx_files.weights(directions=2)
+    arrays |= {key: rng.normal(size=(2, 1, 4)).astype("f4") for key in ("h", "c")}
+    nodes = [
+        onnx_files.node(
+            "LSTM", ["X", "W", "R", "B", "", "hs", "cs"], ["Y"], "lstm",
+            hidden_size=4, direction="bidirectional", **options,
+        )
+    ]  # fmt: skip
+    arrays["shape"] = np.array([2, 3, 4])
+    nodes[:0] = [
+        onnx_files.node("Expand", [key, "shape"], [f"{key}s"], f"expand_{key}") for key in "hc"
+    ]
+    return onnx_files.simple(path, nodes, arrays)
+
+
+def test_a_stored_start_goes_into_onnx_alone(tmp_path):
+    """A learned initial state would be lost in weights alone."""
+    source = _learned(tmp_path / "in.onnx")
     with pytest.raises(rnnscope.RnnscopeError) as refused:
         rnnscope.convert(source, "torch", dry_run=True)
-    assert refused.value.found == "'lstm' starts from values that the file holds: m (initial_state)"
-    assert refused.value.hint == "no format that is written could"
+    told = "'lstm' starts from values that the file holds: m, c (initial_state)"
+    assert refused.value.found == told
+    assert refused.value.hint == "these could: to=onnx"
+    done = rnnscope.convert(source, "onnx", tmp_path / "out.onnx", expose_states=True)
+    x = np.random.default_rng(2).normal(size=(5, 3, 3)).astype("f4")
+    wanted = _run(source, x)["Y"]
+    found = _run(tmp_path / "out.onnx", x.swapaxes(0, 1))
+    for number, layer in enumerate(done.layers):
+        own = layer.written_as.replace("/", ".")
+        steps = wanted[:, number].swapaxes(0, 1)
+        np.testing.assert_allclose(found[f"{own}.m"], steps, rtol=0, atol=2e-6)
+    assert rnnscope.open_model(tmp_path / "out.onnx").layers["lstm/forward"]
