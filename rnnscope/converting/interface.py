@@ -34,6 +34,8 @@ class Abilities:
         The variants of the GRU.
     lone_backward : bool
         Whether one layer alone may read from the end.
+    stored_start : bool
+        Whether the file holds a state before the first step, the same for every sequence.
     merges : collection of str
         How two directions may be joined, as in `BidirectionalMerge`; empty for formats that hold
         weights and no wiring.
@@ -52,6 +54,7 @@ class Abilities:
     coupled: bool = False
     reset_after: Collection[bool] = (True,)
     lone_backward: bool = True
+    stored_start: bool = False
     merges: Collection[str] = ()
 
 

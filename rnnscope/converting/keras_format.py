@@ -29,6 +29,7 @@ from rnnscope.converting.interface import (
     Written,
 )
 from rnnscope.converting.keras_layers import KERAS, PLAIN, KerasLayer, recurrent
+from rnnscope.converting.left_out_words import start_words
 from rnnscope.converting.names import clean_names
 from rnnscope.model.layers import Embedding, Masking
 from rnnscope.model.network import Node
@@ -73,7 +74,7 @@ def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
         names=names,
         load=('model = keras.models.load_model("{target}")', "outputs = model.predict(x)"),
         folded=folding_words(plan, joined=True),
-        left_out=front_words(left),
+        left_out=(*front_words(left), *start_words(plan)),
         notes=_notes(plan, steps),
         steps=steps,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnscope.converting.interface import Plan
+from rnnscope.model.initial_state import StoredState
 
 
 def wiring_words(plan: Plan, what: str) -> tuple[str, ...]:
@@ -13,10 +14,19 @@ def wiring_words(plan: Plan, what: str) -> tuple[str, ...]:
     if plain:
         names = ", ".join(f"'{name}'" for name in plain)
         found.append(f"{what} holds the recurrent layers alone; not {names}.")
-    for node in plan.nodes:
-        start = node.recurrent.initial_state if node.recurrent else None
-        if start is not None and start.value.parts:
-            found.append(f"The initial state of '{node.name}': {start.value}; give it in code.")
+    found.extend(start_words(plan))
     if len(plan.levels) > 1:
         found.append(f"{what} does not say what feeds what: that is your code.")
     return tuple(found)
+
+
+def start_words(plan: Plan) -> tuple[str, ...]:
+    """The initial states that whoever runs the model has to give, a sentence each."""
+    starts = {
+        node.name: node.recurrent.initial_state.value for node in plan.nodes if node.recurrent
+    }
+    return tuple(
+        f"The initial state of '{name}': {start}; give it in code."
+        for name, start in starts.items()
+        if any(not isinstance(part, StoredState) for part in start.parts.values())
+    )

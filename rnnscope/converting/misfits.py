@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from rnnscope.converting.interface import Abilities, Level
 from rnnscope.model.activations import ACTIVATIONS, name_and_constants
 from rnnscope.model.cell import CellSpec
+from rnnscope.model.initial_state import StoredState
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
 FORMULAS = {
@@ -38,9 +39,12 @@ def _of_layer(layer: RecurrentLayer, can: Abilities) -> Iterator[str]:
         yield "has layers within every step, between m and the outputs (wrapper)"
     if layer.feedback is not None:
         yield "makes its next input of its own output (loop_function)"
-    stored = layer.initial_state.value.stored()
-    if stored:
+    parts = layer.initial_state.value.parts
+    stored = {name: part for name, part in parts.items() if isinstance(part, StoredState)}
+    if stored and not can.stored_start:
         yield f"starts from values that the file holds: {', '.join(stored)} (initial_state)"
+    elif not all(part.for_all for part in stored.values()):
+        yield "starts from other values in every sequence (initial_state)"
     if can.merges and layer.starts_from_layers:
         names = ", ".join(f"'{name}'" for name in layer.starts_from_layers)
         yield f"starts from the final state of {names} (initial_state)"

@@ -20,6 +20,8 @@ from rnnscope.converting.interface import Abilities
 from rnnscope.model.activations import name_and_constants
 from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER
+from rnnscope.model.initial_state import StoredState
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "RNN"}
 GATES = {"lstm": (GATE_ORDER, ("i", "o", "f", "g")), "gru": (GRU_GATE_ORDER, ("z", "r", "n"))}
@@ -57,6 +59,7 @@ ONNX = Abilities(
     peepholes=True,
     gate_clip=True,
     coupled=True,
+    stored_start=True,
     reset_after=(True, False),
     merges=("concat", "sum", "mul", "ave", "none"),
 )
@@ -90,6 +93,30 @@ def _arrays(cell: CellSpec) -> dict[str, Array]:
         own = [getattr(weights, f"peephole_{gate}") for gate in PEEPHOLES]
         found["P"] = np.concatenate([zeros if one is None else one for one in own])
     return found
+
+
+STATES = {"lstm": ("m", "c"), "gru": ("m",), "simple_rnn": ("m",)}
+"""In the order of the operators' initial states and of what they return."""
+
+
+def starts(layers: Sequence[RecurrentLayer]) -> dict[str, Array]:
+    """The states before the first step, (direction, 1, unit) by name; empty where all are zeros."""
+    stored = [
+        {
+            name: part.rows(slice(0, 1))
+            for name, part in layer.initial_state.value.parts.items()
+            if isinstance(part, StoredState)
+        }
+        for layer in layers
+    ]
+    if not any(stored):
+        return {}
+    cell = layers[0].cell
+    zeros = np.zeros(cell.num_units, cell.dtype)
+    return {
+        name: np.stack([np.asarray(own.get(name, zeros), cell.dtype) for own in stored])[:, None]
+        for name in STATES[cell.kind]
+    }
 
 
 def attributes(cells: Sequence[CellSpec]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rnnscope.converting.interface import (
     WeightFormat,
     Written,
 )
+from rnnscope.converting.left_out_words import start_words
 from rnnscope.converting.names import clean_names
 from rnnscope.converting.onnx_messages import graph, model_bytes, node, value_info
 from rnnscope.converting.onnx_plain import PLAIN, Building
@@ -47,7 +48,7 @@ def _write(plan: Plan, options: FormatOptions) -> Written:
             f"outputs, *states = session.run(None, {made.feeds()})",
         ),
         folded=folding_words(plan, joined=False),
-        left_out=front_words(left),
+        left_out=(*front_words(left), *start_words(plan)),
         notes=_notes(made),
         steps=steps,
         read_states=partial(stored_graph_states, places=made.exposed) if made.exposed else None,
@@ -138,8 +139,10 @@ class _Model:
         direction = "bidirectional" if both else "reverse" if backward else "forward"
         lengths = LENGTHS if level.takes_lengths else ""
         inputs = [key, stored["W"], stored["R"], stored["B"], lengths]
+        starts = self._starts(level, name, key)
+        inputs += starts
         if "P" in stored:
-            inputs += ["", "", stored["P"]]
+            inputs += [*[""] * (2 - len(starts)), stored["P"]]
         states = ["Y_h", "Y_c"] if level.cell.kind == "lstm" else ["Y_h"]
         outputs = [f"{name}.Y", *(f"{name}.{state}" for state in states)]
         given = onnx_cells.attributes(level.cells)
@@ -163,6 +166,27 @@ class _Model:
                 for output in keys.values()
             ]
         return self._joined(level, name, outputs[0])
+
+    def _starts(self, level: Level, name: str, key: str) -> list[str]:
+        """The inputs initial_h and initial_c, (direction, sequence, unit); none for zeros."""
+        build = self.building
+        stored = onnx_cells.starts(level.layers)
+        if not stored:
+            return []
+        place = build.constant(f"{name}.sequences_at", np.array([1], np.int64))
+        count = build.constant(f"{name}.directions", np.array([len(level.nodes)], np.int64))
+        units = build.constant(f"{name}.hidden", np.array([level.cell.num_units], np.int64))
+        shape = build.add("Shape", [key], f"{name}.shape_of_x")
+        batch = build.add("Gather", [shape, place], f"{name}.sequences")
+        size = build.add("Concat", [count, batch, units], f"{name}.initial_shape", axis=0)
+        return [
+            build.add(
+                "Expand",
+                [build.constant(f"{name}.learned_{state}", values), size],
+                f"{name}.initial_{state}",
+            )
+            for state, values in stored.items()
+        ]
 
     def _joined(self, level: Level, name: str, key: str) -> str:
         """Y (timestep, direction, sequence, unit) as (timestep, sequence, feature)."""

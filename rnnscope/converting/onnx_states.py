@@ -28,9 +28,7 @@ from rnnscope.converting.interface import Level
 from rnnscope.converting.onnx_messages import graph, node, value_info
 from rnnscope.converting.onnx_plain import Building
 from rnnscope.model.cell import Array, CellSpec
-
-STATES = {"lstm": ("m", "c"), "gru": ("m",), "simple_rnn": ("m",)}
-"""In the order of the operators' initial states and of what they return."""
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 
 def exposed_states(
@@ -58,9 +56,7 @@ def exposed_states(
     found: dict[str, dict[str, str]] = {}
     for number, (part, layer) in enumerate(zip(level.nodes, level.layers, strict=True)):
         own = f"{name}{('.forward', '.backward')[number]}" if len(level.nodes) == 2 else name
-        found[part.name] = _scan(
-            build, layer.cell, own, key, counts, backward=bool(layer.backward.value)
-        )
+        found[part.name] = _scan(build, layer, own, key, counts)
     return found
 
 
@@ -85,24 +81,25 @@ def _counts(build: Building, name: str, key: str, lengths: str) -> str:
 
 
 def _scan(
-    build: Building, cell: CellSpec, name: str, key: str, counts: str, *, backward: bool
+    build: Building, layer: RecurrentLayer, name: str, key: str, counts: str
 ) -> dict[str, str]:
-    states = STATES[cell.kind]
+    cell = layer.cell
+    states = onnx_cells.STATES[cell.kind]
     arrays = {
         role: build.constant(f"{name}.step_{role}", one)
         for role, one in onnx_cells.arrays([cell]).items()
     }
-    starts = _zeros(build, cell, name, key)
+    starts = _start(build, layer, name, key)
     body = _body(cell, name, arrays, masked=bool(counts), axis=build.constant(
         f"{name}.step_axis", np.array([0], np.int64)))  # fmt: skip
     scanned = [key, *([counts] if counts else [])]
     finals = [f"{name}.final_{state}" for state in states]
     kept = [f"{name}.steps_{state}" for state in states]
-    turned = int(backward)
+    turned = int(bool(layer.backward.value))
     build.nodes.append(
         node(
             "Scan",
-            [*([starts] * len(states)), *scanned],
+            [*starts, *scanned],
             [*finals, *kept],
             f"{name}.states",
             body=body,
@@ -117,20 +114,29 @@ def _scan(
     }
 
 
-def _zeros(build: Building, cell: CellSpec, name: str, key: str) -> str:
-    """The state before the first step, (sequence, unit)."""
+def _start(build: Building, layer: RecurrentLayer, name: str, key: str) -> list[str]:
+    """The states before the first step, (sequence, unit), in the order of the operator."""
+    cell = layer.cell
     place = build.constant(f"{name}.batch_place", np.array([1], np.int64))
     units = build.constant(f"{name}.units", np.array([cell.num_units], np.int64))
     shape = build.add("Shape", [key], f"{name}.start_of")
     batch = build.add("Gather", [shape, place], f"{name}.batch")
     size = build.add("Concat", [batch, units], f"{name}.start_shape", axis=0)
-    zero = build.constant(f"{name}.zero_state", np.zeros((1, 1), cell.dtype))
-    return build.add("Expand", [zero, size], f"{name}.start")
+    stored = onnx_cells.starts([layer])
+    zeros = np.zeros((1, cell.num_units), cell.dtype)
+    return [
+        build.add(
+            "Expand",
+            [build.constant(f"{name}.{state}_0", stored[state][0] if stored else zeros), size],
+            f"{name}.{state}_start",
+        )
+        for state in onnx_cells.STATES[cell.kind]
+    ]
 
 
 def _body(cell: CellSpec, name: str, arrays: Mapping[str, str], *, masked: bool, axis: str) -> Any:
     """One step: states and x (sequence, …) in, new states twice out."""
-    states, dtype, units = STATES[cell.kind], cell.dtype.name, cell.num_units
+    states, dtype, units = onnx_cells.STATES[cell.kind], cell.dtype.name, cell.num_units
     inner = Building()
     x = inner.add("Unsqueeze", [f"{name}.x_t", axis], f"{name}.x_1")
     before = [

@@ -19,6 +19,7 @@ from rnnscope.converting.whole_run import (
     TIMESTEPS,
     not_the_same,
     require_same_run,
+    stored_start,
 )
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import Array, Option
@@ -127,7 +128,10 @@ def _difference(source: RecurrentLayer, made: RecurrentLayer, x: Array) -> tuple
     if source.padding.value != "none":
         masks.append(np.arange(TIMESTEPS) < np.array(LENGTHS)[:, None])
     for mask in masks:
-        pair = [run_layer(_from_zeros(layer, mask), x, mask) for layer in (source, made)]
+        pair = [
+            run_layer(_taking(layer, mask), x, mask, stored_start(layer))
+            for layer in (source, made)
+        ]
         valid = np.ones(x.shape[:2], bool) if mask is None else mask
         if pair[0].states.keys() != pair[1].states.keys():
             return float("inf"), scale
@@ -143,7 +147,7 @@ def _difference(source: RecurrentLayer, made: RecurrentLayer, x: Array) -> tuple
     return largest, scale
 
 
-def _from_zeros(layer: RecurrentLayer, mask: Array | None) -> RecurrentLayer:
+def _taking(layer: RecurrentLayer, mask: Array | None) -> RecurrentLayer:
     """The layer with a padding rule that takes the mask, so that both sides see the same steps."""
     if mask is None or layer.padding.value != "none":
         return layer

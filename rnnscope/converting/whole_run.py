@@ -12,6 +12,7 @@ from rnnscope.converting.interface import Level, Written
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
+from rnnscope.model.initial_state import StoredState
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -94,7 +95,7 @@ def _run_steps(steps: Iterable[Level | Node], signal: Signal) -> States:
             continue
         outputs = []
         for node, layer in zip(step.nodes, step.layers, strict=True):
-            made = run_layer(layer, signal.values, signal.mask)
+            made = run_layer(layer, signal.values, signal.mask, stored_start(layer))
             states[node.name] = made.states
             outputs.append(Signal(made.outputs, signal.mask))
         merge = BidirectionalMerge(step.merge or "concat")
@@ -109,12 +110,22 @@ def _run_network(network: Network, signal: Signal, names: Iterable[str]) -> Stat
         reads = [signals[name] for name in node.reads]
         if isinstance(node.layer, RecurrentLayer):
             values = np.asarray(reads[0].values, node.layer.cell.dtype)
-            made = run_layer(node.layer, values, reads[0].mask)
+            made = run_layer(node.layer, values, reads[0].mask, stored_start(node.layer))
             states[node.name] = made.states
             signals[node.name] = Signal(made.outputs, reads[0].mask)
         else:
             signals[node.name] = Signal(node.layer(*reads).values, signal.mask)
     return states
+
+
+def stored_start(layer: RecurrentLayer) -> dict[str, Array]:
+    """The states before the first step that a file holds, (1, width), by name."""
+    parts = layer.initial_state.value.parts
+    return {
+        name: np.atleast_2d(part.rows(slice(0, 1)))
+        for name, part in parts.items()
+        if isinstance(part, StoredState)
+    }
 
 
 def _largest(path: Path, source: States, made: States, mask: Array | None, dtype: str) -> float:

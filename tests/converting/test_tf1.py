@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from converting.sources import source
+from data.make_converted_tf1 import CASES, LENGTHS, ROOT, digest, source_of
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
@@ -12,7 +15,40 @@ from rnnscope.converting.tf1_arrays import variables
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.files.tensorflow.bundle_writer import write_bundle
 
-pytestmark = pytest.mark.slow
+MASK = np.arange(6) < LENGTHS[:, None]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    with np.load(ROOT / "tests/data/converted/tf1_truth.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_lines_of_the_report_gave_the_sources_states(case, truth, tmp_path):
+    """The bytes are those that TensorFlow's own cells restored; see ``make_converted_tf1``."""
+    path = source_of(case, tmp_path)
+    done = rnnscope.convert(path, "tf1", tmp_path / "out")
+    assert digest(tmp_path / "out") == str(truth[f"{case}:sha256"])
+    network = read_checkpoint(path).network
+    for layer in done.layers:
+        own = network.node(layer.name).recurrent
+        scope, *direction = layer.written_as.split("/")[:-1]
+        both = f"{case}:{scope}/fw:outputs" in truth
+        place = f"{case}:{scope}/{direction[0]}" if both else f"{case}:{scope}"
+        x = truth[f"{case}:{scope}:x"]
+        padding = replace(own.padding, value="zeros")
+        states = run_layer(replace(own, reversal="within length", padding=padding), x, MASK)
+        outputs = states.outputs
+        if direction and not both:  # the line turns x, and nothing turns the outputs back
+            outputs = np.stack([
+                np.concatenate([row[:n][::-1], row[n:]])
+                for row, n in zip(outputs, LENGTHS, strict=True)
+            ])  # fmt: skip
+        tolerance = {"rtol": 0, "atol": 3e-6 if x.dtype == np.float32 else 1e-12}
+        np.testing.assert_allclose(outputs, truth[f"{place}:outputs"], **tolerance)
+        for state, values in states.final.items():
+            np.testing.assert_allclose(values, truth[f"{place}:{state}"], **tolerance)
 
 
 def _restored(tf, prefix):
@@ -28,6 +64,7 @@ def _restored(tf, prefix):
         return session.run(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["tf1 options", "keras 2 stack", "onnx lstm"])
 def test_tensorflow_computes_the_sources_states(family, tmp_path):
     """BlockLSTM takes LSTMCell's variables: gates i, j, f, o, and the forget bias of the report."""
@@ -68,6 +105,7 @@ def test_tensorflow_computes_the_sources_states(family, tmp_path):
     assert used == stored.keys()
 
 
+@pytest.mark.slow
 def test_every_variable_is_restored_bit_for_bit(tmp_path):
     """Peepholes, projection and clips: all names of LSTMCell, nothing else."""
     import tensorflow as tf
@@ -86,6 +124,7 @@ def test_every_variable_is_restored_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(array, reader.get_tensor(f"rnn/lstm_cell/{short}"))
 
 
+@pytest.mark.slow
 def test_a_bundle_of_many_names_and_dtypes(tmp_path):
     """TensorFlow's reader finds every one, and its checksums hold."""
     import tensorflow as tf
