@@ -13,6 +13,7 @@ from rnnscope.converting.interface import FormatOptions
 from rnnscope.converting.misfits import misfits
 from rnnscope.converting.plan import plan_levels
 from rnnscope.errors import UnsupportedCellError
+from rnnscope.files.tensorflow.bundle_writer import write_bundle
 
 REFUSED = {
     ("tf1 options", "torch"): "has peepholes",
@@ -124,3 +125,20 @@ def test_a_forget_bias_that_is_lost_is_seen(tmp_path, monkeypatch):
     with pytest.raises(rnnscope.RnnscopeError) as told:
         rnnscope.convert(source("tf1"), "torch", tmp_path / "out.pt")
     assert told.value.expected == "the states of 'rnn/lstm_cell', within 1e-12"
+
+
+def test_directions_that_nothing_joins_stand_side_by_side(tmp_path):
+    """As `bidirectional_dynamic_rnn` returns them: a pair, which Keras and ONNX have joined."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        f"rnn/{direction}/lstm_cell/{name}": rng.normal(size=shape).astype("f4")
+        for direction in ("fw", "bw")
+        for name, shape in (("kernel", (3 + 4, 16)), ("bias", (16,)))
+    }
+    write_bundle(tmp_path / "in", arrays)
+    network = read_checkpoint(tmp_path / "in").network
+    assert [node.recurrent.backward.value for node in network.nodes] == [True, False]
+    for to in ("keras", "onnx"):
+        done = rnnscope.convert(tmp_path / "in", to, tmp_path / f"out{SUFFIXES[to]}")
+        assert "Nothing joins the directions of 'rnn': they stand side by side." in done.notes
+        assert [layer.written_as.split("/")[0] for layer in done.layers] == ["rnn", "rnn"]
