@@ -12,7 +12,7 @@ from rnnscope.converting import WEIGHT_FORMATS, weight_format
 from rnnscope.converting.interface import FormatOptions
 from rnnscope.converting.misfits import misfits
 from rnnscope.converting.plan import plan_levels
-from rnnscope.errors import UnsupportedCellError
+from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.files.tensorflow.bundle_writer import write_bundle
 
 REFUSED = {
@@ -108,13 +108,25 @@ def test_every_target_writes_the_same_bytes_twice(tmp_path):
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_file_that_reads_back_otherwise_is_not_kept(tmp_path, monkeypatch):
-    """Two gates swapped on the way: the proof sees it, and nothing is left behind."""
-    from rnnscope.converting import modules
+SWAPPED = {
+    "torch": ("tf1", "torch", "modules.GATES", {"lstm": ("f", "i", "g", "o")}),
+    "npz": ("torch gru", "npz", "modules.GATES", {"gru": ("z", "r", "n")}),
+    "keras": ("torch gru", "keras", "keras_layers.GRU_GATES", ("r", "z", "n")),
+    "onnx": ("tf1", "onnx", "onnx_cells.GATES", {"lstm": (("i", "f", "g", "o"),) * 2}),
+    "tf1": ("tf1", "tf1", "tf1_arrays.TF1_GATES", ("i", "f", "g", "o")),
+    "states": ("keras 3", "onnx", "onnx_cells.STATES", {"lstm": ("c", "m")}),
+}
+"""A mistake on the way into each format: source, format, the table, what it says wrongly."""
 
-    monkeypatch.setitem(modules.GATES, "lstm", ("f", "i", "g", "o"))
-    with pytest.raises(rnnscope.RnnscopeError, match="does not read back as the source"):
-        rnnscope.convert(source("tf1"), "torch", tmp_path / "out.pt")
+
+@pytest.mark.parametrize("mistake", SWAPPED)
+def test_a_file_that_reads_back_otherwise_is_not_kept(mistake, tmp_path, monkeypatch):
+    """Two gates or states swapped: the proof sees it, and nothing is left behind."""
+    family, to, table, wrong = SWAPPED[mistake]
+    monkeypatch.setattr(f"rnnscope.converting.{table}", wrong)
+    more = {"expose_states": True} if mistake == "states" else {}
+    with pytest.raises(CheckpointError, match="does not read back as the source"):
+        rnnscope.convert(source(family), to, tmp_path / f"out{SUFFIXES[to]}", **more)
     assert not [*tmp_path.iterdir()]
 
 
