@@ -139,6 +139,14 @@ def front_words(nodes: tuple[Node, ...]) -> tuple[str, ...]:
     return (f"What stands in front: {names}. The model begins with what the next layer reads.",)
 
 
+def join_words(plan: Plan) -> tuple[str, ...]:
+    """That both directions of a level stand side by side where nothing joins them in the source."""
+    names = ", ".join(
+        f"'{level.name}'" for level in plan.levels if len(level.nodes) == 2 and not level.merge
+    )
+    return (f"Nothing joins the directions of {names}: they stand side by side.",) if names else ()
+
+
 def input_width(steps: Iterable[Step]) -> int:
     """Features of what a chain reads: the first kernel tells, since layers before it keep them."""
     for step in steps:

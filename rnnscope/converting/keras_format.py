@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.keras.keras_file import CONFIG, METADATA, WEIGHTS, to_snake_case
-from rnnscope.converting.chains import chain, front_words, in_the_order, input_width
+from rnnscope.converting.chains import chain, front_words, in_the_order, input_width, join_words
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
     Abilities,
@@ -75,7 +75,7 @@ def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
         load=('model = keras.models.load_model("{target}")', "outputs = model.predict(x)"),
         folded=folding_words(plan, joined=True),
         left_out=(*front_words(left), *start_words(plan)),
-        notes=_notes(plan, steps),
+        notes=(*_notes(plan, steps), *join_words(plan)),
         steps=steps,
     )
 

@@ -52,7 +52,7 @@ KERAS = Abilities(
     activation=dict.fromkeys(("lstm", "gru", "simple_rnn"), NAMES),
     recurrent_activation={"lstm": NAMES, "gru": NAMES},
     reset_after=(True, False),
-    merges=("concat", "sum", "mul", "ave"),
+    merges=("concat", "sum", "mul", "ave", "none"),
 )
 
 CLASSES = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "SimpleRNN"}
@@ -116,7 +116,7 @@ def recurrent(level: Level, name: str, *, sequences: bool) -> tuple[KerasLayer, 
         weights[f"{key}_layer/cell"] = variables(layer.cell)
     config = {
         **_plain(name, level.cell.dtype.name),
-        "merge_mode": level.merge,
+        "merge_mode": level.merge or "concat",
         "layer": parts["forward"],
         "backward_layer": parts["backward"],
     }

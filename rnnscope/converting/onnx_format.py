@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.converting import onnx_cells
-from rnnscope.converting.chains import chain, front_words, in_the_order, input_width
+from rnnscope.converting.chains import chain, front_words, in_the_order, input_width, join_words
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
     Abilities,
@@ -49,7 +49,7 @@ def _write(plan: Plan, options: FormatOptions) -> Written:
         ),
         folded=folding_words(plan, joined=False),
         left_out=(*front_words(left), *start_words(plan)),
-        notes=_notes(made),
+        notes=(*_notes(made), *join_words(plan)),
         steps=steps,
         read_states=partial(stored_graph_states, places=made.exposed) if made.exposed else None,
     )

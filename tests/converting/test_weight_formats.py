@@ -12,7 +12,8 @@ from rnnscope.converting import WEIGHT_FORMATS, weight_format
 from rnnscope.converting.interface import FormatOptions
 from rnnscope.converting.misfits import misfits
 from rnnscope.converting.plan import plan_levels
-from rnnscope.errors import UnsupportedCellError
+from rnnscope.errors import CheckpointError, UnsupportedCellError
+from rnnscope.files.tensorflow.bundle_writer import write_bundle
 
 REFUSED = {
     ("tf1 options", "torch"): "has peepholes",
@@ -107,13 +108,25 @@ def test_every_target_writes_the_same_bytes_twice(tmp_path):
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_file_that_reads_back_otherwise_is_not_kept(tmp_path, monkeypatch):
-    """Two gates swapped on the way: the proof sees it, and nothing is left behind."""
-    from rnnscope.converting import modules
+SWAPPED = {
+    "torch": ("tf1", "torch", "modules.GATES", {"lstm": ("f", "i", "g", "o")}),
+    "npz": ("torch gru", "npz", "modules.GATES", {"gru": ("z", "r", "n")}),
+    "keras": ("torch gru", "keras", "keras_layers.GRU_GATES", ("r", "z", "n")),
+    "onnx": ("tf1", "onnx", "onnx_cells.GATES", {"lstm": (("i", "f", "g", "o"),) * 2}),
+    "tf1": ("tf1", "tf1", "tf1_arrays.TF1_GATES", ("i", "f", "g", "o")),
+    "states": ("keras 3", "onnx", "onnx_cells.STATES", {"lstm": ("c", "m")}),
+}
+"""A mistake on the way into each format: source, format, the table, what it says wrongly."""
 
-    monkeypatch.setitem(modules.GATES, "lstm", ("f", "i", "g", "o"))
-    with pytest.raises(rnnscope.RnnscopeError, match="does not read back as the source"):
-        rnnscope.convert(source("tf1"), "torch", tmp_path / "out.pt")
+
+@pytest.mark.parametrize("mistake", SWAPPED)
+def test_a_file_that_reads_back_otherwise_is_not_kept(mistake, tmp_path, monkeypatch):
+    """Two gates or states swapped: the proof sees it, and nothing is left behind."""
+    family, to, table, wrong = SWAPPED[mistake]
+    monkeypatch.setattr(f"rnnscope.converting.{table}", wrong)
+    more = {"expose_states": True} if mistake == "states" else {}
+    with pytest.raises(CheckpointError, match="does not read back as the source"):
+        rnnscope.convert(source(family), to, tmp_path / f"out{SUFFIXES[to]}", **more)
     assert not [*tmp_path.iterdir()]
 
 
@@ -124,3 +137,20 @@ def test_a_forget_bias_that_is_lost_is_seen(tmp_path, monkeypatch):
     with pytest.raises(rnnscope.RnnscopeError) as told:
         rnnscope.convert(source("tf1"), "torch", tmp_path / "out.pt")
     assert told.value.expected == "the states of 'rnn/lstm_cell', within 1e-12"
+
+
+def test_directions_that_nothing_joins_stand_side_by_side(tmp_path):
+    """As `bidirectional_dynamic_rnn` returns them: a pair, which Keras and ONNX have joined."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        f"rnn/{direction}/lstm_cell/{name}": rng.normal(size=shape).astype("f4")
+        for direction in ("fw", "bw")
+        for name, shape in (("kernel", (3 + 4, 16)), ("bias", (16,)))
+    }
+    write_bundle(tmp_path / "in", arrays)
+    network = read_checkpoint(tmp_path / "in").network
+    assert [node.recurrent.backward.value for node in network.nodes] == [True, False]
+    for to in ("keras", "onnx"):
+        done = rnnscope.convert(tmp_path / "in", to, tmp_path / f"out{SUFFIXES[to]}")
+        assert "Nothing joins the directions of 'rnn': they stand side by side." in done.notes
+        assert [layer.written_as.split("/")[0] for layer in done.layers] == ["rnn", "rnn"]
