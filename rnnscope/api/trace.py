@@ -305,7 +305,7 @@ class StateTrace:
         """
         from html import escape
 
-        from rnnscope.report.trace_html import trace_html
+        from rnnscope.report.contents.trace_html import trace_html
 
         try:
             return trace_html(self._trace)

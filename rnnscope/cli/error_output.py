@@ -15,10 +15,10 @@ from rnnscope.cli.terminal import wants_color
 from rnnscope.errors import RnnscopeError
 
 # Before any command begins: threads of a run that ends in an error may still be importing.
-from rnnscope.report.error_text import render_error
+from rnnscope.report.errors.error_text import render_error
 
 if TYPE_CHECKING:
-    from rnnscope.report.error_document import ErrorReport
+    from rnnscope.report.errors.error_document import ErrorReport
 
 E = TypeVar("E", bound=BaseException)
 
@@ -34,7 +34,7 @@ def tell_error(error: RnnscopeError, arguments: Sequence[str] | None) -> None:
 def _report_of(
     error: RnnscopeError, arguments: Sequence[str] | None, hint: str | None
 ) -> ErrorReport:
-    from rnnscope.report.error_document import ErrorReport
+    from rnnscope.report.errors.error_document import ErrorReport
 
     return ErrorReport.of(error, _command(arguments), hint)
 
@@ -64,7 +64,7 @@ def tell_as_json(
 
 def usage_report(error: click.ClickException) -> ErrorReport:
     """The document of a line that is no command's."""
-    from rnnscope.report.error_document import ErrorReport
+    from rnnscope.report.errors.error_document import ErrorReport
 
     context = getattr(error, "ctx", None)
     path = "rnnscope" if context is None else context.command_path
@@ -74,7 +74,7 @@ def usage_report(error: click.ClickException) -> ErrorReport:
 
 def bug_report(error: BaseException) -> ErrorReport:
     """The document of what should not have happened; its traceback is on stderr."""
-    from rnnscope.report.error_document import ErrorReport
+    from rnnscope.report.errors.error_document import ErrorReport
 
     return ErrorReport(
         _command(None),

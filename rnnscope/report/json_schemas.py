@@ -34,7 +34,7 @@ RESULTS = {
     "plot": "rnnscope.seeing.picture.PlotReport",
     "page": "rnnscope.seeing.page.result.PageReport",
     "show": "rnnscope.seeing.show.ShownStates",
-    "error": "rnnscope.report.error_document.ErrorReport",
+    "error": "rnnscope.report.errors.error_document.ErrorReport",
 }
 """The class of each kind of result in `REPORTS`."""
 

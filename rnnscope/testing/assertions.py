@@ -123,7 +123,7 @@ def assert_all_checks_pass(
     """
     __tracebackhide__ = True
     from rnnscope.api.check import check
-    from rnnscope.report.check_words import advice, sentence
+    from rnnscope.report.checking.check_words import advice, sentence
 
     report = check(subject, only=only, skip=skip, layers=layers, limits=limits,
                    recompute=recompute)  # fmt: skip
@@ -149,7 +149,7 @@ def _explanation(actual: Any, expected: Any) -> str:
     from rnnscope.api.diff import recipe_trace
     from rnnscope.api.explain import explain
     from rnnscope.errors import RnnscopeError
-    from rnnscope.report.explain_words import headline
+    from rnnscope.report.explanations.explain_words import headline
 
     sides = recipe_trace(actual, expected)
     if sides is None:

@@ -55,7 +55,7 @@ def test_a_trace_shows_layers_arrays_options_and_a_heatmap(path):
 
 
 def test_of_a_sequence_that_is_too_long_the_beginning_is_shown(path, monkeypatch):
-    monkeypatch.setattr("rnnscope.report.trace_html.MOST_BYTES", 6 * 4 * 5)
+    monkeypatch.setattr("rnnscope.report.contents.trace_html.MOST_BYTES", 6 * 4 * 5)
     with rnnscope.open_trace(path) as trace:
         assert "6 units down, the first 5 of 12 timesteps across" in trace._repr_html_()
 

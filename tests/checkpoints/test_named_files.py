@@ -17,7 +17,7 @@ import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError, RnnscopeError
 from rnnscope.files.file_kinds import FILE_KINDS, FOLDERS, NamedFile, name_file, name_folder
-from rnnscope.report.error_text import render_error
+from rnnscope.report.errors.error_text import render_error
 
 MOST_LINES, COLUMNS = 8, 80
 

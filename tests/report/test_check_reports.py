@@ -12,7 +12,7 @@ import pytest
 from rnnscope.checks.interface import Finding, StatePlace
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_github import MOST, escape_data, escape_property
+from rnnscope.report.checking.check_github import MOST, escape_data, escape_property
 from rnnscope.report.json_schemas import report_schema
 
 FAILED = Finding(

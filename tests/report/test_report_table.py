@@ -21,7 +21,7 @@ from rnnscope.record.inspecting import (
 )
 from rnnscope.record.results import inspect_report
 from rnnscope.record.several_runs import RunOfSeveral, SeveralRuns
-from rnnscope.report.error_document import ErrorReport
+from rnnscope.report.errors.error_document import ErrorReport
 from rnnscope.seeing.page.result import HeldArray, PageReport
 from rnnscope.seeing.picture import PlotReport
 from rnnscope.seeing.show import ShownStates

@@ -11,8 +11,8 @@ import pytest
 from seen_traces import waves, write_trace
 
 import rnnscope
-from rnnscope.report.heatmap_text import tenths
-from rnnscope.report.sparkline_text import sparkline
+from rnnscope.report.states.heatmap_text import tenths
+from rnnscope.report.states.sparkline_text import sparkline
 from rnnscope.seeing.colours import TERMINAL_NO_NUMBER, TERMINAL_RAMP, terminal_colours
 from rnnscope.trace import TraceHeader
 

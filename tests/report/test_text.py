@@ -12,7 +12,7 @@ from rnnscope.checks.interface import Finding, StatePlace, index
 from rnnscope.errors import CheckpointError
 from rnnscope.model.evidence import BY_NAME
 from rnnscope.record.results import inspect_report, left_out_groups
-from rnnscope.report.error_text import render_error
+from rnnscope.report.errors.error_text import render_error
 from rnnscope.wording import number, option_value, printable, shape, some
 
 from .samples import BIDIRECTIONAL_STACK, LEFT_OUT, checkpoint, findings, run

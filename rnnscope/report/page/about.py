@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, index
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_words import advice, headline, measured
+from rnnscope.report.checking.check_words import advice, headline, measured
 from rnnscope.report.page.markup import bullets, details, element, pairs, section, table
 from rnnscope.seeing.page.contents import PageContents, TraceFacts
 from rnnscope.trace import LayerHeader

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rnnscope.json_values import plain
 from rnnscope.record.inspecting import TraceContents
 from rnnscope.report.console import text_of
-from rnnscope.report.show_text import head
+from rnnscope.report.contents.tree_text import tree_lines
+from rnnscope.report.states.show_text import head
 from rnnscope.report.text_blocks import lines, pairs
-from rnnscope.report.tree_text import tree_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.record.results import InspectReport, LayerReport, LeftOutGroup
 from rnnscope.report.console import text_of
-from rnnscope.report.layer_tables import checkpoint_words, layers_table, options_parts
+from rnnscope.report.contents.layer_tables import checkpoint_words, layers_table, options_parts
 from rnnscope.report.text_blocks import lines, pairs
 from rnnscope.wording import shape, some
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.report.heatmap_text import cell_words
-from rnnscope.report.tree_text import tree_lines
+from rnnscope.report.contents.tree_text import tree_lines
+from rnnscope.report.states.heatmap_text import cell_words
 from rnnscope.seeing.heatmap import Heatmap
 from rnnscope.seeing.show import ShownStates
 from rnnscope.wording import plural, printable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.checks.interface import Finding
 from rnnscope.record.several_runs import RunOfSeveral, SeveralRuns
-from rnnscope.report.check_words import sentence
+from rnnscope.report.checking.check_words import sentence
 from rnnscope.report.console import text_of
 from rnnscope.report.text_blocks import STATUS_STYLES, pairs
 from rnnscope.wording import plural, printable, shape

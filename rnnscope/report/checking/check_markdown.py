@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_words import COLUMNS, advice, cells, headline, sentence
+from rnnscope.report.checking.check_words import COLUMNS, advice, cells, headline, sentence
 from rnnscope.report.markdown import bullets, escape, table
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.record.results import RunReport
+from rnnscope.report.checking.findings_text import checks_part, verify_part
 from rnnscope.report.console import text_of
-from rnnscope.report.findings_text import checks_part, verify_part
-from rnnscope.report.layer_tables import checkpoint_words, layers_table, options_parts
+from rnnscope.report.contents.layer_tables import checkpoint_words, layers_table, options_parts
 from rnnscope.report.text_blocks import lines, pairs
 from rnnscope.wording import shape
 

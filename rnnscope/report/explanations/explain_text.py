@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnscope.explaining.result import Explanation
 from rnnscope.report.console import text_of
-from rnnscope.report.explain_words import (
+from rnnscope.report.explanations.explain_words import (
     command_words,
     error_words,
     headline,

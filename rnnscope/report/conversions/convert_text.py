@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.converting.result import ConversionReport
-from rnnscope.report.convert_words import headline, layer_words, remarks
+from rnnscope.report.conversions.convert_words import headline, layer_words, remarks
 from rnnscope.wording import printable
 
 

@@ -13,7 +13,7 @@ from rnnscope.checks import merge
 from rnnscope.checks.interface import STATUS_ORDER, Finding, index
 from rnnscope.errors import spelled
 from rnnscope.model.verification import KernelDifference
-from rnnscope.report.check_words import check_named, measured
+from rnnscope.report.checking.check_words import check_named, measured
 from rnnscope.report.text_blocks import STATUS_STYLES, heading, table
 from rnnscope.wording import number, printable, some
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.explaining.result import Explanation
-from rnnscope.report.explain_words import (
+from rnnscope.report.explanations.explain_words import (
     command_words,
     error_words,
     headline,

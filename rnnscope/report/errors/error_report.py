@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnnscope.errors import RnnscopeError
-from rnnscope.report.error_document import ErrorReport
-from rnnscope.report.error_text import render_error
+from rnnscope.report.errors.error_document import ErrorReport
+from rnnscope.report.errors.error_text import render_error
 
 
 def render(report: ErrorReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001

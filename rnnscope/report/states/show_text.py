@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnscope.report.console import text_of
-from rnnscope.report.heatmap_text import (
+from rnnscope.report.contents.tree_text import tree_lines
+from rnnscope.report.states.heatmap_text import (
     cell_words,
     heatmap_lines,
     lay_out,
     legend,
     token_list,
 )
-from rnnscope.report.sparkline_text import sparkline
+from rnnscope.report.states.sparkline_text import sparkline
 from rnnscope.report.text_blocks import heading, lines, pairs, table
-from rnnscope.report.tree_text import tree_lines
 from rnnscope.seeing.heatmap import CellBudget, Heatmap
 from rnnscope.seeing.show import ShownStates
 from rnnscope.seeing.summary import TraceSummary

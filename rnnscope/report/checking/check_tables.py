@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_words import headline
+from rnnscope.report.checking.check_words import headline
+from rnnscope.report.checking.findings_text import checks_part
 from rnnscope.report.console import text_of
-from rnnscope.report.findings_text import checks_part
 from rnnscope.report.text_blocks import STATUS_STYLES, heading, lines, pairs
 from rnnscope.wording import printable, some
 

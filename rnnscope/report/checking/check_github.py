@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.checks.result import CheckReport
-from rnnscope.report.check_words import bad, sentence
+from rnnscope.report.checking.check_words import bad, sentence
 from rnnscope.wording import printable
 
 MOST = 10

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from rnnscope.checks.interface import Finding
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_words import advice, sentence
+from rnnscope.report.checking.check_words import advice, sentence
 from rnnscope.report.junit import JUnitCase, JUnitSuite, Outcome, render_junit
 
 OUTCOMES: dict[str, Outcome] = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_tables import ending
-from rnnscope.report.check_tables import render as render_tables
-from rnnscope.report.check_words import STATUS_WORDS, sentence
+from rnnscope.report.checking.check_tables import ending
+from rnnscope.report.checking.check_tables import render as render_tables
+from rnnscope.report.checking.check_words import STATUS_WORDS, sentence
 from rnnscope.report.console import text_of
 from rnnscope.report.text_blocks import STATUS_STYLES
 from rnnscope.wording import printable

@@ -1,0 +1,1 @@
+"""Reports of states and weights in other formats."""

@@ -1,0 +1,1 @@
+"""Reports of what differs between two sets of states or weights."""

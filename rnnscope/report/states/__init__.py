@@ -1,0 +1,1 @@
+"""States in the terminal; reports of pictures and pages."""
