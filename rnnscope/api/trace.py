@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnscope.errors import EngineError, RnnscopeError
+from rnnscope.files.closing import Closing
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class LayerView:
         return f"<layer {self.name}: {self._header.source_class or 'merge'}, {states}>"
 
 
-class StateTrace:
+class StateTrace(Closing):
     """A whole trace, in a file or in memory; close it, or use ``with``.
 
     Attributes
@@ -278,17 +278,6 @@ class StateTrace:
     def close(self) -> None:
         """Close the file, or give the memory back."""
         self._trace.close()
-
-    def __enter__(self) -> StateTrace:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __str__(self) -> str:
         return repr(self) if self.report is None else str(self.report)

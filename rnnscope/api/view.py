@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from rnnscope.files.closing import Closing
 
+if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.seeing.page.server import PageServer
 
 
-class ViewedTrace:
+class ViewedTrace(Closing):
     """A page about a trace that is being served; close it, or use ``with``.
 
     Attributes
@@ -40,17 +40,6 @@ class ViewedTrace:
     def close(self) -> None:
         self._server.close()
         self._opened.close()
-
-    def __enter__(self) -> ViewedTrace:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<page at {self.address}>"

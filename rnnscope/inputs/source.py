@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import InputError, spell
+from rnnscope.files.closing import Closing
 from rnnscope.files.containers import ReadNames
 from rnnscope.files.hashing import files_sha256
 from rnnscope.files.stored_array import StoredArray
@@ -24,7 +24,7 @@ CHECK_VALUES = 2**16
 
 
 @dataclass(eq=False)
-class InputSource:
+class InputSource(Closing):
     """An input array as a file holds it; `open_input` makes one. Close it, or use ``with``.
 
     Attributes
@@ -156,17 +156,6 @@ class InputSource:
 
     def close(self) -> None:
         self.container.close()
-
-    def __enter__(self) -> InputSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _refuse_nonfinite(self, values: Array, first: int, first_step: int) -> None:
         if values.dtype.kind != "f":

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import TraceError
+from rnnscope.files.closing import Closing
 from rnnscope.files.hdf5 import damaged
 from rnnscope.files.safe_hdf5 import child, has_signature, open_h5
 from rnnscope.model.cell import Array
@@ -52,7 +52,7 @@ UNREADABLE = (
 """What h5py and numpy raise on attributes of other types than a trace has."""
 
 
-class Trace:
+class Trace(Closing):
     """An open trace; `Trace.open` makes one. Close it, or use ``with``.
 
     Attributes
@@ -365,17 +365,6 @@ class Trace:
 
     def close(self) -> None:
         self._close.close()
-
-    def __enter__(self) -> Trace:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _common(self, name: str, rows: slice) -> Array | None:
         return read_array(self._file, name, rows) if name in self._file else None

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from rnnscope.errors import RnnscopeError
+from rnnscope.files.closing import Closing
 
 LOOPBACK = "127.0.0.1"
 SECONDS = 60
@@ -29,7 +29,7 @@ MOST_PARAMETERS = 16
 Answer = Callable[[Mapping[str, str]], bytes]
 
 
-class PageServer:
+class PageServer(Closing):
     """A page that is being served; close it, or use ``with``.
 
     Parameters
@@ -65,17 +65,6 @@ class PageServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-    def __enter__(self) -> PageServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Server(ThreadingHTTPServer):
