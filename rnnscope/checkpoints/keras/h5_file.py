@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
+from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect
+from rnnscope.checkpoints.keras.found_model import keras_checkpoint, leave_out_optimizer
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.listed_weights import ListedWeights
 from rnnscope.checkpoints.keras.weights import (
@@ -34,7 +35,6 @@ from rnnscope.files.safe_hdf5 import (
     child_names,
     has_signature,
     open_h5,
-    walk_datasets,
 )
 
 if TYPE_CHECKING:
@@ -141,26 +141,11 @@ def _read(path: Path) -> Checkpoint:
         dialect = Dialect(version or "")
         model = parse_config(text, f"{path.name}: model_config")
         network, input_shapes = read_network(model, ModelGroup(root), dialect, findings)
-        _leave_out_optimizer(file, findings)
-    return Checkpoint(
-        path=path,
-        format=READER.name,
-        framework=dialect.framework,
-        files=(path,),
-        network=network,
-        left_out=tuple(findings.left_out),
-        notes=tuple(findings.notes),
-        hard_sigmoid=dialect.hard_sigmoid,
-        keras_version=dialect.number,
-        input_shapes=input_shapes,
-    )
-
-
-def _leave_out_optimizer(file: h5py.File, findings: Findings) -> None:
-    group = child_group(file, "optimizer_weights")
-    for dataset in walk_datasets(group) if group is not None else ():
-        shape = tuple(dataset.shape or ())
-        findings.left_out.append(LeftOut(dataset.name.lstrip("/"), "optimizer slot", shape))
+        leave_out_optimizer(file, findings, "optimizer_weights")
+    return keras_checkpoint(
+        path, READER.name, dialect, network, findings,
+        keras_version=dialect.number, input_shapes=input_shapes,
+    )  # fmt: skip
 
 
 READER = Reader(

@@ -21,9 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
+from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect, number_of
+from rnnscope.checkpoints.keras.found_model import keras_checkpoint, leave_out_optimizer
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.weights import (
     LayerKey,
@@ -286,26 +287,11 @@ def _read(path: Path) -> Checkpoint:
         network, input_shapes = read_network(
             model, ObjectGroup(file, "", str(path)), dialect, findings
         )
-        _leave_out_optimizer(file, findings)
-    return Checkpoint(
-        path=path,
-        format=READER.name,
-        framework=dialect.framework,
-        files=(path,),
-        network=network,
-        left_out=tuple(findings.left_out),
-        notes=tuple(findings.notes),
-        hard_sigmoid=dialect.hard_sigmoid,
-        keras_version=dialect.number,
-        input_shapes=input_shapes,
-    )
-
-
-def _leave_out_optimizer(file: h5py.File, findings: Findings) -> None:
-    group = child_group(file, "optimizer")
-    for dataset in walk_datasets(group) if group is not None else ():
-        shape = tuple(dataset.shape or ())
-        findings.left_out.append(LeftOut(dataset.name.lstrip("/"), "optimizer slot", shape))
+        leave_out_optimizer(file, findings, "optimizer")
+    return keras_checkpoint(
+        path, READER.name, dialect, network, findings,
+        keras_version=dialect.number, input_shapes=input_shapes,
+    )  # fmt: skip
 
 
 READER = Reader(

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
+from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.keras.dialect import Dialect
+from rnnscope.checkpoints.keras.found_model import keras_checkpoint, leave_out_optimizer
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.weights_only.h5 import read_loose_h5
 from rnnscope.checkpoints.keras.weights_only.layers import LooseLayer
@@ -24,7 +25,6 @@ from rnnscope.files.safe_hdf5 import (
     child_names,
     has_signature,
     open_h5,
-    walk_datasets,
 )
 
 if TYPE_CHECKING:
@@ -60,25 +60,12 @@ def _read(path: Path) -> Checkpoint:
     with open_h5(path) as file:
         layers, dialect = _layers(file)
         network = LooseNetwork(dialect, findings).read(layers, str(path))
-        for name in ("optimizer", "optimizer_weights"):
-            group = child_group(file, name)
-            for dataset in walk_datasets(group) if group is not None else ():
-                shape = tuple(dataset.shape or ())
-                findings.left_out.append(LeftOut(dataset.name.lstrip("/"), "optimizer slot", shape))
+        leave_out_optimizer(file, findings, "optimizer", "optimizer_weights")
     findings.note(
         "The file holds weights alone: each layer is taken to read the one before it where their "
         "widths fit, and options are defaults; flags replace them."
     )
-    return Checkpoint(
-        path=path,
-        format=READER.name,
-        framework=dialect.framework,
-        files=(path,),
-        network=network,
-        left_out=tuple(findings.left_out),
-        notes=tuple(findings.notes),
-        hard_sigmoid=dialect.hard_sigmoid,
-    )
+    return keras_checkpoint(path, READER.name, dialect, network, findings)
 
 
 def _layers(file: h5py.File) -> tuple[list[LooseLayer], Dialect]:
