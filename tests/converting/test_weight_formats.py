@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from converting.sources import SOURCES, source
+from converting.sources import SOURCES, cell, keras_model, source
+from explaining.model_files import recurrent_layer
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
@@ -154,3 +155,26 @@ def test_directions_that_nothing_joins_stand_side_by_side(tmp_path):
         done = rnnscope.convert(tmp_path / "in", to, tmp_path / f"out{SUFFIXES[to]}")
         assert "Nothing joins the directions of 'rnn': they stand side by side." in done.notes
         assert [layer.written_as.split("/")[0] for layer in done.layers] == ["rnn", "rnn"]
+
+
+def test_names_that_a_target_keeps_for_itself_are_not_given_to_layers(tmp_path):
+    """``forward`` is a method in torch; ``x`` and ``outputs`` are the graph's, ``input`` Keras'."""
+    import onnxruntime
+
+    names = ("forward", "keys", "x", "outputs", "input", "a/b", "a_b", "backward_1")
+    cells = {
+        name: cell(inputs=3 + seed % 2, units=4 - seed % 2, seed=seed)
+        for seed, name in enumerate(names)
+    }
+    layers = [recurrent_layer(one, name) for name, one in cells.items()]
+    path = keras_model(tmp_path / "in.h5", layers, cells, "2.4.0")
+    for to in WEIGHT_FORMATS:
+        done = rnnscope.convert(path, to, tmp_path / f"out_{to}{SUFFIXES[to]}")
+        written = [layer.written_as.split("/")[0] for layer in done.layers]
+        assert len({*written}) == len(names)
+        assert not {"forward", "keys", "backward_1"} & {*written} or to in ("keras", "onnx", "tf1")
+        assert not {"x", "outputs"} & {*written} or to != "onnx"
+        assert "input" not in written or to != "keras"
+    session = onnxruntime.InferenceSession(tmp_path / "out_onnx.onnx")
+    feed = {"x": np.zeros((2, 3, 3), "f4"), "lengths": np.array([3, 2], np.int32)}
+    assert session.run(["outputs"], feed)[0].shape == (2, 3, 3)
