@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
     from rnnscope.api.export import export
+    from rnnscope.api.limits import limits
     from rnnscope.api.model import Model, open_model
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
     from rnnscope.api.report import write_report
-    from rnnscope.api.run import rerun, run
+    from rnnscope.api.run import plan, rerun, run, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
+    from rnnscope.report.json_schemas import report_schema
 
 _HOMES = {
     "Model": "rnnscope.api.model",
@@ -41,12 +43,16 @@ _HOMES = {
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
     "export": "rnnscope.api.export",
+    "limits": "rnnscope.api.limits",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
+    "plan": "rnnscope.api.run",
     "plot": "rnnscope.api.plot",
     "pool": "rnnscope.api.pool",
+    "report_schema": "rnnscope.report.json_schemas",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
+    "run_several": "rnnscope.api.run",
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
     "write_report": "rnnscope.api.report",
@@ -56,6 +62,8 @@ _HOMES = {
 __all__ = [  # noqa: RUF022  # in the order of work
     "open_model",
     "run",
+    "run_several",
+    "plan",
     "rerun",
     "open_trace",
     "check",
@@ -68,6 +76,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "plot",
     "write_report",
     "view",
+    "limits",
+    "report_schema",
     "Model",
     "StateTrace",
     "Recipe",

@@ -25,6 +25,8 @@ class RnnscopeError(Exception):
     """
 
     exit_code = 2
+    topic = ""
+    """The page of ``rnnscope help`` that says more, where no hint does."""
 
     def __init__(
         self,
@@ -60,28 +62,46 @@ class RnnscopeError(Exception):
 class CheckpointError(RnnscopeError):
     """A checkpoint cannot be read: missing, truncated, corrupted or of no known format."""
 
+    topic = "checkpoints"
+
 
 class UnsupportedCellError(RnnscopeError):
     """A recurrent cell, option or layer that the engine cannot honour; it names the variable."""
+
+    topic = "reading"
 
 
 class InputError(RnnscopeError):
     """The input array, its lengths, mask or initial state do not fit the checkpoint."""
 
+    topic = "inputs"
+
 
 class OptionError(RnnscopeError):
     """A flag contradicts the file, or another flag, or is missing."""
+
+    topic = "commands"
 
 
 class TraceError(RnnscopeError):
     """A trace cannot be written or read."""
 
+    topic = "traces"
+
 
 class EngineError(RnnscopeError):
     """An engine is not installed or failed."""
 
+    topic = "speed"
+
+
+LIMITS = ("max_bytes", "max_seconds", "allow_outside")
+"""What is no option of a call, but of a block: ``with rnnscope.limits(…):``."""
+
 
 def _as_keyword(name: str, value: str) -> str:
+    if name in LIMITS:
+        return f"rnnscope.limits({name}={value or '…'})"
     return f"{name}={value}" if value else name
 
 

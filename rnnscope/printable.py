@@ -19,9 +19,18 @@ SCHEMA_VERSION = 1
 REPORTS: dict[tuple[str, str], str] = {
     ("run", "text"): "run_text",
     ("run", "json"): "json_document",
+    ("runs", "text"): "runs_text",
+    ("runs", "json"): "json_document",
     ("inspect", "text"): "inspect_text",
     ("inspect", "json"): "json_document",
+    ("trace", "text"): "trace_text",
+    ("trace", "json"): "json_document",
+    ("arrays", "text"): "arrays_text",
+    ("arrays", "json"): "json_document",
+    ("suite", "text"): "suite_text",
+    ("suite", "json"): "json_document",
     ("check", "text"): "check_text",
+    ("check", "tables"): "check_tables",
     ("check", "json"): "json_document",
     ("check", "markdown"): "check_markdown",
     ("check", "junit"): "check_junit",
@@ -47,6 +56,8 @@ REPORTS: dict[tuple[str, str], str] = {
     ("show", "text"): "show_text",
     ("show", "numbers"): "show_numbers",
     ("show", "json"): "json_document",
+    ("error", "text"): "error_report",
+    ("error", "json"): "json_document",
 }
 """Modules of `rnnscope.report` by kind of result and format; the first format is the default.
 

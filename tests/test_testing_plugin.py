@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.testing import assert_last_output_is_m, assert_states_close
+from rnnscope.testing import assert_all_checks_pass, assert_last_output_is_m, assert_states_close
 
 pytest_plugins = ["pytester"]
 
@@ -108,7 +109,7 @@ TESTS = """
 import numpy as np
 import pytest
 from rnnscope.errors import OptionError, RnnscopeError
-from rnnscope.testing import assert_last_output_is_m, assert_states_close
+from rnnscope.testing import assert_all_checks_pass, assert_last_output_is_m, assert_states_close
 from rnnscope.trace import Trace
 
 MODEL, INPUTS = {model!r}, {inputs!r}
@@ -175,3 +176,59 @@ def test_the_plugin_imports_next_to_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['rnnscope']"
+
+
+def test_all_checks_pass_or_say_which_does_not(sample, damaged):
+    assert_all_checks_pass(sample)
+    assert_all_checks_pass(SAMPLE / "model.ckpt")
+    with pytest.raises(AssertionError) as caught:
+        assert_all_checks_pass(damaged)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"fail last-output-is-m, layer '{LAYER}': the output of the last ")
+    assert lines[1].startswith("  Look for a wrapper between cell and outputs")
+    with pytest.raises(AssertionError, match="fail weights-spectral-radius"):
+        assert_all_checks_pass(SAMPLE / "model.ckpt", limits={"weights-spectral-radius": 1})
+    with pytest.raises(AssertionError, match="nothing could be judged"):
+        assert_all_checks_pass(sample, only=["golden"])
+
+
+ERRORS = """
+import numpy as np
+import rnnscope
+
+def test_error():
+    rnnscope.run({model!r}, np.ones((2, 3, 5)))
+
+def test_error_of_the_fixture(rnnscope_run):
+    rnnscope_run({model!r}, "none.npy")
+"""
+
+
+def test_an_error_shows_its_lines_and_none_of_our_code(pytester):
+    pytester.makepyfile(ERRORS.format(model=str(SAMPLE / "model.ckpt")))
+    result = pytester.runpytest("-p", "rnnscope.testing", "-p", "no:randomly")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            ">   *rnnscope.run(*",
+            "E*InputError: The input has the wrong number of features.",
+            "E         where: array in memory",
+            "E         expected: 8 (layer 'rnn/lstm_cell')",
+            "E         found: 5 features: 2 sequences x 3 timesteps x 5",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Parameters*")
+    result.stdout.no_fnmatch_line("*raise InputError*")
+    result.stdout.no_fnmatch_line("*plan_recipe*")
+
+
+def test_the_assertions_need_no_pytest(sample):
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "from rnnscope.testing import assert_all_checks_pass, assert_states_close\n"
+        f"assert_states_close({str(sample)!r}, {str(sample)!r})\n"
+        f"assert_all_checks_pass({str(sample)!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnscope.api.model import Model
     from rnnscope.api.trace import StateTrace
     from rnnscope.checks.result import CheckReport
     from rnnscope.comparing.tolerance import Bounds
 
 
 def check(
-    trace: str | os.PathLike[str] | StateTrace,
+    trace: str | os.PathLike[str] | StateTrace | Model,
     /,
     *,
     only: Iterable[str] = (),
@@ -31,11 +32,13 @@ def check(
     pictures: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> CheckReport:
-    """Check the states of a trace: padding, final states, gates, numbers.
+    """Check the states of a trace: padding, final states, gates, numbers; or a model's weights.
 
     Parameters
     ----------
-    trace : str, path or StateTrace
+    trace : str, path, StateTrace or Model
+        Of a saved model the weights alone are checked: finite, constant, dead units, saturated
+        biases, the spectral radius of the recurrent kernel.
     only, skip : iterable of str
         Ids of checks.
     layers : iterable of str
@@ -73,10 +76,12 @@ def check(
     >>> rnnscope.check("trace.h5", recompute=True).status
     'pass'
     """
+    from rnnscope.api.model import Model
     from rnnscope.api.trace import StateTrace, operand_of
     from rnnscope.checks.result import CheckReport
     from rnnscope.checks.settings import CheckSettings, limit_value
     from rnnscope.errors import OptionError, spell
+    from rnnscope.record.model_checks import check_model, check_path
     from rnnscope.record.replay import Replay
     from rnnscope.record.trace_checks import Comparison, check_trace, picture_path
 
@@ -96,7 +101,7 @@ def check(
     if golden is not None:
         from rnnscope.comparing.tolerance import make_tolerances
 
-        place = trace.path if isinstance(trace, StateTrace) else Path(trace)
+        place = trace.path if isinstance(trace, (StateTrace, Model)) else Path(trace)
         stem = "trace" if place is None else place.stem
         picture = None if pictures is None else picture_path(Path(pictures), stem)
         against = Comparison(replay, Path(golden), make_tolerances(atol, rtol), picture)
@@ -105,4 +110,10 @@ def check(
             f"{spell('atol')}, {spell('rtol')} and {spell('pictures')} go with "
             f"{spell('golden')}: without a stored trace nothing is held to it."
         )
-    return CheckReport("rnnscope.check", (check_trace(operand_of(trace), settings, against),))
+    if isinstance(trace, Model):
+        subject = check_model(trace.checkpoint, settings)
+    elif isinstance(trace, StateTrace):
+        subject = check_trace(operand_of(trace), settings, against)
+    else:
+        subject = check_path(Path(trace), settings, against)
+    return CheckReport("rnnscope.check", (subject,))

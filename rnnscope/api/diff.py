@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
     from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
+    from rnnscope.errors import RnnscopeError
     from rnnscope.states.interface import ReadOptions
+    from rnnscope.states.state_set import StateSet
 
 
 def diff(
@@ -127,22 +129,64 @@ def _diff_states(
 ) -> DiffResult:
     from rnnscope.api.trace import operand_of
     from rnnscope.comparing import diff_states
+    from rnnscope.errors import CheckpointError, InputError
     from rnnscope.states.recognise import recognise
 
-    one, other = recognise((operand_of(a), operand_of(b)), reading)
+    try:
+        one, other = recognise((operand_of(a), operand_of(b)), reading)
+    except (InputError, CheckpointError) as error:
+        raise (_checkpoints_for_states(a, b) or error) from error
     with one.states, other.states:
         found = diff_states(one, other, settings, "rnnscope.diff")
-    return replace(found, explain=_explain_command(a, b)) if found.verdict == "differ" else found
+    if found.verdict != "differ":
+        return found
+    return replace(found, explain=_explain_command((a, one.states), (b, other.states)))
 
 
-def _explain_command(a: Any, b: Any) -> str:
+def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:
+    """What to do with checkpoints where states were asked for; None if neither is one."""
+    from rnnscope.errors import OptionError, spell
+
+    sides = {name: path for name, path in (("A", a), ("B", b)) if _is_checkpoint(path)}
+    if len(sides) == 2:
+        return OptionError(
+            "Both are checkpoints, which hold weights and no states.",
+            where=f"{a} and {b}",
+            expected="how to compare them",
+            found=f"neither {spell('weights')} nor {spell('input')}",
+            hint=f"{spell('weights')} compares their recurrent weights and options; "
+            f"{spell('input', 'X')} runs both over X, an .npy or .npz, and compares their states",
+        )
+    if not sides:
+        return None
+    (name, path), *_ = sides.items()
+    other = b if name == "A" else a
+    return OptionError(
+        f"{name} is a checkpoint, which holds weights and no states.",
+        where=path,
+        expected="states: a trace, or a file of c and m",
+        found="a saved model",
+        hint=f"run it first: rnnscope run {path} INPUT -o TRACE; or let rnnscope look for why "
+        f"states differ: rnnscope explain {path} INPUT {other}",
+    )
+
+
+def _is_checkpoint(operand: Any) -> bool:
+    from rnnscope.checkpoints import is_checkpoint
+
+    return isinstance(operand, (str, os.PathLike)) and is_checkpoint(Path(os.fspath(operand)))
+
+
+def _explain_command(*sides: tuple[Any, StateSet]) -> str:
     """What looks for the reason of a difference, where one side is a trace with its recipe."""
     from shlex import join
 
-    sides = recipe_trace(a, b)
-    if sides is None or not all(isinstance(one, (str, os.PathLike)) for one in sides):
+    if not all(isinstance(given, (str, os.PathLike)) for given, _ in sides):
         return ""
-    return join(["rnnscope", "explain", *map(os.fspath, sides)])
+    for (trace, states), (reference, _) in (sides, sides[::-1]):
+        if states.has_recipe and Path(trace).is_file():
+            return join(["rnnscope", "explain", os.fspath(trace), os.fspath(reference)])
+    return ""
 
 
 def recipe_trace(a: Any, b: Any) -> tuple[Any, Any] | None:
@@ -170,12 +214,12 @@ def _read_options(side: str, format_name: Any, num_units: Any, time_major: Any) 
     from rnnscope.errors import spell
     from rnnscope.options.interface import accept
     from rnnscope.options.kinds import Choice, Integers, Switch
-    from rnnscope.states import FORMAT_NAMES
+    from rnnscope.states import READ_FORMAT_NAMES
     from rnnscope.states.interface import ReadOptions
 
     if format_name is not None:
         called = spell(f"{side}_format")
-        format_name = accept(Choice(names=FORMAT_NAMES), format_name, called=called)
+        format_name = accept(Choice(names=READ_FORMAT_NAMES), format_name, called=called)
     if time_major is not None:
         time_major = accept(Switch(), time_major, called=spell(f"time_major_{side}"))
     widths = () if num_units is None else num_units

@@ -73,7 +73,7 @@ def explain(
     from rnnscope.explaining.explain import explain as explain_recipe
     from rnnscope.options.interface import accept
     from rnnscope.options.kinds import Choice
-    from rnnscope.states import FORMAT_NAMES
+    from rnnscope.states import READ_FORMAT_NAMES
     from rnnscope.states.interface import ReadOptions
 
     if reference is None:
@@ -82,7 +82,7 @@ def explain(
         recipe = _recipe(checkpoint, input, options)
     if reference_format is not None:
         called = spell("reference_format")
-        reference_format = accept(Choice(names=FORMAT_NAMES), reference_format, called=called)
+        reference_format = accept(Choice(names=READ_FORMAT_NAMES), reference_format, called=called)
     return explain_recipe(
         recipe,
         _operand(reference),

@@ -72,16 +72,16 @@ def export(
     from rnnscope.errors import spell
     from rnnscope.options.interface import accept
     from rnnscope.options.kinds import Choice
-    from rnnscope.states import FORMAT_NAMES
+    from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
     from rnnscope.states.export import ExportRequest, export_states
     from rnnscope.states.interface import STEPS, ReadOptions
     from rnnscope.states.recognise import recognise_one
 
-    formats = Choice(names=FORMAT_NAMES)
     if source_format is not None:
-        source_format = accept(formats, source_format, called=spell("from"))
+        known = Choice(names=READ_FORMAT_NAMES)
+        source_format = accept(known, source_format, called=spell("from"))
     request = ExportRequest(
-        to=accept(formats, to, called=spell("to")),
+        to=accept(Choice(names=FORMAT_NAMES), to, called=spell("to")),
         target=Path(path),
         steps=accept(Choice(names=STEPS), steps, called=spell("steps")),
         layers=(layers,) if isinstance(layers, str) else tuple(layers),

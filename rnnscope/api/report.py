@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from rnnscope.seeing.page.result import PageReport
     from rnnscope.seeing.page.weight_blocks import WeightComparison
     from rnnscope.trace import Trace
+
+
+PAGE_SUFFIXES = (".html", ".htm", ".xhtml")
 
 
 def write_report(
@@ -89,13 +91,14 @@ def write_report(
     from rnnscope.report.page.document import render
     from rnnscope.seeing.page.embed import embed_trace, embed_weights
     from rnnscope.seeing.page.result import page_report
-    from rnnscope.states.saving import save_file
+    from rnnscope.states.saving import save_text
     from rnnscope.trace import check_target
 
     if pictures is not None and not others:
         raise OptionError(f"{spell('pictures')} are of other traces, and there are none.")
     read = [trace, *others, *(weights or ())]
     files = [Path(one) for one in read if isinstance(one, (str, os.PathLike))]
+    _check_page_name(output)
     target = check_target(output, force, files, what="page")
     request = page_request(layers, sequences, budget, title)
     checkpoints = None if weights is None else _compare_weights(*weights)
@@ -117,10 +120,22 @@ def write_report(
                 expected=f"a trace, or two checkpoints ({spell('weights')})",
             )
     text = render(contents)
-    save_file(target, lambda path: _write(path, text), force=force, what="page")
+    save_text(target, text, force=force, what="page")
     for path, svg in drawn.items():
-        save_file(path, partial(_write, text=svg), force=True, what="picture")
+        save_text(path, svg, force=True, what="picture")
     return page_report(contents, Path(output), tuple(map(str, drawn)))
+
+
+def _check_page_name(output: str | os.PathLike[str]) -> None:
+    """Refuse the name of another kind of file, which no browser would open as a page."""
+    suffix = Path(output).suffix
+    if suffix and suffix.lower() not in PAGE_SUFFIXES:
+        raise OptionError(
+            "A page is an HTML file, and this is the name of another kind.",
+            where=output,
+            expected=", ".join(PAGE_SUFFIXES),
+            found=suffix,
+        )
 
 
 def page_request(
@@ -228,7 +243,3 @@ def _compare_weights(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> We
 
     one, other = read_checkpoint(Path(a)), read_checkpoint(Path(b))
     return WeightComparison(one, other, diff_weights(one, other))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.record.recipe import Recipe
+    from rnnscope.record.results import RunReport
+    from rnnscope.record.several_runs import SeveralRuns
 
 
 def run(
@@ -59,17 +62,119 @@ def run(
     (2, 64) warn
     """
     from rnnscope.api.trace import StateTrace
-    from rnnscope.record.recipe import Recipe
     from rnnscope.record.recording import Target, record
 
-    if isinstance(checkpoint, Recipe):
-        recipe = checkpoint.reading(None, input)
-        recipe = recipe.with_options(**options) if options else recipe
-    else:
-        recipe = Recipe.make(checkpoint, input, **options)
+    recipe = _recipe(checkpoint, input, options)
     target = Target(None if output is None else Path(output), force, resume)
     recording = record(recipe, target, command="rnnscope.run")
     return StateTrace(recording.open(), recording.report, recipe, in_memory=output is None)
+
+
+def plan(
+    checkpoint: str | os.PathLike[str] | Recipe,
+    input: Any = None,  # noqa: A002  # the command's own word
+    /,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> RunReport:
+    """Say what `run` would do, and do nothing of it: ``rnnscope run --dry-run``.
+
+    Parameters
+    ----------
+    checkpoint, input, output, force, **options
+        As of `run`.
+
+    Returns
+    -------
+    RunReport
+        Its layers with their options, the input, notes; ``bytes_of_states`` is what c, m and
+        outputs would take.
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done.
+
+    Examples
+    --------
+    >>> import numpy as np, rnnscope
+    >>> planned = rnnscope.plan("sample_data/lstm_float64/model.ckpt", np.zeros((2, 10, 8)))
+    >>> planned.layers[0].name, planned.bytes_of_states
+    ('rnn/lstm_cell', 30720)
+    """
+    from rnnscope.record.recording import Target, plan_only
+
+    target = Target(None if output is None else Path(output), force)
+    return plan_only(_recipe(checkpoint, input, options), target, command="rnnscope.plan")
+
+
+def run_several(
+    checkpoint: str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str]],
+    /,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> SeveralRuns:
+    """Run a checkpoint over several inputs, a trace for each.
+
+    Parameters
+    ----------
+    checkpoint : str or path
+    inputs : iterable of str or path
+        Files, or folders of files.
+    folder : str or path, optional
+        Where the traces go; without it beside each input: ``x.trace.h5`` for ``x.npz``.
+    force : bool
+        Replace existing traces.
+    **options
+        As of `run`.
+
+    Returns
+    -------
+    SeveralRuns
+        ``.runs`` has a report or an error for each; ``.status`` is the worst.
+
+    Raises
+    ------
+    OptionError
+        A folder holds no input, or two inputs would have one trace.
+
+    Examples
+    --------
+    >>> import rnnscope
+    >>> model, x = "sample_data/lstm_float64/model.ckpt", "sample_data/lstm_float64/inputs.npz"
+    >>> found = rnnscope.run_several(model, [x], folder=".")
+    >>> found.status, found.runs[0].trace
+    ('pass', 'inputs.trace.h5')
+    """
+    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recording import Target, record
+    from rnnscope.record.several_runs import inputs_in, record_several, traces_of
+
+    command = "rnnscope.run_several"
+    found = inputs_in(os.fspath(one) for one in inputs)
+    traces = traces_of(found, None if folder is None else Path(folder))
+    return record_several(
+        [Recipe.make(checkpoint, one, **options) for one in found],
+        [Target(trace, force) for trace in traces],
+        lambda recipe, target: record(recipe, target, command=command).report,
+        command=command,
+    )
+
+
+def _recipe(
+    checkpoint: str | os.PathLike[str] | Recipe, given: Any, options: dict[str, Any]
+) -> Recipe:
+    from rnnscope.record.recipe import Recipe
+
+    if not isinstance(checkpoint, Recipe):
+        return Recipe.make(checkpoint, given, **options)
+    recipe = checkpoint.reading(None, given)
+    return recipe.with_options(**options) if options else recipe
 
 
 def rerun(

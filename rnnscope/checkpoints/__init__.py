@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 READER_MODULES = (
     # In the order in which they are asked. Each looks at content; none claims what it cannot read.
+    "coreml.model_file",  # before tf2.saved_model, whose message its own looks like
     "tf2.saved_model",
     "tf1.session_bundle",
     "tf2.object_checkpoint",  # before tf1.saver, whose files it shares
@@ -25,17 +26,33 @@ READER_MODULES = (
     "keras.keras_file",
     "keras.h5_file",
     "keras.weights_only.file",
+    "elmo",
+    "tflite.tflite_file",
+    "tfjs.tfjs_file",
     "onnx.onnx_file",
+    "openvino.ir_file",
+    "paddle.program_file",
+    "xlstm.state_dict_file",  # before safetensors and torch.torch_file, whose files it is in
     "safetensors",
+    "torch.distributed_folder",
+    "torch.exported_program",
+    "paddle.params_file",  # before torch.torch_file, which takes pickles of all kinds
     "torch.torch_file",
+    "flax_msgpack",
+    "gguf_file",
+    "audio_json",
+    "object_array",
     "npz",
+    "archive",  # zips that are none of the formats above, and tars
+    "orbax_folder",
+    "model_folder",
 )
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
 
 SIGNATURES = {
-    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file"),
-    b"PK\x03\x04": ("keras.keras_file", "torch.torch_file", "npz"),
+    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file", "elmo"),
+    b"PK\x03\x04": ("keras.keras_file", "xlstm.state_dict_file", "torch.torch_file", "npz"),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""
 
@@ -70,21 +87,43 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
     """
     given = {"layout": layout} if layout is not None else {}
     require_regular(path, CheckpointError)
+    reader = find_reader(path)
+    if reader is None:
+        raise _no_reader(path)
+    for option in given:
+        if option not in reader.options:
+            raise OptionError(
+                f"{spell(option)} says nothing of this file, which tells it itself.",
+                where=path,
+                found=f"a file of the format {reader.name}: {reader.title}",
+                hint=f"leave {spell(option)} out",
+            )
+    with time_to_read():
+        return reader.read(path, **given)
+
+
+def find_reader(path: Path) -> Reader | None:
+    """The reader that takes a file, by its content; None if there is none.
+
+    Parameters
+    ----------
+    path : Path
+        A file, a folder or a TensorFlow checkpoint prefix.
+    """
     likely = _likely(path)
     for module in (*likely, *(name for name in READER_MODULES if name not in likely)):
         reader: Reader = import_module(f"{__name__}.{module}").READER
         if reader.sniff(path):
-            for option in given:
-                if option not in reader.options:
-                    raise OptionError(
-                        f"{spell(option)} says nothing of this file, which tells it itself.",
-                        where=path,
-                        found=f"a file of the format {reader.name}: {reader.title}",
-                        hint=f"leave {spell(option)} out",
-                    )
-            with time_to_read():
-                return reader.read(path, **given)
-    raise _no_reader(path)
+            return reader
+    return None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a saved model by its content; bare arrays of an ``.npz`` may be any."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return False  # a pipe would be waited for
+    reader = find_reader(path)
+    return reader is not None and not reader.options
 
 
 def _likely(path: Path) -> tuple[str, ...]:
@@ -97,7 +136,8 @@ def _likely(path: Path) -> tuple[str, ...]:
 
 
 def _no_reader(path: Path) -> CheckpointError:
-    tried = "; ".join(reader.title for reader in readers())
+    from rnnscope.files.file_kinds import name_file, name_folder
+
     if not path.exists():
         siblings = sorted(other.name for other in path.parent.glob(escape(path.name[:4]) + "*"))
         return CheckpointError(
@@ -114,13 +154,34 @@ def _no_reader(path: Path) -> CheckpointError:
             found="0 bytes",
             hint="copy or download it again",
         )
+    named = name_folder(path) if path.is_dir() else name_file(path)
+    if named is None:
+        return CheckpointError(
+            "No reader knows this file.",
+            where=path,
+            found=_first_bytes(path),
+            hint="is it damaged, or encrypted? 'rnnscope help checkpoints' lists what is read",
+        )
     return CheckpointError(
-        "No reader knows this file.",
+        f"No reader takes this {'folder' if path.is_dir() else 'file'}: it is {named.title}.",
         where=path,
-        expected=tried,
-        found="a folder without a checkpoint" if path.is_dir() else _first_bytes(path),
-        hint="if it is one of these, it may be damaged; 'rnnscope inspect --help' lists formats",
+        found=named.detail or None,
+        hint=named.advice,
     )
+
+
+def swapped_with(checkpoint: Path, other: Path) -> bool:
+    """Whether a checkpoint is an array, and the input beside it a saved model. Never raises."""
+    from rnnscope.files.file_kinds import name_file
+
+    try:
+        named = name_file(checkpoint) if checkpoint.is_file() else None
+        if named is None or not named.is_input or not other.exists():
+            return False
+        array = name_file(other) if other.is_file() else None
+        return not (array and array.is_input) and any(one.sniff(other) for one in readers())
+    except (OSError, ValueError):
+        return False
 
 
 def _first_bytes(path: Path) -> str:

@@ -13,9 +13,15 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
+from rnnscope.checkpoints.module_layouts import (
+    LAYOUT_NAMES,
+    MODULE_LAYOUTS,
+    find_layout_modules,
+)
 from rnnscope.checkpoints.onnx.bare_names import read_onnx_arrays
 from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf1.names import read_named_model
+from rnnscope.checkpoints.torch.module_names import TENSOR
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
@@ -99,6 +105,7 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
             where=path,
             expected=spell("layout", "|".join(LAYOUTS)),
             found=", ".join(list(variables.variables)[:6]),
+            hint=_fitting_layout(variables),
         )
     model = LAYOUTS[layout](variables, path)
     if not model.network.recurrent:
@@ -119,6 +126,24 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
         notes=model.notes,
         read_variable=variables.read,
     )
+
+
+def _fitting_layout(variables: NpzVariables) -> str | None:
+    """Which layout knows the names, if it is one: they are a sign, and no proof."""
+    arrays = [
+        LoadableArray(name, info.shape, partial(variables.read, name))
+        for name, info in variables.variables.items()
+    ]
+    stock = any(TENSOR.fullmatch(_torch_name(name)) for name in variables.variables)
+    found = {
+        module.layout.name
+        for module in find_layout_modules(arrays, MODULE_LAYOUTS)
+        if module.layout is not None
+    }
+    fitting = sorted(found or ({"torch"} if stock else set()))
+    if len(fitting) != 1:
+        return None
+    return f"the names are those of {spell('layout', fitting[0])}"
 
 
 def _read_tensorflow(variables: NpzVariables, path: Path) -> GraphModel:  # noqa: ARG001 - as the others
@@ -151,11 +176,22 @@ def _read_torch(variables: NpzVariables, path: Path) -> GraphModel:
     return GraphModel(found.network, tuple(found.left_out), tuple(found.notes))
 
 
+def _read_library(name: str, variables: NpzVariables, path: Path) -> GraphModel:
+    arrays = [
+        LoadableArray(array, info.shape, partial(variables.read, array))
+        for array, info in variables.variables.items()
+    ]
+    layouts = [layout for layout in MODULE_LAYOUTS if layout.name == name]
+    found = read_state_dict(arrays, path, layouts=layouts)
+    return GraphModel(found.network, tuple(found.left_out), tuple(found.notes))
+
+
 LAYOUTS: dict[str, Callable[[NpzVariables, Path], GraphModel]] = {
     "tf1": _read_tensorflow,
     "keras": _read_tensorflow,
     "torch": _read_torch,
     "onnx": read_onnx_arrays,
+    **{name: partial(_read_library, name) for name in LAYOUT_NAMES},
 }
 """Layouts by name. TensorFlow's and Keras' names tell themselves apart by ``recurrent_kernel``."""
 
@@ -164,12 +200,14 @@ EXAMPLES = {
     "keras": "lstm/kernel, lstm/recurrent_kernel and lstm/bias",
     "torch": "lstm.weight_ih_l0 and lstm.weight_hh_l0",
     "onnx": "lstm_W, lstm_R and lstm_B",
+    **{layout.name: layout.example for layout in reversed(MODULE_LAYOUTS)},
 }
 
 READER = Reader(
     name="npz",
     title="Named arrays of weights (.npz), of a layout that the user names",
-    reads="weights by the names and in the gate order of TensorFlow 1, Keras, PyTorch or ONNX",
+    reads="weights by the names and in the gate order of TensorFlow 1, Keras, PyTorch, ONNX, Flax, "
+    "Haiku, Equinox or MLX, or of people's own cells",
     does_not_read="options and wiring, which are defaults and guesses",
     sniff=sniff,
     read=read_npz,

@@ -1,4 +1,4 @@
-"""PyTorch state dicts in ``.safetensors`` files."""
+"""Named tensors in ``.safetensors`` files: state dicts of PyTorch, trees of other libraries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.torch.network import read_state_dict
+from rnnscope.checkpoints.module_layouts import layouts_of
+from rnnscope.checkpoints.torch.network import StateDict, read_state_dict
 from rnnscope.checkpoints.torch.shards import (
     INDEX_END,
     is_index,
@@ -19,6 +20,7 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.errors import CheckpointError
+from rnnscope.files.inner_file import AnyFile
 from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.files.safetensors import (
     TensorEntry,
@@ -29,7 +31,7 @@ from rnnscope.files.safetensors import (
 from rnnscope.model.cell import Array
 
 
-def read_arrays(path: Path) -> tuple[list[LoadableArray], Mapping[str, Any]]:
+def read_arrays(path: AnyFile) -> tuple[list[LoadableArray], Mapping[str, Any]]:
     """The arrays of a file, and its metadata.
 
     Raises
@@ -45,13 +47,19 @@ def read_arrays(path: Path) -> tuple[list[LoadableArray], Mapping[str, Any]]:
     return arrays, header.metadata
 
 
-def _load(path: Path, entry: TensorEntry) -> Array:
+def _load(path: AnyFile, entry: TensorEntry) -> Array:
     array = open_tensor(path, entry, CheckpointError).read()
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def read_safetensors(path: Path) -> Checkpoint:
-    """Read the recurrent modules of a PyTorch state dict in a ``.safetensors`` file.
+def read_safetensors(path: AnyFile, layout: str | None = None) -> Checkpoint:
+    """Read the recurrent modules among the arrays of a ``.safetensors`` file.
+
+    Parameters
+    ----------
+    path : Path or InnerFile
+    layout : str, optional
+        Whose names the arrays have; those of all libraries are known without it.
 
     Raises
     ------
@@ -70,12 +78,12 @@ def read_safetensors(path: Path) -> Checkpoint:
         arrays.extend(more)
         written = written or str(metadata.get("format", ""))[:20]
     require_tensors(files, [array.name for array in arrays])
-    found = read_state_dict(arrays, path)
+    found = read_state_dict(arrays, path, layouts=layouts_of(layout))
     return Checkpoint(
-        path=path,
+        path=path if isinstance(path, Path) else path.outer,
         format=READER.name,
-        framework="PyTorch" if written in ("", "pt") else f"safetensors ({written})",
-        files=files,
+        framework=_framework(found, written),
+        files=tuple(file for file in files if isinstance(file, Path)),
         network=found.network,
         left_out=tuple(found.left_out),
         notes=(*sharded_words(files), *found.notes),
@@ -83,19 +91,32 @@ def read_safetensors(path: Path) -> Checkpoint:
     )
 
 
-def sniff(path: Path) -> bool:
+def _framework(found: StateDict, written: str) -> str:
+    """Who wrote it: libraries that are told by their names, else what the file says."""
+    classes = {node.recurrent.cell.source_class for node in found.network.recurrent
+               if node.recurrent}  # fmt: skip
+    libraries = {name.split()[0] for name in classes} - {"torch"}
+    told = ", ".join(sorted(libraries & {"flax", "haiku", "equinox", "mlx"}))
+    if told:
+        return f"safetensors ({told})"
+    return "PyTorch" if written in ("", "pt") else f"safetensors ({written})"
+
+
+def sniff(path: AnyFile) -> bool:
     """Whether a file is one of safetensors, or the index of several. Never raises."""
     return looks_like_safetensors(path) or is_index(path, (".safetensors",))
 
 
 READER = Reader(
     name="safetensors",
-    title="PyTorch state dict in .safetensors",
+    title="Named tensors in .safetensors (PyTorch, Flax, Haiku, Equinox, MLX)",
     reads="nn.LSTM, nn.GRU, nn.RNN and their cells by name and shape; stacks, both directions, "
     "proj_size; weight norm, spectral norm, pruning, weight dropout; learned initial states; sets "
-    "of shards; 16-bit floats",
+    "of shards; 16-bit floats; cells of Flax, Haiku, Equinox and MLX by name, people's own as "
+    "guesses",
     does_not_read="what feeds what between modules (guessed from widths), nn.RNN's nonlinearity; "
-    "modules with tensors that torch's own lack",
+    "modules with tensors that such a cell lacks",
     sniff=sniff,
     read=read_safetensors,
+    options=("layout",),
 )

@@ -16,8 +16,8 @@ from rnnscope.checks.interface import CheckedSlice, Finding, StatePlace, Status
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice
 
-BLOCK_VALUES = 1 << 20
-"""Values compared at a time: some MB, so that a check adds little to what the run holds."""
+BLOCK_VALUES = 1 << 16
+"""Values compared at a time: half a MB in float64, so that some copies of them fit a cache."""
 
 
 @dataclass(frozen=True)

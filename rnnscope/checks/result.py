@@ -67,6 +67,8 @@ class CheckReport(Printable):
     command : str
         As given.
     subjects : tuple of Subject
+    notes : tuple of str
+        What is to be said of the whole: golden traces that no case uses.
     """
 
     report_kind: ClassVar[str] = "check"
@@ -74,6 +76,7 @@ class CheckReport(Printable):
 
     command: str
     subjects: tuple[Subject, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> CheckStatus:

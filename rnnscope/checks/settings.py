@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from rnnscope.checks import CHECKS, select_checks
+from rnnscope.checks import CHECKS
+from rnnscope.checks.weights import WEIGHT_CHECKS
 from rnnscope.errors import OptionError, spell
 from rnnscope.options.kinds import AtMost
 
@@ -33,24 +34,48 @@ class CheckSettings:
     layers: tuple[str, ...] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
 
-    def ids(self) -> frozenset[str]:
-        """The ids of the checks that are wanted.
+    def ids(self, known: Iterable[str] = CHECKS) -> frozenset[str]:
+        """The ids of the checks that are wanted, in the table of what is checked.
+
+        Parameters
+        ----------
+        known : iterable of str
+            `CHECKS` for states, `WEIGHT_CHECKS` for a model alone.
 
         Raises
         ------
         OptionError
             An id is unknown, or none is left.
         """
-        left_out = {check.id for check in select_checks(self.skip)}
-        wanted = frozenset(check.id for check in select_checks(self.only or None)) - left_out
+        self.refuse_unknown()
+        of_table = frozenset(known)
+        wanted = (of_table & {*self.only} if self.only else of_table) - {*self.skip}
         if not wanted:
             raise OptionError(
                 "No check is left to do.",
                 where=f"{spell('only')} and {spell('skip')}",
-                expected="one of " + ", ".join(CHECKS),
-                found="every chosen check is left out again",
+                expected="one of " + ", ".join(known),
+                found="every chosen check is left out again, or is one of other things",
             )
         return wanted
+
+    def refuse_unknown(self) -> None:
+        """Refuse an id that no check has.
+
+        Raises
+        ------
+        OptionError
+        """
+        every = (*CHECKS, *WEIGHT_CHECKS)
+        for name in (*self.only, *self.skip):
+            if name not in every:
+                near = get_close_matches(name, every, n=1)
+                raise OptionError(
+                    f"There is no check '{name}'.",
+                    expected="one of " + ", ".join(every),
+                    found=name,
+                    hint=f"Did you mean '{near[0]}'?" if near else None,
+                )
 
     def keeps(self, layer: str) -> bool:
         """Whether a layer is checked."""
@@ -85,11 +110,20 @@ def parse_limits(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, mark, value = (part.strip() for part in text.partition("="))
         if not mark:
+            listed = [f"{known}={own:g}" for known, own in adjustable().items()]
             raise OptionError(
-                f"{spell('limit')} needs CHECK=VALUE.", expected="finite=0", found=text
+                f"{spell('limit')} needs CHECK=VALUE.",
+                expected=f"one of {', '.join(listed)}, which are the defaults",
+                found=text,
             )
         limits[name] = limit_value(name, value, spell("limit"))
     return limits
+
+
+def adjustable() -> dict[str, float]:
+    """The checks whose limit can be set, with the limit that each has by itself."""
+    of_states = {check.id: check.limit for check in CHECKS.values() if check.limit is not None}
+    return of_states | {check.id: check.limit for check in WEIGHT_CHECKS.values()}
 
 
 def limit_value(name: str, value: object, where: str) -> float:
@@ -100,13 +134,13 @@ def limit_value(name: str, value: object, where: str) -> float:
     OptionError
         As `parse_limits`.
     """
-    adjustable = [check.id for check in CHECKS.values() if check.limit is not None]
-    if name not in adjustable:
-        near = get_close_matches(name, adjustable, n=1)
+    known = adjustable()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
         raise OptionError(
             f"'{name}' has no limit to set." if name in CHECKS else f"There is no check '{name}'.",
             where=where,
-            expected="one of " + ", ".join(adjustable),
+            expected="one of " + ", ".join(known),
             found=name,
             hint=f"Did you mean '{near[0]}'?" if near else None,
         )

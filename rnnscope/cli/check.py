@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnscope.cli.check_arguments import (
+    complete_limits,
+    find_suite,
+    refuse_mixtures,
+    refuse_targets,
+)
+from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
     format_option,
@@ -31,7 +38,7 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 
 
 @click.command("check")
-@click.argument("traces", metavar="[TRACE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("traces", metavar="[TRACE|MODEL]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--suite",
     type=click.Path(path_type=Path),
@@ -73,17 +80,36 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     type=click.Choice(PADDING_RULES),
     help="With --outputs: what lies past the length [default: zeros].",
 )
-@click.option("--only", multiple=True, metavar="CHECK[,CHECK…]", help="Do these checks alone.")
-@click.option("--skip", multiple=True, metavar="CHECK[,CHECK…]", help="Leave these checks out.")
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Check only layers whose name fits."
+    "--only",
+    multiple=True,
+    metavar="CHECK[,CHECK…]",
+    shell_complete=complete_checks,
+    help="Do these checks alone.",
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="CHECK[,CHECK…]",
+    shell_complete=complete_checks,
+    help="Leave these checks out.",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Check only layers whose name fits.",
 )
 @click.option(
     "--limit",
     "limits",
     multiple=True,
     metavar="CHECK=VALUE",
-    help="The most that a check allows; beyond a limit that is set it fails.",
+    shell_complete=complete_limits,
+    help="The most that a check allows; beyond a limit that is set it fails. "
+    "'--limit list' says which checks have one.",
 )
 @click.option(
     "--recompute",
@@ -143,15 +169,24 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     "[default: with --github, rnnscope in RUNNER_TEMP].",
 )
 @click.option("--allow-empty", is_flag=True, help="Nothing that could be judged is fine.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="With --format text: a table for each subject, however many there are.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 def command(**given: Any) -> int:
     """Check the states in TRACE: padding, final states, gates, numbers; for use in CI.
 
-    What a trace lacks is not judged: the check is skipped and says why.
+    What a trace lacks is not judged: the check is skipped and says why. Of a MODEL alone the
+    weights are checked: finite, no dead units, no saturated biases, spectral radius. Without
+    anything to check it is the suite rnnscope.toml of this folder.
 
     \b
     rnnscope check trace.h5
     rnnscope check trace.h5 --checkpoint model.ckpt --input x.npz --only padding-leak
+    rnnscope check model.ckpt
     rnnscope check --outputs outputs.npy --state state.npz --lengths 3
     rnnscope check --suite rnnscope.toml -j 4 --junit report.xml
 
@@ -160,40 +195,41 @@ def command(**given: Any) -> int:
     """
     from rnnscope.checks.result import CheckReport
 
-    _refuse_mixtures(given)
+    settings = _settings(given)
+    find_suite(given)
+    refuse_mixtures(given)
+    refuse_targets(given)
     with stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
-        subjects = tuple(_subjects(given))
-    report = CheckReport(command_line(), subjects)
+        subjects = tuple(_subjects(given, settings))
+    report = CheckReport(command_line(), subjects, _notes(given))
+    _tell_errors(subjects)
     code = _exit_code(report, allow_empty=given["allow_empty"])
     _write_files(report, given)
     if code or not given["quiet"]:
-        print_result(report, given["report_format"])
+        verbose = given["verbose"] and given["report_format"] == "text"
+        print_result(report, "tables" if verbose else given["report_format"])
     if report.status == "skip" and code:
         click.echo("nothing could be judged: every check was skipped (--allow-empty)", err=True)
     return code
 
 
-def _refuse_mixtures(given: dict[str, Any]) -> None:
-    ways = [name for name in ("traces", "suite", "outputs") if given[name]]
-    if len(ways) != 1:
-        raise click.UsageError("say what to check: TRACE, --suite FILE or --outputs FILE")
-    if given["outputs"] is None and (given["state"] or given["lengths"] or given["padding"]):
-        raise click.UsageError("--state, --lengths and --padding go with --outputs")
-    if given["suite"] is None and (given["update_golden"] or given["cases"]):
-        raise click.UsageError("--update-golden and --case go with --suite")
-    again = any(given[name] for name in ("checkpoint", "inputs", "recompute", "verify", "run"))
-    if again and not given["traces"]:
-        raise click.UsageError("--recompute, --verify, --checkpoint and --input go with TRACE")
-    if (given["atol"] or given["rtol"]) and not given["golden"]:
-        raise click.UsageError("--atol and --rtol go with --golden")
-    if given["pictures"] is not None and not (given["golden"] or given["suite"]):
-        raise click.UsageError("--pictures goes with --golden or --suite")
-    if (given["checkpoint"] or given["golden"]) and len(given["traces"]) != 1:
-        raise click.UsageError("--checkpoint and --golden go with one TRACE")
+def _notes(given: dict[str, Any]) -> tuple[str, ...]:
+    if not given["suite"] or given["cases"]:
+        return ()
+    from rnnscope.record.suite import unused_golden
+
+    return tuple(f"{path} is the golden trace of no case" for path in unused_golden(given["suite"]))
 
 
-def _subjects(given: dict[str, Any]) -> list[Subject]:
-    settings = _settings(given)
+def _tell_errors(subjects: tuple[Subject, ...]) -> None:
+    """What could not be checked, on stderr; the report on stdout names the subjects."""
+    for subject in subjects:
+        if subject.error:
+            named = "" if subject.name in subject.error else f"\n  subject: {subject.name}"
+            click.echo(f"error: {subject.error}{named}", err=True)
+
+
+def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
     if given["suite"]:
         from rnnscope.record.suite import run_suite
 
@@ -205,14 +241,16 @@ def _subjects(given: dict[str, Any]) -> list[Subject]:
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
-    from rnnscope.record.trace_checks import check_or_error
+    from rnnscope.record.model_checks import check_or_error
 
     against = _comparison(given)
     return [check_or_error(path, settings, against) for path in given["traces"]]
 
 
 def _settings(given: dict[str, Any]) -> CheckSettings:
+    from rnnscope.checks import CHECKS
     from rnnscope.checks.settings import CheckSettings, parse_limits
+    from rnnscope.checks.weights import WEIGHT_CHECKS
 
     def split(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
@@ -223,7 +261,7 @@ def _settings(given: dict[str, Any]) -> CheckSettings:
         layers=given["layers"],
         limits=parse_limits(given["limits"]),
     )
-    settings.ids()  # refused here, once, not for every trace
+    settings.ids((*CHECKS, *WEIGHT_CHECKS))  # refused here, once, not for every trace
     return settings
 
 
@@ -265,15 +303,10 @@ def _exit_code(report: CheckReport, *, allow_empty: bool) -> int:
 
 
 def _write_files(report: CheckReport, given: dict[str, Any]) -> None:
-    from rnnscope.errors import OptionError
+    from rnnscope.states.saving import save_text
 
     if given["junit"]:
-        try:
-            given["junit"].write_text(report.render("junit"), encoding="utf-8")
-        except OSError as error:
-            raise OptionError(
-                "The JUnit file cannot be written.", where=given["junit"], found=error.strerror
-            ) from error
+        save_text(given["junit"], report.render("junit"), force=True, what="JUnit file")
     if given["github"]:
         click.echo(report.render("github"), err=True, nl=False)
         if os.environ.get(SUMMARY):

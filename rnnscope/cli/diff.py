@@ -9,7 +9,7 @@ import click
 
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import parse_run_set, run_set_option
-from rnnscope.states import FORMAT_NAMES
+from rnnscope.states import READ_FORMAT_NAMES
 
 
 @click.command("diff")
@@ -27,8 +27,8 @@ from rnnscope.states import FORMAT_NAMES
 )
 @click.option("--model-input", is_flag=True, help="With --input: INPUT is the models' own input.")
 @run_set_option
-@click.option("--a-format", type=click.Choice(FORMAT_NAMES), help="How A keeps its states.")
-@click.option("--b-format", type=click.Choice(FORMAT_NAMES), help="How B keeps its states.")
+@click.option("--a-format", type=click.Choice(READ_FORMAT_NAMES), help="How A keeps its states.")
+@click.option("--b-format", type=click.Choice(READ_FORMAT_NAMES), help="How B keeps its states.")
 @click.option(
     "--num-units", metavar="N[,N…]", help="Width of c in a concatenated state, one for each layer."
 )
@@ -56,7 +56,7 @@ from rnnscope.states import FORMAT_NAMES
 @click.option("--equal-nan", is_flag=True, help="NaN beside NaN is no difference.")
 @click.option("--padding", is_flag=True, help="Compare steps past the length, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first difference of each array.")
-@click.option("--quiet", is_flag=True, help="Print nothing: the exit code says it.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code says it.")
 @limit_options
 @format_option("diff")
 def command(**given: Any) -> int:

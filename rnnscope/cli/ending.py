@@ -92,7 +92,9 @@ def named(error: BaseException) -> RnnscopeError | None:
 def _of_system(error: OSError) -> RnnscopeError:
     what = "The system refused to read or write a file."
     hint = None
-    if error.errno in FULL:
+    if error.errno == errno.EBADF and error.filename is None:
+        what, hint = "Nothing could be printed.", "stdout is closed: leave out '>&-'"
+    elif error.errno in FULL:
         what, hint = "There is no room to write to.", "free some space, and run it again"
     elif error.errno in (errno.EMFILE, errno.ENFILE):
         what, hint = "The system allows no more open files.", "raise the limit: ulimit -n 1024"
@@ -157,6 +159,23 @@ def drop_remarks_of_h5py() -> None:
             uncaught(kind, error, traceback)
 
     sys.unraisablehook, sys.excepthook = ignored, printed
+
+
+def open_closed_streams() -> None:
+    """Put something in the place of standard streams that the caller has closed.
+
+    The next file that is opened would take the place of a closed stdout, and what is printed would
+    be written into it. What stands there instead takes nothing, so that printing fails with a
+    message.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # noqa: PERF203  # three rounds
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def any_character() -> None:

@@ -12,7 +12,7 @@ import click
 
 from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
-from rnnscope.states import FORMAT_NAMES
+from rnnscope.states import READ_FORMAT_NAMES
 
 if TYPE_CHECKING:
     from rnnscope.explaining.explain import Progress
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--reference-format",
-    type=click.Choice(FORMAT_NAMES),
+    type=click.Choice(READ_FORMAT_NAMES),
     help="How REFERENCE keeps its states, where that is not clear.",
 )
 @run_options

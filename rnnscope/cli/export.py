@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import format_option, limit_options, print_result
-from rnnscope.states import FORMAT_NAMES
+from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
 
 
 @click.command("export")
@@ -33,7 +34,12 @@ from rnnscope.states import FORMAT_NAMES
     help="States of every timestep, or after the last one.",
 )
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Only layers whose name fits."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Only layers whose name fits.",
 )
 @click.option(
     "--time-major/--batch-major",
@@ -53,11 +59,11 @@ from rnnscope.states import FORMAT_NAMES
 @click.option(
     "--from",
     "source_format",
-    type=click.Choice(FORMAT_NAMES),
+    type=click.Choice(READ_FORMAT_NAMES),
     help="The format of TRACE, if it is none.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing OUT.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing OUT.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("export")
 def command(**given: Any) -> int:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import click
 
+from rnnscope.cli.completion import SHELLS, script
 from rnnscope.cli.main import COMMANDS, cli
+from rnnscope.cli.terminal import is_dumb, wants_color
 from rnnscope.errors import OptionError
 
 WIDEST = 100
@@ -37,6 +39,7 @@ class Topic(NamedTuple):
 
 TOPICS: dict[str, Topic] = {
     "commands": Topic("cli/COMMANDS.md", "Every command and its options"),
+    "completion": Topic("cli/COMPLETION.md", "Completion in bash, zsh and fish"),
     "examples": Topic("cli/EXAMPLES.md", "Examples"),
     "checkpoints": Topic("checkpoints/FORMATS.md", "Which checkpoints are read"),
     "reading": Topic("checkpoints/READING.md", "How checkpoints are read, and why so"),
@@ -63,34 +66,50 @@ TOPICS: dict[str, Topic] = {
 }
 """Every page by the name that ``rnnscope help`` takes, in reading order."""
 
+TO_COPY: dict[str, Topic] = {
+    "action": Topic("record/ci/action.yml", "A GitHub Action to copy"),
+    "pre-commit": Topic("record/ci/pre-commit-hooks.yaml", "Hooks for pre-commit to copy"),
+}
+"""Files that are printed as they are."""
+
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
 @click.command("help")
 @click.argument("topic", required=False)
-def command(topic: str | None) -> None:
+@click.argument("shell", required=False, type=click.Choice(SHELLS))
+def command(topic: str | None, shell: str | None) -> None:
     """Show a page about TOPIC, offline; without one, list the topics.
 
-    TOPIC may be the name of a command, too: its options are shown then. On a terminal a page goes
-    through the pager (PAGER); elsewhere it is plain text.
+    TOPIC may be the name of a command, too: its options are shown then. With a SHELL, bash, zsh or
+    fish, the topic completion prints the script that completes rnnscope there. On a terminal a page
+    goes through the pager (PAGER); elsewhere it is plain text.
 
     \b
     rnnscope help
     rnnscope help padding
     rnnscope help run
     rnnscope help traces > traces.txt
+    rnnscope help completion bash
 
     Exits with 2 if there is no such topic.
     """
-    if topic is None:
+    if shell is not None:
+        if topic != "completion":
+            raise OptionError("A shell goes with the topic completion.", found=f"{topic} {shell}")
+        click.echo(script(shell))
+    elif topic is None:
         click.echo(list_topics(), nl=False)
     elif topic in TOPICS:
         _show(topic)
+    elif topic in TO_COPY:
+        found = files("rnnscope") / TO_COPY[topic].page
+        click.echo(found.read_text(encoding="utf-8"), nl=False)
     elif topic in COMMANDS:
         click.echo(command_help(topic))
     else:
-        near = get_close_matches(topic.lower(), [*TOPICS, *COMMANDS], n=1)
+        near = get_close_matches(topic.lower(), [*TOPICS, *TO_COPY, *COMMANDS], n=1)
         raise OptionError(
             f"There is no help on '{topic}'.",
             expected="a topic: " + ", ".join(TOPICS) + "; or a command: " + ", ".join(COMMANDS),
@@ -100,11 +119,12 @@ def command(topic: str | None) -> None:
 
 def list_topics() -> str:
     """The topics, a line each, and what else can be asked for."""
-    width = max(map(len, TOPICS)) + 2
+    topics = TOPICS | TO_COPY
+    width = max(map(len, topics)) + 2
     return "".join(
         [
             "Topics:\n",
-            *(f"  {name.ljust(width)}{topic.title}\n" for name, topic in TOPICS.items()),
+            *(f"  {name.ljust(width)}{topic.title}\n" for name, topic in topics.items()),
             "\nrnnscope help TOPIC shows a page, rnnscope help COMMAND the options of a command.\n",
             f"Commands: {', '.join(COMMANDS)}.\n",
         ]
@@ -213,10 +233,9 @@ def _show(topic: str) -> None:
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
-    dumb = os.environ.get("TERM") == "dumb"
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
-    page = render_page(text, width=width, color=not dumb and "NO_COLOR" not in os.environ)
-    if dumb:
+    page = render_page(text, width=width, color=wants_color(sys.stdout))
+    if is_dumb():
         click.echo(page, nl=False)
         return
     # less ends by itself where the page fits on the screen, as git has it.

@@ -20,18 +20,17 @@ from rnnscope.cli.ending import (
     leave_at_once,
     let_go_of,
     named,
+    open_closed_streams,
     signals_as_interrupts,
     tell,
     too_few_addresses,
 )
+from rnnscope.cli.error_output import bug_report, tell_as_json, tell_error, usage_report
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
 from rnnscope.files.limits import put_limits_back, set_limits
 
-# Before any command begins: threads of a run that ends in an error may still be importing.
-from rnnscope.report.error_text import render_error
-
 COMMANDS = {
-    "inspect": "Show every recurrent layer of a checkpoint, and what its options come from.",
+    "inspect": "Show the layers of a checkpoint and their options; what a trace or input holds.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
     "rerun": "Run a trace's recipe again: compare the states, or write another trace.",
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
@@ -63,9 +62,31 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"rnnscope.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise no_command(name)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def no_command(name: str) -> OptionError:
+    """The error for a word that is no command: the nearest one, or what files are given to."""
+    from difflib import get_close_matches
+    from pathlib import Path
+
+    near = get_close_matches(name.lower(), COMMANDS, n=1)
+    hint = f"did you mean 'rnnscope {near[0]}'?" if near else "rnnscope --help lists them"
+    if not near and ("." in name or "/" in name or Path(name).exists()):
+        hint = f"a command comes first: rnnscope inspect {name}"
+    return OptionError(
+        f"There is no command '{name}'.", expected=", ".join(COMMANDS), found=name, hint=hint
+    )
 
 
 @click.group(
@@ -74,7 +95,7 @@ class LazyGroup(click.Group):
     epilog="Exit codes: 0 fine, 1 a check failed or states differ, 2 trouble. "
     "Documentation: rnnscope help.",
 )
-@click.version_option(__version__, prog_name="rnnscope")
+@click.version_option(__version__, "-V", "--version", prog_name="rnnscope")
 def cli() -> None:
     """Look inside a saved LSTM: its checkpoint is read as data, every step's states are kept.
 
@@ -86,6 +107,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
+    open_closed_streams()
     any_character()
     drop_remarks_of_h5py()
     set_limits(probe_always=True)  # this process is ours alone: it may fork
@@ -136,9 +158,10 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
+        tell_as_json(arguments, usage_report, error)
         return TROUBLE
     except RnnscopeError as error:
-        tell(render_error(error, color=_color()))
+        tell_error(error, arguments)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
@@ -147,7 +170,11 @@ def _run(arguments: list[str] | None) -> int:
     except Exception as error:  # noqa: BLE001 - 1 must stay a verdict
         refused = named(error)
         # What is no refusal is a bug: its traceback must be seen.
-        tell(traceback.format_exc() if refused is None else render_error(refused, color=_color()))
+        if refused is None:
+            tell(traceback.format_exc())
+            tell_as_json(arguments, bug_report, error)
+        else:
+            tell_error(refused, arguments)
         if isinstance(error, OSError) and _is_stuck():
             let_go_of(sys.stdout)
         return TROUBLE
@@ -184,9 +211,3 @@ def _is_stuck() -> bool:
     except (OSError, ValueError):
         return True
     return False
-
-
-def _color() -> bool:
-    import os
-
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from rnnscope.cli.ending import let_go_of
+from rnnscope.cli.terminal import wants_color
 from rnnscope.errors import RnnscopeError
 from rnnscope.files.limits import (
     MAX_SECONDS,
@@ -24,11 +25,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def layout_option(function: F) -> F:
-    """``--layout``: whose names and gate order the arrays of an .npz have."""
+    """``--layout``: whose names and gate order named arrays have."""
     return click.option(
         "--layout",
         type=click.Choice(LAYOUTS),
-        help="Whose names and gate order the arrays of an .npz checkpoint have.",
+        help="Whose names and gate order named arrays have, such as those of an .npz.",
     )(function)
 
 
@@ -88,15 +89,13 @@ def command_line() -> str:
 
 def print_result(result: Printable, format_name: str) -> None:
     """Render a result for the terminal at hand and print it on stdout."""
-    import os
     import shutil
 
-    terminal = sys.stdout.isatty()
-    color = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
-    text = result.render(format_name, width=width, color=color)
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    text = result.render(format_name, width=width, color=wants_color(sys.stdout))
     try:
-        click.echo(text, nl=False)
+        # click would take the colours out again where it sees no terminal.
+        click.echo(text, nl=False, color=wants_color(sys.stdout) or None)
     except BrokenPipeError:
         raise
     except OSError as error:

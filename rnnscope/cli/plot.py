@@ -38,8 +38,8 @@ KINDS = ("heatmap", "units", "gates", "saturation", "norm", "diff")
 @click.option(
     "--dpi", type=click.IntRange(min=1), metavar="N", help="Pixels an inch [default: 150]."
 )
-@click.option("--force", is_flag=True, help="Replace an existing FILE.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing FILE.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("plot")
 def command(**given: Any) -> None:

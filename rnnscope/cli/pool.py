@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 
 STATES = ("m", "c", "outputs")
@@ -39,7 +40,12 @@ ALL = "all"
     help="How to pool; may be given several times. all: every method.",
 )
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Pool only layers whose name fits."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Pool only layers whose name fits.",
 )
 @click.option(
     "--direction",
@@ -67,7 +73,7 @@ ALL = "all"
     metavar="FILE",
     help="Write an .npy or .npz instead of writing into TRACE.",
 )
-@click.option("--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
+@click.option("-f", "--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
 @limit_options
 @format_option("pool")
 def command(**given: Any) -> None:

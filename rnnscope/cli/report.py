@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.seeing_options import labels_option
 
@@ -22,7 +23,12 @@ from rnnscope.cli.seeing_options import labels_option
     help="Two checkpoints: show how their weights differ, gate by gate.",
 )
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Only layers whose name fits."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Only layers whose name fits.",
 )
 @click.option(
     "--sequence",
@@ -47,8 +53,8 @@ from rnnscope.cli.seeing_options import labels_option
     help="With OTHER: write a small SVG of where each parts first into FOLDER.",
 )
 @click.option("--title", default="", help="The page's heading [default: the name of TRACE].")
-@click.option("--force", is_flag=True, help="Replace an existing FILE.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing FILE.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("page")
 def command(**given: Any) -> None:

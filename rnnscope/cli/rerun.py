@@ -32,8 +32,8 @@ from rnnscope.cli.run_options import parse_run_set, run_set_option
     "--input", "inputs", metavar="INPUT", help="Another input, or where the recipe's is now."
 )
 @run_set_option
-@click.option("--force", is_flag=True, help="Replace an existing NEW.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing NEW.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("run")
 def command(

@@ -13,7 +13,7 @@ import click
 from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
-from rnnscope.cli.terminal import stderr_to_nowhere
+from rnnscope.cli.terminal import is_dumb, stderr_to_nowhere
 
 if TYPE_CHECKING:
     from rnnscope.record.planning import PlannedRun
@@ -25,14 +25,13 @@ PROGRESS_AFTER = 2_000_000
 
 @click.command("run")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.argument("input_", metavar="INPUT")
+@click.argument("inputs_", metavar="INPUT...", nargs=-1)
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="TRACE",
-    help="The HDF5 trace to write.",
+    help="The HDF5 trace to write [default: beside INPUT, x.trace.h5 for x.npz].",
 )
 @run_options
 @click.option(
@@ -40,23 +39,34 @@ PROGRESS_AFTER = 2_000_000
     is_flag=True,
     help="Continue a run of the same TRACE that was interrupted, if there is one.",
 )
-@click.option("--force", is_flag=True, help="Replace an existing TRACE.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing TRACE.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option(
+    "--dry-run", is_flag=True, help="Read and plan everything; compute and write nothing."
+)
 @limit_options
 @format_option("run")
 def command(
-    checkpoint: Path, input_: str, output: Path, report_format: str, quiet: bool, **given: Any
+    checkpoint: Path,
+    inputs_: tuple[str, ...],
+    output: Path | None,
+    report_format: str,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Run CHECKPOINT over INPUT step by step; write c and m of every timestep to an HDF5 trace.
 
-    CHECKPOINT is what 'rnnscope inspect' reads. INPUT is an .npy, .npz or .csv file or
-    file.h5::/dataset, with axes (sequence, timestep, feature): what the first recurrent layer
-    receives. In an .npz the arrays inputs (or x, or ids), lengths, mask, initial_c and initial_m
-    are taken by name.
+    CHECKPOINT is what 'rnnscope inspect' reads. INPUT is an .npy, .npz, .csv, .mat or .parquet
+    file, file.h5::/dataset, or - for an .npy on stdin, with axes (sequence, timestep, feature):
+    what the first recurrent layer receives. In an .npz or .mat the arrays inputs (or x, or ids),
+    lengths, mask, initial_c and initial_m are taken by name. Several INPUTs, or a folder of them,
+    are run one after the other, each with a trace of its own, in the folder that -o names or
+    beside it.
 
     \b
     rnnscope run model.ckpt inputs.npz -o trace.h5
     rnnscope run model.ckpt x.npy --lengths 10,6 -o trace.h5 --gates
+    rnnscope run model.ckpt --random 2,10 -o first_look.h5
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
     rnnscope run model.ckpt in.npz --inputs enc --decoder-inputs in.npz::dec -o trace.h5
@@ -64,27 +74,50 @@ def command(
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
     """
+    from rnnscope.cli.run_inputs import given_inputs
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Interrupted, Target, record
+    from rnnscope.record.recording import Interrupted, Target, plan_only, record
+    from rnnscope.record.results import RunReport
+    from rnnscope.record.several_runs import record_several, traces_of
+    from rnnscope.trace.target import trace_beside
 
-    recipe = Recipe.make(checkpoint, input_, **given_options(given))
-    target = Target(output, given["force"], given["resume"])
-    if recipe["verify"]:
+    options = given_options(given)
+    found = given_inputs(inputs_, is_random="random" in options)
+    recipes = [Recipe.make(checkpoint, one, **options) for one in found]
+    is_several = len(found) > 1 or (bool(inputs_) and isinstance(found[0], str)
+                                    and found[0] != inputs_[0])  # fmt: skip
+    traces = [output]
+    if is_several:
+        traces = [*traces_of(found, output)]
+    elif output is None:
+        traces = [trace_beside("random" if not inputs_ else inputs_[0])]
+        if not quiet:
+            click.echo(f"no -o: the trace is {traces[0]}", err=True)
+    if recipes[0]["verify"]:
         from rnnscope.oracles.verifiers import make_verifier
 
         with stderr_to_nowhere():
-            make_verifier(recipe["verify"])  # imported once, with all that it has to say
+            make_verifier(recipes[0]["verify"])  # imported once, with all that it has to say
+
+    def run(recipe: Recipe, target: Target) -> RunReport:
+        if given["dry_run"]:
+            return plan_only(recipe, target, command=command_line())
+        progress = None if quiet else progress_bar
+        return record(recipe, target, command=command_line(), progress=progress).report
+
+    targets = [Target(trace, given["force"], given["resume"]) for trace in traces]
     try:
-        report = record(
-            recipe, target, command=command_line(), progress=None if quiet else progress_bar
-        ).report
+        if is_several:
+            report: Any = record_several(recipes, targets, run, command=command_line())
+        else:
+            report = run(recipes[0], targets[0])
     except Interrupted as stop:
         click.echo("interrupted: the same command with --resume goes on from here", err=True)
         return code_of_interrupt(stop)
-    failed = report.status == "fail"
-    if failed or not quiet:
+    code = {"fail": 1, "error": 2}.get(report.status, 0)
+    if code or not quiet:
         print_result(report, report_format)
-    return 1 if failed else 0
+    return code
 
 
 @contextmanager
@@ -94,7 +127,7 @@ def progress_bar(planned: PlannedRun) -> Iterator[Progress | None]:
     units = sum(layer.cell.num_units for layer in layers if layer)
     source = planned.source
     long = source.sequences * source.timesteps * units >= PROGRESS_AFTER
-    if not long or not sys.stderr.isatty():
+    if not long or not sys.stderr.isatty() or is_dumb():
         yield None
         return
     with click.progressbar(length=source.sequences, label="sequences", file=sys.stderr) as shown:

@@ -7,10 +7,14 @@ from typing import Any, TypeVar
 
 import click
 
+from rnnscope.cli.completion import complete_layers, complete_values
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
-from rnnscope.options.kinds import ByLayer, Choice, Integer
+from rnnscope.options.kinds import ByLayer, Choice, Integer, ValueKind
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+NAMES_A_LAYER = ("GLOB", "LAYER")
+"""Metavars of options that take a layer of the model."""
 
 
 def run_options(function: F) -> F:
@@ -43,8 +47,10 @@ def as_click_option(option: RunOption) -> Callable[[F], F]:
     told: dict[str, Any] = {"help": option.help, "metavar": kind.metavar, "multiple": kind.many}
     if option.default_words:
         told["help"] += f" [default: {option.default_words}]."
-    if isinstance(kind, ByLayer) and isinstance(kind.of, Choice):
+    if isinstance(kind, ByLayer):
         told["shell_complete"] = completing(kind.of)
+    if kind.metavar.startswith(NAMES_A_LAYER):
+        told["shell_complete"] = complete_layers
     if isinstance(kind, Choice) and kind.names:
         told |= {"type": click.Choice(kind.names), "metavar": None}
     if isinstance(kind, Integer):
@@ -54,13 +60,14 @@ def as_click_option(option: RunOption) -> Callable[[F], F]:
     return click.option(option.flag_name, option.name, **told)
 
 
-def completing(kind: Choice) -> Callable[..., list[str]]:
+def completing(kind: ValueKind) -> Callable[..., list[str]]:
     """What a shell offers for ``[LAYER=]VALUE``."""
 
-    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-        layer, equals, value = begun.rpartition("=")
-        names = (*kind.names, *(kind.more() if kind.more else ()))
-        return [f"{layer}{equals}{name}" for name in names if name.startswith(value)]
+    def complete(ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+        names: tuple[str, ...] = ()
+        if isinstance(kind, Choice):
+            names = (*kind.names, *(kind.more() if kind.more else ()))
+        return complete_values(names, ctx, begun)
 
     return complete
 

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from rnnscope.cli.completion import complete_layers
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 RANKINGS = ("variance", "saturation", "change")
@@ -30,7 +32,12 @@ def labels_option(function: F) -> F:
 def selection_options(function: F) -> F:
     """``--layer --state --sequence --steps --unit --rank --labels``."""
     options = [
-        click.option("--layer", metavar="NAME", help="A layer [default: the first]."),
+        click.option(
+            "--layer",
+            metavar="NAME",
+            shell_complete=complete_layers,
+            help="A layer [default: the first].",
+        ),
         click.option(
             "--state",
             metavar="NAME",

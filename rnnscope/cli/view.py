@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import limit_options
 from rnnscope.cli.seeing_options import labels_option
 
@@ -14,7 +15,12 @@ from rnnscope.cli.seeing_options import labels_option
 @click.command("view")
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option(
-    "--layer", "layers", multiple=True, metavar="GLOB", help="Only layers whose name fits."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="GLOB",
+    shell_complete=complete_layers,
+    help="Only layers whose name fits.",
 )
 @labels_option
 @click.option("--title", default="", help="The page's heading [default: the name of TRACE].")

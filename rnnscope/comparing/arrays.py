@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnscope.comparing.block_difference import BlockDifference, Measured
 from rnnscope.comparing.measure import Measure
 from rnnscope.comparing.result import FINAL_AXES, STATE_AXES, ArrayDiff, Divergence
 from rnnscope.comparing.tolerance import Tolerance, narrower
 from rnnscope.files.array_views import blocks
 from rnnscope.files.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
+from rnnscope.running.background import prefetch
 
 BLOCK_BYTES = 2**20
 """Of one operand at a time: some copies of it in float64 are alive at once, and fit a cache."""
+
+AHEAD_FROM_BYTES = 4 * BLOCK_BYTES
+"""Arrays from this size on are read by a thread of its own."""
 
 GROWTH_COLUMNS = 60
 
@@ -53,13 +59,18 @@ class FirstDivergence:
         self.place: tuple[int, ...] = ()
         self.values = (0.0, 0.0)
 
-    def see(self, beyond: Array, a: Array, b: Array, corner: tuple[int, ...]) -> None:
+    def see(self, found: BlockDifference, a: Array, b: Array, corner: tuple[int, ...]) -> None:
         """Look at a block that begins at `corner`."""
-        if beyond.ndim != 3:
-            if not self.place and beyond.any():
-                self._take(np.argwhere(beyond)[0], a, b, corner)
+        if found.row_firsts is None:
             return
-        steps = np.flatnonzero(beyond.any(axis=2).any(axis=0))
+        if a.ndim != 3:
+            rows = np.flatnonzero(found.row_firsts >= 0)
+            if not self.place and rows.size:
+                row = np.unravel_index(int(rows[0]), a.shape[:-1]) if a.ndim else ()
+                self._take((*row, *found.row_firsts[rows[:1]][: a.ndim]), a, b, corner)
+            return
+        firsts = found.row_firsts.reshape(a.shape[:2])
+        steps = np.flatnonzero((firsts >= 0).any(axis=0))
         if not len(steps):
             return
         at = int(steps[-1] if self._backward else steps[0])
@@ -69,8 +80,8 @@ class FirstDivergence:
         ):
             return
         self._step = step
-        sequence, unit = np.argwhere(beyond[:, at])[0]
-        self._take((sequence, at, unit), a, b, corner)
+        sequence = int(np.argmax(firsts[:, at] >= 0))
+        self._take((sequence, at, firsts[sequence, at]), a, b, corner)
 
     def _take(self, here: Any, a: Array, b: Array, corner: tuple[int, ...]) -> None:
         within = tuple(int(index) for index in here)
@@ -84,10 +95,12 @@ class GrowthOverTime:
     def __init__(self, timesteps: int) -> None:
         self.peaks = np.zeros(timesteps)
 
-    def see(self, differences: Array, first_step: int) -> None:
-        largest = differences.max(axis=2, initial=0).max(axis=0, initial=0)  # NaN stays NaN
-        largest = np.where(np.isfinite(largest), largest, np.inf)
-        steps = slice(first_step, first_step + differences.shape[1])
+    def see(self, found: BlockDifference, shape: tuple[int, ...], first_step: int) -> None:
+        """Look at a block of some shape that begins at a timestep."""
+        if found.row_peaks is None:
+            return
+        largest = found.row_peaks.reshape(shape[:2]).max(axis=0, initial=0)
+        steps = slice(first_step, first_step + shape[1])
         self.peaks[steps] = np.maximum(self.peaks[steps], largest)
 
     def columns(self) -> tuple[float, ...]:
@@ -127,23 +140,18 @@ def diff_arrays(
     shape = pair.a.shape
     named = axes or (STATE_AXES if len(shape) == 3 else FINAL_AXES)
     ulp_dtype = narrower(pair.a.dtype, pair.b.dtype)
-    measure = Measure(tolerance, ulp_dtype, equal_nan=equal_nan)
+    how = Measured(tolerance, ulp_dtype, equal_nan)
+    measure = Measure(how, shape, (pair.a.dtype, pair.b.dtype))
     first = FirstDivergence(backward=pair.backward)
     growth = GrowthOverTime(shape[1] if len(shape) == 3 else 0)
     complete = True
-    for key in _blocks(shape, pair.a.dtype.itemsize):
-        if not _counts(pair.valid, key):
-            continue
-        a, b = pair.a.read(key), pair.b.read(key)
+    for key, (a, b) in _read_blocks(pair):
         corner = tuple(part.start for part in key)
-        measured = measure.add(a, b, _valid(pair.valid, key), corner)
-        if measured is None:
-            continue
-        differences, beyond = measured
+        found = measure.add(a, b, _valid(pair.valid, key), corner)
         if len(shape) == 3:
-            growth.see(differences, corner[1])
-        if measure.exceed:
-            first.see(beyond, a, b, corner)
+            growth.see(found, a.shape, corner[1])
+        if found.exceed:
+            first.see(found, a, b, corner)
         if fail_fast and measure.exceed:
             complete = False
             break
@@ -179,10 +187,14 @@ def _result(
         compared=measure.compared,
         max_abs=max(peak.value, 0.0),
         mean_abs=measure.mean_abs(),
+        median_abs=min(measure.spread.quantile(0.5), max(peak.value, 0.0)),
+        abs_99=min(measure.spread.quantile(0.99), max(peak.value, 0.0)),
+        snr_db=measure.spread.snr_db(),
+        signs_differ=measure.spread.signs_differ,
         max_rel=max(measure.max_rel.value, 0.0),
         ulp_max=None if measure.worst_is_nonfinite else measure.ulp_max,
         ulp_99=measure.histogram.quantile(0.99),
-        ulp_dtype=str(measure.ulp_dtype),
+        ulp_dtype=str(measure.how.ulp_dtype),
         nonfinite_a=measure.nonfinite_a,
         nonfinite_b=measure.nonfinite_b,
         exceed=measure.exceed,
@@ -194,6 +206,19 @@ def _result(
         problems=problems,
         complete=complete,
     )
+
+
+def _read_blocks(pair: AlignedArrays) -> Iterator[tuple[Key, tuple[Array, Array]]]:
+    """Every block of which something counts; large arrays are read ahead."""
+    shape, size = pair.a.shape, pair.a.dtype.itemsize
+    keys = (key for key in _blocks(shape, size) if _counts(pair.valid, key))
+
+    def read(key: Key) -> tuple[Array, Array]:
+        return pair.a.read(key), pair.b.read(key)
+
+    if prod(shape) * size > AHEAD_FROM_BYTES:
+        return prefetch(keys, read)
+    return ((key, read(key)) for key in keys)
 
 
 def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Key]:
@@ -210,7 +235,7 @@ def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Key]:
 
 
 def _valid(valid: Array | None, key: Key) -> Array | None:
-    return None if valid is None else valid[key[0], key[1]][:, :, None]
+    return None if valid is None else valid[key[0], key[1]]
 
 
 def _counts(valid: Array | None, key: Key) -> bool:

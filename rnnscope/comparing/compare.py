@@ -8,7 +8,8 @@ from dataclasses import replace
 from rnnscope.comparing.align import LayerOfSet, align, length_differences
 from rnnscope.comparing.arrays import diff_arrays
 from rnnscope.comparing.gates import gate_of
-from rnnscope.comparing.hints import layer_hints, length_hints
+from rnnscope.comparing.hints import layer_hints
+from rnnscope.comparing.length_hints import length_hints, short_sequence_hints
 from rnnscope.comparing.matching import MatchedLayers, match_layers
 from rnnscope.comparing.result import (
     ArrayDiff,
@@ -168,7 +169,7 @@ def _diff_layer(a: LayerOfSet, b: LayerOfSet, how: str, settings: DiffSettings) 
     arrays = [_diff_array(a, b, key, settings) for key in shared_keys(a.layer, b.layer)]
     hints: tuple[str, ...] = ()
     if settings.hints and any(array.verdict == "differ" for array in arrays):
-        hints = layer_hints(a, b, settings)
+        hints = layer_hints(a, b, settings) or short_sequence_hints(a, b, arrays, settings)
     one_sided = (*_one_sided("A", a, b), *_one_sided("B", b, a))
     return LayerDiff(
         a.layer.name, b.layer.name, how, tuple(arrays), one_sided=one_sided, hints=hints

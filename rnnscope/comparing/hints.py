@@ -7,20 +7,18 @@ guess ends at the first block that differs; a hint is never said of what was not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnscope.comparing.align import LayerOfSet, valid_steps
 from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
-from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import spell
 from rnnscope.files.array_views import Joined, Reversed, Span, Turned
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
-from rnnscope.states.state_set import FINAL, StateSet
+from rnnscope.states.state_set import FINAL
 
 Arrays = Mapping[str, StoredArray]
 
@@ -227,19 +225,3 @@ def _equal(a: LayerOfSet, guess: Misreading, settings: DiffSettings) -> bool:
         if result.verdict == "differ":
             return False
     return True
-
-
-def length_hints(a: StateSet, b: StateSet, result: DiffResult) -> list[str]:
-    """What is to be said where lengths differ: whether they are shifted, whether states agree."""
-    hints = []
-    steps_a, steps_b = a.valid_steps(), b.valid_steps()
-    if steps_a is not None and steps_b is not None:
-        apart = steps_b - steps_a
-        if (apart == apart[0]).all():
-            side = "longer" if apart[0] > 0 else "shorter"
-            hints.append(f"B's lengths are shifted: each is {abs(int(apart[0]))} {side} than A's")
-    states = [array for layer in result.layers for array in layer.arrays
-              if array.axes == ("sequence", "timestep", "unit")]  # fmt: skip
-    if states and all(replace(array, problems=()).exceed == 0 for array in states):
-        hints.append("at the steps that are valid on both sides the states are equal")
-    return hints

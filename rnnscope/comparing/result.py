@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar, Literal
 
 from rnnscope.printable import Printable
@@ -52,6 +53,12 @@ class ArrayDiff:
         Values compared: those of valid steps, unless padding was asked for.
     max_abs, mean_abs : float
         Of the differences that are finite.
+    median_abs, abs_99 : float
+        Half of the differences, and 99 % of them, are at most so large; within 7 %.
+    snr_db : float
+        10 log10 of the sum of a² over the sum of (a - b)²; infinite where nothing differs.
+    signs_differ : int
+        Values of which A and B have opposite signs: ULP say nothing of these.
     max_rel : float
         |a - b| / max(|a|, |b|).
     ulp_max : int or None
@@ -90,6 +97,10 @@ class ArrayDiff:
     compared: int = 0
     max_abs: float = 0.0
     mean_abs: float = 0.0
+    median_abs: float = 0.0
+    abs_99: float = 0.0
+    snr_db: float = inf
+    signs_differ: int = 0
     max_rel: float = 0.0
     ulp_max: int | None = 0
     ulp_99: int = 0

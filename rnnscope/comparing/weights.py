@@ -19,6 +19,7 @@ from rnnscope.comparing.result import (
     OptionDiff,
 )
 from rnnscope.comparing.tolerance import DiffSettings
+from rnnscope.comparing.weight_hints import weight_hints
 from rnnscope.errors import CheckpointError
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions
@@ -157,7 +158,10 @@ def _diff_layer(a: Node, b: Node, how: str, settings: DiffSettings) -> LayerDiff
         *(OptionDiff(weight.name, "there", "weights", "none", "weights") for weight in only_a),
         *(OptionDiff(weight.name, "none", "weights", "there", "weights") for weight in only_b),
     ]
-    return LayerDiff(a.name, b.name, how, arrays, tuple(options), (*only_a, *only_b))
+    hints: tuple[str, ...] = ()
+    if settings.hints and any(array.verdict == "differ" for array in arrays):
+        hints = weight_hints(_cell(a), _cell(b), a.name, settings)
+    return LayerDiff(a.name, b.name, how, arrays, tuple(options), (*only_a, *only_b), hints)
 
 
 def _diff_weight(

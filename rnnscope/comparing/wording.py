@@ -121,6 +121,10 @@ def details(array: ArrayDiff) -> list[str]:
         sentences.append(f"largest at {at(array, array.worst)}")
     if array.nonfinite_a or array.nonfinite_b:
         sentences.append(f"NaN or infinite: {array.nonfinite_a} in A, {array.nonfinite_b} in B")
+    if array.signs_differ:
+        sentences.append(
+            f"signs differ at {plural(array.signs_differ, 'value')}: ULP would say nothing"
+        )
     if array.growth and array.exceed:
         sentences.append(f"over time {growth_line(array.growth)}")
     if not array.complete:
@@ -139,31 +143,40 @@ def dtypes(array: ArrayDiff) -> str:
     return f"{array.dtype_a} <> {array.dtype_b}"
 
 
-def ulps(value: int | None) -> str:
-    """A distance in ULP; large ones by their power of ten."""
+def ulps(array: ArrayDiff, value: int | None) -> str:
+    """A distance in ULP; large ones by their power of ten, none across different signs."""
+    if array.signs_differ:
+        return "-"
     if value is None:
         return "none"
     return str(value) if value < 10**6 else f"{float(value):.1e}"
 
 
+def decibels(value: float) -> str:
+    """A ratio of signal to noise, one digit after the point."""
+    return f"{value:.1f}" if isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
 def row(array: ArrayDiff) -> tuple[str, ...]:
     """The numbers of an array, in the order of `COLUMNS`."""
     if not array.axes:
-        return (array.verdict, array.name, *[""] * 6, array.tolerance)
+        return (array.verdict, array.name, *[""] * (len(COLUMNS) - 3), array.tolerance)
     return (
         array.verdict,
         array.name,
         number(array.max_abs),
+        number(array.abs_99),
         number(array.mean_abs),
         number(array.max_rel),
-        ulps(array.ulp_max),
-        ulps(array.ulp_99),
+        decibels(array.snr_db),
+        ulps(array, array.ulp_max),
+        ulps(array, array.ulp_99),
         f"{array.exceed} of {array.compared}",
         array.tolerance,
     )
 
 
-COLUMNS = ("verdict", "array", "max abs", "mean abs", "max rel", "max ulp", "99% ulp", "beyond",
-           "tolerance")  # fmt: skip
-NUMBERS = {"max abs", "mean abs", "max rel", "max ulp", "99% ulp", "beyond"}
+COLUMNS = ("verdict", "array", "max abs", "99% abs", "mean abs", "max rel", "snr dB", "max ulp",
+           "99% ulp", "beyond", "tolerance")  # fmt: skip
+NUMBERS = frozenset(COLUMNS[2:-1])
 RELATIVE = "max rel is |a - b| / max(|a|, |b|); ulp are those of the narrower dtype"

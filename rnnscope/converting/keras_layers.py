@@ -168,12 +168,13 @@ def variables(cell: CellSpec) -> tuple[Array, ...]:
 
 
 def _embedding(layer: Embedding, name: str) -> KerasLayer:
-    rows, width = layer.table.shape
+    table = np.asarray(layer.table)
+    rows, width = table.shape
     config = {
-        **_plain(name, layer.table.dtype.name), "input_dim": rows, "output_dim": width,
+        **_plain(name, table.dtype.name), "input_dim": rows, "output_dim": width,
         "mask_zero": layer.mask_zero,
     }  # fmt: skip
-    return KerasLayer("Embedding", config, {"": (layer.table,)})
+    return KerasLayer("Embedding", config, {"": (table,)})
 
 
 def _masking(layer: Masking, name: str) -> KerasLayer:

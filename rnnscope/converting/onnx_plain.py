@@ -72,7 +72,7 @@ def _activated(building: Building, key: str, activation: str, output: str) -> st
 
 
 def _embedding(layer: Embedding, building: Building, key: str, name: str) -> str:
-    table = building.constant(f"{name}.table", layer.table)
+    table = building.constant(f"{name}.table", np.asarray(layer.table))
     return building.add("Gather", [table, key], name, axis=0)
 
 

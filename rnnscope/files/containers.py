@@ -22,7 +22,7 @@ from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 
 HEAD_BYTES = 4096
-KINDS_TEXT = ".npy, .npz, file.h5::/dataset or .csv"
+KINDS_TEXT = ".npy, .npz, file.h5::/dataset, .csv, .mat or .parquet"
 
 
 class Container(Protocol):
@@ -31,7 +31,7 @@ class Container(Protocol):
     Attributes
     ----------
     kind : str
-        ``"npy"``, ``"npz"``, ``"hdf5"``, ``"csv"`` or ``"memory"``.
+        ``"npy"``, ``"npz"``, ``"mat"``, ``"hdf5"``, ``"csv"``, ``"parquet"`` or ``"memory"``.
     names : tuple of str
         The arrays' names; one empty name where the format gives none.
     """
@@ -117,9 +117,36 @@ class ContainerKind(NamedTuple):
     open: Callable[[Path], Container]
 
 
+def _mat(path: Path) -> Container:
+    from rnnscope.files.mat import MatFile
+
+    return MatFile(path)
+
+
+def _mat_hdf5(path: Path) -> Container:
+    from rnnscope.files.mat import MatHdf5File
+
+    return MatHdf5File(path)
+
+
+def _parquet(path: Path) -> Container:
+    from rnnscope.files.parquet import ParquetFile
+
+    return ParquetFile(path)
+
+
+ARCHIVES = ("npz", "mat")
+"""Kinds that hold arrays by name, of which lengths, a mask and initial states are taken."""
+
 CONTAINERS = (
     ContainerKind("NumPy .npy", lambda head: head.startswith(b"\x93NUMPY"), NpyFile),
     ContainerKind("NumPy .npz", lambda head: head[:4] in (b"PK\x03\x04", b"PK\x05\x06"), NpzFile),
+    ContainerKind("MATLAB .mat", lambda head: head.startswith(b"MATLAB 5.0 MAT-file"), _mat),
+    # It is HDF5 behind a user block, with the axes in reverse.
+    ContainerKind(
+        "MATLAB .mat 7.3", lambda head: head.startswith(b"MATLAB 7.3 MAT-file"), _mat_hdf5
+    ),
+    ContainerKind("Parquet", lambda head: head.startswith(b"PAR1"), _parquet),
     # A user block of 512, 1024 or 2048 bytes may stand before the HDF5 signature.
     ContainerKind(
         "HDF5",

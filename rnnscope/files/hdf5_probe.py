@@ -17,8 +17,8 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +36,12 @@ MAX_ELEMENT_BYTES = 64 * 2**20
 
 SCANNED_BYTES = 16 * 2**20
 """Larger files are not searched for damage: a child looks at them in any case."""
+
+PIECE_BYTES = 2**20
+"""Of a file that is searched, read at a time."""
+
+ReadAt = Callable[[int, int], bytes]
+"""``read(at, count)``: so many bytes of a file, fewer at its end."""
 
 HEAP = b"GCOL"
 SUPERBLOCK = b"\x89HDF\r\n\x1a\n"
@@ -93,7 +99,7 @@ def _seconds(size: int) -> float:
 def _place_and_size(source: Path | BinaryIO) -> tuple[tuple[int, ...], int]:
     if not isinstance(source, Path):
         assert isinstance(source, io.BytesIO)
-        return (), source.getbuffer().nbytes
+        return (), len(source.getvalue())  # no copy, unlike a view of the buffer
     found = source.stat()
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), found.st_size
 
@@ -174,39 +180,50 @@ def looks_odd(source: Path | BinaryIO, size: int) -> bool:
     if size > SCANNED_BYTES:
         return True
     if not isinstance(source, Path):
-        return _has_odd_heap(source.getvalue())  # type: ignore[attr-defined]
-    if not size:
-        return False
-    # Mapped, since a trace may be as large as the memory that its reader was given.
-    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        return _has_odd_heap(content)
+        content = source.getvalue()  # type: ignore[attr-defined]
+        return _has_odd_heap(lambda at, count: content[at : at + count], len(content))
+    # Read piece by piece: mapped, a file that is cut meanwhile would end this process.
+    with source.open("rb", buffering=0) as file:
+
+        def read(at: int, count: int) -> bytes:
+            return os.pread(file.fileno(), count, at)
+
+        return _has_odd_heap(read, os.fstat(file.fileno()).st_size)
 
 
-def _has_odd_heap(content: bytes | mmap) -> bool:
-    at = content.find(HEAP)
-    while at >= 0:
-        if not _is_heap(content, at):
-            return True
-        at = content.find(HEAP, at + 1)
+def _has_odd_heap(read: ReadAt, size: int) -> bool:
+    for start in range(0, size, PIECE_BYTES):
+        # The mark of a heap may lie across two pieces.
+        piece = read(start, PIECE_BYTES + len(HEAP) - 1)
+        at = piece.find(HEAP)
+        while at >= 0:
+            if not _is_heap(read, start + at, size):
+                return True
+            at = piece.find(HEAP, at + 1)
     return False
 
 
-def _is_heap(content: bytes | mmap, at: int) -> bool:
+def _is_heap(read: ReadAt, at: int, file_size: int) -> bool:
     """Whether a global heap collection is in order: sizes that add up to its own.
 
     References
     ----------
     HDF5 File Format Specification 3.0, III.E, Disk Format: Level 1E - Global Heap.
     """
-    head = content[at : at + 16]
+    head = read(at, 16)
     if len(head) < 16 or head[4:8] != b"\x01\0\0\0":
         return False
     (size,) = struct.unpack("<Q", head[8:])
-    if not 16 <= size <= len(content) - at:
+    if not 16 <= size <= file_size - at:
         return False
     place, end = at + 16, at + size
+    piece, begins = b"", place
     while place + 16 <= end:
-        index, _, length = struct.unpack("<HH4xQ", content[place : place + 16])
+        if not begins <= place <= begins + len(piece) - 16:
+            piece, begins = read(place, min(end - place, PIECE_BYTES)), place
+            if len(piece) < 16:
+                return False  # cut meanwhile
+        index, _, length = struct.unpack_from("<HH4xQ", piece, place - begins)
         # Object 0 is the free space, and counts its own head: one of length 0 is what HDF5 steps
         # over without ever getting further.
         step = length if index == 0 else 16 + -(-length // 8) * 8

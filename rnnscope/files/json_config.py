@@ -18,6 +18,9 @@ V = TypeVar("V")
 MAX_CONFIG = 64 * 2**20
 """The largest configuration that is parsed, in bytes."""
 
+MAX_VALUES = 2_000_000
+"""The most values in one: each takes some fifty times the two bytes that it has in the text."""
+
 
 @dataclass(frozen=True)
 class ConfigView:
@@ -102,6 +105,13 @@ def parse_config(text: str | bytes, where: str) -> ConfigView:
             expected=f"at most {MAX_CONFIG} bytes",
             found=f"{len(text)} bytes",
         )
+    if (values := _most_values(text)) > MAX_VALUES:
+        raise CheckpointError(
+            "The model's configuration holds more values than any model needs.",
+            where=where,
+            expected=f"at most {MAX_VALUES} values",
+            found=f"up to {values}",
+        )
     try:
         data = json.loads(text)
     # ValueError: no JSON, no UTF-8, or a number of thousands of digits.
@@ -122,6 +132,13 @@ def parse_config(text: str | bytes, where: str) -> ConfigView:
             found=_shown(data),
         )
     return ConfigView(data, where)
+
+
+def _most_values(text: str | bytes) -> int:
+    """How many values a JSON text can hold: each but the first follows one of these."""
+    if isinstance(text, bytes):
+        return sum(text.count(mark) for mark in (b",", b"[", b"{", b":"))
+    return sum(text.count(mark) for mark in (",", "[", "{", ":"))
 
 
 def _shown(value: object) -> str:

@@ -2,15 +2,18 @@
 
 A file of a kilobyte can ask for terabytes and for years: compressed zeros, functions that call each
 other twice, sizes that are only claimed. Readers ask here before they take memory, and once in a
-while whether their time is over. One setting a process, as its surface has it.
+while whether their time is over. The command line sets them for its process; in Python a block has
+them (`limited`), and what it starts.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,13 +58,22 @@ class Limits:
         return max(MAX_UNPACKED_BYTES, UNPACKED_A_BYTE * stored)
 
 
-_limits = Limits()
-_until: float | None = None
+_of_process = Limits()
+_of_block: ContextVar[Limits | None] = ContextVar("limits of a block", default=None)
+
+
+class _Deadline(threading.local):
+    """When a thread's time to read is over; the clock is the thread's own, too."""
+
+    at: float | None = None
+
+
+_deadline = _Deadline()
 
 
 def limits() -> Limits:
     """The limits in force."""
-    return _limits
+    return _of_block.get() or _of_process
 
 
 def set_limits(**changes: Any) -> Limits:
@@ -72,18 +84,40 @@ def set_limits(**changes: Any) -> Limits:
     **changes
         By the names of `Limits`; None leaves one as it is.
     """
-    global _limits  # noqa: PLW0603  # one surface a process: whoever starts it says so, once
-    before = _limits
-    _limits = replace(
-        before, **{name: value for name, value in changes.items() if value is not None}
-    )
+    global _of_process  # noqa: PLW0603  # one surface a process: whoever starts it says so, once
+    before = _of_process
+    _of_process = _changed(before, changes)
     return before
 
 
 def put_limits_back(before: Limits) -> None:
     """Put limits in force that `set_limits` returned."""
-    global _limits  # noqa: PLW0603  # as above
-    _limits = before
+    global _of_process  # noqa: PLW0603  # as above
+    _of_process = before
+
+
+@contextmanager
+def limited(**changes: Any) -> Iterator[Limits]:
+    """Other limits for a block, in this thread or task and what is computed for it in others.
+
+    Parameters
+    ----------
+    **changes
+        By the names of `Limits`; None leaves one as it is.
+
+    Yields
+    ------
+    Limits
+    """
+    token = _of_block.set(_changed(limits(), changes))
+    try:
+        yield limits()
+    finally:
+        _of_block.reset(token)
+
+
+def _changed(before: Limits, changes: dict[str, Any]) -> Limits:
+    return replace(before, **{key: value for key, value in changes.items() if value is not None})
 
 
 def require_inside(path: Path, folder: Path, by: object, error: type[RnnscopeError]) -> None:
@@ -103,7 +137,7 @@ def require_inside(path: Path, folder: Path, by: object, error: type[RnnscopeErr
     RnnscopeError
     """
     inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-    if inside or _limits.allow_outside:
+    if inside or limits().allow_outside:
         return
     raise error(
         "A file names another one outside its own folder.",
@@ -117,14 +151,13 @@ def require_inside(path: Path, folder: Path, by: object, error: type[RnnscopeErr
 @contextmanager
 def time_to_read() -> Iterator[None]:
     """From here on `check_time` counts; an outer block's time goes on."""
-    global _until  # noqa: PLW0603
-    before = _until
+    before = _deadline.at
     if before is None:
-        _until = time.thread_time() + _limits.max_seconds
+        _deadline.at = time.thread_time() + limits().max_seconds
     try:
         yield
     finally:
-        _until = before
+        _deadline.at = before
 
 
 def check_time(where: object, error: type[RnnscopeError]) -> None:
@@ -136,11 +169,11 @@ def check_time(where: object, error: type[RnnscopeError]) -> None:
     ------
     RnnscopeError
     """
-    if _until is not None and time.thread_time() > _until:
+    if _deadline.at is not None and time.thread_time() > _deadline.at:
         raise error(
             "Reading the file takes too long.",
             where=where,
-            expected=f"at most {_limits.max_seconds:g} s",
+            expected=f"at most {limits().max_seconds:g} s",
             found="more",
             hint="is it damaged, or made to take up time? If not, "
             f"allow more with {spell('max_seconds')}",

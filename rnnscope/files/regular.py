@@ -2,20 +2,71 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 from rnnscope.errors import RnnscopeError
 
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)")
+"""A URL, also one of which `Path` has made ``https:/host/file``; a drive has one letter."""
+
+
+def refuse_no_path(path: Path, error: type[RnnscopeError], *, is_written: bool = False) -> None:
+    """Refuse what is not there and was never a path: a URL, or a ``~`` that no shell replaced.
+
+    Parameters
+    ----------
+    path : Path
+    error : type of RnnscopeError
+    is_written : bool
+        A file would be made there.
+
+    Raises
+    ------
+    RnnscopeError
+        It says what it is.
+    """
+    text = str(path)
+    address = ADDRESS.fullmatch(text)
+    if address is None and not text.startswith("~"):
+        return
+    if path.exists():
+        return
+    if address is not None:
+        url = f"{address[1]}://{address[2]}"
+        hint = "copy it here first"
+        if address[1].lower() in ("http", "https", "ftp"):
+            hint = f"download it first: curl -fLO {url}"
+        raise error(
+            f"This is an address, and only files are {'written' if is_written else 'opened'}.",
+            where=url,
+            expected="a path",
+            found="a URL",
+            hint="write a file, and upload that" if is_written else hint,
+        )
+    raise error(
+        "The shell did not put your home folder in the place of '~': it was quoted.",
+        where=text,
+        expected="a path",
+        found="a name that begins with ~",
+        hint=f'leave the quotes out, or write "$HOME{text[1:]}"'
+        if text[1:2] in ("", "/")
+        else "leave the quotes out",
+    )
+
 
 def require_regular(path: Path, error: type[RnnscopeError]) -> None:
-    """Refuse a pipe, a device or a socket before it is opened; what is not there is no matter here.
+    """Refuse a pipe, a device or a socket before it is opened, and what never was a path.
+
+    A path where nothing is is no matter here.
 
     Raises
     ------
     RnnscopeError
         It names the path and what it is.
     """
+    refuse_no_path(path, error)
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):  # ValueError: a NUL in the name

@@ -19,6 +19,7 @@ import numpy as np
 from rnnscope.errors import CheckpointError, RnnscopeError
 from rnnscope.files.hdf5_probe import probe
 from rnnscope.files.limits import Unpacking
+from rnnscope.files.regular import refuse_no_path
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def damage_as(error: Error, where: str) -> Iterator[None]:
 
 
 def _require_file(path: Path, error: Error) -> None:
+    refuse_no_path(path, error)
     if not path.is_file():
         raise error("There is no such file.", where=path, hint="Check the path.")
     if path.stat().st_size == 0:

@@ -20,6 +20,7 @@ import numpy as np
 
 from rnnscope.errors import InputError, RnnscopeError
 from rnnscope.files.array_views import Lazy, blocks
+from rnnscope.files.inner_file import AnyFile
 from rnnscope.files.stored_array import FileArray, Key, LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 
@@ -87,7 +88,7 @@ class SafetensorsHeader:
     metadata: Mapping[str, Any]
 
 
-def looks_like_safetensors(path: Path) -> bool:
+def looks_like_safetensors(path: AnyFile) -> bool:
     """True if a JSON object follows eight bytes that tell its length. Never raises."""
     try:
         if not path.is_file():
@@ -102,7 +103,7 @@ def looks_like_safetensors(path: Path) -> bool:
     return bool(2 <= length <= MAX_HEADER)
 
 
-def read_header(path: Path, error: type[RnnscopeError] = InputError) -> SafetensorsHeader:
+def read_header(path: AnyFile, error: type[RnnscopeError] = InputError) -> SafetensorsHeader:
     """What a file says that it holds, held to the bytes that are there.
 
     Parameters
@@ -139,7 +140,7 @@ def read_header(path: Path, error: type[RnnscopeError] = InputError) -> Safetens
 
 
 def _entry(
-    path: Path, name: str, entry: Any, start: int, size: int, error: type[RnnscopeError]
+    path: AnyFile, name: str, entry: Any, start: int, size: int, error: type[RnnscopeError]
 ) -> TensorEntry:
     where = f"{path}: {name}"
     try:
@@ -171,7 +172,7 @@ def _damaged(where: object, expected: str, found: str, error: type[RnnscopeError
 
 
 def open_tensor(
-    path: Path, entry: TensorEntry, error: type[RnnscopeError] = InputError
+    path: AnyFile, entry: TensorEntry, error: type[RnnscopeError] = InputError
 ) -> StoredArray:
     """A tensor of a file, read when asked for; 16-bit brain floats come as float32.
 

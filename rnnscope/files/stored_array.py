@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from rnnscope.errors import InputError
+from rnnscope.files.inner_file import AnyFile
 from rnnscope.model.cell import Array
 
 LOAD_BELOW_BYTES = 2**20
@@ -69,7 +69,7 @@ class FileArray:
 
     Parameters
     ----------
-    path : Path
+    path : Path or InnerFile
     offset : int
         Of the first value, in bytes.
     shape : tuple of int
@@ -86,14 +86,19 @@ class FileArray:
     """
 
     def __init__(
-        self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], fortran: bool
+        self,
+        path: AnyFile,
+        offset: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        fortran: bool,
     ) -> None:
         self.shape = shape
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
         self._swapped = dtype != self.dtype
         self._path, self._offset, self._fortran = path, offset, fortran
         self._stored = shape[::-1] if fortran else shape
-        self._file = path.open("rb", buffering=0)
+        self._file: Any = path.open("rb", buffering=0)
         ends, size = offset + math.prod(shape) * dtype.itemsize, path.stat().st_size
         if ends > size:
             self.close()

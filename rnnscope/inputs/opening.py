@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.containers import Container, MemoryArray, ReadNames, open_container
+from rnnscope.files.containers import ARCHIVES, Container, MemoryArray, ReadNames, open_container
 from rnnscope.files.reference import split_reference
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.inputs.axes import Layout
@@ -167,7 +167,7 @@ class ModelAxes:
 def _given_offsets(
     container: Container, path: Path, spec: ArrayReference | None
 ) -> LocatedArray | None:
-    if spec is None and container.kind == "npz" and OFFSETS in container.names:
+    if spec is None and container.kind in ARCHIVES and OFFSETS in container.names:
         spec = OFFSETS
     if spec is None or (isinstance(spec, str) and spec == "none"):
         return None
@@ -209,7 +209,7 @@ def _choose_input(
     names: ModelNames = NO_NAMES,
 ) -> str:
     """The name of the input array among those of the file."""
-    if name is None and container.kind == "npz":
+    if name is None and container.kind in ARCHIVES:
         known = [key for key in INPUT_NAMES if key in container.names]
         if not known and IDS_NAME in container.names:
             known = [IDS_NAME]

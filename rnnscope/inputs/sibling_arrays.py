@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rnnscope.errors import InputError, spell
+from rnnscope.files.containers import ARCHIVES
 from rnnscope.inputs.batch import last_input_step
 from rnnscope.inputs.lengths_masks_states import (
     INLINE_INTEGERS,
@@ -116,7 +117,7 @@ def accompany(
 
 
 def _in_archive(source: InputSource, name: str) -> bool:
-    return source.container.kind == "npz" and name in source.container.names
+    return source.container.kind in ARCHIVES and name in source.container.names
 
 
 def _under_its_own_name(source: InputSource, names: ModelNames, notes: list[str]) -> str | None:
@@ -149,7 +150,7 @@ def _given(
     """Lengths or mask: as the user says, else as the ``.npz`` holds them."""
     container = source.container
     if spec is None:
-        if container.kind != "npz" or what not in container.names:
+        if container.kind not in ARCHIVES or what not in container.names:
             return None
         notes.append(f"{what.capitalize()} taken from {source.path.name}.")
         spec = what
@@ -220,7 +221,7 @@ def _initial_states(
 ) -> dict[str, dict[str, Array]]:
     """Initial states by layer and state: the ``.npz``'s own, then those that the user names."""
     wanted = dict(named)
-    if source.container.kind == "npz":
+    if source.container.kind in ARCHIVES:
         found = {key: key for key in source.container.names if INITIAL_NAME.fullmatch(key)}
         wanted = {**found, **wanted}
     states: dict[str, dict[str, Array]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell
 from rnnscope.files.containers import ReadNames
 from rnnscope.files.hashing import files_sha256
 from rnnscope.files.stored_array import StoredArray
@@ -52,6 +52,10 @@ class InputSource:
     item_shape : tuple of int or None
         The axes behind (sequence, timestep) of a model's own input that is no sequence of rows of
         features: an image has more of them, a row of features none. None for every other input.
+    allow_nan : bool
+        NaN and infinity are read as they are.
+    nonfinite : list of str
+        Where the first of them was, once one was read.
     """
 
     name: str
@@ -70,6 +74,8 @@ class InputSource:
     notes: tuple[str, ...] = ()
     offsets: Array | None = None
     item_shape: tuple[int, ...] | None = None
+    allow_nan: bool = False
+    nonfinite: list[str] = field(default_factory=list)
 
     @property
     def shape_of_step(self) -> tuple[int, ...]:
@@ -167,6 +173,8 @@ class InputSource:
             return
         flat = values.reshape(-1)
         starts = range(0, flat.size, CHECK_VALUES)
+        if self.allow_nan and self.nonfinite:
+            return  # the first one is known
         if all(np.isfinite(flat[at : at + CHECK_VALUES]).all() for at in starts):
             return
         place = np.unravel_index(int(np.argmin(np.isfinite(flat))), values.shape)
@@ -175,13 +183,17 @@ class InputSource:
         feature = ", ".join(map(str, features))
         valid = self.timesteps if self.lengths is None else int(self.lengths[first + row])
         padding = f"the step is padding (length {valid}): " if step >= valid else ""
+        if self.allow_nan:
+            where = f"sequence {first + row}, timestep {step}"
+            self.nonfinite.append(f"{where}, feature {feature}" if features else where)
+            return
         raise InputError(
             "The input holds a value that is not a finite number.",
             where=f"{self.path}, sequence {first + row}, timestep {step}"
             + (f", feature {feature}" if features else ""),
             expected="finite numbers",
             found=values[place],
-            hint=f"{padding}fill it with 0, or repair the data",
+            hint=f"{padding}fill it with 0, or repair the data; {spell('allow_nan')} computes on",
         )
 
 

@@ -8,7 +8,7 @@ method here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -204,37 +204,42 @@ class Network:
             Only these nodes and what they need, in their order; all nodes if left out.
         """
         order: dict[str, Node] = {}
+        # Not by calling itself: a chain of layers may be longer than Python's stack.
+        waiting = list(self.by_name if names is None else names)[::-1]
         begun: set[str] = set()
-
-        def visit(name: str) -> None:
-            if name in begun or name not in self.by_name:
-                return
+        while waiting:
+            name = waiting.pop()
+            node = self.by_name.get(name)
+            if node is None or name in order:
+                continue
+            before = [one for one in (*node.reads, *node.starts_from) if one not in begun]
+            if name in begun or not before:
+                begun.add(name)
+                order[name] = node
+                continue
             begun.add(name)
-            node = self.by_name[name]
-            for before in (*node.reads, *node.starts_from):
-                visit(before)
-            order[name] = node
-
-        for name in self.by_name if names is None else names:
-            visit(name)
+            waiting += [name, *before[::-1]]
         return replace(self, nodes=tuple(order.values()))
 
     def circle(self) -> tuple[str, ...]:
         """Nodes each of which needs the next, the first again at the end; empty if none do."""
         done: set[str] = set()
-        path: list[str] = []
+        for first in self.by_name:
+            # A path of names, each with the needed ones that are not looked at yet.
+            path: dict[str, Iterator[str]] = {first: self._reads_or_starts_from(first)}
+            while path and first not in done:
+                name = next(reversed(path))
+                before = next((one for one in path[name] if one not in done), None)
+                if before is None:
+                    done.add(name)
+                    del path[name]
+                elif before in path:
+                    names = [*path]
+                    return (*names[names.index(before) :], before)
+                else:
+                    path[before] = self._reads_or_starts_from(before)
+        return ()
 
-        def visit(name: str) -> tuple[str, ...]:
-            if name in path:
-                return (*path[path.index(name) :], name)
-            if name in done or name not in self.by_name:
-                return ()
-            path.append(name)
-            node = self.by_name[name]
-            found = (visit(before) for before in (*node.reads, *node.starts_from))
-            circle = next((one for one in found if one), ())
-            path.pop()
-            done.add(name)
-            return circle
-
-        return next((circle for name in self.by_name if (circle := visit(name))), ())
+    def _reads_or_starts_from(self, name: str) -> Iterator[str]:
+        node = self.by_name.get(name)
+        return iter(() if node is None else (*node.reads, *node.starts_from))

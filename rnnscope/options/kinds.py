@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from rnnscope.options.held_array import MARK, HeldArray, is_array
 
 INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")
+NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*"
+NUMBERS = re.compile(f"{NUMBER}(?:,{NUMBER})*,?\\s*", re.IGNORECASE)
 ALL_LAYERS = "*"
 
 
@@ -316,6 +318,9 @@ class Lengths(ArrayReference):
             if all(isinstance(one, int) and not isinstance(one, bool) for one in numbers):
                 return tuple(numbers)
             raise ValueError(self.expected)
+        if isinstance(value, str) and NUMBERS.fullmatch(value):
+            wrong = next(one.strip() for one in value.split(",") if not INTEGERS.fullmatch(one))
+            raise ValueError(f"whole numbers of steps, which {wrong} is not")
         return super().accept(value)
 
     @property

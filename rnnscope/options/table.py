@@ -11,6 +11,7 @@ from rnnscope.options.kinds import (
     ByLayer,
     Choice,
     Integer,
+    Integers,
     Lengths,
     Many,
     Real,
@@ -32,7 +33,7 @@ GROUPS = {
 """Groups of options, in the order in which help and pages list them."""
 
 ENGINES = ("auto", "numpy", "compiled", "reference")
-LAYOUTS = ("tf1", "keras", "torch", "onnx")
+LAYOUTS = ("tf1", "keras", "torch", "onnx", "equinox", "mlx", "flax", "haiku", "custom")
 PADDING_RULES = ("zeros", "hold", "none")
 COMPRESSIONS = ("gzip", "lzf", "zstd")
 VERIFIERS = ("tensorflow", "onnxruntime")
@@ -88,6 +89,20 @@ RUN_OPTIONS = (
     RunOption(
         "time_major", Switch(), "input", "INPUT is (timestep, sequence, feature).", default=False
     ),
+    RunOption(
+        "allow_nan",
+        Switch(),
+        "input",
+        "NaN and infinity in INPUT are computed on; the report says where they spread first.",
+        default=False,
+    ),
+    RunOption(
+        "random",
+        Integers(metavar="N,T[,F]", least=1),
+        "input",
+        "In place of INPUT: numbers between -1 and 1, for a first look; F is the model's own.",
+    ),
+    RunOption("seed", Integer(), "input", "Of the numbers of a random INPUT.", default=0),
     RunOption(
         "model_input",
         Switch(),
@@ -182,7 +197,7 @@ RUN_OPTIONS = (
         "layout",
         Choice(names=LAYOUTS),
         "layer",
-        "Whose names and gate order the arrays of an .npz checkpoint have.",
+        "Whose names and gate order named arrays have, such as those of an .npz.",
     ),
     RunOption(
         "go_backwards",

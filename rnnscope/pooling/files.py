@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.work_folders import work_folder
 from rnnscope.model.cell import Array
-from rnnscope.trace.pooled import PooledHeader
+from rnnscope.trace.pooled import COPY_BYTES, PooledHeader
 from rnnscope.trace.target import check_target, publish
 
 SUFFIXES = (".npy", ".npz")
@@ -56,7 +57,7 @@ class ArrayFile:
     ) -> None:
         self._headers = {header.key: header for header in headers}
         _check_suffix(path, self._headers)
-        self.path = check_target(path, force, inputs)
+        self.path = check_target(path, force, inputs, "file of pooled states")
         self._given, self._force, self._sequences = path, force, sequences
         self._files: dict[str, BinaryIO] = {}
         self._done: Counter[str] = Counter()
@@ -108,10 +109,16 @@ class ArrayFile:
                 (whole,) = (Path(file.name) for file in self._files.values())
             else:
                 whole = self._folder / "all.npz"
-                with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+                with zipfile.ZipFile(whole, "x", zipfile.ZIP_STORED) as archive:
                     for key, file in self._files.items():
-                        archive.write(file.name, f"{key}.npy")
-            publish(whole, self.path, self._force)
+                        # A date, so that the same states make the same bytes.
+                        member = zipfile.ZipInfo(f"{key}.npy", (1980, 1, 1, 0, 0, 0))
+                        with (
+                            Path(file.name).open("rb") as source,
+                            archive.open(member, "w", force_zip64=True) as target,
+                        ):
+                            shutil.copyfileobj(source, target, COPY_BYTES)
+            publish(whole, self.path, self._force, "file of pooled states")
         except OSError as error:
             raise self._disk_error(error) from error
 

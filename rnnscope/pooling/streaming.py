@@ -68,8 +68,9 @@ def pool_trace(
     for source, group in groupby(plan.jobs, key=lambda job: job.source):
         jobs = list(group)
         tallies = [_Tally() for _ in jobs]
+        states = {job.state for job in jobs}
         for rows in _slices(trace, source):
-            layers = [trace.read_layer(layer.name, rows) for layer in source.layers]
+            layers = [trace.read_layer(layer.name, rows, only=states) for layer in source.layers]
             for job, tally in zip(jobs, tallies, strict=True):
                 _pool_slice(job, plan.edge, layers, rows, sink, tally, naive=naive)
         for job, tally in zip(jobs, tallies, strict=True):

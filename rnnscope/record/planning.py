@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError
+from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError, spell
 from rnnscope.files.hashing import files_sha256
 from rnnscope.files.watched import WatchedFiles
 from rnnscope.options.held_array import HeldArray
@@ -152,11 +152,20 @@ def plan_recipe(
 
     watched = _watch(recipe)
     hashed = _hash_in_background(recipe)  # while the checkpoint is read
-    checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
+    with _saying_if_swapped(recipe):
+        checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
+    ran = recipe
+    if recipe["random"] is not None:
+        from rnnscope.record.random_input import random_input
+
+        held = random_input(recipe, checkpoint)
+        ran, hashed = replace(recipe, input=held), lambda: held.sha256
     for path in checkpoint.files:
         watched.add(path)
     with ExitStack() as opened:
-        source = opened.enter_context(_open_source(recipe, checkpoint))
+        source = opened.enter_context(_open_source(ran, checkpoint))
+        if ran is not recipe:
+            source = _as_random(source, recipe)
         source = with_states_by_input_name(checkpoint.network, source)
         opened_source = source
         decoder = _open_decoder_inputs(recipe, source, opened)
@@ -211,11 +220,39 @@ def plan_recipe(
         )
 
 
+@contextmanager
+def _saying_if_swapped(recipe: Recipe) -> Iterator[None]:
+    """A hint where the input stands in the place of the checkpoint, and the other way round."""
+    from rnnscope.checkpoints import swapped_with
+    from rnnscope.files.reference import split_reference
+
+    try:
+        yield
+    except (CheckpointError, OptionError) as error:
+        if isinstance(recipe.input, str):
+            other, _ = split_reference(recipe.input)
+            if swapped_with(Path(recipe.checkpoint), other):
+                raise type(error)(
+                    error.what,
+                    where=error.where,
+                    found=error.found,
+                    hint=f"did you mean the other order: {other} {recipe.checkpoint}?",
+                ) from error
+        raise
+
+
+def _as_random(source: InputSource, recipe: Recipe) -> InputSource:
+    """The source under the name of what it is, with a note: nobody may take it for data."""
+    seed = recipe["seed"]
+    note = f"The input is random, between -1 and 1 (seed {seed}): a first look, and no data."
+    return replace(source, name=f"random numbers (seed {seed})", notes=(*source.notes, note))
+
+
 def _watch(recipe: Recipe) -> WatchedFiles:
     from rnnscope.files.reference import split_reference
 
     given = [recipe.input, recipe["decoder_inputs"]]
-    inputs = [split_reference(one)[0] for one in given if isinstance(one, str)]
+    inputs = [split_reference(one)[0] for one in given if isinstance(one, str) and one]
     return WatchedFiles([Path(recipe.checkpoint), *inputs])
 
 
@@ -233,6 +270,8 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
     if isinstance(recipe.input, HeldArray):
         digest = recipe.input.sha256
         return lambda: digest
+    if not recipe.input:  # refused, or random
+        return lambda: ""
     file, _ = split_reference(recipe.input)
     return background_call(lambda: files_sha256([file])).result
 
@@ -248,6 +287,12 @@ def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
         len(checkpoint.input_shapes[name]) for name in names if name in checkpoint.input_shapes
     }
     initial = {name: recipe[name] for name in ("initial_c", "initial_m")}
+    if recipe.input == "":
+        raise OptionError(
+            "The run has no input.",
+            expected=f"INPUT, or {spell('random', 'N,T')} for a first look",
+            found="neither",
+        )
     source = open_input(
         _reference(recipe.input, "input"),
         inputs_key=recipe["inputs"],
@@ -265,6 +310,8 @@ def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
         model_axes=ranks.pop() if model_input and len(ranks) == 1 else None,
         any_axes=model_input,
     )
+    if recipe["allow_nan"]:
+        source = replace(source, allow_nan=True)
     if model_input:
         check_rank(checkpoint, source)
     return source

@@ -85,7 +85,7 @@ class Recipe:
             if value is not None:
                 accepted[name] = option.accept(value, called=called(name), where=where)
         held = HeldArray.of(input_) if is_array(input_) else input_
-        given = held if isinstance(held, HeldArray) else fspath(held)
+        given = held if isinstance(held, HeldArray) else fspath(held or "")
         return cls(fspath(checkpoint), given, _ordered(accepted))
 
     def __getitem__(self, name: str) -> Any:
@@ -106,6 +106,7 @@ class Recipe:
         found = self if checkpoint is None else replace(self, checkpoint=fspath(checkpoint))
         if input_ is None:
             return found
+        found = found.with_options(random=None)  # it stood in the place of an input
         return replace(found, input=Recipe.make("", input_).input)
 
     def relative_to(self, folder: Path) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,29 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope import __version__
-from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.hashing import files_sha256
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier
-from rnnscope.model.wiring_words import wiring_lines
 from rnnscope.options.kinds import bytes_of
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.results import (
-    InputReport,
     RunReport,
-    checkpoint_report,
-    layer_report,
-    left_out_groups,
 )
 from rnnscope.record.run_checks import RunChecks
+from rnnscope.record.run_report import bytes_of_states, planned_report, run_report
 from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
 from rnnscope.running.interface import Progress
 from rnnscope.running.prepare import Prepared
-from rnnscope.running.runner import RunResult, RunSettings
+from rnnscope.running.runner import RunSettings
 from rnnscope.trace import (
     LayerHeader,
     Trace,
@@ -42,11 +37,9 @@ from rnnscope.trace import (
     parse_selection,
 )
 from rnnscope.trace.memory import MemoryFile
-from rnnscope.wording import some
+from rnnscope.trace.target import check_trace_name
 
 MAX_RECIPE_BYTES = 32 * 2**10
-SHOWN_NAMES = 8
-"""Names of arrays that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +200,7 @@ def _guard(target: Target) -> Callable[[tuple[Path, ...]], object] | None:
     if target.path is None:
         return None
     path = target.path
+    check_trace_name(path)
     return lambda files: check_target(path, target.force, files)
 
 
@@ -273,59 +267,27 @@ def storable_recipe(recipe: Recipe) -> str:
     return recipe.with_options(lengths=np.array(recipe["lengths"], np.int64)).to_json()
 
 
-def run_report(
-    planned: PlannedRun,
-    result: RunResult,
-    checks: RunChecks,
-    trace: str | None,
-    command: str,
-    verifier: Verifier | None = None,
-) -> RunReport:
-    """What ``rnnscope run`` prints."""
-    checkpoint, source, plan = planned.checkpoint, planned.source, planned.plan
-    ran = replace(checkpoint.network, nodes=plan.nodes)
-    return RunReport(
-        command=command,
-        checkpoint=checkpoint_report(checkpoint),
-        input=InputReport(
-            name=source.name,
-            shape=source.shape,
-            dtype=str(source.dtype),
-            lengths=_lengths_words(source),
-            unread=planned.unread,
-        ),
-        layers=tuple(layer_report(node) for node in plan.layers),
-        findings=checks.findings(),
-        padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
-        wiring=wiring_lines(ran),
-        notes=(
-            *checkpoint.notes,
-            *source.notes,
-            *plan.notes,
-            *result.notes,
-            *_unread_words(planned),
-        ),
-        verify=() if verifier is None else verifier.rows(),
-        verified_by=None if verifier is None else verifier.name,
-        trace=trace,
-        engine=result.engine,
-        seconds=result.seconds,
-        steps_per_second=result.steps / result.seconds if result.seconds else None,
-        left_out=left_out_groups(checkpoint),
-    )
+def plan_only(recipe: Recipe, target: Target | None = None, *, command: str = "") -> RunReport:
+    """What a run would do, without doing it: everything is read and planned, nothing computed.
 
+    Parameters
+    ----------
+    recipe : Recipe
+    target : Target, optional
+        Where the trace would go; it is refused as a run would refuse it.
+    command : str
 
-def _unread_words(planned: PlannedRun) -> Iterator[str]:
-    """Arrays of the input file that nothing reads, in a sentence."""
-    unread = planned.unread
-    if unread:
-        shown = some([f"'{name}'" for name in unread], SHOWN_NAMES)
-        yield f"{planned.source.path.name} also holds {shown}, which nothing reads."
-
-
-def _lengths_words(source: InputSource) -> str:
-    if source.lengths is None:
-        return "as the mask says" if source.mask is not None else ""
-    lengths = source.lengths
-    shown = ", ".join(str(int(length)) for length in lengths[:8])
-    return f"{shown}, … ({len(lengths)} in all)" if len(lengths) > 8 else shown
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done.
+    """
+    target = target or Target()
+    with plan_recipe(recipe, check_target=_guard(target)) as planned:
+        where = None if target.path is None else str(target.path)
+        return replace(
+            planned_report(planned, where, command),
+            engine=recipe["engine"],
+            dry_run=True,
+            bytes_of_states=bytes_of_states(planned),
+        )

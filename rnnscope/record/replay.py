@@ -233,7 +233,7 @@ def _located(recipe: Recipe, replay: Replay, trace: Path) -> Recipe:
     """
     found: dict[str, str] = {}
     wanted = {"checkpoint": recipe.checkpoint} if replay.checkpoint is None else {}
-    if replay.inputs is None and isinstance(recipe.input, str):
+    if replay.inputs is None and isinstance(recipe.input, str) and recipe.input:
         wanted["input"] = recipe.input
     for name, path in wanted.items():
         places = (path, str(trace.parent / path))

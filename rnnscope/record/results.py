@@ -5,13 +5,14 @@ The field names are the keys of the JSON report, and so are kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.model.evidence import Evidence
-from rnnscope.model.network import Node
+from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
 from rnnscope.model.wiring_words import wiring_lines
@@ -129,6 +130,10 @@ class RunReport(Printable):
         Timesteps of single sequences, over all layers.
     left_out : tuple of LeftOutGroup
         What the file holds beside that is no part of the layers, by reason.
+    dry_run : bool
+        Nothing was computed and nothing written: this is what would be.
+    bytes_of_states : int or None
+        What the states of a dry run would take, in bytes.
     """
 
     report_kind: ClassVar[str] = "run"
@@ -149,6 +154,8 @@ class RunReport(Printable):
     seconds: float | None = None
     steps_per_second: float | None = None
     left_out: tuple[LeftOutGroup, ...] = ()
+    dry_run: bool = False
+    bytes_of_states: int | None = None
 
     @property
     def status(self) -> Status:
@@ -170,7 +177,10 @@ class OtherLayer:
 
 @dataclass(frozen=True)
 class InspectReport(Printable):
-    """What ``rnnscope inspect`` found; the layers are in an order that can be run."""
+    """What ``rnnscope inspect`` found; the layers are in an order that can be run.
+
+    `findings` are those of the quick checks of weights that did not pass.
+    """
 
     report_kind: ClassVar[str] = "inspect"
 
@@ -182,6 +192,7 @@ class InspectReport(Printable):
     wiring: tuple[str, ...] = ()
     left_out: tuple[LeftOutGroup, ...] = ()
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def checkpoint_report(checkpoint: Checkpoint) -> CheckpointReport:
@@ -244,7 +255,21 @@ def inspect_report(checkpoint: Checkpoint) -> InspectReport:
         wiring=wiring_lines(network),
         left_out=left_out_groups(checkpoint),
         notes=checkpoint.notes,
+        findings=tuple(_suspicious(network)),
     )
+
+
+def _suspicious(network: Network) -> Iterator[Finding]:
+    """What is wrong with weights, as far as a look tells."""
+    from rnnscope.checks.weights import WEIGHT_CHECKS, check_weights
+
+    quick: dict[str, float | None] = {
+        name: None for name, check in WEIGHT_CHECKS.items() if check.is_quick
+    }
+    for node in network.recurrent:
+        if node.recurrent is not None:
+            found = check_weights(node.name, node.recurrent.cell, quick)
+            yield from (one for one in found if one.status in ("warn", "fail"))
 
 
 def left_out_groups(checkpoint: Checkpoint) -> tuple[LeftOutGroup, ...]:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import OptionError, spell, spell_options, spelling_in_use
+from rnnscope.errors import OptionError, RnnscopeError, spell, spell_options, spelling_in_use
 from rnnscope.files.limits import Limits, limits, put_limits_back
 from rnnscope.record.case import CaseSettings, do_case
 from rnnscope.record.suite_file import Case, read_suite
+from rnnscope.trace import Trace
+from rnnscope.trace.target import SUFFIXES
 
 
 def run_suite(
@@ -70,6 +72,33 @@ def run_suite(
     ) as pool:
         waiting = [pool.submit(do_case, case, how) for case in chosen]
         return [_result(case, future) for case, future in zip(chosen, waiting, strict=True)]
+
+
+def unused_golden(path: Path) -> list[Path]:
+    """Traces beside the golden ones of a suite that no case of it is compared with.
+
+    Parameters
+    ----------
+    path : Path
+        The suite's file.
+
+    Returns
+    -------
+    list of Path
+        Sorted. A folder that holds the suite itself may hold any traces, and is not looked at.
+    """
+    used = {case.golden.resolve() for case in read_suite(path) if case.golden is not None}
+    folders = {golden.parent for golden in used} - {path.resolve().parent}
+    beside = (file for folder in folders for file in folder.glob("*") if file.suffix in SUFFIXES)
+    return sorted(file for file in beside if file.resolve() not in used and _is_trace(file))
+
+
+def _is_trace(path: Path) -> bool:
+    try:
+        with Trace.open(path):
+            return True
+    except (RnnscopeError, OSError):
+        return False
 
 
 def _begin(spelling: Callable[[str, str], str], known: Limits) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import RnnscopeError, TraceError, spell
+from rnnscope.errors import TraceError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import HandoverJoin, join_state
 from rnnscope.model.states import LayerSlice
@@ -110,20 +109,6 @@ def check_trace(
             notes=_notes(trace, again),
             picture=picture,
         )
-
-
-def check_or_error(
-    path: str | os.PathLike[str],
-    settings: CheckSettings | None = None,
-    against: Comparison | None = None,
-) -> Subject:
-    """As `check_trace`, but what cannot be read is a subject that says so, among others."""
-    started = time.perf_counter()
-    try:
-        subject = check_trace(path, settings, against)
-    except RnnscopeError as error:
-        subject = Subject(name=str(path), error=error.describe())
-    return replace(subject, seconds=time.perf_counter() - started)
 
 
 def _slices(trace: Trace) -> Iterator[slice]:
@@ -297,18 +282,14 @@ def _picture(trace: Trace, against: Comparison, result: DiffResult) -> str:
         return ""
     from rnnscope.seeing.divergence import first_divergence
     from rnnscope.seeing.divergence_svg import divergence_svg
-    from rnnscope.states.saving import save_file
+    from rnnscope.states.saving import save_text
 
     found = first_divergence(trace, result)
     if found is None:
         return ""
     with Trace.open(against.golden) as stored:
         svg = divergence_svg(trace, stored, found)
-
-    def write(path: Path) -> None:
-        path.write_text(svg, encoding="utf-8")
-
-    save_file(against.picture, write, force=True, what="picture")
+    save_text(against.picture, svg, force=True, what="picture")
     return str(against.picture)
 
 

@@ -1,4 +1,4 @@
-"""Checks as text for people."""
+"""Checks as text for people: tables, or a line for each subject where there are many."""
 
 from __future__ import annotations
 
@@ -6,70 +6,56 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.result import CheckReport, Subject
-from rnnscope.report.check_words import headline
+from rnnscope.report.check_tables import ending
+from rnnscope.report.check_tables import render as render_tables
+from rnnscope.report.check_words import STATUS_WORDS, sentence
 from rnnscope.report.console import text_of
-from rnnscope.report.findings_text import checks_part
-from rnnscope.report.text_blocks import STATUS_STYLES, heading, lines, pairs
-from rnnscope.wording import printable, some
+from rnnscope.report.text_blocks import STATUS_STYLES
+from rnnscope.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+MANY = 4
+"""Subjects from which on each has a line; what is wrong with one stands below it."""
+
 
 def render(report: CheckReport, *, width: int = 100, color: bool = False) -> str:
-    """The checks as text: for each subject a table, what did not pass, and its padding.
+    """The checks as text; of many subjects a line each, and what failed or warned.
 
     Returns
     -------
     str
         Lines without trailing blanks, with a newline at the end.
     """
-    parts = [*_parts(report), _end(report)]
-    return text_of(parts, width=width, color=color)
+    if len(report.subjects) < MANY:
+        return render_tables(report, width=width, color=color)
+    from rich.console import Group
+
+    lines = Group(*(line for subject in report.subjects for line in _lines(subject)))
+    return text_of([lines, *ending(report)], width=width, color=color)
 
 
-def _parts(report: CheckReport) -> Iterator[RenderableType]:
-    for subject in report.subjects:
-        yield pairs(_head(subject))
-        if subject.error:
-            yield lines("error", [line.strip() for line in subject.error.splitlines()])
-        yield from checks_part([one for one in subject.findings if one.status != "skip"])
-        if any(one.status == "skip" for one in subject.findings):
-            yield lines("skipped", _skipped(subject))
-        if subject.padding:
-            yield lines("padding", [f"{one.layer}: {one.verdict}" for one in subject.padding])
-        if subject.changed:
-            yield lines("golden", subject.changed)
-        if subject.picture:
-            yield pairs([("picture", subject.picture)])
-        if subject.notes:
-            yield lines("notes", subject.notes)
-
-
-def _head(subject: Subject) -> Iterator[tuple[str, str]]:
-    yield "checked", subject.name
-    if subject.checkpoint:
-        yield "from", f"{subject.checkpoint} over {subject.input}"
-
-
-def _skipped(subject: Subject) -> Iterator[str]:
-    """Each reason once, with the checks and, where these are not all, the layers."""
-    layers = {finding.layer for finding in subject.findings}
-    reasons: dict[str, dict[str, set[str]]] = {}
-    for finding in subject.findings:
-        if finding.status == "skip":
-            checks = reasons.setdefault(finding.message, {})
-            checks.setdefault(finding.check, set()).add(finding.layer)
-    for reason, checks in reasons.items():
-        names = [
-            name if where == layers else f"{name} in {some(sorted(where))}"
-            for name, where in checks.items()
-        ]
-        yield f"{', '.join(names)}: {reason}"
-
-
-def _end(report: CheckReport) -> RenderableType:
+def _lines(subject: Subject) -> Iterator[RenderableType]:
+    from rich.padding import Padding
     from rich.text import Text
 
-    style = {**STATUS_STYLES, "error": "bold red"}[report.status]
-    return Text(printable(headline(report)), style) if report.subjects else heading("nothing")
+    style = {**STATUS_STYLES, "error": "bold red"}[subject.status]
+    yield Text(f"{subject.status:5}", style).append(f"  {printable(_line(subject))}", "default")
+    below = [
+        f"{one.status} {one.check}, {one.layer}: {sentence(one)}"
+        for one in subject.findings
+        if one.status in ("fail", "warn")
+    ]
+    below += [*subject.changed, *([f"picture: {subject.picture}"] if subject.picture else [])]
+    for entry in below:
+        yield Padding(Text(printable(entry)), (0, 0, 0, 7))
+
+
+def _line(subject: Subject) -> str:
+    if subject.error:
+        return f"{subject.name}: {subject.error.splitlines()[0]}"
+    statuses = [finding.status for finding in subject.findings]
+    counts = [f"{statuses.count(status)} {word}" for status, word in STATUS_WORDS.items()
+              if status in statuses]  # fmt: skip
+    return f"{subject.name}: {', '.join(counts) or 'nothing was checked'}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnscope.checks import CHECKS
-from rnnscope.checks.interface import Finding, index
+from rnnscope.checks.interface import Check, Finding, index
 from rnnscope.checks.result import CheckReport, Subject
+from rnnscope.checks.weights import WEIGHT_CHECKS, WeightCheck
 from rnnscope.errors import spelled
 from rnnscope.wording import number, plural, printable
 
@@ -21,9 +22,14 @@ STATUS_WORDS = {
 }
 
 
+def check_named(name: str) -> Check | WeightCheck | None:
+    """The check of this id, of states or of weights; None if there is none."""
+    return CHECKS.get(name) or WEIGHT_CHECKS.get(name)
+
+
 def measured(finding: Finding) -> str:
     """The number that decides: a count with its noun, or a value."""
-    check = CHECKS.get(finding.check)
+    check = check_named(finding.check)
     if finding.measured is None or check is None or not check.counted:
         return number(finding.measured)
     return plural(int(finding.measured), check.counted.removesuffix("s"))
@@ -51,7 +57,7 @@ def sentence(finding: Finding) -> str:
 
 def advice(finding: Finding) -> str:
     """What to look at when a check fails; empty if it is unknown."""
-    check = CHECKS.get(finding.check)
+    check = check_named(finding.check)
     return spelled(check.advice) if check else ""
 
 

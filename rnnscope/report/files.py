@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from rnnscope.errors import OptionError
 from rnnscope.printable import Printable, formats_of
+from rnnscope.states.saving import save_text
 
 SUFFIXES = {".json": "json", ".md": "markdown", ".markdown": "markdown", ".txt": "text"}
 
@@ -26,7 +25,9 @@ def write_report(result: Printable, path: Path, format_name: str = "text") -> No
     Raises
     ------
     OptionError
-        The suffix is that of no format, or the folder cannot be written to.
+        The suffix is that of no format.
+    TraceError
+        It cannot be written.
     """
     known = formats_of(result.report_kind)
     if path.suffix:
@@ -40,28 +41,4 @@ def write_report(result: Printable, path: Path, format_name: str = "text") -> No
             ),
             found=path.suffix or "no suffix",
         )
-    text = result.render(format_name)
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise OptionError(
-            "The report cannot be written.", where=path, found=error.strerror
-        ) from error
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    except OSError as error:
-        raise OptionError(
-            "The report cannot be written.", where=path, found=error.strerror
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    save_text(path, result.render(format_name), force=True, what="report")

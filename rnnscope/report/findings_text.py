@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rnnscope.checks import CHECKS, merge
+from rnnscope.checks import merge
 from rnnscope.checks.interface import STATUS_ORDER, Finding, index
 from rnnscope.errors import spelled
 from rnnscope.model.verification import KernelDifference
-from rnnscope.report.check_words import measured
+from rnnscope.report.check_words import check_named, measured
 from rnnscope.report.text_blocks import STATUS_STYLES, heading, table
 from rnnscope.wording import number, printable, some
 
@@ -103,7 +103,7 @@ def _detail(finding: Finding, where: str) -> RenderableType:
     text = Text(f"{printable(finding.check)}{printable(where)}: {printable(finding.message)}")
     if finding.place is not None:
         text.append(f" ({finding.place})")
-    check = CHECKS.get(finding.check)
+    check = check_named(finding.check)
     if check is not None and finding.status in BAD:
         text.append(f"\n{spelled(check.advice)}", style="italic")
     grid = Table.grid(padding=(0, 2, 0, 0))

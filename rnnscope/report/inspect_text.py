@@ -26,6 +26,8 @@ def _inspect_parts(report: InspectReport) -> Iterator[RenderableType]:
         yield layers_table(report.layers)
         yield from options_parts(report.layers)
         yield lines("variables", [_variables(layer) for layer in report.layers])
+        if report.findings:
+            yield lines("weights", [f"{one.layer}: {one.message}" for one in report.findings])
     else:
         yield lines("layers", ["no recurrent layer was found"])
     if report.wiring:

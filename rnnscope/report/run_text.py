@@ -74,6 +74,9 @@ def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "engine", engine
     if report.trace is not None:
         yield "trace", report.trace
+    if report.dry_run:
+        size = f", about {report.bytes_of_states / 1e6:.3g} MB" if report.bytes_of_states else ""
+        yield "dry run", f"nothing was computed or written{size}"
     if report.left_out:
         counts = Counter[str]()
         for group in report.left_out:

@@ -54,7 +54,7 @@ def render(shown: ShownStates, *, width: int = 100, color: bool = False) -> str:
 def _parts(shown: ShownStates, width: int, *, plain: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    yield pairs(_head(shown.trace))
+    yield pairs(head(shown.trace))
     tree = "\n".join(tree_lines(shown.trace, width=width, plain=plain))
     yield Text(tree, no_wrap=True, overflow="ignore")
     if shown.trace.notes:
@@ -67,7 +67,8 @@ def _parts(shown: ShownStates, width: int, *, plain: bool) -> Iterator[Renderabl
         yield from _units(shown, shown.heatmap, width, plain=plain)
 
 
-def _head(trace: TraceSummary) -> Iterator[tuple[str, str]]:
+def head(trace: TraceSummary) -> Iterator[tuple[str, str]]:
+    """Where a trace comes from, as labels and words."""
     size = f"{plural(trace.sequences, 'sequence')} x {plural(trace.timesteps, 'timestep')}"
     yield "trace", f"{size}, {trace.lengths}"
     if trace.checkpoint:

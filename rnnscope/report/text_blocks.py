@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rnnscope.wording import printable
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
     from rich.text import Text
 
 STATUS_STYLES = {"pass": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -30,22 +31,70 @@ def table(
 ) -> RenderableType:
     """A table without lines; the columns in `fold` give way when the width is short.
 
-    Cells that hold a status alone are coloured.
+    Where that is not enough, the cells of a row stand below its first two, each with the name of
+    its column, so that nothing is cut. Cells that hold a status alone are coloured.
     """
     from rich.table import Table
     from rich.text import Text
 
-    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    body = [[Text(printable(cell), STATUS_STYLES.get(cell, "")) for cell in row] for row in rows]
+    whole = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column in columns:
-        result.add_column(
+        whole.add_column(
             column,
             justify="right" if column in right else "left",
             overflow="fold",
             no_wrap=column not in fold,
         )
-    for row in rows:
-        result.add_row(*(Text(printable(cell), STATUS_STYLES.get(cell, "")) for cell in row))
-    return result
+    for row in body:
+        whole.add_row(*row)
+    return _TableOrBlocks(whole, columns, body, _least_width(columns, body, fold))
+
+
+LEAST_FOLDED = 20
+"""Columns of a terminal that a column which gives way has at least, if it needs them."""
+
+GAP = 2
+"""Blanks between two columns."""
+
+
+class _TableOrBlocks:
+    """A table where it has the room, else its rows as blocks below each other."""
+
+    def __init__(
+        self, whole: Table, columns: Sequence[str], rows: Sequence[Sequence[Text]], least: int
+    ) -> None:
+        self._whole, self._columns, self._rows, self._least = whole, columns, rows, least
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        if self._least <= options.max_width:
+            yield self._whole
+            return
+        for row in self._rows:
+            yield Text("  ").join(row[:2])
+            rest = [Text(f"{column.strip()} ", "dim").append_text(cell)
+                    for column, cell in zip(self._columns[2:], row[2:], strict=True)
+                    if cell.plain]  # fmt: skip
+            if rest:
+                yield Padding(Text(", ").join(rest), (0, 0, 0, 2))
+
+
+def _least_width(
+    columns: Sequence[str], rows: Sequence[Sequence[Text]], fold: Collection[str]
+) -> int:
+    """The width in which no word of a table is broken, but for long ones that may fold."""
+    from rich.cells import cell_len
+
+    total = -GAP
+    for number, column in enumerate(columns):
+        cells = [column, *(row[number].plain for row in rows)]
+        if column in fold:
+            cells = [word[:LEAST_FOLDED] for cell in cells for word in cell.split()]
+        total += max(map(cell_len, cells)) + GAP
+    return total
 
 
 def pairs(

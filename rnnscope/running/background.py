@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
+from contextvars import copy_context
 from functools import partial
 from typing import TypeVar
 
@@ -22,7 +23,9 @@ def background_call(function: Callable[[], Result]) -> Future[Result]:
         except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
             future.set_exception(error)
 
-    threading.Thread(target=work, name="background", daemon=True).start()
+    # With the limits of whoever asks, which a thread does not have by itself.
+    work_here = copy_context().run
+    threading.Thread(target=work_here, args=(work,), name="background", daemon=True).start()
     return future
 
 

@@ -177,7 +177,7 @@ class Entrances:
                     f"'{root.name}' receives the input through what the graph computes in front of "
                     f"it ('{wrapped.name}')."
                 )
-                return wrapped.reads[0]
+                return self._before_masks(wrapped.reads[0], source)
         if width == source.features:
             return entry
         return SkippedLayer(

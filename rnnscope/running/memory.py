@@ -89,6 +89,8 @@ def choose_slices(
     for node in plan.nodes:
         per_step += _bytes_per_step(node, shapes[node.name], timesteps, gates, masked)
     per_sequence = per_step * timesteps
+    if any(_runs_together(node) for node in plan.layers):
+        return SliceSize(max(1, sequences), timesteps)
     fitting = int(budget // max(per_sequence, 1))
     if fitting >= 1 or any(_runs_whole(node) for node in plan.layers):
         wanted = max(ROWS_FOR_BLAS, int(SLICE_BYTES // max(per_sequence, 1)))
@@ -104,6 +106,12 @@ def _runs_whole(node: Node) -> bool:
     """Whether a layer's cell takes whole sequences alone, whatever the budget says."""
     layer = node.recurrent
     return layer is not None and CELLS[layer.cell.kind].run is not None
+
+
+def _runs_together(node: Node) -> bool:
+    """Whether what a layer computes of a sequence depends on those beside it."""
+    layer = node.recurrent
+    return layer is not None and _runs_whole(node) and layer.cell.weights.together
 
 
 def _turns_within(node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 
 Job = Callable[[], None]
@@ -26,7 +27,9 @@ class WritingThread:
         self._jobs: queue.Queue[tuple[Job, Job | None] | None] = queue.Queue(waiting)
         self._error: BaseException | None = None
         self._dropping = False
-        self._thread = threading.Thread(target=self._work, name="trace writer", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._work,), name="trace writer", daemon=True
+        )
 
     def __enter__(self) -> WritingThread:
         self._thread.start()

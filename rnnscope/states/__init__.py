@@ -30,11 +30,18 @@ ALIASES = {"npz": "arrays"}
 """Other words for a format."""
 
 FORMAT_NAMES = (*STATE_FORMAT_MODULES, *ALIASES)
-"""Every word that an option takes for a format."""
+"""Every word for a format that states are written in."""
+
+SINGLE_MEANINGS = ("m", "c", "outputs")
+"""What an array that stands alone can be said to be."""
+
+READ_FORMAT_NAMES = (*FORMAT_NAMES, *(f"single:{meaning}" for meaning in SINGLE_MEANINGS))
+"""Every word for how a file keeps its states."""
 
 
 def state_format(name: str) -> StateFormat:
     """The format of this name or alias."""
+    name = name.partition(":")[0]
     module = STATE_FORMAT_MODULES[ALIASES.get(name, name)]
     entry: StateFormat = import_module(f"{__name__}.{module}").STATE_FORMAT
     return entry

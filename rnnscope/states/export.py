@@ -24,6 +24,7 @@ from rnnscope.states.saving import (
 )
 from rnnscope.states.state_set import StateSet, UnreadArray, with_final
 from rnnscope.trace import check_target
+from rnnscope.trace.target import check_trace_name
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def export_states(states: StateSet, request: ExportRequest) -> ExportResult:
             target = check_folder(request.target, force=request.force)
             save_folder(target, written.folder)
         elif written.file is not None:
+            check_trace_name(request.target)
             target = check_target(request.target, request.force, (source,))
             save_file(target, written.file, force=request.force)
         else:

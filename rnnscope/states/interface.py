@@ -30,12 +30,15 @@ class ReadOptions:
     lengths : tuple of int or None
         Steps a sequence, for formats that keep all of them in one row and may not say where one
         ends: those of the file compared with.
+    meaning : str
+        What a single array is: one of SINGLE_MEANINGS; empty: find out.
     """
 
     format: str | None = None
     num_units: tuple[int, ...] = ()
     time_major: bool | None = None
     lengths: tuple[int, ...] | None = None
+    meaning: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class StateReading:
         Its arrays are not read yet.
     sure : bool
         Names or structure say it. If not, other readings may do as well.
+    said : str
+        The word for the format that leaves this reading alone, where `format` leaves several.
     """
 
     format: str
@@ -60,6 +65,7 @@ class StateReading:
     reason: str
     states: StateSet
     sure: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True)

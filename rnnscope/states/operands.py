@@ -13,6 +13,7 @@ from rnnscope.errors import OptionError
 from rnnscope.files.named_arrays import NamedArrays, open_named
 from rnnscope.files.stored_array import LoadedArray
 from rnnscope.states.naming import tells
+from rnnscope.states.torch_arrays import is_torch_file, open_torch_arrays
 from rnnscope.trace import Trace
 from rnnscope.trace.stored_arrays import TraceArrays
 
@@ -42,6 +43,8 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
     if isinstance(operand, Trace):
         return TraceArrays(operand)
     if isinstance(operand, (str, PathLike)):
+        if is_torch_file(Path(operand)):
+            return open_torch_arrays(Path(operand))
         return open_named(fspath(operand), tells)
     if not _has_array(operand):
         raise OptionError(

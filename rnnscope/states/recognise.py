@@ -20,6 +20,9 @@ from rnnscope.states.operands import Operand, open_operand
 from rnnscope.states.sampled_values import layers_are_close, m_keeps_bound
 from rnnscope.states.state_set import FINAL, StateLayer, StateSet, with_final
 
+NO_WORD = "give the arrays all their axes, (sequence, timestep, unit), or names that tell"
+"""The next step where no word for a format leaves one reading."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recognised:
@@ -43,7 +46,7 @@ def readings_of(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]
     """
     if options.format is not None:
         chosen = state_format(options.format)
-        options = replace(options, format=chosen.name)
+        options = replace(options, format=chosen.name, meaning=options.format.partition(":")[2])
         readings = chosen.readings(arrays, options)
         if not readings:
             raise InputError(
@@ -87,7 +90,8 @@ def recognise_one(operand: Operand, options: ReadOptions) -> Recognised:
         It can be read in several ways; the message lists them.
     """
     readings = _within_bound(readings_of(open_operand(operand), options))
-    if len(readings) > 1 and not all(_same_numbers(readings[0], other) for other in readings):
+    same = all(_same_numbers(readings[0], other) for other in readings)
+    if len(readings) > 1 and not same and not _are_of_one_word(readings):
         raise ambiguous(readings, spell("from"))
     return Recognised(readings[0], readings[0].reason)
 
@@ -257,19 +261,33 @@ def _refuse_ambiguity(pairs: list[tuple[StateReading, StateReading]]) -> None:
     right = list(dict.fromkeys(pair[1] for pair in pairs))
     if [reading.words for reading in left] == [reading.words for reading in right]:
         return
-    if len(left) > 1:
+    if len(left) > 1 and not _are_of_one_word(left):
         raise ambiguous(left, spell("a_format"))
-    if len(right) > 1:
+    if len(right) > 1 and not _are_of_one_word(right):
         raise ambiguous(right, spell("b_format"))
+
+
+def _are_of_one_word(readings: Sequence[StateReading]) -> bool:
+    """Whether the user has said all that can be said: two axes are (sequence, unit) then."""
+    return bool(readings[0].said) and len({reading.said for reading in readings}) == 1
 
 
 def ambiguous(readings: Sequence[StateReading], flag: str) -> InputError:
     """The error for a file that may be read in several ways."""
-    listed = [f"{reading.format}: {reading.words} ({reading.reason})" for reading in readings]
+    words = [reading.said or reading.format for reading in readings]
+    listed = [
+        f"{word}: {reading.words} ({reading.reason})"
+        for word, reading in zip(words, readings, strict=True)
+    ]
+    # The first that leaves one reading; "single" by itself would lead here again.
+    alone = [word for word in dict.fromkeys(words)
+             if not any(other.startswith(f"{word}:") for other in words)
+             and (":" in word or words.count(word) == 1)]  # fmt: skip
+    hint = f"say which: {flag} {alone[0]}" if alone else NO_WORD
     return InputError(
         "The file can be read in several ways, and they do not come to the same.",
         where=readings[0].states.name,
         expected="one of\n" + "\n".join(listed),
         found="neither names, nor |m| <= 1, nor the other operand tell which",
-        hint=f"say which: {flag} {readings[0].format}",
+        hint=hint,
     )

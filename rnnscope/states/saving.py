@@ -12,14 +12,19 @@ import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.array_views import blocks
+from rnnscope.files.discarding import discard
 from rnnscope.files.json_arrays import write_json_arrays
 from rnnscope.files.safetensors import write_safetensors
 from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.torch_archive import write_torch
 from rnnscope.files.work_folders import KEPT_NEW, replace_folder, work_folder
-from rnnscope.trace.target import check_target, publish
+from rnnscope.trace.target import check_target, publish, refuse_stdout
 
 OWN_SUFFIXES = {".npy", ".h5", ".yml", ".dict"}
 """Files that an exported folder consists of; no other folder is replaced."""
+
+WHAT = "output"
+"""What messages call the file or folder."""
 
 Arrays = Mapping[str, StoredArray]
 
@@ -61,11 +66,18 @@ def write_h5(path: Path, arrays: Arrays) -> None:
     """HDF5 datasets; slashes in names are groups."""
     import h5py
 
-    with h5py.File(path, "x") as file:
+    file = h5py.File(path, "x")
+    try:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, tuple(array.shape), array.dtype)
             for key in blocks(array.shape, array.dtype.itemsize):
                 dataset[key] = array.read(key)
+            dataset.flush()  # what fails when the object is collected, h5py only remarks upon
+        file.flush()
+    except BaseException:  # nothing is swallowed: an interrupt, too, closes the file
+        discard(file)
+        raise
+    file.close()
 
 
 def _write_single(path: Path, arrays: Arrays) -> None:
@@ -107,6 +119,8 @@ FILES: dict[str, Callable[[Path, Arrays], None]] = {
     ".h5": write_h5,
     ".hdf5": write_h5,
     ".safetensors": write_safetensors,
+    ".pt": write_torch,
+    ".pth": write_torch,
     ".json": _write_json,
     ".npy": _write_single,
     "": write_folder,
@@ -121,6 +135,7 @@ def check_arrays_target(path: Path, *, force: bool, inputs: tuple[Path, ...]) ->
     ------
     OptionError, TraceError
     """
+    refuse_stdout(path, WHAT)
     if path.suffix.lower() not in FILES:
         raise OptionError(
             "The output's suffix names no kind of file.",
@@ -129,7 +144,7 @@ def check_arrays_target(path: Path, *, force: bool, inputs: tuple[Path, ...]) ->
             found=path.suffix,
         )
     if path.suffix:
-        return check_target(path, force, inputs)
+        return check_target(path, force, inputs, WHAT)
     return check_folder(path, force=force)
 
 
@@ -141,9 +156,10 @@ def check_folder(path: Path, *, force: bool) -> Path:
     TraceError
         It exists, and `force` is False or it holds files that no export writes.
     """
+    refuse_stdout(path, WHAT)
     target = Path(os.path.realpath(path))
     if not target.exists():
-        return check_target(target, force)
+        return check_target(target, force, what=WHAT)
     if not target.is_dir():
         what_is_there = "a file"
     elif strange := [item.name for item in target.rglob("*") if item.is_file() and not _own(item)]:
@@ -192,9 +208,34 @@ def save_file(
         with _work_folder(target) as work:
             partial = work / f"{KEPT_NEW}{target.suffix}"
             write(partial)
-            publish(partial, target, force)
+            publish(partial, target, force, WHAT if what == "export" else what)
     except OSError as error:
         raise _disk_error(target, error, what) from error
+
+
+def save_text(target: Path, text: str, *, force: bool, what: str) -> None:
+    """Write a text in UTF-8, its line ends as they are: whole, or not at all.
+
+    What is named and is no file (a pipe, ``/dev/stdout``) is written to as it is.
+
+    Raises
+    ------
+    TraceError
+        As of `check_target` and `save_file`.
+    """
+    content = text.encode("utf-8")
+    if target.exists() and not target.is_file() and not target.is_dir():
+        try:
+            target.write_bytes(content)
+        except OSError as error:
+            raise _disk_error(target, error, what) from error
+        return
+
+    def write(path: Path) -> None:
+        with path.open("xb") as file:
+            file.write(content)
+
+    save_file(check_target(target, force, what=what), write, force=force, what=what)
 
 
 def save_folder(target: Path, write: Callable[[Path], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rnnscope.errors import spell
 from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.states import SINGLE_MEANINGS
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import (
     ReadOptions,
@@ -17,7 +18,7 @@ from rnnscope.states.state_set import StateSet
 from rnnscope.states.writing import losses_in_words, only_layer, state_of, time_first
 
 NAME = "single"
-MEANINGS = ("array", "m", "c", "outputs")
+MEANINGS = ("array", *SINGLE_MEANINGS)
 
 
 def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
@@ -29,7 +30,7 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
         return []
     array = arrays.array(names[0])
     readings_ = []
-    for key in MEANINGS:
+    for key in (options.meaning,) if options.meaning else MEANINGS:
         for final in (True, False) if len(array.shape) == 2 else (True,):
             if final and len(array.shape) == 2 and key in ("array", "outputs"):
                 continue
@@ -45,7 +46,14 @@ def readings(arrays: NamedArrays, options: ReadOptions) -> list[StateReading]:
             word = "an array without a name" if key == "array" else key
             axes = "" if len(array.shape) == 3 else " of one sequence"
             words = f"final {word}" if final and len(array.shape) < 3 else f"{word}{axes}"
-            readings_.append(StateReading(NAME, words, "the only array", states))
+            reason = "the only array"
+            if options.meaning:
+                reason = f"as {spell('a_format')} or {spell('b_format')} says"
+            readings_.append(
+                StateReading(NAME, words, reason, states, said=f"{NAME}:{key}")
+                if key in SINGLE_MEANINGS
+                else StateReading(NAME, words, reason, states)
+            )
     return readings_
 
 

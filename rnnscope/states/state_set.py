@@ -116,6 +116,8 @@ class StateSet:
         Steps or units were left out on purpose: what only the other side has is no difference.
     not_read : tuple of UnreadArray
         The arrays of the file that are neither in `layers` nor lengths, mask or coordinates.
+    has_recipe : bool
+        It is a trace that tells how to make it again.
     close : callable
         Closes the file; the arrays cannot be read afterwards.
     """
@@ -130,6 +132,7 @@ class StateSet:
     notes: tuple[str, ...] = ()
     selected: bool = False
     not_read: tuple[UnreadArray, ...] = ()
+    has_recipe: bool = False
     close: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property

@@ -96,6 +96,7 @@ def _reading(arrays: NamedArrays, trace: Trace) -> StateReading:
         notes=notes,
         selected=bool(trace.selection),
         not_read=unread_arrays(arrays.names, read | described),
+        has_recipe=bool(trace.header.recipe),
         close=arrays.close,
     )
     return StateReading(NAME, "c and m of every layer", "its schema", states, sure=True)

@@ -18,6 +18,7 @@ from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
 from rnnscope.trace.blocks import Destination, RaggedDestination
+from rnnscope.trace.labels import label
 from rnnscope.trace.schema import (
     FINAL,
     INITIAL,
@@ -37,6 +38,13 @@ from rnnscope.trace.schema import (
 )
 from rnnscope.trace.selection import Selection
 from rnnscope.trace.storage import Compression, chunk_shape, creation, filters
+
+MAX_REFERENCES = 2000
+"""An axis' scale lists the arrays that have it, in 16 bytes each; HDF5's oldest format has room for
+4,000, and pooling adds some."""
+
+SINCE_HDF5_1_8 = ("v108", "v108")
+"""The format of 2008, for which h5py and xarray need nothing else; it has room for any number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +109,12 @@ class TraceLayout:
             for name, axes in arrays.items()
             if name in kept | (arrays.keys() - over_time)
         }
+
+    @property
+    def libver(self) -> tuple[str, str] | None:
+        """Which format of HDF5 the file needs; None: the oldest does, as h5py writes it."""
+        arrays = sum(len(self.kept_arrays(layer)) for layer in self.layers)
+        return SINCE_HDF5_1_8 if arrays > MAX_REFERENCES else None
 
     def sizes(self, layer: LayerHeader) -> dict[str, int]:
         """The dimensions of a layer, and their sizes if everything was kept."""
@@ -246,6 +260,7 @@ class TraceLayout:
         dataset = group.create_dataset(name, shape, dtype, **how)
         for dimension, axis in zip(dataset.dims, axes, strict=True):
             dimension.attach_scale(scales[axis])
+        label(dataset, name)
 
     def _check_some_left(self, layer: str, dimension: str, size: int) -> None:
         places = self.kept(dimension, size)
@@ -272,4 +287,6 @@ def _scale(group: Any, name: str, places: Array) -> Any:
     """A dimension with these coordinates."""
     dataset = group.create_dataset(name, data=places.astype(np.int64))
     dataset.make_scale(name)
+    label(dataset, name)
+    dataset.flush()  # what fails when the object is collected, h5py only remarks upon
     return dataset

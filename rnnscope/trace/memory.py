@@ -24,6 +24,8 @@ class MemoryFile:
     path : Path
     file : h5py.File
         After `open`; it lives until `close`.
+    libver : tuple of str or None
+        As of `rnnscope.trace.partial.PartialFile`.
     commit : None
         Nothing can be taken up again.
     """
@@ -31,6 +33,7 @@ class MemoryFile:
     def __init__(self) -> None:
         self.path = IN_MEMORY
         self.file: Any = None
+        self.libver: tuple[str, str] | None = None
         self.commit: Commit | None = None
 
     def open(self) -> bool:
@@ -44,7 +47,9 @@ class MemoryFile:
 
         self.close()
         name = f"rnnscope-{uuid.uuid4().hex}"
-        self.file = h5py.File(name, "w", driver="core", backing_store=False, block_size=GROW_BYTES)
+        self.file = h5py.File(
+            name, "w", libver=self.libver, driver="core", backing_store=False, block_size=GROW_BYTES
+        )
 
     def write_commit(self, done: int, state: str) -> None:
         """Nothing outlives the process."""

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.discarding import discard
 from rnnscope.files.own_files import NO_LINK, is_own, read_own, write_new
 from rnnscope.files.safe_hdf5 import require_plain
+from rnnscope.files.write_back import begin_write_back, release_pages
 from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255
@@ -68,6 +70,8 @@ class PartialFile:
     path : Path
     file : h5py.File
         After `open`.
+    libver : tuple of str or None
+        The format of HDF5 for a new file, as h5py has it; set before `open`.
     commit : Commit or None
         The last one, of this run or an earlier one.
     """
@@ -82,6 +86,7 @@ class PartialFile:
     ) -> None:
         self.path = partial_path(target)
         self.file: Any = None
+        self.libver: tuple[str, str] | None = None
         self.commit: Commit | None = None
         self._target, self._force, self._fingerprint = target, force, fingerprint
         self._record = self.path.with_name(self.path.name + ".json")
@@ -90,6 +95,7 @@ class PartialFile:
         self._cache = cache
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._lock: int | None = None
+        self._target_exists = False
 
     def open(self) -> bool:
         """Open the file: the one that was left if it is of the same run, else an empty one.
@@ -108,6 +114,9 @@ class PartialFile:
         import h5py
 
         self._lock = _locked(self._lock_path, self._target)
+        self._target_exists = self._target.exists()
+        if self._target_exists:
+            release_pages(self._target)
         left = _read_commit(self._record) if self._resume and self._fingerprint else None
         if left is not None and left.fingerprint != self._fingerprint:
             self._release()
@@ -165,7 +174,7 @@ class PartialFile:
         self.commit = None
         # A new file, not the old one emptied: ext4 writes those to the disk when they are closed.
         self.path.unlink(missing_ok=True)
-        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache)
+        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache, libver=self.libver)
 
     def write_commit(self, done: int, state: str) -> None:
         """Hand everything to the operating system, then say so; nothing without a fingerprint.
@@ -173,6 +182,9 @@ class PartialFile:
         What it has been handed outlives the process, however that ends. To outlive the machine's
         end it would have to be forced to the disk each time, which costs more than the run.
         """
+        if self._target_exists:
+            # It is forced to the disk before it replaces the other: by then most of it is there.
+            begin_write_back(self.file.id.get_vfd_handle())
         if self._fingerprint is None:
             return
         self.file.flush()
@@ -183,6 +195,7 @@ class PartialFile:
 
     def finish(self) -> None:
         """Close the file and give it the target's name."""
+        self.file.flush()  # a file that fails here can still be closed, one that fails below cannot
         self.file.close()
         publish(self.path, self._target, self._force)
         for path in (self._record, self._new_record):
@@ -193,11 +206,13 @@ class PartialFile:
         """Close the file, and remove it unless it is to be kept and holds a commit."""
         if self._lock is None:  # never had, or has its name already
             return
-        if self.file is not None:
-            # A file that could not be written often cannot be closed either.
+        kept = keep and self.commit is not None
+        if self.file is not None and kept:
             with suppress(Exception):
                 self.file.close()
-        if not (keep and self.commit):
+        elif self.file is not None:
+            discard(self.file)
+        if not kept:
             for path in (self._record, self._new_record, self.path):
                 with suppress(OSError):
                     path.unlink()

@@ -2,7 +2,9 @@
 
 A trace may be days of work, and HDF5 that is killed while it writes can leave a file that nothing
 opens. So nothing is written into the trace itself: a copy beside it gets the arrays, and takes its
-name when it is whole. That costs the trace's room on the disk for a while, and nothing can be lost.
+name when it is whole, so that nothing can be lost. The system makes the copy: where the file system
+can, it shares the trace's blocks (Btrfs, XFS), and costs neither time nor room; elsewhere it takes
+the trace's room on the disk for a while.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.discarding import discard
 from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
+from rnnscope.files.write_back import begin_write_back
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
+from rnnscope.trace.labels import label
 from rnnscope.trace.partial import _locked, partial_path
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.target import check_target, publish
@@ -144,6 +149,7 @@ class PooledWriter:
         try:
             with self._disk_errors():
                 self._file.attrs["complete"] = 1
+                self._file.flush()  # what fails here can still be closed
                 self._file.close()
                 self._require_unchanged()
                 publish(self._partial, self.path, force=True)
@@ -156,14 +162,18 @@ class PooledWriter:
         """Copy the trace into the file that is locked, whatever its name may lead to by now."""
         with self.path.open("rb") as source, open(copy, "wb", closefd=False) as target:
             target.truncate()
-            shutil.copyfileobj(source, target, COPY_BYTES)
+            if not _copied_by_system(source.fileno(), copy):
+                shutil.copyfileobj(source, target, COPY_BYTES)
+        begin_write_back(copy)  # it is forced to the disk before it takes the trace's name
         by_descriptor = os.chmod in os.supports_fd
         os.chmod(copy if by_descriptor else self._partial, self._mode)  # noqa: PTH101
 
     def write(self, header: PooledHeader, values: Array, sequences: slice) -> None:
         """Write values (sequence, unit) of some sequences."""
         with self._disk_errors():
-            self._file[self._paths[header.key]][sequences] = values
+            dataset = self._file[self._paths[header.key]]
+            dataset[sequences] = values
+            dataset.flush()  # what fails when the object is collected, h5py only remarks upon
 
     def _find_places(self, file: Any) -> None:
         groups = {str(group.attrs[LAYER]): str(group.name) for group in layer_groups(file)}
@@ -198,6 +208,8 @@ class PooledWriter:
         if dimension not in group:
             scale = group.create_dataset(dimension, data=np.arange(header.width, dtype=np.int64))
             scale.make_scale(dimension)
+            label(scale, dimension)
+            scale.flush()
             group.attrs["layers"] = list(header.layers)
             group.attrs["direction"] = header.direction or "none"
         if method in group:
@@ -206,6 +218,7 @@ class PooledWriter:
         dataset = group.create_dataset(method, shape, header.dtype)
         dataset.dims[0].attach_scale(self._file[SEQUENCE])
         dataset.dims[1].attach_scale(group[dimension])
+        label(dataset, header.state, f", {method} over valid steps")
         if header.edge is not None:
             dataset.attrs["edge"] = header.edge
 
@@ -224,9 +237,7 @@ class PooledWriter:
         if self._lock is None:
             return
         if self._file is not None:
-            # A file that could not be written often cannot be closed either.
-            with suppress(Exception):
-                self._file.close()
+            discard(self._file)
         with suppress(OSError):
             self._partial.unlink()
         self._release()
@@ -252,6 +263,25 @@ class PooledWriter:
                     f"or name a small file with {spell('output')}"
                 ),
             ) from error
+
+
+def _copied_by_system(source: int, target: int) -> bool:
+    """Copy a whole file into an empty one; False, and nothing done, where the system cannot."""
+    copy = getattr(os, "copy_file_range", None)
+    if copy is None:
+        return False
+    size, done = os.fstat(source).st_size, 0
+    while done < size:
+        try:
+            copied = copy(source, target, size - done)
+        except OSError:
+            if done:
+                raise
+            return False  # another file system, an old kernel: copied by hand
+        if not copied:
+            break  # cut meanwhile: `_require_unchanged` tells
+        done += copied
+    return True
 
 
 def _signature(path: Path) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,6 @@ from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (
     CHECKS,
-    FULL_TIMESTEPS,
     POSITION,
     SELECTION,
     decode_header,
@@ -38,9 +37,7 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
-    SEQUENCE,
     STATE_M,
-    STEP,
     TIMESTEP,
     LayerHeader,
 )
@@ -80,23 +77,17 @@ class Trace:
         self.path = path
         self._file = file
         self._close = ExitStack()
-        require_structure(path, file)
+        sizes = require_structure(path, file)
         self.header = decode_header(dict(file.attrs))
         self.checks: str | None = file.attrs.get(CHECKS)
-        self.sequences = int(self._length(SEQUENCE))
-        self.timesteps = int(
-            file.attrs[FULL_TIMESTEPS]
-            if FULL_TIMESTEPS in file.attrs
-            else self._length(INPUT_TIMESTEP, TIMESTEP)
-        )
+        self.sequences, self.timesteps = sizes.sequences, sizes.timesteps
         self.selection = decode_texts(file.attrs.get(SELECTION, ()))
         self.offsets = self._common(OFFSETS, EVERYTHING)
         if self.offsets is not None:
-            check_offsets(path, self.offsets, self.sequences, int(self._length(STEP)))
+            check_offsets(path, self.offsets, self.sequences, sizes.steps or 0)
         groups = list(layer_groups(file))
-        steps = None if self.offsets is None else int(self._length(STEP))
         for group in groups:
-            require_layer(path, group, self.sequences, steps)
+            require_layer(path, group, sizes)
         groups.sort(key=lambda group: int(group.attrs[POSITION]))
         headers = [read_header(group) for group in groups]
         self._groups = {header.name: group for header, group in zip(headers, groups, strict=True)}
@@ -193,11 +184,21 @@ class Trace:
             for shape in shapes
         )
 
-    def read_layer(self, name: str, sequences: slice = EVERYTHING) -> LayerSlice:
+    def read_layer(
+        self, name: str, sequences: slice = EVERYTHING, *, only: Collection[str] | None = None
+    ) -> LayerSlice:
         """Some sequences of a recurrent layer, all timesteps, with what goes with them.
 
         Of a layer that `is_cut` nothing is in the slice, so that checks are skipped rather than
         wrong; `read_states` reads what there is. Outputs that are not stored have no sequences.
+
+        Parameters
+        ----------
+        name : str
+        sequences : slice
+        only : collection of str, optional
+            Which of ``"c"``, ``"m"``, ``"outputs"`` to read over time; gates and inputs are left
+            out then.
 
         Raises
         ------
@@ -211,7 +212,7 @@ class Trace:
         if self.is_cut(name):
             states = LayerStates({}, nothing, {}, {})
             return LayerSlice(header.known_facts, states, first_sequence=first)
-        states = self.read_states(name, rows)
+        states = self.read_states(name, rows, only=only)
         lengths = mask = None
         if (
             header.timesteps == self.timesteps and not header.own_time
@@ -229,11 +230,14 @@ class Trace:
             first_sequence=first,
         )
 
-    def read_states(self, name: str, sequences: slice = EVERYTHING) -> LayerStates:
+    def read_states(
+        self, name: str, sequences: slice = EVERYTHING, *, only: Collection[str] | None = None
+    ) -> LayerStates:
         """What is stored of a recurrent layer's states: the timesteps and units that were kept.
 
         Of a ragged trace the arrays are padded as they were: what a layer holds past the length of
         a sequence follows from its padding rule. Outputs that are not stored have no sequences.
+        `only` is that of `read_layer`.
 
         Raises
         ------
@@ -247,23 +251,25 @@ class Trace:
         ends = {
             when: read_all(group, when, tuple(header.widths), rows) for when in (INITIAL, FINAL)
         }
+        wanted = only is None or OUTPUTS in only
+        outputs_as = STATE_M if header.outputs_are_m and wanted else OUTPUTS
         arrays = {
             state: self._over_time(header, group, state, rows, ends)
             for state in header.widths
-            if state in group
+            if state in group and (only is None or state in only or state == outputs_as)
         }
-        if header.outputs_are_m and STATE_M in arrays:
-            outputs = arrays[STATE_M]
-        elif OUTPUTS in group:
+        if outputs_as in arrays:
+            outputs = arrays[outputs_as]
+        elif OUTPUTS in group and wanted:
             outputs = self._over_time(header, group, OUTPUTS, rows, ends)
         else:
             outputs = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
         gates = {
             gate: self._over_time(header, group, f"{GATES}/{gate}", rows, ends)
-            for gate in header.gates
+            for gate in (header.gates if only is None else ())
         }
         inputs = None
-        if header.input_size is not None:
+        if header.input_size is not None and only is None:
             inputs = self._over_time(header, group, INPUTS, rows, ends)
         return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
 
@@ -373,7 +379,3 @@ class Trace:
 
     def _common(self, name: str, rows: slice) -> Array | None:
         return read_array(self._file, name, rows) if name in self._file else None
-
-    def _length(self, *names: str) -> int:
-        found: Any = next(item for name in names if (item := child(self._file, name, TraceError)))
-        return int(found.shape[0])

@@ -7,7 +7,7 @@ that readers need not think of a group where an array belongs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,8 +44,28 @@ MAX_TEXT = 2**20
 """Bytes of a name or text that is shown; recipes and findings may be longer."""
 
 
-def require_structure(path: Path, file: Any) -> None:
+class TraceSizes(NamedTuple):
+    """Sizes that hold in the whole file.
+
+    Attributes
+    ----------
+    sequences, timesteps : int
+        Of the run's input, whether all of it was kept or not.
+    steps : int or None
+        Of a ragged trace: of all sequences together.
+    """
+
+    sequences: int
+    timesteps: int
+    steps: int | None
+
+
+def require_structure(path: Path, file: Any) -> TraceSizes:
     """Refuse a trace whose root is not as the schema says.
+
+    Returns
+    -------
+    TraceSizes
 
     Raises
     ------
@@ -61,8 +81,8 @@ def require_structure(path: Path, file: Any) -> None:
     full = file.attrs.get(FULL_TIMESTEPS)
     told = full is not None or ragged
     timesteps = _count(path, FULL_TIMESTEPS, full) if told else kept or 0
+    steps = len(_coordinates(path, file, STEP)) if ragged else None
     if ragged:
-        _coordinates(path, file, STEP)
         _array(path, file, OFFSETS, "iu", (sequences + 1,))
     for name in (LENGTHS, INPUT_STEPS):
         if name in file:
@@ -71,18 +91,17 @@ def require_structure(path: Path, file: Any) -> None:
         _array(path, file, MASK, "iub", (sequences, kept))
     if not isinstance(file.attrs.get(CHECKS, ""), str):
         raise _wrong(path, CHECKS, "text", "an attribute of another type")
+    return TraceSizes(sequences, timesteps, steps)
 
 
-def require_layer(path: Path, group: Any, sequences: int, steps: int | None) -> None:
+def require_layer(path: Path, group: Any, sizes: TraceSizes) -> None:
     """Refuse the group of a layer that is not as the schema says.
 
     Parameters
     ----------
     path : Path
     group : h5py.Group
-    sequences : int
-    steps : int or None
-        Of a ragged trace: of all sequences together.
+    sizes : TraceSizes
 
     Raises
     ------
@@ -100,10 +119,10 @@ def require_layer(path: Path, group: Any, sequences: int, steps: int | None) -> 
         if name.startswith(FULL):
             _count(path, f"{group.name}: {name}", value)
     dtype = np.dtype(attributes["dtype"])
-    widths = _state_widths(path, group, dtype, sequences)
+    widths = _state_widths(path, group, dtype, sizes.sequences)
     if attributes[KIND] == RECURRENT and not widths:
         raise _wrong(path, f"{group.name}/{FINAL}", "the final state of each state", "none")
-    time = _Time(path, sequences, steps)
+    time = _Time(path, sizes)
     for name in (*widths, OUTPUTS, INPUTS):
         if name in group:
             time.require(_array(path, group, name, "f", None, dtype))
@@ -119,15 +138,14 @@ def require_layer(path: Path, group: Any, sequences: int, steps: int | None) -> 
 class _Time:
     """The arrays over time of a layer: all of one length."""
 
-    def __init__(self, path: Path, sequences: int, steps: int | None) -> None:
-        self._path = path
-        self._sequences, self._steps = sequences, steps
+    def __init__(self, path: Path, sizes: TraceSizes) -> None:
+        self._path, self._sizes = path, sizes
         self.timesteps: int | None = None
 
     def require(self, dataset: Any) -> None:
         shape = tuple(dataset.shape)
-        flat = self._steps is not None and len(shape) == 2
-        first = self._steps if flat else self._sequences
+        flat = self._sizes.steps is not None and len(shape) == 2
+        first = self._sizes.steps if flat else self._sizes.sequences
         size = None if flat or len(shape) != 3 else shape[1]
         if self.timesteps is None:
             self.timesteps = size if size is not None else (-1 if flat else None)

@@ -8,6 +8,68 @@ from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.own_files import NO_LINK
+from rnnscope.files.regular import refuse_no_path
+
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
+"""What HDF5 files, and netCDF files that are HDF5, are called."""
+
+
+def check_trace_name(path: str | os.PathLike[str]) -> None:
+    """Refuse the name of another kind of file for a trace: a program would open it as that.
+
+    Raises
+    ------
+    TraceError
+        The name ends as no HDF5 file does; one without an ending is taken.
+    """
+    refuse_stdout(path, "trace")
+    refuse_no_path(Path(path), TraceError, is_written=True)
+    suffix = Path(path).suffix
+    if suffix and suffix.lower() not in SUFFIXES:
+        raise TraceError(
+            "A trace is an HDF5 file, and this is the name of another kind.",
+            where=path,
+            expected=", ".join(SUFFIXES),
+            found=suffix,
+            hint=f"{spell('output', str(Path(path).with_suffix('.h5')))}; "
+            "'rnnscope export' writes a trace's states in other formats",
+        )
+
+
+def trace_beside(given: str | os.PathLike[str]) -> Path:
+    """Where the trace of a run over an input goes if nobody says it: beside the input.
+
+    Parameters
+    ----------
+    given : str or path
+        ``x.npz``, or ``data.h5::/x``.
+
+    Returns
+    -------
+    Path
+        ``x.trace.h5``; never an input's own name.
+    """
+    path = Path(os.fspath(given).partition("::")[0])
+    if str(path) == "-":
+        path = Path("stdin")
+    return path.with_name(f"{path.stem or 'run'}.trace.h5")
+
+
+def refuse_stdout(path: str | os.PathLike[str], what: str) -> None:
+    """Refuse ``-`` for a file that is written, which many programs take for stdout.
+
+    Raises
+    ------
+    TraceError
+    """
+    if os.fspath(path) == "-":
+        raise TraceError(
+            f"The {what} cannot be written to stdout.",
+            where=spell("output", "-"),
+            expected="the name of a file",
+            found="-",
+            hint="name a file; ./- is one that is called so",
+        )
 
 
 def check_target(
@@ -36,6 +98,8 @@ def check_target(
         The folder is missing or cannot be written to; the target is a folder or an input; it
         exists and `force` is False.
     """
+    refuse_stdout(path, what)
+    refuse_no_path(Path(path), TraceError, is_written=True)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise TraceError(

@@ -143,6 +143,7 @@ class TraceWriter:
         else:
             kept = None if compress else run
             self._partial = PartialFile(self.path, force, kept, resume, cache)
+        self._partial.libver = self._layout.libver
         self._header = header
         self._confirm = confirm or (lambda _: None)
         self._layers = {layer.name: layer for layer in layers}

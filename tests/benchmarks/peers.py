@@ -136,6 +136,24 @@ def _rnnscope(steps: str, case: Case) -> Ready:
     return Ready(run, lambda made: dict(made.states))
 
 
+def _as_on_avx2(make: Callable[[Case], Ready], case: Case) -> Ready:
+    """A peer kept from wider vectors; it runs in a process of its own, and nothing is put back."""
+    for name, value in AVX2.items():
+        os.environ[name] = value
+    from rnnscope.engines.compiled import cpu, panels
+    from rnnscope.engines.compiled.tile import Tile
+
+    features = [feature.replace("+avx512", "-avx512") for feature in cpu._features().split(",")]
+    cpu._features = lambda: ",".join(features)
+    panels.tile = lambda: Tile(lanes=8, rows=6, registers=16)  # type: ignore[assignment]
+    return make(case)
+
+
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2"}  # fmt: skip
+"""What torch and what it calls are told; ONNX Runtime takes no such word."""
+
+
 def _onnxruntime(case: Case) -> Ready:
     """Weights transposed, gates i, o, f, g; two biases, summed inside."""
     import onnxruntime  # type: ignore[import-untyped]
@@ -322,6 +340,10 @@ class Peer:
 PEERS = {
     "rnnscope, numpy": Peer(partial(_rnnscope, "numpy"), gives_c=True, ours=True),
     "rnnscope, compiled": Peer(partial(_rnnscope, "compiled"), gives_c=True, ours=True),
+    "rnnscope, as on AVX2": Peer(
+        partial(_as_on_avx2, partial(_rnnscope, "compiled")), gives_c=True, ours=True
+    ),
+    "torch LSTM, as on AVX2": Peer(partial(_as_on_avx2, _torch_lstm), gives_c=False),
     "ONNX Runtime LSTM": Peer(_onnxruntime, gives_c=False),
     "torch LSTM": Peer(_torch_lstm, gives_c=False),
     "torch LSTMCell loop": Peer(_torch_cell, gives_c=True),

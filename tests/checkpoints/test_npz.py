@@ -1,4 +1,4 @@
-"""The same LSTM in four layouts of an .npz gives the same states."""
+"""The same LSTM in all layouts of an .npz gives the same states."""
 
 from __future__ import annotations
 
@@ -57,7 +57,43 @@ def onnx():
     return {"lstm_W": kernel.T[None], "lstm_R": recurrent.T[None], "lstm_B": both[None]}
 
 
-MAKE = {"tf1": tf1, "keras": keras, "torch": torch, "onnx": onnx}
+def equinox():
+    kernel, recurrent, bias = gates("ifgo")
+    return {".lstm.weight_ih": kernel.T, ".lstm.weight_hh": recurrent.T, ".lstm.bias": bias}
+
+
+def mlx():
+    kernel, recurrent, bias = gates("ifgo")
+    return {"lstm.Wx": kernel.T, "lstm.Wh": recurrent.T, "lstm.bias": bias}
+
+
+def flax():
+    made = {}
+    for gate, wide in GATES.items():
+        made |= {f"lstm/i{gate}/kernel": wide[:3], f"lstm/h{gate}/kernel": wide[3:7]}
+        made[f"lstm/h{gate}/bias"] = wide[7]
+    return made
+
+
+def haiku():
+    kernel, recurrent, bias = gates("igfo")
+    bias = bias.copy()
+    bias[8:12] -= 1.0  # hk.LSTM adds it at run time
+    return {"lstm/linear/w": np.concatenate([kernel, recurrent]), "lstm/linear/b": bias}
+
+
+def custom():
+    made = {}
+    for gate, wide in GATES.items():
+        made |= {f"lstm.W_{gate}.weight": wide[:3].T, f"lstm.U_{gate}.weight": wide[3:7].T}
+        made |= {f"lstm.W_{gate}.bias": 0.25 * wide[7], f"lstm.U_{gate}.bias": 0.75 * wide[7]}
+    return made
+
+
+MAKE = {
+    "tf1": tf1, "keras": keras, "torch": torch, "onnx": onnx,
+    "equinox": equinox, "mlx": mlx, "flax": flax, "haiku": haiku, "custom": custom,
+}  # fmt: skip
 
 
 def save(path, arrays):
@@ -167,6 +203,14 @@ def test_onnx_arrays_that_do_not_fit(tmp_path, shape):
     arrays = {**onnx(), "lstm_W": np.ones(shape, "f4")}
     with pytest.raises(CheckpointError, match="has a W of shape"):
         read_checkpoint(save(tmp_path / "w.npz", arrays), layout="onnx")
+
+
+@pytest.mark.parametrize("layout", ["torch", "flax", "haiku", "mlx", "equinox", "custom"])
+def test_the_layout_that_knows_the_names_is_told(tmp_path, layout):
+    path = save(tmp_path / "w.npz", MAKE[layout]())
+    with pytest.raises(OptionError) as error:
+        read_checkpoint(path)
+    assert error.value.hint == f"the names are those of layout={layout}"
 
 
 def test_objects_and_damage_are_refused(tmp_path):

@@ -111,10 +111,14 @@ def test_a_folder_that_has_moved(small, rnnscope, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["nowhere.ckpt", "empty.h5"])
-def test_trouble_is_2_with_nothing_on_stdout(rnnscope, tmp_path, path):
+def test_trouble_is_2_with_no_report_on_stdout(rnnscope, tmp_path, path):
     (tmp_path / "empty.h5").touch()
     for report_format in ("text", "json"):
         result = rnnscope("inspect", tmp_path / path, "--format", report_format)
-        assert (result.code, result.stdout) == (2, "")
+        assert result.code == 2
         assert result.stderr.startswith("error: ")
+        if report_format == "text":
+            assert result.stdout == ""
+        else:
+            assert json.loads(result.stdout)["report"] == "error"
         assert path in result.stderr

@@ -145,7 +145,7 @@ def test_json_stands_alone_on_stdout(trace, rnnscope):
     assert pooled["naive"]["sequences"] == 1
     assert pooled["naive"]["naive"] == 0
     again = rnnscope(*arguments, "--format", "json")
-    assert (again.code, again.stdout) == (2, "")
+    assert (again.code, json.loads(again.stdout)["report"]) == (2, "error")
 
 
 def test_a_file_of_its_own(trace, rnnscope, tmp_path):

@@ -71,6 +71,7 @@ def test_small_pictures_of_where_others_part(rnnscope, trace, tmp_path):
     done = rnnscope("report", trace, "-o", tmp_path / "p.html", "--force", "--pictures", folder)
     assert (done.code, done.stderr) == (
         2, "error: --pictures are of other traces, and there are none.\n"
+        "  next: rnnscope report --help\n"
     )  # fmt: skip
 
 

@@ -100,9 +100,9 @@ def test_json_stands_alone_on_stdout(small, rnnscope, out):
     assert (report["schema_version"], report["report"]) == (1, "run")
     assert report["status"] in ("pass", "warn")
     assert report["layers"][0]["name"] == small.layer
-    # An error keeps stdout empty, so that a reader of JSON gets nothing rather than half.
+    # A reader of JSON gets the error as a whole document, rather than half a report.
     again = rnnscope(*arguments)
-    assert (again.code, again.stdout) == (2, "")
+    assert (again.code, json.loads(again.stdout)["report"]) == (2, "error")
 
 
 def test_a_failed_check_exits_with_1_and_keeps_the_trace(small, rnnscope, out, npz):

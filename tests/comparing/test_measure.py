@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rnnscope.comparing.measure import EXACT_ULPS, Histogram, round_up, ulp_distances
+from rnnscope.comparing.histogram import EXACT_ULPS, Histogram, ulp_distances
+from rnnscope.comparing.measure import round_up
 from rnnscope.comparing.tolerance import tolerance_pairs
 from rnnscope.errors import OptionError
 

@@ -10,7 +10,10 @@ import textwrap
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="the peak of memory is read from /proc, which Linux alone has",
+)
 
 MEASURE = textwrap.dedent(
     """

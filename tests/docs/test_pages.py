@@ -19,7 +19,8 @@ import pytest
 
 from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
-from rnnscope.cli.help import TOPICS, list_topics, read_page, render_page
+from rnnscope.checks.weights import WEIGHT_CHECKS
+from rnnscope.cli.help import TO_COPY, TOPICS, list_topics, read_page, render_page
 from rnnscope.cli.main import COMMANDS
 from rnnscope.converting import weight_formats
 from rnnscope.states import state_formats
@@ -72,6 +73,15 @@ def _state_formats() -> str:
     )
 
 
+def _weight_checks() -> str:
+    head = ("check", "says", "default limit", "beyond it")
+    return _table(
+        head,
+        *((f"`{check.id}`", check.title, f"{check.limit:g}", "warns" if check.is_taste else "fails")
+          for check in WEIGHT_CHECKS.values()),
+    )  # fmt: skip
+
+
 def _weight_formats() -> str:
     head = ("format", "file", "holds")
     return _table(
@@ -82,8 +92,9 @@ def _weight_formats() -> str:
 TABLES = {
     "readers": _readers,
     "checks": _checks,
+    "weights": _weight_checks,
     "states": _state_formats,
-    "weights": _weight_formats,
+    "targets": _weight_formats,
 }
 
 
@@ -248,7 +259,7 @@ def test_an_unknown_topic_names_the_nearest(rnnscope):
 def test_help_that_a_page_names_is_there(page):
     """COMMANDS.md has the help of every command, so that their examples are held to it, too."""
     named = re.findall(r"rnnscope help ([a-z][\w-]*)", page.read_text(encoding="utf-8"))
-    assert set(named) <= {*TOPICS, *COMMANDS}
+    assert set(named) <= {*TOPICS, *TO_COPY, *COMMANDS}
 
 
 if __name__ == "__main__":

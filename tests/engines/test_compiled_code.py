@@ -65,7 +65,7 @@ def test_cpus_with_fma_add_every_product_unrounded(cell, triple, name, tile):
 
 @pytest.mark.skipif(
     platform.machine().lower() in ("x86_64", "amd64") and "+fma" not in cpu._features().split(","),
-    reason="the CPU has no FMA",
+    reason="a CPU without FMA rounds products, as KERNEL.md says: its bits are its own",
 )
 def test_a_product_is_added_unrounded():
     """(1 + 2**-12)**2 - (1 + 2**-11) is 2**-24, or 0 where the product is rounded first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -31,10 +30,7 @@ ULP_OF_FUNCTIONS = 10
 1), a step takes three of them for c, and a forget gate of 0.75 keeps four times what one step adds.
 Peepholes hand it on: more than 4, up to 6, were seen in 2 of 6000 random cells."""
 
-needs_llvmlite = pytest.mark.skipif(
-    find_spec("llvmlite") is None, reason="llvmlite is not installed"
-)
-ENGINES = ["numpy", pytest.param("compiled", marks=needs_llvmlite)]
+ENGINES = ["numpy", "compiled"]
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +293,6 @@ def test_the_loop_in_numpy_leaves_a_mask_with_holes_to_the_reference():
     np.testing.assert_array_equal(found.outputs, expected.outputs)
 
 
-@needs_llvmlite
 def test_compiled_steps_are_chosen_where_the_work_pays_for_loading_it():
     layer = make_layer(np.random.default_rng(18), 3, 8)
     enough = COMPILING_PAYS_FROM["numpy"]

@@ -113,7 +113,16 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     for folder in ("onnx", "onnx_models"):
         for path in sorted((DATA / folder).glob("*.onnx")):
             maker.add("onnx", f"{folder}_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    _translated(maker)
+    for path in sorted((DATA / "lite").glob("*.tflite")):
+        maker.add("tflite", f"lite_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    for folder in ("tfjs", "tfjs_graphs"):
+        for path in sorted((DATA / folder).glob("*/model.json")):
+            files = [path, *sorted(path.parent.glob("*.bin"))]
+            names = [one.name for one in files]
+            maker.add("tfjs", f"{folder}_{path.parent.name}", files, names, "inspect model.json")
     _bare(maker)
+    _packed(maker)
     _tensorflow_1(maker, place)
     if tensorflow:
         _by_tensorflow(maker, place)
@@ -121,6 +130,37 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     _traces_and_states(maker)
     _suite(maker)
     return maker.samples
+
+
+def _translated(maker: _Maker) -> None:
+    """Graphs of other formats, each with the file that holds its constants."""
+    for path in sorted((DATA / "openvino").glob("*.xml")):
+        beside = path.with_suffix(".bin")
+        maker.add(
+            "openvino", f"openvino_{path.stem}", [path, beside], [path.name, beside.name],
+            f"inspect {path.name}",
+        )  # fmt: skip
+    for path in sorted((DATA / "coreml").glob("*.mlmodel")):
+        maker.add("coreml", f"coreml_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    for path in sorted((DATA / "coreml").glob("*.mlpackage/Data/*/*.mlmodel")):
+        # The program alone, its weights beside it, as they lie within the package.
+        weights = path.parent / "weights" / "weight.bin"
+        name = path.parents[2].stem
+        folder = maker.add("coreml", f"coreml_{name}", [path], [path.name], f"inspect {path.name}")
+        if weights.exists():
+            (folder / "weights").mkdir(exist_ok=True)
+            shutil.copy(weights, folder / "weights" / "weight.bin")
+    for path in sorted([*(DATA / "paddle").glob("*.json"), *(DATA / "paddle").glob("*/*.pdmodel")]):
+        beside = path.with_suffix(".pdiparams")
+        maker.add(
+            "paddle", f"paddle_{path.stem}{path.suffix}", [path, beside], [path.name, beside.name],
+            f"inspect {path.name}",
+        )  # fmt: skip
+    for path in sorted((DATA / "paddle").glob("*.pdparams")):
+        maker.add("paddle", f"pdparams_{path.stem}", [path], [path.name], f"inspect {path.name}")
+    for path in sorted((DATA / "xlstm").glob("*.[ps]*t*")):
+        if path.suffix in (".pt", ".safetensors"):
+            maker.add("xlstm", f"xlstm_{path.stem}", [path], [path.name], f"inspect {path.name}")
 
 
 def some_weights() -> dict[str, np.ndarray]:
@@ -181,6 +221,19 @@ def _bare(maker: _Maker) -> None:
         "inspect w.npz --layout tf1",
         f"run w.npz x.npy --layout tf1 {run}",
     )
+
+
+def _packed(maker: _Maker) -> None:
+    """Trees of arrays, and what PyTorch's weights are packed into."""
+    for folder in ("array_trees", "unpacked"):
+        for path in sorted((DATA / folder).iterdir()):
+            if path.is_file() and "truth" not in path.name and path.suffix != ".npz":
+                kind = path.suffix.lstrip(".") if folder == "array_trees" else "packed"
+                name = f"{folder}_{path.name.replace('.', '_')}"
+                maker.add(kind, name, [path], [path.name], f"inspect {path.name}")
+    files = sorted((DATA / "unpacked/new_distributed").iterdir())
+    names = [file.name for file in files]
+    maker.add("distributed", "distributed", files, names, "inspect .")
 
 
 def _tensorflow_1(maker: _Maker, place: Path) -> None:

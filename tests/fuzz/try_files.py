@@ -2,9 +2,9 @@
 
 ``python tests/fuzz/try_files.py --seconds 60`` changes copies of the samples (`samples`, `mutate`)
 and runs a command on each, in a process of its own. A try ends well with exit code 0, 1 or 2,
-without a traceback, within 20 seconds and 3 GB of addresses, and with nothing opened for writing
-outside its folder, nothing started, imported or connected that a file could have asked for
-(`audit`). Everything else is a find: its folder is kept, with the command in ``ARGS``.
+without a traceback, within 20 seconds of computing and 3 GB of addresses, and with nothing opened
+for writing outside its folder, nothing started, imported or connected that a file could have asked
+for (`audit`). Everything else is a find: its folder is kept, with the command in ``ARGS``.
 
 The same seed and the same samples give the same tries in the same order.
 """
@@ -39,6 +39,11 @@ from fuzz.mutate import mutated
 from fuzz.samples import Sample, make_samples
 
 SECONDS_EACH = 20
+"""Of computing, so that a busy machine is no find."""
+
+WAITING_EACH = 10 * SECONDS_EACH
+"""Until whatever neither computes nor ends is ended, too."""
+
 ADDRESSES = 3 * 2**30
 
 
@@ -90,6 +95,7 @@ def start(one: Try) -> None:
         sys.stdout, sys.stderr = (open(n, "w", closefd=False) for n in (1, 2))  # noqa: SIM115
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_EACH, SECONDS_EACH + 5))
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
         watch(one.folder)
         from rnnscope.cli.main import run
@@ -112,7 +118,7 @@ def start(one: Try) -> None:
 def judged(one: Try, status: int | None, tally: Tally) -> str:
     """The signature of a find, or an empty text."""
     stderr = (one.folder.parent / f"{one.folder.name}.stderr").read_text("utf-8", "replace")
-    if status is None:
+    if status is None or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
         return f"{one.sample.kind}: endless: {' '.join(one.command[:1])} of {one.target}"
     if os.WIFSIGNALED(status):
         return f"{one.sample.kind}: signal {os.WTERMSIG(status)}"
@@ -142,7 +148,7 @@ def finished(running: list[Try], tally: Tally, keep: Path | None) -> list[Try]:
     for one in running:
         process, status = os.waitpid(one.process, os.WNOHANG)
         spent = time.monotonic() - one.started
-        if not process and spent < SECONDS_EACH:
+        if not process and spent < WAITING_EACH:
             left.append(one)
             continue
         changed = Path(f"{one.folder}.changed")

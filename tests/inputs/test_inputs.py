@@ -354,7 +354,9 @@ def test_values_must_be_finite(tmp_path: Path, bad: float) -> None:
             source.read(slice(1, 2))
     assert (caught.value.where or "").endswith("sequence 1, timestep 2, feature 3")
     assert caught.value.found == str(np.float32(bad))
-    assert caught.value.hint == "the step is padding (length 2): fill it with 0, or repair the data"
+    assert caught.value.hint == (
+        "the step is padding (length 2): fill it with 0, or repair the data; allow_nan computes on"
+    )
 
 
 def test_input_steps_count_up_to_the_last_row_with_anything_in_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import h5py
 import numpy as np
@@ -479,7 +480,30 @@ def fail_writing(monkeypatch):
     monkeypatch.setattr(h5py.Dataset, "__setitem__", write)
 
 
+def copy_by_hand(monkeypatch):
+    """As where the system copies nothing: another file system, or no Linux."""
+
+    def copy(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.copy_file_range", copy, raising=False)
+
+
+def fail_copying_by_system(monkeypatch):
+    done = []
+
+    def copy(source, target, length):
+        if done:
+            raise OSError(28, "No space left on device")
+        done.append(os.write(target, os.read(source, 100)))
+        return done[0]
+
+    monkeypatch.setattr("os.copy_file_range", copy, raising=False)
+
+
 def fail_copying(monkeypatch):
+    copy_by_hand(monkeypatch)
+
     def copy(source, target, length):
         target.write(source.read(100))
         raise OSError(28, "No space left on device")
@@ -494,7 +518,9 @@ def fail_publishing(monkeypatch):
     monkeypatch.setattr("rnnscope.trace.pooled.publish", publish)
 
 
-@pytest.mark.parametrize("fail", [fail_writing, fail_copying, fail_publishing])
+@pytest.mark.parametrize(
+    "fail", [fail_writing, fail_copying, fail_copying_by_system, fail_publishing]
+)
 def test_a_failed_write_leaves_the_trace_as_it_was(path, monkeypatch, fail):
     write_trace(path)
     before = path.read_bytes()
@@ -505,6 +531,34 @@ def test_a_failed_write_leaves_the_trace_as_it_was(path, monkeypatch, fail):
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
     pool(path)  # and nothing stands in the way of the next one
+
+
+def test_a_trace_that_the_system_cannot_copy_is_copied_by_hand(path, monkeypatch):
+    write_trace(path)
+    before = everything(path)
+    copy_by_hand(monkeypatch)
+    pool(path)
+    assert everything(path) == before
+    assert len(load_pooled(path)) == 3
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_what_is_pooled_is_read(path, monkeypatch, state):
+    write_trace(path)
+    read = []
+    over_time = Trace._over_time
+
+    def noted(self, header, group, name, *rest):
+        read.append(name)
+        return over_time(self, header, group, name, *rest)
+
+    monkeypatch.setattr(Trace, "_over_time", noted)
+    with Trace.open(path) as trace:
+        plan = plan_pool(trace, [state], ["mean"])
+        read.clear()
+        with PooledWriter(path, plan.headers) as sink:
+            pool_trace(trace, plan, sink)
+    assert set(read) == {state}
 
 
 def test_an_interrupt_leaves_the_trace_as_it_was(path):

@@ -217,7 +217,7 @@ def test_mistakes_are_named(folder, rnnscope, old, new, words):
     assert old in SUITE
     Path("rnnscope.toml").write_text(SUITE.replace(old, new))
     result = suite(rnnscope)
-    assert (result.code, result.stdout) == (2, "")
+    assert (result.code, json.loads(result.stdout)["report"]) == (2, "error")
     assert words in result.stderr
 
 

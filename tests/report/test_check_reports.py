@@ -13,7 +13,7 @@ from rnnscope.checks.interface import Finding, StatePlace
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.checks.result import CheckReport, Subject
 from rnnscope.report.check_github import MOST, escape_data, escape_property
-from rnnscope.report.check_schema import schema
+from rnnscope.report.json_schemas import report_schema
 
 FAILED = Finding(
     "last-output-is-m", "rnn/lstm", "fail", "the output is not m", 0.25, 0.0, StatePlace(1, 6, 3)
@@ -75,11 +75,7 @@ notes
   - A note.
 
 checked  gone.h5
-
-error
-  - The trace is missing.
-  - where: gone.h5
-  - next: look
+error    The trace is missing.
 
 2 subjects: 1 failed, 1 warned, 1 passed, 1 skipped, 1 could not be checked
 """
@@ -95,9 +91,9 @@ def test_markdown_escapes_what_it_would_read_as_marks():
 @pytest.mark.parametrize("report", [REPORT, CheckReport("", ()), CheckReport("", (MIXED,))])
 def test_json_is_what_its_schema_says(report):
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(report_schema("check"))
     told = json.loads(report.render("json"))
-    jsonschema.validate(told, schema())
+    jsonschema.validate(told, report_schema("check"))
     assert told == report.to_dict()
 
 
@@ -105,17 +101,17 @@ def test_the_schema_refuses_what_is_none():
     jsonschema = pytest.importorskip("jsonschema")
     for change in ({"status": "fine"}, {"schema_version": 2}, {"subjects": [{}]}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**REPORT.to_dict(), **change}, schema())
+            jsonschema.validate({**REPORT.to_dict(), **change}, report_schema("check"))
 
 
 def test_the_schema_knows_every_key():
     """Also where jsonschema is not installed."""
     told = REPORT.to_dict()
-    known = schema()
+    known = report_schema("check")
     assert set(told) == set(known["properties"]) == set(known["required"])
-    subject = known["$defs"]["subject"]
+    subject = known["$defs"]["Subject"]
     assert set(told["subjects"][0]) == set(subject["properties"]) == set(subject["required"])
-    finding = known["$defs"]["finding"]
+    finding = known["$defs"]["Finding"]
     assert set(told["subjects"][0]["findings"][0]) == set(finding["properties"])
 
 

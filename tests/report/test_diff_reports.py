@@ -27,7 +27,8 @@ SAME = ArrayDiff(
 )  # fmt: skip
 DIFFERS = ArrayDiff(
     "c", "differ", STATE_AXES, (2, 4, 3), (2, 4, 3), "float32", "float32",
-    compared=24, max_abs=0.5, mean_abs=0.03125, max_rel=0.25, ulp_max=4_194_304, ulp_99=12,
+    compared=24, max_abs=0.5, mean_abs=0.03125, abs_99=0.25, snr_db=18.06,
+    max_rel=0.25, ulp_max=4_194_304, ulp_99=12,
     ulp_dtype="float32", exceed=2, tolerance="atol 1e-05, rtol 1e-05",
     passes_at="atol 0.5, rtol 1e-05", first=Divergence((1, 2, 0), 1.5, 2.0, "gate f"),
     worst=(1, 3, 0), growth=(0.0, 0.0, 0.05, 0.5),
@@ -58,9 +59,9 @@ B          b.npz (keras: list [h, c]): by name
 tolerance  |a - b| <= atol + rtol * max(|a|, |b|)
 
 encoder[31m <> 0 (matched by values), float32, atol 1e-05, rtol 1e-05
-verdict  array  max abs  mean abs  max rel  max ulp  99% ulp   beyond
-differ   c          0.5    0.0312     0.25  4.2e+06       12  2 of 24
-same     m            0         0        0        0        0  0 of 24
+verdict  array  max abs  99% abs  mean abs  max rel  snr dB  max ulp  99% ulp   beyond
+differ   c          0.5     0.25    0.0312     0.25    18.1  4.2e+06       12  2 of 24
+same     m            0        0         0        0     inf        0        0  0 of 24
 
 option     A     origin         B    origin
 cell_clip  none  class default  3.0  graph

@@ -45,6 +45,8 @@ def test_run():
         "seconds",
         "steps_per_second",
         "left_out",
+        "dry_run",
+        "bytes_of_states",
     ]
     assert (report["schema_version"], report["report"], report["status"]) == (1, "run", "fail")
     assert report["input"]["shape"] == [2, 10, 8]
@@ -119,6 +121,7 @@ def test_inspect():
         "wiring",
         "left_out",
         "notes",
+        "findings",
     ]
     assert report["other_layers"] == [{"name": "concat", "kind": "Dense", "reads": ["fw", "bw"]}]
     assert [layer["direction"] for layer in report["layers"]] == [

@@ -12,7 +12,16 @@ from rnnscope.checks.result import CheckReport
 from rnnscope.errors import OptionError
 from rnnscope.pooling.result import PoolReport
 from rnnscope.printable import REPORTS, formats_of
+from rnnscope.record.inspecting import (
+    ArrayContents,
+    CaseContents,
+    FileOfArrays,
+    SuiteContents,
+    TraceContents,
+)
 from rnnscope.record.results import inspect_report
+from rnnscope.record.several_runs import RunOfSeveral, SeveralRuns
+from rnnscope.report.error_document import ErrorReport
 from rnnscope.seeing.page.result import HeldArray, PageReport
 from rnnscope.seeing.picture import PlotReport
 from rnnscope.seeing.show import ShownStates
@@ -26,8 +35,15 @@ from .test_explain_reports import SEVERAL
 
 HELD = HeldArray("lstm", "c", 1, 3, 3, 2, "float32", "Values as stored (float32).")
 
+SUMMARY = TraceSummary("t.h5", 0, 2, "all", "", "", "", "", "", "", "", (), False, (), ())
+
 RESULTS = {
+    "trace": TraceContents(SUMMARY),
+    "arrays": FileOfArrays("x.npy", "npy", (ArrayContents("", (1, 2), "float32"),)),
+    "suite": SuiteContents("s.toml", (CaseContents("one", "m.ckpt x.npy", 22),)),
+    "error": ErrorReport("rnnscope", "InputError", "It is not there."),
     "run": run(),
+    "runs": SeveralRuns("", "m.ckpt", (RunOfSeveral("x.npy", "x.trace.h5", report=run()),)),
     "inspect": inspect_report(checkpoint()),
     "check": CheckReport("rnnscope check", ()),
     "diff": RESULT,
@@ -35,9 +51,7 @@ RESULTS = {
     "page": PageReport("p.html", 9, ("lstm",), (HELD,), (), ()),
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
     "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
-    "show": ShownStates(
-        TraceSummary("t.h5", 0, 2, "all", "", "", "", "", "", "", "", (), False, (), ())
-    ),
+    "show": ShownStates(SUMMARY),
     "convert": CONVERSION,
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()

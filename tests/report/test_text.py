@@ -112,6 +112,16 @@ variables
   - over: rnn/basic_lstm_cell/kernel, rnn/basic_lstm_cell/bias (gates stored as
     i g f o)
 
+weights
+  - fw: kernel is all zero, recurrent_kernel is all zero
+  - fw: 64 of 64 units see neither input nor state: every weight is zero
+  - bw: kernel is all zero, recurrent_kernel is all zero
+  - bw: 64 of 64 units see neither input nor state: every weight is zero
+  - top: kernel is all zero, recurrent_kernel is all zero
+  - top: 32 of 32 units see neither input nor state: every weight is zero
+  - over: kernel is all zero, recurrent_kernel is all zero
+  - over: 64 of 64 units see neither input nor state: every weight is zero
+
 wiring
   - fw and bw read x: the two directions of a bidirectional layer
   - concat reads fw and bw

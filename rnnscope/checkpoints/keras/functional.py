@@ -22,6 +22,7 @@ from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
+from rnnscope.files.limits import check_time
 
 MASK_USERS = frozenset({*RECURRENT_BUILDERS, "Softmax", "GlobalAveragePooling1D"})
 """Classes whose results a mask that they are given changes."""
@@ -103,8 +104,11 @@ class FunctionalModel:
         refs = [
             ref for entry in self.entries.values() for call in entry.calls for ref in call.tensors
         ]
+        called: dict[str, set[int]] = {}
+        for ref in (*refs, *outputs):
+            called.setdefault(ref.layer, set()).add(ref.call)
         for entry in self.entries.values():
-            numbers = {ref.call for ref in (*refs, *outputs) if ref.layer == entry.name}
+            numbers = called.get(entry.name, set())
             if entry.is_model and self.dialect.number < (3,) and numbers and 0 not in numbers:
                 entry.offset = 1
 
@@ -140,6 +144,7 @@ class FunctionalModel:
 
     def _place_ready(self, entry: LayerEntry) -> bool:
         """TensorPlace the calls of one layer that can be; True when all are."""
+        check_time(self.config.where, CheckpointError)
         while entry.calls_left > 0:
             call = entry.calls[len(entry.outputs)]
             inputs, states = self._find_all(call.inputs), self._find_states(call.states)

@@ -10,6 +10,7 @@ from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
 from rnnscope.checkpoints.keras.left_states import goes_on
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
+from rnnscope.files.limits import check_time
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import (
@@ -60,6 +61,9 @@ _MASK_ENDS = (
 )
 
 NO_MASK = LengthsSource("unused", "no mask reaches it")
+
+MAX_NODES = 100_000
+"""Models within models are laid open: few bytes can ask for many."""
 
 STATES = {"h": "m", "c": "c"}
 """Our names of the states that Keras calls so, in the order of `initial_state`."""
@@ -300,7 +304,15 @@ class Graph:
         )
 
     def _claim(self, name: str, where: str) -> None:
-        """A name must be new, and fit to be a group in the trace."""
+        """A name must be new, and fit to be a group in the trace; there are not too many."""
+        check_time(where, CheckpointError)
+        if len(self.nodes) >= MAX_NODES:
+            raise CheckpointError(
+                "The model's configuration makes more layers than any model has.",
+                where=where,
+                expected=f"at most {MAX_NODES} layers, each call of a shared one counted",
+                found="more",
+            )
         parts = name.split("/")
         if name in self.nodes or name in self.inputs or any(part in ("", ".") for part in parts):
             raise CheckpointError(

@@ -7,11 +7,8 @@ in the root attribute ``model_config``; per layer a group ``model_weights/<layer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate, pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +16,14 @@ from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
-from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights, StoredVariable
+from rnnscope.checkpoints.keras.listed_weights import ListedWeights
+from rnnscope.checkpoints.keras.weights import (
+    LayerKey,
+    LayerWeights,
+    NoWeights,
+    StoredVariable,
+    hdf5_variable,
+)
 from rnnscope.errors import CheckpointError, RnnscopeError
 from rnnscope.files.json_config import parse_config
 from rnnscope.files.safe_hdf5 import (
@@ -29,7 +33,6 @@ from rnnscope.files.safe_hdf5 import (
     child_group,
     child_names,
     has_signature,
-    load_array,
     open_h5,
     walk_datasets,
 )
@@ -71,31 +74,27 @@ class ModelGroup:
         group = child_group(self.group, name)
         if group is None:
             return NoWeights()
-        return LayerGroup(group, attribute_texts(group, "weight_names") or ())
+        return LayerGroup(attribute_texts(group, "weight_names") or (), group)
 
 
 @dataclass(frozen=True, eq=False)
-class LayerGroup:
+class LayerGroup(ListedWeights):
     """The weights of one layer: some of the variables listed in its group.
 
     Attributes
     ----------
-    group : h5py.Group
     names : tuple of str
         Paths below the group: ``"bi/forward_lstm/lstm_cell/kernel:0"``.
+    group : h5py.Group
     """
 
     group: h5py.Group
-    names: tuple[str, ...]
 
     @property
     def where(self) -> str:
         return f"{self.group.file.filename}: {self.group.name}"
 
-    def variables(self) -> tuple[StoredVariable, ...]:
-        return tuple(self._variable(name) for name in self.names)
-
-    def _variable(self, name: str) -> StoredVariable:
+    def variable(self, name: str) -> StoredVariable:
         import h5py
 
         dataset = child(self.group, name)
@@ -107,66 +106,11 @@ class LayerGroup:
                 found="nothing" if dataset is None else "a group",
                 hint="The file is damaged; copy it again or save the model again.",
             )
-        return StoredVariable(name, tuple(dataset.shape or ()), partial(load_array, dataset))
+        return hdf5_variable(dataset, name)
 
-    def left_states(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def everything(self) -> tuple[StoredVariable, ...]:
-        return self.variables()
-
-    def parts(
-        self, *attributes: str, sizes: Sequence[int] | None = None
-    ) -> tuple[LayerWeights, ...]:
-        share, rest = divmod(len(self.names), len(attributes))
-        shares = [share] * len(attributes)
-        if sizes is not None and len({*sizes}) > 1:
-            shares, rest = [*sizes], len(self.names) - sum(sizes)
-        if rest:
-            each = ", ".join(
-                f"{size} for {name}" for name, size in zip(attributes, shares, strict=True)
-            )
-            raise CheckpointError(
-                "A layer's weights cannot be shared out among the layers inside it.",
-                where=self.where,
-                expected=f"{sum(shares)} weights: {each}",
-                found=f"{len(self.names)} weights",
-            )
-        # What training leaves as it is comes last, whichever direction that is.
-        names = self.names
-        if "backward_layer" in attributes:
-            names = tuple(sorted(names, key=_is_backward))
-        ends = [0, *accumulate(shares)]
-        return tuple(LayerGroup(self.group, names[start:end]) for start, end in pairwise(ends))
-
-    def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
-        """By name: the trainable variables of all layers come before the others of all."""
-        exact = {key.name: self._named(re.escape(key.name)) for key in keys}
-        claimed = {name for names in exact.values() for name in names}
-        found: list[LayerWeights] = []
-        for key in keys:
-            # TensorFlow 1 makes a name that was taken unique: lstm_1 for lstm.
-            names = exact[key.name] or tuple(
-                name for name in self._named(re.escape(key.name) + r"_\d+") if name not in claimed
-            )
-            # Variables of a nested model need not bear its name.
-            if not names and key.is_model:
-                names = tuple(name for name in self.names if name not in claimed)
-            found.append(LayerGroup(self.group, names))
-        return tuple(found)
-
-    def _named(self, pattern: str) -> tuple[str, ...]:
-        """The variables below a scope of that name."""
-        return tuple(
-            name
-            for name in self.names
-            if any(re.fullmatch(pattern, part) for part in name.split("/")[:-1])
-        )
-
-
-def _is_backward(name: str) -> bool:
-    """Whether a variable's name has the prefix that Bidirectional gives its second direction."""
-    return any(part.startswith("backward_") for part in name.split("/"))
+    def of(self, names: tuple[str, ...]) -> LayerGroup:
+        """Those of some of the names."""
+        return replace(self, names=names)
 
 
 def _sniff(path: Path) -> bool:

@@ -14,17 +14,24 @@ import struct
 import zipfile
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect, number_of
 from rnnscope.checkpoints.keras.layer_steps import Findings
-from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, StoredVariable
+from rnnscope.checkpoints.keras.weights import (
+    LayerKey,
+    LayerWeights,
+    Reopen,
+    StoredVariable,
+    hdf5_variable,
+)
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import MAX_CONFIG, parse_config
 from rnnscope.files.limits import Unpacking
@@ -35,7 +42,6 @@ from rnnscope.files.safe_hdf5 import (
     child,
     child_group,
     child_names,
-    load_array,
     open_h5,
     walk_datasets,
 )
@@ -68,6 +74,11 @@ class ObjectGroup:
     def where(self) -> str:
         return f"{self.source}: {WEIGHTS}: {self.path}"
 
+    @property
+    def _reopen(self) -> Reopen | None:
+        """Opens the weights again; None where they lie in a file of their own."""
+        return partial(_weights_again, Path(self.source)) if self.file.driver == "fileobj" else None
+
     def variables(self) -> tuple[StoredVariable, ...]:
         import h5py
 
@@ -79,9 +90,7 @@ class ObjectGroup:
         for name in names:
             dataset = child(self.file, f"{self.path}/vars/{name}")
             if isinstance(dataset, h5py.Dataset):
-                load = partial(load_array, dataset)
-                shape = tuple(dataset.shape or ())
-                found.append(StoredVariable(f"{self.path}/vars/{name}", shape, load))
+                found.append(hdf5_variable(dataset, f"{self.path}/vars/{name}", self._reopen))
         return tuple(found)
 
     def left_states(self) -> tuple[StoredVariable, ...]:
@@ -90,9 +99,7 @@ class ObjectGroup:
     def everything(self) -> tuple[StoredVariable, ...]:
         group = child_group(self.file, self.path)
         return tuple(
-            StoredVariable(
-                dataset.name.lstrip("/"), tuple(dataset.shape or ()), partial(load_array, dataset)
-            )
+            hdf5_variable(dataset, dataset.name.lstrip("/"), self._reopen)
             for dataset in (walk_datasets(group) if group is not None else ())
         )
 
@@ -259,6 +266,14 @@ def _members(path: Path) -> tuple[bytes, bytes, bytes]:
             _member(archive, METADATA, MAX_CONFIG, path, unpacking),
             _member(archive, WEIGHTS, MAX_ARRAY, path, unpacking),
         )
+
+
+@contextmanager
+def _weights_again(path: Path) -> Iterator[Any]:
+    """The weights of a ``.keras`` file, read once more: they are not kept in memory."""
+    _, _, weights = _members(path)
+    with open_h5(io.BytesIO(weights), name=f"{path}: {WEIGHTS}") as file:
+        yield file
 
 
 def _read(path: Path) -> Checkpoint:

@@ -18,7 +18,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
     plain,
     unsupported,
 )
-from rnnscope.checkpoints.keras.weights import require_shape, take
+from rnnscope.checkpoints.keras.weights import require_shape, take, take_table
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
 from rnnscope.model.activations import parametrised
@@ -41,6 +41,7 @@ from rnnscope.model.layers import (
     TimeDistributed,
     Unsupported,
 )
+from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.layers.merges import MERGES
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -129,6 +130,7 @@ def _softmax(stored: StoredLayer) -> BuiltLayer:
 def _embedding(stored: StoredLayer) -> BuiltLayer:
     policy = policy_name(stored.config.raw("dtype"))
     sizes = (stored.config.get("input_dim", int), stored.config.get("output_dim", int))
+    table: Array | DeferredTable | None
     if policy.startswith("int8_from_float"):
         table = _quantized_table(stored, sizes)
         if table is None:
@@ -137,7 +139,7 @@ def _embedding(stored: StoredLayer) -> BuiltLayer:
         reason = unknown_policy(stored.config.raw("dtype")) or "is quantized, not computed"
         return unsupported(stored, reason)
     else:
-        table = take(stored.weights, stored.name, ("embeddings",))["embeddings"]
+        table = take_table(stored.weights, stored.name)
     require_shape(table, sizes, stored.weights.where)
     leave_out(stored, "embedding")
     return plain(Embedding(table, stored.config.get("mask_zero", bool, False), stored.name))

@@ -34,6 +34,7 @@ def mask_roots(
     operation: Callable[[str], tuple[str, Sequence[Call], Any] | None],
     node_of: Callable[[TensorRef], str | None],
     rule: MaskRule,
+    known: dict[TensorRef, frozenset[MaskRoot] | None] | None = None,
     depth: int = 0,
 ) -> frozenset[MaskRoot] | None:
     """What a mask compares with what, or None if it is not a mask that layers make.
@@ -48,7 +49,23 @@ def mask_roots(
     node_of : callable
         The network's node that makes a tensor.
     rule : MaskRule
+    known : dict, optional
+        What was found before: operations that read one another twice have ever more ways to them.
     """
+    known = {} if known is None else known
+    if ref not in known:
+        known[ref] = _roots(ref, operation, node_of, rule, known, depth)
+    return known[ref]
+
+
+def _roots(
+    ref: TensorRef,
+    operation: Callable[[str], tuple[str, Sequence[Call], Any] | None],
+    node_of: Callable[[TensorRef], str | None],
+    rule: MaskRule,
+    known: dict[TensorRef, frozenset[MaskRoot] | None],
+    depth: int,
+) -> frozenset[MaskRoot] | None:
     found = operation(ref.layer)
     if found is None or depth > MAX_DEPTH or ref.call >= len(found[1]):
         return None
@@ -60,7 +77,7 @@ def mask_roots(
         return _source_root(call, raw[ref.call], node_of)
     roots: frozenset[MaskRoot] = frozenset()
     for inner in call.inputs if class_name not in LIKE else ():
-        below = mask_roots(inner, operation, node_of, rule, depth + 1)
+        below = mask_roots(inner, operation, node_of, rule, known, depth + 1)
         if below is None:
             return None
         roots |= below
@@ -86,8 +103,14 @@ def only_for_masks(
     `readers` gives by name who reads an operation's result as an ordinary input.
     """
     kept = set(candidates)
-    while True:
-        needed = {name for name in kept if any(reader not in kept for reader in readers(name))}
-        if not needed:
-            return frozenset(kept)
-        kept -= needed
+    reads: dict[str, list[str]] = {}
+    for name in kept:
+        for reader in readers(name):
+            reads.setdefault(reader, []).append(name)
+    needed = [name for reader, names in reads.items() if reader not in kept for name in names]
+    while needed:
+        name = needed.pop()
+        if name in kept:
+            kept.remove(name)
+            needed += reads.get(name, ())
+    return frozenset(kept)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from rnnscope.errors import CheckpointError
 from rnnscope.files.json_config import ConfigView
+from rnnscope.files.safe_hdf5 import child, damage_as, load_array, open_h5
 from rnnscope.model.cell import Array
+from rnnscope.model.layers.deferred_table import DeferredTable
+
+if TYPE_CHECKING:
+    import h5py
 
 
 class LayerKey(NamedTuple):
@@ -33,11 +42,48 @@ class StoredVariable:
     shape : tuple of int
     load : callable
         Returns the values, as stored.
+    again : callable or None
+        The same, of floats, when the file that they were found in is closed; None where it cannot.
     """
 
     name: str
     shape: tuple[int, ...]
     load: Callable[[], Array]
+    again: Callable[[], Array] | None = None
+
+
+Reopen = Callable[[], AbstractContextManager[Any]]
+"""``with reopen() as file``: an HDF5 file that was closed, as it was."""
+
+
+def hdf5_variable(dataset: h5py.Dataset, name: str, reopen: Reopen | None = None) -> StoredVariable:
+    """A dataset as a variable.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    name : str
+    reopen : callable, optional
+        Opens its file again; by its path if not given.
+    """
+    with damage_as(CheckpointError, str(dataset.name)):
+        shape, place = tuple(dataset.shape or ()), str(dataset.name)
+        floats = dataset.dtype.kind == "f"
+    path = Path(os.fsdecode(dataset.file.filename)).absolute()
+    again = None
+    if floats and (reopen is not None or dataset.file.driver != "fileobj"):
+        again = partial(_load_again, reopen or partial(open_h5, path), f"{path}: {place}", place)
+    return StoredVariable(name, shape, partial(load_array, dataset), again)
+
+
+def _load_again(reopen: Reopen, where: str, place: str) -> Array:
+    import h5py
+
+    with reopen() as file:
+        dataset = child(file, place)
+        if not isinstance(dataset, h5py.Dataset):
+            raise CheckpointError("A weight is not in the file any more.", where=where)
+        return load_array(dataset)
 
 
 class LayerWeights(Protocol):
@@ -138,13 +184,40 @@ def take(weights: LayerWeights, layer: str, roles: Sequence[str]) -> dict[str, A
             found=", ".join(f"{variable.name} {variable.shape}" for variable in stored) or "none",
             hint="The file is incomplete, or of a Keras that rnnscope does not know.",
         )
+    return {role: _as_floats(variable, layer) for role, variable in by_role(stored, roles).items()}
+
+
+def by_role(stored: Sequence[StoredVariable], roles: Sequence[str]) -> dict[str, StoredVariable]:
+    """As many variables as there are roles, each under its own."""
     # By name where names tell; the .keras layout numbers its variables and so goes by order.
     named = {_last_part(variable.name): variable for variable in stored}
     by_name = set(named) == set(roles)
     return {
-        role: _as_floats(named[role] if by_name else variable, layer)
+        role: named[role] if by_name else variable
         for role, variable in zip(roles, stored, strict=True)
     }
+
+
+def take_table(weights: LayerWeights, layer: str) -> Array | DeferredTable:
+    """The table of an embedding, which is not loaded before its rows are asked for.
+
+    Raises
+    ------
+    CheckpointError
+        As `take` does.
+    """
+    stored = weights.variables()
+    if len(stored) != 1 or stored[0].again is None:
+        return take(weights, layer, ("embeddings",))["embeddings"]
+    return deferred_table(stored[0], layer)
+
+
+def deferred_table(variable: StoredVariable, layer: str) -> Array | DeferredTable:
+    """The values of a variable, which are not loaded before they are asked for, if that can be."""
+    if variable.again is None:
+        return _as_floats(variable, layer)
+    later = replace(variable, load=variable.again)
+    return DeferredTable(variable.shape, lambda: _as_floats(later, layer))
 
 
 def take_cell(
@@ -194,7 +267,7 @@ def _as_floats(variable: StoredVariable, layer: str) -> Array:
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array
 
 
-def require_shape(array: Array, shape: Sequence[int | None], where: str) -> None:
+def require_shape(array: Array | DeferredTable, shape: Sequence[int | None], where: str) -> None:
     """Raise `CheckpointError` unless the array has that shape; None stands for any size."""
     fits = len(array.shape) == len(shape) and all(
         size in (None, got) for size, got in zip(shape, array.shape, strict=True)

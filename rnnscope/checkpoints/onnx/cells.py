@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph import CELL_CLIP, OnnxNode
+from rnnscope.checkpoints.onnx.stepwise import STEPWISE
 from rnnscope.model.activations import parametrised
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
+from rnnscope.model.ops import EvaluationError
 
 LSTM_GATES = ("i", "o", "f", "g")
 PEEPHOLES = ("i", "o", "f")
@@ -33,6 +35,9 @@ DEFAULT_ACTIVATIONS = {
     "GRU": ("Sigmoid", "Tanh"),
     "RNN": ("Tanh",),
 }
+
+WEIGHTS = (1, 2, 3, 7)
+"""Inputs that are weights: W, R, B and P; in operators of runtimes, all behind P as well."""
 
 PLAIN = ("relu", "sigmoid", "softplus", "softsign", "tanh")
 """Activations without constants; rnnscope's names are the same."""
@@ -64,11 +69,30 @@ def read_cells(node: OnnxNode, constants: OnnxConstants) -> list[CellSpec]:
     CheckpointError
         A stored tensor is damaged.
     """
+    if node.op in STEPWISE:
+        return _stepwise_cells(node, constants)
     names = [node.input(number) for number in (1, 2, 3)]
     names += [node.input(7)] if node.op == "LSTM" else [""]
     arrays = [_weights(constants, name, role) for name, role in zip(names, "WRBP", strict=True)]
     stored = [name for key in names if key for name in constants.names(key)]
     return build_cells(node, arrays, tuple(dict.fromkeys(stored)))
+
+
+def _stepwise_cells(node: OnnxNode, constants: OnnxConstants) -> list[CellSpec]:
+    """The cells of an operator of `STEPWISE`, which computes as its runtime does."""
+    keys = [key if number in WEIGHTS or number > WEIGHTS[-1] else ""
+            for number, key in enumerate(node.inputs)]  # fmt: skip
+    values = [constants.array(key) if key else None for key in keys]
+    missing = next((key for key, value in zip(keys, values, strict=True)
+                    if key and value is None), None)  # fmt: skip
+    if missing:
+        raise NotBuilt(f"takes '{missing}' among its weights, which is no constant of the graph")
+    try:
+        cells = STEPWISE[node.op](node, values)
+    except EvaluationError as error:
+        raise NotBuilt(f"cannot be computed: {error}") from error
+    variables = tuple(dict.fromkeys(name for key in keys if key for name in constants.names(key)))
+    return [cell.spec(variables, takes_lengths=bool(node.input(4))) for cell in cells]
 
 
 def build_cells(
@@ -188,12 +212,18 @@ def _lstm(
         activation=activations[1],
         recurrent_activation=activations[0],
         output_activation=activations[2],
-        cell_clip=Option(None, "graph", "the operator has none"),
+        cell_clip=_cell_clip(node, stored.w.dtype),
         proj_clip=Option(None, "graph", "the operator has none"),
         gate_clip=clip,
         coupled=Option(coupled, "graph", "input_forget" if coupled else SPECIFIED),
     )
     return weights, options
+
+
+def _cell_clip(node: OnnxNode, dtype: np.dtype[Any]) -> Option[float | None]:
+    if CELL_CLIP not in node.attributes:
+        return Option(None, "graph", "the operator has none")
+    return Option(_shown(node.number(CELL_CLIP) or 0.0, dtype) or None, "graph", "limit of c")
 
 
 def _gru(

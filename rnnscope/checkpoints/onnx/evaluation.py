@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.control import CONTROL, Turn
+from rnnscope.checkpoints.onnx.every_operation import EVERY_OPERATION
 from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.sorting import left_in_order
+from rnnscope.checkpoints.onnx.stepwise import STEPWISE
 from rnnscope.checkpoints.onnx.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.work import Work, cost_of
 from rnnscope.errors import CheckpointError
@@ -196,7 +197,7 @@ class Evaluation:
             self.watched[node] = (inputs, [])
         values = self._run(node, inputs)
         made = values if isinstance(values, tuple) else (values,)
-        if node.op in RECURRENT:
+        if node.op in RECURRENT or node.op in STEPWISE:
             self.returned[node] = made  # outputs among them that have no name in the graph
         found = {name: value for name, value in zip(node.outputs, made, strict=False)
                  if name and value is not None}  # fmt: skip
@@ -206,7 +207,11 @@ class Evaluation:
 
     def _run(self, node: OnnxNode, inputs: list[Any]) -> Any:
         """What a node makes of its inputs."""
-        if node.op not in OPERATIONS and node.op not in CONTROL and node.op != "ConstantOfShape":
+        if (
+            node.op not in EVERY_OPERATION
+            and node.op not in CONTROL
+            and node.op != "ConstantOfShape"
+        ):
             raise NodeError(f"op {node.op} (node '{node.name}') is not computed")
         self.work.spend(cost_of(node.op, inputs))
         try:
@@ -219,7 +224,7 @@ class Evaluation:
                     body = self.program.graph.bodies[node]["body"]
                     made = CONTROL[node.op](node, inputs, body, self._turns(node, body))
                 else:
-                    made = OPERATIONS[node.op](node, inputs)
+                    made = EVERY_OPERATION[node.op](node, inputs)
         except NodeError:  # a node of a loop's body
             raise
         except EvaluationError as error:
@@ -240,7 +245,7 @@ class Evaluation:
 
 _MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError,
             MemoryError, AssertionError)  # fmt: skip
-"""What numpy and the entries of OPERATIONS raise where a damaged graph hands them nonsense."""
+"""What numpy and the entries of EVERY_OPERATION raise where a damaged graph hands them nonsense."""
 
 
 def _failure(node: OnnxNode, error: Exception) -> str:

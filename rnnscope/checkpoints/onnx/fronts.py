@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation import MisfitError, OnnxProgram
+from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import difference, in_order, limit_of
-from rnnscope.checkpoints.onnx.pieces import Piece, Pieces
+from rnnscope.checkpoints.onnx.pieces import Piece, Pieces, Source
 from rnnscope.checkpoints.onnx.recurrent import LENGTHS_INPUT
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
+from rnnscope.checkpoints.onnx.whole_time import WHOLE_TIME, are_whole_time
 from rnnscope.checkpoints.onnx.wiring import BuiltNode, OnnxWiring
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.layers import Unsupported
+from rnnscope.model.layers.elementwise import LastStep
 from rnnscope.model.layers.evaluated import EvaluatedMask, EvaluatedPiece
-from rnnscope.model.lengths_source import LengthsSource
+from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.network import Node
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -123,11 +127,30 @@ class Fronts:
         """The network's node that hands over a value of the graph; see `Pieces.of`."""
         return self._add(self._pieces.of(key, laid))
 
-    def settle_lengths(self, built: BuiltNode) -> None:
-        """Lengths that the graph computes become a layer that makes a mask of them."""
+    def stop_at(self, source: Source, node: OnnxNode) -> None:
+        """Let what stands in front of later layers begin at a value; see `Pieces.stop_at`."""
+        self._pieces.stop_at(source, node)
+
+    def settle_lengths(self, built: BuiltNode, trials: Sequence[Callable[[], Trial]]) -> None:
+        """Lengths that the graph computes become a layer that makes a mask of them.
+
+        Those that are as many as there are timesteps, whatever the values, are none.
+        """
         first = self._wiring.nodes[built.layers[0]].layer
         assert isinstance(first, RecurrentLayer)
-        if first.lengths.value.kind != "computed":
+        if first.lengths.value.kind not in ("computed", "stored"):
+            return
+        if are_whole_time(self._program, built.node, trials):
+            self._rewire(
+                built, self._reads(built), lengths=Option(LENGTHS_UNUSED, "graph", WHOLE_TIME),
+                padding=Option("none", "graph", WHOLE_TIME),
+            )  # fmt: skip
+            for name in built.ends:
+                end = self._wiring.nodes[name]
+                if isinstance(end.layer, LastStep):
+                    self._wiring.nodes[name] = replace(end, layer=replace(end.layer, masked=False))
+            return
+        if first.lengths.value.kind == "stored":
             return
         key = built.node.input(LENGTHS_INPUT)
         try:
@@ -163,14 +186,12 @@ class Fronts:
     def _reads(self, built: BuiltNode) -> str:
         return self._wiring.nodes[built.layers[0]].reads[0]
 
-    def _rewire(
-        self, built: BuiltNode, name: str, *, lengths: Option[LengthsSource] | None = None
-    ) -> None:
+    def _rewire(self, built: BuiltNode, name: str, **changes: Any) -> None:
         for own in built.layers:
             node = self._wiring.nodes[own]
             layer = node.layer
-            if lengths is not None and isinstance(layer, RecurrentLayer):
-                layer = replace(layer, lengths=lengths)
+            if changes and isinstance(layer, RecurrentLayer):
+                layer = replace(layer, **changes)
             self._wiring.nodes[own] = replace(node, reads=(name,), layer=layer)
 
     def refuse(self, built: BuiltNode, reason: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 STANDARD_DOMAINS = ("", "ai.onnx")
+
+CELL_CLIP = "rnnscope.cell_clip"
+"""An attribute that ONNX has not: a bound of c, of an LSTM that was translated from a format which
+has one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,8 @@ class OnnxGraph:
         Who makes each value.
     bodies : dict of OnnxNode to dict of str to Body
         The subgraphs of nodes that have some: ``"then"``, ``"else"``, ``"body"``.
+    titles : mapping of str to str
+        Operators that people know by another name, where another format was told in these.
     """
 
     nodes: list[OnnxNode] = field(default_factory=list)
@@ -115,6 +121,11 @@ class OnnxGraph:
     initializers: dict[str, Any] = field(default_factory=dict)
     producers: dict[str, OnnxNode] = field(default_factory=dict)
     bodies: dict[OnnxNode, dict[str, Body]] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, op: str) -> str:
+        """What an operator is called for people."""
+        return self.titles.get(op, f"ONNX {op}")
 
     def own_inputs(self, node: OnnxNode) -> tuple[str, ...]:
         """The inputs of a node itself, without what its subgraphs return."""

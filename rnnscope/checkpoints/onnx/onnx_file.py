@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.onnx.constants import OnnxConstants
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.flattening import flatten
-from rnnscope.checkpoints.onnx.graph import OnnxGraph
-from rnnscope.checkpoints.onnx.later_results import later_results
-from rnnscope.checkpoints.onnx.operators import OPERATORS
-from rnnscope.checkpoints.onnx.proof import Settled, settle
 from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
-from rnnscope.checkpoints.onnx.recurrent import RECURRENT
-from rnnscope.checkpoints.onnx.sorting import sorting_nodes
-from rnnscope.checkpoints.onnx.stored_values import StoredValues
-from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
-from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
-from rnnscope.errors import UnsupportedCellError
+from rnnscope.checkpoints.onnx.stored_model import StoredModel
 from rnnscope.model.network import Node
 
 
@@ -45,50 +30,24 @@ def read_onnx(path: Path) -> Checkpoint:
     UnsupportedCellError
         There is no recurrent node; it names what there is.
     """
-    stored = _Stored.read(path)
-    axes = stored.settled.axes
-    network = stored.wiring.network()
-    if not network.nodes:
-        raise _nothing_recurrent(path, stored.graph)
-    read = {name: axes[name] for name in network.inputs if name in axes}
+    stored = StoredModel.of(parse_model(path), path)
+    network = stored.network("ONNX")
+    axes = stored.axes(network)
     return Checkpoint(
         path=path,
         format=READER.name,
         framework=_framework(stored.model),
         files=(path, *stored.store.files),
         network=network,
-        notes=tuple(_notes(stored.graph, read)),
-        input_axes=read,
+        notes=tuple(stored.notes(axes)),
+        input_axes=axes,
         later_results=partial(_later_results, path),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Stored:
-    """A file, and what was found in it."""
-
-    model: Any
-    store: TensorStore
-    graph: OnnxGraph
-    program: OnnxProgram
-    wiring: OnnxWiring
-    settled: Settled
-
-    @classmethod
-    def read(cls, path: Path) -> _Stored:
-        model = parse_model(path)
-        graph = flatten(model, path)
-        store = TensorStore(path)
-        program = OnnxProgram(graph, StoredValues(graph, store), sorting_nodes(graph))
-        wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
-        wiring.follow()
-        return cls(model, store, graph, program, wiring, settle(wiring, program))
-
-
 def _later_results(path: Path) -> tuple[Node, ...]:
     """See `Checkpoint.later_results`; the file is read again, so that no run keeps all of it."""
-    stored = _Stored.read(path)
-    return later_results(stored.wiring, stored.program, stored.settled)
+    return StoredModel.of(parse_model(path), path).later_results()
 
 
 def _framework(model: object) -> str:
@@ -102,44 +61,15 @@ def _framework(model: object) -> str:
     return f"ONNX opset {opset} ({' '.join(filter(None, (name, version)))})"
 
 
-def _notes(graph: OnnxGraph, axes: Mapping[str, tuple[str, ...]]) -> list[str]:
-    notes = [f"The model's input '{name}' is ({', '.join(own)})." for name, own in axes.items()]
-    narrow = {
-        key for node in graph.nodes if node.op in RECURRENT for key in node.inputs[1:4]
-        if key in graph.initializers and graph.initializers[key].data_type in (FLOAT16, BFLOAT16)
-    }  # fmt: skip
-    if narrow:
-        notes.append(
-            "The weights are stored in 16 bits; they are widened, and computed with in float32."
-        )
-    return notes
-
-
-def _nothing_recurrent(path: Path, graph: OnnxGraph) -> UnsupportedCellError:
-    words = (*RECURRENT, *LOOPS)
-    recurrent_like = sorted(
-        {node.op for node in graph.nodes if any(word in node.op for word in words)}
-    )
-    found = recurrent_like or sorted({node.op for node in graph.nodes})
-    return UnsupportedCellError(
-        "The ONNX model holds no LSTM, GRU or RNN node.",
-        where=path,
-        expected="a node of one of these operators",
-        found=", ".join(found[:12]) or "no nodes",
-        hint="an operator of another domain, or a loop that is not computed, is not read"
-        if recurrent_like
-        else None,
-    )
-
-
 READER = Reader(
     name="onnx",
     title="ONNX model (.onnx)",
-    reads="LSTM, GRU and RNN nodes with every attribute and input, in subgraphs and functions too; "
-    "Loop, Scan and cells written out step by step, evaluated op by op; weights in initializers, "
-    "constants and external data; all that stands in front and between, held to the graph",
-    does_not_read="quantised recurrent operators, randomness, final c handed to anything but an "
-    "initial state",
+    reads="LSTM, GRU, RNN and DynamicQuantizeLSTM nodes with every attribute and input, in "
+    "subgraphs and functions too; Loop, Scan and cells written out step by step, evaluated op by "
+    "op; weights in initializers, constants and external data; all that stands in front and "
+    "between, held to the graph",
+    does_not_read="other quantised recurrent operators, randomness, final c handed to anything but "
+    "an initial state",
     sniff=sniff_onnx,
     read=read_onnx,
 )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.onnx.every_operation import EVERY_OPERATION
 from rnnscope.checkpoints.onnx.graph import OnnxNode
-from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.checkpoints.onnx.recurrent import FIRST_STATE_INPUT, LENGTHS_INPUT, STATES
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import Array, CellSpec
@@ -106,7 +106,7 @@ def gap(
 def _outputs(node: OnnxNode, values: Sequence[Any]) -> tuple[Array, ...]:
     try:
         with np.errstate(all="ignore"):
-            made: tuple[Array, ...] = OPERATIONS[node.op](node, list(values))
+            made: tuple[Array, ...] = EVERY_OPERATION[node.op](node, list(values))
     except (ValueError, IndexError, TypeError) as error:
         raise EvaluationError(str(error)) from error
     return made

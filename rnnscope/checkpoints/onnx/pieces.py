@@ -11,15 +11,15 @@ import numpy as np
 from rnnscope.checkpoints.onnx.cone import Cone, first_not_computed
 from rnnscope.checkpoints.onnx.control import CONTROL
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.every_operation import EVERY_OPERATION
 from rnnscope.checkpoints.onnx.graph import OnnxNode
-from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.checkpoints.onnx.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.wiring import BuiltNode
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 
-COMPUTED = {*OPERATIONS, *CONTROL, "Constant", "ConstantOfShape", "If"}
+COMPUTED = {*EVERY_OPERATION, *CONTROL, "Constant", "ConstantOfShape", "If"}
 
 TOLERANCE = 1e-5
 """How much of a sequence may differ that is computed alone, or beside others: rounding."""
@@ -193,6 +193,11 @@ class Pieces:
             for name, roles in inputs.roles.items()
             if "batch" in roles or (roles and "" not in roles)
         }
+
+    def stop_at(self, source: Source, node: OnnxNode) -> None:
+        """Begin at a value that a layer found later hands over."""
+        self._sources[source.key] = source
+        self._recurrent[source.key] = node
 
     def of(self, key: str, laid: Callable[[Array], Array]) -> Piece:
         """A value as a function of the model's inputs and of recurrent layers before it.

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.onnx.cells import WEIGHTS
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
 from rnnscope.checkpoints.onnx.graph import OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.adding import add_graph_cells
-from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell
+from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.input_axes import named_axes, turn_inputs
 from rnnscope.checkpoints.onnx.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.operator_proof import (
@@ -41,8 +42,6 @@ from rnnscope.model.evidence import BY_OPERATOR, Evidence
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
-
-WEIGHT_INPUTS = (1, 2, 3, 7)
 
 _SORTED_APART = (
     "reads some of its inputs sorted by length and others not, or sorted in more than one way"
@@ -100,7 +99,7 @@ def settle(wiring: OnnxWiring, program: OnnxProgram) -> Settled:
             fronts.refuse(built, f"sorts sequences by length, which is not computed: {error}")
             x = None
         settle_start(wiring, program, built, trials)
-        fronts.settle_lengths(built)
+        fronts.settle_lengths(built, (lambda: trial, trials[1]))
         _prove(wiring, built, trial, values, x, reason)
     graph_cells = add_graph_cells(wiring, program, inputs, trial, fronts)
     turn_inputs(wiring, inputs)
@@ -149,6 +148,9 @@ def _prove(
     if tried:
         for name, made in zip(built.layers, states, strict=True):
             values.keep(name, made, mask)
+    if layers[0].cell.kind == "graph":  # one function of ours for the layer and for the operator
+        _keep(wiring, built, BY_OPERATOR)
+        return
     alone = reason and f"the cell alone: {reason}"
     _keep(wiring, built, Evidence("proved", steps.shape[1], worst, alone))
 
@@ -158,11 +160,10 @@ def _arguments(
 ) -> tuple[list[Any], bool]:
     """Values for a node's inputs, made up unless the trial gives them all; whether it does."""
     node, cell = built.node, _layer(wiring, built.layers[0]).cell
-    keys = {number: node.input(number) for number in range(8) if node.input(number)}
-    values: list[Any] = [None] * 8
-    for number in WEIGHT_INPUTS:
-        if number in keys:
-            values[number] = wiring.constants.array(keys.pop(number))
+    keys = {number: node.input(number) for number in range(len(node.inputs)) if node.input(number)}
+    values: list[Any] = [None] * max(8, len(node.inputs))
+    for number in [one for one in keys if one in WEIGHTS or one > WEIGHTS[-1]]:
+        values[number] = wiring.constants.array(keys.pop(number))
     try:
         if x is not None:
             for number, key in keys.items():
@@ -197,9 +198,11 @@ def _refuse(wiring: OnnxWiring, built: BuiltNode, reason: str) -> None:
 def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
     """What the walk over the graph found of the model's inputs."""
     lengths, states = set[str](), set[str]()
+    features: dict[str, int] = {}
     for built in wiring.built:
         for name in built.layers:
             layer = _layer(wiring, name)
+            features.update(dict.fromkeys(wiring.nodes[name].reads, layer.cell.input_size))
             lengths.add(layer.lengths.value.input)
             outside = layer.initial_state.value.outside().values()
             states |= {part.name for part in outside if part.kind == "placeholder"}
@@ -210,5 +213,5 @@ def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
     }
     inputs = program.graph.inputs.keys()
     return ModelInputs(
-        program.graph, roles, frozenset(lengths & inputs), frozenset(states & inputs)
+        program.graph, roles, frozenset(lengths & inputs), frozenset(states & inputs), features
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnnscope.errors import CheckpointError
+from rnnscope.files.proto_fields import BYTES, VARINT, outer_fields
 from rnnscope.files.proto_table import MessageTable
 
 PACKAGE = "onnx"
@@ -57,7 +58,6 @@ TABLE = MessageTable(PACKAGE, SCHEMA)
 MAX_MODEL_BYTES = 2**31 - 1
 """No protocol message is larger; ONNX keeps the weights of larger models in files beside them."""
 
-VARINT, BYTES = 0, 2
 MODEL_FIELDS = {
     1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES, 14: BYTES,
     20: BYTES, 25: BYTES, 26: BYTES,
@@ -67,8 +67,6 @@ MODEL_FIELDS = {
 GRAPH_FIELD = 7
 FIRST_IR_VERSION, LAST_IR_VERSION = 3, 999
 """A TensorFlow SavedModel begins as an ONNX file of version 1 would; none of those is left."""
-
-MAX_FIELDS = 10_000
 
 
 def sniff_onnx(path: Path) -> bool:
@@ -88,34 +86,16 @@ def sniff_onnx(path: Path) -> bool:
 
 def _has_model_fields(file: BinaryIO, size: int) -> bool:
     versioned = graph = False
-    for _ in range(MAX_FIELDS):
-        if file.tell() >= size:
-            break
-        number, kind = divmod(_varint(file), 8)
-        if MODEL_FIELDS.get(number) != kind:
+    for field in outer_fields(file, size):
+        if MODEL_FIELDS.get(field.number) != field.kind:
             return False
-        value = _varint(file)
-        if number == 1:
-            versioned = FIRST_IR_VERSION <= value <= LAST_IR_VERSION
-        if kind == BYTES:
-            graph = graph or number == GRAPH_FIELD
-            if file.tell() + value > size:
-                # Cut off within its graph: to be read, so that the error can say so.
-                return versioned and number == GRAPH_FIELD
-            file.seek(value, 1)
+        if field.number == 1:
+            versioned = FIRST_IR_VERSION <= field.value <= LAST_IR_VERSION
+        graph = graph or field.number == GRAPH_FIELD
+        if field.cut_off:
+            # Within its graph: to be read, so that the error can say so.
+            return versioned and field.number == GRAPH_FIELD
     return versioned and graph
-
-
-def _varint(file: BinaryIO) -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            raise ValueError("the file ends within a number")
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-    raise ValueError("a number of more than 64 bits")
 
 
 def parse_model(path: Path) -> Any:

@@ -10,13 +10,14 @@ from rnnscope.checkpoints.onnx.cells import NotBuilt, read_cells
 from rnnscope.checkpoints.onnx.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.sorting import sorting_nodes
+from rnnscope.checkpoints.onnx.stepwise import STEPWISE
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
-RECURRENT = ("LSTM", "GRU", "RNN")
-STATES = {"LSTM": ("m", "c"), "GRU": ("m",), "RNN": ("m",)}
+RECURRENT = ("LSTM", "GRU", "RNN", *STEPWISE)
+STATES = {"GRU": ("m",), "RNN": ("m",), **dict.fromkeys(("LSTM", *STEPWISE), ("m", "c"))}
 """The states in the order of the inputs initial_h, initial_c and of the outputs Y_h, Y_c."""
 
 FIRST_STATE_INPUT, LENGTHS_INPUT = 5, 4
@@ -198,4 +199,4 @@ _MOVING = (
 
 
 def _output_names(node: OnnxNode) -> str:
-    return "(Y_h, Y_c)" if node.op == "LSTM" else "Y_h"
+    return "(Y_h, Y_c)" if "c" in STATES[node.op] else "Y_h"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -64,12 +64,15 @@ class ModelInputs:
         Inputs that are the lengths of sequences.
     states : frozenset of str
         Inputs that are initial states.
+    features : mapping of str to int
+        How many features a recurrent layer reads of an input that it reads as it is.
     """
 
     graph: OnnxGraph
     roles: dict[str, tuple[str, ...]]
     lengths: frozenset[str]
     states: frozenset[str]
+    features: Mapping[str, int] = field(default_factory=dict)
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype of an input; 16-bit floats are computed in 32 bits."""
@@ -146,6 +149,9 @@ class Trial:
             if isinstance(size, int):
                 long = role == "time" and size > MANY_STEPS and not self._sizes.whole
                 made.append(self._sizes.steps if long else size)
+                continue
+            if role == "feature" and name in self.inputs.features:
+                made.append(self.inputs.features[name])
                 continue
             if role not in ("batch", "time"):
                 first = 1 if self._sizes.time_first and len(dims) > 2 else 0

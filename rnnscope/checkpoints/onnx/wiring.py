@@ -215,6 +215,10 @@ class OnnxWiring:
             lost = self.add(node, final, *map(Flow, names), suffix="/Y_c")
             self.flows[node.output(2)] = Flow(lost, lost=True)
 
+    def maker(self, key: str) -> OnnxNode:
+        """The node of the graph that makes a value."""
+        return self._graph.producers[key]
+
     def unique(self, name: str) -> str:
         """A name that no node or input of the network has."""
         found, number = name, 2

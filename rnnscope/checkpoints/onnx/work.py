@@ -11,6 +11,8 @@ from rnnscope.model.ops import EvaluationError
 
 UNLIMITED = 1 << 62
 
+_RECURRENT = ("LSTM", "GRU", "RNN", "com.microsoft.DynamicQuantizeLSTM")
+
 
 class Work:
     """A limit on what is spent; operations are counted before they are run."""
@@ -52,6 +54,6 @@ def cost_of(op: str, inputs: list[Any]) -> int:
             places = math.prod(left[2:]) * (left[0] if left else 1)
             return int(places * math.prod(right))
         return int(math.prod(left) * (right[-1] if right else 1))
-    if op in ("LSTM", "GRU", "RNN") and len(shapes) > 2:
+    if op in _RECURRENT and len(shapes) > 2:
         return int(math.prod(shapes[0][:2]) * (math.prod(shapes[1]) + math.prod(shapes[2])))
     return 0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_again, read_view_model
+from rnnscope.checkpoints.tf1.unused_ops import prune, prune_functions
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.files.tensorflow.protos import (
@@ -81,7 +82,7 @@ def read_frozen(path: Path) -> Checkpoint:
         If the file is no GraphDef, or its variables are not in it.
     """
     graph = parse("GraphDef", path.read_bytes(), path)
-    model, stored = _read(graph, path)
+    model, stored = read_frozen_graph(graph, path)
     return Checkpoint(
         path=path,
         format=READER.name,
@@ -96,14 +97,23 @@ def read_frozen(path: Path) -> Checkpoint:
 
 
 def _read_file(path: Path) -> GraphModel:
-    return _read(parse("GraphDef", path.read_bytes(), path), path)[0]
+    return read_frozen_graph(parse("GraphDef", path.read_bytes(), path), path)[0]
 
 
-def _read(graph: Any, path: Path) -> tuple[GraphModel, FrozenVariables]:
-    """The layers of a graph, and the constants that are its weights."""
+def read_frozen_graph(graph: Any, path: Path) -> tuple[GraphModel, FrozenVariables]:
+    """The layers of a graph, and the constants that are its weights.
+
+    Parameters
+    ----------
+    graph : GraphDef message
+    path : Path
+        The file, for messages.
+    """
     from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
     from rnnscope.checkpoints.tf1.graph.weights import VARIABLES
 
+    prune(graph, ())
+    prune_functions(graph)
     view = GraphView(graph)
     weights = {node.name: node for node in _weights(view)}
     left = [node.name for node in view if node.op in VARIABLES]

@@ -38,6 +38,7 @@ from rnnscope.checkpoints.weights_only.variables import (
 from rnnscope.errors import spell
 from rnnscope.model.cell import CellSpec
 from rnnscope.model.layers import Embedding, Merge
+from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.network import Node
 
 _KERAS_SLOT = re.compile(
@@ -204,12 +205,18 @@ class _NamedModel:
         ]
         if not fitting:
             return
-        layer = Embedding(self.stored.read(table), name=table)
+        layer = Embedding(self._table(table), name=table)
         embedded = {table: Node(table, layer, (INPUT,), wiring="guess")}
         for node in self.nodes.values():
             reads = (table,) if node in fitting else node.reads
             embedded[node.name] = replace(node, reads=reads)
         self.nodes = embedded
+
+    def _table(self, name: str) -> DeferredTable:
+        """The table of an embedding, read when its rows are asked for."""
+        return DeferredTable(
+            tuple(self.stored.variables[name].shape), lambda: self.stored.read(name)
+        )
 
     def _left_out(self) -> tuple[LeftOut, ...]:
         return tuple(

@@ -15,6 +15,7 @@ from typing import Any
 
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned as as_processed
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model
+from rnnscope.checkpoints.tf1.unused_ops import prune_functions
 from rnnscope.checkpoints.tf2.names import FullNames
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.later_result import LaterResult
@@ -24,9 +25,6 @@ from rnnscope.model.signal import Signal
 
 SIGNATURES = ("serving_default", "serve")
 """Signatures that are read before all others; Keras 3 writes both, and they compute the same."""
-
-SHAPES_ALONE = {"ZerosLike", "OnesLike", "Shape", "Size", "Rank"}
-"""Ops that need no value of what they read."""
 
 _CELL = re.compile(r"/(lstm|gru|simple_rnn)_cell(_\d+)?$")
 
@@ -42,7 +40,7 @@ def read_functions(meta: Any, stored: FullNames) -> GraphModel:
     """
     _use_full_names(meta.graph_def, stored)
     _keep_one_signature(meta)
-    _prune_functions(meta.graph_def)
+    prune_functions(meta.graph_def)
     model = read_graph_model(meta.graph_def, stored)
     new = _new_names(model.network)
     nodes = tuple(_as_returned(_renamed(node, new)) for node in model.network.nodes)
@@ -113,7 +111,12 @@ def _keep_one_signature(meta: Any) -> None:
         return
     nodes = {node.name: node for node in meta.graph_def.node}
     roots = [info.name for info in signatures[chosen].outputs.values()]
-    roots += [node.name for node in nodes.values() if _saves(node, meta.graph_def)]
+    saving = _saving_functions(meta.graph_def)
+    roots += [
+        node.name
+        for node in nodes.values()
+        if "f" in node.attr and node.attr["f"].func.name in saving
+    ]
     kept: set[str] = set()
     pending = deque(roots)
     while pending:
@@ -128,38 +131,12 @@ def _keep_one_signature(meta: Any) -> None:
         meta.graph_def.node.extend(copies)
 
 
-def _prune_functions(graph: Any) -> None:
-    """Leave out of functions what their results do not depend on.
-
-    Keras 3 traces a cell once outside its loop, for the shape of its outputs.
-    """
-    for function in graph.library.function:
-        if any(node.op == "SaveV2" for node in function.node_def):
-            continue  # it saves, and its result does not tell
-        nodes = {node.name: node for node in function.node_def}
-        kept: set[str] = set()
-        pending = deque(function.ret.values())
-        while pending:
-            name = pending.popleft().split(":")[0]
-            if name in nodes and name not in kept:
-                kept.add(name)
-                if nodes[name].op not in SHAPES_ALONE:
-                    pending.extend(ref for ref in nodes[name].input if not ref.startswith("^"))
-        copies = [
-            type(node).FromString(node.SerializeToString())
-            for node in function.node_def
-            if node.name in kept
-        ]
-        del function.node_def[:]
-        function.node_def.extend(copies)
-
-
-def _saves(node: Any, graph: Any) -> bool:
-    """Whether a node calls a function that saves variables."""
-    called = node.attr["f"].func.name if "f" in node.attr else ""
-    return any(
-        function.signature.name == called and any(op.op == "SaveV2" for op in function.node_def)
+def _saving_functions(graph: Any) -> frozenset[str]:
+    """The functions that save variables, by name."""
+    return frozenset(
+        function.signature.name
         for function in graph.library.function
+        if any(op.op == "SaveV2" for op in function.node_def)
     )
 
 

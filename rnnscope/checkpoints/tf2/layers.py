@@ -25,7 +25,9 @@ from rnnscope.checkpoints.weights_only.layers import (
 )
 from rnnscope.checkpoints.weights_only.variables import Bag, class_of, natural_key
 from rnnscope.checkpoints.weights_only.wiring import Feed
+from rnnscope.model.cell import Array
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Unsupported
+from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.network import Network, Node
 
 NOT_LAYERS = {
@@ -248,7 +250,7 @@ class ObjectLayers:
         )
         if table is not None:
             name = self._unique(_scope(table.full_name) or self._path(found))
-            layer = Embedding(self.graph.load(table), name=name)
+            layer = Embedding(self._table(table), name=name)
             self.nodes[name] = Node(name, layer, (feed.name,), wiring="guess")
             return Feed(name, int(layer.table.shape[-1]))
         inner = self.graph.child(found, "layer")
@@ -265,6 +267,13 @@ class ObjectLayers:
             reason = "has options that the checkpoint does not hold"
             return self._stand_in(name, "normalization", reason, feed, feed.width)
         return None
+
+    def _table(self, stored: TrackedVariable) -> Array | DeferredTable:
+        """The table of an embedding, read when its rows are asked for."""
+        known = self.graph.bundle.variables.get(stored.key)
+        if known is None:
+            return self.graph.load(stored)  # it says what is missing
+        return DeferredTable(tuple(known.shape), lambda: self.graph.load(stored))
 
     def _stand_in(self, name: str, kind: str, reason: str, feed: Feed, width: int | None) -> Feed:
         self.nodes[name] = Node(name, Unsupported(kind, name, reason), (feed.name,), wiring="guess")

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import io
 import math
-import mmap
 import re
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.torch.frozen_code import FrozenModules, find_frozen
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
 from rnnscope.errors import CheckpointError
+from rnnscope.files.inner_file import AnyFile, map_file
 from rnnscope.model.cell import Array
 
 DTYPES = {
@@ -55,7 +55,7 @@ LEGACY_PROTOCOL = 1001
 SCRIPT_MEMBER = "constants.pkl"
 
 
-def is_legacy(path: Path) -> bool:
+def is_legacy(path: AnyFile) -> bool:
     """Whether a file begins as those of before torch 1.6."""
     with path.open("rb") as file:
         return LEGACY_START.match(file.read(LEGACY_START_BYTES)) is not None
@@ -75,8 +75,10 @@ class TorchFile:
         A TorchScript archive.
     nonlinearity : str
         What the code of such an archive calls for nn.RNN, ``"tanh"`` or ``"relu"``, if only one.
-    constants : tuple of PickledTensor
+    constants : mapping of int to PickledTensor
         Tensors that its code names by number; they have a loader of their own.
+    frozen : FrozenModules
+        Which of them the code calls recurrent functions with.
     load_constant : callable or None
         ``load_constant(tensor, where) -> ndarray`` of these.
     """
@@ -85,11 +87,12 @@ class TorchFile:
     load: Callable[[PickledTensor, object], Array]
     is_script: bool = False
     nonlinearity: str = ""
-    constants: tuple[PickledTensor, ...] = ()
+    constants: Mapping[int, PickledTensor] = field(default_factory=dict)
+    frozen: FrozenModules = field(default_factory=FrozenModules)
     load_constant: Callable[[PickledTensor, object], Array] | None = None
 
 
-def read_zip(path: Path) -> TorchFile:
+def read_zip(path: AnyFile) -> TorchFile:
     """Open a zip archive of ``torch.save`` or ``torch.jit.save``.
 
     Raises
@@ -105,21 +108,23 @@ def read_zip(path: Path) -> TorchFile:
     script = f"{root}{SCRIPT_MEMBER}" in members
     pickle = members.read(found[0], MAX_PICKLE)
     order = ">" if _byte_order(members, root) == b"big" else "<"
-    nonlinearity = _nonlinearity(members, f"{root}code/") if script else ""
+    code = _code(members, f"{root}code/") if script else b""
+    nonlinearity = _nonlinearity(code)
     stored = members.read(f"{root}{SCRIPT_MEMBER}", MAX_PICKLE) if script else b""
     value = read_pickle(io.BytesIO(pickle), f"{path}: {found[0]}", script=script)
-    constants = _constants(stored, f"{path}: {root}{SCRIPT_MEMBER}") if script else ()
+    constants = _constants(stored, f"{path}: {root}{SCRIPT_MEMBER}") if script else {}
+    frozen = find_frozen(code.decode(errors="replace")) if constants else FrozenModules()
     load, load_constant = (
         partial(_from_zip, members, f"{root}{folder}/", order) for folder in ("data", "constants")
     )
-    return TorchFile(value, load, script, nonlinearity, constants, load_constant)
+    return TorchFile(value, load, script, nonlinearity, constants, frozen, load_constant)
 
 
-def _constants(pickle: bytes, where: str) -> tuple[PickledTensor, ...]:
+def _constants(pickle: bytes, where: str) -> dict[int, PickledTensor]:
     """The tensors that the code of a TorchScript archive names by number."""
     held = read_pickle(io.BytesIO(pickle), where, script=True)
     found = held if isinstance(held, (tuple, list)) else ()
-    return tuple(one for one in found if isinstance(one, PickledTensor))
+    return {number: one for number, one in enumerate(found) if isinstance(one, PickledTensor)}
 
 
 def _is_main(name: str) -> bool:
@@ -131,17 +136,22 @@ def _byte_order(members: ZipMembers, root: str) -> bytes:
     return members.read(name, 16).strip() if name in members else b"little"
 
 
-def _nonlinearity(members: ZipMembers, folder: str) -> str:
-    """The one function of nn.RNN that the code of a TorchScript archive calls; it is text."""
-    found: set[bytes] = set()
+def _code(members: ZipMembers, folder: str) -> bytes:
+    """The code of a TorchScript archive, which is text; none if there is too much of it."""
+    parts: list[bytes] = []
     read = 0
     for info in members.infos():
         if info.filename.startswith(folder) and info.filename.endswith(".py"):
             read += info.file_size
             if read > MAX_CODE:
-                return ""
-            code = members.read(info.filename, MAX_CODE)
-            found |= set(RNN_CALL.findall(code))
+                return b""
+            parts.append(members.read(info.filename, MAX_CODE))
+    return b"\n".join(parts)
+
+
+def _nonlinearity(code: bytes) -> str:
+    """The one function of nn.RNN that the code of a TorchScript archive calls."""
+    found = {*RNN_CALL.findall(code)}
     return found.pop().decode() if len(found) == 1 else ""
 
 
@@ -156,7 +166,7 @@ def _from_zip(
     return _view(data, order, tensor, where)
 
 
-def is_plain_pickle(path: Path) -> bool:
+def is_plain_pickle(path: AnyFile) -> bool:
     """Whether a file begins and ends as a pickle of protocol 2 or later does."""
     with path.open("rb") as file:
         head = file.read(2)
@@ -166,7 +176,7 @@ def is_plain_pickle(path: Path) -> bool:
         return file.read(1) == b"."
 
 
-def read_plain_pickle(path: Path) -> TorchFile:
+def read_plain_pickle(path: AnyFile) -> TorchFile:
     """Open what ``pickle.dump`` wrote: tensors lie in it as files of torch, arrays as bytes.
 
     Raises
@@ -174,13 +184,12 @@ def read_plain_pickle(path: Path) -> TorchFile:
     CheckpointError
         It is damaged, or refused.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        stream: Any = data
+    with path.open("rb") as stream:
         value = read_pickle(stream, path, load_bytes=partial(_storage_in_bytes, path))
     return TorchFile(value, _from_bytes)
 
 
-def _storage_in_bytes(path: Path, data: bytes) -> Any:
+def _storage_in_bytes(path: AnyFile, data: bytes) -> Any:
     """The storage that ``torch.storage._load_from_bytes`` would load."""
     if type(data) is not bytes or LEGACY_START.match(data) is None:
         raise ValueError("a storage in bytes that are no file of torch")
@@ -203,7 +212,7 @@ def load_array(array: PickledArray, where: object) -> Array:
     Raises
     ------
     CheckpointError
-        Its dtype is none of numbers.
+        Its dtype is none of numbers, or its bytes do not fit its shape.
     """
     dtype = array.dtype
     if dtype is None or re.fullmatch(r"[biufc]\d{1,2}", dtype.code) is None:
@@ -213,9 +222,12 @@ def load_array(array: PickledArray, where: object) -> Array:
         stored = np.dtype(dtype.code).newbyteorder(dtype.order if dtype.order in "<>" else "=")  # type: ignore[arg-type]
     except TypeError as error:
         raise _unread_dtype(where, dtype.code) from error
-    values = np.frombuffer(array.data, stored).reshape(
-        array.shape, order="F" if array.fortran else "C"
-    )
+    try:
+        flat = np.frombuffer(array.data, stored)
+        values = flat.reshape(array.shape, order="F" if array.fortran else "C")
+    except ValueError as error:
+        found = f"{len(array.data)} bytes of {stored}"
+        raise damaged(where, f"the values of shape {array.shape}", found) from error
     wide = np.float32 if stored == np.float16 else stored.newbyteorder("=")
     return np.ascontiguousarray(values.astype(wide)).reshape(array.shape)
 
@@ -230,7 +242,7 @@ def _unread_dtype(where: object, found: str) -> CheckpointError:
     )
 
 
-def read_legacy(path: Path) -> TorchFile:
+def read_legacy(path: AnyFile) -> TorchFile:
     """Open a file of before torch 1.6: four pickles, a list of keys, and the storages' bytes.
 
     Raises
@@ -238,13 +250,15 @@ def read_legacy(path: Path) -> TorchFile:
     CheckpointError
         It is damaged, or a pickle is refused.
     """
-    # Mapped, so that reading pickles at its front does not read the weights behind them.
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        value, places, order = _legacy_parts(data, len(data), data, path)
+    data = map_file(path)
+    with path.open("rb") as stream:
+        value, places, order = _legacy_parts(stream, len(data), data, path)
     return TorchFile(value, partial(_from_legacy, path, places, order))
 
 
-def _legacy_parts(stream: Any, size: int, data: Any, path: Path) -> tuple[Any, dict[str, int], str]:
+def _legacy_parts(
+    stream: Any, size: int, data: Any, path: AnyFile
+) -> tuple[Any, dict[str, int], str]:
     """What was saved, where each storage's bytes lie, and their byte order."""
     storages: dict[str, Storage] = {}
     _, protocol, system, value = (read_pickle(stream, path, storages=storages) for _ in range(4))
@@ -257,7 +271,7 @@ def _legacy_parts(stream: Any, size: int, data: Any, path: Path) -> tuple[Any, d
 
 
 def _places(
-    data: Any, size: int, start: int, storages: list[Storage | None], path: Path
+    data: Any, size: int, start: int, storages: list[Storage | None], path: AnyFile
 ) -> dict[str, int]:
     """Where each storage's bytes lie: behind its number of elements, one after the other."""
     places: dict[str, int] = {}
@@ -276,15 +290,14 @@ def _places(
 
 
 def _from_legacy(
-    path: Path, places: dict[str, int], order: str, tensor: PickledTensor, where: object
+    path: AnyFile, places: dict[str, int], order: str, tensor: PickledTensor, where: object
 ) -> Array:
     if tensor.storage.key not in places:
         raise damaged(where, "a storage of the file", f"the key {tensor.storage.key}")
     with path.open("rb") as file:
         if tensor.storage.bytes >= MAPPED_BYTES or math.prod(tensor.shape) < tensor.storage.count:
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             start = places[tensor.storage.key]
-            data: Any = memoryview(whole)[start : start + tensor.storage.bytes]
+            data: Any = map_file(path)[start : start + tensor.storage.bytes]
         else:
             file.seek(places[tensor.storage.key])
             data = file.read(tensor.storage.bytes)

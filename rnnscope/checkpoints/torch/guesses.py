@@ -21,7 +21,11 @@ class PlacedModule:
     computed: bool = True
 
 
-def guess_source(modules: Sequence[PlacedModule], width: int | None) -> str | None:
+IN_LIST = re.compile(r"(?P<stem>|.*[./])(?P<number>\d{1,4})")
+"""A module in a list of modules: ``rnn.layers.1``."""
+
+
+def guess_source(modules: Sequence[PlacedModule], width: int | None, name: str = "") -> str | None:
     """What feeds a module that takes so many features; None if it fits nothing in front.
 
     Parameters
@@ -30,8 +34,21 @@ def guess_source(modules: Sequence[PlacedModule], width: int | None) -> str | No
         Those in front of it, in the file's order; at least one.
     width : int or None
         Of its input, if that is known.
+    name : str
+        Its own: a module in a list reads the one before it there, if that fits.
     """
+    before = _before_in_list(modules, name)
+    if before is not None and width is not None and before.output_size == width:
+        return before.last
     return _same_input(modules[0], width) or _before(modules, width)
+
+
+def _before_in_list(modules: Sequence[PlacedModule], name: str) -> PlacedModule | None:
+    found = IN_LIST.fullmatch(name)
+    if found is None or found["number"] == "0":
+        return None
+    wanted = f"{found['stem']}{int(found['number']) - 1}"
+    return next((one for one in modules if one.name == wanted), None)
 
 
 def _same_input(first: PlacedModule, width: int | None) -> str | None:

@@ -13,13 +13,17 @@ torch/nn/modules/rnn.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.errors import CheckpointError
 from rnnscope.files.loadable_arrays import LoadableArray
+
+if TYPE_CHECKING:
+    from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
+    from rnnscope.model.cell import CellSpec
 
 TENSOR = re.compile(
     r"(?P<module>|.*[./])(?P<role>(?:weight|bias)_(?:ih|hh)|weight_hr)"
@@ -89,6 +93,10 @@ class Module:
         What else lies under its name.
     declared : DeclaredModule or None
         What the file says of it beside its tensors.
+    layout : ModuleLayout or None
+        Whose names its tensors have; None for torch's.
+    read : callable or None
+        ``read() -> cells`` of such a module, by layer and direction.
     """
 
     name: str
@@ -96,6 +104,8 @@ class Module:
     layers: dict[tuple[int, bool], ModuleDirection] = field(default_factory=dict)
     extras: list[LoadableArray] = field(default_factory=list)
     declared: DeclaredModule | None = None
+    layout: ModuleLayout | None = None
+    read: Callable[[], dict[tuple[int, bool], CellSpec]] | None = None
 
     def tensors(self) -> Iterable[LoadableArray]:
         """Those that are named as those of torch's modules are."""

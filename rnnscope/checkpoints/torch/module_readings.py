@@ -69,15 +69,16 @@ def read_modules(
     """
     found: dict[int, ReadModule | MisfitModule] = {}
     for number, module in enumerate(modules):
-        module.declared = declared.get(module.name)
+        module.declared = None if module.layout else declared.get(module.name)
         try:
-            found[number] = ReadModule(module, read_cells(module, resolved.troubles))
+            cells = module.read() if module.read else read_cells(module, resolved.troubles)
+            found[number] = ReadModule(module, cells)
         except MisfitError as error:
             found[number] = MisfitModule(module, error)
     read = {r.module.name: r for r in found.values() if isinstance(r, ReadModule)}
     states = find_states(
         {name: (reading.module, reading.cells) for name, reading in read.items()},
-        resolved.arrays,
+        [array for array in resolved.arrays if array.name not in _of_layouts(modules)],
         outside,
         constants,
     )
@@ -88,6 +89,11 @@ def read_modules(
             if extras:
                 found[number] = MisfitModule(reading.module, _of_extras(extras, reading.module))
     return list(found.values())
+
+
+def _of_layouts(modules: Sequence[Module]) -> set[str]:
+    """Tensors of cells that are not torch's: none of them is a state."""
+    return {tensor.name for module in modules if module.layout for tensor in module.tensors()}
 
 
 def _of_extras(extras: list[LoadableArray], module: Module) -> MisfitError:

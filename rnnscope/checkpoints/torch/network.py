@@ -10,6 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.interface import LeftOut
+from rnnscope.checkpoints.module_layouts import (
+    BOOKKEEPING,
+    MODULE_LAYOUTS,
+    find_layout_modules,
+)
+from rnnscope.checkpoints.module_layouts.interface import ModuleLayout, plain_name
 from rnnscope.checkpoints.torch.computed_weights import (
     accounted_names,
     computed_words,
@@ -21,7 +27,12 @@ from rnnscope.checkpoints.torch.guesses import (
     looks_like_embedding,
     says_backward,
 )
-from rnnscope.checkpoints.torch.module_names import DeclaredModule, Module, find_modules
+from rnnscope.checkpoints.torch.module_names import (
+    TENSOR,
+    DeclaredModule,
+    Module,
+    find_modules,
+)
 from rnnscope.checkpoints.torch.module_readings import (
     MisfitModule,
     ReadModule,
@@ -31,7 +42,7 @@ from rnnscope.checkpoints.torch.module_readings import (
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.files.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec, Option
-from rnnscope.model.evidence import BY_CONFIGURATION, BY_NAME
+from rnnscope.model.evidence import BY_CONFIGURATION, BY_NAME, Evidence
 from rnnscope.model.initial_state import ZERO_STATE, InitialState, UncomputedState
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Unsupported
 from rnnscope.model.lengths_source import LengthsSource
@@ -68,6 +79,7 @@ def read_state_dict(
     outside: Collection[str] = (),
     constants: Collection[str] = (),
     by_hand: bool = False,
+    layouts: Sequence[ModuleLayout] = MODULE_LAYOUTS,
 ) -> StateDict:
     """The recurrent modules of a state dict.
 
@@ -84,6 +96,8 @@ def read_state_dict(
         Those of them that stand in code, by number.
     by_hand : bool
         Somebody has named the arrays one by one, without a tree of modules.
+    layouts : sequence of ModuleLayout
+        Whose names are known beside torch's.
 
     Raises
     ------
@@ -93,18 +107,19 @@ def read_state_dict(
         The file is damaged.
     """
     resolved = resolve_weights(arrays)
-    modules = find_modules(resolved.arrays, outside=outside, by_hand=by_hand)
+    modules = _all_modules(resolved.arrays, layouts, outside, by_hand=by_hand)
     if not modules:
         raise UnsupportedCellError(
-            "No tensor of the file belongs to a recurrent module of PyTorch.",
+            "No tensor of the file belongs to a recurrent module that is known.",
             where=where,
-            expected="names that end in weight_ih_l0 and weight_hh_l0, or weight_ih and weight_hh",
+            expected="names that end in weight_ih_l0 and weight_hh_l0, or as those of "
+            + ", ".join(dict.fromkeys(layout.title for layout in layouts)),
             found=", ".join(array.name for array in arrays[:8]) or "no tensors",
         )
     readings = read_modules(modules, resolved, declared or {}, outside, constants)
     if not any(isinstance(reading, ReadModule) for reading in readings):
         raise all_misfits(readings, where)
-    built = _Building(arrays, resolved.arrays)
+    built = _Building(arrays, resolved.arrays, declared or {})
     for reading in readings:
         built.add(reading)
     built.notes.extend(
@@ -118,10 +133,35 @@ def read_state_dict(
     return built.result()
 
 
+def _all_modules(
+    arrays: Sequence[LoadableArray],
+    layouts: Sequence[ModuleLayout],
+    outside: Collection[str],
+    *,
+    by_hand: bool,
+) -> list[Module]:
+    """Torch's modules and those of other layouts, in the order of their first tensors."""
+    others = find_layout_modules(arrays, layouts, outside=outside)
+    owned = {tensor.name for module in others for tensor in module.tensors()}
+    rest = [
+        array for array in arrays if array.name not in owned or not TENSOR.fullmatch(array.name)
+    ]
+    stock = find_modules(rest, outside=outside, by_hand=by_hand)
+    if not others:
+        return stock
+    place = {array.name: number for number, array in enumerate(arrays)}
+    last = len(arrays)
+    return sorted(
+        [*stock, *others],
+        key=lambda module: min((place.get(one.name, last) for one in module.tensors()), default=0),
+    )
+
+
 @dataclass
 class _Building:
     arrays: Sequence[LoadableArray]
     resolved: Sequence[LoadableArray]
+    declared: Mapping[str, DeclaredModule]
     nodes: list[Node] = field(default_factory=list)
     modules: list[PlacedModule] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
@@ -142,6 +182,13 @@ class _Building:
         module, cells = reading.module, reading.cells
         first = cells[0, False]
         name = self._name(module, DEFAULT_NAMES[first.kind])
+        if module.layout is not None and module.layout.guess:
+            told = self.declared.get(module.name)
+            own = f" ({told.class_name}, whose code is not in the file)" if told else ""
+            self.notes.append(
+                f"'{name}' is taken for a cell of somebody's own{own}, which is a guess: "
+                f"{module.layout.guess}."
+            )
         source, wiring = self._source(name, first.input_size)
         reads = source
         backwards = (False, True) if (0, True) in cells else (False,)
@@ -160,7 +207,11 @@ class _Building:
             reads = (self._add_layer(own, pair, reads, wiring if layer == 0 else "config"),)
         width = sum(cells[count - 1, backward].output_size for backward in backwards)
         self.modules.append(PlacedModule(name, reads[0], first.input_size, width, source))
-        if first.kind == "simple_rnn" and first.options.activation.origin != "config":
+        if (
+            module.layout is None
+            and first.kind == "simple_rnn"
+            and first.options.activation.origin != "config"
+        ):
             self.notes.append(
                 f"'{name}' is an nn.RNN, whose nonlinearity is not stored: tanh, the class's "
                 f"default, is computed ({spell('activation', 'relu')} for the other)."
@@ -246,7 +297,7 @@ class _Building:
                 "through it (a guess; features are taken as they are)."
             )
             return (table.name,), "guess"
-        feeds = guess_source(self.modules, width) or INPUT
+        feeds = guess_source(self.modules, width, name) or INPUT
         if note:
             self.notes.append(
                 f"A state dict does not say what feeds its modules: that '{name}' reads '{feeds}' "
@@ -303,21 +354,34 @@ def _layer(cell: CellSpec, module: Module, backward: bool, both: bool) -> Recurr
         named = says_backward(module.name)
         words = "its name" if named else "whether its input is turned round is not stored"
         direction = Option(named, "guess", words)
+    layout = module.layout
     return RecurrentLayer(
         cell=cell,
         backward=direction,
-        padding=Option("zeros", "class default", "as in a packed sequence"),
-        lengths=Option(PACKED, "class default"),
+        padding=Option("zeros", "class default", "as in a packed sequence")
+        if layout is None
+        else Option("zeros", "guess", "what lengths do stands in code"),
+        lengths=Option(PACKED, "class default" if layout is None else "guess"),
         initial_state=Option(ZERO_STATE, "class default"),
-        state_format=Option("tuple (h, c)" if cell.kind == "lstm" else "h", "class default"),
+        state_format=Option(
+            (layout.state_format if layout else "tuple (h, c)") if cell.kind == "lstm" else "h",
+            "class default",
+        ),
         reversal="within length",
-        evidence=BY_NAME if module.declared is None else BY_CONFIGURATION,
+        evidence=_evidence(module),
     )
+
+
+def _evidence(module: Module) -> Evidence:
+    if module.layout is not None and module.layout.guess:
+        return Evidence("by name", detail=f"a guess, {module.layout.guess}")
+    return BY_NAME if module.declared is None else BY_CONFIGURATION
 
 
 def _reason(array: LoadableArray) -> str:
     if looks_like_embedding(array):
         return "embedding"
-    if array.name.endswith(("exp_avg", "exp_avg_sq", "momentum_buffer")):
+    parts = {*plain_name(array.name).split(".")}
+    if parts & BOOKKEEPING or array.name.endswith("momentum_buffer"):
         return "optimizer slot"
     return "dense layer" if len(array.shape) == 2 else "not recurrent"

@@ -3,7 +3,8 @@
 References
 ----------
 torch/_utils.py (``_rebuild_…``), torch/storage.py (``_load_from_bytes``); numpy/_core/multiarray
-and numeric (``_reconstruct``, ``scalar``, ``_frombuffer``); Lib/copyreg.py.
+and numeric (``_reconstruct``, ``scalar``, ``_frombuffer``); Lib/copyreg.py;
+jax/_src/array.py (``_reconstruct_array``).
 """
 
 from __future__ import annotations
@@ -238,6 +239,13 @@ def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> Any:
     return array
 
 
+def _jax_array(function: Any, arguments: Any, state: Any, *_: Any) -> Any:
+    """An array of jax, which pickles as the numpy array of its values."""
+    array = call(function, arguments)
+    build(array, state)
+    return array
+
+
 def _dtype(code: Any = "", *_: Any) -> Any:
     return Dtype(code if type(code) is str else "")
 
@@ -245,6 +253,10 @@ def _dtype(code: Any = "", *_: Any) -> Any:
 def _fill_array(array: PickledArray, shape: Any, dtype: Any, fortran: bool, data: Any) -> None:
     if type(shape) is int:
         shape = (shape,)
+    if type(data) is list:  # an array of objects
+        if type(dtype) is not Dtype or not dtype.code.startswith("O"):
+            raise ValueError("an array of numbers in a list")
+        array.objects, data = data, b""
     if type(data) is str:  # from Python 2, where a text is bytes
         data = data.encode("latin-1")
     whole = all(type(size) is int and size >= 0 for size in shape)
@@ -320,6 +332,8 @@ CALLS: dict[Name, Callable[..., Any]] = {
     Name("numpy.core.multiarray", "scalar"): _scalar,
     Name("numpy.core.numeric", "_frombuffer"): _from_buffer,
     Name("numpy", "dtype"): _dtype,
+    Name("jax._src.array", "_reconstruct_array"): _jax_array,
+    Name("jax._src.device_array", "reconstruct_device_array"): _jax_array,
     Name("collections", "OrderedDict"): _ordered,
     Name("collections", "defaultdict"): _default,
     Name("collections", "Counter"): _ordered,

@@ -148,12 +148,15 @@ class PickledArray:
     fortran : bool
         The first axis runs fastest.
     data : bytes
+    objects : list
+        What an array of objects holds.
     """
 
     dtype: Dtype | None = None
     shape: tuple[int, ...] = ()
     fortran: bool = False
     data: bytes = field(default=b"", repr=False)
+    objects: list[Any] = field(default_factory=list, repr=False)
 
 
 @dataclass(eq=False)

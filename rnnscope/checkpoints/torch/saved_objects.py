@@ -122,6 +122,8 @@ class _Walk:
 
     def _visit(self, folder: Folder, name: str, item: Any, depth: int) -> None:
         """What lies outside all modules: the dicts and objects around a tensor are its folder."""
+        if isinstance(item, PickledArray) and item.objects:
+            item = item.objects[0] if len(item.objects) == 1 else item.objects
         if isinstance(item, (PickledTensor, PickledArray)):
             self._found.tensors.append(SavedTensor(folder, name, item))
         elif isinstance(item, (dict, list, tuple, Record)) and id(item) not in self._seen:

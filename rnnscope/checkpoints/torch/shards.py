@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rnnscope.errors import CheckpointError
+from rnnscope.files.inner_file import AnyFile
 
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<end>\.\w+)")
 INDEX_END = ".index.json"
@@ -24,7 +25,7 @@ MAX_INDEX = 64 * 2**20
 MAX_SHARDS = 10_000
 
 
-def is_index(path: Path, ends: Collection[str]) -> bool:
+def is_index(path: AnyFile, ends: Collection[str]) -> bool:
     """Whether a file is an index of shards whose names end so. Never raises."""
     try:
         if not path.name.endswith(INDEX_END) or not path.is_file():
@@ -37,7 +38,7 @@ def is_index(path: Path, ends: Collection[str]) -> bool:
     return bool(found) and all(file.endswith(tuple(ends)) for file in found.values())
 
 
-def _weight_map(path: Path) -> Mapping[str, str]:
+def _weight_map(path: AnyFile) -> Mapping[str, str]:
     """Tensors to the files that hold them; empty if there is nothing of the kind."""
     index = json.loads(path.read_bytes())
     found = index.get("weight_map") if isinstance(index, dict) else None
@@ -45,7 +46,7 @@ def _weight_map(path: Path) -> Mapping[str, str]:
     return found if isinstance(found, dict) and whole else {}
 
 
-def shards_of(path: Path) -> tuple[Path, ...]:
+def shards_of(path: AnyFile) -> tuple[AnyFile, ...]:
     """The files of the set that a file belongs to, an index last; the file alone if it is whole.
 
     Raises
@@ -63,7 +64,8 @@ def shards_of(path: Path) -> tuple[Path, ...]:
                 expected="names of files beside it",
                 found=", ".join(strange[:4]),
             )
-        return (*_all_there(path, names), path)
+        there: tuple[AnyFile, ...] = _all_there(path, names)
+        return (*there, path)
     match = SHARD.fullmatch(path.name)
     if match is None:
         return (path,)
@@ -73,12 +75,12 @@ def shards_of(path: Path) -> tuple[Path, ...]:
     names = [
         f"{match['stem']}-{number:05}-of-{count:05}{match['end']}" for number in range(1, count + 1)
     ]
-    files = _all_there(path, names)
+    files: tuple[AnyFile, ...] = _all_there(path, names)
     index = path.with_name(f"{match['stem']}{match['end']}{INDEX_END}")
     return (*files, index) if is_index(index, (match["end"],)) else files
 
 
-def _all_there(path: Path, names: list[str]) -> tuple[Path, ...]:
+def _all_there(path: AnyFile, names: list[str]) -> tuple[AnyFile, ...]:
     files = [path.with_name(name) for name in names]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -93,7 +95,7 @@ def _all_there(path: Path, names: list[str]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def require_tensors(files: tuple[Path, ...], names: Sequence[str]) -> None:
+def require_tensors(files: Sequence[AnyFile], names: Sequence[str]) -> None:
     """Refuse shards that hold a tensor twice, or lack one of which their index speaks.
 
     Raises
@@ -124,7 +126,7 @@ def require_tensors(files: tuple[Path, ...], names: Sequence[str]) -> None:
         )
 
 
-def sharded_words(files: tuple[Path, ...]) -> list[str]:
+def sharded_words(files: Sequence[AnyFile]) -> list[str]:
     """A sentence on what was read, if it was more than one file."""
     shards = [file.name for file in files if not file.name.endswith(INDEX_END)]
     if len(shards) < 2:

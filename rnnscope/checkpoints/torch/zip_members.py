@@ -8,7 +8,6 @@ be longer than those of the list at the end of the file.
 
 from __future__ import annotations
 
-import mmap
 import struct
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import CheckpointError
+from rnnscope.files.inner_file import AnyFile, map_file
 from rnnscope.files.limits import Unpacking
 
 MAPPED_BYTES = 16 * 2**20
@@ -36,7 +36,7 @@ class ZipMembers:
 
     Parameters
     ----------
-    path : Path
+    path : Path or InnerFile
 
     Raises
     ------
@@ -44,10 +44,10 @@ class ZipMembers:
         It is no complete zip file; later, where a member is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: AnyFile) -> None:
         self._path = path
         with self._refusing():
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(path if isinstance(path, Path) else path.open())
         self._by_name: defaultdict[str, list[zipfile.ZipInfo]] = defaultdict(list)
         for info in self._archive.infolist():
             self._by_name[info.filename].append(info)
@@ -60,6 +60,13 @@ class ZipMembers:
     def infos(self) -> list[zipfile.ZipInfo]:
         """What the archive says of its members."""
         return self._archive.infolist()
+
+    def head(self, info: zipfile.ZipInfo, count: int = 16) -> bytes:
+        """The first bytes of a member; none of one that is encrypted."""
+        if info.flag_bits & 0x1:
+            return b""
+        with self._refusing(), self._archive.open(info) as member:
+            return member.read(count)
 
     def read(self, name: str, cap: int, where: object = None) -> bytes:
         """A member's bytes, after its claims are checked."""
@@ -117,8 +124,8 @@ class ZipMembers:
                 left -= len(part)
             if left or checksum != info.CRC:
                 raise zipfile.BadZipFile(f"Bad CRC-32 for file '{info.filename}'")
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return memoryview(whole)[begin : begin + info.file_size]
+        view: memoryview = map_file(self._path)[begin : begin + info.file_size]
+        return view
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

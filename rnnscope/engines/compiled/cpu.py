@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -60,6 +60,28 @@ def machine_code(module: ir.Module) -> bytes:
     return code
 
 
+class LoadedCode:
+    """An object file in memory, whose functions can be called.
+
+    Parameters
+    ----------
+    code : bytes
+        What `machine_code` returned on this machine.
+    """
+
+    def __init__(self, code: bytes) -> None:
+        machine = _machine()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def function(self, name: str) -> Callable[[int], None]:
+        """A function of one address; while it runs, Python's global lock is free."""
+        address = self._engine.get_function_address(name)
+        function: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+        return function
+
+
 class Compiled:
     """The function ``steps`` of an object file, in memory.
 
@@ -76,14 +98,10 @@ class Compiled:
     """
 
     def __init__(self, code: bytes, table: Mapping[str, str], dtype: str) -> None:
-        machine = _machine()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
+        self._code = LoadedCode(code)
         self._table = dict(table)
         self._dtypes = {"ints": np.dtype(np.int64), "reals": np.dtype(dtype)}
-        address = self._engine.get_function_address("steps")
-        self._steps = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+        self._steps = self._code.function("steps")
 
     def fill(self, memory: Array, values: Mapping[str, Any]) -> None:
         """Put some values, arrays by address, into the memory of a table."""

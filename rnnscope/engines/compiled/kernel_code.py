@@ -9,8 +9,6 @@ order, from the second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -23,7 +21,8 @@ from rnnscope.engines.compiled.cells.interface import Product, Rows
 from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
 from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, KernelKind
 from rnnscope.engines.compiled.tile import Tile
-from rnnscope.engines.compiled.vectors import REALS, Vector
+from rnnscope.engines.compiled.units_code import Place, RowCode, UnitsCode
+from rnnscope.engines.compiled.vectors import REALS
 from rnnscope.engines.compiled.writer import INT, INTS, Table, Writer
 
 _one_at_a_time = Lock()
@@ -166,14 +165,14 @@ class _KernelWriter:
         )
         width = "depth" if stage.output else "units"
         with w.loop(w["count"]) as row:
-            at = _Place.of(w, w.plus(w["place"], row))
+            at = Place.of(w, w.plus(w["place"], row))
             start = w.times(row, columns * w.lanes)
             for block in range(blocks):
                 unit = w.plus(w["unit"], block * w.lanes)
                 shift = w.plus(start, block * len(stage.gates) * w.lanes)
                 gates = {gate: w.plus(shift, order * w.lanes)
                          for order, gate in enumerate(stage.gates)}  # fmt: skip
-                stage.equations(_Units(w, self.kind, at, unit, w.minus(w[width], unit), gates))
+                stage.equations(UnitsCode(w, self.kind, at, unit, w.minus(w[width], unit), gates))
         w.done()
         return w
 
@@ -182,8 +181,8 @@ class _KernelWriter:
         lanes = ROW_VECTOR_BYTES // self.real.bytes
         w = self.writer(f"rows_{number}", {"count": INT, "place": INT}, lanes=lanes)
         with w.loop(w["count"]) as row:
-            at = _Place.of(w, w.plus(w["place"], row))
-            stage.equations(_Row(w, self.kind, at))
+            at = Place.of(w, w.plus(w["place"], row))
+            stage.equations(RowCode(w, self.kind, at))
         w.done()
         return w
 
@@ -259,97 +258,3 @@ class _KernelWriter:
                 running = w.minus(w.load(w.at(w["starts"], w.plus(at, 1))), start)
                 w.call(step, {"start": start, "running": running, "begin": begin, "count": count})
         w.done()
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a row reads and writes at a step."""
-
-    place: ir.Value
-    row: ir.Value
-    reads: ir.Value
-    writes: ir.Value
-
-    @classmethod
-    def of(cls, w: Writer, number: ir.Value) -> _Place:
-        names = ("places", "rows", "reads", "writes")
-        return cls(*(w.load(w.at(w[name], number)) for name in names))
-
-
-class _Units:
-    """`Units` in code: a vector of units from `unit` on, of which `left` are there."""
-
-    def __init__(
-        self,
-        w: Writer,
-        kind: KernelKind,
-        at: _Place,
-        unit: ir.Value,
-        left: ir.Value,
-        gates: dict[str, ir.Value],
-    ) -> None:
-        self._w = w
-        self._kind = kind
-        self._at = at
-        self._unit = unit
-        self._left = left
-        self._gates = gates
-
-    def z(self, gate: str) -> Vector:
-        return self._w.vector(self._w.at(self._w["sums"], self._gates[gate]))
-
-    def x(self, gate: str) -> Vector:
-        return self._w.vector(self._w.at(self._w["z"], self._gates[gate]))
-
-    def state(self, name: str) -> Vector:
-        row = self._at.reads if name == "m" else self._at.row
-        return self._w.vector(self._of_row(name, row))
-
-    def parameter(self, name: str) -> Vector:
-        place = INT(self._kind.parameters.index(name))
-        return self._w.vector(self._of_row("parameters", place))
-
-    def put(self, name: str, value: Vector) -> None:
-        row = self._at.writes if name == "m" else self._at.row
-        self._w.put(value, self._of_row(name, row))
-        if name in self._kind.states:
-            self._put_all(f"all_{name}", "depth" if name == "m" else "units", value)
-
-    def keep(self, **gates: Vector) -> None:
-        for name in self._kind.kept:
-            if name in gates:
-                self._put_all(f"gate_{name}", "units", gates[name])
-
-    def _put_all(self, name: str, width: str, value: Vector) -> None:
-        w = self._w
-        to = w.plus(w.times(self._at.place, w[width]), self._unit)
-        w.put_some(value, w.at(w[name], to), self._left)
-
-    def _of_row(self, name: str, row: ir.Value) -> ir.Value:
-        w = self._w
-        return w.at(w[name], w.plus(w.times(row, w["stride"]), self._unit))
-
-
-class _Row:
-    """`Row` in code."""
-
-    def __init__(self, w: Writer, kind: KernelKind, at: _Place) -> None:
-        self._w = w
-        self._kind = kind
-        self._at = at
-        self._vectors = w.builder.sdiv(w.plus(w["units"], w.lanes - 1), INT(w.lanes))
-
-    def number(self, name: str) -> Vector:
-        return self._units(INT(0)).parameter(name)
-
-    def total(self, term: Callable[[_Units], Vector]) -> Vector:
-        return self._w.total(self._vectors, lambda vector: term(self._units(vector))).total()
-
-    def each(self, equations: Callable[[_Units], None]) -> None:
-        with self._w.loop(self._vectors) as vector:
-            equations(self._units(vector))
-
-    def _units(self, vector: ir.Value) -> _Units:
-        w = self._w
-        unit = w.times(vector, w.lanes)
-        return _Units(w, self._kind, self._at, unit, w.minus(w["units"], unit), {})

@@ -40,6 +40,8 @@ class GraphComputation:
         Whether the graph itself takes lengths; where it does not, they change nothing.
     steps : int or None
         How many steps the graph is written out for; None if it takes any number.
+    together : bool
+        Whether sequences depend on those beside them, so that all are computed at once.
     """
 
     input_size: int
@@ -49,6 +51,7 @@ class GraphComputation:
     run: Callable[[Array, Array | None, Mapping[str, Array]], LayerStates]
     takes_lengths: bool = False
     steps: int | None = None
+    together: bool = False
 
     @property
     def num_units(self) -> int:
@@ -57,11 +60,19 @@ class GraphComputation:
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """A graph cell has no options: the graph holds all of its numbers."""
+    """A graph cell has no options to change: the file holds all of its numbers.
+
+    Attributes
+    ----------
+    stated : tuple of (str, Option)
+        What an operator says of itself, for people.
+    """
+
+    stated: tuple[tuple[str, Option[Any]], ...] = ()
 
     def items(self) -> Iterator[tuple[str, Option[Any]]]:
-        """None."""
-        return iter(())
+        """What is stated."""
+        return iter(self.stated)
 
 
 def _run(

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
+from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.signal import Layer, Signal
 
 
@@ -32,14 +33,14 @@ class Embedding(Layer):
 
     Attributes
     ----------
-    table : ndarray (id, feature)
+    table : ndarray or DeferredTable (id, feature)
     mask_zero : bool
         True if id 0 is padding: the layer then makes a mask.
     name : str
         The layer's name, for messages.
     """
 
-    table: Array
+    table: Array | DeferredTable
     mask_zero: bool = False
     name: str = "embedding"
     kind: str = "Embedding"

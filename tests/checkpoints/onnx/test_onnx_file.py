@@ -340,9 +340,9 @@ def test_a_model_without_recurrent_nodes_says_what_it_has(tmp_path):
     with pytest.raises(UnsupportedCellError, match="Relu"):
         read_checkpoint(path)
     path = simple(
-        tmp_path / "m.onnx", [node("DynamicQuantizeLSTM", ["X"], ["Y"], domain="com.microsoft")], {}
+        tmp_path / "m.onnx", [node("DeepCpuAttnLstm", ["X"], ["Y"], domain="com.microsoft")], {}
     )
-    with pytest.raises(UnsupportedCellError, match=r"com\.microsoft\.DynamicQuantizeLSTM"):
+    with pytest.raises(UnsupportedCellError, match=r"com\.microsoft\.DeepCpuAttnLstm"):
         read_checkpoint(path)
 
 

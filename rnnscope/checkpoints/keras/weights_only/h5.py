@@ -75,7 +75,7 @@ def read_loose_h5(file: h5py.File) -> list[LooseLayer]:
                 found="none",
                 hint="The file is damaged; copy it again or save the weights again.",
             )
-        weights = LayerGroup(group, attribute_texts(group, "weight_names") or ())
+        weights = LayerGroup(attribute_texts(group, "weight_names") or (), group)
         runs = _runs(weights.variables())
         if not runs:
             layers.append(LooseLayer(name, class_by_name(name)))

@@ -14,6 +14,7 @@ from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
+from rnnscope.checkpoints.keras.weights import deferred_table
 from rnnscope.checkpoints.keras.weights_only.layers import LayerDirection, LooseLayer, make_cell
 from rnnscope.checkpoints.weights_only.wiring import Feed
 from rnnscope.errors import CheckpointError
@@ -75,8 +76,9 @@ class LooseNetwork:
         self._leave_out(layer)
         roles = layer.roles or {}
         if "embeddings" in roles and len(roles["embeddings"].shape) == 2:
-            table = roles["embeddings"].load()
-            if table.dtype.kind == "f":
+            stored = roles["embeddings"]
+            if stored.again is not None or stored.load().dtype.kind == "f":
+                table = deferred_table(stored, layer.name)
                 self.findings.note(
                     f"Whether '{layer.name}' makes a mask from id 0 is not stored; none is made."
                 )

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.keras_file import ObjectGroup
-from rnnscope.checkpoints.keras.weights import StoredVariable, is_seed
+from rnnscope.checkpoints.keras.weights import StoredVariable, hdf5_variable, is_seed
 from rnnscope.checkpoints.keras.weights_only.h5 import class_by_name
 from rnnscope.checkpoints.keras.weights_only.layers import (
     CELL_ROLES,
@@ -30,7 +29,6 @@ from rnnscope.files.safe_hdf5 import (
     attribute_text,
     child_group,
     child_names,
-    load_array,
     walk_datasets,
 )
 
@@ -275,8 +273,6 @@ def _variables(file: h5py.File, path: str) -> tuple[StoredVariable, ...]:
 def _all_variables(file: h5py.File, path: str) -> list[StoredVariable]:
     group = child_group(file, path)
     return [
-        StoredVariable(
-            dataset.name.lstrip("/"), tuple(dataset.shape or ()), partial(load_array, dataset)
-        )
+        hdf5_variable(dataset, dataset.name.lstrip("/"))
         for dataset in (walk_datasets(group) if group is not None else ())
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.fronts import Fronts
-from rnnscope.checkpoints.onnx.graph_cells.layers import GraphCell, as_layer, graph_cell
+from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
+from rnnscope.checkpoints.onnx.graph_cells.handed_on import handed_on, last_step
+from rnnscope.checkpoints.onnx.graph_cells.layers import as_layer, graph_cell
 from rnnscope.checkpoints.onnx.graph_cells.loops import LoopRecurrence, find_loops
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Recurrence
 from rnnscope.checkpoints.onnx.graph_cells.unrolled import UNROLLED, find_unrolled
@@ -48,8 +50,22 @@ def add_graph_cells(
             continue
         wiring.nodes[node.name] = node
         added[node.name] = cell
+        _hand_on(wiring, cell, node.name, trial, fronts)
         _leave_out_turns(wiring, recurrence)
     return added
+
+
+def _hand_on(wiring: OnnxWiring, cell: GraphCell, name: str, trial: Trial, fronts: Fronts) -> None:
+    """Let what stands behind a cell read its layer."""
+    last = wiring.unique(f"{name}/last")
+    try:
+        sources = list(handed_on(cell, name, last, trial))
+    except (EvaluationError, InputError):
+        return  # what is behind it goes on reading the model's own input
+    for source in sources:
+        if last in source.reads:
+            wiring.nodes[last] = Node(last, last_step(cell), (name,))
+        fronts.stop_at(source, wiring.maker(source.key))
 
 
 def _name_only(wiring: OnnxWiring, wanted: str, op: str, why: str) -> None:

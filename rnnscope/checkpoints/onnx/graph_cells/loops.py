@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class LoopRecurrence:
         Which carried value each state is.
     written : int or None
         Which of the values that are stacked is what each step writes out.
+    collected : Collected or None
+        The carried array that each turn writes a row of, where that is what a step writes out.
     """
 
     node: OnnxNode
@@ -41,6 +44,7 @@ class LoopRecurrence:
     backward: bool
     states: Mapping[str, int]
     written: int | None
+    collected: Collected | None = None
 
     @property
     def name(self) -> str:
@@ -49,6 +53,15 @@ class LoopRecurrence:
     @property
     def op(self) -> str:
         return self.node.op
+
+    @property
+    def results(self) -> Sequence[str]:
+        """What the node makes."""
+        return tuple(filter(None, self.node.outputs))
+
+    def read(self, *, backward: bool) -> LoopRecurrence:
+        """See `Recurrence`."""
+        return replace(self, backward=backward)
 
     def record(
         self,
@@ -68,6 +81,8 @@ class LoopRecurrence:
         written = None
         if self.written is not None:
             written = [made[skip + carried + self.written] for made in turns]
+        elif self.collected is not None:
+            written = self.collected.rows([made[skip + self.collected.at] for made in turns])
         return Record(
             before={name: handed[first + at] for name, at in self.states.items()},
             after={name: [made[skip + at] for made in turns] for name, at in self.states.items()},
@@ -78,6 +93,47 @@ class LoopRecurrence:
         """See `Recurrence`."""
         inside = [node for node in graph.nodes if not self.body.own.isdisjoint(node.outputs)]
         return stored_floats(graph, inside)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """An array that a loop carries, to write one row of it in every turn.
+
+    Attributes
+    ----------
+    at : int
+        Which carried value it is.
+    backward : bool
+        Whether the first turn writes the last row.
+    """
+
+    at: int
+    backward: bool
+
+    def rows(self, arrays: Sequence[Any]) -> list[Array]:
+        """What each turn wrote, of the array after it."""
+        return [np.asarray(array)[-1 - turn if self.backward else turn]
+                for turn, array in enumerate(arrays)]  # fmt: skip
+
+    @classmethod
+    def of(cls, at: int, before: Any, arrays: Sequence[Any]) -> Collected | None:
+        """The array that is one: each turn changes no more than its own row of it."""
+        first = np.asarray(before)
+        if first.ndim < 2 or len(first) != len(arrays) or len(first) < 2:
+            return None
+        every = [first, *(np.asarray(array) for array in arrays)]
+        if len({(array.shape, array.dtype) for array in every}) > 1:
+            return None
+        rows = tuple(range(1, first.ndim))
+        changed = np.stack([(now != then).any(axis=rows) for then, now in pairwise(every)])
+        turns = np.arange(len(arrays))
+        if not changed.any():
+            return None
+        for backward in (False, True):
+            own = turns[:, None] == (turns[::-1] if backward else turns)
+            if not (changed & ~own).any():
+                return cls(at, backward)
+        return None
 
 
 def find_loops(program: OnnxProgram, trial: Trial) -> list[LoopRecurrence]:
@@ -105,7 +161,7 @@ def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
     evaluation = program.evaluation(trial.bound, Work(MAX_WORK))
     evaluation.watch(node, {})
     evaluation.value(next(filter(None, node.outputs)))
-    _, turns = evaluation.watched[node]
+    handed, turns = evaluation.watched[node]
     if not turns:
         raise EvaluationError("it takes no turn")
     skip, first, carried = _offsets(node, body)
@@ -114,11 +170,27 @@ def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
         if _is_state([made[skip + at] for made in turns])
         and graph.behind(body.outputs[skip + at], ("Identity",)) != body.inputs[first + at]
     ]  # fmt: skip
+    collections = [
+        one for at in states
+        if (one := Collected.of(at, handed[first + at], [made[skip + at] for made in turns]))
+    ]  # fmt: skip
+    states = [
+        at for at in states
+        if at not in [one.at for one in collections]
+        and _put_into(graph, body, body.outputs[skip + at], body.inputs[first + at]) is None
+    ]  # fmt: skip
     if not states:
         raise EvaluationError("it carries no state")
     scanned = range(skip + carried, len(body.outputs))
     written = next((at for at in scanned if _is_state([made[at] for made in turns])), None)
-    m = _m_of(graph, body, turns, states, (skip, first), written)
+    collected = collections[0] if collections and written is None else None
+    m = None
+    if collected is not None:
+        rows = collected.rows([made[skip + collected.at] for made in turns])
+        m = _equal_state(graph, body, turns, states, (skip, first), rows)
+        collected = collected if m is None else None
+    if m is None:
+        m = _m_of(graph, body, turns, states, (skip, first), written)
     top = body.outputs[written if m is None and written is not None else skip + (m or 0)]
     keys = {str(at): body.outputs[skip + at] for at in states if at != m}
     c = c_of(graph, top, keys)
@@ -131,6 +203,7 @@ def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
     return LoopRecurrence(
         node, body, _candidates(program, node, body, carried), 1 in directions, named,
         None if m is not None or written is None else written - skip - carried,
+        collected,
     )  # fmt: skip
 
 
@@ -139,6 +212,37 @@ def _offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
     if node.op == "Loop":
         return 1, 2, len(body.inputs) - 2
     return 0, 0, len(body.inputs) - node.integer("num_scan_inputs")
+
+
+def _put_into(graph: OnnxGraph, body: Body, made: str, handed: str) -> str | None:
+    """The value that a turn puts into an array of all steps; None if it carries anything else.
+
+    Nothing but its own next value is made of such an array, the shapes of others aside.
+    """
+    producer = graph.producers.get(graph.behind(made, ("Identity",)))
+    if producer is None or producer.op != "ScatterND":
+        return None
+    others = [key for key in body.outputs if key != made]
+    if graph.behind(producer.input(0), ("Identity", "Expand")) != handed:
+        return None
+    if _made_of(graph, body, [*others, *producer.inputs[1:]], handed):
+        return None
+    return graph.behind(producer.input(2), ("Identity", "Reshape", "Unsqueeze"))
+
+
+def _made_of(graph: OnnxGraph, body: Body, keys: Sequence[str], wanted: str) -> bool:
+    """Whether any of some values of a body is made of another, not of its shape alone."""
+    pending, seen = [*keys], set[str]()
+    while pending:
+        key = pending.pop()
+        if key == wanted:
+            return True
+        node = graph.producers.get(key)
+        if key in seen or node is None or node.op == "Shape" or key not in body.own:
+            continue
+        seen.add(key)
+        pending.extend(node.inputs)
+    return False
 
 
 def _is_state(values: Sequence[Any]) -> bool:
@@ -170,6 +274,9 @@ def _m_of(
             node.input(1) for node in graph.nodes
             if node.op == "SequenceInsert" and not body.own.isdisjoint(node.outputs)
         }  # fmt: skip
+        for made, handed in zip(body.outputs[skip:], body.inputs[first:], strict=False):
+            row = _put_into(graph, body, made, handed)
+            inserted |= {row} if row else set()
         for at in states:
             if body.outputs[skip + at] in inserted:
                 return at
@@ -178,9 +285,23 @@ def _m_of(
             if c_of(graph, body.outputs[skip + at], others):
                 return at
         return states[0]
+    return _equal_state(graph, body, turns, states, offsets, [made[written] for made in turns])
+
+
+def _equal_state(
+    graph: OnnxGraph,
+    body: Body,
+    turns: Sequence[Sequence[Any]],
+    states: Sequence[int],
+    offsets: tuple[int, int],
+    written: Sequence[Any],
+) -> int | None:
+    """The state that is what every turn writes; of several, the one that the body multiplies."""
+    skip, first = offsets
     equal = [
         at for at in states
-        if all(np.array_equal(made[skip + at], made[written]) for made in turns)
+        if all(np.array_equal(np.ravel(made[skip + at]), np.ravel(one))
+               for made, one in zip(turns, written, strict=True))
     ]  # fmt: skip
     multiplied = {
         key for node in graph.nodes if node.op in ("MatMul", "Gemm", "Concat")

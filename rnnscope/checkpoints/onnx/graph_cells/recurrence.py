@@ -45,6 +45,8 @@ class Recurrence(Protocol):
         Values that may be what it reads step by step, the likeliest first.
     backward : bool
         Whether it begins with the last step.
+    results : sequence of str
+        Values that its steps make and that others read.
     """
 
     @property
@@ -58,6 +60,12 @@ class Recurrence(Protocol):
 
     @property
     def backward(self) -> bool: ...
+
+    @property
+    def results(self) -> Sequence[str]: ...
+
+    def read(self, *, backward: bool) -> Recurrence:
+        """The same, read from its end or not."""
 
     def record(
         self,

@@ -8,14 +8,17 @@ is a state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from rnnscope.checkpoints.onnx.cone import Cone
 from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
 from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
+from rnnscope.checkpoints.onnx.operator_proof import difference, limit_of
 from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
@@ -43,7 +46,10 @@ class UnrolledRecurrence:
     keys : mapping of str to tuple of str
         Each state after each step, in the order of processing.
     first : mapping of str to str
-        Each state before the first step.
+        Each state before the first step; empty where that step was simplified for a start of
+        zeros, so that no value of the graph is that state.
+    results : tuple of str
+        The join of what they write, and the last of it.
     """
 
     name: str
@@ -51,7 +57,12 @@ class UnrolledRecurrence:
     backward: bool
     keys: Mapping[str, tuple[str, ...]]
     first: Mapping[str, str]
+    results: Sequence[str] = ()
     op: str = UNROLLED
+
+    def read(self, *, backward: bool) -> UnrolledRecurrence:
+        """See `Recurrence`."""
+        return replace(self, backward=backward)
 
     def record(
         self,
@@ -61,16 +72,42 @@ class UnrolledRecurrence:
         work: Work | None = None,
     ) -> Record:
         """See `Recurrence`."""
+        if initial and not self.first:
+            raise EvaluationError("its first step is written for a start of zeros alone")
         starts = {self.first[name]: value for name, value in initial.items()}
         if len(starts) < len(initial):
             raise EvaluationError("two states start from one value of the graph")
         evaluation = program.evaluation({**bound, **starts}, work)
-        return Record(
-            before={name: evaluation.value(key) for name, key in self.first.items()},
-            after={
-                name: [evaluation.value(key) for key in keys] for name, keys in self.keys.items()
-            },
-            written=None,
+        after = {name: [evaluation.value(key) for key in keys] for name, keys in self.keys.items()}
+        before = {name: evaluation.value(key) for name, key in self.first.items()}
+        if not self.first:
+            before = {name: np.zeros_like(parts[0]) for name, parts in after.items()}
+        return Record(before=before, after=after, written=None)
+
+    def starts_from_zeros(self, program: OnnxProgram, key: str, x: Array, time: int) -> bool:
+        """Whether the first step does what the second one does after a state of zeros.
+
+        Parameters
+        ----------
+        program : OnnxProgram
+        key : str
+            Of x in the graph.
+        x : ndarray
+            What the graph has there.
+        time : int
+            Its axis of timesteps.
+        """
+        at = [1, 0] if not self.backward else [-2, -1]
+        moved = np.array(x)
+        steps = np.moveaxis(moved, time, 0)
+        steps[at[0]] = steps[at[1]]
+        true = program.evaluation({key: x})
+        firsts = {keys[0]: true.value(keys[0]) for keys in self.keys.values()}
+        zeros = {name: np.zeros_like(value) for name, value in firsts.items()}
+        again = program.evaluation({key: moved, **zeros})
+        return all(
+            difference(again.value(keys[1]), firsts[keys[0]]) <= limit_of(x)
+            for keys in self.keys.values()
         )
 
     def stored_names(self, graph: OnnxGraph) -> tuple[str, ...]:
@@ -152,13 +189,20 @@ def _recurrence(
     last = _steps_back(graph, written[-1], written[-2])
     # Of each state: its key after the last step, then after the one before, and so on.
     chains = {key: [key, before] for key, before in last.items()}
+    initial: dict[str, str] | None = None
     for now, before in zip(written[-2:0:-1], written[-3::-1], strict=True):
         back = _steps_back(graph, now, before)
+        ends = [chain[-1] for chain in chains.values()]
+        if before == written[0] and not all(end in back for end in ends):
+            # The first step may have been simplified, since it begins with zeros.
+            back = _before_first(graph, written[2], written[1], ends)
+            initial = {}
         for chain in chains.values():
             if chain[-1] not in back:
                 raise EvaluationError(f"the steps of '{node.name}' are not alike")
             chain.append(back[chain[-1]])
-    initial = _before_first(graph, written[1], written[0], [c[-1] for c in chains.values()])
+    if initial is None:
+        initial = _before_first(graph, written[1], written[0], [c[-1] for c in chains.values()])
     m = written[-1]
     others = {f"state_{n}": key for n, key in enumerate(chains) if key != m}
     c = c_of(graph, m, others)
@@ -169,7 +213,8 @@ def _recurrence(
     inputs = Cone.of(written[-1], graph, program.stored, ()).inputs
     return UnrolledRecurrence(
         node.name, inputs, backward, keys,
-        {names[key]: initial[chain[-1]] for key, chain in chains.items()},
+        {names[key]: initial[chain[-1]] for key, chain in chains.items()} if initial else {},
+        (*node.outputs, written[-1]),
     )  # fmt: skip
 
 

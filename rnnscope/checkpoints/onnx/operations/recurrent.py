@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph import CELL_CLIP, OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, given
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import OPS, EvaluationError
@@ -63,6 +63,8 @@ class Direction:
         ``linear_before_reset`` of GRU.
     coupled : bool
         ``input_forget`` of LSTM.
+    cell_clip : float
+        0 where c is not bounded; see `rnnscope.checkpoints.onnx.graph.CELL_CLIP`.
     """
 
     w: Array
@@ -74,6 +76,7 @@ class Direction:
     clip: float = 0.0
     reset_after: bool = False
     coupled: bool = False
+    cell_clip: float = 0.0
 
     def clipped(self, z: Array) -> Array:
         """What enters an activation."""
@@ -94,6 +97,8 @@ def _lstm_step(cell: Direction, x: Array, state: list[Array]) -> list[Array]:
     i = f(cell.clipped(zi + pi * c))
     forget = 1 - i if cell.coupled else f(cell.clipped(zf + pf * c))
     new = forget * c + i * g(cell.clipped(zc))
+    if cell.cell_clip:
+        new = np.clip(new, -cell.cell_clip, cell.cell_clip).astype(new.dtype)
     o = f(cell.clipped(zo + po * new))
     return [o * last(new), new]
 
@@ -116,8 +121,9 @@ def _rnn_step(cell: Direction, x: Array, state: list[Array]) -> list[Array]:
     return [cell.functions[0](cell.clipped(x @ cell.w.T + h @ cell.r.T + cell.wb + cell.rb))]
 
 
-def _functions(node: OnnxNode, directions: int) -> list[list[Function]]:
-    defaults = DEFAULTS[node.op]
+def functions_of(node: OnnxNode, directions: int, kind: str) -> list[list[Function]]:
+    """The activations of each direction of a node of a kind of DEFAULTS."""
+    defaults = DEFAULTS[kind]
     names = node.texts("activations") or defaults * directions
     if len(names) != len(defaults) * directions:
         raise EvaluationError(f"it names {len(names)} activations")
@@ -152,8 +158,9 @@ def _directions(node: OnnxNode, inputs: list[Any]) -> list[Direction]:
             w[number], r[number], b[number][: w.shape[1]], b[number][w.shape[1] :],
             None if p is None else p[number], functions, clip,
             bool(node.integer("linear_before_reset")), bool(node.integer("input_forget")),
+            node.number(CELL_CLIP) or 0.0,
         )
-        for number, functions in enumerate(_functions(node, len(w)))
+        for number, functions in enumerate(functions_of(node, len(w), node.op))
     ]  # fmt: skip
 
 

@@ -21,7 +21,10 @@ def _construct(_: OnnxNode, inputs: list[Any]) -> Any:
 
 def _insert(_: OnnxNode, inputs: list[Any]) -> Any:
     items, place = list(inputs[0]), given(inputs, 2)
-    items.insert(len(items) if place is None else int(scalar(place)), inputs[1])
+    at = len(items) if place is None else int(scalar(place))
+    if not -len(items) <= at <= len(items):
+        raise EvaluationError(f"it inserts at {at} of {len(items)}")
+    items.insert(at, inputs[1])
     return items
 
 

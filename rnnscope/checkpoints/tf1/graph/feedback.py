@@ -257,7 +257,10 @@ class Feedbacks:
                     pending.extend(reads[current])
             return found
 
-        return {layer for layer in behind(name) if name in behind(layer)}
+        ahead = behind(name)
+        if name not in ahead:
+            return set()  # no way leads back, and no layer on it need be asked
+        return {layer for layer in ahead if name in behind(layer)}
 
     def _probed(self, name: str) -> int:
         """The step whose x tells: the first that can be made of an earlier one."""

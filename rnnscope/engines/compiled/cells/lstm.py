@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from rnnscope.engines.compiled.cells.interface import CompiledCell, Product, Rows, Units, Weights
+from rnnscope.engines.compiled.cells import projection
+from rnnscope.engines.compiled.cells.interface import CompiledCell, Product, Rows, Units
 from rnnscope.engines.compiled.functions import function, is_known
 from rnnscope.model.cell import GATE_ORDER, Array, CellSpec
 
@@ -73,49 +72,25 @@ def _gates(units: Units, *, variant: Variant) -> None:
         o = units.parameter("peephole_o").fma(c, o)
     o = recurrent(gate(o))
     units.put("c", c)
-    units.put("wide" if variant.projection else "m", o * function(variant.output_activation)(c))
+    units.put(projection.name_of_m(variant), o * function(variant.output_activation)(c))
     units.keep(i=i, f=f, g=g, o=o)
 
 
-def projected(units: Units, *, clip: bool) -> None:
-    """M of a cell with a projection: the product of ``wide``, clipped."""
-    m = units.z("m")
-    units.put("m", m.within(units.parameter("proj_clip")) if clip else m)
-
-
 def _stages(variant: Variant) -> tuple[Product | Rows, ...]:
-    first = Product(GATE_ORDER, partial(_gates, variant=variant))
-    if not variant.projection:
-        return (first,)
-    projection = partial(projected, clip=variant.proj_clip)
-    return first, Product(("m",), projection, left="wide", output=True)
-
-
-def _weights(spec: CellSpec) -> list[Weights]:
-    weights = spec.weights
-    first = Weights(weights.recurrent_kernel, weights.kernel, weights.bias)
-    return [first] if weights.projection is None else [first, Weights(weights.projection)]
+    return projection.stages(GATE_ORDER, partial(_gates, variant=variant), variant)
 
 
 def _parameters(spec: CellSpec) -> dict[str, Array | float]:
-    weights, options = spec.weights, spec.options
-    found: dict[str, Array | float] = {"forget_bias": options.forget_bias.value}
-    for name in ("cell_clip", "gate_clip", "proj_clip"):
-        limit = getattr(options, name).value
-        if limit is not None:
-            found[name] = limit
-    if spec.peepholes:
-        for gate in "ifo":
-            given = getattr(weights, f"peephole_{gate}")
-            found[f"peephole_{gate}"] = np.zeros(spec.num_units) if given is None else given
-    return found
+    return projection.parameters(
+        spec, ("cell_clip", "gate_clip", "proj_clip"), "ifo" if spec.peepholes else ""
+    )
 
 
 LSTM = CompiledCell(
     kind="lstm",
     variant=_variant,
     stages=_stages,
-    weights=_weights,
+    weights=projection.weights,
     parameters=_parameters,
-    buffers=lambda variant: ("wide",) if variant.projection else (),
+    buffers=projection.buffers,
 )

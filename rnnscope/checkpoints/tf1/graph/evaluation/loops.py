@@ -168,9 +168,11 @@ class Loops:
             if left is not None:
                 onward = tuple(variable.initial for variable in left[0].variables.values())
             for step in onward:
-                if step not in seen:
+                if step not in seen and self._found.get(step, step) is not None:
                     seen.add(step)
                     pending.append(step)
+        # What led to no loop need not be followed again: stacks of loops stand on one another.
+        self._found.update(dict.fromkeys(seen))
         return None
 
     def needed(self, loop: Loop, wanted: Iterable[GraphTensor]) -> frozenset[GraphTensor]:

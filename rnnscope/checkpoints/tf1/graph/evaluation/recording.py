@@ -107,6 +107,7 @@ class Recorder:
         self.loops = loops
         self._most_unrolled = most_unrolled
         self._most_ops = most_ops
+        self._writes: dict[str, list[GraphTensor]] | None = None
 
     def evaluator(
         self, layers: Iterable[list[FoundCell]], given: Mapping[GraphTensor, Any]
@@ -145,11 +146,15 @@ class Recorder:
 
     def writes(self, loop: Loop) -> list[GraphTensor]:
         """What the steps of a loop put into lists."""
-        return [
-            node.inputs[WRITES[node.op]]
-            for node in self._view
-            if node.op in WRITES and self.loops.around(node.inputs[WRITES[node.op]]) is loop
-        ]
+        if self._writes is None:
+            self._writes = {}
+            for node in self._view:
+                if node.op in WRITES:
+                    written = node.inputs[WRITES[node.op]]
+                    around = self.loops.around(written)
+                    if around is not None:
+                        self._writes.setdefault(around.name, []).append(written)
+        return self._writes.get(loop.name, [])
 
     def record(self, evaluator: GraphEvaluator, cells: list[FoundCell]) -> CellRecord:
         """What the graph computes for one layer.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.dataflow import peel
 from rnnscope.checkpoints.tf1.graph.evaluation.directions import Directions
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
@@ -38,7 +39,7 @@ from rnnscope.model.initial_state import (
     StatePart,
     UncomputedState,
 )
-from rnnscope.model.layers import IdsAsFeatures, Unsupported
+from rnnscope.model.layers import IdsAsFeatures, Masking, Unsupported
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -223,6 +224,9 @@ class _Settling:
         if isinstance(found, Obstacle):
             return False
         evaluated, source = found
+        masking = self._masking_of(node, layer, source)
+        if masking is None:
+            return False
         layer = self._directions.aligned(layer, self._cells(node.name), source)
         evaluated = replace(evaluated, layer=layer)
         name = node.reads[0] if node.reads else ""
@@ -230,12 +234,30 @@ class _Settling:
             name = f"{node.name}[x]"
         front = evaluated.as_front(name)
         self._inputs.setdefault(source.name)
-        self._nodes[name] = Node(name, front, (source.name,))
+        self._nodes[name] = Node(name, front, (masking or source.name,))
         proved = replace(layer, evidence=verdict.evidence)
         self._nodes[node.name] = replace(node, layer=proved, reads=(name,))
         self._used.update(self._variables_behind([self._cells(node.name)[0].x]))
         self._note_assumed(node.name, evaluated)
         return True
+
+    def _masking_of(self, node: Node, layer: RecurrentLayer, source: ModelInput) -> str | None:
+        """The node that makes a layer's mask, in front of what is put before the layer.
+
+        Empty where the layer takes no mask that the graph makes; None where the mask is not one of
+        the input that the front begins with, and would be lost.
+        """
+        if layer.lengths.value.kind != "mask":
+            return ""
+        name = node.reads[0] if node.reads else ""
+        maker = self._nodes.get(name) or self._built.network.by_name.get(name)
+        compared = self._view.node(GraphTensor(name)) if name else None
+        if maker is None or compared is None or not isinstance(maker.layer, Masking):
+            return None
+        if not any(peel(self._view, ref).node == source.name for ref in compared.inputs):
+            return None
+        self._nodes[name] = replace(maker, reads=(source.name,))
+        return name
 
     def _attends_unrolled(self, node: Node) -> bool:
         """Whether an unrolled layer reads what its own output makes: it may return that, too."""

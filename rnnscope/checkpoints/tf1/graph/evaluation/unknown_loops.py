@@ -10,6 +10,7 @@ from itertools import takewhile
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
@@ -61,13 +62,15 @@ def unknown_loops(
     loops = proof.recorder.loops
     found: list[UnknownLoop] = []
     obstacles: dict[str, str] = {}
+    # One for all: loops that stand on one another would run those below again and again.
+    evaluator = proof.recorder.evaluator([], proof.given)
     for loop in loops.every.values():
         if _trains(loop) or any(
             loops.around(variable.initial) is not None for variable in loop.variables.values()
         ):
             continue
         claimed = _claimed(loops, loop, known.values())
-        finder = _Finder(view, proof, loop, claimed)
+        finder = _Finder(view, proof, loop, claimed, evaluator)
         made = finder.find()
         if isinstance(made, str):
             obstacles[loop.name] = made
@@ -95,13 +98,19 @@ def _claimed(loops: Loops, loop: Loop, layers: Iterable[list[FoundCell]]) -> fro
 
 class _Finder:
     def __init__(
-        self, view: GraphView, proof: Proof, loop: Loop, claimed: Collection[GraphTensor]
+        self,
+        view: GraphView,
+        proof: Proof,
+        loop: Loop,
+        claimed: Collection[GraphTensor],
+        evaluator: GraphEvaluator,
     ) -> None:
         self._view = view
         self._proof = proof
         self._loop = loop
         self._claimed = claimed
         self._recorder: Recorder = proof.recorder
+        self._evaluator = evaluator
 
     def find(self) -> UnknownLoop | str | None:
         """The loop's own states; None if it has none; in words why it cannot be told."""
@@ -113,11 +122,12 @@ class _Finder:
         ]
         if not carried:
             return None
-        evaluator = self._recorder.evaluator([], self._proof.given)
         states = []
         reason = ""
         for variable in carried:
-            first = self._recorder.try_value(evaluator, self._loop.variables[variable].initial)
+            first = self._recorder.try_value(
+                self._evaluator, self._loop.variables[variable].initial
+            )
             if isinstance(first, Obstacle):
                 reason = first.words
             elif self._is_state(first):

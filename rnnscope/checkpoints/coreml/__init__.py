@@ -1,0 +1,1 @@
+"""Core ML models: ML programs in ``.mlpackage`` folders, neural networks in ``.mlmodel`` files."""

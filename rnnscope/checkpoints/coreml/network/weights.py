@@ -1,0 +1,95 @@
+"""Weights of a neural network: floats of 32 or 16 bits, or whole numbers with a scale or a table.
+
+References
+----------
+coremltools, mlmodel/format/NeuralNetwork.proto, WeightParams and QuantizationParams: the first axis
+is that of output channels; values of less than 8 bits follow each other, the highest bit first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.onnx.tensors import MAX_BYTES
+from rnnscope.errors import CheckpointError
+from rnnscope.model.cell import Array
+
+
+def read_weights(params: Any, shape: Sequence[int], where: str) -> Array:
+    """The array of a WeightParams, float32.
+
+    Raises
+    ------
+    CheckpointError
+        Its values do not fit the shape, or are stored in a way that is not read.
+    """
+    count = math.prod(shape)
+    if count * 4 > MAX_BYTES:
+        raise _misfit(where, f"at most {MAX_BYTES} bytes", str(tuple(shape)))
+    if params.int8RawValue:
+        raise _misfit(where, "floats, or numbers with a scale or table", "int8 without either")
+    if params.rawValue:
+        flat = _quantised(params, shape, count, where)
+    elif params.float16Value:
+        if len(params.float16Value) != 2 * count:
+            raise _misfit(where, f"{2 * count} bytes", f"{len(params.float16Value)} bytes")
+        flat = np.frombuffer(params.float16Value, "<f2").astype(np.float32)
+    else:
+        flat = np.asarray(params.floatValue, np.float32)
+    if flat.size != count:
+        raise _misfit(where, f"values of shape {tuple(shape)}", f"{flat.size} values")
+    return flat.reshape(tuple(shape))
+
+
+def is_quantised(params: Any) -> bool:
+    """Whether weights are whole numbers with a scale or a table."""
+    return bool(params.rawValue)
+
+
+def _quantised(params: Any, shape: Sequence[int], count: int, where: str) -> Array:
+    quantization = params.quantization
+    bits = int(quantization.numberOfBits)
+    if not 1 <= bits <= 8:
+        raise _misfit(where, "values of 1 to 8 bits", f"{bits} bits")
+    raw = np.frombuffer(params.rawValue, np.uint8)
+    if len(raw) != (count * bits + 7) // 8:
+        raise _misfit(where, f"{(count * bits + 7) // 8} bytes", f"{len(raw)} bytes")
+    values = _unpacked(raw, count, bits)
+    kind = quantization.WhichOneof("QuantizationType")
+    if kind == "lookupTableQuantization":
+        table = np.asarray(quantization.lookupTableQuantization.floatValue, np.float32)
+        if len(table) <= int(values.max(initial=0)):
+            raise _misfit(where, f"a table of {1 << bits} values", f"{len(table)} values")
+        return table[values]
+    if kind != "linearQuantization":
+        raise _misfit(where, "a scale or a table", "neither")
+    linear = quantization.linearQuantization
+    scale = np.asarray(linear.scale, np.float32)
+    bias = np.asarray(linear.bias if len(linear.bias) else [0.0], np.float32)
+    rows = values.astype(np.float32).reshape(shape[0] if len(shape) > 1 else 1, -1)
+    if scale.size not in (1, len(rows)) or bias.size not in (1, len(rows)):
+        raise _misfit(where, f"one scale, or {len(rows)}", f"{scale.size} and {bias.size}")
+    made: Array = rows * scale.reshape(-1, 1) + bias.reshape(-1, 1)
+    return made.ravel()
+
+
+def _unpacked(raw: Array, count: int, bits: int) -> Array:
+    if bits == 8:
+        return raw
+    each = np.unpackbits(raw)[: count * bits].reshape(count, bits)
+    made: Array = each @ (1 << np.arange(bits - 1, -1, -1))
+    return made
+
+
+def _misfit(where: str, expected: str, found: str) -> CheckpointError:
+    return CheckpointError(
+        "Weights of the Core ML model do not fit their layer.",
+        where=where,
+        expected=expected,
+        found=found,
+        hint="the file is damaged: copy it again from its source",
+    )

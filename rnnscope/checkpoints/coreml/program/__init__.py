@@ -1,0 +1,1 @@
+"""ML programs: operations of the model intermediate language (MIL), by name."""

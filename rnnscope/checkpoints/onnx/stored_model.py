@@ -1,0 +1,132 @@
+"""A model that is held as ONNX messages: the network that is found in it, and its later results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnscope.checkpoints.onnx.constants import OnnxConstants
+from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.flattening import flatten
+from rnnscope.checkpoints.onnx.graph import OnnxGraph
+from rnnscope.checkpoints.onnx.later_results import later_results
+from rnnscope.checkpoints.onnx.operators import OPERATORS
+from rnnscope.checkpoints.onnx.proof import Settled, settle
+from rnnscope.checkpoints.onnx.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.sorting import sorting_nodes
+from rnnscope.checkpoints.onnx.stored_values import StoredValues
+from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
+from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
+from rnnscope.errors import UnsupportedCellError
+from rnnscope.model.network import Network, Node
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """A model, and what was found in it.
+
+    Attributes
+    ----------
+    model : ModelProto
+    store : TensorStore
+    graph : OnnxGraph
+    program : OnnxProgram
+    wiring : OnnxWiring
+    settled : Settled
+    """
+
+    model: Any
+    store: TensorStore
+    graph: OnnxGraph
+    program: OnnxProgram
+    wiring: OnnxWiring
+    settled: Settled
+
+    @classmethod
+    def of(cls, model: Any, path: Path, titles: Mapping[str, str] | None = None) -> StoredModel:
+        """Read a ModelProto; `path` is the file whose folder holds its external data.
+
+        `titles` are those of `OnnxGraph`.
+
+        Raises
+        ------
+        CheckpointError
+            A tensor of a recurrent node is damaged; it names the tensor.
+        """
+        graph = flatten(model, path)
+        graph.titles = titles or {}
+        store = TensorStore(path)
+        program = OnnxProgram(graph, StoredValues(graph, store), sorting_nodes(graph))
+        wiring = OnnxWiring(graph, OnnxConstants(program), OPERATORS)
+        wiring.follow()
+        return cls(model, store, graph, program, wiring, settle(wiring, program))
+
+    def network(self, title: str, reasons: Sequence[str] = ()) -> Network:
+        """The recurrent layers and what they read.
+
+        Parameters
+        ----------
+        title : str
+            What kind of model it is, for people: ``"ONNX"``.
+        reasons : sequence of str
+            Why recurrent operators of it could not be read, a sentence each.
+
+        Raises
+        ------
+        UnsupportedCellError
+            There is none; it names the operators there are.
+        """
+        network = self.wiring.network()
+        if not network.nodes:
+            raise _nothing_recurrent(self.store.path, self.graph, title, reasons)
+        return network
+
+    def later_results(self) -> tuple[Node, ...]:
+        """See `Checkpoint.later_results`."""
+        return later_results(self.wiring, self.program, self.settled)
+
+    def axes(self, network: Network) -> dict[str, tuple[str, ...]]:
+        """See `Checkpoint.input_axes`."""
+        axes = self.settled.axes
+        return {name: axes[name] for name in network.inputs if name in axes}
+
+    def notes(self, axes: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """What users should know of the inputs and of the weights."""
+        notes = [f"The model's input '{name}' is ({', '.join(own)})." for name, own in axes.items()]
+        if any(node.op.endswith("DynamicQuantizeLSTM") for node in self.graph.nodes):
+            notes.append(
+                "DynamicQuantizeLSTM is computed as ONNX Runtime does with one thread, all "
+                "sequences together; each of several threads quantises m of its own part of them."
+            )
+        narrow = {
+            stored for node in self.graph.nodes if node.op in RECURRENT
+            for key in filter(None, node.inputs[1:4])
+            for stored in self.wiring.constants.names(key)
+            if stored in self.graph.initializers
+            and self.graph.initializers[stored].data_type in (FLOAT16, BFLOAT16)
+        }  # fmt: skip
+        if narrow:
+            notes.append(
+                "The weights are stored in 16 bits; they are widened, and computed with in float32."
+            )
+        return notes
+
+
+def _nothing_recurrent(
+    path: Path, graph: OnnxGraph, title: str, reasons: Sequence[str]
+) -> UnsupportedCellError:
+    words = (*RECURRENT, *LOOPS)
+    recurrent_like = sorted(
+        {node.op for node in graph.nodes if any(word in node.op for word in words)}
+    )
+    found = recurrent_like or sorted({node.op for node in graph.nodes})
+    others = "an operator of another domain, or a loop that is not computed, is not read"
+    return UnsupportedCellError(
+        f"The {title} model holds no LSTM, GRU or RNN node.",
+        where=path,
+        expected="a node of one of these operators",
+        found=", ".join(found[:12]) or "no nodes",
+        hint=" ".join(reasons[:4]) or (others if recurrent_like else None),
+    )

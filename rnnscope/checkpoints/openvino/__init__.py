@@ -1,0 +1,1 @@
+"""OpenVINO's intermediate representation: a graph in ``.xml``, its constants in ``.bin``."""

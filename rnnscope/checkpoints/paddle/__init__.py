@@ -1,0 +1,1 @@
+"""PaddlePaddle: state dicts in ``.pdparams``, programs in ``.json`` with ``.pdiparams``."""

@@ -1,0 +1,1 @@
+"""TensorFlow.js: ``model.json`` and the shards beside it."""

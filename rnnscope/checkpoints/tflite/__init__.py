@@ -1,0 +1,1 @@
+"""TensorFlow Lite: FlatBuffers of one graph or several, whose operators are told as ONNX's."""

@@ -1,0 +1,288 @@
+"""A TensorFlow Lite file as tensors, operators and subgraphs that are known to fit each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnscope.checkpoints.tflite.schema import (
+    ACTIVATIONS,
+    DTYPES,
+    IDENTIFIER,
+    OPERATORS,
+    PLACEHOLDER,
+    SCHEMA,
+)
+from rnnscope.errors import CheckpointError
+from rnnscope.model.cell import Array
+
+MAX_BYTES = 1 << 31
+"""No FlatBuffer is larger."""
+
+MAX_TENSORS = 500_000
+
+
+def sniff_tflite(path: Path) -> bool:
+    """Whether a file has the identifier of TensorFlow Lite. Never raises."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(8)[4:] == IDENTIFIER
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class LiteTensor:
+    """A tensor of a subgraph.
+
+    Attributes
+    ----------
+    name : str
+        As stored.
+    shape : tuple of int
+    open_axes : tuple of bool
+        Which sizes are those of one export alone, as the file says.
+    kind : int
+        TensorType.
+    data : ndarray or None
+        What the file holds of it, as it is stored.
+    scale, zero : ndarray
+        Of a quantised tensor: one number, or one a channel; empty for others.
+    axis : int
+        That of the channels.
+    is_variable : bool
+        A state that is kept from one call to the next.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    open_axes: tuple[bool, ...]
+    kind: int
+    data: Array | None
+    scale: Array
+    zero: Array
+    axis: int
+    is_variable: bool
+
+    @property
+    def is_quantised(self) -> bool:
+        return self.scale.size > 0
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """That of the stored bytes; None for what is no array of numbers."""
+        return np.dtype(DTYPES[self.kind]) if self.kind in DTYPES else None
+
+    @cached_property
+    def real(self) -> Array:
+        """The floats that a stored tensor stands for; whole numbers that stand for themselves."""
+        assert self.data is not None
+        if self.is_quantised and self.data.dtype.kind in "iu":
+            along = [1] * self.data.ndim
+            if self.scale.size > 1:
+                along[self.axis] = -1
+            whole = self.data.astype(np.int64) - np.resize(self.zero, self.scale.size).reshape(
+                along if self.scale.size > 1 else ()
+            )
+            scale = self.scale.reshape(along if self.scale.size > 1 else ())
+            made: Array = (whole * scale.astype(np.float64)).astype(np.float32)
+            return made
+        return self.data.astype(np.float32) if self.data.dtype == np.float16 else self.data
+
+    def same_grid(self, other: LiteTensor) -> bool:
+        """Whether whole numbers of both stand for the same floats."""
+        return (self.kind, self.scale.tobytes(), self.zero.tobytes()) == (
+            other.kind, other.scale.tobytes(), other.zero.tobytes(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class LiteOperator:
+    """An operator of a subgraph.
+
+    Attributes
+    ----------
+    op : str
+        Its name in BuiltinOperator, or ``CUSTOM name``.
+    inputs, outputs, intermediates : tuple of int
+        Numbers of tensors; -1 for one that is left out.
+    options : object
+        Its options, by attribute; one without attributes where there are none, or they are not
+        read.
+    """
+
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    intermediates: tuple[int, ...]
+    options: Any
+
+    def input(self, number: int) -> int:
+        """The number of a tensor, -1 if it is left out."""
+        return self.inputs[number] if number < len(self.inputs) else -1
+
+    @property
+    def activation(self) -> str:
+        """That which is applied to the result."""
+        number = getattr(self.options, "fused_activation_function", 0)
+        return ACTIVATIONS[number] if 0 <= number < len(ACTIVATIONS) else f"activation {number}"
+
+
+@dataclass(frozen=True, eq=False)
+class LiteGraph:
+    """A subgraph."""
+
+    name: str
+    tensors: tuple[LiteTensor, ...]
+    operators: tuple[LiteOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LiteModel:
+    """A file.
+
+    Attributes
+    ----------
+    graphs : tuple of LiteGraph
+        The model is the first.
+    description : str
+        Who wrote it.
+    """
+
+    graphs: tuple[LiteGraph, ...]
+    description: str
+
+
+def read_lite_model(path: Path) -> LiteModel:
+    """Read a file.
+
+    Raises
+    ------
+    CheckpointError
+        It is larger than one can be, damaged, or its parts do not fit each other.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise CheckpointError(
+            "The TensorFlow Lite file is larger than one can be.",
+            where=path, expected=f"at most {MAX_BYTES} bytes", found=f"{size} bytes",
+        )  # fmt: skip
+    data = path.read_bytes()
+    model = SCHEMA.read(data, "Model", path)
+    parts = _Parts(path, data, model)
+    graphs = tuple(parts.graph(number, one) for number, one in enumerate(model.subgraphs or ()))
+    if not graphs:
+        raise parts.damaged("it holds no subgraph")
+    return LiteModel(graphs, model.description or "")
+
+
+class _Parts:
+    def __init__(self, path: Path, data: bytes, model: Any) -> None:
+        self._path = path
+        self._data = data
+        self._buffers = model.buffers or []
+        self._ops = [_operator_name(code) for code in model.operator_codes or ()]
+        self._tensors = 0
+
+    def damaged(self, found: str) -> CheckpointError:
+        return CheckpointError(
+            "The TensorFlow Lite file is damaged: its parts do not fit each other.",
+            where=self._path,
+            expected="a model as TensorFlow's converter writes it",
+            found=found,
+            hint="copy or download the file again, and compare its size with the original",
+        )
+
+    def graph(self, number: int, stored: Any) -> LiteGraph:
+        name = stored.name or f"subgraph {number}"
+        self._tensors += len(stored.tensors or ())
+        if self._tensors > MAX_TENSORS:
+            raise self.damaged(f"more than {MAX_TENSORS} tensors")
+        tensors = tuple(self._tensor(one) for one in stored.tensors or ())
+        operators = tuple(self._operator(one, len(tensors)) for one in stored.operators or ())
+        ends = [self._numbers(one, len(tensors)) for one in (stored.inputs, stored.outputs)]
+        return LiteGraph(name, tensors, operators, ends[0], ends[1])
+
+    def _numbers(self, stored: Array | None, count: int) -> tuple[int, ...]:
+        numbers = () if stored is None else tuple(int(one) for one in stored)
+        if any(not -1 <= one < count for one in numbers):
+            raise self.damaged(f"an operator reads tensor {max(numbers)} of {count}")
+        return numbers
+
+    def _operator(self, stored: Any, count: int) -> LiteOperator:
+        if stored.opcode_index >= len(self._ops):
+            raise self.damaged(f"operator code {stored.opcode_index} of {len(self._ops)}")
+        inputs, outputs, intermediates = (
+            self._numbers(one, count)
+            for one in (stored.inputs, stored.outputs, stored.intermediates)
+        )
+        op = self._ops[stored.opcode_index]
+        return LiteOperator(op, inputs, outputs, intermediates, stored.builtin_options or _NONE)
+
+    def _tensor(self, stored: Any) -> LiteTensor:
+        shape = () if stored.shape is None else tuple(int(size) for size in stored.shape)
+        signature = shape
+        if stored.shape_signature is not None and len(stored.shape_signature) == len(shape):
+            signature = tuple(int(size) for size in stored.shape_signature)
+        empty = np.zeros(0, np.float32)
+        scale = zero = empty
+        axis = 0
+        q = stored.quantization
+        if q is not None and q.scale is not None:
+            scale, axis = np.asarray(q.scale), q.quantized_dimension
+            zero = np.zeros(len(scale), np.int64) if q.zero_point is None else q.zero_point
+            if scale.size > 1 and not (0 <= axis < len(shape) and shape[axis] == scale.size):
+                raise self.damaged(f"tensor '{stored.name}' has {scale.size} scales")
+        return LiteTensor(
+            name=stored.name or "tensor",
+            shape=shape,
+            open_axes=tuple(size < 0 for size in signature),
+            kind=stored.type,
+            data=self._stored_values(stored, shape),
+            scale=scale,
+            zero=np.asarray(zero),
+            axis=axis,
+            is_variable=stored.is_variable,
+        )
+
+    def _stored_values(self, stored: Any, shape: tuple[int, ...]) -> Array | None:
+        if stored.buffer >= len(self._buffers):
+            raise self.damaged(f"tensor '{stored.name}' in buffer {stored.buffer}")
+        buffer = self._buffers[stored.buffer]
+        raw = buffer.data
+        if buffer.offset > 1:  # the data of large models lies behind the tables
+            if buffer.offset + buffer.size > len(self._data):
+                raise self.damaged(f"tensor '{stored.name}' beyond the end of the file")
+            raw = np.frombuffer(self._data, np.uint8, buffer.size, buffer.offset)
+        if raw is None or not len(raw) or stored.type not in DTYPES:
+            return None
+        dtype = np.dtype(DTYPES[stored.type])
+        if stored.sparsity is not None or math.prod(shape) * dtype.itemsize != len(raw):
+            if stored.sparsity is not None:
+                return None  # whoever reads it says that it is not there
+            raise self.damaged(f"tensor '{stored.name}' of shape {shape} in {len(raw)} bytes")
+        return np.frombuffer(raw.tobytes(), dtype).reshape(shape)
+
+
+class _Nothing:
+    """Options of an operator that has none."""
+
+
+_NONE = _Nothing()
+
+
+def _operator_name(code: Any) -> str:
+    number = code.deprecated_builtin_code
+    if number in (PLACEHOLDER, -1) or code.builtin_code > number:
+        number = code.builtin_code
+    name = OPERATORS[number] if 0 <= number < len(OPERATORS) else f"operator {number}"
+    return f"CUSTOM {code.custom_code}" if name == "CUSTOM" else name

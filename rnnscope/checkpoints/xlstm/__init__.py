@@ -1,0 +1,1 @@
+"""xLSTM: the layers of its state dicts that have scalar memories (sLSTM)."""

@@ -1,0 +1,230 @@
+"""INSPECTORS: what a file is, and what it holds: a trace, a suite, a saved model, arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rnnscope.checkpoints import find_reader, read_checkpoint
+from rnnscope.errors import CheckpointError, InputError, RnnscopeError
+from rnnscope.files.array_views import blocks
+from rnnscope.files.containers import ARCHIVES, open_container
+from rnnscope.files.regular import require_regular
+from rnnscope.files.stored_array import StoredArray
+from rnnscope.printable import Printable
+from rnnscope.record.results import inspect_report
+from rnnscope.seeing.summary import TraceSummary, summarise
+from rnnscope.trace import Trace
+from rnnscope.wording import plural
+
+ROLES = {"inputs": "input", "x": "input", "ids": "ids for an embedding"}
+"""What ``rnnscope run`` takes an array of an ``.npz`` for, by its name; others go by their own."""
+
+COMPANIONS = ("lengths", "mask", "offsets", "initial_c", "initial_m")
+
+
+@dataclass(frozen=True)
+class TraceContents(Printable):
+    """What a trace holds, and what made it.
+
+    Attributes
+    ----------
+    trace : TraceSummary
+    recipe : mapping
+        The run's checkpoint, input and options; empty where the trace keeps none.
+    """
+
+    report_kind: ClassVar[str] = "trace"
+
+    trace: TraceSummary
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArrayContents:
+    """One array of a file.
+
+    Attributes
+    ----------
+    name : str
+        Empty where the file holds one without a name.
+    shape : tuple of int
+    dtype : str
+    role : str
+        What ``rnnscope run`` takes it for; empty where that is for the user to say.
+    not_finite : int
+        Values that are NaN or infinite.
+    is_zero : bool
+        Whether every value is 0.
+    minimum, maximum : float or None
+        Of the finite values; None where there are none.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str = ""
+    not_finite: int = 0
+    is_zero: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class FileOfArrays(Printable):
+    """A file of arrays, such as an input.
+
+    Attributes
+    ----------
+    path, kind : str
+    arrays : tuple of ArrayContents
+    notes : tuple of str
+    """
+
+    report_kind: ClassVar[str] = "arrays"
+
+    path: str
+    kind: str
+    arrays: tuple[ArrayContents, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseContents:
+    """A case of a suite: its recipe in words, the checks that are done, its golden trace."""
+
+    name: str
+    recipe: str
+    checks: int
+    golden: str = ""
+
+
+@dataclass(frozen=True)
+class SuiteContents(Printable):
+    """The cases of a suite."""
+
+    report_kind: ClassVar[str] = "suite"
+
+    path: str
+    cases: tuple[CaseContents, ...]
+
+
+def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
+    """What a file is and holds; nothing is run.
+
+    Parameters
+    ----------
+    path : Path
+    layout : str, optional
+        Whose names and gate order the arrays of an ``.npz`` of weights have; without it an
+        ``.npz`` is an input.
+
+    Returns
+    -------
+    InspectReport, TraceContents, FileOfArrays or SuiteContents
+
+    Raises
+    ------
+    RnnscopeError
+        It is none of these, or cannot be read.
+    """
+    require_regular(path, CheckpointError)  # a pipe would be waited for
+    if layout is None:
+        for inspect in INSPECTORS:
+            found = inspect(path)
+            if found is not None:
+                return found
+    return inspect_report(read_checkpoint(path, layout=layout))
+
+
+def _trace(path: Path) -> Printable | None:
+    try:
+        with path.open("rb") as file:
+            if not file.read(8).startswith(b"\x89HDF"):
+                return None
+        trace = Trace.open(path)
+    except (RnnscopeError, OSError):
+        return None
+    with trace:
+        recipe = json.loads(trace.header.recipe) if trace.header.recipe else {}
+        return TraceContents(summarise(trace), recipe)
+
+
+def _suite(path: Path) -> Printable | None:
+    if path.suffix.lower() != ".toml":
+        return None
+    from rnnscope.record.suite_file import read_suite
+
+    cases = [
+        CaseContents(case.name, str(case.recipe), len(case.settings.ids()), str(case.golden or ""))
+        for case in read_suite(path)
+    ]
+    return SuiteContents(str(path), tuple(cases))
+
+
+def _arrays(path: Path) -> Printable | None:
+    """Arrays that no reader of models takes; an ``.npz`` is one of weights only with a layout."""
+    if not path.is_file():
+        return None
+    reader = find_reader(path)
+    if reader is not None and not reader.options:
+        return None
+    try:
+        container = open_container(path)
+    except InputError:
+        return None
+    try:
+        found = tuple(_contents(name, container.array(name)) for name in container.names)
+    finally:
+        container.close()
+    if not found:
+        return None
+    return FileOfArrays(str(path), container.kind, found, tuple(_notes(found, container.kind)))
+
+
+def _contents(name: str, array: StoredArray) -> ArrayContents:
+    shape, dtype = tuple(int(size) for size in array.shape), np.dtype(array.dtype)
+    last = name.rpartition("/")[2]
+    role = ROLES.get(last, last if last in COMPANIONS else "")
+    if dtype.kind not in "fiub":
+        return ArrayContents(name, shape, str(dtype), role)
+    not_finite, lowest, highest = 0, np.inf, -np.inf
+    for key in blocks(shape, dtype.itemsize) if shape else [()]:
+        part = array.read(key)
+        finite = np.isfinite(part)
+        not_finite += int(part.size - np.count_nonzero(finite))
+        kept = part[finite]
+        if kept.size:
+            lowest, highest = min(lowest, float(kept.min())), max(highest, float(kept.max()))
+    known = lowest <= highest
+    return ArrayContents(
+        name, shape, str(dtype), role, not_finite,
+        known and not not_finite and lowest == highest == 0,
+        lowest if known else None, highest if known else None,
+    )  # fmt: skip
+
+
+def _notes(arrays: tuple[ArrayContents, ...], kind: str) -> Iterator[str]:
+    for array in arrays:
+        called = array.name or "the array"
+        if array.not_finite:
+            are = "is" if array.not_finite == 1 else "are"
+            yield f"{plural(array.not_finite, 'value')} of {called} {are} NaN or infinite"
+        if array.is_zero and array.role != "mask":
+            yield f"{called} is all zero"
+    inputs = [array for array in arrays if array.role in ("input", ROLES["ids"])]
+    if kind in ARCHIVES and not inputs and len(arrays) > 1:
+        yield "none is called inputs, x or ids: say which is the input, FILE::NAME"
+    for array in inputs or arrays[:1]:
+        if array.role != ROLES["ids"] and len(array.shape) in (2, 3):
+            axes = "sequence, timestep, feature" if len(array.shape) == 3 else "timestep, feature"
+            yield f"as an input {array.name or 'it'} is ({axes}): {array.shape}"
+
+
+INSPECTORS: tuple[Callable[[Path], Printable | None], ...] = (_trace, _suite, _arrays)
+"""In the order of asking; each returns None for what it does not know. Models come last."""

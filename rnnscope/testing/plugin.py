@@ -1,0 +1,79 @@
+"""What pytest takes from rnnscope: a fixture, and tracebacks that end where the test calls us."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rnnscope.model.cell import Array
+    from rnnscope.record.results import RunReport
+
+PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+    """Leave our own functions out of the traceback of an error that we raised on purpose.
+
+    What is left is the line of the test, and what, where, expected, found and next of the error; a
+    bug of ours keeps its whole traceback.
+    """
+    errors = sys.modules.get("rnnscope.errors")
+    caught = call.excinfo
+    if caught is not None and errors and isinstance(caught.value, errors.RnnscopeError):
+        _end_before_package(caught.tb)
+        # What the error was made of is in its `found`.
+        caught.value.__cause__, caught.value.__suppress_context__ = None, True
+        caught.traceback = type(caught.traceback)(caught.tb)
+    return (yield)
+
+
+def _end_before_package(traceback: TracebackType) -> None:
+    """Cut a traceback off where it comes to our own files."""
+    here: TracebackType | None = traceback
+    while here is not None and here.tb_next is not None:
+        if here.tb_next.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            here.tb_next = None
+        here = here.tb_next
+
+
+@pytest.fixture
+def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``rnnscope_run(checkpoint, inputs, **options)``: run a checkpoint, return its trace.
+
+    Options are all those of ``rnnscope run``, with _ for -: ``lengths=[10, 6]``, ``gates=True``,
+    ``forget_bias=1.0``; `inputs` may be an array. With ``verify=`` a difference from the other
+    engine is an assertion that fails.
+    """
+
+    def run(
+        checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str] | Array, **options: Any
+    ) -> Path:
+        __tracebackhide__ = True
+        from rnnscope.record.recipe import Recipe
+        from rnnscope.record.recording import Target, record
+
+        recipe = Recipe.make(checkpoint, inputs, where="rnnscope_run", **options)
+        trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"
+        report = record(recipe, Target(trace), command="rnnscope_run").report
+        if any(not row.ok for row in report.verify):
+            raise AssertionError(_verify_words(report))
+        return trace
+
+    return run
+
+
+def _verify_words(report: RunReport) -> str:
+    wrong = [row for row in report.verify if not row.ok]
+    return "\n".join(
+        f"layer '{row.layer}', {row.state}: differs from {row.kernel or report.verified_by} by "
+        f"{row.difference:.3g}, more than {row.limit:.3g}"
+        for row in wrong
+    )

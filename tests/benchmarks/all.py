@@ -1,0 +1,47 @@
+"""Every benchmark, one after another; the tables, and one file with every number.
+
+python tests/benchmarks/all.py --json all.json [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SCRIPTS = ("engine", "cells", "whole", "traces", "graphs", "reading", "startup")
+QUICK = {"engine": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1, "startup": 3}
+"""Rounds where an idea of the numbers is enough."""
+
+
+def main() -> int:
+    """Run them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: ten minutes or so")
+    parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS)
+    given = parser.parse_args()
+    found, failed = {}, []
+    with tempfile.TemporaryDirectory() as name:
+        for script in given.only:
+            print(f"\n=== {script}", flush=True)
+            kept = Path(name, f"{script}.json")
+            command = [sys.executable, str(HERE / f"{script}.py"), "--json", str(kept)]
+            if given.quick:
+                command += ["--repeat", str(QUICK[script])]
+            if subprocess.run(command, check=False).returncode or not kept.exists():
+                failed.append(script)
+            else:
+                found[script] = json.loads(kept.read_text(encoding="utf-8"))
+    given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if failed:
+        print(f"\nwithout numbers: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
