@@ -33,7 +33,8 @@ def convert(
     checkpoint : str or path
         What `rnnscope.open_model` opens.
     to : str
-        ``"torch"``, ``"safetensors"``, ``"npz"``, ``"keras"``, ``"onnx"`` or ``"tf1"``.
+        ``"torch"``, ``"safetensors"``, ``"npz"``, ``"keras"``, ``"onnx"``, ``"tf1"`` or
+        ``"flax"``.
     path : str or path, optional
         The file, or for ``"tf1"`` the new folder; only a dry run needs none.
     layers : iterable of str

@@ -18,7 +18,7 @@ from rnnscope.converting import NOT_WRITTEN, WEIGHT_FORMATS
     "--to",
     type=click.Choice([*WEIGHT_FORMATS, *NOT_WRITTEN]),
     required=True,
-    help="The format; flax and tfjs are refused for now.",
+    help="The format; tfjs is refused for now.",
 )
 @click.option(
     "-o",

@@ -17,12 +17,12 @@ WEIGHT_FORMATS = {
     "keras": "keras_format",
     "onnx": "onnx_format",
     "tf1": "tf1_format",
+    "flax": "flax_format",
 }
 """Modules of this package that hold a ``WEIGHT_FORMAT``, by its name; imported when asked for."""
 
 NOT_WRITTEN = {
-    "flax": "rnnscope has no reader of it yet that could prove what was written",
-    "tfjs": "rnnscope has no reader of it yet that could prove what was written",
+    "tfjs": "rnnscope reads such files, but has no writer yet",
 }
 """Formats that are refused by name, and why."""
 

@@ -34,6 +34,7 @@ from rnnscope.converting.names import clean_names
 from rnnscope.model.layers import Embedding, Masking
 from rnnscope.model.network import Node
 
+INPUT = "input"
 VERSION = "3.0.0"
 """The oldest Keras whose configurations these are; later ones read them."""
 
@@ -44,7 +45,7 @@ def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same 
 
 def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
     steps, left = chain(plan, "keras", _known, PLAIN, in_order=False)
-    named = clean_names(step.name for step in steps)
+    named = clean_names((step.name for step in steps), misread=INPUT.__eq__)
     layers: list[KerasLayer] = []
     names: dict[str, str] = {}
     dtype = plan.levels[0].cell.dtype.name
@@ -87,7 +88,7 @@ def _known(step: Node) -> bool:
 
 def model_config(layers: list[KerasLayer], shape: list[int | None], dtype: str) -> dict[str, Any]:
     """The configuration of a Sequential model over an input of that shape."""
-    first = KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "name": "input"}, {})
+    first = KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "name": INPUT}, {})
     config = {
         "name": "converted",
         "trainable": True,

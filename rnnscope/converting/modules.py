@@ -19,6 +19,17 @@ CLASSES = {"lstm": "LSTM", "gru": "GRU", "simple_rnn": "RNN"}
 GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
 """The order of torch's gate blocks."""
 
+TAKEN = frozenset({
+    "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init",
+    "children", "clear", "compile", "cpu", "cuda", "double", "dump_patches", "eval",
+    "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter",
+    "get_submodule", "half", "ipu", "items", "keys", "load_state_dict", "modules", "mtia",
+    "parameters", "pop", "requires_grad_", "set_extra_state", "set_submodule", "share_memory",
+    "state_dict", "to", "to_empty", "train", "training", "type", "update", "values", "xpu",
+    "zero_grad",
+})  # fmt: skip
+"""Attributes of torch.nn.ModuleDict, which takes no module of such a name (torch 2.13)."""
+
 DEFAULT_NAMES = {"lstm": "lstm", "gru": "gru", "simple_rnn": "rnn"}
 """What rnnscope's reader calls a module that has no name."""
 
@@ -116,7 +127,7 @@ def state_dict(plan: Plan, *, apart: bool = False) -> StateDict:
     (gates·hidden), ``weight_hr_l[k]`` (proj_size, hidden), each with ``_reverse``.
     """
     modules = modules_of(plan)
-    named = clean_names((one.source for one in modules), apart=apart, misread=says_backward)
+    named = clean_names((one.source for one in modules), apart=apart, misread=_says_more)
     if len(modules) == 1:
         named = {modules[0].source: ""}
     arrays: dict[str, Array] = {}
@@ -133,6 +144,10 @@ def state_dict(plan: Plan, *, apart: bool = False) -> StateDict:
                 direction = ("/backward" if second else "/forward") if module.both else ""
                 names[node.name] = f"{shown}/l{number}{direction}"
     return StateDict(arrays, names, tuple((named[one.source], one) for one in modules))
+
+
+def _says_more(name: str) -> bool:
+    return name in TAKEN or says_backward(name)
 
 
 def _tensors(cell: CellSpec) -> dict[str, Array]:

@@ -29,6 +29,9 @@ from rnnscope.model.layers import Embedding
 from rnnscope.model.network import Node
 
 X, LENGTHS, OUTPUTS = "x", "lengths", "outputs"
+INTERFACE = frozenset({X, LENGTHS, OUTPUTS})
+"""Names of the graph's own inputs and outputs, which no layer may have."""
+
 REDUCTIONS = {"sum": "ReduceSum", "ave": "ReduceMean", "mul": "ReduceProd"}
 
 
@@ -101,7 +104,7 @@ class _Model:
         build = self.building
         turn = [1, 0] if self.takes_ids else [1, 0, 2]
         key = build.add("Transpose", [X], "x.time_first", perm=turn)
-        named = clean_names(step.name for step in self.steps)
+        named = clean_names((step.name for step in self.steps), misread=INTERFACE.__contains__)
         for step in self.steps:
             if isinstance(step, Level):
                 key = self._level(step, named[step.name], key)
