@@ -2,10 +2,11 @@
 
 References
 ----------
-flax/linen/recurrent.py: LSTMCell and OptimizedLSTMCell have a Dense for every gate, ``ii``, ``if``,
-``ig``, ``io`` without a bias and ``hi``, … with one; GRUCell ``ir``, ``iz``, ``in`` with, ``hr`` and
-``hz`` without and ``hn`` with one; SimpleCell ``i`` with and ``h`` without one. Kernels are (input,
-units). flax/serialization.py: an array is the extension type 1, which holds shape, dtype and bytes.
+flax/linen/recurrent.py: LSTMCell and OptimizedLSTMCell have a Dense for every gate, ``ii``,
+``if``, ``ig``, ``io`` without a bias and ``hi``, … with one; GRUCell ``ir``, ``iz``, ``in`` with,
+``hr`` and ``hz`` without and ``hn`` with one; SimpleCell ``i`` with and ``h`` without one. Kernels
+are (input, units). flax/serialization.py: an array is the extension type 1, which holds shape,
+dtype and bytes.
 """
 
 from __future__ import annotations
