@@ -45,8 +45,8 @@ from rnnscope.converting import NOT_WRITTEN, WEIGHT_FORMATS
     "--expose-states", is_flag=True, help="onnx: the graph returns c and m of every step."
 )
 @click.option("--dry-run", is_flag=True, help="Prove everything and keep nothing.")
-@click.option("--force", is_flag=True, help="Replace an existing file.")
-@click.option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing file.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @layer_options
 @limit_options
 @format_option("convert")
