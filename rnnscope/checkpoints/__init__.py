@@ -176,7 +176,7 @@ def swapped_with(checkpoint: Path, other: Path) -> bool:
 
     try:
         named = name_file(checkpoint) if checkpoint.is_file() else None
-        if named is None or not named.is_input or not other.exists():
+        if named is None or not named.is_input:
             return False
         array = name_file(other) if other.is_file() else None
         return not (array and array.is_input) and any(one.sniff(other) for one in readers())

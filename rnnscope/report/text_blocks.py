@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -134,3 +135,15 @@ def lines(title: str, entries: Iterable[str]) -> RenderableType:
     for entry in entries:
         grid.add_row(Text("-"), Text(printable(entry)))
     return Group(heading(title), Padding(grid, (0, 0, 0, 2)))
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line in as many as it takes, those behind the first further in; a long word stays whole."""
+    within = len(line) - len(line.lstrip(" "))
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * (within + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

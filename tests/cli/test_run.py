@@ -445,7 +445,7 @@ def test_no_file_at_all(small, rnnscope, out, tmp_path):
 def test_another_kind_of_file(small, rnnscope, out, tmp_path):
     (tmp_path / "notes.txt").write_text("to do: train the network\n")
     result = rnnscope("run", tmp_path / "notes.txt", small.inputs, "-o", out / "t.h5")
-    assert_trouble(result, out, "notes.txt", "TensorFlow 1 Saver checkpoint")
+    assert_trouble(result, out, "notes.txt", "it is a text file", "name a saved model")
 
 
 def test_a_folder_with_two_checkpoints_asks_which(model, small, rnnscope, out):

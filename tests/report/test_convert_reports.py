@@ -68,7 +68,7 @@ def test_markdown():
 
 def test_what_is_equal_bit_for_bit_is_called_so():
     layer = replace(LAYER, largest_difference=0.0, output_size=7)
-    text = replace(CONVERSION, layers=(layer,), target="").render("text")
+    text = replace(CONVERSION, layers=(layer,), target="").render("text", width=120)
     assert text.splitlines()[:2] == [
         "dry run: 1 recurrent layer can be written as torch; nothing was kept",
         "  rnn/lstm_cell -> lstm/l0: lstm, 8 inputs, 64 units, projected to 7, float64; "

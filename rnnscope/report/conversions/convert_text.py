@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from rnnscope.converting.result import ConversionReport
 from rnnscope.report.conversions.convert_words import headline, layer_words, remarks
+from rnnscope.report.text_blocks import wrapped
 from rnnscope.wording import printable
 
 
 def render(report: ConversionReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """The file, its layers, how they were proved, and the lines that load it."""
-    return "".join(f"{line}\n" for line in _lines(report))
+    told = "".join(f"{wrapped(printable(line), width)}\n" for line in _lines(report))
+    # Lines to copy stay whole.
+    return told + "load it with\n" + "".join(f"  {printable(line)}\n" for line in report.load)
 
 
 def _lines(report: ConversionReport) -> Iterator[str]:
-    yield printable(headline(report))
-    yield from (f"  {printable(layer_words(layer))}" for layer in report.layers)
-    yield from (printable(f"{label}: {text}") for label, text in remarks(report))
-    yield "load it with"
-    yield from (f"  {printable(line)}" for line in report.load)
+    yield headline(report)
+    yield from (f"  {layer_words(layer)}" for layer in report.layers)
+    yield from (f"{label}: {text}" for label, text in remarks(report))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnscope.report.text_blocks import wrapped
 from rnnscope.states.export import ExportResult
 from rnnscope.wording import plural, printable, shape
 
 
 def render(done: ExportResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """The target, its arrays, and what the format cannot hold; a line each."""
-    return "".join(f"{printable(line)}\n" for line in _lines(done))
+    return "".join(f"{wrapped(printable(line), width)}\n" for line in _lines(done))
 
 
 def _lines(done: ExportResult) -> Iterator[str]:
