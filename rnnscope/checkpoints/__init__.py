@@ -123,7 +123,7 @@ def is_checkpoint(path: Path) -> bool:
     if path.exists() and not (path.is_file() or path.is_dir()):
         return False  # a pipe would be waited for
     reader = find_reader(path)
-    return reader is not None and not reader.options
+    return reader is not None and not reader.takes_any_arrays
 
 
 def _likely(path: Path) -> tuple[str, ...]:

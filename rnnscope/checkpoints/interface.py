@@ -110,6 +110,8 @@ class Reader:
         `UnsupportedCellError`.
     options : tuple of str
         The options that `read` takes, all of them optional.
+    takes_any_arrays : bool
+        Whether arrays that are no weights are such a file, too: it may be an input as well.
     """
 
     name: str
@@ -119,3 +121,4 @@ class Reader:
     sniff: Callable[[Path], bool]
     read: Callable[..., Checkpoint]
     options: tuple[str, ...] = ()
+    takes_any_arrays: bool = False

@@ -212,4 +212,5 @@ READER = Reader(
     sniff=sniff,
     read=read_npz,
     options=("layout",),
+    takes_any_arrays=True,
 )

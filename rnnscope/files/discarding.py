@@ -34,8 +34,16 @@ def discard(file: Any) -> None:
 
 
 def _lead_elsewhere(descriptor: int) -> None:
-    """Let a descriptor be that of a file without a name, in memory where the system has such."""
-    if hasattr(os, "memfd_create"):
+    """Let a descriptor be that of a file without a name, in memory where the system has such.
+
+    Where files may not grow beyond a limit, one in memory may not either; what takes everything
+    and keeps nothing has no size.
+    """
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        room = os.open(os.devnull, os.O_RDWR)
+    elif hasattr(os, "memfd_create"):
         room = os.memfd_create("rnnscope")
     else:
         room, name = tempfile.mkstemp()

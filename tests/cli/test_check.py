@@ -173,7 +173,7 @@ def test_junit_is_written_beside_the_report(traces, rnnscope):
 def test_a_junit_file_that_cannot_be_written(traces, rnnscope):
     result = rnnscope("check", "good.h5", "--junit", "nowhere/report.xml")
     assert (result.code, result.stdout) == (2, "")
-    assert "The folder for the JUnit file does not exist." in result.stderr
+    assert "The JUnit file cannot be written." in result.stderr
 
 
 def test_github_annotations_and_summary(traces, rnnscope, monkeypatch):
