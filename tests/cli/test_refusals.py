@@ -57,7 +57,8 @@ def test_errors_are_printed_without_importing_anything_more():
     code = (
         "import sys, rnnscope.cli.main; before = set(sys.modules); "
         "from rnnscope.errors import InputError; "
-        "sys.modules['rnnscope.cli.error_output'].render_error(InputError('a', where='b\\nc', hint='d')); "
+        "tell = sys.modules['rnnscope.cli.error_output'].render_error; "
+        "tell(InputError('a', where='b\\nc', hint='d')); "
         "print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
