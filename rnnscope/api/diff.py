@@ -172,9 +172,17 @@ def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:
 
 
 def _is_checkpoint(operand: Any) -> bool:
-    from rnnscope.checkpoints import is_checkpoint
+    """Whether it is a saved model that can be read: of a damaged file the damage is to be told."""
+    from rnnscope.checkpoints import is_checkpoint, read_checkpoint
+    from rnnscope.errors import RnnscopeError
 
-    return isinstance(operand, (str, os.PathLike)) and is_checkpoint(Path(os.fspath(operand)))
+    if not isinstance(operand, (str, os.PathLike)):
+        return False
+    path = Path(os.fspath(operand))
+    try:
+        return is_checkpoint(path) and bool(read_checkpoint(path).network.recurrent)
+    except RnnscopeError:
+        return False
 
 
 def _explain_command(*sides: tuple[Any, StateSet]) -> str:

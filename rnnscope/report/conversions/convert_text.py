@@ -12,7 +12,8 @@ from rnnscope.wording import printable
 
 def render(report: ConversionReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """The file, its layers, how they were proved, and the lines that load it."""
-    told = "".join(f"{wrapped(printable(line), width)}\n" for line in _lines(report))
+    first, *rest = (printable(line) for line in _lines(report))
+    told = "".join(f"{line}\n" for line in (first, *(wrapped(line, width) for line in rest)))
     # Lines to copy stay whole.
     return told + "load it with\n" + "".join(f"  {printable(line)}\n" for line in report.load)
 

@@ -11,7 +11,8 @@ from rnnscope.wording import plural, printable, shape
 
 def render(done: ExportResult, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
     """The target, its arrays, and what the format cannot hold; a line each."""
-    return "".join(f"{wrapped(printable(line), width)}\n" for line in _lines(done))
+    first, *rest = (printable(line) for line in _lines(done))
+    return "".join(f"{line}\n" for line in (first, *(wrapped(line, width) for line in rest)))
 
 
 def _lines(done: ExportResult) -> Iterator[str]:
