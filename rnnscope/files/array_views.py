@@ -221,7 +221,9 @@ class Reversed(Lazy):
     """Time turned round: whole, or the first steps of each sequence where `lengths` are given."""
 
     def __init__(self, source: StoredArray, lengths: Array | None = None) -> None:
-        self._source, self._lengths = source, lengths
+        self._source = source
+        # Lengths of another array may be more than the steps of this one.
+        self._lengths = None if lengths is None else np.minimum(lengths, source.shape[1])
         self.shape, self.dtype = source.shape, source.dtype
 
     def _part(self, key: Key) -> Array:

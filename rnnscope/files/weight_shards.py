@@ -162,7 +162,8 @@ def _array(entry: ConfigView, group: ShardGroup, start: int) -> ShardedArray:
     dtype = entry.get("dtype", str)
     name = entry.get("name", str)
     shape = entry.get("shape", list)
-    if not all(isinstance(size, int) and size >= 0 for size in shape) or len(shape) > MAX_RANK:
+    # A truth of JSON is an int of Python.
+    if not all(type(size) is int and size >= 0 for size in shape) or len(shape) > MAX_RANK:
         raise _unreadable(entry, "a shape", str(shape))
     stored, scale, least = DTYPES.get(dtype, ""), None, 0.0
     if "quantization" in entry:

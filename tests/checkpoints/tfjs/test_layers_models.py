@@ -106,9 +106,10 @@ def test_a_shard_that_is_cut_off(tmp_path):
         read_checkpoint(path)
 
 
-def test_a_shape_that_is_none(tmp_path):
+@pytest.mark.parametrize("shape", [[5, -24], [True, 24], [5.0, 24]])
+def test_a_shape_that_is_none(tmp_path, shape):
     def change(document):
-        document["weightsManifest"][0]["weights"][0]["shape"] = [5, -24]
+        document["weightsManifest"][0]["weights"][0]["shape"] = shape
 
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_checkpoint(copied(tmp_path, change))

@@ -50,8 +50,21 @@ OPS = {
 def find(reading: Reading) -> Iterator[FoundCell]:
     """Every fused LSTM op whose kernel is a stored weight."""
     for node in reading.view:
+        if node.op in OPS:
+            _require_inputs(node, 9 if OPS[node.op].sequence else 8)
         if node.op in OPS and reading.weights.variables(_kernel(node)):
             yield _read(reading, node, OPS[node.op])
+
+
+def _require_inputs(node: GraphNode, count: int) -> None:
+    if len(node.inputs) != count:
+        raise CheckpointError(
+            "A node of the graph has another number of inputs than its operator takes.",
+            where=f"node '{node.name}' ({node.op})",
+            expected=f"{count} inputs",
+            found=len(node.inputs),
+            hint="the file is damaged; copy it again or save the model again",
+        )
 
 
 def _kernel(node: GraphNode) -> GraphTensor:

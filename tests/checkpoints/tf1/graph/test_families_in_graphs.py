@@ -5,11 +5,14 @@ Each cell repeats the ops of a class of TensorFlow 1 or tf.keras: what it splits
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.engines.numpy_engine import run_layer
+from rnnscope.errors import CheckpointError
 from rnnscope.model.signal import Signal
 
 RNG = np.random.default_rng(31)
@@ -264,6 +267,29 @@ def test_a_fused_sequence(tf, tf1, bounded):
     assert (options["cell_clip"], options["forget_bias"]) == (0.4, 1.0)
     assert layer.padding.value == ("zeros" if bounded else "none")
     close(run_layer(layer, X, MASK).outputs, outputs)
+
+
+def test_a_fused_op_with_an_input_too_many_is_damage(tf, tf1):
+    def build():
+        kernel, bias = Cell(tf, None).var("kernel", 7, 16), Cell(tf, None).var("bias", 16)
+        x = tf1.placeholder()
+        zeros = tf.zeros([tf.shape(x)[0], 4])
+        return tf.raw_ops.LSTMBlockCell(
+            x=x[:, 0], cs_prev=zeros, h_prev=zeros, w=kernel, b=bias,
+            wci=bias[:4], wcf=bias[:4], wco=bias[:4], name="step",
+        ).h  # fmt: skip
+
+    prefix, _ = tf1.save(build, {"x": X})
+    path = Path(f"{prefix}.meta")
+    meta = tf.compat.v1.MetaGraphDef.FromString(path.read_bytes())
+    (node,) = (node for node in meta.graph_def.node if node.op == "LSTMBlockCell")
+    node.input.append(node.input[0])
+    path.write_bytes(meta.SerializeToString())
+    with pytest.raises(
+        CheckpointError, match="another number of inputs than its operator"
+    ) as error:
+        read_saver(prefix)
+    assert (error.value.expected, error.value.found) == ("8 inputs", "9")
 
 
 def wrap(step, after, output=UNITS):
