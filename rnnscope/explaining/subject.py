@@ -224,11 +224,13 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows:
             found.append(node)
             known.add(node.name)
     ran = Network((), (*nodes, *found))
+    pairs: dict[str, str] = {}
     for node in ran.recurrent:
-        other = ran.other_direction(node)
+        other = ran.other_direction(node) or _above(ran, node, pairs)
         layer = node.recurrent
         if other is None or layer is None or layer.backward.value:
             continue
+        pairs[node.name] = other.name
         if any({*one.reads} == {node.name, other.name} for one in (*nodes, *found)):
             continue
         name = f"{node.name} + {other.name}"
@@ -237,3 +239,10 @@ def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows:
     handed = known | {name for node in nodes for name in node.reads}
     behind = [one for one in (later() if later else ()) if handed.issuperset(one.reads)]
     return [*found, *(behind or stored_heads(planned.checkpoint, (*nodes, *found)))]
+
+
+def _above(network: Network, node: Node, pairs: Mapping[str, str]) -> Node | None:
+    """What stands on the other direction as a node stands on its own: in stacks side by side."""
+    below = pairs.get(node.reads[0])
+    found = [one for one in network.recurrent if one.reads[0] == below and one is not node]
+    return found[0] if below is not None and len(found) == 1 else None

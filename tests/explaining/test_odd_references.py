@@ -10,11 +10,13 @@ from explaining.references import arrays_of
 from explaining.small_models import SUBJECTS, Draw, keras_lstm, torch_subject
 
 import rnnscope
+from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import InputError, UnsupportedCellError
 from rnnscope.explaining import explain as explaining
 from rnnscope.explaining import subject as subjects
 from rnnscope.explaining.separating import _differ
-from rnnscope.explaining.subject import _one_mask
+from rnnscope.explaining.subject import _above, _one_mask
+from rnnscope.model.network import Network, Node
 
 ORDER = {"gate-order": "i o f g"}
 
@@ -187,3 +189,15 @@ def test_inputs_with_masks_of_their_own_are_refused():
     for other in (None, ~mask):
         with pytest.raises(UnsupportedCellError, match="different masks"):
             _one_mask([mask, other], ["a", "b"])
+
+
+def test_stacks_side_by_side_are_joined_level_by_level(tmp_path, torch):
+    """TensorFlow's bidirectional_rnn of MultiRNNCells: only the upper outputs are handed out."""
+    layer = read_checkpoint(torch.write(tmp_path)).network.recurrent[0].layer
+    reads = {"f0": "x", "b0": "x", "f1": "f0", "b1": "b0", "f2": "f1"}
+    nodes = {name: Node(name, layer, (below,)) for name, below in reads.items()}
+    network = Network(("x",), tuple(nodes.values()))
+    pairs = {"f0": "b0"}
+    assert _above(network, nodes["f1"], pairs) is nodes["b1"]
+    assert _above(network, nodes["f0"], pairs) is None
+    assert _above(network, nodes["f2"], {**pairs, "f1": "b1"}) is None  # nothing stands on b1
