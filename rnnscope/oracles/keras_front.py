@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
     if unsafe is not None:
         # Lambda layers are code in the file: that is what trust_model allows.
         unsafe()
+    # The one place that executes a file; `trust_model` alone starts this process.
     model = keras.models.load_model(model_path, compile=False)
     steps = _steps(keras, model, input_name, layer_name.split("/"))
     given = np.load(input_path, mmap_mode="r", allow_pickle=False)

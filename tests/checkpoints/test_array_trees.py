@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from checkpoint_truth import DATA
+from damage import damaged_copies
 from safetensors_files import save_safetensors
 
 from rnnscope.checkpoints import read_checkpoint
@@ -193,13 +194,7 @@ def test_damage_never_ends_in_a_traceback(tmp_path, name):
     """Every length of a cut file, and a flipped byte at many places: an error of ours, or none."""
     whole = (TREES / name).read_bytes()
     path = tmp_path / name
-    rng = np.random.default_rng(3)
-    pieces = [whole[:size] for size in range(1, min(len(whole), 2000), 97)]
-    for place in rng.integers(0, len(whole), 60):
-        changed = bytearray(whole)
-        changed[place] ^= 1 << int(rng.integers(8))
-        pieces.append(bytes(changed))
-    for data in pieces:
+    for data in damaged_copies(whole, seed=3, step=97, most=2000, flips=60):
         path.write_bytes(data)
         try:
             read_checkpoint(path)

@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 from checkpoint_truth import DATA, run_network
+from damage import damaged_copies
 from safetensors_files import save_safetensors
 
 from rnnscope.checkpoints import read_checkpoint
@@ -293,13 +294,8 @@ def test_a_count_that_does_not_fit_names_nothing():
 def test_damage_never_ends_in_a_traceback(tmp_path, name):
     whole = (UNPACKED / name).read_bytes()
     path = tmp_path / name
-    rng = np.random.default_rng(4)
-    pieces = [whole[:size] for size in range(1, len(whole), max(1, len(whole) // 12))]
-    for place in rng.integers(0, len(whole), 25):
-        changed = bytearray(whole)
-        changed[place] ^= 1 << int(rng.integers(8))
-        pieces.append(bytes(changed))
-    for data in pieces:
+    step = max(1, len(whole) // 12)
+    for data in damaged_copies(whole, seed=4, step=step, most=len(whole), flips=25):
         path.write_bytes(data)
         try:
             read_checkpoint(path)

@@ -45,7 +45,9 @@ def test_a_closed_stderr_leaves_the_exit_code():
     assert done.stdout.startswith(b"checkpoint  ")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="the system has no device that is always full"
+)
 @pytest.mark.parametrize("arguments", [f"inspect {CKPT}", "--help", "--version"])
 def test_a_full_device_ends_in_a_sentence(arguments):
     done = shell(f"rnnscope {arguments} > /dev/full")
