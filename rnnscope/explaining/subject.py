@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError, UnsupportedCellError
+from rnnscope.errors import InputError, UnsupportedCellError, spell
 from rnnscope.explaining.heads import stored_heads
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.simulation import results_of
@@ -99,6 +99,13 @@ def subject_of(planned: PlannedRun) -> Subject:
         )
     if not source.sequences or not source.timesteps:
         raise InputError("The input is empty.", where=source.name, found=f"shape {source.shape}")
+    if source.resets is not None:
+        raise UnsupportedCellError(
+            "A run with resets cannot be explained yet: no reading of it knows episodes.",
+            where=source.name,
+            expected="an input without resets",
+            hint=f"cut the episodes apart, or ignore the resets: {spell('resets', 'none')}",
+        )
     prepared = prepare(plan, source)
     rows = _rows(source.sequences, source.timesteps * int(np.prod(source.shape_of_step)))
     found = _setup(planned, prepared, rows)

@@ -14,9 +14,9 @@ from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.running.compute import run_plain
-from rnnscope.running.long_time import needs_whole_time
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared
+from rnnscope.running.streamable import needs_whole_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,8 @@ def step_through(prepared: Prepared) -> Iterator[dict[str, StepStates]]:
     everything = slice(0, source.sequences)
     states: dict[str, dict[str, Array]] = {}
     before: dict[str, Array] = {}
+    first: dict[str, dict[str, Array]] = {}
+    pending: dict[str, Array | None] = {}
     for timestep in range(source.timesteps):
         steps = slice(timestep, timestep + 1)
         batch = source.read(everything, steps)
@@ -83,8 +85,12 @@ def step_through(prepared: Prepared) -> Iterator[dict[str, StepStates]]:
             x = np.ascontiguousarray(reads[0].values, dtype=node.layer.cell.dtype)
             if node.name not in states:
                 states[node.name] = prepared.initial(node, batch, everything, {})
+            begun = first.setdefault(node.name, states[node.name])
+            resets, pending[node.name] = prepared.resets(
+                node.layer, batch.resets, reads[0].mask, begun, pending.get(node.name)
+            )
             ran = engines[node.name].run(
-                x, reads[0].mask, None, states[node.name], before.get(node.name)
+                x, reads[0].mask, None, states[node.name], before.get(node.name), resets=resets
             )
             states[node.name] = dict(ran.final)
             before[node.name] = ran.outputs[:, -1]

@@ -30,7 +30,7 @@ from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.running import plan_run, run_plan
-from rnnscope.running.long_time import needs_whole_time
+from rnnscope.running.streamable import needs_whole_time
 from rnnscope.running.memory import (
     IN_FLIGHT,
     LONG_SLICE,
