@@ -27,6 +27,7 @@ FLOORS = (
     ("seeing",),
     ("record",),
     ("explaining", "converting"),
+    ("streaming",),
     ("report",),
     ("api",),
     ("cli", "testing"),

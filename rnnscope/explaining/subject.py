@@ -167,7 +167,7 @@ def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
     shared = [name for name in read if name not in decoding]
     inputs = {name: inputs[name] for name in (*shared, *decoding)}
     mask = _one_mask([signals[name].mask for name in shared], shared)
-    behind += _further(planned, behind, {*inputs, *front}, rows)
+    behind += nodes_behind(planned, behind, {*inputs, *front}, rows)
     layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
     by_file = mask is not None and (given is None or not np.array_equal(given, mask))
     setup = Setup(tuple(behind), layers, inputs, mask, of_decoder=decoding)
@@ -218,7 +218,9 @@ def _driven(node: Node, prepared: Prepared, batch: Any, every: slice) -> DrivenL
     return DrivenLayer(replace(layer, cell=layer.cell.in_double()), start)
 
 
-def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:
+def nodes_behind(
+    planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int
+) -> list[Node]:
     """What the file has behind its recurrent layers, and joins of directions that it leaves out."""
     found: list[Node] = []
     known = {node.name for node in nodes}

@@ -66,6 +66,7 @@ class Recomputation:
     """
 
     trace: Trace
+    planned: PlannedRun
     source: InputSource
     prepared: Prepared
     verifier: Verifier | None = None
@@ -307,7 +308,7 @@ def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[R
             verifier = make_verifier(replay.verify)
         notes = tuple(_mismatches(planned, trace))
         prepared = prepare(planned.plan, planned.source)
-        yield Recomputation(trace, planned.source, prepared, verifier, notes)
+        yield Recomputation(trace, planned, planned.source, prepared, verifier, notes)
         planned.require_unchanged()
 
 
