@@ -108,6 +108,11 @@ def with_resets(source: InputSource, options: ResetOptions, *, time_major: bool)
         steps, first = here, given.where
         by_name = "as its name tells" if name in CONVENTIONS else "since nothing tells"
         notes.append(_words(given.where, at, here, "as you say" if options.at else by_name))
+    if source.initial and options.state == "initial":
+        notes.append(
+            "Where it is reset, the state returns to the initial states that were given; "
+            f"{spell('reset_to', 'zeros')} if it is to return to zeros, as recurrent policies do."
+        )
     return replace(
         source,
         resets=steps,

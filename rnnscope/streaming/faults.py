@@ -91,6 +91,8 @@ class Fault:
         Layers that read from the end go on from where they ended in the chunk before.
     lag : int
         Outputs come so many steps late.
+    any_length : bool
+        Where outputs part does not tell where a chunk ends: every length may be it.
     """
 
     id: str
@@ -102,6 +104,7 @@ class Fault:
     kept: bool = False
     backward_carried: bool = False
     lag: int = 0
+    any_length: bool = False
 
     @property
     def periodic(self) -> bool:
@@ -168,6 +171,7 @@ def faults_of(facts: Facts) -> Iterator[Fault]:
             "carried",
             "A layer that reads from the end needs the whole sequence, or steps beyond the chunk: "
             "give it a lookahead, or use a model that reads forward.",
+            any_length=True,
         )
         yield Fault(
             "backward-state-carried",
@@ -175,6 +179,7 @@ def faults_of(facts: Facts) -> Iterator[Fault]:
             "The final state of a layer that reads from the end lies at the chunk's beginning: it "
             "is no start for the next chunk.",
             backward_carried=True,
+            any_length=True,
         )
     yield Fault(
         "never-carried",
@@ -182,6 +187,7 @@ def faults_of(facts: Facts) -> Iterator[Fault]:
         "Feed the state that a chunk returns (h_n and c_n, Y_h and Y_c, stateN) as the initial "
         "state of the next one; reset it between streams alone.",
         carry=lambda given: given.first,
+        any_length=bool(facts.backward),
     )
     if both:
         yield from _of_two_states(facts)
@@ -319,6 +325,7 @@ def _of_feeding() -> Iterator[Fault]:
         "the last chunk is filled up with zeros, which step the state",
         "Take the final state after the last real step, or give the length of the chunk.",
         feed=_last_padded,
+        any_length=True,
     )
 
 
@@ -364,7 +371,8 @@ def _next_steps(by: int, resets: Array) -> Array:
 
 
 def _in_all(resets: Array) -> Array:
-    return np.broadcast_to(resets.any(axis=0), resets.shape).copy()
+    found: Array = np.broadcast_to(resets.any(axis=0), resets.shape).copy()
+    return found
 
 
 def _of_lag(facts: Facts) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -76,10 +76,6 @@ class FaultSearch:
     limit: float
     tried: int = 0
     nearest: Fit | None = None
-    _compared: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self._compared = max(one.values.shape[1] for one in self.targets.all if one.over_time)
 
     def whole(self) -> Apart:
         """How the whole sequence, fed at once, differs."""
@@ -109,19 +105,18 @@ class FaultSearch:
         """The first length of chunks with which a fault gives the outputs."""
         if not fault.periodic:
             return self._tried(fault, (), None, parts_at)
-        for period in self._periods(parts_at):
+        for period in self._periods(fault, parts_at):
             starts = tuple(range(period, self.model.timesteps, period))
             fit = self._tried(fault, starts, period, parts_at) if starts else None
             if fit is not None:
                 return fit
         return None
 
-    def _periods(self, parts_at: int) -> Iterator[int]:
+    def _periods(self, fault: Fault, parts_at: int) -> Iterator[int]:
         """Lengths of chunks to try: as given, then such that the first one ends where they part."""
         near = range(parts_at, max(parts_at - NEAR, 0), -1)
         wanted: Iterable[int] = [*self.chunks, *near]
-        if self.model.facts.backward or parts_at >= self._compared:
-            # They part inside the first chunk, or at the very end: any length may be it.
+        if fault.any_length:
             wanted = [*wanted, *range(1, EVERY_LENGTH_TO + 1), *USUAL_LENGTHS]
         yield from dict.fromkeys(one for one in wanted if 0 < one < self.model.timesteps)
 

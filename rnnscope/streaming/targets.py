@@ -203,7 +203,8 @@ def apart_from(
         beyond = apart > limit
         if not beyond.any():
             continue
-        step = int(beyond.any(axis=0).argmax())
-        here = (step if target.over_time else timesteps, int(beyond[:, step].argmax()))
+        at = int(beyond.any(axis=0).argmax())
+        here = (at if target.over_time else timesteps, int(beyond[:, at].argmax()))
         first = here if first is None else min(first, here)
-    return Apart(*(first or (None, None)), largest)
+    step, sequence = first or (None, None)
+    return Apart(step, sequence, largest)

@@ -158,3 +158,68 @@ def test_resets_at_other_steps_than_they_should_be(made, starts, wrong, fault):
     outputs = st.policy(cells[0], made["x"], wrong(starts))
     found, _ = judged(model, made["x"], outputs, resets=starts)
     assert [one.id for one in found.faults] == [fault]
+
+
+def test_what_a_dense_layer_of_the_file_makes_of_streamed_outputs_tells_as_well(made, tmp_path):
+    model, cells = made["one"]
+    rng = np.random.default_rng(2)
+    head = {"fc.weight": rng.normal(size=(2, st.UNITS)), "fc.bias": rng.normal(size=2)}
+    np.savez(tmp_path / "headed.npz", **dict(np.load(model)), **head)
+    m = streamed(cells, made["x"], CHUNK, st.one_late)
+    outputs = m @ head["fc.weight"].T + head["fc.bias"]
+    found, _ = judged(tmp_path / "headed.npz", made["x"], outputs)
+    assert [(one.id, one.period) for one in found.faults] == [("one-step-late", CHUNK)]
+    assert "'fc'" in found.compared[0]
+
+
+def test_a_final_state_tells_of_a_last_chunk_that_was_filled_up(made):
+    """75 steps are four chunks of 16 and one of 11: its outputs are right, its state is not."""
+    model, (cell,) = made["one"]
+    y, after, _ = cell.run(made["x"], *cell.zeros(made["x"]))
+    filled = cell.run(np.zeros((3, 5, st.FEATURES)), *after)[1]
+    theirs = {"outputs": y, "final/m": filled[0], "final/c": filled[1]}
+    found, _ = judged(model, made["x"], theirs, (CHUNK,))
+    assert [one.id for one in found.faults] == ["last-chunk-padded"]
+    assert found.first_step == TIMESTEPS
+
+
+def test_outputs_of_only_some_steps_in_the_other_order_of_axes(made):
+    model, cells = made["one"]
+    outputs = streamed(cells, made["x"], CHUNK, st.never_carried)[:, : 4 * CHUNK]
+    found, report = judged(model, made["x"], np.swapaxes(outputs, 0, 1).copy(), (CHUNK,))
+    assert [(one.id, one.period) for one in found.faults] == [("never-carried", CHUNK)]
+    text = " ".join(report.render().split())
+    assert "outputs of 64 of 75 timesteps" in text
+    assert "(timestep, sequence, unit)" in text
+
+
+def test_faults_that_this_input_cannot_tell_apart_are_all_named(made):
+    """Of two sequences the one before each is the one after it."""
+    model, cells = made["one"]
+    x = made["x"][:2]
+    outputs = streamed(cells, x, CHUNK, lambda n, layer, after, *_: [one[::-1] for one in after])
+    found, report = judged(model, x, outputs, (CHUNK,))
+    assert found.verdict == "several"
+    assert {fault.id for fault in found.faults} == {"sequence-before", "sequence-after"}
+    text = report.render()
+    assert text.count("fits") == 2
+
+
+@pytest.mark.parametrize("chunk", [TIMESTEPS, CHUNK], ids=["whole", "in chunks"])
+def test_a_session_of_onnx_runtime_forgets_between_its_calls(made, tmp_path, chunk):
+    """Onnxruntime #1659 and #11085: a model whose states are no inputs starts anew each time."""
+    ort = pytest.importorskip("onnxruntime")
+    model, path = tmp_path / "single.npz", tmp_path / "model.onnx"
+    np.savez(model, **{key: a.astype(np.float32) for key, a in np.load(made["one"][0]).items()})
+    rnnscope.convert(model, "onnx", path, layout="torch")
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    x = made["x"].astype(np.float32)
+    outputs = []
+    for piece in st.pieces(x, chunk):
+        fed = {"x": piece, "lengths": np.full(len(x), piece.shape[1], np.int32)}
+        outputs.append(session.run(["outputs"], fed)[0])
+    found, _ = judged(model, x, np.concatenate(outputs, axis=1), (CHUNK,))
+    if chunk == TIMESTEPS:
+        assert found.verdict == "same"
+    else:
+        assert [(one.id, one.period) for one in found.faults] == [("never-carried", CHUNK)]
