@@ -24,6 +24,9 @@ USUAL_LENGTHS = (80, 96, 100, 128, 160, 192, 200, 240, 256, 320, 384, 400, 480, 
                  800, 960, 1000, 1024, 1600, 2048, 4096)  # fmt: skip
 """Lengths of chunks that are tried where the outputs do not tell where the first one ends."""
 
+MORE = 8
+"""Steps that are looked at beyond those at which a fault should show."""
+
 MOST_PLACES = 200
 """Places of an irregular fault that are followed."""
 
@@ -124,13 +127,14 @@ class FaultSearch:
         self, fault: Fault, starts: tuple[int, ...], period: int | None, parts_at: int
     ) -> Fit | None:
         """A fit, if the outputs are those of this streamer; the beginning is looked at first."""
-        window = min(self.model.timesteps, max(parts_at + 1, 2 * (period or 0)) + 8)
         # What a sequence leaves to the next is known at its end alone.
-        if window < self.model.timesteps // 2 and not fault.kept:
-            early = self._apart(fault, starts, window)
-            if not early.fits:
-                self._note(Fit(fault, starts, period, early))
-                return None
+        early = () if fault.kept else (2 * (period or 0), max(parts_at + 1, 2 * (period or 0)))
+        for window in early:
+            if window + MORE < self.model.timesteps // 2:
+                apart = self._apart(fault, starts, window + MORE)
+                if not apart.fits:
+                    self._note(Fit(fault, starts, period, apart))
+                    return None
         fit = Fit(fault, starts, period, self._apart(fault, starts, None))
         if not fit.apart.fits:
             self._note(fit)
