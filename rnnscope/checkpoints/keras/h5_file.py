@@ -26,8 +26,7 @@ from rnnscope.checkpoints.keras.weights import (
     hdf5_variable,
 )
 from rnnscope.errors import CheckpointError, RnnscopeError
-from rnnscope.files.json_config import parse_config
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,
     attribute_texts,
     child,
@@ -36,6 +35,7 @@ from rnnscope.files.safe_hdf5 import (
     has_signature,
     open_h5,
 )
+from rnnscope.files.messages.json_config import parse_config
 
 if TYPE_CHECKING:
     import h5py

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
-from rnnscope.files.safe_hdf5 import child, damage_as, load_array, open_h5
+from rnnscope.files.hdf5.safe_hdf5 import child, damage_as, load_array, open_h5
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.onnx.graph import OnnxGraph
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
 from rnnscope.checkpoints.tflite.model_file import LiteModel, read_lite_model, sniff_tflite
 from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold

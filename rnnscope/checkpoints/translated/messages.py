@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.proto import TABLE
-from rnnscope.checkpoints.onnx.tensors import EXTERNAL, STORED
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.tensors import EXTERNAL, STORED
 from rnnscope.model.cell import Array
 
 OPSET = 21

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
 from rnnscope.checkpoints.tflite.model_file import LiteGraph, LiteModel, LiteOperator, LiteTensor
 from rnnscope.checkpoints.tflite.translation.builder import NUMBERS, GraphBuilder
 from rnnscope.checkpoints.tflite.translation.control import control
