@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.containers import ARCHIVES
+from rnnscope.files.containers.opening import ARCHIVES
 from rnnscope.inputs.lengths_masks_states import (
     ArrayReference,
     FlagWords,

@@ -16,7 +16,7 @@ from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.streamed import OUTPUTS_CHECK, StreamedOutputs
 from rnnscope.errors import OptionError, RnnscopeError, TraceError, UnsupportedCellError, spell
 from rnnscope.explaining.reference import Reference, read_reference
-from rnnscope.files.safe_hdf5 import has_signature
+from rnnscope.files.hdf5.safe_hdf5 import has_signature
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.record.replay import Replay, open_recomputation
