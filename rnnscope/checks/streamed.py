@@ -57,7 +57,7 @@ class StreamFault:
     Attributes
     ----------
     id : str
-        A key of `rnnscope.streaming.faults.FAULTS`.
+        As `rnnscope.streaming.faults.faults_of` gives them; behind a colon a number or a layer.
     words : str
         What the streamer does, with the period.
     period : int or None

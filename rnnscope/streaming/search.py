@@ -10,7 +10,8 @@ import numpy as np
 from rnnscope.checks.streamed import StreamFault
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
-from rnnscope.streaming.faults import Fault, faults_of
+from rnnscope.streaming.fault import Fault
+from rnnscope.streaming.faults import faults_of
 from rnnscope.streaming.results import Results, results_of
 from rnnscope.streaming.streamed_model import RIGHT, StreamedModel
 from rnnscope.streaming.targets import Apart, Target, Targets, apart_from

@@ -15,14 +15,15 @@ from rnnscope.engines.compiled import is_compiled
 from rnnscope.inputs import InputBatch
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
-from rnnscope.model.network import Network, Node
+from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 from rnnscope.running.chunked import ChunkedRun
 from rnnscope.running.compute import run_plain
 from rnnscope.running.prepare import Prepared
-from rnnscope.streaming.faults import ZEROS, Facts, Fault, Feed, Handover, States
+from rnnscope.streaming.fault import ZEROS, Facts, Fault, Feed, Handover, States
+from rnnscope.streaming.streamable_nodes import reasons_against, upstream_of
 
 RIGHT = Fault("", "", "")
 """A streamer that does everything right."""
@@ -88,7 +89,7 @@ class StreamedModel:
             known[node.name] = run_plain(prepared, node, node.layer.at(rows), reads)  # type: ignore[union-attr]
             if not node.layer.step_by_step:  # type: ignore[union-attr]
                 front.append(node.name)
-        reasons = _reasons(prepared, behind, known, directions=directions)
+        reasons = reasons_against(prepared, behind, known, directions=directions)
         nodes = tuple(node for node in behind if node.name not in reasons)
         wanted = {name for node in nodes for name in node.reads}
         engines = {
@@ -105,7 +106,7 @@ class StreamedModel:
             batch,
             nodes,
             {name: signal for name, signal in known.items() if name in wanted},
-            tuple(name for name in front if name in _upstream(prepared, nodes)),
+            tuple(name for name in front if name in upstream_of(prepared, nodes)),
             {node.name: reasons[node.name] for node in behind
              if node.recurrent and node.name in reasons},
             engines,
@@ -262,47 +263,6 @@ class StreamedModel:
                                           (self.facts.sequences, width)), cell.dtype)
             for key, width in self.facts.widths[name].items()
         }  # fmt: skip
-
-
-def _upstream(prepared: Prepared, nodes: Sequence[Node]) -> frozenset[str]:
-    network = Network((), prepared.plan.nodes)
-    return network.upstream_of(node.name for node in nodes)
-
-
-def _reasons(
-    prepared: Prepared, nodes: Sequence[Node], known: Mapping[str, Signal], *, directions: bool
-) -> dict[str, str]:
-    """The nodes that cannot be fed in chunks, and why."""
-    found: dict[str, str] = {}
-    last_alone: set[str] = set()
-    steps = {known[name].values.shape[1] for node in nodes for name in node.reads if name in known}
-    for node in nodes:
-        reason = _own_reason(prepared, node, directions=directions)
-        for name in node.reads:
-            if name in found:
-                reason = reason or f"reads '{name}', which cannot be fed in chunks"
-            elif name in last_alone:
-                reason = reason or f"reads the last output of '{name}', known at its last step"
-        if reason is None and len(steps) > 1:
-            reason = "layers of the run take different numbers of timesteps"
-        if reason is not None:
-            found[node.name] = reason
-        if isinstance(node.layer, RecurrentLayer) and not node.layer.return_sequences:
-            last_alone.add(node.name)
-    return found
-
-
-def _own_reason(prepared: Prepared, node: Node, *, directions: bool) -> str | None:
-    layer = node.layer
-    if not isinstance(layer, RecurrentLayer):
-        return None if layer.step_by_step else f"{layer.kind} takes all timesteps at once"
-    if layer.backward.value and not directions:
-        return "reads the sequence from its end: its first output needs the last step"
-    if layer.starts_from_layers:
-        return "starts from the final state of another layer"
-    if prepared.plan.decodes(node):
-        return "is a decoder, whose steps are not the input's"
-    return None
 
 
 def _as_slice(steps: Array) -> slice | None:
