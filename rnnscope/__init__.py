@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnscope.api.check import check
+    from rnnscope.api.conform import conform, conform_cases
     from rnnscope.api.convert import convert
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
@@ -39,6 +40,8 @@ _HOMES = {
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
+    "conform": "rnnscope.api.conform",
+    "conform_cases": "rnnscope.api.conform",
     "convert": "rnnscope.api.convert",
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
@@ -72,6 +75,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "pool",
     "export",
     "convert",
+    "conform",
+    "conform_cases",
     "show",
     "plot",
     "write_report",

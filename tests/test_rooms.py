@@ -26,7 +26,7 @@ FLOORS = (
     ("pooling",),
     ("seeing",),
     ("record",),
-    ("explaining", "converting"),
+    ("explaining", "converting", "conforming"),
     ("report",),
     ("api",),
     ("cli", "testing"),

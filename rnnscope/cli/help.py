@@ -59,6 +59,7 @@ TOPICS: dict[str, Topic] = {
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "explaining": Topic("explaining/EXPLAINING.md", "Why do these numbers differ?"),
     "converting": Topic("converting/CONVERTING.md", "Recurrent layers in another format"),
+    "conforming": Topic("conforming/CONFORMING.md", "Does an engine compute them right?"),
     "states": Topic("states/FORMATS.md", "The formats of states"),
     "speed": Topic("engines/SPEED.md", "Engines and speed"),
     "kernel": Topic("engines/compiled/KERNEL.md", "The compiled steps"),

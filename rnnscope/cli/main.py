@@ -39,6 +39,7 @@ COMMANDS = {
     "explain": "Say why a model's numbers differ from a reference: which reading gives them.",
     "export": "Write the states of a trace in the format of a framework or tool.",
     "convert": "Write recurrent layers in another format, read back and compared first.",
+    "conform": "Hold an engine of LSTM, GRU and RNN to a corpus of small cases.",
     "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
     "plot": "Draw the states of a trace, or where two part, as .png, .svg or .pdf.",
     "report": "Write a page to explore the states of a trace, in one HTML file.",
