@@ -63,7 +63,7 @@ def verdict_of(case: Case, engine: Engine) -> CaseVerdict:
     except NotOffered as why:
         return CaseVerdict(**about, status="not offered", reason=str(why))
     except Failed as why:
-        return CaseVerdict(**about, status="failed", reason=str(why))
+        return CaseVerdict(**about, status="failed", failure=why.kind, reason=str(why))
     judged = judge(case, expected(case), answer)
     missing = ", ".join(judged.missing)
     return CaseVerdict(
@@ -75,6 +75,7 @@ def verdict_of(case: Case, engine: Engine) -> CaseVerdict:
         tolerance=tolerance(case),
         first=judged.first,
         wrong_part=judged.wrong_part,
+        wrong_in_step=judged.wrong_in_step,
         cause=cause(case, answer) if judged.first is not None else "",
         not_given=judged.not_given,
     )
@@ -85,7 +86,7 @@ def _checked(case: Case, answer: Answer) -> Answer:
     for number, one in enumerate(answer):
         for name, shape in shapes(case, number).items():
             if name in one and one[name].shape != shape:
-                raise Failed(f"{name} has the shape {list(one[name].shape)}, not {list(shape)}")
+                raise Failed(f"{name} has the shape {list(one[name].shape)}, not {list(shape)}", "wrong shape")
     return answer
 
 

@@ -110,9 +110,9 @@ def answer_document(line: bytes) -> dict[str, Any]:
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise Failed(f"no JSON: {_shown(line)}") from error
+        raise Failed(_shown(line), "no JSON") from error
     if not isinstance(document, dict):
-        raise Failed(f"no JSON object: {_shown(line)}")
+        raise Failed(f"no object: {_shown(line)}", "no JSON")
     return document
 
 
@@ -132,19 +132,19 @@ def answer_of(case: Case, document: dict[str, Any]) -> Answer:
         It is for another case, or an array is not of numbers or of the wrong shape.
     """
     if document.get("case") != case.name:
-        raise Failed(f"an answer to {document.get('case')!r:.60}, not to this case")
+        raise Failed(f"an answer to {document.get('case')!r:.60}, not to this case", "no answer")
     if "not_offered" in document:
         raise NotOffered(str(document["not_offered"])[:200])
     directions = document.get("directions")
     count = len(case.layers)
     if not isinstance(directions, list) or len(directions) != count:
-        raise Failed(f"'directions' is no list of {count}")
+        raise Failed(f"'directions' is no list of {count}", "wrong shape")
     return tuple(_direction(case, number, one) for number, one in enumerate(directions))
 
 
 def _direction(case: Case, number: int, given: Any) -> dict[str, Array]:
     if not isinstance(given, dict):
-        raise Failed(f"'directions[{number}]' is no object")
+        raise Failed(f"'directions[{number}]' is no object", "wrong shape")
     found: dict[str, Array] = {}
     for name, shape in shapes(case, number).items():
         if given.get(name) is None:
@@ -155,7 +155,8 @@ def _direction(case: Case, number: int, given: Any) -> dict[str, Array]:
         if array.shape != wanted:
             raise Failed(
                 f"'directions[{number}].{name}' has the shape {list(array.shape)}, "
-                f"not {list(wanted)}"
+                f"not {list(wanted)}",
+                "wrong shape",
             )
         found[name] = array.swapaxes(0, 1) if timed else array
     return found
@@ -165,7 +166,7 @@ def _array(value: Any, where: str) -> Array:
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:
-        raise Failed(f"'{where}' is no array: its rows differ in length") from error
+        raise Failed(f"'{where}' is no array: its rows differ in length", "wrong shape") from error
     if array.dtype.kind not in "fiu":
-        raise Failed(f"'{where}' holds something that is no number")
+        raise Failed(f"'{where}' holds something that is no number", "no numbers")
     return array.astype(np.float64)

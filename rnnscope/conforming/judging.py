@@ -69,6 +69,8 @@ class Judgement:
         Where it is first wrong.
     wrong_part : str
         How far the fault reaches in the array of `first`, in words.
+    wrong_in_step : str
+        How far it reaches in the step of `first`; empty for final states.
     not_given : tuple of str
         Arrays that were not given and need not be.
     missing : tuple of str
@@ -80,6 +82,7 @@ class Judgement:
     difference: float = 0.0
     first: Place | None = None
     wrong_part: str = ""
+    wrong_in_step: str = ""
     not_given: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -97,7 +100,7 @@ def judge(case: Case, truth: Answer, answer: Answer) -> Judgement:
     """
     limit = tolerance(case)
     worst, difference = 0.0, 0.0
-    first, wrong_part = None, ""
+    first, wrong_part, wrong_in_step = None, "", ""
     for name in ARRAYS:
         for number, (right, given) in enumerate(zip(truth, answer, strict=True)):
             if name not in right or name not in given or not right[name].size:
@@ -111,6 +114,8 @@ def judge(case: Case, truth: Answer, answer: Answer) -> Judgement:
             if first is None and not (off <= bound).all():
                 first = _first(case, name, number, off > bound, right[name], given[name])
                 wrong_part = reach(off > bound)
+                if first.step is not None:
+                    wrong_in_step = reach((off > bound)[:, first.step])
     wanted = [name for name in ARRAYS if name in truth[0]]
     absent = [name for name in wanted if any(name not in given for given in answer)]
     missing = tuple(name for name in absent if name in required(case))
@@ -120,6 +125,7 @@ def judge(case: Case, truth: Answer, answer: Answer) -> Judgement:
         difference=difference,
         first=first,
         wrong_part=wrong_part,
+        wrong_in_step=wrong_in_step,
         not_given=tuple(name for name in absent if name not in missing),
         missing=missing,
     )
@@ -149,15 +155,15 @@ def _first(
 
 
 def reach(wrong: Array) -> str:
-    """Which sequences, steps and units a fault touches: ``"units 128 to 511 of every step"``."""
-    names = ("sequences", "steps", "units") if wrong.ndim == 3 else ("sequences", "units")
+    """Which sequences, steps and units a fault touches: ``"in units 128 to 511"``."""
+    names = ("sequence", "step", "unit") if wrong.ndim == 3 else ("sequence", "unit")
     parts = []
     for axis, name in enumerate(names):
         others = tuple(other for other in range(wrong.ndim) if other != axis)
         touched = np.flatnonzero(wrong.any(axis=others))
         if len(touched) < wrong.shape[axis]:
-            parts.append(f"{name} {_numbers(touched)}")
-    return ", ".join(parts) if parts else "everywhere"
+            parts.append(f"{name}{'s' if len(touched) > 1 else ''} {_numbers(touched)}")
+    return f"in {', '.join(parts)}" if parts else "everywhere"
 
 
 def _numbers(indices: Array) -> str:

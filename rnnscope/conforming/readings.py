@@ -185,6 +185,13 @@ def _first_weights_twice(case: Case) -> Case | None:
     return replace(case, layers=(first, replace(second, cell=first.cell)))
 
 
+def _first_direction_twice(case: Case) -> Case | None:
+    changed = _first_weights_twice(case)
+    if changed is None or case.initial is None:
+        return None
+    return replace(changed, initial=(case.initial[0], case.initial[0]))
+
+
 def _padding_reversed_too(case: Case) -> Answer | None:
     """The whole axis is turned, and the first steps of that are taken for the valid ones."""
     if case.lengths is None or not any(layer.backward.value for layer in case.layers):
@@ -209,36 +216,49 @@ def _other_reset(case: Case) -> Case | None:
 
 
 def _units_beyond(block: int) -> Made:
+    """Units beyond a block of threads are never written: every step hands on zeros for them."""
+
     def answer(case: Case) -> Answer | None:
-        """Units beyond a block of threads are never written, and read as zeros by the next step."""
         if case.units <= block or case.layers[0].cell.num_proj is not None:
             return None
-        units = case.units
-        kept = np.arange(units) < block
+        kept = np.arange(case.units) < block
 
-        def cut(held: Mapping[str, Array]) -> dict[str, Array]:
-            recurrent = held["recurrent_kernel"] * kept[:, None]
-            return {"recurrent_kernel": recurrent.astype(held["kernel"].dtype)}
+        def masked(states: Answer) -> Answer:
+            return tuple({name: array * kept for name, array in one.items()} for one in states)
 
-        start = case.initial
-        if start is not None:
-            start = tuple({name: value * kept for name, value in one.items()} for one in start)
-        truth = expected(replace(_layers(case, _with_weights(cut)), initial=start))
-        return tuple({name: array * kept for name, array in one.items()} for one in truth)
+        cut = _layers(case, _with_weights(_cut(kept)))
+        if case.lengths is not None or len(case.layers) > 1 or case.layers[0].backward.value:
+            return masked(expected(cut))
+        # What is given before the first step is read whole: only what is written is cut off.
+        first = masked(expected(replace(case, x=case.x[:, :1])))
+        start = {name: first[0][f"final_{name}"] for name in case.states}
+        rest = masked(expected(replace(cut, x=case.x[:, 1:], initial=(start,))))
+        return (
+            {
+                name: np.concatenate([first[0][name], array], axis=1) if array.ndim == 3 else array
+                for name, array in rest[0].items()
+            },
+        )
 
     return answer
 
 
+def _cut(kept: Array) -> Callable[[Mapping[str, Array]], Mapping[str, Array]]:
+    return lambda held: {
+        "recurrent_kernel": (held["recurrent_kernel"] * kept[:, None]).astype(held["kernel"].dtype)
+    }
+
+
 def _one_long_sequence(case: Case) -> Answer | None:
     """A packed batch run as one sequence: the valid steps of all sequences, step by step."""
-    if case.lengths is None or len(case.x) < 2 or case.initial is not None:
+    if case.lengths is None or len(case.x) < 2:
         return None
     valid = case.mask
     assert valid is not None
     steps, rows = np.nonzero(valid.T)
     if not len(rows):
         return None
-    packed = replace(case, x=case.x[rows, steps][None], lengths=None)
+    packed = replace(case, x=case.x[rows, steps][None], lengths=None, initial=None)
     answer = []
     for one in expected(packed):
         outputs = np.zeros((*case.x.shape[:2], one["outputs"].shape[-1]))
@@ -263,6 +283,10 @@ READINGS: tuple[Reading, ...] = (
     Reading("it added no bias", _no_bias),
     Reading("it ran forward in every direction", _forward_alone),
     Reading("it ran both directions with the weights of the first", _first_weights_twice),
+    Reading(
+        "it ran both directions with the weights and initial states of the first",
+        _first_direction_twice,
+    ),
     Reading("it reversed the padding with the sequence", answer=_padding_reversed_too),
     Reading("it put the reset gate on the other side of the product", _other_reset),
     Reading("it left out the units beyond 128", answer=_units_beyond(128)),

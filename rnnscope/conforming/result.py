@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from rnnscope.conforming.engines.interface import Failure
 from rnnscope.conforming.judging import Place
 from rnnscope.printable import Printable
 
@@ -22,7 +23,9 @@ class CaseVerdict:
         ``"agree"``, ``"differs"``, ``"failed"`` (no answer, or none of the right shapes), or
         ``"not offered"`` (the engine cannot express it).
     reason : str
-        Why it failed or was not offered; what was missing.
+        What was seen where it failed, why it was not offered, what was missing.
+    failure : str or None
+        What was wrong with the answer, where it failed.
     error : float
         The largest difference as a part of the tolerance: up to 1 agrees.
     difference : float
@@ -33,6 +36,8 @@ class CaseVerdict:
         Where it is first wrong.
     wrong_part : str
         How far the fault reaches in that array.
+    wrong_in_step : str
+        How far it reaches in that step; empty for final states.
     cause : str
         What the engine did instead, where that gives just its numbers; else empty.
     not_given : tuple of str
@@ -45,11 +50,13 @@ class CaseVerdict:
     dtype: str
     status: Status
     reason: str = ""
+    failure: Failure | None = None
     error: float = 0.0
     difference: float = 0.0
     tolerance: float = 0.0
     first: Place | None = None
     wrong_part: str = ""
+    wrong_in_step: str = ""
     cause: str = ""
     not_given: tuple[str, ...] = ()
 

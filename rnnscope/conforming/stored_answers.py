@@ -50,7 +50,7 @@ class StoredAnswers:
     def run(self, case: Case) -> Answer:
         """The answer that the file holds."""
         if case.name not in self._answers:
-            raise Failed("the file has no answer to it")
+            raise Failed("the file has no answer to it", "no answer")
         return answer_of(case, self._answers[case.name])
 
     def close(self) -> None:

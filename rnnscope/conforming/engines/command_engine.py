@@ -81,7 +81,7 @@ class CommandEngine:
                 self.close()
                 if not again:
                     raise
-        raise Failed("it ended again and again without an answer")
+        raise Failed("it ended again and again without an answer", "no answer")
 
     def close(self) -> None:
         """End the program."""
@@ -145,13 +145,13 @@ class _Program:
         try:
             answer = self._lines.get(timeout=seconds)
         except queue.Empty:
-            raise Failed(f"no answer within {seconds:g} s{self._last_words()}") from None
+            raise Failed(f"no answer within {seconds:g} s{self._last_words()}", "no answer") from None
         if not answer:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(0.0, until - time.monotonic()))
-            raise Failed(f"{self._end_words()}{self._last_words()}")
+            raise Failed(f"{self._end_words()}{self._last_words()}", "no answer")
         if not answer.endswith(b"\n") and len(answer) >= LONGEST_ANSWER:
-            raise Failed(f"a line of more than {LONGEST_ANSWER} bytes")
+            raise Failed(f"a line of more than {LONGEST_ANSWER} bytes", "no answer")
         self._in_step = True
         self.answers += 1
         return answer

@@ -35,9 +35,9 @@ class FunctionEngine:
         except NotImplementedError as error:
             raise NotOffered(str(error) or "not implemented") from error
         except Exception as error:
-            raise Failed(f"{type(error).__name__}: {error}"[:200]) from error
+            raise Failed(f"{type(error).__name__}: {error}"[:200], "error") from error
         if not isinstance(document, Mapping):
-            raise Failed(f"it returned {type(document).__name__}, not a mapping")
+            raise Failed(f"it returned {type(document).__name__}, not a mapping", "no JSON")
         return answer_of(case, {"case": case.name, **document})
 
     def close(self) -> None:

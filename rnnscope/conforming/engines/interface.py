@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from rnnscope.conforming.case import Answer, Case
 
@@ -11,8 +11,26 @@ class NotOffered(Exception):  # noqa: N818 - no fault: the engine says that it d
     """An engine cannot express a case, or says itself that it does not compute such; why."""
 
 
+Failure = Literal["no answer", "no JSON", "no numbers", "wrong shape", "error"]
+"""What was wrong with an answer before any of its numbers was looked at.
+
+``"no answer"``: none came in time, or it is to another case. ``"error"``: the engine raised one.
+"""
+
+
 class Failed(Exception):  # noqa: N818 - it ends no program: it is what the case is told to be
-    """An engine did not give an answer to a case that it should have; what was seen instead."""
+    """An engine did not give an answer to a case that it should have.
+
+    Parameters
+    ----------
+    seen : str
+        What was seen instead.
+    kind : Failure
+    """
+
+    def __init__(self, seen: str, kind: Failure) -> None:
+        super().__init__(seen)
+        self.kind: Failure = kind
 
 
 class Engine(Protocol):

@@ -60,7 +60,7 @@ class OnnxRuntimeEngine(_OnnxEngine):
             words = _last_words(error)
             if type(error).__name__ == "NotImplemented" or "does not support" in words:
                 raise NotOffered(f"it says: {words}") from error
-            raise Failed(f"{type(error).__name__}: {words}") from error
+            raise Failed(f"{type(error).__name__}: {words}", "error") from error
 
 
 class OnnxReferenceEngine(_OnnxEngine):
@@ -80,7 +80,7 @@ class OnnxReferenceEngine(_OnnxEngine):
         except Exception as error:
             if isinstance(error, NotImplementedError) or "Unknown activation" in str(error):
                 raise NotOffered(f"it says: {_last_words(error)}") from error
-            raise Failed(f"{type(error).__name__}: {_last_words(error)}") from error
+            raise Failed(f"{type(error).__name__}: {_last_words(error)}", "error") from error
 
 
 def _last_words(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from rnnscope.conforming.judging import Place
 from rnnscope.conforming.result import CaseVerdict, ConformReport
@@ -62,11 +63,19 @@ def differences(report: ConformReport) -> list[Difference]:
     groups: dict[str, list[CaseVerdict]] = {}
     for case in report.cases:
         if case.status == "failed":
-            groups.setdefault(case.reason, []).append(case)
+            groups.setdefault(str(case.failure), []).append(case)
         elif case.status == "differs":
-            title = case.cause or case.reason or f"of no known cause, in {case.family}"
+            title = case.cause or case.reason or _unexplained(case)
             groups.setdefault(title, []).append(case)
     return [Difference(title, tuple(cases)) for title, cases in groups.items()]
+
+
+def _unexplained(case: CaseVerdict) -> str:
+    """Without a cause, cases are alike where they first go wrong in the same array."""
+    assert case.first is not None
+    if not isfinite(case.first.found):
+        return f"not finite, first in {case.first.array}, {case.first.direction}"
+    return f"of no known cause, first wrong in {case.first.array}, {case.first.direction}"
 
 
 def difference_words(found: Difference) -> Iterator[str]:
@@ -74,10 +83,14 @@ def difference_words(found: Difference) -> Iterator[str]:
     names = [case.case for case in found.cases[:SHOWN_CASES]]
     more = len(found.cases) - len(names)
     yield ", ".join(names) + (f", and {more} more" if more else "")
+    seen = found.cases[0]
+    if seen.status == "failed":
+        yield f"{seen.case}: {seen.reason}"
     first = next((case for case in found.cases if case.first is not None), None)
     if first is not None and first.first is not None:
+        within = f", at step {first.first.step} {first.wrong_in_step}" if first.wrong_in_step else ""
         yield (
-            f"{first.case}: {place_words(first.first)}; wrong in {first.wrong_part}; "
+            f"{first.case}: {place_words(first.first)}; wrong {first.wrong_part}{within}; "
             f"{error_words(first.error)} times the tolerance"
         )
 
