@@ -197,7 +197,9 @@ def _families(cell: str) -> Iterator[tuple[str, Sequence[Row]]]:
         yield "clip", CLIPPED
 
 
-RESET_AFTER = {"sizes", "dtypes", "lengths", "directions", "bias", "clip"}
+RESET_AFTER = {
+    "sizes", "dtypes", "lengths", "directions", "initial", "layout", "bias", "clip",
+}  # fmt: skip
 """Families that a GRU is tried in with its reset gate behind the product, too: every other case."""
 
 

@@ -36,7 +36,7 @@ ENGINES = ("auto", "numpy", "compiled", "reference")
 LAYOUTS = ("tf1", "keras", "torch", "onnx", "equinox", "mlx", "flax", "haiku", "custom")
 PADDING_RULES = ("zeros", "hold", "none")
 COMPRESSIONS = ("gzip", "lzf", "zstd")
-VERIFIERS = ("tensorflow", "onnxruntime")
+VERIFIERS = ("tensorflow", "onnxruntime", "torch", "torch:cuda", "torch:mps")
 """What engines, readers, layers, the trace and oracles offer, which tests compare: the rooms that
 know these names take too long to import for ``--help``."""
 

@@ -229,6 +229,9 @@ def _bias(cell: CellSpec) -> Array:
         bias = bias.copy()
         units = cell.num_units
         bias[units : 2 * units] += weights.dtype.type(cell.options.forget_bias.value)
+    if _value(cell, "reset_after"):
+        # The part of the second bias for n is multiplied by r, which a half must not be.
+        return np.concatenate([_stored(cell, bias), np.zeros_like(bias)])
     half = _stored(cell, bias) / 2  # exact, in every dtype
     return np.concatenate([half, half])
 

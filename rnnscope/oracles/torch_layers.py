@@ -40,11 +40,11 @@ FIXED: dict[str, dict[str, Any]] = {
 """Options about which the modules leave no choice."""
 
 WORDS = {
-    "cell_clip": "a clip of c",
-    "proj_clip": "a clip of the projected m",
-    "gate_clip": "a clip of what enters activations",
-    "coupled": "a forget gate coupled to the input gate",
-    "reset_after": "a reset gate before the product",
+    "cell_clip": "clip of c",
+    "proj_clip": "clip of the projected m",
+    "gate_clip": "clip of what enters activations",
+    "coupled": "forget gate coupled to the input gate",
+    "reset_after": "reset gate before the product",
 }
 
 
@@ -106,7 +106,9 @@ def _parameters(cell: CellSpec) -> dict[str, Array]:
         bias = bias.copy()
         units = cell.num_units
         bias[units : 2 * units] += bias.dtype.type(cell.options.forget_bias.value)
-    if second is None:
+    if second is None and cell.kind == "gru":
+        second = np.zeros_like(bias)  # its part for n is multiplied by r, which a half must not be
+    elif second is None:
         # Half of it each, which is exact: a forgotten bias is seen.
         bias = second = bias / 2
     found = {

@@ -90,8 +90,8 @@ def difference_words(found: Difference) -> Iterator[str]:
     if first is not None and first.first is not None:
         within = f", at step {first.first.step} {first.wrong_in_step}" if first.wrong_in_step else ""
         yield (
-            f"{first.case}: {place_words(first.first)}; wrong {first.wrong_part}{within}; "
-            f"{error_words(first.error)} times the tolerance"
+            f"{first.case}: {place_words(first.first)}; wrong {first.wrong_part}{within}"
+            + (f"; {error_words(first.error)} times the tolerance" if isfinite(first.error) else "")
         )
 
 
