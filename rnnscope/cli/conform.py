@@ -82,7 +82,7 @@ class _BeforeTheCommand(click.Command):
 @limit_options
 @format_option("conform")
 @click.pass_context
-def command(ctx: click.Context, engine: str | None, report_format: str, **given: Any) -> int:
+def command(ctx: click.Context, /, engine: str | None, report_format: str, **given: Any) -> int:
     """Run ENGINE over about 240 small LSTM, GRU and RNN cases; judge every state.
 
     ENGINE is torch, torch:cuda, torch:mps, onnxruntime, onnx-reference, tensorflow, keras or
@@ -148,9 +148,7 @@ def _write(path: Path, seed: int, only: str, *, force: bool) -> int:
     return 0
 
 
-def _run(
-    engine: str | None, words: tuple[str, ...] | None, given: dict[str, Any]
-) -> ConformReport:
+def _run(engine: str | None, words: tuple[str, ...] | None, given: dict[str, Any]) -> ConformReport:
     from rnnscope.api.conform import conform
 
     settings = {name: given[name] for name in ("seed", "only", "time_limit")}

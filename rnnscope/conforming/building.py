@@ -85,7 +85,7 @@ def _kernels(described: Description, draw: Draw, gates: int) -> tuple[Any, Any, 
     most = 1 / np.sqrt(units) if units > 1 else 0.9
     bias = LARGEST_BIAS if described.biased else 0.0
     return (
-        draw(max(most, 0.5 / np.sqrt(described.features)), described.features, gates * units),
+        draw(min(0.9, 1.2 / np.sqrt(described.features)), described.features, gates * units),
         draw(most, described.projection or units, gates * units),
         draw(bias, gates * units),
     )
@@ -103,13 +103,11 @@ def _options(described: Description, **defaults: Any) -> dict[str, Option[Any]]:
 def _lstm(described: Description, draw: Draw) -> CellSpec:
     kernel, recurrent, bias = _kernels(described, draw, 4)
     units, projection = described.units, described.projection
-    weights = LSTMWeights(
-        kernel,
-        recurrent,
-        bias,
-        *(draw(0.7, units) if described.peepholes else None for _ in "ifo"),
-        projection=draw(1 / np.sqrt(units), units, projection) if projection else None,
-    )
+    peepholes = {
+        f"peephole_{gate}": draw(0.7, units) if described.peepholes else None for gate in "ifo"
+    }
+    projected = draw(1 / np.sqrt(units), units, projection) if projection else None
+    weights = LSTMWeights(kernel, recurrent, bias, **peepholes, projection=projected)
     options = LSTMOptions(
         **_options(
             described,

@@ -89,7 +89,7 @@ class Case:
         return otherwise if option is None else option.value
 
     def start(self, direction: int) -> dict[str, Array]:
-        """c and m before the first step (sequence, width), zeros where none are given."""
+        """Where a direction starts: c and m (sequence, width), zeros where none are given."""
         cell = self.layers[direction].cell
         if self.initial is not None:
             return dict(self.initial[direction])
@@ -109,7 +109,7 @@ ARRAYS = ("outputs", "c", "final_m", "final_c")
 
 
 def required(case: Case) -> tuple[str, ...]:
-    """What an engine has to give: without the final states nothing can go on from where it ended."""
+    """What an engine has to give: without final states nothing can go on from where it ended."""
     return ("outputs", *(f"final_{name}" for name in ("m", "c") if name in case.states))
 
 

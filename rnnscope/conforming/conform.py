@@ -86,7 +86,10 @@ def _checked(case: Case, answer: Answer) -> Answer:
     for number, one in enumerate(answer):
         for name, shape in shapes(case, number).items():
             if name in one and one[name].shape != shape:
-                raise Failed(f"{name} has the shape {list(one[name].shape)}, not {list(shape)}", "wrong shape")
+                raise Failed(
+                    f"{name} has the shape {list(one[name].shape)}, not {list(shape)}",
+                    "wrong shape",
+                )
     return answer
 
 

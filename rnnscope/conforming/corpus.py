@@ -17,7 +17,7 @@ DEFAULT_SEED = 0
 CELLS = ("lstm", "gru", "rnn")
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 CLIP = 0.375
-"""A bound that every dtype, and ONNX's float attribute, holds exactly; so are all constants here."""
+"""A bound that every dtype, and ONNX's float attribute, holds exactly, as all constants here."""
 
 Row = tuple[str, dict[str, Any]]
 
@@ -49,18 +49,19 @@ DTYPES: tuple[Row, ...] = tuple(
     )
 )
 
-LENGTHS: tuple[Row, ...] = tuple(
-    (f"{name}-{direction}", {"lengths": lengths, "direction": direction, **more})
-    for direction in DIRECTIONS
-    for name, lengths, more in (
-        ("full", (5, 5, 5), {}),
-        ("mixed", (5, 2, 4), {}),
-        ("rising", (1, 3, 5), {"initial": True}),
-        ("ones", (1, 1, 1), {}),
-        ("with-0", (4, 0, 5), {}),
-        ("with-0-initial", (4, 0, 5), {"initial": True}),
-    )
-) + (
+LENGTHS: tuple[Row, ...] = (
+    *(
+        (f"{name}-{direction}", {"lengths": lengths, "direction": direction, **more})
+        for direction in DIRECTIONS
+        for name, lengths, more in (
+            ("full", (5, 5, 5), {}),
+            ("mixed", (5, 2, 4), {}),
+            ("rising", (1, 3, 5), {"initial": True}),
+            ("ones", (1, 1, 1), {}),
+            ("with-0", (4, 0, 5), {}),
+            ("with-0-initial", (4, 0, 5), {"initial": True}),
+        )
+    ),
     ("shorter-than-x", {"lengths": (3, 2, 1), "initial": True}),
     ("all-0-initial", {"lengths": (0, 0, 0), "initial": True}),
     ("batch-1", {"lengths": (3,), "sequences": 1}),

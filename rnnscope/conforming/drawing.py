@@ -37,4 +37,5 @@ class Draw:
         count = int(np.prod(shape, dtype=np.int64))
         # 53 bits are all that a float64 holds: the product is exact, on any machine.
         unit = (self._bits.random_raw(count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return (most * (2 * unit - 1)).astype(self._dtype).reshape(shape)
+        drawn: Array = (most * (2 * unit - 1)).astype(self._dtype).reshape(shape)
+        return drawn

@@ -5,9 +5,13 @@ Its own error is that of float64 (a test sums in another order and measures it),
 in float64 have a tolerance anywhere near it.
 
 The operator ONNX LSTM is the one place where the truth is not what rnnscope computes for a file.
-Its ``clip`` "is applied to the input of activations" (onnx.ai/onnx/operators/onnx__LSTM.html), and h
-is one of the activations f, g, h: the c that enters h is clipped, too. rnnscope reads such files as
-ONNX Runtime computes them, without that clip; the judge here is the specification.
+Its ``clip`` "is applied to the input of activations", and h is one of the activations f, g, h: the c
+that enters h is clipped, too. rnnscope reads such files as ONNX Runtime computes them, without that
+clip; the judge here is the specification.
+
+References
+----------
+https://onnx.ai/onnx/operators/onnx__LSTM.html
 """
 
 from __future__ import annotations
@@ -48,9 +52,8 @@ def _direction(case: Case, number: int, clip_reaches_c: bool) -> Mapping[str, Ar
     layer = replace(layer, cell=layer.cell.in_double())
     start = {name: value.astype(np.float64) for name, value in case.start(number).items()}
     x = case.x.astype(np.float64)
-    run = run_layer
-    if clip_reaches_c and case.cell == "lstm" and case.option("gate_clip"):
-        run = _run_clipping_c
+    clipped = clip_reaches_c and case.cell == "lstm" and case.option("gate_clip")
+    run = _run_clipping_c if clipped else run_layer
     states = run(layer, x, case.mask, start)
     found = {"outputs": states.outputs, "final_m": states.final["m"]}
     if "c" in states.states:

@@ -126,7 +126,7 @@ def _start_lost_at_length_0(case: Case) -> Answer | None:
     empty = case.lengths == 0
     return tuple(
         {
-            name: np.where(empty[(slice(None), *[None] * (array.ndim - 1))], 0, array)
+            name: np.where(empty.reshape(-1, *(1,) * (array.ndim - 1)), 0, array)
             for name, array in one.items()
         }
         for one in truth
@@ -163,9 +163,7 @@ def _no_bias(case: Case) -> Case | None:
     names = ("bias", "recurrent_bias")
 
     def without(held: Mapping[str, Array]) -> dict[str, Array]:
-        return {
-            name: np.zeros_like(held[name]) for name in names if held.get(name) is not None
-        }
+        return {name: np.zeros_like(held[name]) for name in names if held.get(name) is not None}
 
     return _layers(case, _with_weights(without))
 
@@ -198,10 +196,7 @@ def _padding_reversed_too(case: Case) -> Answer | None:
         return None
     turned = expected(replace(_forward_alone(case) or case, x=case.x[:, ::-1]))
     return tuple(
-        {
-            name: array[:, ::-1] if name in ("outputs", "c") else array
-            for name, array in one.items()
-        }
+        {name: array[:, ::-1] if name in ("outputs", "c") else array for name, array in one.items()}
         if layer.backward.value
         else right
         for layer, one, right in zip(case.layers, turned, expected(case), strict=True)

@@ -63,7 +63,7 @@ class CaseVerdict:
 
 @dataclass(frozen=True)
 class Family:
-    """The cases of a cell that have a feature in common; `error` is the worst that agrees or not."""
+    """The cases of a cell that have a feature in common; `error` is the largest of all."""
 
     family: str
     cases: int

@@ -58,7 +58,7 @@ class StoredAnswers:
 
 
 def _answers(lines: Sequence[bytes]) -> dict[str, Any]:
-    """Answers that a file holds, by the case that they are for; lines that are none are left out."""
+    """Answers that a file holds, by the case that they are for; other lines are left out."""
     found: dict[str, Any] = {}
     for line in lines:
         with suppress(Failed):

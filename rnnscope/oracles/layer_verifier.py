@@ -1,4 +1,4 @@
-"""What every verifier does alike: which steps count, where a layer starts, what was found so far."""
+"""What every verifier does alike: which steps count, where a layer starts, what was found."""
 
 from __future__ import annotations
 
@@ -183,7 +183,11 @@ class Packed:
         return cls(x, lengths, rows, order, times)
 
     def differences(
-        self, kernel: str, states: LayerStates, steps: Mapping[str, Array], final: Mapping[str, Array]
+        self,
+        kernel: str,
+        states: LayerStates,
+        steps: Mapping[str, Array],
+        final: Mapping[str, Array],
     ) -> dict[str, Largest]:
         """How far states are off from what an engine made of `x`, where it computed.
 

@@ -107,9 +107,7 @@ def model_of(
     return serialized
 
 
-def _set_attributes(
-    node: Any, layers: Sequence[RecurrentLayer], *, batch_first: bool
-) -> None:
+def _set_attributes(node: Any, layers: Sequence[RecurrentLayer], *, batch_first: bool) -> None:
     cell = layers[0].cell
     backward = [layer.backward.value for layer in layers]
     direction = "bidirectional" if len(layers) == 2 else "reverse" if backward[0] else "forward"

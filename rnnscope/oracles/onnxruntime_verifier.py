@@ -48,7 +48,8 @@ class OnnxRuntimeVerifier(LayerVerifier):
         layer = replace(run.layer, backward=replace(run.layer.backward, value=False))
         feed = feed_of([layer], packed.x, packed.lengths, [run.initial])
         (found,) = states_of(run_model(self._module, model_of([layer], list(feed)), feed), 1)
-        final = {name: found[f"final_{name}"] for name in ("m", "c") if name in run.initial}
+        last = {name: found.get(f"final_{name}") for name in ("m", "c")}
+        final = {name: value for name, value in last.items() if value is not None}
         kernel = f"ONNX {OPERATORS[layer.cell.kind]}"
         return packed.differences(kernel, run.states, {"m": found["outputs"]}, final)
 

@@ -354,9 +354,7 @@ def _keras_activation(tf: Any, name: str, layer: str) -> Any:
 
 def _import_keras() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    keras = import_framework(
-        "keras", spell("verify", "tensorflow"), f"leave out {spell('verify')}"
-    )
+    keras = import_framework("keras", spell("verify", "tensorflow"), f"leave out {spell('verify')}")
     backend = keras.config.backend()
     if backend != "tensorflow":
         raise EngineError(

@@ -2,8 +2,9 @@
 
 References
 ----------
-torch/nn/modules/rnn.py: gates i, f, g, o and r, z, n; two biases, summed (of a GRU's candidate the
-second is multiplied by r); ``proj_size`` below the number of units; packed sequences know no length 0.
+torch/nn/modules/rnn.py: gates i, f, g, o and r, z, n; two biases, summed (of a GRU's candidate
+the second is multiplied by r); ``proj_size`` below the number of units; packed sequences know no
+length 0.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ WORDS = {
 
 
 def beyond_torch(cell: CellSpec) -> str:
-    """What of a cell the modules cannot say: the end of "torch's nn.X has no …"; empty if nothing."""
+    """What of a cell the modules cannot say: the end of "nn.X has no …"; empty if nothing."""
     if cell.kind not in MODULES:
         return f"cell {cell.kind}"
     if cell.peepholes:
@@ -146,7 +147,9 @@ def run_module(
     def tensor(array: Array) -> Any:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
-    turned = (lambda array: array) if module.batch_first else (lambda array: array.swapaxes(0, 1))
+    def turned(array: Array) -> Array:
+        return array if module.batch_first else array.swapaxes(0, 1)
+
     given = tensor(turned(x))
     if lengths is not None:
         given = torch.nn.utils.rnn.pack_padded_sequence(

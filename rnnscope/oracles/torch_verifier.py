@@ -65,9 +65,7 @@ class TorchVerifier(LayerVerifier):
         module = module_of(self._module, [layer], self._device)
         start = {name: value[some] for name, value in run.initial.items()}
         x = packed.x[some]
-        (whole,) = run_module(
-            self._module, module, x, packed.lengths[some], [start], self._device
-        )
+        (whole,) = run_module(self._module, module, x, packed.lengths[some], [start], self._device)
         every = {"m": whole["outputs"]}
         if "c" in start:
             every["c"] = self._every_c(module, x, start)
@@ -77,12 +75,10 @@ class TorchVerifier(LayerVerifier):
         return packed.differences(kernel, run.states, steps, final)
 
     def _every_c(self, module: object, x: Array, start: dict[str, Array]) -> Array:
-        """c of every step; past a sequence's length it is of no use, and of no harm."""
+        """Of every step c; past a sequence's length it is of no use, and of no harm."""
         state, found = dict(start), []
         for t in range(x.shape[1]):
-            (one,) = run_module(
-                self._module, module, x[:, t : t + 1], None, [state], self._device
-            )
+            (one,) = run_module(self._module, module, x[:, t : t + 1], None, [state], self._device)
             state = {name: one[f"final_{name}"] for name in state}
             found.append(state["c"])
         return np.stack(found, axis=1)

@@ -83,7 +83,10 @@ def run(case, direction, x, lengths):
     batch, steps = x.shape[:2]
     width = case["units"] if w.get("projection") is None else w["projection"].shape[1]
     start = arrays(direction["initial"]) or {}
-    m, c = start.get("m", np.zeros((batch, width))), start.get("c", np.zeros((batch, case["units"])))
+    m, c = (
+        start.get("m", np.zeros((batch, width))),
+        start.get("c", np.zeros((batch, case["units"]))),
+    )
     outputs, every = np.zeros((batch, steps, width)), np.zeros((batch, steps, case["units"]))
     for t in range(steps):
         at = np.where(t < lengths, lengths - 1 - t, t) if direction["backward"] else t + 0 * lengths

@@ -52,12 +52,14 @@ class Packed:
 
 
 def pack_padded_sequence(tensor, lengths, *, batch_first, enforce_sorted):
-    assert batch_first and not enforce_sorted
+    assert batch_first
+    assert not enforce_sorted
     return Packed(tensor.array, lengths.array)
 
 
 def pad_packed_sequence(packed, *, batch_first, total_length):
-    assert batch_first and packed.x.shape[1] == total_length
+    assert batch_first
+    assert packed.x.shape[1] == total_length
     return Tensor(packed.x), None
 
 
@@ -68,7 +70,9 @@ class Module:
         self, features, units, *, bias, batch_first, bidirectional, dtype, device,
         proj_size=0, nonlinearity="tanh",
     ):  # fmt: skip
-        assert bias and not bidirectional and device == "cpu"
+        assert bias
+        assert not bidirectional
+        assert device == "cpu"
         self.units, self.act = units, {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
         self.act = self.act[nonlinearity]
         self.batch_first, self.bidirectional = batch_first, bidirectional

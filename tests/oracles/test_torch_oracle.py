@@ -32,7 +32,7 @@ EXPRESSIBLE = {
 
 @pytest.fixture(params=["a stand-in", "torch"])
 def torch(request, monkeypatch):
-    """torch itself where it is installed, and always what stands in for it."""
+    """PyTorch itself where it is installed, and always what stands in for it."""
     if request.param == "torch":
         return pytest.importorskip("torch", reason="torch is not installed: extra torch")
     monkeypatch.setitem(sys.modules, "torch", fake_torch)
@@ -93,7 +93,7 @@ def test_swapped_gates_and_a_lost_bias_are_seen(torch):
 
 
 def test_c_of_a_single_step_in_the_middle_is_seen(torch):
-    """c of every step is compared, not only the last."""
+    """Of every step c is compared, not only of the last."""
     rng = np.random.default_rng(6)
     layer = layer_with(cell_of(rng, "lstm", FEATURES, UNITS))
     x = rng.normal(size=(2, 6, FEATURES)).astype(np.float32)

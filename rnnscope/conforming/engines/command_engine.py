@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import IO, Any, ClassVar
 
 from rnnscope.conforming.case import Answer, Case
-from rnnscope.conforming.documents import answer_of, case_line, answer_document
+from rnnscope.conforming.documents import answer_document, answer_of, case_line
 from rnnscope.conforming.engines.interface import Failed
 from rnnscope.errors import EngineError
 
@@ -145,7 +145,9 @@ class _Program:
         try:
             answer = self._lines.get(timeout=seconds)
         except queue.Empty:
-            raise Failed(f"no answer within {seconds:g} s{self._last_words()}", "no answer") from None
+            raise Failed(
+                f"no answer within {seconds:g} s{self._last_words()}", "no answer"
+            ) from None
         if not answer:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(0.0, until - time.monotonic()))

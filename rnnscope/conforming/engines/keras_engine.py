@@ -122,9 +122,7 @@ def _weights(cell: CellSpec, *, biased: bool) -> list[Array]:
     bias = weights.bias
     if cell.kind == "lstm" and cell.options.forget_bias.value:
         bias = bias.copy()
-        bias[cell.num_units : 2 * cell.num_units] += bias.dtype.type(
-            cell.options.forget_bias.value
-        )
+        bias[cell.num_units : 2 * cell.num_units] += bias.dtype.type(cell.options.forget_bias.value)
     if cell.kind == "gru":
         bias = _zrn(bias)
         if cell.options.reset_after.value:

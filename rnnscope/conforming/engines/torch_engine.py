@@ -53,9 +53,7 @@ class TorchEngine:
                 batch_first=batch_first,
                 biased=case.biased,
             )
-            return run_module(
-                self._torch, module, case.x, case.lengths, case.initial, self._device
-            )
+            return run_module(self._torch, module, case.x, case.lengths, case.initial, self._device)
 
     def close(self) -> None:
         """Nothing runs beside this process."""

@@ -88,7 +88,9 @@ def difference_words(found: Difference) -> Iterator[str]:
         yield f"{seen.case}: {seen.reason}"
     first = next((case for case in found.cases if case.first is not None), None)
     if first is not None and first.first is not None:
-        within = f", at step {first.first.step} {first.wrong_in_step}" if first.wrong_in_step else ""
+        within = (
+            f", at step {first.first.step} {first.wrong_in_step}" if first.wrong_in_step else ""
+        )
         yield (
             f"{first.case}: {place_words(first.first)}; wrong {first.wrong_part}{within}"
             + (f"; {error_words(first.error)} times the tolerance" if isfinite(first.error) else "")
