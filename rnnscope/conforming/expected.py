@@ -4,9 +4,9 @@ A case's weights are those of its dtype; the truth is what they give without rou
 Its own error is that of float64 (a test sums in another order and measures it), so that only cases
 in float64 have a tolerance anywhere near it.
 
-The operator ONNX LSTM is the one place where the truth is not what rnnscope computes for a file.
-Its ``clip`` "is applied to the input of activations", and h is one of the activations f, g, h: the c
-that enters h is clipped, too. rnnscope reads such files as ONNX Runtime computes them, without that
+The operator ONNX LSTM is the one place where the truth is not what rnnscope computes for a file:
+its ``clip`` "is applied to the input of activations", and h is one of the activations f, g, h, so
+that the c which enters h is clipped, too. rnnscope reads such files as ONNX Runtime computes them, without that
 clip; the judge here is the specification.
 
 References

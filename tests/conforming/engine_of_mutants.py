@@ -147,7 +147,7 @@ def main():
             print("loading the model ...")
         if FAULT == "dies" and "steps-1" in case["case"]:
             sys.exit("the fifth step failed")
-        if FAULT == "hangs" and "steps-1" in case["case"]:
+        if FAULT == "hangs" and "batch-1-units-1" in case["case"]:
             time.sleep(60)
         if FAULT == "nan" and case["cell"] == "lstm":
             head, mark, tail = made.partition('"final_c": [[')

@@ -1,4 +1,4 @@
-"""Makes the table of today's engines in CONFORMING.md: ``python tests/conforming/engines_table.py``.
+"""Makes the table of engines in CONFORMING.md: ``python tests/conforming/engines_table.py``.
 
 Engines that are not installed are left as they stand in the page. Torch is in no test environment:
 run it once more where torch is.
