@@ -6,8 +6,8 @@ in float64 have a tolerance anywhere near it.
 
 The operator ONNX LSTM is the one place where the truth is not what rnnscope computes for a file:
 its ``clip`` "is applied to the input of activations", and h is one of the activations f, g, h, so
-that the c which enters h is clipped, too. rnnscope reads such files as ONNX Runtime computes them, without that
-clip; the judge here is the specification.
+that the c which enters h is clipped, too. rnnscope reads such files as ONNX Runtime computes them,
+without that clip; the judge here is the specification.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Programs with the faults of real engines, behind ``--``: each is caught, with its first wrong place.
+"""Programs with the faults of real engines: each is caught, with its first wrong place.
 
 The right program, written from CONFORMING.md alone, agrees in every case: a second opinion on the
 truth, of which no line is rnnscope's.
