@@ -14,8 +14,8 @@ EPS_OF_A_SUM, EPS_OF_A_STEP = 12.0, 2.0
 """Of the tolerance, in rounding errors of the case's dtype: once, and for every step.
 
 Two right engines sum in another order and approximate tanh otherwise, and what one step rounded the
-next one carries on. The largest of any engine that computes right is less than half of this (CONFORMING.md
-has the figures); the smallest fault that was found is 13 times of it, in float16.
+next one carries on. The largest of any engine that computes right is less than half of this
+(CONFORMING.md has the figures); the smallest fault that was found is 13 times of it, in float16.
 """
 
 SMALLEST_SCALE = 1.0

@@ -82,7 +82,7 @@ def model_of(
     batch_first : bool
         The attribute ``layout``.
     """
-    from rnnscope.checkpoints.onnx.proto import TABLE
+    from rnnscope.checkpoints.onnx.graph.proto import TABLE
 
     cell = layers[0].cell
     element = ELEMENT_TYPES[cell.dtype.name]
