@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,7 +32,7 @@ class StoredAnswers:
     def __init__(self, path: Path) -> None:
         try:
             with path.open("rb") as file:
-                self._answers = _answers(file.readlines())
+                self._answers = _answers(file)
         except OSError as error:
             raise OptionError(
                 "The answers cannot be read.", where=path, found=error.strerror or str(error)
@@ -57,7 +57,7 @@ class StoredAnswers:
         """Nothing is open."""
 
 
-def _answers(lines: Sequence[bytes]) -> dict[str, Any]:
+def _answers(lines: Iterable[bytes]) -> dict[str, Any]:
     """Answers that a file holds, by the case that they are for; other lines are left out."""
     found: dict[str, Any] = {}
     for line in lines:
