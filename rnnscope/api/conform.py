@@ -83,7 +83,14 @@ def conform_cases(*, seed: int = 0, only: str = "*") -> Iterator[dict[str, Any]]
     Raises
     ------
     OptionError
-        No case has such a name.
+        No case has such a name, or the seed is negative.
+
+    Examples
+    --------
+    >>> import rnnscope
+    >>> case = next(rnnscope.conform_cases(only="lstm/sizes"))
+    >>> case["case"], case["units"], sorted(case["directions"][0]["weights"]["kernel"])
+    ('lstm/sizes/units-1', 1, ['f', 'g', 'i', 'o'])
     """
     from rnnscope.conforming.conform import case_documents
 

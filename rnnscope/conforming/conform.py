@@ -13,7 +13,7 @@ from rnnscope.conforming.expected import expected
 from rnnscope.conforming.judging import judge, tolerance
 from rnnscope.conforming.readings import cause
 from rnnscope.conforming.result import CaseList, CaseVerdict, ConformReport, ListedCase
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, RnnscopeError
 
 Progress = Callable[[str, int, int], None]
 """``progress(case, number, of how many)``."""
@@ -39,9 +39,9 @@ def conform(
     Raises
     ------
     OptionError
-        No case has such a name.
+        No case has such a name, or the seed is negative.
     """
-    count = len(_chosen(only))
+    count = len(_chosen(seed, only))
     found = []
     for number, case in enumerate(cases(seed, only)):
         if progress is not None:
@@ -59,7 +59,7 @@ def verdict_of(case: Case, engine: Engine) -> CaseVerdict:
         "dtype": case.dtype.name,
     }
     try:
-        answer = _checked(case, engine.run(case))
+        answer = _checked(case, _run(engine, case))
     except NotOffered as why:
         return CaseVerdict(**about, status="not offered", reason=str(why))
     except Failed as why:
@@ -81,6 +81,24 @@ def verdict_of(case: Case, engine: Engine) -> CaseVerdict:
     )
 
 
+def _run(engine: Engine, case: Case) -> Answer:
+    """What an engine computes; whatever it raises is told of this case, and ends no run."""
+    try:
+        return engine.run(case)
+    except (NotOffered, Failed, RnnscopeError, MemoryError):
+        raise
+    except NotImplementedError as error:
+        raise NotOffered(f"it says: {_words(error)}") from error
+    except Exception as error:  # a framework raises nearly anything
+        if "not implemented for" in str(error):  # torch, of a kernel that a dtype lacks
+            raise NotOffered(f"it says: {_words(error)}") from error
+        raise Failed(f"{type(error).__name__}: {_words(error)}", "error") from error
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
 def _checked(case: Case, answer: Answer) -> Answer:
     """An answer whose arrays have the shapes that the case says."""
     for number, one in enumerate(answer):
@@ -97,24 +115,26 @@ def listed(seed: int = DEFAULT_SEED, only: str = "*") -> CaseList:
     """The cases whose name fits, without their numbers."""
     found = tuple(
         ListedCase(one.name, one.dtype, one.units, one.features, one.sequences, one.steps)
-        for one in _chosen(only)
+        for one in _chosen(seed, only)
     )
     return CaseList(seed, only, found)
 
 
 def case_documents(seed: int = DEFAULT_SEED, only: str = "*") -> Iterator[dict[str, Any]]:
     """The cases whose name fits, as JSON's own types."""
-    _chosen(only)
+    _chosen(seed, only)
     return (case_document(case) for case in cases(seed, only))
 
 
 def case_lines(seed: int = DEFAULT_SEED, only: str = "*") -> Iterator[str]:
     """The cases whose name fits, as JSON lines."""
-    _chosen(only)
+    _chosen(seed, only)
     return (case_line(case) for case in cases(seed, only))
 
 
-def _chosen(only: str) -> list[Any]:
+def _chosen(seed: int, only: str) -> list[Any]:
+    if seed < 0:
+        raise OptionError("A seed is negative.", expected="0 or more", found=str(seed))
     found = list(descriptions(only))
     if not found:
         families = dict.fromkeys(one.name.rpartition("/")[0] for one in descriptions())

@@ -7,8 +7,13 @@ truth, of which no line is rnnscope's.
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rnnscope
+from rnnscope.conforming.corpus import cases
+from rnnscope.conforming.documents import answer_of
+from rnnscope.conforming.engines.interface import Failed, NotOffered
 
 from .mutants import command, engine_in_python
 
@@ -143,6 +148,56 @@ def test_a_program_that_cannot_be_started_is_trouble():
     with pytest.raises(rnnscope.RnnscopeError, match="cannot be started") as error:
         rnnscope.conform(["no-such-program-anywhere"])
     assert error.value.exit_code == 2
+
+
+def test_what_a_framework_raises_is_told_of_its_case(monkeypatch):
+    from rnnscope.conforming.engines.rnnscope_engine import RnnscopeEngine
+
+    def run(self, case):
+        if case.dtype == "float16":
+            raise RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'")
+        raise RuntimeError("out of\n tune")
+
+    monkeypatch.setattr(RnnscopeEngine, "run", run)
+    report = rnnscope.conform("rnnscope", only="lstm/dtypes/float[13]*-units-129")
+    assert [(case.status, case.failure, case.reason) for case in report.cases] == [
+        ("not offered", None, "it says: \"addmm_impl_cpu_\" not implemented for 'Half'"),
+        ("failed", "error", "RuntimeError: out of tune"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings"),
+    [([], {}), (["true"], {"time_limit": 0}), ("rnnscope", {"seed": -1}), ("torhc", {})],
+)
+def test_what_cannot_be_asked_for(engine, settings):
+    with pytest.raises(rnnscope.RnnscopeError):
+        rnnscope.conform(engine, **settings)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=2), one, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["case", "directions", "not_offered"]), JSON)
+    | st.builds(
+        lambda one: {"case": "gru/initial/given", "directions": [one]},
+        st.dictionaries(st.sampled_from(["outputs", "final_m", "c"]), JSON),
+    )
+)
+def test_any_answer_is_an_answer_or_says_what_is_wrong_with_it(document):
+    try:
+        answer = answer_of(GIVEN, document)
+    except (Failed, NotOffered):
+        return
+    assert [set(one) <= {"outputs", "final_m"} for one in answer] == [True]
+
+
+GIVEN = next(cases(only="gru/initial/given"))
 
 
 def test_a_function_that_raises():

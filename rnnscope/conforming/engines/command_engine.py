@@ -20,7 +20,7 @@ from typing import IO, Any, ClassVar
 from rnnscope.conforming.case import Answer, Case
 from rnnscope.conforming.documents import answer_document, answer_of, case_line
 from rnnscope.conforming.engines.interface import Failed
-from rnnscope.errors import EngineError
+from rnnscope.errors import EngineError, OptionError
 
 LONGEST_ANSWER = 256 * 2**20
 """Bytes of a line; the largest right answer has a few hundred kilobytes."""
@@ -43,6 +43,12 @@ class CommandEngine:
     gives: ClassVar[str] = "what each answer holds"
 
     def __init__(self, command: Sequence[str], time_limit: float) -> None:
+        if not command or time_limit <= 0:
+            raise OptionError(
+                "A command needs words, and time.",
+                expected="a program and its arguments, and more than 0 seconds for each case",
+                found=f"{list(command)}, {time_limit:g} s",
+            )
         self._command = list(command)
         self._time_limit = time_limit
         self._program: _Program | None = None

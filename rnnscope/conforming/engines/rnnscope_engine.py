@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnscope import __version__
 from rnnscope.conforming.case import Answer, Case
 from rnnscope.conforming.engines.interface import NotOffered
 from rnnscope.engines.choose import LayerEngine
@@ -15,7 +16,7 @@ class RnnscopeEngine:
     """What a large ``rnnscope run`` computes with, in the case's own dtype."""
 
     gives: ClassVar[str] = "m and c of every step"
-    version = "rnnscope, compiled steps"
+    version = f"rnnscope {__version__}, compiled steps"
 
     def run(self, case: Case) -> Answer:
         """The compiled steps of each direction."""
