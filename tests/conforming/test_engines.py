@@ -13,8 +13,12 @@ from rnnscope.conforming.case import ARRAYS, required, shapes
 from rnnscope.conforming.corpus import cases
 from rnnscope.conforming.engines import ENGINES, make_engine
 from rnnscope.conforming.engines.interface import NotOffered
+from rnnscope.conforming.expected import expected
+from rnnscope.conforming.judging import judge
 from rnnscope.errors import EngineError
 from rnnscope.oracles.importing import FRAMEWORKS
+
+from .store_torch import NAMES, STORED
 
 KNOWN = {
     "onnxruntime": {
@@ -60,6 +64,22 @@ def test_an_engine_agrees_or_differs_as_the_page_says(name):
 def test_the_compiled_steps_do(only):
     """Each kind of layer is compiled for its own case, so that not all of them are tried here."""
     checked("rnnscope", only)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_torch_computed_once_is_right(name):
+    """Also where torch is not installed; its states were stored by `store_torch`."""
+    case = next(cases(only=name))
+    truth, answer = expected(case), [{} for _ in case.layers]
+    with np.load(STORED) as stored:
+        assert str(stored["version"]).startswith("PyTorch 2.")
+        for key in stored:
+            of, _, rest = key.partition(":")
+            if of == name:
+                number, _, array = rest.partition(":")
+                answer[int(number)][array] = stored[key]
+    judged = judge(case, truth, tuple(answer))
+    assert (judged.right, judged.missing) == (True, ()), judged
 
 
 def test_tensorflows_kernels_agree(tf):
@@ -133,9 +153,6 @@ def test_an_engine_that_rounds_its_weights_to_half_is_seen():
     assert (kernel.astype(np.float16).astype(np.float32) != kernel).mean() > 0.9
     kernel[:] = kernel.astype(np.float16)
     rounded = engine.run(case)
-    from rnnscope.conforming.conform import judge
-    from rnnscope.conforming.expected import expected
-
     whole = next(cases(only="lstm/sizes/units-16"))
     assert not judge(whole, expected(whole), rounded).right
 
