@@ -97,7 +97,7 @@ def module_of(
     wanted = [name for name, _ in module.named_parameters()]
     tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in wanted}
     module.load_state_dict(tensors)
-    return module.eval()
+    return module.train(False)
 
 
 def _parameters(cell: CellSpec) -> dict[str, Array]:

@@ -93,7 +93,8 @@ class Module:
             assert tensor.array.shape == self.shapes[name]
         self.p = {name: tensor.array for name, tensor in tensors.items()}
 
-    def eval(self):
+    def train(self, mode):
+        assert not mode
         return self
 
     def __call__(self, given, start):
