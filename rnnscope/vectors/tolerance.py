@@ -1,0 +1,89 @@
+"""How far an implementation may be from the equations: what rounding in its dtype can make of them.
+
+A sum of n products in floating point is the exact sum of factors that are each off by some √n units
+in the last place, and an activation is off by a few (Wilkinson's backward error; √n rather than n
+by Higham and Mary 2019, "A new approach to probabilistic rounding error analysis"). So weights are
+moved by so much, at random, and the equations are run over the input: how far their results move
+is how far rounding moves them, over as many steps as the case has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from math import floor, log10
+
+import numpy as np
+
+from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.simulation import results_of
+from rnnscope.vectors.parts import Results
+
+REPLICAS = 8
+
+SAFETY = 4.0
+"""Times the largest move of all replicas: they are a sample."""
+
+ULPS_OF_ACTIVATIONS = 4.0
+"""Units in the last place that exp and tanh of the usual libraries are off by at most, and with it
+the least that is allowed."""
+
+
+def rounding_tolerance(
+    setup: Setup, results: Results, dtype: np.dtype[np.floating]
+) -> float:
+    """What counts as rounding, in units of the largest value of each array.
+
+    Parameters
+    ----------
+    setup : Setup
+    results : dict of str to dict of str to ndarray
+        What the setup gives.
+    dtype : dtype
+        float32 or float64: that of the implementation.
+
+    Returns
+    -------
+    float
+        One digit, rounded up, so that it is the same on every machine.
+    """
+    unit = float(np.finfo(dtype).eps) / 2
+    random = np.random.Generator(np.random.PCG64(1))
+    most = 0.0
+    for _ in range(REPLICAS):
+        moved = setup.changed(lambda driven: _moved(driven, random, unit))
+        assert moved is not None
+        most = max(most, _apart(results_of(moved), results))
+    return one_digit_up(SAFETY * most + ULPS_OF_ACTIVATIONS * unit)
+
+
+def _moved(driven: DrivenLayer, random: np.random.Generator, unit: float) -> DrivenLayer:
+    weights = driven.cell.weights
+    inner = driven.cell.input_size + driven.cell.output_size
+    changed = {}
+    for field in fields(weights):
+        array = getattr(weights, field.name)
+        if array is None or field.name == "added_bias":
+            continue
+        noise = (2 * random.random(array.shape) - 1) * unit
+        changed[field.name] = array * (1 + noise * np.sqrt(inner))
+        if field.name == "bias":
+            changed[field.name] += noise * ULPS_OF_ACTIVATIONS
+    return driven.with_weights(**changed)
+
+
+def _apart(one: Results, other: Results) -> float:
+    """The largest difference, in units of the largest value of each array."""
+    most = 0.0
+    for node, arrays in other.items():
+        for key, array in arrays.items():
+            largest = float(np.abs(array).max(initial=0.0))
+            if largest:
+                most = max(most, float(np.abs(one[node][key] - array).max()) / largest)
+    return most
+
+
+def one_digit_up(value: float) -> float:
+    """The next number of one digit."""
+    power = floor(log10(value))
+    digit = int(np.ceil(value / 10.0**power * (1 - 1e-9)))
+    return float(f"{digit}e{power}")
