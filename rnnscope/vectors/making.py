@@ -26,6 +26,8 @@ from rnnscope.vectors.tolerance import rounding_tolerance
 
 TRIES = 2 * len(SCALES)
 
+PLAIN_TRIES = 6
+
 MOST_CASES = 4
 """Of one part, beside the plain one."""
 
@@ -96,9 +98,14 @@ class _Searched:
     """A part, its inputs, and the readings that they are meant to tell apart."""
 
     part: Part
+    random: np.random.Generator
     chosen: list[_Tried]
     readings: list[KnownReading]
     tried: int
+
+    @property
+    def tolerance(self) -> float:
+        return max(one.tolerance for one in self.chosen)
 
 
 def make_vectors(
@@ -126,8 +133,11 @@ def make_vectors(
     searched = []
     for number, part in enumerate(parts):
         say(f"searching inputs for {part.name}", number / (2 * len(parts)))
-        searched.append(_search(part, request, number))
-    tolerance = max(one.tolerance for each in searched for one in each.chosen)
+        searched.append(_begin(part, request, number))
+    tolerance = max(each.tolerance for each in searched)
+    for each in searched:
+        _add_cases(each, request, tolerance)
+    tolerance = max(each.tolerance for each in searched)
     cases: list[VectorCase] = []
     not_separated: list[NotSeparated] = []
     readings = 0
@@ -154,30 +164,36 @@ def make_vectors(
     )
 
 
-def _search(part: Part, request: VectorsRequest, number: int) -> _Searched:
-    """Inputs of a part: the plain one, and as many as it takes to tell all readings apart."""
+def _begin(part: Part, request: VectorsRequest, number: int) -> _Searched:
+    """A part with two inputs: the plain one, and one with lengths and states before it."""
     # A seed of its own for each part, so that one layer's vectors are the same in any model.
     random = np.random.Generator(np.random.PCG64([request.seed, number]))
-    plain = _tried(part, plain_case(part, random))
+    # Of inputs with which an implementation begins, the one over which rounding does least.
+    drawn = [_tried(part, plain_case(part, random)) for _ in range(PLAIN_TRIES)]
+    plain = min(drawn, key=lambda one: one.tolerance)
     first = _tried(part, _drawn(part, random, 0, request))
     readings = known_readings(part, first.setup, first.results)
-    chosen = [plain, first]
-    waiting = readings
-    for one in chosen:
-        waiting = _still(part, waiting, one)
-    tried = len(chosen)
+    return _Searched(part, random, [plain, first], readings, PLAIN_TRIES + 1)
+
+
+def _add_cases(searched: _Searched, request: VectorsRequest, tolerance: float) -> None:
+    """Add inputs for as long as a reading is left that the others do not tell apart."""
+    part = searched.part
+    waiting = searched.readings
+    for one in searched.chosen:
+        waiting = _still(part, waiting, one, tolerance)
     for attempt in range(1, TRIES):
-        if not waiting or len(chosen) > MOST_CASES:
+        if not waiting or len(searched.chosen) > MOST_CASES:
             break
-        other = _tried(part, _drawn(part, random, attempt, request))
-        tried += 1
-        if other.tolerance > COARSER * first.tolerance:
+        other = _tried(part, _drawn(part, searched.random, attempt, request))
+        searched.tried += 1
+        # What needs an input over which rounding does more comes late, if at all.
+        if other.tolerance > tolerance * (1 if attempt < TRIES // 2 else COARSER):
             continue
-        left = _still(part, waiting, other)
+        left = _still(part, waiting, other, max(tolerance, other.tolerance))
         if len(left) < len(waiting):
-            chosen.append(other)
+            searched.chosen.append(other)
             waiting = left
-    return _Searched(part, chosen, readings, tried)
 
 
 def _drawn(
@@ -192,9 +208,11 @@ def _tried(part: Part, drawn: Drawn) -> _Tried:
     return _Tried(drawn, setup, results, rounding_tolerance(setup, results, part.dtype))
 
 
-def _still(part: Part, readings: list[KnownReading], tried: _Tried) -> list[KnownReading]:
-    """The readings that an input does not tell apart, of those that mean something over it."""
-    left = _not_apart(part, readings, tried, APART * tried.tolerance)
+def _still(
+    part: Part, readings: list[KnownReading], tried: _Tried, tolerance: float
+) -> list[KnownReading]:
+    """The readings that an input does not tell apart."""
+    left = _not_apart(part, readings, tried, APART * tolerance)
     return [readings[at] for at in sorted(left)]
 
 
@@ -256,7 +274,7 @@ def _cases(searched: _Searched) -> list[VectorCase]:
         assert outputs is not None
         found.append(
             VectorCase(
-                name=f"{part.name}_{number}",
+                name=f"{part.name}-{number}",
                 layer=part.layer,
                 x=one.drawn.x.astype(part.dtype),
                 lengths=one.drawn.lengths.astype(np.int64),

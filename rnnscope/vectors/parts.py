@@ -16,7 +16,6 @@ from rnnscope.explaining.simulation import results_of
 from rnnscope.explaining.subject import Subject, subject_of
 from rnnscope.explaining.views import scale_of
 from rnnscope.model.cell import Array
-from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -30,6 +29,9 @@ Results = dict[str, dict[str, Array]]
 
 INPUT = "x"
 """What a layer alone reads."""
+
+UNSEEN = ("last", "unprojected", "final/unprojected", "unprojected outputs")
+"""Results that vectors do not hold."""
 
 WHOLE = "model"
 """The name of the part that is all layers together."""
@@ -158,7 +160,7 @@ def _reason(layer: RecurrentLayer | None) -> str:
     assert layer is not None
     cell = layer.cell
     if cell.kind not in STACKABLE:
-        return f"its cell ({cell.source_class}) has no gates that are known by name"
+        return f"explain knows no readings of its cell ({cell.source_class})"
     if layer.wrapper:
         kinds = ", ".join(one.kind for one in layer.wrapper)
         return f"its outputs go through {kinds} at every step"
@@ -229,18 +231,21 @@ def _needed(setup: Setup, recurrent: Sequence[str]) -> set[str]:
     return known
 
 
-def view_of(results: Results) -> View:
-    """Everything that vectors hold, as a reference that is to be explained."""
-    targets = [
-        Target(node, key, array, scale_of(array), f"{node} {key}")
-        for node, arrays in results.items()
-        for key, array in arrays.items()
-        if key not in ("last", "unprojected", "final/unprojected", "unprojected outputs")
-    ]
+def view_of(results: Results, setup: Setup) -> View:
+    """Everything that vectors hold, as a reference that is to be explained.
+
+    Gates of steps that do not count mean nothing: there the view says nothing.
+    """
+    targets = []
+    for node, arrays in results.items():
+        driven = setup.layers.get(node)
+        heeds = driven is not None and driven.layer.padding.value != "none"
+        past = None if setup.mask is None or not heeds else ~setup.mask
+        for key, array in arrays.items():
+            if key in UNSEEN:
+                continue
+            values = array
+            if past is not None and key.startswith("gates/"):
+                values = np.where(past[..., None], np.nan, array)
+            targets.append(Target(node, key, values, scale_of(array), f"{node} {key}"))
     return View(tuple(targets))
-
-
-def gates_of(driven: DrivenLayer) -> tuple[str, ...]:
-    """The gates of a layer's cell, in order."""
-    return CELLS[driven.cell.kind].gates
-

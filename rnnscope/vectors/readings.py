@@ -57,7 +57,7 @@ def known_readings(part: Part, setup: Setup, results: Results) -> list[KnownRead
 
     Numbers that `explain` solves for stand where its search for them begins.
     """
-    view = view_of(results)
+    view = view_of(results, setup)
     facts = Facts(part.subject(setup, results), [view])
     found: list[Deviation] = []
     for confusion in CONFUSIONS:
@@ -65,8 +65,8 @@ def known_readings(part: Part, setup: Setup, results: Results) -> list[KnownRead
             continue
         for one in confusion.deviations(facts):
             if isinstance(one, Unknown):
-                numbers = [start for start in one.starts if any(start)]
-                found += [one.at(start) for start in numbers]
+                starts = [start for start in one.starts if any(start)]
+                found += [at for at in map(one.at, starts) if _changes(at, setup)]
             else:
                 found.append(one)
     seen: Counter[tuple[str, str]] = Counter()
@@ -75,6 +75,12 @@ def known_readings(part: Part, setup: Setup, results: Results) -> list[KnownRead
         readings.append(KnownReading(one, seen[one.id, one.value]))
         seen[one.id, one.value] += 1
     return readings
+
+
+def _changes(deviation: Deviation, setup: Setup) -> bool:
+    """Whether a number that is solved for begins with another one than the model's own."""
+    changed = None if deviation.change is None else deviation.change(setup)
+    return changed is not None and not _same_numbers(setup, changed)
 
 
 def not_told_apart(
@@ -100,7 +106,7 @@ def not_told_apart(
         By place among the readings: the largest difference, in the same units; None for a reading
         that means nothing over this input, since the right one is what it says.
     """
-    base = view_of(results)
+    base = view_of(results, setup)
     views = [base]
     left: dict[int, float | None] = {}
     of_views: list[int] = []
@@ -197,7 +203,12 @@ def reason_of(
 def _same_numbers(setup: Setup, changed: Setup) -> bool:
     """Whether every layer has the same weights and options, and is driven alike."""
     pairs = [(one, changed.layers[name]) for name, one in setup.layers.items()]
-    same = all(one.structure == other.structure and _equal(one, other) for one, other in pairs)
+    starts = all(
+        one.start.keys() == other.start.keys()
+        and all(np.array_equal(one.start[state], other.start[state]) for state in one.start)
+        for one, other in pairs
+    )
+    same = starts and all(one.structure == other.structure and _equal(one, other) for one, other in pairs)
     return same and all(np.array_equal(x, changed.inputs[name]) for name, x in setup.inputs.items())
 
 

@@ -20,7 +20,7 @@ from rnnscope.vectors.parts import Results
 
 REPLICAS = 8
 
-SAFETY = 4.0
+SAFETY = 3.0
 """Times the largest move of all replicas: they are a sample."""
 
 ULPS_OF_ACTIVATIONS = 4.0
@@ -44,7 +44,7 @@ def rounding_tolerance(
     Returns
     -------
     float
-        One digit, rounded up, so that it is the same on every machine.
+        Two digits, rounded up, so that it is the same on every machine.
     """
     unit = float(np.finfo(dtype).eps) / 2
     random = np.random.Generator(np.random.PCG64(1))
@@ -53,7 +53,7 @@ def rounding_tolerance(
         moved = setup.changed(lambda driven: _moved(driven, random, unit))
         assert moved is not None
         most = max(most, _apart(results_of(moved), results))
-    return one_digit_up(SAFETY * most + ULPS_OF_ACTIVATIONS * unit)
+    return two_digits_up(SAFETY * most + ULPS_OF_ACTIVATIONS * unit)
 
 
 def _moved(driven: DrivenLayer, random: np.random.Generator, unit: float) -> DrivenLayer:
@@ -82,8 +82,8 @@ def _apart(one: Results, other: Results) -> float:
     return most
 
 
-def one_digit_up(value: float) -> float:
-    """The next number of one digit."""
-    power = floor(log10(value))
-    digit = int(np.ceil(value / 10.0**power * (1 - 1e-9)))
-    return float(f"{digit}e{power}")
+def two_digits_up(value: float) -> float:
+    """The next number of two digits."""
+    power = floor(log10(value)) - 1
+    digits = int(np.ceil(value / 10.0**power * (1 - 1e-9)))
+    return float(f"{digits}e{power}")
