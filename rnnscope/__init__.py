@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rnnscope.api.run import plan, rerun, run, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
+    from rnnscope.api.vectors import check_vectors, write_vectors
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
@@ -39,6 +40,7 @@ _HOMES = {
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
+    "check_vectors": "rnnscope.api.vectors",
     "convert": "rnnscope.api.convert",
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
@@ -56,6 +58,7 @@ _HOMES = {
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
     "write_report": "rnnscope.api.report",
+    "write_vectors": "rnnscope.api.vectors",
 }
 """Where each public name is defined."""
 
@@ -72,6 +75,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "pool",
     "export",
     "convert",
+    "write_vectors",
+    "check_vectors",
     "show",
     "plot",
     "write_report",

@@ -27,6 +27,7 @@ FLOORS = (
     ("seeing",),
     ("record",),
     ("explaining", "converting"),
+    ("vectors",),
     ("report",),
     ("api",),
     ("cli", "testing"),
