@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +20,6 @@ from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.vectors.folder.reading import StoredCase, StoredVectors
 from rnnscope.vectors.parts import Part, parts_of
 from rnnscope.vectors.result import ExplainedCase, ExplainedReading
-
-MOST_CASES = 3
-"""Of one layer."""
 
 SHAPE = "2,3"
 """Of the input with which the model is planned; its numbers mean nothing."""
@@ -74,24 +72,35 @@ def explain_cases(
             hint = spell("checkpoint", vectors.model)
             return [], [f"not explained: the checkpoint '{vectors.model}' is not here ({hint})"]
         parts = {part.layer: part for part in parts_of(planned)[0]}
-        chosen = _chosen(wrong)
-        notes = []
-        if len(chosen) < len(wrong):
-            notes.append(f"{len(chosen)} of {len(wrong)} wrong cases were explained")
-        return [
-            _explained(parts.get(one.case.layer), one, budget / len(chosen), progress)
-            for one in chosen
-        ], notes
+        until = time.monotonic() + budget
+        found: list[ExplainedCase] = []
+        for layer, cases in _by_layer(wrong).items():
+            for one in cases:
+                left = until - time.monotonic()
+                if left <= 0:
+                    words = (f"the time for explaining ended ({spell('explain_budget')})",)
+                    found.append(ExplainedCase(one.case.name, "not asked", (), words))
+                    break
+                found.append(_explained(parts.get(layer), one, left, progress))
+                if found[-1].verdict in ("one", "several"):
+                    break
+        return found, []
 
 
-def _chosen(wrong: Sequence[CaseToExplain]) -> list[CaseToExplain]:
-    """Some cases of every layer; all layers together only where none alone is wrong."""
-    alone = [one for one in wrong if one.case.layer]
-    found: list[CaseToExplain] = []
-    for one in alone or wrong:
-        if sum(other.case.layer == one.case.layer for other in found) < MOST_CASES:
-            found.append(one)
-    return found
+def _by_layer(wrong: Sequence[CaseToExplain]) -> dict[str, list[CaseToExplain]]:
+    """The wrong cases of each layer; all layers together only where none alone is wrong.
+
+    The first that were searched come first, on which readings differ; the plain one, of which the
+    least can be told, last.
+    """
+    found: dict[str, list[CaseToExplain]] = {}
+    for one in [one for one in wrong if one.case.layer] or wrong:
+        found.setdefault(one.case.layer, []).append(one)
+    return {
+        layer: sorted(cases, key=lambda one: one.case.x.shape[1], reverse=True)[:1]
+        + [one for one in cases if one.case.x.shape[1] < cases[-1].case.x.shape[1]]
+        for layer, cases in found.items()
+    }
 
 
 def _planned(
@@ -135,7 +144,7 @@ def _explained(
     reference = _reference(part, one)
     try:
         found = explain_subject(
-            part.subject(setup), reference, budget=max(budget, 1.0), progress=progress
+            part.subject(setup), reference, budget=budget, progress=progress
         )
     except RnnscopeError as error:
         told = [error.what, *(f"{label}: {text}" for label, text in error.parts())]

@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 from explaining.model_files import save_safetensors, torch_arrays
 from explaining.small_models import SUBJECTS
+from vectors.models import computed, program, writer
 from vectors.mutants import MUTANTS, RIGHT
 from vectors.port import Lstm, run_case
 
 import rnnscope
 
-NAMES = {"torch, both directions": ("rnn_l0_forward", "rnn_l0_backward")}
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """``written(model)``: the folder of vectors of a small model, and its document."""
-
-    @cache
-    def write(model):
-        folder = tmp_path_factory.mktemp("vectors")
-        subject = SUBJECTS[model]
-        path = subject.write(folder)
-        options = {
-            name: value for name, value in subject.options.items() if name != "model_input"
-        }
-        rnnscope.write_vectors(path, folder / "v", **options)
-        return folder / "v", json.loads((folder / "v" / "vectors.json").read_text())
-
-    return write
-
-
-def layer_of(document, number):
-    return document["layers"][number]
-
-
-def program(document, model, port, number=0, dtype=np.float32):
-    """A program for one layer; what it does past the length is what the vectors say."""
-    cell = [cell for level in SUBJECTS[model].model.levels for cell in level][number]
-    return port(cell, layer_of(document, number)["options"]["padding"], dtype)
-
-
-def computed(document, made, number):
-    """What a program hands over for every case of one layer."""
-    name = layer_of(document, number)["name"]
-    cases = [case for case in document["cases"] if case["layer"] == name]
-    return {"cases": [run_case(made, case) for case in cases]}
+    return writer(tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", MUTANTS)

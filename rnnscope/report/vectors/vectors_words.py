@@ -88,7 +88,8 @@ def missing_words(found: VectorsCheck) -> Iterator[str]:
     by_arrays: dict[tuple[str, ...], list[str]] = {}
     for case in found.cases:
         if case.missing:
-            by_arrays.setdefault(case.missing, []).append(case.name)
+            what = ("all of it",) if case.status == "skip" else case.missing
+            by_arrays.setdefault(what, []).append(case.name)
     for arrays, cases in by_arrays.items():
         shown = ", ".join(arrays[:SHOWN]) + (", …" if len(arrays) > SHOWN else "")
         yield f"{', '.join(cases)}: {shown}"
