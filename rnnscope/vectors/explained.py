@@ -74,6 +74,7 @@ def explain_cases(
         parts = {part.layer: part for part in parts_of(planned)[0]}
         until = time.monotonic() + budget
         found: list[ExplainedCase] = []
+        notes: list[str] = []
         for layer, cases in _by_layer(wrong).items():
             for one in cases:
                 left = until - time.monotonic()
@@ -81,10 +82,10 @@ def explain_cases(
                     words = (f"the time for explaining ended ({spell('explain_budget')})",)
                     found.append(ExplainedCase(one.case.name, "not asked", (), words))
                     break
-                found.append(_explained(parts.get(layer), one, left, progress))
+                found.append(_explained(parts.get(layer), one, left, progress, notes))
                 if found[-1].verdict in ("one", "several"):
                     break
-        return found, []
+        return found, notes
 
 
 def _by_layer(wrong: Sequence[CaseToExplain]) -> dict[str, list[CaseToExplain]]:
@@ -131,7 +132,11 @@ def _planned(
 
 
 def _explained(
-    part: Part | None, one: CaseToExplain, budget: float, progress: Progress | None
+    part: Part | None,
+    one: CaseToExplain,
+    budget: float,
+    progress: Progress | None,
+    notes: list[str],
 ) -> ExplainedCase:
     case = one.case
     if part is None:
@@ -140,12 +145,22 @@ def _explained(
     initial = None
     if case.layer:
         initial = {name: array for name, array in case.initial.items() if array.any()}
-    setup = part.with_input(case.x, lengths, initial)
+    subject = part.subject(part.with_input(case.x, lengths, initial))
     reference = _reference(part, one)
+    without = {name: array for name, array in reference.items() if "gates/" not in name}
+    aside = bool(without) and len(without) < len(reference)
     try:
         found = explain_subject(
-            part.subject(setup), reference, budget=budget, progress=progress
+            subject, reference, budget=budget / (2 if aside else 1), progress=progress
         )
+        if found.verdict == "none" and aside:
+            # Somebody may show a gate as it is, and make something else of it.
+            other = explain_subject(subject, without, budget=budget / 2, progress=progress)
+            if other.verdict != "none":
+                found = other
+                notes.append(
+                    f"{case.name}: no reading gives the gates as well; they were left aside"
+                )
     except RnnscopeError as error:
         told = [error.what, *(f"{label}: {text}" for label, text in error.parts())]
         return ExplainedCase(case.name, "not asked", (), tuple(told))
