@@ -20,7 +20,14 @@ from rnnscope.vectors.cases import ExpectedLayer, LayerNotes, VectorCase, Vector
 from rnnscope.vectors.drawing import SCALES, Drawn, plain_case, searched_case
 from rnnscope.vectors.exact.run import ExactRun
 from rnnscope.vectors.parts import Part, Results, parts_of
-from rnnscope.vectors.readings import APART, KnownReading, known_readings, not_told_apart, reason_of
+from rnnscope.vectors.readings import (
+    APART,
+    NOTHING,
+    KnownReading,
+    known_readings,
+    not_told_apart,
+    reason_of,
+)
 from rnnscope.vectors.result import LeftOut, NotSeparated
 from rnnscope.vectors.tolerance import rounding_tolerance
 
@@ -182,18 +189,29 @@ def _add_cases(searched: _Searched, request: VectorsRequest, tolerance: float) -
     waiting = searched.readings
     for one in searched.chosen:
         waiting = _still(part, waiting, one, tolerance)
+    reached: set[tuple[str, str, int]] = set()
     for attempt in range(1, TRIES):
+        # What gives the same numbers over inputs of every scale is the same function.
+        if attempt == len(SCALES):
+            waiting = [one for one in waiting if one.key in reached]
         if not waiting or len(searched.chosen) > MOST_CASES:
             break
         other = _tried(part, _drawn(part, searched.random, attempt, request))
         searched.tried += 1
         # What needs an input over which rounding does more comes late, if at all.
-        if other.tolerance > tolerance * (1 if attempt < TRIES // 2 else COARSER):
+        left = _not_apart(part, waiting, other, APART * max(tolerance, other.tolerance))
+        reached |= {one.key for at, one in enumerate(waiting) if _differs(left, at)}
+        if other.tolerance > tolerance * (1 if attempt < len(SCALES) else COARSER):
             continue
-        left = _still(part, waiting, other, max(tolerance, other.tolerance))
         if len(left) < len(waiting):
             searched.chosen.append(other)
-            waiting = left
+            waiting = [waiting[at] for at in sorted(left)]
+
+
+def _differs(left: Mapping[int, float | None], at: int) -> bool:
+    """Whether a reading gives other numbers at all, by what `not_told_apart` says."""
+    difference = left.get(at, np.inf)  # what is told apart is not in it
+    return difference is not None and difference > NOTHING
 
 
 def _drawn(

@@ -9,13 +9,16 @@ is how far rounding moves them, over as many steps as the case has.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from math import floor, log10
 
 import numpy as np
 
+from rnnscope.explaining.grouping import groups
 from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.simulation import simulate
+from rnnscope.model.cell import Array
 from rnnscope.vectors.parts import Results
 
 REPLICAS = 8
@@ -52,13 +55,13 @@ def rounding_tolerance(
     # Moves by a float64's own rounding would drown in it, and that of each machine is another.
     # They are so small that twice the move moves the results twice as far.
     random = np.random.Generator(np.random.PCG64(1))
-    most = 0.0
-    for _ in range(REPLICAS):
-        moved = setup.changed(lambda driven: _moved(driven, random))
-        assert moved is not None
-        most = max(most, _apart(results_of(moved), results))
+    moved = [setup.changed(lambda driven: _moved(driven, random)) for _ in range(REPLICAS)]
+    watcher = _Apart(results)
+    setups = [one for one in moved if one is not None]
+    for members in groups(setups):
+        simulate([setups[at] for at in members], watcher)
     unit = float(np.finfo(dtype).eps) / 2
-    return two_digits_up((SAFETY * most / MOVE + ULPS_OF_ACTIVATIONS) * unit)
+    return two_digits_up((SAFETY * watcher.most / MOVE + ULPS_OF_ACTIVATIONS) * unit)
 
 
 def _moved(driven: DrivenLayer, random: np.random.Generator) -> DrivenLayer:
@@ -76,15 +79,27 @@ def _moved(driven: DrivenLayer, random: np.random.Generator) -> DrivenLayer:
     return driven.with_weights(**changed)
 
 
-def _apart(one: Results, other: Results) -> float:
-    """The largest difference, in units of the largest value of each array."""
-    most = 0.0
-    for node, arrays in other.items():
-        for key, array in arrays.items():
+class _Apart:
+    """A `Watcher` that keeps the largest difference, in units of each array's largest value."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self.most = 0.0
+
+    def watches(self, node: str) -> bool:
+        return node in self._results
+
+    def wants(self, node: str, key: str) -> bool:
+        return key in self._results.get(node, {})
+
+    def see(self, node: str, results: Mapping[str, Array], done: Array | None) -> None:
+        if done is not None:
+            return
+        for key, array in self._results[node].items():
             largest = float(np.abs(array).max(initial=0.0))
             if largest:
-                most = max(most, float(np.abs(one[node][key] - array).max()) / largest)
-    return most
+                apart = float(np.abs(results[key] - array).max())
+                self.most = max(self.most, apart / largest)
 
 
 def two_digits_up(value: float) -> float:

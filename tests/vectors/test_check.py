@@ -7,17 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
-from vectors.models import as_lists, computed, program, writer
+from vectors.models import as_lists, computed, program
 from vectors.mutants import MUTANTS
 from vectors.port import Gru, Lstm
 
 import rnnscope
 from rnnscope.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    return writer(tmp_path_factory)
 
 
 @pytest.fixture

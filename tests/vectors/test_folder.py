@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vectors.models import writer
 
 import rnnscope
 from rnnscope.errors import InputError, OptionError, TraceError, UnsupportedCellError
@@ -22,11 +21,6 @@ from rnnscope.vectors.folder.document import numbers
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data"
 MASKED = SAMPLE / "keras2_masked" / "model.h5"
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    return writer(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

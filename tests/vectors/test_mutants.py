@@ -9,16 +9,11 @@ import numpy as np
 import pytest
 from explaining.model_files import save_safetensors, torch_arrays
 from explaining.small_models import SUBJECTS
-from vectors.models import computed, program, writer
+from vectors.models import computed, program
 from vectors.mutants import MUTANTS, RIGHT
 from vectors.port import Lstm, run_case
 
 import rnnscope
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    return writer(tmp_path_factory)
-
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_every_mutant_is_caught_where_it_goes_wrong(name, written):

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from vectors.models import writer
 
 import rnnscope
 
@@ -19,11 +18,6 @@ GCC = shutil.which("gcc")
 NODE = shutil.which("node")
 with_gcc = pytest.mark.skipif(GCC is None, reason="no gcc here (apt-get install gcc libc6-dev)")
 with_node = pytest.mark.skipif(NODE is None, reason="no node here (apt-get install nodejs)")
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    return writer(tmp_path_factory)
 
 
 @pytest.fixture
