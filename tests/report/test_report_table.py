@@ -32,6 +32,7 @@ from .samples import checkpoint, run
 from .test_convert_reports import CONVERSION
 from .test_diff_reports import RESULT
 from .test_explain_reports import SEVERAL
+from .test_vectors_reports import CHECKED, VECTORS
 
 HELD = HeldArray("lstm", "c", 1, 3, 3, 2, "float32", "Values as stored (float32).")
 
@@ -52,6 +53,8 @@ RESULTS = {
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
     "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
     "show": ShownStates(SUMMARY),
+    "vectors": VECTORS,
+    "vectors-check": CHECKED,
     "convert": CONVERSION,
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
