@@ -74,8 +74,9 @@ def write_vectors(
 
     from rnnscope.vectors.explained import planned_for_vectors
     from rnnscope.vectors.folder.writing import check_folder_target, write_folder
-    from rnnscope.vectors.making import VectorsRequest, make_vectors
+    from rnnscope.vectors.making import make_vectors
     from rnnscope.vectors.result import CaseReport, VectorsReport
+    from rnnscope.vectors.searching import VectorsRequest
 
     request = VectorsRequest(sequences, steps, seed, weights)
     request.require_sense()

@@ -42,9 +42,7 @@ LAYERS = next(option for option in RUN_OPTIONS if option.name == "layers")
     metavar="N",
     help="Sequences of the inputs that are searched.",
 )
-@click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Of the inputs."
-)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the inputs.")
 @click.option("--weights", is_flag=True, help="Write the weights as well, in the order i f g o.")
 @click.option(
     "--header/--no-header",
@@ -57,9 +55,7 @@ LAYERS = next(option for option in RUN_OPTIONS if option.name == "layers")
 @layer_options
 @limit_options
 @format_option("vectors")
-def command(
-    checkpoint: Path, target: Path, report_format: str, quiet: bool, **given: Any
-) -> int:
+def command(checkpoint: Path, target: Path, report_format: str, quiet: bool, **given: Any) -> int:
     """Write test vectors of CHECKPOINT for an implementation in any language.
 
     DIR gets small inputs on which every misreading that 'rnnscope explain' knows gives other

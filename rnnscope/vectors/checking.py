@@ -14,12 +14,16 @@ from rnnscope.vectors.folder.reading import (
     StoredArray,
     StoredCase,
     StoredLayer,
-    StoredVectors,
-    TheirArrays,
-    read_theirs,
     read_vectors,
 )
-from rnnscope.vectors.result import CheckedCase, ExplainedReading, FirstWrong, VectorsCheck
+from rnnscope.vectors.folder.theirs import TheirArrays, read_theirs
+from rnnscope.vectors.result import (
+    CheckedCase,
+    ExplainedCase,
+    ExplainedReading,
+    FirstWrong,
+    VectorsCheck,
+)
 
 BUDGET = 20.0
 """Seconds for explaining, over all cases."""
@@ -68,7 +72,8 @@ def check_vectors(
         checked.append(result)
         if result.status == "fail":
             wrong.append(CaseToExplain(case, own))
-    explained, notes = [], _notes(found)
+    explained: list[ExplainedCase] = []
+    notes = _notes(found)
     if wrong and budget > 0:
         explained, more = explain_cases(
             vectors, wrong, checkpoint=checkpoint, budget=budget, progress=progress
@@ -100,7 +105,7 @@ def _notes(found: TheirArrays) -> list[str]:
 
 
 def _agreed(fits: Sequence[Sequence[ExplainedReading]]) -> tuple[ExplainedReading, ...]:
-    """The readings that fit every case; numbers that were solved for agree where their text does."""
+    """The readings that fit every case; of numbers that were solved for, their words agree."""
     if not fits:
         return ()
     return tuple(
@@ -169,7 +174,6 @@ def _first_of(
         steps = np.full(len(places), timesteps)
     at = np.lexsort((*places.T[::-1], steps))[0]
     where = tuple(places[at])
-    # Back from the limit to what it was made of.
     return int(steps[at]), FirstWrong(
         layer=array.layer,
         array=array.name,

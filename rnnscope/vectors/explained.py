@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,8 @@ def planned_for_vectors(
     RnnscopeError
         The checkpoint cannot be read, or the options do not fit it.
     """
-    recipe = Recipe.make(checkpoint, "", **{**options, "random": SHAPE})
+    given: dict[str, Any] = {**options, "random": SHAPE}
+    recipe = Recipe.make(checkpoint, "", **given)
     return stack.enter_context(plan_recipe(recipe))
 
 

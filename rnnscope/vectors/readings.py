@@ -208,7 +208,9 @@ def _same_numbers(setup: Setup, changed: Setup) -> bool:
         and all(np.array_equal(one.start[state], other.start[state]) for state in one.start)
         for one, other in pairs
     )
-    same = starts and all(one.structure == other.structure and _equal(one, other) for one, other in pairs)
+    same = starts and all(
+        one.structure == other.structure and _equal(one, other) for one, other in pairs
+    )
     return same and all(np.array_equal(x, changed.inputs[name]) for name, x in setup.inputs.items())
 
 

@@ -34,9 +34,7 @@ ULPS_OF_ACTIVATIONS = 4.0
 the least that is allowed."""
 
 
-def rounding_tolerance(
-    setup: Setup, results: Results, dtype: np.dtype[np.floating]
-) -> float:
+def rounding_tolerance(setup: Setup, results: Results, dtype: np.dtype[np.floating]) -> float:
     """What counts as rounding, in units of the largest value of each array.
 
     Parameters

@@ -60,7 +60,9 @@ CHECKED = VectorsCheck(
 
 
 def test_what_was_written_as_text():
-    assert VECTORS.render("text", width=100) == """\
+    assert (
+        VECTORS.render("text", width=100)
+        == """\
 wrote       vectors (3.0 MB)
 checkpoint  model.ckpt
 tolerance   2.4e-06 of the largest value of each array: rounding in float32
@@ -84,6 +86,7 @@ files
 notes
   - a note
 """
+    )
     every = replace(VECTORS, not_separated=())
     assert "readings    all 245 that explain knows differ" in every.render("text")
     many = replace(VECTORS, not_separated=VECTORS.not_separated * 15)
@@ -91,7 +94,9 @@ notes
 
 
 def test_what_was_checked_as_text():
-    assert CHECKED.render("text", width=100) == """\
+    assert (
+        CHECKED.render("text", width=100)
+        == """\
 verdict    1 of 2 cases wrong
 theirs     theirs.json
 vectors    vectors
@@ -117,6 +122,7 @@ not there
 notes
   - a note
 """
+    )
 
 
 @pytest.mark.parametrize("report", [VECTORS, CHECKED], ids=["vectors", "vectors-check"])

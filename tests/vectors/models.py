@@ -41,5 +41,3 @@ def computed(document, made, number=0):
 def as_lists(theirs):
     """The same in JSON's own types."""
     return json.loads(json.dumps(theirs, default=lambda array: array.tolist()))
-
-

@@ -1,3 +1,4 @@
+# ruff: noqa: N801, D400 - the docstring of a mutant is its name, and it has no other
 """Programs that each do one thing otherwise than the model: `MUTANTS`, by the model they port."""
 
 from __future__ import annotations
@@ -5,7 +6,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-
 from vectors.port import Gru, Lstm, as_bfloat16, as_float16
 
 

@@ -50,8 +50,12 @@ class Port:
         bias, other = self.biases()
         other = 0 * bias if other is None else other
         count = len(self.cell.order)
-        blocks = [np.split(self.weight(a), count, axis=-1) for a in (kernel, recurrent, bias, other)]
-        self.weights = {gate: tuple(kind[at] for kind in blocks) for at, gate in enumerate(self.order())}
+        blocks = [
+            np.split(self.weight(a), count, axis=-1) for a in (kernel, recurrent, bias, other)
+        ]
+        self.weights = {
+            gate: tuple(kind[at] for kind in blocks) for at, gate in enumerate(self.order())
+        }
 
     def weight(self, array):
         return np.asarray(array, self.dtype)

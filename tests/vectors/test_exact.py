@@ -45,9 +45,9 @@ def test_a_product_is_right_to_thirty_digits_of_its_largest_term(data):
         values = to_decimal(left) / 3  # more digits than a float has
         found = ExactMatrix(matrix).multiplied_by(values)
     expected = fractions_of(values, matrix)
-    largest = max(
-        (abs(Fraction(a)) for a in values.reshape(-1)), default=Fraction()
-    ) * Fraction(float(np.abs(matrix).max()))
+    largest = max((abs(Fraction(a)) for a in values.reshape(-1)), default=Fraction()) * Fraction(
+        float(np.abs(matrix).max())
+    )
     for row, right in zip(found, expected, strict=True):
         for one, other in zip(row, right, strict=True):
             assert abs(Fraction(one) - other) <= largest * inner / Fraction(10) ** 30
@@ -87,7 +87,7 @@ def test_functions_with_constants_are_those_of_the_engine(name):
 
 
 def test_digits_that_float64_lacks():
-    """tanh and sigmoid to 38 digits, from tables (Wolfram, mpmath)."""
+    """Tanh and sigmoid to 38 digits, from tables (Wolfram, mpmath)."""
     with localcontext(CONTEXT):
         one = to_decimal(np.array([1.0]))
         tanh, sigmoid = (exact_activation(name)(one)[0] for name in ("tanh", "sigmoid"))

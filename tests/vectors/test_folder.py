@@ -116,7 +116,7 @@ def test_numbers_are_the_shortest_that_give_the_same_bits():
 
 
 @pytest.mark.parametrize(
-    "text", ['plain', 'with "quotes" and \\', "??=trigraph", "höher\n1", "\x07" + "7"]
+    "text", ["plain", 'with "quotes" and \\', "??=trigraph", "höher\n1", "\x07" + "7"]
 )  # fmt: skip
 def test_strings_of_c_are_ascii_and_give_the_text_again(text):
     written = c_string(text)

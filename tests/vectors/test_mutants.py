@@ -15,6 +15,7 @@ from vectors.port import Lstm, run_case
 
 import rnnscope
 
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_every_mutant_is_caught_where_it_goes_wrong(name, written):
     mutant = MUTANTS[name]
@@ -136,7 +137,7 @@ def off(expected, got, tolerance):
 
 
 def test_what_is_no_mistake_of_a_model_is_listed_by_name_with_the_reason(fresh):
-    _, folder, document, report = fresh
+    _, _, document, report = fresh
     told = {(one["id"], one["value"]): one["reason"] for one in document["not_separated"]}
     same = "the numbers that it exchanges are equal: it is the same function"
     for value in ("none", "doubled", "input bias only", "recurrent bias only"):

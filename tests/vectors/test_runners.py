@@ -1,4 +1,4 @@
-"""The runners in C and JavaScript: programs that are right pass, broken ones fail where they break."""
+"""The runners in C and JavaScript: right programs pass, broken ones fail where they break."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_a_broken_program_in_c_fails_where_it_breaks(compiled, mistake, case, fi
     done = compiled(mistake)
     assert done.returncode == 1
     wrong = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
-    assert wrong[0].startswith(f"FAIL rnn_lstm_cell-{case}: first wrong in 'rnn/lstm_cell': {first}")
+    assert wrong[0].startswith(
+        f"FAIL rnn_lstm_cell-{case}: first wrong in 'rnn/lstm_cell': {first}"
+    )
 
 
 @with_gcc
@@ -132,7 +134,9 @@ def test_a_right_program_in_javascript_passes(with_javascript):
         ("order", "model-1", "'the whole model': outputs, sequence 0, timestep 0, unit 0"),
     ],
 )
-def test_a_broken_program_in_javascript_fails_where_it_breaks(with_javascript, mistake, case, first):
+def test_a_broken_program_in_javascript_fails_where_it_breaks(
+    with_javascript, mistake, case, first
+):
     done = with_javascript(mistake)
     assert done.returncode == 1
     wrong = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]

@@ -28,15 +28,12 @@ def _parts(report: VectorsReport) -> Iterator[RenderableType]:
     from rich.console import Group
 
     total = sum(file.size for file in report.files)
+    rounding = f"{report.tolerance:g} of the largest value of each array"
     yield pairs(
         [
             ("wrote", f"{report.target} ({size_words(total)})"),
             ("checkpoint", report.checkpoint),
-            (
-                "tolerance",
-                f"{report.tolerance:g} of the largest value of each array: rounding in "
-                f"{report.dtype}",
-            ),
+            ("tolerance", f"{rounding}: rounding in {report.dtype}"),
             ("readings", covered(report)),
         ]
     )

@@ -69,7 +69,7 @@ def place_words(first: FirstWrong) -> str:
 def numbers_words(first: FirstWrong) -> str:
     """What was expected there, what there is, and how far apart they are."""
     apart = f"{first.tolerances:.3g} limits apart"
-    if first.tolerances != first.tolerances:  # noqa: PLR0124 - NaN alone is not itself
+    if first.tolerances != first.tolerances:
         apart = "not a number"
     return f"expected {first.expected:.9g}, got {first.got:.9g}: {apart}"
 

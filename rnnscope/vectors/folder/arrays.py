@@ -9,7 +9,7 @@ from rnnscope.vectors.cases import VectorSet
 
 
 def arrays_of(vectors: VectorSet) -> dict[str, LoadedArray]:
-    """Every array: ``CASE/x``, ``CASE/expected/c``, ``CASE/layers/PART/final/m``, …
+    """Every array by name: ``CASE/x``, ``CASE/expected/c``, ``CASE/layers/PART/final/m``.
 
     ``weights/PART/kernel`` where weights were asked for; ``tolerance`` is one number.
     """

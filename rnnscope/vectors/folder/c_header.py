@@ -13,7 +13,7 @@ from rnnscope.vectors.cases import ExpectedLayer, LayerNotes, VectorCase, Vector
 A_LINE = 6
 
 HEAD = """\
-/* Written by rnnscope vectors. Arrays are (sequence, timestep, unit), the last axis first in memory. */
+/* Written by rnnscope vectors. Arrays are (sequence, timestep, unit), units side by side. */
 #ifndef RNNSCOPE_VECTORS_H
 #define RNNSCOPE_VECTORS_H
 
