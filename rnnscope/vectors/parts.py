@@ -159,6 +159,8 @@ def _reason(layer: RecurrentLayer | None) -> str:
     """Why a layer gets no vectors; empty if it does."""
     assert layer is not None
     cell = layer.cell
+    if cell.kind == "graph":
+        return f"its cell ({cell.source_class}) runs as the file's own graph: it has no known gates"
     if cell.kind not in STACKABLE:
         return f"explain knows no readings of its cell ({cell.source_class})"
     if layer.wrapper:
@@ -207,6 +209,14 @@ def _whole(planned: PlannedRun, nodes: Sequence[Node], name: str) -> Part | Left
         return LeftOut("the whole model", "the mask is made by the model itself")
     if len({id(x) for x in setup.inputs.values()}) != 1 and not _same(setup):
         return LeftOut("the whole model", "its layers read several inputs")
+    starts = [array for one in setup.layers.values() for array in one.start.values()]
+    if any((array != array[:1]).any() for array in starts):
+        return LeftOut("the whole model", "its layers start from other states in each sequence")
+    layers = {
+        layer: replace(one, start={state: array[:1] for state, array in one.start.items()})
+        for layer, one in setup.layers.items()
+    }
+    setup = replace(setup, layers=layers)  # of any number of sequences
     if subject.front:
         return LeftOut("the whole model", f"'{subject.front}' stands before its layers")
     return Part(name, "", setup, planned)
