@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rnnscope.files.own import write_back
 
+from rnnscope.files.writing import write_back
 from rnnscope.model.states import LayerStates
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter, partial
 
