@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rnnscope.api.run import plan, rerun, run, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
+    from rnnscope.api.vectors import check_vectors, write_vectors
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
@@ -42,6 +43,7 @@ _HOMES = {
     "check": "rnnscope.api.check",
     "conform": "rnnscope.api.conform",
     "conform_cases": "rnnscope.api.conform",
+    "check_vectors": "rnnscope.api.vectors",
     "convert": "rnnscope.api.convert",
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
@@ -59,6 +61,7 @@ _HOMES = {
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
     "write_report": "rnnscope.api.report",
+    "write_vectors": "rnnscope.api.vectors",
 }
 """Where each public name is defined."""
 
@@ -77,6 +80,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "convert",
     "conform",
     "conform_cases",
+    "write_vectors",
+    "check_vectors",
     "show",
     "plot",
     "write_report",

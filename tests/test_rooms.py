@@ -27,6 +27,7 @@ FLOORS = (
     ("seeing",),
     ("record",),
     ("explaining", "converting", "conforming"),
+    ("vectors",),
     ("report",),
     ("api",),
     ("cli", "testing"),

@@ -15,6 +15,7 @@ from rnnscope.cli.check_arguments import (
     refuse_mixtures,
     refuse_targets,
 )
+from rnnscope.cli.check_vectors import check_given_vectors, vectors_options
 from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
@@ -148,6 +149,7 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 @click.option(
     "--rtol", multiple=True, metavar="[ARRAY:]X", help="With --golden: relative difference allowed."
 )
+@vectors_options
 @limit_options
 @format_option("check")
 @click.option(
@@ -189,12 +191,15 @@ def command(**given: Any) -> int:
     rnnscope check model.ckpt
     rnnscope check --outputs outputs.npy --state state.npz --lengths 3
     rnnscope check --suite rnnscope.toml -j 4 --junit report.xml
+    rnnscope check --vectors vectors theirs.json
 
     Exits with 0 if no check fails, 1 if one does, 2 if something could not be checked, or if
     every check was skipped.
     """
     from rnnscope.checks.result import CheckReport
 
+    if given["vectors"] is not None:
+        return check_given_vectors(given, click.get_current_context())
     settings = _settings(given)
     find_suite(given)
     refuse_mixtures(given)

@@ -58,6 +58,7 @@ TOPICS: dict[str, Topic] = {
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "explaining": Topic("explaining/EXPLAINING.md", "Why do these numbers differ?"),
+    "vectors": Topic("vectors/VECTORS.md", "Test vectors for an implementation in any language"),
     "converting": Topic("converting/CONVERTING.md", "Recurrent layers in another format"),
     "conforming": Topic("conforming/CONFORMING.md", "Does an engine compute them right?"),
     "states": Topic("states/FORMATS.md", "The formats of states"),

@@ -37,6 +37,7 @@ COMMANDS = {
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
     "explain": "Say why a model's numbers differ from a reference: which reading gives them.",
+    "vectors": "Write test vectors for an implementation in any language, with runners.",
     "export": "Write the states of a trace in the format of a framework or tool.",
     "convert": "Write recurrent layers in another format, read back and compared first.",
     "conform": "Hold an engine of LSTM, GRU and RNN to a corpus of small cases.",

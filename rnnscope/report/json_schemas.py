@@ -36,6 +36,8 @@ RESULTS = {
     "plot": "rnnscope.seeing.picture.PlotReport",
     "page": "rnnscope.seeing.page.result.PageReport",
     "show": "rnnscope.seeing.show.ShownStates",
+    "vectors": "rnnscope.vectors.result.VectorsReport",
+    "vectors-check": "rnnscope.vectors.result.VectorsCheck",
     "error": "rnnscope.report.errors.error_document.ErrorReport",
 }
 """The class of each kind of result in `REPORTS`."""

@@ -129,6 +129,7 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     _inputs(maker)
     _traces_and_states(maker)
     _suite(maker)
+    _vectors(maker)
     return maker.samples
 
 
@@ -559,4 +560,22 @@ def _suite(maker: _Maker) -> None:
         ["s.toml", "s.toml", "g/w.h5"],
         "check --suite s.toml",
         "check --suite s.toml --update-golden",
+    )
+
+
+def _vectors(maker: _Maker) -> None:
+    """Vectors, and what a program computed, in JSON and as named arrays."""
+    folder = maker.folder("vectors")
+    shutil.copy(maker.folder("trace") / "w.npz", folder)
+    small = ("--steps", "4", "--sequences", "2", "--no-header", "--layout", "tf1", "-q", "-f")
+    rnnscope(folder, "vectors", "w.npz", "-o", "v", *small)
+    for suffix in ("json", "npz"):
+        shutil.copy(folder / "v" / f"vectors.{suffix}", folder / f"theirs.{suffix}")
+    maker.add(
+        "vectors",
+        "vectors",
+        [],
+        ["v/vectors.json", "v/vectors.json", "theirs.json", "theirs.npz"],
+        "check --vectors v theirs.json --explain-budget 0",
+        "check --vectors v theirs.npz --explain-budget 0",
     )

@@ -34,6 +34,7 @@ from .test_conform_reports import CONFORMED
 from .test_convert_reports import CONVERSION
 from .test_diff_reports import RESULT
 from .test_explain_reports import SEVERAL
+from .test_vectors_reports import CHECKED, VECTORS
 
 HELD = HeldArray("lstm", "c", 1, 3, 3, 2, "float32", "Values as stored (float32).")
 
@@ -54,6 +55,8 @@ RESULTS = {
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
     "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
     "show": ShownStates(SUMMARY),
+    "vectors": VECTORS,
+    "vectors-check": CHECKED,
     "convert": CONVERSION,
     "conform": CONFORMED,
     "cases": CaseList(0, "*", (ListedCase("lstm/a/b", "float32", 3, 4, 2, 5),)),
