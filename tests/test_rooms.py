@@ -27,7 +27,7 @@ FLOORS = (
     ("seeing",),
     ("record",),
     ("explaining", "converting", "conforming"),
-    ("vectors",),
+    ("vectors", "streaming"),
     ("report",),
     ("api",),
     ("cli", "testing"),
