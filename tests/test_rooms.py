@@ -26,7 +26,7 @@ FLOORS = (
     ("pooling",),
     ("seeing",),
     ("record",),
-    ("explaining", "converting"),
+    ("explaining", "converting", "reducing"),
     ("report",),
     ("api",),
     ("cli", "testing"),
