@@ -237,7 +237,7 @@ class StepSearch:
         if key.startswith((FINAL, INITIAL)):
             values = self.pair.state(side, key, self.target.sequence)
             return None if values is None else values[None]
-        timesteps = self.ours.timesteps[list(positions)]
+        timesteps = [int(self.ours.timesteps[at]) for at in positions]
         return self.pair.step(side, key, self.target.sequence, timesteps)
 
     def _of_stored(

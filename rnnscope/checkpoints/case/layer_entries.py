@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
 from rnnscope.model.evidence import BY_CONFIGURATION
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_NOT_STORED
-from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.recurrent_layer import PaddingRule, RecurrentLayer
 
 WEIGHTS = "weights"
 """What stands in front of the names of weights: ``weights/LAYER/kernel``."""
@@ -103,7 +103,7 @@ def layer_of(name: str, entry: ConfigView, arrays: Mapping[str, Array]) -> Recur
     return RecurrentLayer(
         cell=cell,
         backward=Option(False, "config", "the steps are in the order of processing"),
-        padding=Option(padding, "config", "padding"),
+        padding=Option(cast("PaddingRule", padding), "config", "padding"),
         lengths=Option(LENGTHS_NOT_STORED, "config"),
         initial_state=Option(ZERO_STATE, "config"),
         state_format=Option("arrays by name", "config"),
