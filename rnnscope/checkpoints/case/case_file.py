@@ -104,5 +104,4 @@ READER = Reader(
     does_not_read="what it was made from",
     sniff=sniff,
     read=read_case,
-    takes_any_arrays=True,
 )
