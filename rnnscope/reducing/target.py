@@ -59,6 +59,8 @@ def find_target(
         and (key in ("c", "m") or key.startswith(GATES) or (key == "outputs" and plain))
     )
     initial = tuple(key for key in pair.arrays if key.startswith(INITIAL))
+    # Sides with other steps have other last ones: their final states are no pair.
+    other_lengths = other_lengths or any(array.problems for array in found.arrays)
     final = tuple(key for key in pair.arrays if key.startswith(FINAL) and not other_lengths)
     if here := [firsts[key] for key in initial if key in firsts]:
         return Target("initial", initial, min(first.place[0] for first in here))

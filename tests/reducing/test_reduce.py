@@ -344,6 +344,37 @@ def test_what_no_step_shows_is_said(lstm, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_sides_of_other_lengths_have_no_common_last_step(lstm, tmp_path):
+    """Final states that follow from steps are those of different steps: no pair of numbers."""
+    theirs = {name: lstm.states[name][:, :5] for name in ("c", "m")}
+    found = rnnscope.diff(lstm.trace, theirs, reduce=tmp_path / "case.npz")
+    assert (found.verdict, found.reduced.case) == ("differ", "")
+    assert "c: 7 timesteps in A, 5 in B" in found.reduced.reason
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_the_largest_difference(lstm, tmp_path, value):
+    theirs = changed(lstm.states, "c", (0, 2, 1), 0.25)
+    theirs["c"][0, 2, 4] = value
+    told = rnnscope.diff(lstm.trace, theirs, reduce=tmp_path / "case.npz").reduced
+    assert (told.timesteps, told.unit, told.units, told.after.units) == ((2,), 4, 2, 1)
+    np.testing.assert_array_equal(told.b, value)
+
+
+def test_gates_and_outputs_are_reduced_as_states_are(tmp_path):
+    pair = traced(tmp_path, gates=True)
+    with rnnscope.open_trace(pair.trace) as opened:
+        (layer,) = opened.layers.values()
+        gate = np.array(layer.gates["i"])
+    gate[2, 1, 3] += 0.1
+    theirs = {"gates/i": gate, "c": pair.states["c"], "m": pair.states["m"]}
+    told = rnnscope.diff(pair.trace, theirs, reduce=tmp_path / "case.npz").reduced
+    assert (told.array, told.sequence, told.timesteps, told.unit) == ("gates/i", 2, (1,), 3)
+    theirs = {"outputs": pair.states["m"] + (np.arange(STEPS) == 4)[:, None]}
+    told = rnnscope.diff(pair.trace, theirs, reduce=tmp_path / "other.npz").reduced
+    assert (told.array, told.sequence, told.timesteps[-1]) == ("outputs", 0, 4)
+
+
 def refused(*operands, **options):
     with pytest.raises(RnnscopeError) as told:
         rnnscope.diff(*operands, **options)
