@@ -36,7 +36,7 @@ from rnnscope.checkpoints.keras.layers import PLAIN_BUILDERS
 from rnnscope.checkpoints.keras.operations import operation_layer
 from rnnscope.checkpoints.keras.weights import LayerWeights, is_seed
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Option
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.network import Network

@@ -10,7 +10,7 @@ from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
 from rnnscope.checkpoints.keras.left_states import goes_on
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import (
