@@ -17,8 +17,8 @@ from rnnscope.comparing.reduction import CaseSize, HeldArray, Reduction
 from rnnscope.comparing.result import DiffResult, SideName
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import OptionError, UnsupportedCellError, spell
-from rnnscope.files.reference import split_reference
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.replay import Recomputation, Replay, open_recomputation
 from rnnscope.reducing.case import Case, arrays_of, make_case

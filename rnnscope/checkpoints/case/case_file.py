@@ -15,8 +15,8 @@ import numpy as np
 from rnnscope.checkpoints.case.layer_entries import WEIGHTS, layer_of
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.errors import CheckpointError, InputError
-from rnnscope.files.json_config import parse_config
-from rnnscope.files.npz import NpzFile
+from rnnscope.files.containers.npz import NpzFile
+from rnnscope.files.messages.json_config import parse_config
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Network, Node
 

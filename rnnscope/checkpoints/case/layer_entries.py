@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from rnnscope.errors import CheckpointError, RnnscopeError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.cells.coupled_lstm import CoupledLSTMOptions, CoupledLSTMWeights
