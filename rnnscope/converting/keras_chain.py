@@ -1,0 +1,120 @@
+"""A plan as the layers of a Sequential model of Keras, for formats that hold its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rnnscope.converting.chains import chain, in_the_order, input_width
+from rnnscope.converting.interface import Level, Plan
+from rnnscope.converting.keras_layers import PLAIN, KerasLayer, Names, recurrent
+from rnnscope.converting.names import clean_names
+from rnnscope.model.layers import Embedding, Masking
+from rnnscope.model.network import Node
+
+INPUT = "input"
+"""What Keras calls the input layer: no other may be called so."""
+
+
+@dataclass(frozen=True, eq=False)
+class KerasChain:
+    """Layers, one after another.
+
+    Attributes
+    ----------
+    layers : list of KerasLayer
+    names : dict of str to str
+        By recurrent node of the plan, what reading the layers calls it.
+    steps : tuple of Level or Node
+        What the layers were made of.
+    left : tuple of Node
+        What stands in front and is not written.
+    shape : list of int or None
+        Of the input: (sequence, timestep, feature), or (sequence, timestep) of ids.
+    takes_ids : bool
+    dtype : str
+    """
+
+    layers: list[KerasLayer]
+    names: dict[str, str]
+    steps: tuple[Level | Node, ...]
+    left: tuple[Node, ...]
+    shape: list[int | None]
+    takes_ids: bool
+    dtype: str
+
+    @property
+    def makes_mask(self) -> bool:
+        """Whether one of the layers tells which steps count."""
+        return any(
+            isinstance(step, Node) and isinstance(step.layer, (Embedding, Masking))
+            and step.layer.makes_mask
+            for step in self.steps
+        )  # fmt: skip
+
+
+def keras_chain(
+    plan: Plan, target: str, names: Names, has: Callable[[Node], bool] = lambda _: True
+) -> KerasChain:
+    """The layers of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    target : str
+        Of the format, for messages.
+    names : mapping of str to str
+        What the target calls activations, by rnnscope's names.
+    has : callable, optional
+        ``has(node) -> bool``: of the plain layers that Keras has, those that the target has.
+
+    Raises
+    ------
+    UnsupportedCellError
+        As of `chain`.
+    """
+
+    def known(step: Node) -> bool:
+        make = PLAIN.get(type(step.layer))
+        return make is not None and has(step) and make(step.layer, step.name, names) is not None
+
+    steps, left = chain(plan, target, known, PLAIN, in_order=False)
+    named = clean_names((step.name for step in steps), misread=INPUT.__eq__)
+    layers: list[KerasLayer] = []
+    written: dict[str, str] = {}
+    dtype = plan.levels[0].cell.dtype.name
+    for number, step in enumerate(steps):
+        name = named[step.name]
+        if isinstance(step, Level):
+            last = number == len(steps) - 1
+            sequences = not last or all(one.return_sequences for one in step.layers)
+            layer, suffixes = recurrent(step, name, sequences=sequences, names=names)
+            written |= {
+                node.name: name + suffix for node, suffix in zip(step.nodes, suffixes, strict=True)
+            }
+        else:
+            made = PLAIN[type(step.layer)](step.layer, name, names)
+            assert made is not None
+            layer = made
+        if not layer.config["dtype"]:
+            layer.config["dtype"] = dtype
+        layers.append(layer)
+    first = steps[0]
+    ids = isinstance(first, Node) and isinstance(first.layer, Embedding)
+    shape = [None, None] if ids else [None, None, input_width(steps)]
+    return KerasChain(layers, written, steps, left, shape, ids, dtype)
+
+
+def mask_words(plan: Plan, made: KerasChain, masks: str) -> tuple[str, ...]:
+    """That nothing of a chain tells the lengths that the source takes; `masks` says what could."""
+    if not any(level.takes_lengths for level in plan.levels) or made.makes_mask:
+        return ()
+    return (f"Sequences of several lengths: {masks}",)
+
+
+def order_words(plan: Plan, framework: str) -> tuple[str, ...]:
+    """That outputs of a lone backward layer come from the end."""
+    alone = [f"'{level.name}'" for level in plan.levels if not in_the_order(level, False)]
+    if not alone:
+        return ()
+    return (f"{framework} returns the outputs of {', '.join(alone)} from the end (go_backwards).",)
