@@ -62,6 +62,7 @@ def command(
     \b
     rnnscope convert model.ckpt --to torch -o lstm.pt
     rnnscope convert model.keras --to onnx -o model.onnx --expose-states
+    rnnscope convert model.h5 --to tfjs -o web_model
     rnnscope convert model.h5 --to npz -o weights.npz --as-layout tf1
 
     Exits with 2 if the format cannot hold the layers, or OUT cannot be written.

@@ -101,7 +101,7 @@ def keras_chain(
         layers.append(layer)
     first = steps[0]
     ids = isinstance(first, Node) and isinstance(first.layer, Embedding)
-    shape = [None, None] if ids else [None, None, input_width(steps)]
+    shape: list[int | None] = [None, None, *([] if ids else [input_width(steps)])]
     return KerasChain(layers, written, steps, left, shape, ids, dtype)
 
 

@@ -155,7 +155,8 @@ def _inner_name(layer: KerasLayer) -> str:
 
 def _variables(layer: KerasLayer) -> dict[str, Array]:
     """The arrays of a layer by the names under which TensorFlow.js looks for them."""
-    name, found = layer.config["name"], {}
+    name: str = layer.config["name"]
+    found: dict[str, Array] = {}
     for owner, arrays in layer.weights.items():
         scope, kind = name, layer.class_name
         if kind == "Bidirectional":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +58,23 @@ def test_the_whole_model_gives_the_sources_outputs(case, truth, tmp_path):
     if wanted.ndim == 2:  # its last layer returns the last output alone
         outputs = outputs[:, -1]
     np.testing.assert_allclose(outputs, wanted, **NEAR)
+
+
+def test_node_gives_the_kept_numbers_again(truth, tmp_path):
+    """Where TensorFlow.js is installed: ``NODE_PATH=node_modules`` of its folder."""
+    node = shutil.which("node")
+    wanted = [str(node), "-e", "require.resolve('@tensorflow/tfjs')"]
+    if node is None or subprocess.run(wanted, capture_output=True, check=False).returncode:
+        pytest.skip("node with @tensorflow/tfjs is not installed; its numbers are kept")
+    rnnscope.convert(source("keras 2 stack"), "tfjs", tmp_path / "out")
+    x = truth["stack:lstm:x"]
+    job = {"model": str(tmp_path / "out"), "x": None, "layers": {"lstm": x.tolist()}}
+    script = Path(__file__).parents[1] / "data/run_tfjs.js"
+    ran = subprocess.run(
+        [node, str(script)], input=json.dumps(job), capture_output=True, text=True, check=True
+    )
+    outputs, *_ = json.loads(ran.stdout)["layers"]["lstm"]
+    np.testing.assert_allclose(outputs, truth["stack:lstm:outputs"], **NEAR)
 
 
 def test_the_folder_is_a_layers_model(tmp_path):
