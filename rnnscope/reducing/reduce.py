@@ -29,6 +29,7 @@ from rnnscope.reducing.target import Target, find_target
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.saving import save_file, write_npz
 from rnnscope.trace import Trace, check_target
+from rnnscope.trace.target import refuse_stdout
 
 WHAT = "case"
 SUFFIX = ".npz"
@@ -66,6 +67,7 @@ def check_case_target(path: Path, *, force: bool, inputs: tuple[Path, ...] = ())
     OptionError, TraceError
         It is no ``.npz``, or may not be written.
     """
+    refuse_stdout(path, WHAT, "reduce")
     if path.suffix.lower() != SUFFIX:
         raise OptionError(
             "A case is an .npz file, and this is the name of another kind.",
@@ -74,7 +76,7 @@ def check_case_target(path: Path, *, force: bool, inputs: tuple[Path, ...] = ())
             found=path.suffix or "no suffix",
             hint=spell("reduce", str(path.with_suffix(SUFFIX))),
         )
-    return check_target(path, force, inputs, WHAT)
+    return check_target(path, force, inputs, WHAT, option="reduce")
 
 
 def reduce_difference(

@@ -132,8 +132,8 @@ def test_two_traces_are_both_computed_again(lstm, tmp_path):
     trace.close()
 
 
-def drifting(pair, by):
-    """The layer by the tests' own loop, a little added to c at every step."""
+def drifting(pair, by, first=0):
+    """The layer by the tests' own loop, from a step on a little added to c at every step."""
     w = pair.weights
     kernel, recurrent = w["lstm.weight_ih_l0"].T, w["lstm.weight_hh_l0"].T
     bias = w["lstm.bias_ih_l0"] + w["lstm.bias_hh_l0"]
@@ -141,24 +141,24 @@ def drifting(pair, by):
     found = {"c": [], "m": []}
     for step in range(STEPS):
         c, m = lstm_step(pair.x[:, step], c, m, kernel, recurrent, bias)
-        c = c + by
+        c = c + by * (step >= first)
         found["c"].append(c)
         found["m"].append(m)
     return {name: np.stack(values, axis=1) for name, values in found.items()}
 
 
-def test_a_difference_that_grows_keeps_the_steps_in_which_it_grows(tmp_path):
+@pytest.mark.parametrize("first", [0, 3])
+def test_a_difference_that_grows_keeps_the_steps_in_which_it_grows(tmp_path, first):
     """Each step is within the tolerance; only several of them together are not."""
     weights = torch_weights("lstm")
     weights["lstm.bias_ih_l0"][UNITS : 2 * UNITS] += 4  # remembers nearly all
     pair = traced(tmp_path, weights=weights, lengths=None)
     by, atol = 1e-4, 2.5e-4
-    theirs = drifting(pair, by)
+    theirs = drifting(pair, by, first)
     path = tmp_path / "case.npz"
     told = rnnscope.diff(pair.trace, theirs, atol=atol, reduce=path).reduced
-    count = len(told.timesteps)
-    assert count > 1
-    assert told.start in ("beginning", "B")
+    assert told.timesteps == (first, first + 1, first + 2)
+    assert told.start == ("B" if first else "beginning")
     assert told.difference > atol
     assert any("grown over" in note for note in told.notes)
     case = read_case(path)
@@ -258,12 +258,16 @@ def test_a_layer_that_reads_from_the_end(tmp_path):
         (name,) = (name for name, layer in opened.layers.items() if layer.backward)
     theirs[f"{name}/c"][1, 2, 3] += 1  # the second step that a sequence of 4 is read in
     theirs[f"{name}/c"][1, 0, 0] += 1  # and later
+    theirs[f"{name}/m"][1, 1, 4] += 1
     told = rnnscope.diff(trace, theirs, reduce=tmp_path / "case.npz").reduced
     assert (told.layer, told.sequence, told.timesteps, told.unit) == (name, 1, (2,), 3)
     case = read_case(tmp_path / "case.npz")
     assert case["x"][0, 0, :3].tolist() == x[1, 2].tolist()
     with rnnscope.open_trace(trace) as opened:
         assert case["a/initial_c"][0, 0] == opened.layers[name].c[1, 3, 3]
+    theirs[f"{name}/m"][1, 3, 4] += 1  # the first of all
+    told = rnnscope.diff(trace, theirs, reduce=tmp_path / "other.npz").reduced
+    assert (told.array, told.timesteps, told.unit, told.start) == ("m", (3,), 4, "beginning")
 
 
 def test_steps_past_the_length(lstm, tmp_path):
