@@ -122,7 +122,7 @@ def check_target(
             where=target,
             expected="the name of a file",
             found="a folder",
-            hint=f"name a file in it with {spell('output')}",
+            hint=f"name a file in it with {spell(option)}",
         )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise TraceError(
@@ -130,7 +130,7 @@ def check_target(
             where=target.parent,
             expected="permission to create files",
             found="none",
-            hint=f"name another folder with {spell('output')}",
+            hint=f"name another folder with {spell(option)}",
         )
     if target.exists():
         _check_existing(target, force, inputs, what, option)
@@ -146,7 +146,7 @@ def _check_existing(
             where=target,
             expected="a new file",
             found="the checkpoint or input itself",
-            hint=f"name another file with {spell('output')}",
+            hint=f"name another file with {spell(option)}",
         )
     if not target.is_file():
         raise TraceError(
@@ -154,7 +154,7 @@ def _check_existing(
             where=target,
             expected="a new file",
             found="a device, pipe or socket",
-            hint=f"name another file with {spell('output')}",
+            hint=f"name another file with {spell(option)}",
         )
     if not force:
         raise _exists(target, what, option)
@@ -166,7 +166,7 @@ def _exists(target: Path, what: str, option: str = "output") -> TraceError:
         where=target,
         expected="a new file",
         found=f"{target.stat().st_size} bytes",
-        hint=f"name another file with {spell('output')}, or replace it with {spell('force')}",
+        hint=f"name another file with {spell(option)}, or replace it with {spell('force')}",
     )
 
 
