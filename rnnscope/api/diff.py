@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
-    from rnnscope.comparing.reduction import Reduction
-    from rnnscope.comparing.result import DiffResult, SideName
+    from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
     from rnnscope.errors import RnnscopeError
     from rnnscope.states.interface import ReadOptions
-    from rnnscope.states.recognise import Recognised
     from rnnscope.states.state_set import StateSet
 
 
@@ -77,7 +76,8 @@ def diff(
     reduce : str or path, optional
         Where they differ, write the smallest case of it here: an ``.npz`` with one sequence, the
         steps and, where a step is enough, the one unit that still differ, and the layer that
-        computes them. One of both is a trace with its recipe. The file holds weights and inputs.
+        computes them. One of both is a trace with its recipe, or, with `input`, both are
+        checkpoints. The file holds weights and inputs.
     force : bool
         With `reduce`: replace an existing file.
     **options
@@ -108,6 +108,7 @@ def diff(
     >>> found.verdict, found.layers[0].arrays[0].first.place
     ('differ', (0, 0, 0))
     """
+    from rnnscope.api.reduction import case_target, reduced_runs
     from rnnscope.comparing.tolerance import DiffSettings, make_tolerances
     from rnnscope.errors import spell
     from rnnscope.options.interface import accept
@@ -115,7 +116,7 @@ def diff(
 
     _check_options(options, with_input=input is not None, with_weights=weights)
     tolerances = make_tolerances(atol, rtol, exact=exact, ulp=ulp, equal_nan=equal_nan)
-    case = _case_target(reduce, force, fail_fast=fail_fast, weights=weights, input=input)
+    case = case_target(reduce, force, (a, b, input), fail_fast=fail_fast, weights=weights)
     settings = DiffSettings(
         tolerances,
         padding=accept(Switch(), padding, called=spell("padding")),
@@ -128,53 +129,15 @@ def diff(
     if input is not None:
         from rnnscope.record.diff_checkpoints import diff_checkpoints
 
-        return diff_checkpoints(Path(a), Path(b), input, settings, "rnnscope.diff", **options)
+        then = None if case is None else partial(reduced_runs, settings, case)
+        return diff_checkpoints(
+            Path(a), Path(b), input, settings, "rnnscope.diff", then=then, **options
+        )
     reading = (
         _read_options("a", a_format, num_units, time_major_a),
         _read_options("b", b_format, num_units, time_major_b),
     )
     return _diff_states(a, b, reading, settings, case)
-
-
-def _case_target(
-    reduce: Any,
-    force: Any,
-    *,
-    fail_fast: Any,
-    weights: Any,
-    input: Any,  # noqa: A002
-) -> tuple[Path, bool] | None:
-    """Where a case goes, and whether a file may be replaced; None if none is asked for."""
-    from rnnscope.errors import OptionError, spell
-    from rnnscope.options.interface import accept
-    from rnnscope.options.kinds import Switch
-
-    replaces = accept(Switch(), force, called=spell("force"))
-    if reduce is None:
-        if replaces:
-            raise OptionError(
-                f"{spell('force')} replaces a case, and none is asked for.",
-                expected=f"{spell('reduce', 'CASE.npz')} beside it",
-                found=f"{spell('force')} alone",
-            )
-        return None
-    for name, value in (
-        ("weights", weights),
-        ("input", input is not None),
-        ("fail_fast", fail_fast),
-    ):
-        if value:
-            raise OptionError(
-                f"{spell('reduce')} and {spell(name)} do not go together.",
-                expected="two sets of states, compared to their ends",
-                found=spell(name),
-                hint="run both checkpoints and reduce the difference of their traces"
-                if name == "input"
-                else f"leave {spell(name)} out",
-            )
-    from rnnscope.reducing.reduce import check_case_target
-
-    return check_case_target(Path(os.fspath(reduce)), force=replaces), replaces
 
 
 def _diff_states(
@@ -184,6 +147,7 @@ def _diff_states(
     settings: DiffSettings,
     case: tuple[Path, bool] | None = None,
 ) -> DiffResult:
+    from rnnscope.api.reduction import reduced_states
     from rnnscope.api.trace import operand_of
     from rnnscope.comparing import diff_states
     from rnnscope.errors import CheckpointError, InputError
@@ -196,30 +160,12 @@ def _diff_states(
     with one.states, other.states:
         found = diff_states(one, other, settings, "rnnscope.diff")
         if case is not None:
-            found = replace(found, reduced=_reduced((a, one), (b, other), found, settings, case))
+            found = replace(
+                found, reduced=reduced_states((a, one), (b, other), found, settings, case)
+            )
     if found.verdict != "differ":
         return found
     return replace(found, explain=_explain_command((a, one.states), (b, other.states)))
-
-
-def _reduced(
-    a: tuple[Any, Recognised],
-    b: tuple[Any, Recognised],
-    found: DiffResult,
-    settings: DiffSettings,
-    case: tuple[Path, bool],
-) -> Reduction:
-    from rnnscope.api.trace import StateTrace, operand_of
-    from rnnscope.reducing.reduce import Operand, reduce_difference
-
-    def operand(side: SideName, given: Any, read: Recognised) -> Operand:
-        recipe = given.recipe if isinstance(given, StateTrace) else None
-        return Operand(side, operand_of(given), read, recipe)
-
-    target, force = case
-    return reduce_difference(
-        operand("A", *a), operand("B", *b), found, settings, target, force=force
-    )
 
 
 def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:

@@ -80,8 +80,9 @@ def command(**given: Any) -> int:
     rnnscope diff --weights old.ckpt new.keras
     rnnscope diff trace.h5 port.npz --reduce case.npz
 
-    For --reduce one side is a trace with its recipe; it is computed again with less and less. CASE
-    holds weights and inputs of what is left: look at it before you send it to others.
+    For --reduce one side is a trace with its recipe, or both are checkpoints with --input; it is
+    computed again with less and less. CASE holds weights and inputs of what is left: look at it
+    before you send it to others.
 
     Exits with 0 if they are the same, 1 if they differ, 2 if they cannot be compared. Arrays that
     one of them lacks, or that were not read, are no difference: the first line names them.

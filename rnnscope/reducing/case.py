@@ -15,9 +15,10 @@ from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.json_values import plain
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.reducing.kept import Kept, computed, reproduces
 from rnnscope.reducing.one_unit import one_unit, why_whole
 from rnnscope.reducing.processed import ProcessedSequence, State
-from rnnscope.reducing.search import Kept, StepSearch, computed, reproduces
+from rnnscope.reducing.search import StepSearch
 from rnnscope.states.state_set import FINAL, INITIAL
 
 

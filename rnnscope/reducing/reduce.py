@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from rnnscope import __version__
-from rnnscope.checkpoints.case.layer_entries import KINDS
 from rnnscope.comparing.compare import aligned_layers
-from rnnscope.comparing.reduction import CaseSize, HeldArray, Reduction
-from rnnscope.comparing.result import DiffResult, SideName
+from rnnscope.comparing.reduction import CaseSize, Reduction
+from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import OptionError, UnsupportedCellError, spell
-from rnnscope.files.arrays.reference import split_reference
-from rnnscope.files.arrays.stored_array import LoadedArray
-from rnnscope.record.recipe import Recipe
-from rnnscope.record.replay import Recomputation, Replay, open_recomputation
-from rnnscope.reducing.case import Case, arrays_of, make_case
+from rnnscope.reducing.case import make_case
 from rnnscope.reducing.layer_pair import LayerPair
-from rnnscope.reducing.processed import ProcessedSequence
-from rnnscope.reducing.search import Kept, StepSearch
+from rnnscope.reducing.operands import (
+    Operand,
+    partner_of,
+    processed_sequence,
+    recomputed,
+    source_of,
+)
+from rnnscope.reducing.search import StepSearch
 from rnnscope.reducing.target import Target, find_target
-from rnnscope.states.recognise import Recognised
-from rnnscope.states.saving import save_file, write_npz
-from rnnscope.trace import Trace, check_target
+from rnnscope.reducing.writing import WHAT, commands_of, reduction_of, write_case
+from rnnscope.trace import check_target
 from rnnscope.trace.target import refuse_stdout
 
-WHAT = "case"
 SUFFIX = ".npz"
-
-
-@dataclass(frozen=True, eq=False)
-class Operand:
-    """One side as it was given.
-
-    Attributes
-    ----------
-    side : SideName
-    given : object
-        A path, an open `Trace`, or arrays.
-    read : Recognised
-    recipe : Recipe or None
-        In place of the trace's own text of it.
-    """
-
-    side: SideName
-    given: Any
-    read: Recognised
-    recipe: Recipe | None = None
-
-    @property
-    def has_recipe(self) -> bool:
-        return self.read.states.has_recipe
 
 
 def check_case_target(path: Path, *, force: bool, inputs: tuple[Path, ...] = ()) -> Path:
@@ -124,10 +93,10 @@ def reduce_difference(
     if found is None:
         return Reduction(reason=_nothing(result))
     pair, layer_name, goal = found
-    with _recomputed(own) as again:
+    with recomputed(own) as again:
         notes = [*again.notes]
-        sequence = _processed(again, layer_name, goal, own)
-        source = _source(again)
+        sequence = processed_sequence(again, layer_name, goal, own)
+        source = source_of(again)
         sizes = CaseSize(
             again.source.sequences, len(sequence.timesteps), sequence.layer.cell.num_units
         )
@@ -135,15 +104,15 @@ def reduce_difference(
     kept = search.find()
     if kept is None:
         raise _other_numbers(own, layer_name, search)
-    partner, why = _partner(other, pair, goal) if other.has_recipe else (None, "")
+    partner, why = partner_of(other, pair, goal) if other.has_recipe else (None, "")
     case = make_case(search, kept, partner, why)
     lower = _unknown_below(layer_name, pair, result, own)
-    reduction = _told(search, kept, case, sizes, (*notes, *lower, *case.notes))
+    reduction = reduction_of(search, kept, case, sizes, (*notes, *lower, *case.notes))
     reduction = replace(
         reduction, layer=layer_name, cell=sequence.layer.cell.kind, source=source,
-        commands=_commands(target, case, own, settings, pair.a.layer.name),
+        commands=commands_of(target, case, own, settings, pair.a.layer.name),
     )  # fmt: skip
-    return _written(reduction, case, target, force=force)
+    return write_case(reduction, case, target, force=force)
 
 
 def _roles(a: Operand, b: Operand) -> tuple[Operand, Operand]:
@@ -198,44 +167,6 @@ def _nothing(result: DiffResult) -> str:
     return f"what differs is no state of a step that can be computed again ({words})"
 
 
-@contextmanager
-def _recomputed(operand: Operand) -> Iterator[Recomputation]:
-    replay = Replay(recipe=operand.recipe)
-    if isinstance(operand.given, Trace):
-        with open_recomputation(operand.given, replay) as again:
-            yield again
-        return
-    path, _ = split_reference(str(operand.given))
-    with Trace.open(path) as trace, open_recomputation(trace, replay) as again:
-        yield again
-
-
-def _processed(
-    again: Recomputation, layer: str, goal: Target, operand: Operand
-) -> ProcessedSequence:
-    computed = again.again(slice(goal.sequence, goal.sequence + 1))
-    one = computed[layer]
-    if one.states.states and (kind := one.node.recurrent) and kind.cell.kind not in KINDS:
-        raise UnsupportedCellError(
-            "The cell of the layer that differs is none that a case can hold.",
-            where=f"{operand.read.states.name}: {layer}",
-            expected=", ".join(KINDS),
-            found=kind.cell.kind,
-            hint="compare without the reduction",
-        )
-    return ProcessedSequence.of(one)
-
-
-def _source(again: Recomputation) -> dict[str, str]:
-    header = again.trace.header
-    return {
-        "checkpoint": header.checkpoint,
-        "format": header.checkpoint_format,
-        "framework": header.framework,
-        "checkpoint_sha256": header.checkpoint_sha256,
-    }
-
-
 def _other_numbers(own: Operand, layer: str, search: StepSearch) -> UnsupportedCellError:
     last = search.tried[-1] if search.tried else None
     return UnsupportedCellError(
@@ -246,18 +177,6 @@ def _other_numbers(own: Operand, layer: str, search: StepSearch) -> UnsupportedC
         hint="was the checkpoint or the input changed? 'rnnscope rerun' tells; "
         "a difference of a few ULP may be no more than the rounding of two engines",
     )
-
-
-def _partner(other: Operand, pair: LayerPair, goal: Target) -> tuple[ProcessedSequence | None, str]:
-    """The other side computed again; or why it is not."""
-    from rnnscope.errors import RnnscopeError
-
-    name = pair.of(other.side).layer.name
-    try:
-        with _recomputed(other) as again:
-            return _processed(again, name, goal, other), ""
-    except RnnscopeError as error:
-        return None, f"{other.side}'s run cannot be done again: {error.what}"
 
 
 def _unknown_below(
@@ -274,77 +193,3 @@ def _unknown_below(
     return (
         f"{other} holds nothing of {names}: whether the layer read the same there is not known.",
     )
-
-
-def _told(
-    search: StepSearch, kept: Kept, case: Case, before: CaseSize, notes: tuple[str, ...]
-) -> Reduction:
-    a, b = (float(kept.values[side][kept.key][-1, kept.unit]) for side in ("A", "B"))
-    key = kept.key if kept.key in search.pair.arrays else kept.key.removeprefix("final/")
-    return Reduction(
-        array=kept.key,
-        sequence=search.target.sequence,
-        timesteps=tuple(int(search.ours.timesteps[at]) for at in kept.positions),
-        unit=int(search.pair.unit_names(key)[kept.unit]),
-        units=kept.units,
-        a=a,
-        b=b,
-        before=before,
-        after=CaseSize(1, len(kept.positions), case.units),
-        start=kept.start_from,
-        recomputed=tuple(sorted(case.layers)),
-        tried=tuple(search.tried),
-        versions={"rnnscope": __version__, "numpy": np.__version__},
-        notes=notes,
-    )
-
-
-def _commands(
-    target: Path, case: Case, own: Operand, settings: DiffSettings, layer: str
-) -> tuple[str, ...]:
-    """What anybody runs who has the case alone."""
-    from shlex import quote
-
-    name = quote(target.name)
-    options = _tolerance_options(settings, layer)
-    side = own.side.lower()
-    trace = quote(f"{target.stem}.trace.h5")
-    stored = f"{trace}::{side}" if len(case.layers) > 1 else trace
-    return (
-        f"rnnscope diff {name}::a {name}::b{options}",
-        f"rnnscope run {name} {name} -o {trace}",
-        f"rnnscope diff {stored} {name}::{side}",
-    )
-
-
-def _tolerance_options(settings: DiffSettings, layer: str) -> str:
-    """The tolerances of a comparison as flags; those of other layers mean nothing to the case."""
-    from fnmatch import fnmatchcase
-    from shlex import quote
-
-    given = settings.tolerances
-    words = []
-    for name, pairs in (("atol", given.atol), ("rtol", given.rtol)):
-        for pattern, value in pairs:
-            front, _, array = pattern.rpartition("/")
-            if fnmatchcase(layer, front):
-                pattern = array  # noqa: PLW2901 - the case calls its layer otherwise
-            array = "" if pattern == "*" else f"{pattern}:"
-            words.append(f" --{name} {quote(f'{array}{value:g}')}")
-    words += [" --exact"] * given.exact + [" --equal-nan"] * given.equal_nan
-    words += [f" --ulp {given.ulp}"] if given.ulp is not None else []
-    words += [" --padding"] * settings.padding
-    return "".join(words)
-
-
-def _written(reduction: Reduction, case: Case, target: Path, *, force: bool) -> Reduction:
-    arrays = arrays_of(case, reduction)
-    held = tuple(
-        HeldArray(
-            name, tuple(map(int, array.shape)), "text" if name == "recipe" else str(array.dtype)
-        )
-        for name, array in arrays.items()
-    )
-    stored = {name: LoadedArray(np.asarray(array)) for name, array in arrays.items()}
-    save_file(target, lambda path: write_npz(path, stored), force=force, what=WHAT)
-    return replace(reduction, case=str(target), arrays=held, bytes=target.stat().st_size)

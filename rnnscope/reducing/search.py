@@ -8,7 +8,7 @@ over steps; the latest start from which it still grows beyond the tolerance is f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,45 +16,20 @@ import numpy as np
 from rnnscope.comparing.reduction import StartFrom, TriedCase
 from rnnscope.comparing.result import SideName
 from rnnscope.model.cell import Array
-from rnnscope.model.states import LayerStates
+from rnnscope.reducing.kept import (
+    SHARE,
+    Kept,
+    computed,
+    gaps_of,
+    is_whole,
+    largest_gap,
+    leave_out_repeats,
+    reproduces,
+)
 from rnnscope.reducing.layer_pair import LayerPair
 from rnnscope.reducing.processed import ProcessedSequence, State
 from rnnscope.reducing.target import Target, in_order
 from rnnscope.states.state_set import FINAL, GATES, INITIAL
-
-SHARE = 0.01
-"""How far numbers of a case may be from those that were compared, as a part of the difference."""
-
-
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """The steps that are left, and where they part.
-
-    Attributes
-    ----------
-    positions : tuple of int
-        Of the processed sequence.
-    start : State
-    start_from : StartFrom
-    key : str
-        The array that differs.
-    unit : int
-        The place of the unit that differs most in its last step, along the compared units.
-    units : int
-        How many differ there.
-    values : mapping of SideName to mapping of str to ndarray (step or 1, unit)
-        What each side has, by array.
-    notes : tuple of str
-    """
-
-    positions: tuple[int, ...]
-    start: State
-    start_from: StartFrom
-    key: str
-    unit: int
-    units: int
-    values: Mapping[SideName, Mapping[str, Array]]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -124,8 +99,8 @@ class StepSearch:
             if key.startswith(INITIAL):
                 again = self.ours.initial[name]
             if key != "outputs" or self.ours.counts[last]:
-                largest = max(largest, _largest(self._cut(key, again[None]), own))
-            gap = max(gap, _largest(own, theirs))
+                largest = max(largest, largest_gap(self._cut(key, again[None]), own))
+            gap = max(gap, largest_gap(own, theirs))
         case = TriedCase("the whole sequence again", last + 1, self.ours.layer.cell.num_units,
                          largest <= SHARE * gap, gap)  # fmt: skip
         self.tried.append(case)
@@ -141,7 +116,7 @@ class StepSearch:
                 keys.append("outputs")
             for key in keys:
                 values = self.pair.step(self.other, key, sequence, [timestep])
-                if values is not None and _is_whole(self.pair.unit_names(key), own.shape[1]):
+                if values is not None and is_whole(self.pair.unit_names(key), own.shape[1]):
                     found[name] = values[0]
                     break
             else:
@@ -213,7 +188,7 @@ class StepSearch:
                 continue
             ours = self._cut(key, computed(run, key))[-1:]
             apart += int(np.count_nonzero(self.pair.beyond(key, ours, theirs)))
-            largest = max(largest, _largest(ours, theirs))
+            largest = max(largest, largest_gap(ours, theirs))
         units = self.ours.layer.cell.num_units
         self.tried.append(TriedCase(what, len(positions), units, bool(apart), largest))
         return bool(apart)
@@ -285,7 +260,7 @@ class StepSearch:
         values: dict[SideName, dict[str, Array]],
         notes: tuple[str, ...],
     ) -> Kept | None:
-        _leave_out_repeats(values)
+        leave_out_repeats(values)
         place = self._worst(values)
         if place is None:
             return None
@@ -300,7 +275,7 @@ class StepSearch:
             f"{len(positions)} steps" if len(positions) > 1 else f"{self._step(positions[0])} alone"
         )
         words = "from the beginning" if start_from == "beginning" else f"from {start_from}'s state"
-        gap = _largest(values["A"][key][-1:, [unit]], values["B"][key][-1:, [unit]])
+        gap = largest_gap(values["A"][key][-1:, [unit]], values["B"][key][-1:, [unit]])
         units_kept = self.ours.layer.cell.num_units
         self.tried.append(TriedCase(f"{what}, {words}", len(positions), units_kept, same, gap))
         return kept if same else None
@@ -316,7 +291,7 @@ class StepSearch:
             a, b = values["A"][key][-1], values["B"][key][-1]
             apart = self.pair.beyond(self._tolerance_key(key), a, b)
             if apart.any():
-                gaps = np.where(apart, _gaps(a, b), -1.0)
+                gaps = np.where(apart, gaps_of(a, b), -1.0)
                 unit = int(gaps.argmax())
                 found.append((float(gaps[unit]), key, unit, int(apart.sum())))
         if not found:
@@ -326,54 +301,3 @@ class StepSearch:
 
     def _tolerance_key(self, key: str) -> str:
         return key if key in self.pair.arrays else key.removeprefix(FINAL)
-
-
-def _leave_out_repeats(values: Mapping[SideName, dict[str, Array]]) -> None:
-    """Drop outputs that are m on both sides."""
-    if all(
-        {"m", "outputs"} <= arrays.keys()
-        and np.array_equal(arrays["m"], arrays["outputs"], equal_nan=True)
-        for arrays in values.values()
-    ):
-        for arrays in values.values():
-            del arrays["outputs"]
-
-
-def computed(run: LayerStates, key: str) -> Array:
-    """An array of a run of one sequence, (step, unit); of final states one step."""
-    if key.startswith(FINAL):
-        last: Array = run.states[key.removeprefix(FINAL)][0][-1:]
-        return last
-    if key.startswith(INITIAL):
-        return run.initial[key.removeprefix(INITIAL)]
-    if key.startswith(GATES):
-        gate: Array = run.gates[key.removeprefix(GATES)][0]
-        return gate
-    values: Array = (run.outputs if key == "outputs" else run.states[key])[0]
-    return values
-
-
-def reproduces(value: Array, kept: Kept, side: SideName) -> bool:
-    """Whether a recomputed number is a side's own, but for a small part of the difference."""
-    a, b = (kept.values[one][kept.key][-1, kept.unit] for one in ("A", "B"))
-    own = a if side == "A" else b
-    if not np.isfinite(own) or not np.isfinite(value):
-        return bool(np.array_equal(own, value, equal_nan=True))
-    gap = abs(float(a) - float(b))
-    return not np.isfinite(gap) or abs(float(value) - float(own)) <= SHARE * gap
-
-
-def _gaps(a: Array, b: Array) -> Array:
-    """|a - b| in float64; infinite where there is no difference of numbers."""
-    with np.errstate(invalid="ignore"):
-        gaps = np.abs(a.astype(np.float64) - b.astype(np.float64))
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    return np.where(same, 0.0, np.where(np.isfinite(gaps), gaps, np.inf))
-
-
-def _largest(a: Array, b: Array) -> float:
-    return float(_gaps(a, b).max(initial=0.0))
-
-
-def _is_whole(names: Array, width: int) -> bool:
-    return len(names) == width and bool((names == np.arange(width)).all())

@@ -132,6 +132,25 @@ def test_two_traces_are_both_computed_again(lstm, tmp_path):
     trace.close()
 
 
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_two_checkpoints_over_an_input(lstm, tmp_path, in_memory):
+    """Before and after a conversion that lost a bias: no trace has to be made by hand."""
+    for name, factor in (("before", 1), ("after", 0)):
+        weights = dict(lstm.weights)
+        weights["lstm.bias_hh_l0"] = weights["lstm.bias_hh_l0"] * factor
+        np.savez(tmp_path / f"{name}.npz", **weights)
+    np.save(tmp_path / "x.npy", lstm.x)
+    x = lstm.x if in_memory else str(tmp_path / "x.npy")
+    told = rnnscope.diff(
+        tmp_path / "before.npz", tmp_path / "after.npz", input=x, layout="torch",
+        reduce=tmp_path / "case.npz",
+    ).reduced  # fmt: skip
+    assert (told.recomputed, told.timesteps, told.after.units) == (("A", "B"), (0,), 1)
+    case = read_case(tmp_path / "case.npz")
+    assert {"weights/a/bias", "weights/b/bias"} <= case.keys()
+    assert np.abs(case["a/c"] - case["b/c"]).max() == pytest.approx(told.difference)
+
+
 def drifting(pair, by, first=0):
     """The layer by the tests' own loop, from a step on a little added to c at every step."""
     w = pair.weights
@@ -392,7 +411,7 @@ def test_refusals_name_the_next_step(lstm, tmp_path):
     assert "Neither side" in refused(lstm.states, theirs, reduce=case).what
     assert "another kind" in refused(lstm.trace, theirs, reduce=tmp_path / "case.h5").what
     assert "does not exist" in refused(lstm.trace, theirs, reduce=tmp_path / "no/case.npz").what
-    for name, value in (("weights", True), ("fail_fast", True), ("input", "x.npy")):
+    for name, value in (("weights", True), ("fail_fast", True)):
         assert (
             "do not go together" in refused(lstm.trace, theirs, reduce=case, **{name: value}).what
         )
@@ -410,6 +429,15 @@ def test_an_older_case_stays_unless_it_may_go(lstm, tmp_path):
     rnnscope.diff(lstm.trace, theirs, reduce=case, force=True)
     assert case.read_bytes()[:2] == b"PK"
     assert [*tmp_path.iterdir()] == [case]
+
+
+def test_no_file_that_is_compared_is_replaced(lstm, tmp_path):
+    theirs = tmp_path / "theirs.npz"
+    np.savez(theirs, **changed(lstm.states, "c", (0, 1, 0)))
+    before = theirs.read_bytes()
+    error = refused(lstm.trace, f"{theirs}::c", reduce=theirs, force=True)
+    assert "would replace a file that the run reads" in error.what
+    assert theirs.read_bytes() == before
 
 
 def test_a_checkpoint_that_was_changed_is_no_proof(lstm, tmp_path):
