@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rnnscope.converting.chains import chain, in_the_order, input_width
+from rnnscope.converting.chains import chain, in_the_order, input_width, tree
 from rnnscope.converting.interface import Level, Plan
 from rnnscope.converting.keras_layers import PLAIN, KerasLayer, Names, recurrent
 from rnnscope.converting.names import clean_names
+from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.model.layers import Embedding, Masking
 from rnnscope.model.network import Node
 
@@ -33,6 +34,8 @@ class KerasChain:
         Of the input: (sequence, timestep, feature), or (sequence, timestep) of ids.
     takes_ids : bool
     dtype : str
+    reads : tuple of str
+        What each layer reads: the name of another, or `INPUT`.
     """
 
     layers: list[KerasLayer]
@@ -42,6 +45,19 @@ class KerasChain:
     shape: list[int | None]
     takes_ids: bool
     dtype: str
+    reads: tuple[str, ...]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The layers that no other reads."""
+        names = [layer.config["name"] for layer in self.layers]
+        return [name for name in names if name not in self.reads]
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether each layer reads the one before."""
+        names = [layer.config["name"] for layer in self.layers]
+        return self.reads == (INPUT, *names[:-1])
 
     @property
     def makes_mask(self) -> bool:
@@ -54,7 +70,12 @@ class KerasChain:
 
 
 def keras_chain(
-    plan: Plan, target: str, names: Names, has: Callable[[Node], bool] = lambda _: True
+    plan: Plan,
+    target: str,
+    names: Names,
+    has: Callable[[Node], bool] = lambda _: True,
+    *,
+    branches: bool = False,
 ) -> KerasChain:
     """The layers of a plan.
 
@@ -67,6 +88,8 @@ def keras_chain(
         What the target calls activations, by rnnscope's names.
     has : callable, optional
         ``has(node) -> bool``: of the plain layers that Keras has, those that the target has.
+    branches : bool
+        Whether several layers may read the same: the chain is a tree then.
 
     Raises
     ------
@@ -78,15 +101,23 @@ def keras_chain(
         make = PLAIN.get(type(step.layer))
         return make is not None and has(step) and make(step.layer, step.name, names) is not None
 
-    steps, left = chain(plan, target, known, PLAIN, in_order=False)
+    try:
+        steps, left = chain(plan, target, known, PLAIN, in_order=False)
+    except UnsupportedCellError:
+        if not branches:
+            raise
+        steps, left = tree(plan, target, known, PLAIN, in_order=False)
+        steps = _as_keras_counts(steps)
+        _refuse_masks(steps)
     named = clean_names((step.name for step in steps), misread=INPUT.__eq__)
     layers: list[KerasLayer] = []
     written: dict[str, str] = {}
     dtype = plan.levels[0].cell.dtype.name
-    for number, step in enumerate(steps):
+    read = {_read(step) for step in steps}
+    for step in steps:
         name = named[step.name]
         if isinstance(step, Level):
-            last = number == len(steps) - 1
+            last = step.name not in read
             sequences = not last or all(one.return_sequences for one in step.layers)
             layer, suffixes = recurrent(step, name, sequences=sequences, names=names)
             written |= {
@@ -102,7 +133,54 @@ def keras_chain(
     first = steps[0]
     ids = isinstance(first, Node) and isinstance(first.layer, Embedding)
     shape: list[int | None] = [None, None, *([] if ids else [input_width(steps)])]
-    return KerasChain(layers, written, steps, left, shape, ids, dtype)
+    reads = tuple(named.get(_read(step), INPUT) for step in steps)
+    return KerasChain(layers, written, steps, left, shape, ids, dtype, reads)
+
+
+def _read(step: Level | Node) -> str:
+    return step.reads if isinstance(step, Level) else step.reads[0] if step.reads else ""
+
+
+def _as_keras_counts(steps: tuple[Level | Node, ...]) -> tuple[Level | Node, ...]:
+    """The steps in the order of a Functional model's layers, by which its weights are named.
+
+    References
+    ----------
+    keras/src/ops/function.py (map_graph): by the longest way to an output, the longest first; then
+    as a walk back from the outputs meets them.
+    """
+    by_name = {step.name: step for step in steps}
+    read = {_read(step) for step in steps}
+    leaves = [step.name for step in steps if step.name not in read]
+    depth: dict[str, int] = {}
+    met: dict[str, int] = {}
+    for leaf in leaves:
+        name, far = leaf, 0
+        while name in by_name:
+            met.setdefault(name, len(met))
+            depth[name] = max(depth.get(name, 0), far)
+            name, far = _read(by_name[name]), far + 1
+    return tuple(sorted(steps, key=lambda step: (-depth[step.name], met[step.name])))
+
+
+def _refuse_masks(steps: tuple[Level | Node, ...]) -> None:
+    """Refuse layers that make a mask in a tree: a Functional model hands it on by wires of its own.
+
+    Raises
+    ------
+    UnsupportedCellError
+    """
+    for step in steps:
+        layer = step.layer if isinstance(step, Node) else None
+        if isinstance(layer, (Embedding, Masking)) and layer.makes_mask:
+            raise UnsupportedCellError(
+                "A layer that makes a mask is written for Keras in a chain alone.",
+                where=step.name,
+                expected="layers that each read the one before",
+                found="several that read the same",
+                hint=f"choose layers with {spell('layers')}, or write the weights alone: "
+                f"{spell('to', 'torch')} or {spell('to', 'npz')}",
+            )
 
 
 def mask_words(plan: Plan, made: KerasChain, masks: str) -> tuple[str, ...]:

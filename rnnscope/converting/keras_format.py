@@ -1,4 +1,4 @@
-"""Keras 3: a Sequential model in a ``.keras`` file, written as data.
+"""Keras 3: a Sequential or Functional model in a ``.keras`` file, written as data.
 
 References
 ----------
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.keras.keras_file import CONFIG, METADATA, WEIGHTS, to_snake_case
-from rnnscope.converting.chains import front_words, join_words
+from rnnscope.converting.chains import front_words, join_words, output_width
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
     Abilities,
@@ -27,7 +27,13 @@ from rnnscope.converting.interface import (
     WeightFormat,
     Written,
 )
-from rnnscope.converting.keras_chain import INPUT, keras_chain, mask_words, order_words
+from rnnscope.converting.keras_chain import (
+    INPUT,
+    KerasChain,
+    keras_chain,
+    mask_words,
+    order_words,
+)
 from rnnscope.converting.keras_layers import KERAS, NAMES, KerasLayer
 from rnnscope.converting.left_out_words import start_words
 
@@ -40,8 +46,9 @@ def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same 
 
 
 def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
-    made = keras_chain(plan, "keras", NAMES)
-    config = model_config(made.layers, made.shape, "int64" if made.takes_ids else made.dtype)
+    made = keras_chain(plan, "keras", NAMES, branches=True)
+    make = model_config if made.is_sequential else functional_config
+    config = make(made, "int64" if made.takes_ids else made.dtype)
     masks = (
         "call the layers with mask= (sequence, timestep), or put a Masking layer in front; the "
         "model computes every step of what it is given."
@@ -49,7 +56,10 @@ def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
     return Written(
         save=partial(save_keras, config=config, layers=made.layers),
         names=made.names,
-        load=('model = keras.models.load_model("{target}")', "outputs = model.predict(x)"),
+        load=(
+            'model = keras.models.load_model("{target}")',
+            f"{_outputs(made)} = model.predict(x)",
+        ),
         folded=folding_words(plan, joined=True),
         left_out=(*front_words(made.left), *start_words(plan)),
         notes=(*mask_words(plan, made, masks), *order_words(plan, "Keras"), *join_words(plan)),
@@ -57,8 +67,48 @@ def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
     )
 
 
-def model_config(layers: list[KerasLayer], shape: list[int | None], dtype: str) -> dict[str, Any]:
-    """The configuration of a Sequential model over an input of that shape."""
+def _outputs(made: KerasChain) -> str:
+    return "outputs" if made.is_sequential else ", ".join(made.outputs)
+
+
+def functional_config(made: KerasChain, dtype: str) -> dict[str, Any]:
+    """The configuration of a Functional model of branches from one input of that dtype."""
+    widths: dict[str, int | None] = {INPUT: made.shape[-1]}
+    first = KerasLayer("InputLayer", {"batch_shape": made.shape, "dtype": dtype, "name": INPUT}, {})
+    entries = [{**first.entry(), "name": INPUT, "inbound_nodes": []}]
+    for layer, step, read in zip(made.layers, made.steps, made.reads, strict=True):
+        name = layer.config["name"]
+        shape = made.shape if read == INPUT else [None, None, widths[read]]
+        widths[name] = output_width(step, widths[read])
+        tensor = {
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": shape,
+                "dtype": dtype if read == INPUT else made.dtype,
+                "keras_history": [read, 0, 0],
+            },
+        }
+        call = {"args": [tensor], "kwargs": {}}
+        entries.append({**layer.entry(), "name": name, "inbound_nodes": [call]})
+    config = {
+        "name": "converted",
+        "trainable": True,
+        "layers": entries,
+        "input_layers": [[INPUT, 0, 0]],
+        "output_layers": [[name, 0, 0] for name in made.outputs],
+    }
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": config,
+        "registered_name": "Functional",
+        "build_config": {"input_shape": None},
+    }
+
+
+def model_config(made: KerasChain, dtype: str) -> dict[str, Any]:
+    """The configuration of a Sequential model over an input of that dtype."""
+    layers, shape = made.layers, made.shape
     first = KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "name": INPUT}, {})
     config = {
         "name": "converted",
@@ -105,7 +155,8 @@ def save_keras(path: Path, config: dict[str, Any], layers: list[KerasLayer]) -> 
 WEIGHT_FORMAT = WeightFormat(
     name="keras",
     title="Keras 3 model (.keras)",
-    holds="a Sequential model: LSTM, GRU, SimpleRNN, Bidirectional; in front and between them "
+    holds="a Sequential model, or branches from one input: LSTM, GRU, SimpleRNN, "
+    "Bidirectional; in front and between them "
     "Embedding, Masking, Dense, Activation, Rescaling and the normalizations",
     framework="Keras 3",
     suffixes=(".keras",),
