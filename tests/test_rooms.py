@@ -26,7 +26,7 @@ FLOORS = (
     ("pooling",),
     ("seeing",),
     ("record",),
-    ("explaining", "converting", "conforming"),
+    ("explaining", "converting", "conforming", "reducing"),
     ("vectors", "streaming"),
     ("report",),
     ("api",),
