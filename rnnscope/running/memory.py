@@ -23,6 +23,12 @@ SLICE_BYTES = 32 * 2**20
 ROWS_FOR_BLAS = 128
 """Sequences that fill a matrix product, as far as the budget allows: 64 for each of two threads."""
 
+LEAST_ROWS = 16
+"""Sequences that the last slices have at least."""
+
+SHRINKING_BYTES = 8 * 2**20
+"""Of slices whose writing takes so long that the last ones are made shorter."""
+
 SHORTEST_SLICE = 64
 """Timesteps: where time is cut, no slice is shorter, however small the budget."""
 
@@ -40,15 +46,23 @@ class SliceSize:
         Sequences computed together.
     steps : int
         Timesteps computed together; less than the input's only if one sequence is too long.
+    least_rows : int
+        Sequences of the last slices, at least: while the last one is written nothing is left to
+        be computed, so that they grow shorter. 0: they are as the others.
     """
 
     rows: int
     steps: int
+    least_rows: int = 0
 
     def rows_of(self, sequences: int, first: int = 0) -> Iterator[slice]:
-        """Slices of sequences from `first` on."""
-        for start in range(first, sequences, self.rows):
-            yield slice(start, min(start + self.rows, sequences))
+        """Slices of sequences from `first` on; a run taken up at one's end has the others."""
+        start = first
+        while start < sequences:
+            left, rows = sequences - start, self.rows
+            if self.least_rows and left <= rows:
+                rows = max(self.least_rows, (left + 1) // 2)
+            yield slice(start, start := min(start + rows, sequences))
 
     def steps_of(self, timesteps: int, *, backward: bool = False) -> Iterator[slice]:
         """Slices of time, from the first step on or from the last."""
@@ -94,7 +108,9 @@ def choose_slices(
     fitting = int(budget // max(per_sequence, 1))
     if fitting >= 1 or any(_runs_whole(node) for node in plan.layers):
         wanted = max(ROWS_FOR_BLAS, int(SLICE_BYTES // max(per_sequence, 1)))
-        return SliceSize(max(1, min(sequences, max(1, fitting), wanted)), timesteps)
+        rows = max(1, min(sequences, max(1, fitting), wanted))
+        large = rows * per_sequence >= SHRINKING_BYTES and rows >= 4 * LEAST_ROWS
+        return SliceSize(rows, timesteps, max(LEAST_ROWS, rows // 4) if large else 0)
     rows = max(1, min(sequences, ROWS_FOR_BLAS, int(budget // (per_step * LONG_SLICE))))
     if masked and any(_turns_within(node) for node in plan.nodes):
         rows = 1  # each sequence ends somewhere else, and its padding is filled at the end

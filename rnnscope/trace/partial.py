@@ -58,8 +58,6 @@ class PartialFile:
     target : Path
     force : bool
         Replace the target when done.
-    fingerprint : str or None
-        None: nothing is left to be taken up.
     resume : bool
         Take up what an earlier run of the same fingerprint left.
     cache : int or None
@@ -72,6 +70,9 @@ class PartialFile:
         After `open`.
     libver : tuple of str or None
         The format of HDF5 for a new file, as h5py has it; set before `open`.
+    fingerprint : str or None
+        Of the run; set before `open` if a run is to be continued. While it is None nothing is left
+        to be taken up.
     commit : Commit or None
         The last one, of this run or an earlier one.
     """
@@ -80,7 +81,6 @@ class PartialFile:
         self,
         target: Path,
         force: bool,
-        fingerprint: str | None,
         resume: bool = False,
         cache: int | None = None,
     ) -> None:
@@ -88,7 +88,8 @@ class PartialFile:
         self.file: Any = None
         self.libver: tuple[str, str] | None = None
         self.commit: Commit | None = None
-        self._target, self._force, self._fingerprint = target, force, fingerprint
+        self.fingerprint: str | None = None
+        self._target, self._force = target, force
         self._record = self.path.with_name(self.path.name + ".json")
         self._new_record = self._record.with_name(self._record.name + ".new")
         self._resume = resume
@@ -117,8 +118,8 @@ class PartialFile:
         self._target_exists = self._target.exists()
         if self._target_exists:
             release_pages(self._target)
-        left = _read_commit(self._record) if self._resume and self._fingerprint else None
-        if left is not None and left.fingerprint != self._fingerprint:
+        left = _read_commit(self._record) if self._resume and self.fingerprint else None
+        if left is not None and left.fingerprint != self.fingerprint:
             self._release()
             raise TraceError(
                 "The run that was interrupted is not this one: it cannot be continued.",
@@ -185,10 +186,10 @@ class PartialFile:
         if self._target_exists:
             # It is forced to the disk before it replaces the other: by then most of it is there.
             begin_write_back(self.file.id.get_vfd_handle())
-        if self._fingerprint is None:
+        if self.fingerprint is None:
             return
         self.file.flush()
-        commit = Commit(self._fingerprint, done, state)
+        commit = Commit(self.fingerprint, done, state)
         write_new(self._new_record, json.dumps(asdict(commit)).encode())
         self._new_record.replace(self._record)
         self.commit = commit
