@@ -23,6 +23,7 @@ from rnnscope.checkpoints.keras.weights import (
     LayerWeights,
     NoWeights,
     StoredVariable,
+    WithoutVariables,
     hdf5_variable,
 )
 from rnnscope.errors import CheckpointError, RnnscopeError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ModelGroup:
+class ModelGroup(WithoutVariables):
     """The weights of the whole model: one group a layer."""
 
     group: h5py.Group
@@ -50,22 +51,6 @@ class ModelGroup:
     @property
     def where(self) -> str:
         return f"{self.group.file.filename}: {self.group.name}"
-
-    def variables(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def left_states(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def everything(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def parts(
-        self,
-        *attributes: str,
-        sizes: Sequence[int] | None = None,  # noqa: ARG002
-    ) -> tuple[LayerWeights, ...]:
-        return tuple(NoWeights() for _ in attributes)
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         return tuple(self._layer(key.name) for key in keys)

@@ -121,10 +121,8 @@ class LayerWeights(Protocol):
         ...
 
 
-class NoWeights:
-    """The weights of a layer that stores none."""
-
-    where = "no weights"
+class WithoutVariables:
+    """What holds no variables of its own, and no parts that do."""
 
     def variables(self) -> tuple[StoredVariable, ...]:
         return ()
@@ -141,6 +139,12 @@ class NoWeights:
         sizes: Sequence[int] | None = None,  # noqa: ARG002
     ) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in attributes)
+
+
+class NoWeights(WithoutVariables):
+    """The weights of a layer that stores none."""
+
+    where = "no weights"
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in keys)
