@@ -23,7 +23,11 @@ SLICE_BYTES = 32 * 2**20
 ROWS_FOR_BLAS = 128
 """Sequences that fill a matrix product, as far as the budget allows: 64 for each of two threads."""
 
-LEAST_ROWS = 16
+ROWS_COMPILED = 64
+"""The same for compiled steps and two threads: 32 for each are as fast as more, and what is written
+was computed so short a time before that much of it is still in the processor's cache."""
+
+LEAST_ROWS = 32
 """Sequences that the last slices have at least."""
 
 SHRINKING_BYTES = 8 * 2**20
@@ -47,7 +51,7 @@ class SliceSize:
     steps : int
         Timesteps computed together; less than the input's only if one sequence is too long.
     least_rows : int
-        Sequences of the last slices, at least: while the last one is written nothing is left to
+        Sequences of the last slices, at least, all but the last: while the last one is written nothing is left to
         be computed, so that they grow shorter. 0: they are as the others.
     """
 
@@ -83,6 +87,8 @@ def choose_slices(
     gates: bool,
     masked: bool,
     budget: int = DEFAULT_BYTES,
+    compiled: bool = False,
+    threads: int = 1,
 ) -> SliceSize:
     """Sequences, and if need be timesteps, that fit the budget.
 
@@ -98,7 +104,12 @@ def choose_slices(
         Whether gates are kept, and whether outputs differ from m past a length.
     budget : int
         Bytes.
+    compiled : bool
+        Whether the steps of all layers are compiled.
+    threads : int
+        Parts of a slice.
     """
+    wanted_rows = ROWS_COMPILED if compiled and threads <= 2 else ROWS_FOR_BLAS
     per_step = 2.0 * input_bytes  # the next slice is read while one is computed
     for node in plan.nodes:
         per_step += _bytes_per_step(node, shapes[node.name], timesteps, gates, masked)
@@ -107,9 +118,9 @@ def choose_slices(
         return SliceSize(max(1, sequences), timesteps)
     fitting = int(budget // max(per_sequence, 1))
     if fitting >= 1 or any(_runs_whole(node) for node in plan.layers):
-        wanted = max(ROWS_FOR_BLAS, int(SLICE_BYTES // max(per_sequence, 1)))
+        wanted = max(wanted_rows, int(SLICE_BYTES // max(per_sequence, 1)))
         rows = max(1, min(sequences, max(1, fitting), wanted))
-        large = rows * per_sequence >= SHRINKING_BYTES and rows >= 4 * LEAST_ROWS
+        large = rows * per_sequence >= SHRINKING_BYTES and rows >= 2 * LEAST_ROWS
         return SliceSize(rows, timesteps, max(LEAST_ROWS, rows // 4) if large else 0)
     rows = max(1, min(sequences, ROWS_FOR_BLAS, int(budget // (per_step * LONG_SLICE))))
     if masked and any(_turns_within(node) for node in plan.nodes):
