@@ -147,7 +147,6 @@ class TraceWriter:
         self._run_parts = (header.rnnscope_version, self._layout, lengths)
         self._fingerprint, self._identity, self._resume = fingerprint, identity, resume
         self._can_commit = compress is None
-        self._reached: tuple[int, str] | None = None
         cache = CACHE_BYTES if compress else None
         self._partial: PartialFile | MemoryFile
         if isinstance(path, MemoryFile):
@@ -208,7 +207,6 @@ class TraceWriter:
         """
         self._confirm(False)
         self._learn_fingerprint(0)
-        self._reached = (done, state)
         with self._disk_errors():
             self._partial.write_commit(done, state)
 
@@ -386,10 +384,9 @@ class TraceWriter:
     def _abandon(self, kind: type[BaseException]) -> None:
         """Leave nothing behind; but after an interrupt, what has been committed."""
         keep = not issubclass(kind, Exception)
-        if keep and self._reached and self._partial.commit is None:
+        if keep:
             with suppress(Exception):
                 self._learn_fingerprint(MOMENT)
-                self._partial.write_commit(*self._reached)
         self._partial.abandon(keep)
         if keep and self._partial.commit and self._partial.path.exists():
             self.kept_partial = self._partial.path
