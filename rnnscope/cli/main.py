@@ -51,6 +51,9 @@ COMMANDS = {
 
 FINE, VERDICT, TROUBLE = 0, 1, 2
 
+OBJECTS_BEFORE_GARBAGE = 100_000
+"""How many may be made before garbage is looked for; some 70,000 are imported for a run."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands are modules of `rnnscope.cli`, imported one at a time."""
@@ -109,6 +112,8 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
+    # All that is imported is kept: looking for garbage in it again and again finds none.
+    gc.set_threshold(OBJECTS_BEFORE_GARBAGE)
     open_closed_streams()
     any_character()
     drop_remarks_of_h5py()

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnscope.checkpoints.keras.keras_file import CONFIG, METADATA, WEIGHTS, to_snake_case
+from rnnscope.checkpoints.keras.keras_file import to_snake_case
+from rnnscope.checkpoints.keras.keras_members import CONFIG, METADATA, WEIGHTS
 from rnnscope.converting.chains import front_words, join_words, output_width
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
