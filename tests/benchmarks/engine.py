@@ -67,10 +67,10 @@ class Failed:
 class Worker:
     """A peer in a process of its own, so that neither its threads nor its fall touch another."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, threads: int = THREADS) -> None:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(name, theirs), daemon=True)
+        self._process = context.Process(target=_work, args=(name, threads, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -97,7 +97,7 @@ class Worker:
         return Failed(answer) if kind == "failed" else answer
 
 
-def _work(name: str, pipe: Any) -> None:
+def _work(name: str, threads: int, pipe: Any) -> None:
     """A worker's whole life: answer questions until the process is ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # frameworks greet there; failures are answers
     ready: Any = None
@@ -108,7 +108,7 @@ def _work(name: str, pipe: Any) -> None:
             return
         try:
             if what == "prepare":
-                ready = PEERS[name].make(Case(shape, THREADS))
+                ready = PEERS[name].make(Case(shape, threads))
                 states = ready.states(ready.run())
                 pipe.send(("done", {key: np.ascontiguousarray(v) for key, v in states.items()}))
             else:
