@@ -20,6 +20,7 @@ from rnnscope.engines.compiled import code_cache
 from rnnscope.engines.compiled.cells.interface import Product, Rows
 from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
 from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, KernelKind
+from rnnscope.engines.compiled.meeting import have_parted, part_if_late, write_meet
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.compiled.units_code import Place, RowCode, UnitsCode
 from rnnscope.engines.compiled.vectors import REALS
@@ -52,15 +53,15 @@ def _compiled(kind: KernelKind, tile: Tile) -> Compiled:
     return Compiled(code, kind.table(), kind.dtype)
 
 
-def module_of(kind: KernelKind, tile: Tile) -> ir.Module:
-    """The code of a kind of cell."""
-    return _KernelWriter(kind, tile).module
+def module_of(kind: KernelKind, tile: Tile, machine: str | None = None) -> ir.Module:
+    """The code of a kind of cell, for a machine as `platform.machine` calls it (that at hand)."""
+    return _KernelWriter(kind, tile, machine).module
 
 
 class _KernelWriter:
     """Writes the functions of one kind of cell into a module."""
 
-    def __init__(self, kind: KernelKind, tile: Tile) -> None:
+    def __init__(self, kind: KernelKind, tile: Tile, machine: str | None = None) -> None:
         self.kind = kind
         self.tile = tile
         self.real = REALS[kind.dtype]
@@ -74,6 +75,8 @@ class _KernelWriter:
             columns: {rows: self._product(rows, columns) for rows in range(1, tile.rows + 1)}
             for columns in sorted(set(self.columns))
         }
+        self._meet = self.writer("meet", {})
+        write_meet(self._meet, machine)
         self._steps()
 
     def writer(
@@ -139,7 +142,8 @@ class _KernelWriter:
         width = columns * w.lanes
         places = w.at(w["places"], w["begin"])
         size = w.times(w["input"], width)
-        with w.loop(w[f"panels_{number}"]) as panel:
+        with w.loop(w[f"panels_{number}"]) as index:
+            panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(w[f"kernel_{number}"], w.times(panel, size))
             z = w.at(w[f"z_{number}"], w.times(w.times(panel, w["count"]), width))
             with w.tiles(w["count"], self.tile.rows) as (rows, first, place):
@@ -177,10 +181,12 @@ class _KernelWriter:
         return w
 
     def _rows(self, number: int, stage: Rows) -> Writer:
-        """Equations for whole rows, `count` of them from `place` on."""
+        """Equations for whole rows, this thread's of `count` from `place` on."""
         lanes = ROW_VECTOR_BYTES // self.real.bytes
         w = self.writer(f"rows_{number}", {"count": INT, "place": INT}, lanes=lanes)
-        with w.loop(w["count"]) as row:
+        mine, share = w.share(w["count"])
+        with w.loop(share) as index:
+            row = w.plus(mine, index)
             at = Place.of(w, w.plus(w["place"], row))
             stage.equations(RowCode(w, self.kind, at))
         w.done()
@@ -200,6 +206,8 @@ class _KernelWriter:
         w = self.writer("step", {"start": INT, "running": INT, "begin": INT, "count": INT})
         products = 0
         for number, stage in enumerate(kind.stages):
+            if number:
+                self._wait(w)
             if isinstance(stage, Product):
                 self._multiply(w, products, stage, follow[products])
                 products += 1
@@ -208,36 +216,43 @@ class _KernelWriter:
         w.done()
         return w
 
+    def _wait(self, w: Writer) -> None:
+        """For the others, where threads share the steps."""
+        with w.builder.if_then(w.builder.icmp_signed(">", w["parties"], INT(1)), likely=False):
+            w.call(self._meet, {})
+
     def _multiply(self, w: Writer, number: int, stage: Product, follow: Writer) -> None:
         """A product of a step, panel after panel, and its equations."""
         columns = self.columns[number]
         width = columns * w.lanes
         inner = w["depth"] if stage.left == "m" else w["units"]
         has_x = self.kind.has_x[number]
-        index = w.at(w["reads" if stage.left == "m" else "rows"], w["start"])
+        places = w.at(w["reads" if stage.left == "m" else "rows"], w["start"])
         matrix, panels = w[f"matrix_{number}"], w[f"panels_{number}"]
         size = w.times(inner, width)
         ahead_of = w.minus(w["start"], w["begin"])
-        with w.loop(panels) as panel:
+        begin = w.at(matrix, w.times(w[f"first_{number}"], size))
+        with w.loop(panels) as index:
+            panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(matrix, w.times(panel, size))
-            last = w.builder.icmp_signed("==", w.plus(panel, 1), panels)
-            following = w.builder.select(last, matrix, w.at(weights, size))
+            last = w.builder.icmp_signed("==", w.plus(index, 1), panels)
+            following = w.builder.select(last, begin, w.at(weights, size))
             z = w["zeros"]
             if has_x:
                 rows_before = w.plus(w.times(panel, w["count"]), ahead_of)
                 z = w.at(w[f"z_{number}"], w.times(rows_before, width))
             joined = has_x and stage.joined
             with w.tiles(w["running"], self.tile.rows) as (rows, first, place):
-                mine = w.at(z, w.times(first, width)) if has_x else z
+                z_here = w.at(z, w.times(first, width)) if has_x else z
                 self._multiply_tile(w, columns, rows, {
-                    "left": w[stage.left], "places_of": w.at(index, first), "width": w["stride"],
+                    "left": w[stage.left], "places_of": w.at(places, first), "width": w["stride"],
                     "inner": inner, "panel": weights, "following": following, "tile": place,
-                    "base": mine if joined else w["zeros"],
+                    "base": z_here if joined else w["zeros"],
                     "base_width": INT(width if joined else 0), "out": w["sums"],
                 })  # fmt: skip
                 w.call(follow, {
                     "count": rows, "place": w.plus(w["start"], first),
-                    "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": mine,
+                    "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": z_here,
                 })  # fmt: skip
 
     def _steps(self) -> None:
@@ -257,4 +272,10 @@ class _KernelWriter:
                 start = w.load(w.at(w["starts"], at))
                 running = w.minus(w.load(w.at(w["starts"], w.plus(at, 1))), start)
                 w.call(step, {"start": start, "running": running, "begin": begin, "count": count})
+                shared = w.builder.icmp_signed(">", w["parties"], INT(1))
+                with w.builder.if_then(shared, likely=False):
+                    part_if_late(w, at)
+                    w.call(self._meet, {})
+                    with w.builder.if_then(have_parted(w, at), likely=False):
+                        w.builder.ret_void()
         w.done()

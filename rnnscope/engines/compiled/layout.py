@@ -125,6 +125,11 @@ class KernelKind:
             "chunks": "int",
             "cuts": "ints",  # (chunk + 1,) the first step of each
             "starts": "ints",  # (step + 1,) the first place of each
+            # Threads that share steps: each takes some panels, and some rows of `Rows`.
+            "party": "int",
+            "parties": "int",
+            "meeting": "ints",  # where they meet, see `meeting`
+            "yields": "int",  # address of what lets other threads run, or 0
             # A place is a row at a step.
             "places": "ints",  # where it reads and writes: sequence x timesteps + timestep
             "rows": "ints",  # the row of states and buffers
@@ -141,6 +146,7 @@ class KernelKind:
         }
         for number, product in enumerate(self.products):
             entries |= {
+                f"first_{number}": "int",  # the panels of this thread
                 f"panels_{number}": "int",
                 f"matrix_{number}": "reals",  # (panel, left, column, lane)
                 f"kernel_{number}": "reals",  # (panel, input, column, lane)

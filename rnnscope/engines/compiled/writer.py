@@ -172,6 +172,14 @@ class Writer:
 
     # Control.
 
+    def share(self, count: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """This thread's part of some things, where threads share them: the first, and how many."""
+        first, end = (
+            self.builder.sdiv(self.times(count, party), self["parties"])
+            for party in (self["party"], self.plus(self["party"], 1))
+        )
+        return first, self.minus(end, first)
+
     def call(self, writer: Writer, values: Mapping[str, ir.Value]) -> None:
         """Call a function of the module with its own arguments by name."""
         own = [values[name] for name in writer._own]
