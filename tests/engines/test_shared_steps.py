@@ -64,13 +64,14 @@ def test_sharing_steps_changes_no_bit(name, sequences, parties):
     rng = np.random.default_rng(31)
     cell = cell_of(rng, name, 5, 37)
     layer = layer_with(cell, backward=True)
-    x, initial = rng.standard_normal((sequences, 60, 5)).astype("float32"), None
+    x = rng.standard_normal((sequences, 60, 5)).astype("float32")
     initial = states_for(rng, cell, sequences)
     for mask in (None, rng.random((sequences, 60)) < 0.7):
         alone = run(layer, x, mask, initial)
         for threads in (2, 3):
+            parties.clear()
             assert_same(alone, run(layer, x, mask, initial, threads))
-            assert parties[-1] == threads
+            assert threads in parties  # and 1 behind it, if the machine was too busy to go on
 
 
 def test_more_threads_than_panels_have_nothing_to_do_and_do_not_mind(parties):
@@ -79,7 +80,7 @@ def test_more_threads_than_panels_have_nothing_to_do_and_do_not_mind(parties):
     x = rng.standard_normal((1, 20, 2)).astype("float32")
     alone = run(layer, x)
     assert_same(alone, run(layer, x, threads=4))
-    assert parties[-1] == 4
+    assert 4 in parties
 
 
 @pytest.mark.parametrize("name", ["lstm, everything", "gru, reset before", "layer norm"])
@@ -160,4 +161,4 @@ def test_without_a_function_that_lets_others_run_threads_only_spin(parties, monk
     layer = layer_with(cell_of(rng, "lstm", 5, 37))
     x = rng.standard_normal((1, 30, 5)).astype("float32")
     assert_same(run(layer, x), run(layer, x, threads=2))
-    assert parties[-1] == 2
+    assert 2 in parties
