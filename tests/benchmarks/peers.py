@@ -333,23 +333,37 @@ def _turned_back(made: Any) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Peer:
-    """One way to run an LSTM; `ours` marks rnnscope's, `gives_c` those that keep every c."""
+    """One way to run an LSTM.
+
+    Attributes
+    ----------
+    make : callable
+    gives_c : bool
+        Whether it keeps every c.
+    ours : bool
+        Whether it is rnnscope's.
+    narrow : bool
+        Whether it is kept from vectors wider than AVX2's.
+    """
 
     make: Callable[[Case], Ready]
     gives_c: bool
     ours: bool = False
+    narrow: bool = False
 
 
 PEERS = {
     "rnnscope, numpy": Peer(partial(_rnnscope, "numpy"), gives_c=True, ours=True),
     "rnnscope, compiled": Peer(_compiled, gives_c=True, ours=True),
     "rnnscope, as on AVX2": Peer(
-        partial(_as_on_avx2, hold_rnnscope, _compiled), gives_c=True, ours=True
+        partial(_as_on_avx2, hold_rnnscope, _compiled), gives_c=True, ours=True, narrow=True
     ),
     "ONNX Runtime LSTM, as on AVX2": Peer(
-        partial(_as_on_avx2, hold_onnxruntime, _onnxruntime), gives_c=False
+        partial(_as_on_avx2, hold_onnxruntime, _onnxruntime), gives_c=False, narrow=True
     ),
-    "torch LSTM, as on AVX2": Peer(partial(_as_on_avx2, hold_torch, _torch_lstm), gives_c=False),
+    "torch LSTM, as on AVX2": Peer(
+        partial(_as_on_avx2, hold_torch, _torch_lstm), gives_c=False, narrow=True
+    ),
     "ONNX Runtime LSTM": Peer(_onnxruntime, gives_c=False),
     "torch LSTM": Peer(_torch_lstm, gives_c=False),
     "torch LSTMCell loop": Peer(_torch_cell, gives_c=True),
