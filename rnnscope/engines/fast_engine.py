@@ -35,13 +35,15 @@ LEAST_WORK = 2**13
 """Cell-steps from which compiled steps split the batch: a single step of a decoder that feeds
 itself is over before a thread has begun."""
 
-FEW_ROWS = 6
-"""Sequences up to which threads share each step, and do not split the batch: they wait for one
-another at every step, but each reads a part of the weights alone."""
+SHARED_BYTES = 2**19
+"""Up to so large an m of all sequences, threads share each step and do not split the batch: then
+each reads its part of the weights alone, but all of m, which has to find room beside them in its
+second cache."""
 
-LEAST_STEP, LEAST_SHARED = 2**15, 2**25
-"""Multiplications of a step, and of a whole run, that are worth waiting for one another: a meeting
-takes a fifth of a microsecond, waking a thread up some fifty."""
+LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**20, 2**15, 2**25
+"""Multiplications of a step, of a step of a single sequence, which cannot be split, and of a whole
+run, that are worth waiting for one another: they meet at every step, which takes a fifth of a
+microsecond, and some fifty pass until a thread has woken up."""
 
 Make = Callable[[str, tuple[int, ...], Any], Array]
 
@@ -170,10 +172,14 @@ def _loop(
 
 def _share_steps(prepared: Prepared, sequences: int, timesteps: int) -> bool:
     """Whether threads do better to share each step than to split the batch."""
-    if not isinstance(prepared, PackedCell) or sequences > FEW_ROWS:
+    if not isinstance(prepared, PackedCell):
         return False
-    step = sequences * prepared.spec.weights.recurrent_kernel.size
-    return step >= LEAST_STEP and step * timesteps >= LEAST_SHARED
+    spec = prepared.spec
+    if sequences * spec.output_size * spec.dtype.itemsize > SHARED_BYTES:
+        return False
+    step = sequences * spec.weights.recurrent_kernel.size
+    least = LEAST_STEP_ALONE if sequences == 1 else LEAST_STEP
+    return step >= least and step * timesteps >= LEAST_SHARED
 
 
 def _returned(layer: RecurrentLayer, m: Array, x: Array, rows: Array) -> Array:

@@ -16,7 +16,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SCRIPTS = ("engine", "grid", "cells", "whole", "traces", "graphs", "reading", "startup")
-QUICK = {"engine": 5, "grid": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1, "startup": 3}
+QUICK = {
+    "engine": 5,
+    "grid": 5,
+    "cells": 3,
+    "whole": 3,
+    "traces": 3,
+    "graphs": 5,
+    "reading": 1,
+    "startup": 3,
+}
 """Rounds where an idea of the numbers is enough."""
 
 

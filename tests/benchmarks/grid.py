@@ -1,4 +1,4 @@
-"""The LSTM over units x batch, beside ONNX Runtime: native, and both as on AVX2; two threads and one.
+"""The LSTM over units x batch beside ONNX Runtime: native and as on AVX2, two threads and one.
 
     python tests/benchmarks/grid.py [--units N …] [--batch N …] [--threads N …]
         [--vectors native avx2] [--repeat N] [--json FILE] [--check]
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from engine import SETTLE_SECONDS, Failed, Worker
 from machine import described, machine
-from peers import Case, Shape
+from peers import Shape
 
 UNITS = (64, 128, 256, 512, 1024, 2048)
 BATCHES = (1, 8, 32, 256)

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/readme.py FILE …
 
-A file is what `all.py`, `engine.py`, `grid.py` or `whole.py` wrote with ``--json``; tables that none
-of them measured stay as they are.
+A file is what `all.py`, `engine.py`, `grid.py` or `whole.py` wrote with ``--json``; tables
+that none of them measured stay as they are.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def whole_table(measured: dict[str, Any]) -> list[str]:
 
 
 def grid_table(measured: dict[str, Any]) -> list[str]:
-    """rnnscope's time as a part of ONNX Runtime's, a row for units, vectors and threads."""
+    """The time of rnnscope as a part of ONNX Runtime's, a row for units, vectors and threads."""
     cells = {(cell["units"], cell["vectors"], cell["threads"], cell["batch"]): cell
              for cell in measured["cells"]}  # fmt: skip
     batches = sorted({batch for *_, batch in cells})
@@ -101,8 +101,8 @@ def sections(measured: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
         ]  # fmt: skip
     if "grid" in measured:
         found["grid"] = [
-            "The time of rnnscope, c and m, as a part of ONNX Runtime's, m alone (medians of ratios "
-            "within a round; input half as wide as there are units):", "",
+            "The time of rnnscope, c and m, as a part of ONNX Runtime's, m alone (medians of "
+            "ratios within a round; input half as wide as there are units):", "",
             *grid_table(measured["grid"]),
         ]  # fmt: skip
     if "whole" in measured:

@@ -1,4 +1,4 @@
-"""Threads that share the steps of a few sequences: the same bits, whoever comes, and no deadlock."""
+"""Threads that share steps: the same bits, whoever comes, and no deadlock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def parties(monkeypatch):
     """Steps are shared whatever they cost; how many shared each call."""
     monkeypatch.setattr(fast_engine, "LEAST_STEP", 1)
     monkeypatch.setattr(fast_engine, "LEAST_SHARED", 1)
-    monkeypatch.setattr(fast_engine, "FEW_ROWS", 9)
+    monkeypatch.setattr(fast_engine, "LEAST_STEP_ALONE", 1)
     monkeypatch.setattr(team, "PATIENCE", 30.0)
     monkeypatch.setattr(panels, "tile", lambda: NARROW)
     counts = []
@@ -162,3 +162,16 @@ def test_without_a_function_that_lets_others_run_threads_only_spin(parties, monk
     x = rng.standard_normal((1, 30, 5)).astype("float32")
     assert_same(run(layer, x), run(layer, x, threads=2))
     assert 2 in parties
+
+
+@pytest.mark.parametrize(
+    ("sequences", "timesteps", "units", "shared"),
+    [
+        (1, 1000, 128, True), (1, 1000, 64, False), (1, 300, 128, False),  # too little to do
+        (8, 1000, 64, False), (8, 1000, 256, True), (32, 100, 256, True),
+        (256, 100, 512, True), (256, 100, 1024, False),  # too much to read
+    ],
+)  # fmt: skip
+def test_steps_are_shared_where_it_pays(sequences, timesteps, units, shared):
+    cell = cell_of(np.random.default_rng(36), "lstm", 2, units)
+    assert fast_engine._share_steps(PackedCell(cell), sequences, timesteps) is shared

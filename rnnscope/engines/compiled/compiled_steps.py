@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.engines.compiled.meeting import DONE, letting_others_run, new_place
+from rnnscope.engines.compiled.meeting import DONE, letting_others_run, new_place, patience
 from rnnscope.engines.compiled.packed_cell import PackedCell
 from rnnscope.engines.compiled.schedule import Schedule
 from rnnscope.engines.compiled.team import run_together
@@ -22,6 +22,10 @@ from rnnscope.model.cell import Array
 PROJECTION_BYTES = 2**19
 """Projected inputs of this size are computed ahead: a part of what a core's second cache holds, and
 at least a step's."""
+
+BLOCK_BYTES = 2**17
+"""The most of a panel that is multiplied by all rows before what lies deeper is: with what is
+fetched meanwhile it finds room in the second cache, of 256 KiB where that is smallest."""
 
 PLACES = 2**16
 """Steps of single sequences in one call: half a megabyte of where they are."""
@@ -37,6 +41,14 @@ def _cuts(starts: Array, places: int) -> Array:
     wanted = np.arange(0, starts[-1], places, dtype=np.int64)
     cuts = np.searchsorted(starts, wanted, side="right") - 1
     return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1).astype(np.int64)
+
+
+def _blocks(matrix: Array) -> int:
+    """Into how many blocks a product cuts the depth of (panel, depth, column, lane)."""
+    if not matrix.size:
+        return 1
+    depth = matrix.shape[1]
+    return min(depth, -(-matrix[0].nbytes // BLOCK_BYTES))
 
 
 class CompiledSteps:
@@ -77,6 +89,7 @@ class CompiledSteps:
         for name in kind.states:
             first = self._states[name][0] if name == "m" else self._states[name]
             first[:, : before[name].shape[1]] = before[name][order.rows]
+        self._each = sum(one.kernel.size + one.matrix.size for one in panels.products)
         self._widths = {name: before[name].shape[1] for name in kind.states}
         self._code = panels.code()
         self._pool = pool
@@ -85,15 +98,24 @@ class CompiledSteps:
         self._used: dict[str, Any] = {
             "x": x, "input": x.shape[2], "units": spec.num_units, "depth": spec.output_size,
             "stride": panels.stride, "parameters": panels.parameters,
-            "yields": letting_others_run(), "zeros": aligned((widest, lanes), dtype), **self._states,
+            "patience": patience(rows * self._each), "yields": letting_others_run(),
+            "zeros": aligned((widest, lanes), dtype),
+            "minus_zeros": -aligned((widest, lanes), dtype), **self._states,
         }  # fmt: skip
+        cut = False
         for number, product in enumerate(panels.products):
+            # One tile of rows takes each panel but once, however deep it is.
+            blocks = _blocks(product.matrix) if rows > panels.tile.rows else 1
+            cut = cut or blocks > 1
+            self._used[f"blocks_{number}"] = blocks
+            self._used[f"input_blocks_{number}"] = _blocks(product.kernel)
             self._used[f"matrix_{number}"] = product.matrix
             self._used[f"kernel_{number}"] = product.kernel
             self._used[f"bias_{number}"] = product.bias
         self._used |= {f"all_{name}": all_states[name] for name in kind.states}
         self._used |= {f"gate_{name}": (kept or {})[name] for name in kind.kept}
-        own = [aligned((panels.tile.rows, widest, lanes), dtype) for _ in self._tables]
+        kept_sums = max(rows, panels.tile.rows) if cut else panels.tile.rows
+        own = [aligned((kept_sums, widest, lanes), dtype) for _ in self._tables]
         self._own = own  # alive as long as their addresses are in tables
         for table, sums in zip(self._tables, own, strict=True):
             self._code.fill(table, {**self._used, "sums": sums})
@@ -115,8 +137,7 @@ class CompiledSteps:
         busy = np.flatnonzero(running)
         if busy.size:
             first, last = int(busy[0]), int(busy[-1]) + 1
-            each = sum(one.kernel.size + one.matrix.size for one in self._panels.products)
-            steps = max(1, min(PLACES, PRODUCTS // each) // int(running.max()))
+            steps = max(1, min(PLACES, PRODUCTS // self._each) // int(running.max()))
             while first < last:
                 first += self._advance(first, min(first + steps, last))
         return {
@@ -147,7 +168,10 @@ class CompiledSteps:
             self._code.steps(self._tables[0])
             return stop - start
         run_together(
-            self._pool, self._threads, self._split, lambda party: self._code.steps(self._tables[party])
+            self._pool,
+            self._threads,
+            self._split,
+            lambda party: self._code.steps(self._tables[party]),
         )
         done = int(min(place[DONE], stop - start))
         if done < stop - start:  # others need the CPUs: one thread does the rest

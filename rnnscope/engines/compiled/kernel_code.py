@@ -9,6 +9,9 @@ order, from the second.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -58,6 +61,25 @@ def module_of(kind: KernelKind, tile: Tile, machine: str | None = None) -> ir.Mo
     return _KernelWriter(kind, tile, machine).module
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A block of a panel's depth: where it begins and ends, whether it is the first or last."""
+
+    w: Writer
+    begin: ir.Value
+    end: ir.Value
+    first: ir.Value
+    last: ir.Value
+
+    @property
+    def inner(self) -> ir.Value:
+        return self.w.minus(self.end, self.begin)
+
+    def last_of(self, base: ir.Value) -> ir.Value:
+        """What is added to the sums: nothing before the last block, where -0 changes no number."""
+        return self.w.builder.select(self.last, base, self.w["minus_zeros"])
+
+
 class _KernelWriter:
     """Writes the functions of one kind of cell into a module."""
 
@@ -100,26 +122,34 @@ class _KernelWriter:
             "width": INT,
             "inner": INT,
             "panel": self.reals,  # (inner, column, lane)
-            "following": self.reals,  # the next panel, of which a share is fetched meanwhile
+            "following": self.reals,  # what comes next, of which a share is fetched meanwhile
             "tile": INT,  # the place of the tile among those of the panel
+            "begun": self.reals,  # (row, begun_width), what the sums begin with
+            "begun_width": INT,
             "base": self.reals,  # (row, base_width)
             "base_width": INT,
             "out": self.reals,  # (row, column, lane)
         }
 
     def _product(self, rows: int, columns: int) -> Writer:
-        """The same for a number of rows, sums taken from zero."""
+        """The same for a number of rows."""
         w = self.writer(f"product_{rows}_{columns}", self._product_arguments())
         lanes = w.lanes
         places = [w.load(w.at(w["places_of"], row)) for row in range(rows)]
         left = [w.at(w["left"], w.times(place, w["width"])) for place in places]
         base = [w.at(w["base"], w.times(row, w["base_width"])) for row in range(rows)]
+        begun = [w.at(w["begun"], w.times(row, w["begun_width"])) for row in range(rows)]
         together = self.tile.vectors(rows, columns)
         for first in range(0, columns, together):
             taken = range(first, first + together)
             share = w.plus(w.times(w["tile"], columns // together), first // together)
             ahead = self._share(w, w["following"], share, w["inner"], columns)
-            sums = iter(w.sums(left, w["panel"], w["inner"], taken, columns, ahead))
+            first_sums = [
+                w.vector(w.at(begun[row], column * lanes))
+                for row in range(rows)
+                for column in taken
+            ]
+            sums = iter(w.sums(left, w["panel"], w["inner"], taken, columns, ahead, first_sums))
             for row, column in product(range(rows), taken):
                 out = w.at(w["out"], (row * columns + column) * lanes)
                 w.put(w.vector(w.at(base[row], column * lanes)) + next(sums), out)
@@ -146,26 +176,55 @@ class _KernelWriter:
             panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(w[f"kernel_{number}"], w.times(panel, size))
             z = w.at(w[f"z_{number}"], w.times(w.times(panel, w["count"]), width))
-            with w.tiles(w["count"], self.tile.rows) as (rows, first, place):
-                following = w.at(weights, size)
+            with (
+                self._depth(w, w["input"], w[f"input_blocks_{number}"]) as part,
+                w.tiles(w["count"], self.tile.rows) as (rows, first, place),
+            ):
+                out = w.at(z, w.times(first, width))
                 self._multiply_tile(w, columns, rows, {
-                    "left": w["x"], "places_of": w.at(places, first), "width": w["input"],
-                    "inner": w["input"], "panel": weights, "following": following, "tile": place,
-                    "base": w.at(w[f"bias_{number}"], w.times(panel, width)),
-                    "base_width": INT(0), "out": w.at(z, w.times(first, width)),
+                    "left": w.at(w["x"], part.begin), "places_of": w.at(places, first),
+                    "width": w["input"], "inner": part.inner,
+                    "panel": w.at(weights, w.times(part.begin, width)),
+                    "following": w.at(weights, w.times(part.end, width)), "tile": place,
+                    **self._summing(w, part, out, width),
+                    "base": part.last_of(w.at(w[f"bias_{number}"], w.times(panel, width))),
+                    "base_width": INT(0), "out": out,
                 })  # fmt: skip
         w.done()
         return w
+
+    @contextmanager
+    def _depth(self, w: Writer, inner: ir.Value, blocks: ir.Value) -> Iterator[_Part]:
+        """The depth of a panel, cut into blocks as even as can be.
+
+        Sums of one block go on in the next, in the same order: cutting changes no bit.
+        """
+        least, larger = w.builder.sdiv(inner, blocks), w.builder.srem(inner, blocks)
+        with w.loop(blocks) as block:
+            begin = w.plus(w.times(block, least), w.least(block, larger))
+            is_larger = w.builder.icmp_signed("<", block, larger)
+            end = w.plus(w.plus(begin, least), w.builder.zext(is_larger, INT))
+            last = w.builder.icmp_signed("==", w.plus(block, 1), blocks)
+            yield _Part(w, begin, end, w.builder.icmp_signed("==", block, INT(0)), last)
+
+    def _summing(self, w: Writer, part: _Part, out: ir.Value, width: int) -> dict[str, ir.Value]:
+        """What sums begin with: zero, or what the block before left."""
+        choose = w.builder.select
+        return {
+            "begun": choose(part.first, w["zeros"], out),
+            "begun_width": choose(part.first, INT(0), INT(width)),
+        }
 
     def _equations(self, number: int, stage: Product) -> Writer:
         """The equations of a product for some rows and the units of a panel.
 
         `place` is the first row's, `unit` the panel's first; `z` is the part of x, (row, column,
-        lane), and ``sums`` what the product made.
+        lane), and `sums` what the product made.
         """
         columns, blocks = self.columns[number], self.kind.blocks[number]
         w = self.writer(
-            f"equations_{number}", {"count": INT, "place": INT, "unit": INT, "z": self.reals}
+            f"equations_{number}",
+            {"count": INT, "place": INT, "unit": INT, "z": self.reals, "sums": self.reals},
         )
         width = "depth" if stage.output else "units"
         with w.loop(w["count"]) as row:
@@ -236,24 +295,38 @@ class _KernelWriter:
             panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(matrix, w.times(panel, size))
             last = w.builder.icmp_signed("==", w.plus(index, 1), panels)
-            following = w.builder.select(last, begin, w.at(weights, size))
+            next_panel = w.builder.select(last, begin, w.at(weights, size))
             z = w["zeros"]
             if has_x:
                 rows_before = w.plus(w.times(panel, w["count"]), ahead_of)
                 z = w.at(w[f"z_{number}"], w.times(rows_before, width))
             joined = has_x and stage.joined
-            with w.tiles(w["running"], self.tile.rows) as (rows, first, place):
+            blocks = w[f"blocks_{number}"]
+            cut = w.builder.icmp_signed(">", blocks, INT(1))
+            with (
+                self._depth(w, inner, blocks) as part,
+                w.tiles(w["running"], self.tile.rows) as (rows, first, place),
+            ):
                 z_here = w.at(z, w.times(first, width)) if has_x else z
+                # Sums of one tile stay in the first cache; those of all wait for the next block.
+                shift = w.builder.select(cut, w.times(first, width), INT(0))
+                sums = w.at(w["sums"], shift)
+                beyond = w.at(weights, w.times(part.end, width))
+                base_width = INT(width if joined else 0)
                 self._multiply_tile(w, columns, rows, {
-                    "left": w[stage.left], "places_of": w.at(places, first), "width": w["stride"],
-                    "inner": inner, "panel": weights, "following": following, "tile": place,
-                    "base": z_here if joined else w["zeros"],
-                    "base_width": INT(width if joined else 0), "out": w["sums"],
+                    "left": w.at(w[stage.left], part.begin), "places_of": w.at(places, first),
+                    "width": w["stride"], "inner": part.inner,
+                    "panel": w.at(weights, w.times(part.begin, width)),
+                    "following": w.builder.select(part.last, next_panel, beyond), "tile": place,
+                    **self._summing(w, part, sums, width),
+                    "base": part.last_of(z_here if joined else w["zeros"]),
+                    "base_width": w.builder.select(part.last, base_width, INT(0)), "out": sums,
                 })  # fmt: skip
-                w.call(follow, {
-                    "count": rows, "place": w.plus(w["start"], first),
-                    "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": z_here,
-                })  # fmt: skip
+                with w.builder.if_then(part.last):
+                    w.call(follow, {
+                        "count": rows, "place": w.plus(w["start"], first), "sums": sums,
+                        "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": z_here,
+                    })  # fmt: skip
 
     def _steps(self) -> None:
         """The function that is called from outside: chunk after chunk, step after step."""

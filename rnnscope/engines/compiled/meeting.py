@@ -32,6 +32,10 @@ TOGETHER = 2**62
 SPINS = 1000
 """Looks at the word before others are let run: some 10 to 40 microseconds."""
 
+PRODUCTS_A_SPIN = 512
+"""Multiplications that take about as long as a look: who waits for as long as a step takes is
+counted as late."""
+
 FORGIVEN, STEPS_A_DELAY = 16, 16
 """Delays that are no reason to part, and one more for every so many steps."""
 
@@ -60,6 +64,11 @@ def letting_others_run() -> int:
     except (OSError, AttributeError):
         return 0
     return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def patience(products: int) -> int:
+    """Looks that a thread waits before that is counted, where a step multiplies so often."""
+    return max(SPINS, products // PRODUCTS_A_SPIN)
 
 
 def write_meet(w: Writer, machine: str | None = None) -> None:
@@ -93,7 +102,7 @@ def write_meet(w: Writer, machine: str | None = None) -> None:
     spins.add_incoming(spun, wait)
     b.cbranch(b.icmp_signed(">=", spun, INT(SPINS)), late, look)
     b.position_at_end(late)
-    with b.if_then(b.icmp_signed("==", spun, INT(SPINS))):
+    with b.if_then(b.icmp_signed("==", spun, w["patience"])):
         b.atomic_rmw("add", w.at(place, LATE), INT(1), "monotonic")
     with b.if_then(b.icmp_signed("!=", w["yields"], INT(0))):
         kind = ir.FunctionType(ir.IntType(32), []).as_pointer()
