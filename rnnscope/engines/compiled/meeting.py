@@ -36,7 +36,7 @@ PRODUCTS_A_SPIN = 512
 """Multiplications that take about as long as a look: who waits for as long as a step takes is
 counted as late."""
 
-FORGIVEN, STEPS_A_DELAY = 16, 16
+FORGIVEN, STEPS_A_DELAY = 4, 16
 """Delays that are no reason to part, and one more for every so many steps."""
 
 PAUSES = {
