@@ -17,6 +17,7 @@ from rnnscope.cli.check_arguments import (
 )
 from rnnscope.cli.check_stream import stream_option
 from rnnscope.cli.check_subjects import settings_of, subjects_of
+from rnnscope.cli.check_vectors import check_given_vectors, vectors_options
 from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
@@ -149,6 +150,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 @click.option(
     "--rtol", multiple=True, metavar="[ARRAY:]X", help="With --golden: relative difference allowed."
 )
+@vectors_options
 @limit_options
 @format_option("check")
 @click.option(
@@ -194,12 +196,15 @@ def command(**given: Any) -> int:
     rnnscope check --suite rnnscope.toml -j 4 --junit report.xml
     rnnscope check trace.h5 --stream 1,7,64
     rnnscope check model.onnx --input x.npy --outputs theirs.npz --stream 64
+    rnnscope check --vectors vectors theirs.json
 
     Exits with 0 if no check fails, 1 if one does, 2 if something could not be checked, or if
     every check was skipped.
     """
     from rnnscope.checks.result import CheckReport
 
+    if given["vectors"] is not None:
+        return check_given_vectors(given, click.get_current_context())
     settings = settings_of(given)
     find_suite(given)
     refuse_mixtures(given)

@@ -38,7 +38,7 @@ PADDING_RULES = ("zeros", "hold", "none")
 RESET_AT = ("before", "after")
 RESET_STATES = ("initial", "zeros")
 COMPRESSIONS = ("gzip", "lzf", "zstd")
-VERIFIERS = ("tensorflow", "onnxruntime")
+VERIFIERS = ("tensorflow", "onnxruntime", "torch", "torch:cuda", "torch:mps")
 """What engines, readers, layers, the trace and oracles offer, which tests compare: the rooms that
 know these names take too long to import for ``--help``."""
 

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
+from rnnscope.engines.choose import LayerEngine, choose, one_blas_thread, prefix_lengths
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError, spell
 from rnnscope.inputs import InputBatch, InputSource
@@ -130,6 +130,12 @@ def run_plan(
         gates=settings.gates,
         masked=prepared.masked,
         budget=settings.memory,
+        compiled=all(
+            choose(node.recurrent, settings.engine, prepared.work) == "compiled"
+            for node in plan.layers
+            if node.recurrent is not None
+        ),
+        threads=settings.used_threads,
     )
     if verifier is not None and size.steps < source.timesteps:
         raise OptionError(
