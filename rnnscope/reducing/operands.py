@@ -71,8 +71,15 @@ def processed_sequence(
     Raises
     ------
     UnsupportedCellError
-        Its cell is none that a case can hold.
+        Its cell is none that a case can hold, or the run has resets.
     """
+    if again.source.resets is not None:
+        raise UnsupportedCellError(
+            "A run whose state is reset cannot be reduced: a case holds one episode.",
+            where=operand.read.states.name,
+            expected="a run without resets",
+            hint="cut the episodes apart, or compare without the reduction",
+        )
     computed = again.again(slice(goal.sequence, goal.sequence + 1))
     one = computed[layer]
     if one.states.states and (kind := one.node.recurrent) and kind.cell.kind not in KINDS:
