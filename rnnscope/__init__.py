@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnscope.api.check import check
+    from rnnscope.api.conform import conform, conform_cases
     from rnnscope.api.convert import convert
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
@@ -40,6 +41,8 @@ _HOMES = {
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
+    "conform": "rnnscope.api.conform",
+    "conform_cases": "rnnscope.api.conform",
     "check_vectors": "rnnscope.api.vectors",
     "convert": "rnnscope.api.convert",
     "diff": "rnnscope.api.diff",
@@ -75,6 +78,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "pool",
     "export",
     "convert",
+    "conform",
+    "conform_cases",
     "write_vectors",
     "check_vectors",
     "show",

@@ -31,6 +31,8 @@ RESULTS = {
     "pool": "rnnscope.pooling.result.PoolReport",
     "convert": "rnnscope.converting.result.ConversionReport",
     "export": "rnnscope.states.export.ExportResult",
+    "conform": "rnnscope.conforming.result.ConformReport",
+    "cases": "rnnscope.conforming.result.CaseList",
     "plot": "rnnscope.seeing.picture.PlotReport",
     "page": "rnnscope.seeing.page.result.PageReport",
     "show": "rnnscope.seeing.show.ShownStates",

@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 
 from rnnscope.checks.result import CheckReport
+from rnnscope.conforming.result import CaseList, ListedCase
 from rnnscope.errors import OptionError
 from rnnscope.pooling.result import PoolReport
 from rnnscope.printable import REPORTS, formats_of
@@ -29,6 +30,7 @@ from rnnscope.seeing.summary import TraceSummary
 from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
+from .test_conform_reports import CONFORMED
 from .test_convert_reports import CONVERSION
 from .test_diff_reports import RESULT
 from .test_explain_reports import SEVERAL
@@ -56,6 +58,8 @@ RESULTS = {
     "vectors": VECTORS,
     "vectors-check": CHECKED,
     "convert": CONVERSION,
+    "conform": CONFORMED,
+    "cases": CaseList(0, "*", (ListedCase("lstm/a/b", "float32", 3, 4, 2, 5),)),
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
     ),

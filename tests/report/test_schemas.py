@@ -64,6 +64,8 @@ LINES = {
     "vectors-check": ["check", "--vectors", "{d}/v", "{d}/v/vectors.json"],
     "convert": ["convert", "{m}", "--to", "npz", "-o", "{d}/w.npz", "-f"],
     "export": ["export", "{d}/a.h5", "--to", "torch", "--steps", "final", "-o", "{d}/t.npz", "-f"],
+    "conform": ["conform", "rnnscope", "--only", "lstm/clip"],
+    "cases": ["conform", "--list", "--only", "gru/bias"],
     "plot": ["plot", "{d}/a.h5", "-o", "{d}/x.svg", "-f"],
     "page": ["report", "{d}/a.h5", "-o", "{d}/x.html", "-f"],
     "show": ["show", "{d}/a.h5"],
