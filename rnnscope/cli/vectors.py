@@ -43,7 +43,11 @@ LAYERS = next(option for option in RUN_OPTIONS if option.name == "layers")
     help="Sequences of the inputs that are searched.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the inputs.")
-@click.option("--weights", is_flag=True, help="Write the weights as well, in the order i f g o.")
+@click.option(
+    "--weights",
+    is_flag=True,
+    help="Write the weights as well, their blocks in the order of the gates.",
+)
 @click.option(
     "--header/--no-header",
     default=None,

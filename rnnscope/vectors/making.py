@@ -59,18 +59,18 @@ def make_vectors(
     parts, left_out = parts_of(planned)
     searched = []
     for number, part in enumerate(parts):
-        say(f"searching inputs for {part.name}", number / (2 * len(parts)))
+        say(f"searching inputs for {part.name}", number / (3 * len(parts)))
         searched.append(begin_search(part, request, number))
     begun = max(each.tolerance for each in searched)
     for number, each in enumerate(searched):
-        say(f"searching inputs for {each.part.name}", (0.5 + number) / (2 * len(parts)))
+        say(f"telling readings apart for {each.part.name}", 1 / 3 + number / (3 * len(parts)))
         add_cases(each, request, begun)
     tolerance = max(each.tolerance for each in searched)
     cases: list[VectorCase] = []
     same: list[NotSeparated] = []
     readings = 0
     for number, each in enumerate(searched):
-        say(f"computing {each.part.name}", 0.5 + number / (2 * len(parts)))
+        say(f"computing {each.part.name}", 2 / 3 + number / (3 * len(parts)))
         # A larger tolerance than was gone by may undo what was told apart.
         some = each.waiting if tolerance <= begun else each.readings
         left, nothing = not_separated(each, some, tolerance)

@@ -202,7 +202,8 @@ class Gru(Port):
 
 def run_case(port: Port, case):
     """What a program hands over for a case, in JSON's shape."""
-    zeros = np.zeros((len(case["x"]), 1))
-    initial = {name: np.asarray(case["initial"].get(name, zeros)) for name in port.states}
+    widths = {"c": port.cell.units, "m": port.cell.width}
+    zeros = {name: np.zeros((len(case["x"]), widths[name])) for name in port.states}
+    initial = {name: np.asarray(case["initial"].get(name, zeros[name])) for name in port.states}
     found = port.run(np.asarray(case["x"]), case["lengths"], initial)
     return {"name": case["name"], **found}

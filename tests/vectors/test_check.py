@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from vectors.models import as_lists, computed, program
 from vectors.mutants import MUTANTS
-from vectors.port import Gru, Lstm
+from vectors.port import Gru, Lstm, run_case
 
 import rnnscope
 from rnnscope.errors import InputError
@@ -127,6 +127,30 @@ def test_a_slip_is_named(name, written):
     # The update gate itself was right: only what was made of it gives the reading.
     left_aside = [note for note in found.notes if "left aside" in note]
     assert bool(left_aside) == (name == "z and 1 - z exchanged")
+
+
+def test_layers_in_another_order_show_in_the_whole_alone(written):
+    folder, document = written("torch, stack")
+    ports = [program(document, "torch, stack", Lstm, number) for number in (0, 1)]
+    theirs = {"cases": []}
+    for number in (0, 1):
+        theirs["cases"] += computed(document, ports[number], number)["cases"]
+    names = [layer["name"] for layer in document["layers"]]
+    for case in document["cases"]:
+        if case["layer"] is None:
+            layers, x = {}, case["x"]
+            for name, port in zip(names, ports[::-1], strict=True):
+                made = run_case(port, {**case, "x": x, "name": ""})
+                layers[name] = {"expected": made["expected"], "final": made["final"]}
+                x = made["expected"]["outputs"]
+            theirs["cases"].append(
+                {"name": case["name"], "expected": {"outputs": x}, "layers": layers}
+            )
+    found = rnnscope.check_vectors(folder, theirs, budget=10)
+    wrong = [case for case in found.cases if case.status == "fail"]
+    assert {case.layer for case in wrong} == {""}
+    assert (wrong[0].first_wrong.layer, wrong[0].first_wrong.array) == (names[0], "i")
+    assert readings(found) == [[("layer-order", "2 1")]]
 
 
 def test_what_no_reading_gives_says_what_agrees(written):

@@ -105,8 +105,6 @@ def test_small_random_numbers_miss_mutants_that_vectors_catch(fresh):
         if mutant.model != "torch" or name in SAME_WITHOUT_BIAS:
             continue
         right, wrong = Lstm(cell, dtype=np.float64), mutant.port(cell)
-        for made in (right, wrong):
-            made.begin = zeros_of(made, made.begin)
         with np.errstate(all="ignore"):
             expected, got = run_case(right, case), run_case(wrong, case)
             theirs = computed(document, mutant.port(cell), 0)
@@ -147,16 +145,6 @@ def test_what_is_no_mistake_of_a_model_is_listed_by_name_with_the_reason(fresh):
     assert ("gate-order", "i o f g") not in told
     assert len(report.not_separated) == len(document["not_separated"])
     assert report.readings == document["readings"] > 200
-
-
-def zeros_of(made, begin):
-    widths = {"c": made.cell.units, "m": made.cell.width}
-
-    def start(initial, n, before):
-        zeros = {name: np.zeros((n + 1, width), made.dtype) for name, width in widths.items()}
-        return begin(zeros, n, before)
-
-    return start
 
 
 def test_there_are_forty():

@@ -1,8 +1,8 @@
 /* Holds an implementation in C to the vectors of vectors.h. Written by rnnscope vectors.
  *
- * Write my_rnn.c with the function below, and link both:
+ * Write my_rnn.c with the function below, beside this folder, and link both:
  *
- *     cc -std=c99 -O2 runner.c my_rnn.c -lm -o runner && ./runner
+ *     cc -std=c99 -O2 -I THIS_FOLDER THIS_FOLDER/runner.c my_rnn.c -lm -o runner && ./runner
  *
  * It prints the first value of each case that is wrong, in the order in which a step is computed,
  * and exits with 1 if any is. "./runner theirs.json" writes what was computed as well:
