@@ -3,8 +3,8 @@
     python tests/benchmarks/reading.py [--layers N] [--repeat N] [--json FILE]
 
 Files are written first, and are not timed. The least processor time of some is shown, and its
-growth from n to 4n: 4 is linear, 16 quadratic. Then what ``inspect`` and ``run`` take of memory, as a process,
-where the file holds a large table that nobody needs.
+growth from n to 4n: 4 is linear, 16 quadratic. Then what ``inspect`` and ``run`` take of memory, as
+a process, where the file holds a large table that nobody needs.
 """
 
 from __future__ import annotations
