@@ -170,6 +170,7 @@ def record(
                     source.timesteps,
                     has_lengths=lengths is not None,
                     has_mask=has_mask,
+                    resets=None if source.resets is None else source.reset_state,
                     force=target.force,
                     inputs=planned.files,
                     resume=target.resume,

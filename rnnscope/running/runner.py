@@ -288,7 +288,7 @@ class _SlicedRun:
                     self._sink.write_outputs(one.node.name, one.outputs, sequences)
                 else:
                     self._sink.write_layer(one.node.name, one.states, sequences)
-            self._sink.write_common(sequences, given, mask, batch.input_steps)
+            self._sink.write_common(sequences, given, mask, batch.input_steps, batch.resets)
             self._sink.commit(sequences.stop, self._saved())
 
         def give_back() -> None:

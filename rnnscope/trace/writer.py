@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 from rnnscope.model.states import LayerStates
 from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
 from rnnscope.trace.attributes import CHECKS, encode_header
@@ -28,6 +29,7 @@ from rnnscope.trace.schema import (
     LENGTHS,
     MASK,
     OUTPUTS,
+    RESETS,
     SCHEMA,
     SCHEMA_VERSION,
     STATE_M,
@@ -58,6 +60,8 @@ class TraceWriter:
         The input's size.
     has_lengths, has_mask : bool
         Whether `write_common` will be given them.
+    resets : ResetState, optional
+        What the state returns to where it is reset; `write_common` will be given where.
     force : bool
         Replace an existing file, when the new one is whole.
     inputs : iterable of Path
@@ -112,6 +116,7 @@ class TraceWriter:
         *,
         has_lengths: bool = False,
         has_mask: bool = False,
+        resets: ResetState | None = None,
         force: bool = False,
         inputs: Iterable[Path] = (),
         resume: bool = False,
@@ -132,6 +137,7 @@ class TraceWriter:
             timesteps,
             has_lengths=has_lengths,
             has_mask=has_mask,
+            resets=resets,
             selection=selection or Selection(),
             compress=compress,
             offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
@@ -216,6 +222,7 @@ class TraceWriter:
         lengths: Array | None = None,
         mask: Array | None = None,
         input_steps: Array | None = None,
+        resets: Array | None = None,
     ) -> None:
         """Write what all layers share, for some sequences.
 
@@ -223,10 +230,10 @@ class TraceWriter:
         ----------
         sequences : slice
         lengths, input_steps : ndarray of int (sequence,), optional
-        mask : ndarray of bool (sequence, timestep), optional
-            Ignored by a writer that was made without ``has_mask``; lengths likewise.
+        mask, resets : ndarray of bool (sequence, timestep), optional
+            Ignored by a writer that was made without ``has_mask``; lengths and resets likewise.
         """
-        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps}
+        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps, RESETS: resets}
         with self._disk_errors():
             for name, array in given.items():
                 if array is not None and name in self._shared:
