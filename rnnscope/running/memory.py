@@ -51,8 +51,8 @@ class SliceSize:
     steps : int
         Timesteps computed together; less than the input's only if one sequence is too long.
     least_rows : int
-        Sequences of the last slices, at least, all but the last: while the last one is written nothing is left to
-        be computed, so that they grow shorter. 0: they are as the others.
+        Sequences of the last slices but one, at least: while the last is written nothing is left
+        to be computed, so that they grow shorter. 0: they are as the others.
     """
 
     rows: int

@@ -226,6 +226,10 @@ class _SlicedRun:
         self._free: queue.SimpleQueue[dict[str, Workspace]] = queue.SimpleQueue()
         for _ in range(IN_FLIGHT):
             self._free.put({name: Workspace() for name in engines})
+        # As many for the input: one more is computed meanwhile, and one is read.
+        self._inputs: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+        for _ in range(IN_FLIGHT + 2):
+            self._inputs.put(Workspace())
         self._long = None
         if size.steps < prepared.source.timesteps:
             self._long = LongRun(prepared, engines, size, sink, thread, observer)
@@ -233,9 +237,9 @@ class _SlicedRun:
     def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:
         """Run slices of sequences, each yielded when it is computed."""
         if self._long is None:
-            with closing(prefetch(every, self._prepared.source.read)) as batches:
-                for sequences, batch in batches:
-                    self._run_whole(sequences, batch)
+            with closing(prefetch(every, self._read)) as batches:
+                for sequences, (batch, memory) in batches:
+                    self._run_whole(sequences, batch, memory)
                     yield sequences
             return
         for sequences in every:
@@ -243,7 +247,13 @@ class _SlicedRun:
             self._thread.put(partial(self._sink.commit, sequences.stop, self._saved()))
             yield sequences
 
-    def _run_whole(self, sequences: slice, batch: InputBatch) -> None:
+    def _read(self, sequences: slice) -> tuple[InputBatch, Workspace]:
+        """A slice of the input, and the memory that it is in."""
+        source, memory = self._prepared.source, self._inputs.get()
+        shape = (sequences.stop - sequences.start, *source.shape[1:])
+        return source.read(sequences, out=memory.array("x", shape, source.dtype)), memory
+
+    def _run_whole(self, sequences: slice, batch: InputBatch, memory: Workspace) -> None:
         prepared = self._prepared
         given = None if prepared.lengths is None else prepared.lengths[sequences]
         common = prepared.entry(batch, sequences, slice(None)).mask
@@ -281,7 +291,11 @@ class _SlicedRun:
             self._sink.write_common(sequences, given, mask, batch.input_steps, batch.resets)
             self._sink.commit(sequences.stop, self._saved())
 
-        self._thread.put(write, after=lambda: self._free.put(workspaces))
+        def give_back() -> None:
+            self._free.put(workspaces)
+            self._inputs.put(memory)
+
+        self._thread.put(write, after=give_back)
 
     def _saved(self) -> str:
         return "" if self._observer is None else self._observer.saved()

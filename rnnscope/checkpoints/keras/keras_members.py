@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.zip_window import FileWindow, place_of_stored
@@ -155,7 +155,7 @@ def _opener(
     if info.compress_type == zipfile.ZIP_STORED and info.file_size >= READ_IN_PLACE_BYTES:
         with path.open("rb") as file:
             start = place_of_stored(file, info)
-        return partial(FileWindow, path, start, info.file_size)
+        return cast("Callable[[], BinaryIO]", partial(FileWindow, path, start, info.file_size))
     content = _content(archive, info, unpacking)
     return partial(io.BytesIO, content)
 

@@ -100,10 +100,12 @@ def _seconds(size: int) -> float:
 def _place_and_size(source: Path | BinaryIO) -> tuple[tuple[int, ...], int]:
     if isinstance(source, io.BytesIO):
         return (), len(source.getvalue())  # no copy, unlike a view of the buffer
-    window = isinstance(source, FileWindow)
-    found = (source.path if window else source).stat()
-    place = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    return ((*place, source.start), source.size) if window else (place, found.st_size)
+    if isinstance(source, FileWindow):
+        place, _ = _place_and_size(source.path)
+        return (*place, source.start), source.size
+    assert isinstance(source, Path)
+    found = source.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), found.st_size
 
 
 def _look(source: Path | BinaryIO, seconds: float) -> int:
