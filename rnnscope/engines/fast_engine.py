@@ -177,7 +177,7 @@ def _share_steps(prepared: Prepared, sequences: int, timesteps: int) -> bool:
     spec = prepared.spec
     if sequences * spec.output_size * spec.dtype.itemsize > SHARED_BYTES:
         return False
-    step = sequences * spec.weights.recurrent_kernel.size
+    step = sequences * int(spec.weights.recurrent_kernel.size)
     least = LEAST_STEP_ALONE if sequences == 1 else LEAST_STEP
     return step >= least and step * timesteps >= LEAST_SHARED
 
