@@ -16,9 +16,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RUNS = {
-    "engine": ("engine",), "grid": ("grid",), "cells": ("cells",), "cells, avx2": ("cells", "--avx2"),
-    "whole": ("whole",), "traces": ("traces",), "graphs": ("graphs",), "reading": ("reading",),
-    "startup": ("startup",),
+    "engine": ("engine",), "grid": ("grid",), "cells": ("cells",),
+    "cells-avx2": ("cells", "--avx2"), "whole": ("whole",), "traces": ("traces",),
+    "graphs": ("graphs",), "reading": ("reading",), "startup": ("startup",),
 }  # fmt: skip
 """Scripts with their options, by the name of their numbers."""
 

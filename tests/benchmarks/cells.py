@@ -234,7 +234,9 @@ def main() -> int:
                 print(f"  {label:<30}{row['ms']:>9.2f} ms  {row['ratio']:>6.2f}  "
                       f"(of the least {row['of_least']:.2f})", flush=True)  # fmt: skip
     if given.json:
-        given.json.write_text(json.dumps({"machine": on, "contests": results}, indent=1) + "\n")
+        given.json.write_text(
+            json.dumps({"machine": on, "avx2": given.avx2, "contests": results}, indent=1) + "\n"
+        )
     return 0 if results and installed("llvmlite") else 1
 
 
