@@ -15,6 +15,7 @@ import numpy as np
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.hdf5.safe_hdf5 import child
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
 from rnnscope.trace.blocks import Destination, RaggedDestination
@@ -29,6 +30,8 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    RESET_STATE,
+    RESETS,
     SEQUENCE,
     STATE_M,
     STEP,
@@ -58,6 +61,8 @@ class TraceLayout:
     sequences, timesteps : int
         The input's size.
     has_lengths, has_mask : bool
+    resets : ResetState or None
+        What the state returns to where it is reset; None where it never is.
     selection : Selection
     compress : Compression or None
     offsets : ndarray of int64 (sequence + 1,) or None
@@ -76,6 +81,7 @@ class TraceLayout:
     timesteps: int
     has_lengths: bool = False
     has_mask: bool = False
+    resets: ResetState | None = None
     selection: Selection = field(default_factory=Selection)
     compress: Compression | None = None
     offsets: Array | None = None
@@ -199,6 +205,8 @@ class TraceLayout:
             arrays[LENGTHS] = (np.dtype(np.int64), (SEQUENCE,))
         if self.has_mask:
             arrays[MASK] = (np.dtype(np.int8), OVER_TIME)
+        if self.resets is not None:
+            arrays[RESETS] = (np.dtype(np.int8), OVER_TIME)
         return arrays
 
     def _create_root(self, file: Any) -> dict[str, Any]:
@@ -219,6 +227,8 @@ class TraceLayout:
         for name, (dtype, axes) in self._root_arrays().items():
             dimensions = [time if axis == TIMESTEP else axis for axis in axes]
             self._create_array(file, name, dtype, dimensions, scales)
+        if self.resets is not None:
+            file[RESETS].attrs[RESET_STATE] = self.resets
         return scales
 
     def _create_layer(

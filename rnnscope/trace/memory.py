@@ -26,14 +26,16 @@ class MemoryFile:
         After `open`; it lives until `close`.
     libver : tuple of str or None
         As of `rnnscope.trace.partial.PartialFile`.
+    fingerprint : str or None
+        Of no use: nothing can be taken up again.
     commit : None
-        Nothing can be taken up again.
     """
 
     def __init__(self) -> None:
         self.path = IN_MEMORY
         self.file: Any = None
         self.libver: tuple[str, str] | None = None
+        self.fingerprint: str | None = None
         self.commit: Commit | None = None
 
     def open(self) -> bool:

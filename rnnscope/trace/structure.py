@@ -35,6 +35,7 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    RESETS,
     SEQUENCE,
     STEP,
     TIMESTEP,
@@ -87,8 +88,9 @@ def require_structure(path: Path, file: Any) -> TraceSizes:
     for name in (LENGTHS, INPUT_STEPS):
         if name in file:
             _between(path, _array(path, file, name, "iu", (sequences,)), timesteps)
-    if MASK in file:
-        _array(path, file, MASK, "iub", (sequences, kept))
+    for name in (MASK, RESETS):
+        if name in file:
+            _array(path, file, name, "iub", (sequences, kept))
     if not isinstance(file.attrs.get(CHECKS, ""), str):
         raise _wrong(path, CHECKS, "text", "an attribute of another type")
     return TraceSizes(sequences, timesteps, steps)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -14,10 +14,12 @@ import numpy as np
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 from rnnscope.model.states import LayerStates
 from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
 from rnnscope.trace.attributes import CHECKS, encode_header
 from rnnscope.trace.blocks import ALL, Destination
+from rnnscope.trace.identity import AskIdentity
 from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.options import check_compression, check_ragged
@@ -27,6 +29,7 @@ from rnnscope.trace.schema import (
     LENGTHS,
     MASK,
     OUTPUTS,
+    RESETS,
     SCHEMA,
     SCHEMA_VERSION,
     STATE_M,
@@ -38,6 +41,9 @@ from rnnscope.trace.schema import (
 from rnnscope.trace.selection import Selection
 from rnnscope.trace.storage import CACHE_BYTES, Compression
 from rnnscope.trace.target import check_target
+
+MOMENT = 2.0
+"""Seconds that an interrupted run waits for its identity, without which nothing can be kept."""
 
 
 class TraceWriter:
@@ -54,6 +60,8 @@ class TraceWriter:
         The input's size.
     has_lengths, has_mask : bool
         Whether `write_common` will be given them.
+    resets : ResetState, optional
+        What the state returns to where it is reset; `write_common` will be given where.
     force : bool
         Replace an existing file, when the new one is whole.
     inputs : iterable of Path
@@ -64,6 +72,10 @@ class TraceWriter:
     fingerprint : str
         Of the run that is taken up: checkpoint, input, and the options that its numbers depend on.
         The layout of the trace and the version of rnnscope are added to it.
+    identity : callable, optional
+        Tells fingerprint and digests where they are not known at the beginning: only with
+        ``resume`` are they waited for then. Before they are known nothing is committed, and the
+        trace is published with them.
     selection : Selection, optional
         What is kept; the write methods are given everything all the same, and drop the rest.
     compress : {"gzip", "lzf", "zstd"}, optional
@@ -104,10 +116,12 @@ class TraceWriter:
         *,
         has_lengths: bool = False,
         has_mask: bool = False,
+        resets: ResetState | None = None,
         force: bool = False,
         inputs: Iterable[Path] = (),
         resume: bool = False,
         fingerprint: str = "",
+        identity: AskIdentity | None = None,
         selection: Selection | None = None,
         compress: Compression | None = None,
         ragged: Array | None = None,
@@ -123,6 +137,7 @@ class TraceWriter:
             timesteps,
             has_lengths=has_lengths,
             has_mask=has_mask,
+            resets=resets,
             selection=selection or Selection(),
             compress=compress,
             offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
@@ -135,14 +150,15 @@ class TraceWriter:
         self.saved_state: str | None = None
         self.kept_partial: Path | None = None
         lengths = b"" if ragged is None else ragged.tobytes()
-        run = fingerprint_of(fingerprint, header.rnnscope_version, self._layout, lengths)
+        self._run_parts = (header.rnnscope_version, self._layout, lengths)
+        self._fingerprint, self._identity, self._resume = fingerprint, identity, resume
+        self._can_commit = compress is None
         cache = CACHE_BYTES if compress else None
         self._partial: PartialFile | MemoryFile
         if isinstance(path, MemoryFile):
             self._partial = path
         else:
-            kept = None if compress else run
-            self._partial = PartialFile(self.path, force, kept, resume, cache)
+            self._partial = PartialFile(self.path, force, resume, cache)
         self._partial.libver = self._layout.libver
         self._header = header
         self._confirm = confirm or (lambda _: None)
@@ -153,6 +169,7 @@ class TraceWriter:
 
     def __enter__(self) -> TraceWriter:
         try:
+            self._learn_fingerprint(None if self._resume else 0)
             with self._disk_errors():
                 self._open()
         except BaseException:  # an interrupt, too: what an earlier run committed is not lost
@@ -172,7 +189,10 @@ class TraceWriter:
         try:
             self._require_whole()
             self._confirm(True)
+            identity = self._identity(None) if self._identity else None
             with self._disk_errors():
+                for name, digest in identity.digests.items() if identity else ():
+                    self._partial.file.attrs[name] = digest
                 self._partial.file.attrs["complete"] = 1
                 self._partial.finish()
         except BaseException as trouble:
@@ -192,6 +212,7 @@ class TraceWriter:
             What the later run will find in `saved_state`.
         """
         self._confirm(False)
+        self._learn_fingerprint(0)
         with self._disk_errors():
             self._partial.write_commit(done, state)
 
@@ -201,6 +222,7 @@ class TraceWriter:
         lengths: Array | None = None,
         mask: Array | None = None,
         input_steps: Array | None = None,
+        resets: Array | None = None,
     ) -> None:
         """Write what all layers share, for some sequences.
 
@@ -208,10 +230,10 @@ class TraceWriter:
         ----------
         sequences : slice
         lengths, input_steps : ndarray of int (sequence,), optional
-        mask : ndarray of bool (sequence, timestep), optional
-            Ignored by a writer that was made without ``has_mask``; lengths likewise.
+        mask, resets : ndarray of bool (sequence, timestep), optional
+            Ignored by a writer that was made without ``has_mask``; lengths and resets likewise.
         """
-        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps}
+        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps, RESETS: resets}
         with self._disk_errors():
             for name, array in given.items():
                 if array is not None and name in self._shared:
@@ -344,6 +366,16 @@ class TraceWriter:
             raise ValueError(f"layer {header.name}: missing, or not in the header: {names}")
         return datasets
 
+    def _learn_fingerprint(self, seconds: float | None) -> None:
+        """Let the file know of which run it is, as soon as that is known."""
+        if not self._can_commit or self._partial.fingerprint is not None:
+            return
+        identity = self._identity(seconds) if self._identity else None
+        if identity is None and self._identity is not None:
+            return
+        told = self._fingerprint if identity is None else identity.fingerprint
+        self._partial.fingerprint = fingerprint_of(told, *self._run_parts)
+
     def _require_whole(self) -> None:
         for name, header in self._layers.items():
             steps = self._layout.sequences * self._layout.sizes(header)[TIMESTEP]
@@ -359,6 +391,9 @@ class TraceWriter:
     def _abandon(self, kind: type[BaseException]) -> None:
         """Leave nothing behind; but after an interrupt, what has been committed."""
         keep = not issubclass(kind, Exception)
+        if keep:
+            with suppress(Exception):
+                self._learn_fingerprint(MOMENT)
         self._partial.abandon(keep)
         if keep and self._partial.commit and self._partial.path.exists():
             self.kept_partial = self._partial.path
