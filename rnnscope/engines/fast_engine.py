@@ -40,7 +40,7 @@ SHARED_BYTES = 2**20
 each reads its part of the weights alone, but all of m, which has to find room beside them in its
 second cache."""
 
-LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**17, 2**14, 2**23
+LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**17, 2**15, 2**25
 """Multiplications of a step, of a step of a single sequence, which cannot be split, and of a whole
 run, that are worth waiting for one another: they meet at every step, which takes a fifth of a
 microsecond, and some fifty pass until a thread has woken up."""
@@ -177,7 +177,7 @@ def _share_steps(prepared: Prepared, sequences: int, timesteps: int) -> bool:
     spec = prepared.spec
     if sequences * spec.output_size * spec.dtype.itemsize > SHARED_BYTES:
         return False
-    step = sequences * spec.weights.recurrent_kernel.size
+    step = sequences * int(spec.weights.recurrent_kernel.size)
     least = LEAST_STEP_ALONE if sequences == 1 else LEAST_STEP
     return step >= least and step * timesteps >= LEAST_SHARED
 

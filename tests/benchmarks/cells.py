@@ -1,6 +1,6 @@
 """How fast the compiled steps of every cell are: beside peers, and beside the plain LSTM.
 
-    python tests/benchmarks/cells.py [--repeat N] [--threads N] [--only WORD] [--json FILE]
+    python tests/benchmarks/cells.py [--repeat N] [--threads N] [--avx2] [--only WORD] [--json FILE]
 
 A contest has a few contenders that take turns in one process, round after round; ratios to the
 first are taken within a round, and their median is shown. A peer that is not installed is left out.
@@ -9,6 +9,7 @@ first are taken within a round, and their median is shown. A peer that is not in
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cell_cases import cell_of, layer_with
 from machine import described, installed, machine
+from narrow_vectors import hold_onnxruntime, hold_rnnscope, hold_torch
 
 from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
 from rnnscope.engines.workspace import Workspace
@@ -206,9 +208,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeat", type=int, default=9, help="rounds (default 9)")
     parser.add_argument("--threads", type=int, default=2, help="of each contender (default 2)")
+    parser.add_argument("--avx2", action="store_true", help="keep all to AVX2's vectors")
     parser.add_argument("--only", default="", help="contests whose name has this in it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     given = parser.parse_args()
+    if given.avx2:
+        for hold in (hold_rnnscope, hold_torch, hold_onnxruntime):
+            with contextlib.suppress(ImportError):
+                hold()
     on = machine(*PACKAGES)
     print(described(on), flush=True)
     results: dict[str, Any] = {}
@@ -227,7 +234,9 @@ def main() -> int:
                 print(f"  {label:<30}{row['ms']:>9.2f} ms  {row['ratio']:>6.2f}  "
                       f"(of the least {row['of_least']:.2f})", flush=True)  # fmt: skip
     if given.json:
-        given.json.write_text(json.dumps({"machine": on, "contests": results}, indent=1) + "\n")
+        given.json.write_text(
+            json.dumps({"machine": on, "avx2": given.avx2, "contests": results}, indent=1) + "\n"
+        )
     return 0 if results and installed("llvmlite") else 1
 
 

@@ -2,6 +2,8 @@
 
     python tests/benchmarks/engine.py [--repeat N] [--shapes B,T,I,U …] [--json FILE] [--check]
 
+With ``--json`` of a file that is there, what is measured replaces the same shapes in it.
+
 Every peer runs in a process of its own, on the same weights and inputs, float32, two threads; its
 states are held to float64 before it is timed. The peers take turns, round after round, so that
 whatever else the machine does falls on all of them; ratios are taken within a round. A peer that
@@ -192,9 +194,9 @@ def judged(found: dict[str, Any]) -> dict[str, Any]:
     ratios: dict[str, dict[str, Any]] = {}
     for name, row in ran.items():
         if PEERS[name].ours:
-            left_out = "ONNX Runtime" if PEERS[name].narrow else "ONNX Runtime, AVX2"
+            like = {peer for peer in ran if PEERS[peer].narrow == PEERS[name].narrow}
             ratios[name] = {to: _ratio(row, ran[peer]) for to, peer in against.items()
-                            if peer in ran and to != left_out}  # fmt: skip
+                            if peer in like}  # fmt: skip
     return {"peers": found, "against": against, "ratios": ratios}
 
 
@@ -268,7 +270,9 @@ def main() -> int:
             print("\n" + table(shape, result), flush=True)
             results.append({"shape": shape, **result})
     if given.json:
-        whole = {"machine": on, "threads": THREADS, "bars": BARS, "results": results}
+        known = json.loads(given.json.read_text())["results"] if given.json.exists() else []
+        every = {tuple(result["shape"]): result for result in [*known, *results]}
+        whole = {"machine": on, "threads": THREADS, "bars": BARS, "results": list(every.values())}
         given.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return 1 if given.check and not all(map(keeps_bars, results)) else 0
 

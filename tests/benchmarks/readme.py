@@ -21,7 +21,7 @@ from machine import described
 README = Path(__file__).resolve().parents[2] / "rnnscope" / "engines" / "SPEED.md"
 BEGIN, END = "<!-- measured: {} -->", "<!-- end of {} -->"
 
-TOLD_BY = {"engine": "results", "grid": "cells", "whole": "processes"}
+TOLD_BY = {"engine": "results", "grid": "cells", "whole": "processes", "cells": "contests"}
 """A key that a script's numbers have and no other's."""
 
 OURS, NUMPY = "rnnscope, compiled", "rnnscope, numpy"
@@ -80,6 +80,24 @@ def grid_table(measured: dict[str, Any]) -> list[str]:
     return lines
 
 
+def cells_table(native: dict[str, Any], narrow: dict[str, Any] | None) -> list[str]:
+    """What other cells take, as a part of the first contender's time."""
+    found = [one["contests"] for one in (native, narrow) if one is not None]
+    lines = [_row(["contest: batch x time", "beside", "AVX-512", "AVX2"][: 2 + len(found)]),
+             _row(["---", "---", "---:", "---:"][: 2 + len(found)])]  # fmt: skip
+    for name, contenders in native["contests"].items():
+        first, *others = contenders
+        for other in others:
+            ratios = [_of(one.get(name, {}).get(other)) for one in found]
+            subject = name if other == "rnnscope" else f"{name}: {other}"
+            lines.append(_row([subject, first, *ratios]))
+    return lines
+
+
+def _of(row: dict[str, Any] | None) -> str:
+    return "-" if row is None else f"{row['ratio']:.2f}"
+
+
 def _ratio(cell: dict[str, Any] | None) -> str:
     if cell is None or "failed" in cell:
         return "-"
@@ -112,6 +130,12 @@ def sections(measured: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
             f"{features} features, {units} units.", "",
             *whole_table(measured["whole"]),
         ]  # fmt: skip
+    if "cells" in measured:
+        found["cells"] = [
+            "Other cells, as a part of what a peer takes that gives m alone, and of the plain LSTM "
+            "what else it may be asked for (two threads):", "",
+            *cells_table(measured["cells"], measured.get("cells-avx2")),
+        ]  # fmt: skip
     return {
         name: [*lines, "", "Measured on: "
                + "; ".join(described(measured[name]["machine"]).splitlines()) + "."]
@@ -123,8 +147,8 @@ def by_script(read: dict[str, Any]) -> dict[str, Any]:
     """What was read, by the script that measured it."""
     for name, key in TOLD_BY.items():
         if key in read:
-            return {name: read}
-    return {name: read[name] for name in TOLD_BY if name in read}
+            return {"cells-avx2" if read.get("avx2") else name: read}
+    return {name: read[name] for name in (*TOLD_BY, "cells-avx2") if name in read}
 
 
 def _row(cells: list[str]) -> str:

@@ -47,8 +47,8 @@ def _blocks(matrix: Array) -> int:
     """Into how many blocks a product cuts the depth of (panel, depth, column, lane)."""
     if not matrix.size:
         return 1
-    depth = matrix.shape[1]
-    return min(depth, -(-matrix[0].nbytes // BLOCK_BYTES))
+    blocks: int = min(matrix.shape[1], -(-matrix[0].nbytes // BLOCK_BYTES))
+    return blocks
 
 
 class CompiledSteps:

@@ -9,11 +9,7 @@ order, from the second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from pathlib import Path
 from threading import Lock
 
@@ -22,12 +18,14 @@ from llvmlite import ir
 from rnnscope.engines.compiled import code_cache
 from rnnscope.engines.compiled.cells.interface import Product, Rows
 from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
+from rnnscope.engines.compiled.depth import depth_blocks
 from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, KernelKind
 from rnnscope.engines.compiled.meeting import have_parted, part_if_late, write_meet
+from rnnscope.engines.compiled.product_code import Products
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.compiled.units_code import Place, RowCode, UnitsCode
 from rnnscope.engines.compiled.vectors import REALS
-from rnnscope.engines.compiled.writer import INT, INTS, Table, Writer
+from rnnscope.engines.compiled.writer import INT, Table, Writer
 
 _one_at_a_time = Lock()
 
@@ -61,25 +59,6 @@ def module_of(kind: KernelKind, tile: Tile, machine: str | None = None) -> ir.Mo
     return _KernelWriter(kind, tile, machine).module
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A block of a panel's depth: where it begins and ends, whether it is the first or last."""
-
-    w: Writer
-    begin: ir.Value
-    end: ir.Value
-    first: ir.Value
-    last: ir.Value
-
-    @property
-    def inner(self) -> ir.Value:
-        return self.w.minus(self.end, self.begin)
-
-    def last_of(self, base: ir.Value) -> ir.Value:
-        """What is added to the sums: nothing before the last block, where -0 changes no number."""
-        return self.w.builder.select(self.last, base, self.w["minus_zeros"])
-
-
 class _KernelWriter:
     """Writes the functions of one kind of cell into a module."""
 
@@ -93,10 +72,7 @@ class _KernelWriter:
         self.columns = [
             len(one.gates) * blocks for one, blocks in zip(kind.products, kind.blocks, strict=True)
         ]
-        self._products = {
-            columns: {rows: self._product(rows, columns) for rows in range(1, tile.rows + 1)}
-            for columns in sorted(set(self.columns))
-        }
+        self._products = Products(self.writer, self.real, tile, self.columns)
         self._meet = self.writer("meet", {})
         write_meet(self._meet, machine)
         self._steps()
@@ -107,63 +83,6 @@ class _KernelWriter:
         return Writer(
             self.module, name, self.table, own, self.real, lanes or self.tile.lanes, inner=inner
         )
-
-    def _multiply_tile(
-        self, w: Writer, columns: int, count: ir.Value, values: dict[str, ir.Value]
-    ) -> None:
-        """``out = base + left[places] @ panel`` for up to a tile of rows."""
-        products = self._products[columns]
-        w.choose(count, self.tile.rows, lambda rows: w.call(products[rows], values))
-
-    def _product_arguments(self) -> dict[str, ir.Type]:
-        return {
-            "left": self.reals,  # (place, width), of which `inner` columns count
-            "places_of": INTS,
-            "width": INT,
-            "inner": INT,
-            "panel": self.reals,  # (inner, column, lane)
-            "following": self.reals,  # what comes next, of which a share is fetched meanwhile
-            "tile": INT,  # the place of the tile among those of the panel
-            "begun": self.reals,  # (row, begun_width), what the sums begin with
-            "begun_width": INT,
-            "base": self.reals,  # (row, base_width)
-            "base_width": INT,
-            "out": self.reals,  # (row, column, lane)
-        }
-
-    def _product(self, rows: int, columns: int) -> Writer:
-        """The same for a number of rows."""
-        w = self.writer(f"product_{rows}_{columns}", self._product_arguments())
-        lanes = w.lanes
-        places = [w.load(w.at(w["places_of"], row)) for row in range(rows)]
-        left = [w.at(w["left"], w.times(place, w["width"])) for place in places]
-        base = [w.at(w["base"], w.times(row, w["base_width"])) for row in range(rows)]
-        begun = [w.at(w["begun"], w.times(row, w["begun_width"])) for row in range(rows)]
-        together = self.tile.vectors(rows, columns)
-        for first in range(0, columns, together):
-            taken = range(first, first + together)
-            share = w.plus(w.times(w["tile"], columns // together), first // together)
-            ahead = self._share(w, w["following"], share, w["inner"], columns)
-            first_sums = [
-                w.vector(w.at(begun[row], column * lanes))
-                for row in range(rows)
-                for column in taken
-            ]
-            sums = iter(w.sums(left, w["panel"], w["inner"], taken, columns, ahead, first_sums))
-            for row, column in product(range(rows), taken):
-                out = w.at(w["out"], (row * columns + column) * lanes)
-                w.put(w.vector(w.at(base[row], column * lanes)) + next(sums), out)
-        w.done()
-        return w
-
-    def _share(
-        self, w: Writer, panel: ir.Value, number: ir.Value, inner: ir.Value, columns: int
-    ) -> ir.Value:
-        """The part of the next panel that some sums fetch: a cache line for each of its rows."""
-        parts = INT(max(1, columns * w.lanes // self.real.line))
-        early = w.builder.icmp_signed("<", number, parts)
-        part = w.builder.select(early, number, INT(0))
-        return w.at(panel, w.times(w.times(part, inner), self.real.line))
 
     def _project(self, number: int) -> Writer:
         """``z = x[places] @ kernel + bias`` of a product, for `count` places from `begin` on."""
@@ -177,43 +96,21 @@ class _KernelWriter:
             weights = w.at(w[f"kernel_{number}"], w.times(panel, size))
             z = w.at(w[f"z_{number}"], w.times(w.times(panel, w["count"]), width))
             with (
-                self._depth(w, w["input"], w[f"input_blocks_{number}"]) as part,
+                depth_blocks(w, w["input"], w[f"input_blocks_{number}"]) as part,
                 w.tiles(w["count"], self.tile.rows) as (rows, first, place),
             ):
                 out = w.at(z, w.times(first, width))
-                self._multiply_tile(w, columns, rows, {
+                self._products.call(w, columns, rows, {
                     "left": w.at(w["x"], part.begin), "places_of": w.at(places, first),
                     "width": w["input"], "inner": part.inner,
                     "panel": w.at(weights, w.times(part.begin, width)),
                     "following": w.at(weights, w.times(part.end, width)), "tile": place,
-                    **self._summing(w, part, out, width),
+                    **part.begun(out, width),
                     "base": part.last_of(w.at(w[f"bias_{number}"], w.times(panel, width))),
                     "base_width": INT(0), "out": out,
                 })  # fmt: skip
         w.done()
         return w
-
-    @contextmanager
-    def _depth(self, w: Writer, inner: ir.Value, blocks: ir.Value) -> Iterator[_Part]:
-        """The depth of a panel, cut into blocks as even as can be.
-
-        Sums of one block go on in the next, in the same order: cutting changes no bit.
-        """
-        least, larger = w.builder.sdiv(inner, blocks), w.builder.srem(inner, blocks)
-        with w.loop(blocks) as block:
-            begin = w.plus(w.times(block, least), w.least(block, larger))
-            is_larger = w.builder.icmp_signed("<", block, larger)
-            end = w.plus(w.plus(begin, least), w.builder.zext(is_larger, INT))
-            last = w.builder.icmp_signed("==", w.plus(block, 1), blocks)
-            yield _Part(w, begin, end, w.builder.icmp_signed("==", block, INT(0)), last)
-
-    def _summing(self, w: Writer, part: _Part, out: ir.Value, width: int) -> dict[str, ir.Value]:
-        """What sums begin with: zero, or what the block before left."""
-        choose = w.builder.select
-        return {
-            "begun": choose(part.first, w["zeros"], out),
-            "begun_width": choose(part.first, INT(0), INT(width)),
-        }
 
     def _equations(self, number: int, stage: Product) -> Writer:
         """The equations of a product for some rows and the units of a panel.
@@ -304,7 +201,7 @@ class _KernelWriter:
             blocks = w[f"blocks_{number}"]
             cut = w.builder.icmp_signed(">", blocks, INT(1))
             with (
-                self._depth(w, inner, blocks) as part,
+                depth_blocks(w, inner, blocks) as part,
                 w.tiles(w["running"], self.tile.rows) as (rows, first, place),
             ):
                 z_here = w.at(z, w.times(first, width)) if has_x else z
@@ -313,12 +210,12 @@ class _KernelWriter:
                 sums = w.at(w["sums"], shift)
                 beyond = w.at(weights, w.times(part.end, width))
                 base_width = INT(width if joined else 0)
-                self._multiply_tile(w, columns, rows, {
+                self._products.call(w, columns, rows, {
                     "left": w.at(w[stage.left], part.begin), "places_of": w.at(places, first),
                     "width": w["stride"], "inner": part.inner,
                     "panel": w.at(weights, w.times(part.begin, width)),
                     "following": w.builder.select(part.last, next_panel, beyond), "tile": place,
-                    **self._summing(w, part, sums, width),
+                    **part.begun(sums, width),
                     "base": part.last_of(z_here if joined else w["zeros"]),
                     "base_width": w.builder.select(part.last, base_width, INT(0)), "out": sums,
                 })  # fmt: skip

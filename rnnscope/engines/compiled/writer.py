@@ -82,7 +82,7 @@ class Writer:
         self._begin = self.function.append_basic_block("begin")
         self._loads = ir.IRBuilder(self._entry)
         self.builder = ir.IRBuilder(self._begin)
-        self._vector = ir.VectorType(real.type, lanes)
+        self.vector_type = ir.VectorType(real.type, lanes)
         self.arguments = dict(zip(own, self.function.args[1:], strict=True))
 
     def __getitem__(self, name: str) -> ir.Value:
@@ -127,12 +127,12 @@ class Writer:
 
     def vector(self, pointer: ir.Value) -> Vector:
         """The elements from a pointer on, wherever it points."""
-        cast = self.builder.bitcast(pointer, self._vector.as_pointer())
+        cast = self.builder.bitcast(pointer, self.vector_type.as_pointer())
         return Vector(self.builder, self.builder.load(cast, align=self.real.bytes), self.real)
 
     def put(self, value: Vector, pointer: ir.Value) -> None:
         """Store a vector."""
-        cast = self.builder.bitcast(pointer, self._vector.as_pointer())
+        cast = self.builder.bitcast(pointer, self.vector_type.as_pointer())
         self.builder.store(value.value, cast, align=self.real.bytes)
 
     def put_some(self, value: Vector, pointer: ir.Value, count: ir.Value) -> None:
@@ -147,7 +147,7 @@ class Writer:
                 numbers = ir.Constant(lanes, [word(lane) for lane in range(self.lanes)])
                 many = self._every_lane(self.builder.trunc(count, word))
                 taken = self.builder.icmp_signed("<", numbers, many)
-                cast = self.builder.bitcast(pointer, self._vector.as_pointer())
+                cast = self.builder.bitcast(pointer, self.vector_type.as_pointer())
                 self._masked_store(value.value, cast, taken)
 
     def _masked_store(self, value: ir.Value, pointer: ir.Value, taken: ir.Value) -> None:
@@ -223,79 +223,6 @@ class Writer:
             phi.add_incoming(value, self.builder.block)
         self.builder.branch(head)
         self.builder.position_at_end(after)
-
-    def sums(
-        self,
-        rows: Sequence[ir.Value],
-        panel: ir.Value,
-        depth: ir.Value,
-        taken: range,
-        columns: int,
-        ahead: ir.Value | None,
-        first: Sequence[Vector],
-    ) -> list[Vector]:
-        """``rows @ panel`` for some of its vectors, all sums in registers.
-
-        Every sum is taken over the depth from first to last, with one rounding an addition: its
-        bits do not depend on how much is taken together.
-
-        Parameters
-        ----------
-        rows : sequence of pointers
-            Each to `depth` numbers.
-        panel : pointer
-            (depth, column, lane).
-        depth : int64
-            At least 1.
-        taken : range
-            Which columns.
-        columns : int
-        ahead : pointer or None
-            What to fetch into the second cache meanwhile, a line for every row of the panel.
-        first : sequence of Vector
-            What the sums begin with, (row, column taken).
-
-        Returns
-        -------
-        list of Vector
-            (row, column taken).
-        """
-        before = self.builder.block
-        body = self.builder.append_basic_block("depth")
-        after = self.builder.append_basic_block("summed")
-        self.builder.branch(body)
-        self.builder.position_at_end(body)
-        k = self.builder.phi(INT)
-        k.add_incoming(INT(0), before)
-        kept = []
-        for begun in first:
-            kept.append(self.builder.phi(self._vector))
-            kept[-1].add_incoming(begun.value, before)
-        if ahead is not None:
-            self._fetch(self.at(ahead, self.times(k, self.real.line)))
-        right = self.at(panel, self.times(k, columns * self.lanes))
-        weights = [self.vector(self.at(right, column * self.lanes)) for column in taken]
-        sums = iter(kept)
-        grown = []
-        for row in rows:
-            left = self.every_lane(self.load(self.at(row, k)))
-            grown += [
-                left.fma(weight, Vector(self.builder, next(sums), self.real)) for weight in weights
-            ]
-        k_next = self.plus(k, 1)
-        k.add_incoming(k_next, self.builder.block)
-        for phi, value in zip(kept, grown, strict=True):
-            phi.add_incoming(value.value, self.builder.block)
-        self.builder.cbranch(self.builder.icmp_signed("<", k_next, depth), body, after)
-        self.builder.position_at_end(after)
-        return grown
-
-    def _fetch(self, pointer: ir.Value) -> None:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        fetch = self.builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        read, second_cache, data = word(0), word(2), word(1)
-        self.builder.call(fetch, [self.builder.bitcast(pointer, byte), read, second_cache, data])
 
     @contextmanager
     def tiles(self, count: ir.Value, most: int) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
