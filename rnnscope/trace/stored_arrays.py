@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.errors import TraceError
 from rnnscope.files.array_views import Unfolded
-from rnnscope.files.hdf5 import SlicedDataset, check_storage
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import child, damage_as
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
@@ -24,7 +21,7 @@ from rnnscope.trace.schema import (
     STATE_M,
     LayerHeader,
 )
-from rnnscope.trace.storage import make_readable
+from rnnscope.trace.stores.interface import ArrayNode, GroupNode
 
 ABOUT_THE_INPUT = frozenset({LENGTHS, MASK, INPUT_STEPS, OFFSETS})
 """Arrays of the root that are no states: which steps are valid, and where the input is zero."""
@@ -39,8 +36,10 @@ class TraceArrays(NamedArrays):
     """
 
     def __init__(self, trace: Trace) -> None:
-        names = tuple(_datasets(opened_file(trace)))
-        super().__init__(trace.path, "hdf5", names, lambda name: _array(trace, name))
+        root = root_of(trace)
+        super().__init__(
+            trace.path, root.kind, tuple(root.arrays()), lambda name: _node(trace, name).lazily()
+        )
         self.trace = trace
 
 
@@ -70,7 +69,7 @@ def time_arrays(trace: Trace, header: LayerHeader) -> dict[str, TimeArray]:
     found = {
         name: _time_array(trace, f"{group}/{name}")
         for name in dict.fromkeys((*header.widths, *over_time))
-        if child(opened_file(trace), f"{group}/{name}", TraceError) is not None
+        if f"{group}/{name}" in root_of(trace)
     }
     if header.outputs_are_m and STATE_M in found:
         found[OUTPUTS] = found[STATE_M]
@@ -78,60 +77,44 @@ def time_arrays(trace: Trace, header: LayerHeader) -> dict[str, TimeArray]:
 
 
 def _time_array(trace: Trace, path: str) -> TimeArray:
-    array: StoredArray = _array(trace, path)
-    dataset: Any = child(opened_file(trace), path, TraceError)
-    axes = dataset.dims
-    units = _coordinates(axes[len(axes) - 1], array.shape[-1])
+    node = _node(trace, path)
+    array: StoredArray = node.lazily()
+    units = _coordinates(node, -1)
     if trace.offsets is None or len(array.shape) == 3:
-        return TimeArray(array, _coordinates(axes[1], array.shape[1]), units)
+        return TimeArray(array, _coordinates(node, 1), units)
     lengths = np.diff(trace.offsets)
     array = Unfolded(array, trace.offsets[:-1], lengths, trace.timesteps)
     return TimeArray(array, np.arange(trace.timesteps), units)
 
 
-def _array(trace: Trace, path: str) -> SlicedDataset:
-    dataset = child(opened_file(trace), path, TraceError)
-    check_storage(dataset, TraceError)
-    make_readable(dataset)
-    return SlicedDataset(dataset, f"{trace.path}::/{path}")
+def _node(trace: Trace, path: str) -> ArrayNode:
+    array = root_of(trace).array(path)
+    if array is None:
+        raise KeyError(path)
+    return array
 
 
-def _coordinates(axis: Any, size: int) -> Array:
-    """The coordinates of a dimension; 0, 1, 2 … where the file lost them."""
-    if not len(axis) or axis[0].shape != (size,) or axis[0].dtype.kind not in "iu":
+def _coordinates(node: ArrayNode, axis: int) -> Array:
+    """The coordinates of an axis; 0, 1, 2 … where the store lost them."""
+    size = node.shape[axis]
+    found = node.coordinates(axis % len(node.shape))
+    if found is None or found.shape != (size,) or found.dtype.kind not in "iu":
         return np.arange(size)
-    return np.asarray(axis[0][...]).astype(np.int64)
+    return found.read().astype(np.int64)
 
 
-def opened_file(trace: Trace) -> Any:
-    """The HDF5 file of a trace."""
-    return trace._file  # noqa: SLF001  # of this package, which alone knows what is inside
+def root_of(trace: Trace) -> GroupNode:
+    """The root group of a trace."""
+    return trace._root  # noqa: SLF001  # of this package, which alone knows what is inside
 
 
 def layer_paths(trace: Trace) -> dict[str, str]:
     """The group of each layer, by the layer's name; without the leading slash."""
     groups = trace._groups  # noqa: SLF001  # as above
-    return {name: str(group.name).strip("/") for name, group in groups.items()}
+    return {name: group.path.strip("/") for name, group in groups.items()}
 
 
 def names_of_no_states(trace: Trace) -> frozenset[str]:
-    """The datasets that describe others: coordinates of dimensions, lengths, mask, offsets."""
-    datasets = _datasets(opened_file(trace))
-    with damage_as(TraceError, str(trace.path)):
-        scales = {name for name, dataset in datasets.items() if dataset.is_scale}
-    return ABOUT_THE_INPUT | scales
-
-
-def _datasets(file: Any) -> dict[str, Any]:
-    """Every dataset of numbers by path; one of two names once."""
-    import h5py
-
-    found: dict[str, Any] = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
-            found[name] = item
-
-    with damage_as(TraceError, str(file.filename)):
-        file.visititems(note)
-    return found
+    """The arrays that describe others: coordinates of dimensions, lengths, mask, offsets."""
+    arrays = root_of(trace).arrays()
+    return ABOUT_THE_INPUT | {name for name, array in arrays.items() if array.is_coordinate}

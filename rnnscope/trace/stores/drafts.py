@@ -1,0 +1,120 @@
+"""Where a new trace is written until it is whole: which draft serves which target."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnscope.errors import OptionError, spell
+from rnnscope.trace.partial import PartialFile
+from rnnscope.trace.storage import Compression
+from rnnscope.trace.stores.interface import Draft
+from rnnscope.trace.stores.opening import is_zarr
+
+ZARR_CODECS = {"gzip": "gzip", "zstd": "zstd"}
+"""What ``compress`` is called in zarr; ``lzf`` is HDF5's alone."""
+
+
+class DraftRequest(NamedTuple):
+    """How a new trace is written.
+
+    Attributes
+    ----------
+    force : bool
+        Replace what is there, when the new one is whole.
+    fingerprint : str
+        Of the run, for one that takes it up.
+    resume : bool
+        Take up what an earlier run left.
+    compress : Compression or None
+    array_count : int
+        How many arrays the layers have.
+    slice_rows : int or None
+        Sequences that are written at a time, if that is known.
+    """
+
+    force: bool
+    fingerprint: str
+    resume: bool
+    compress: Compression | None
+    array_count: int
+    slice_rows: int | None
+
+
+def make_draft(target: Path, request: DraftRequest) -> Draft:
+    """The draft of a trace for a target that was checked."""
+    if is_zarr(target):
+        from rnnscope.trace.stores.zarr_draft import ZarrDraft
+
+        return ZarrDraft(target, request.force, request.compress, request.slice_rows)
+    return PartialFile(
+        target,
+        request.force,
+        None if request.compress else request.fingerprint,  # a killed run's file may not open
+        request.resume,
+        request.compress,
+        request.array_count,
+    )
+
+
+def require_zarr(where: object) -> None:
+    """Refuse a zarr store where zarr is not installed.
+
+    Raises
+    ------
+    OptionError
+    """
+    if sys.version_info < (3, 11):
+        raise OptionError(
+            "Zarr stores of version 3 need Python 3.11 or later.",
+            where=where,
+            expected="Python 3.11",
+            found=f"Python {sys.version_info.major}.{sys.version_info.minor}",
+            hint="write an HDF5 trace: -o NAME.h5",
+        )
+    if find_spec("zarr") is None:
+        raise OptionError(
+            "Zarr stores need the package zarr.",
+            where=where,
+            expected="zarr, version 3",
+            found="it is not installed",
+            hint="pip install 'rnnscope[zarr]', or write an HDF5 trace: -o NAME.h5",
+        )
+    from importlib.metadata import version
+
+    if int(version("zarr").partition(".")[0]) < 3:
+        raise OptionError(
+            "Zarr stores of version 3 need zarr 3.",
+            where=where,
+            expected="zarr 3",
+            found=f"zarr {version('zarr')}",
+            hint="pip install -U 'rnnscope[zarr]'",
+        )
+
+
+def check_zarr_options(path: Path, compress: Compression | None, *, resume: bool) -> None:
+    """Refuse what a zarr store does not do.
+
+    Raises
+    ------
+    OptionError
+    """
+    require_zarr(path)
+    if resume:
+        raise OptionError(
+            "A run into a zarr store cannot be continued.",
+            where=f"{spell('resume')} with {path}",
+            expected="an HDF5 trace, which keeps what is committed",
+            found="a zarr store, of which an interrupted run leaves nothing",
+            hint=f"run into NAME.h5 with {spell('resume')}, then: "
+            "rnnscope export NAME.h5 --to zarr -o NAME.zarr",
+        )
+    if compress is not None and compress not in ZARR_CODECS:
+        raise OptionError(
+            "A zarr store has no such compression.",
+            where=spell("compress", compress),
+            expected=" or ".join(ZARR_CODECS),
+            found=compress,
+        )
