@@ -82,7 +82,17 @@ def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> Named
         Nothing is there, or nothing that holds arrays.
     """
     path, part = split_reference(spec)
-    arrays = _open(path, is_name)
+    return part_of(_open(path, is_name), part)
+
+
+def part_of(arrays: NamedArrays, part: str | None) -> NamedArrays:
+    """An array or a group of opened arrays; without a name all of them.
+
+    Raises
+    ------
+    InputError
+        Nothing has that name; then they are closed.
+    """
     if not part:
         return arrays
     if part in arrays.names:
@@ -93,7 +103,7 @@ def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> Named
         arrays.close()
         raise InputError(
             "The file holds nothing of that name.",
-            where=f"{path}::{part}",
+            where=f"{arrays.path}::{part}",
             expected=", ".join(names[:12]) or "arrays of numbers",
             found="no such array or group",
             hint=nearest(part, names),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.trace.stores.interface import ALL, WritableArray, Corner
+from rnnscope.trace.stores.interface import ALL, Corner, WritableArray
 
 
 class Destination:

@@ -104,9 +104,7 @@ def read_array(group: GroupNode, name: str, rows: slice) -> Array:
     return array.read(rows)
 
 
-def read_all(
-    group: GroupNode, part: str, names: tuple[str, ...], rows: slice
-) -> dict[str, Array]:
+def read_all(group: GroupNode, part: str, names: tuple[str, ...], rows: slice) -> dict[str, Array]:
     """The arrays of a subgroup by name; those that are not stored are left out."""
     found = group.group(part)
     if found is None:

@@ -46,7 +46,12 @@ class MemoryFile:
         self.close()
         name = f"rnnscope-{uuid.uuid4().hex}"
         self.file = h5py.File(
-            name, "w", libver=SINCE_HDF5_1_8, driver="core", backing_store=False, block_size=GROW_BYTES
+            name,
+            "w",
+            libver=SINCE_HDF5_1_8,
+            driver="core",
+            backing_store=False,
+            block_size=GROW_BYTES,
         )
 
     @property

@@ -11,7 +11,7 @@ from rnnscope.files.remote.addresses import as_address
 from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.storage import Compression, filters
 from rnnscope.trace.stores.drafts import check_zarr_options
-from rnnscope.trace.stores.opening import is_zarr
+from rnnscope.trace.stores.naming import is_zarr
 
 
 def check_storing(path: object, compress: Compression | None, *, resume: bool) -> None:

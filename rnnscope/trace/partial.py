@@ -110,10 +110,8 @@ class PartialFile:
         return str(self.path) if self.commit and self.path.exists() else None
 
     def laid_out(self) -> None:
-        """From here on only numbers are written, each to its place: killed at any time, the file
-        can be opened again.
-        """
-        self.file.flush()
+        """Have the file's structure written: killed from here on, it can be opened again."""
+        self.file.flush()  # only numbers follow, each to its place
 
     def open(self) -> bool:
         """Open the file: the one that was left if it is of the same run, else an empty one.

@@ -177,7 +177,9 @@ class PooledWriter:
             dataset.flush()  # what fails when the object is collected, h5py only remarks upon
 
     def _find_places(self, file: Any) -> None:
-        groups = {str(group.attributes[LAYER]): group.path for group in layer_groups(Hdf5Group(file))}
+        groups = {
+            str(group.attributes[LAYER]): group.path for group in layer_groups(Hdf5Group(file))
+        }
         joined = {header.layer for header in self._headers} - groups.keys()
         # Among all layers, so that a made-up name never gets the place of a real one.
         made_up = group_paths([*groups, *joined])

@@ -70,7 +70,7 @@ def check_offsets(path: Path, offsets: Array, sequences: int, steps: int) -> Non
         )
 
 
-def no_trace(path: Path, found: str) -> TraceError:
+def no_trace(path: object, found: str) -> TraceError:
     """The error for a file that is something else."""
     return TraceError(
         "This is no rnnscope trace.",

@@ -28,19 +28,41 @@ ABOUT_THE_INPUT = frozenset({LENGTHS, MASK, INPUT_STEPS, OFFSETS})
 
 
 class TraceArrays(NamedArrays):
-    """The arrays of a trace that is open already, and stays open.
+    """The arrays of an open trace.
 
     Parameters
     ----------
     trace : Trace
+    owned : bool
+        Closing the arrays closes the trace.
+    names : tuple of str, optional
+        Those of some arrays, in place of all.
+    part : str, optional
+        What was named after ``::``.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        owned: bool = False,
+        names: tuple[str, ...] | None = None,
+        part: str | None = None,
+    ) -> None:
         root = root_of(trace)
         super().__init__(
-            trace.path, root.kind, tuple(root.arrays()), lambda name: _node(trace, name).lazily()
+            trace.path,
+            root.kind,
+            tuple(root.arrays()) if names is None else names,
+            lambda name: _node(trace, name).lazily(),
+            trace.close if owned else lambda: None,
+            part,
         )
-        self.trace = trace
+        self.trace, self._owned = trace, owned
+
+    def only(self, names: tuple[str, ...], part: str) -> TraceArrays:
+        """The same with some of its names."""
+        return TraceArrays(self.trace, owned=self._owned, names=names, part=part)
 
 
 class TimeArray(NamedTuple):

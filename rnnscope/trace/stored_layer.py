@@ -107,9 +107,7 @@ class StoredLayer:
         """The states before the first and after the last step."""
         return {when: read_all(self.group, when, names, rows) for when in (INITIAL, FINAL)}
 
-    def _over_time(
-        self, name: str, rows: slice, ends: Mapping[str, Mapping[str, Array]]
-    ) -> Array:
+    def _over_time(self, name: str, rows: slice, ends: Mapping[str, Mapping[str, Array]]) -> Array:
         """An array (sequence, timestep, width); flat ones are padded."""
         if self.offsets is None or len(stored_shape(self.group, name) or ()) != 2:
             return read_array(self.group, name, rows)

@@ -9,9 +9,14 @@ from pathlib import Path
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.own_files import NO_LINK
 from rnnscope.files.regular import refuse_no_path
+from rnnscope.files.remote.addresses import as_address, url_of
+from rnnscope.trace.stores.naming import ZARR_MARK, ZARR_SUFFIX, is_zarr, require_zarr
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 """What HDF5 files, and netCDF files that are HDF5, are called."""
+
+TRACE = "trace"
+"""What alone may be a zarr store, or at an address."""
 
 
 def check_trace_name(path: str | os.PathLike[str]) -> None:
@@ -20,16 +25,28 @@ def check_trace_name(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TraceError
-        The name ends as no HDF5 file does; one without an ending is taken.
+        The name ends as no HDF5 file and no zarr store does; one without an ending is taken.
     """
-    refuse_stdout(path, "trace")
-    refuse_no_path(Path(path), TraceError, is_written=True)
-    suffix = Path(path).suffix
+    refuse_stdout(path, TRACE)
+    place = as_address(path)
+    if is_zarr(place):
+        require_zarr(place)
+        return
+    if url_of(place) is not None:
+        raise TraceError(
+            "What is written to an object store is a zarr store.",
+            where=place,
+            expected=".zarr",
+            found=place.suffix or "no ending",
+            hint=spell("output", str(as_address(place.with_suffix(".zarr")))),
+        )
+    refuse_no_path(place, TraceError, is_written=True)
+    suffix = place.suffix
     if suffix and suffix.lower() not in SUFFIXES:
         raise TraceError(
-            "A trace is an HDF5 file, and this is the name of another kind.",
+            "A trace is an HDF5 file or a zarr store, and this is the name of another kind.",
             where=path,
-            expected=", ".join(SUFFIXES),
+            expected=", ".join((*SUFFIXES, ZARR_SUFFIX)),
             found=suffix,
             hint=f"{spell('output', str(Path(path).with_suffix('.h5')))}; "
             "'rnnscope export' writes a trace's states in other formats",
@@ -73,7 +90,7 @@ def refuse_stdout(path: str | os.PathLike[str], what: str) -> None:
 
 
 def check_target(
-    path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = (), what: str = "trace"
+    path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = (), what: str = TRACE
 ) -> Path:
     """The real path of the file to write, or the reason why it cannot be written.
 
@@ -99,8 +116,12 @@ def check_target(
         exists and `force` is False.
     """
     refuse_stdout(path, what)
-    refuse_no_path(Path(path), TraceError, is_written=True)
-    target = Path(os.path.realpath(path))
+    place = as_address(path)
+    is_store = what == TRACE and is_zarr(place)
+    if is_store and url_of(place) is not None:
+        return _check_address(place, force)
+    refuse_no_path(place, TraceError, is_written=True)
+    target = Path(os.path.realpath(place))
     if not target.parent.is_dir():
         raise TraceError(
             f"The folder for the {what} does not exist.",
@@ -109,7 +130,7 @@ def check_target(
             found="a file" if target.parent.exists() else "nothing",
             hint=f"mkdir -p {target.parent}",
         )
-    if target.is_dir():
+    if target.is_dir() and not is_store:
         raise TraceError(
             f"The {what} would replace a folder.",
             where=target,
@@ -125,9 +146,63 @@ def check_target(
             found="none",
             hint=f"name another folder with {spell('output')}",
         )
-    if target.exists():
+    if is_store and target.is_dir():
+        _check_store(target, force, inputs)
+    elif target.exists():
         _check_existing(target, force, inputs, what)
     return target
+
+
+def _check_address(place: Path, force: bool) -> Path:
+    """An address for a zarr store: it must be reached now, not when the run is over."""
+    from rnnscope.trace.stores.zarr_place import place_of
+
+    try:
+        is_there = bool(place_of(place).sizes())
+    except OSError as error:
+        raise TraceError(
+            "The object store cannot be reached.",
+            where=place,
+            expected="a bucket that can be listed and written to",
+            found=str(error)[:300],
+            hint="check the address, the keys and the endpoint (AWS_ENDPOINT_URL)",
+        ) from error
+    if is_there and not force:
+        raise exists_already(place)
+    return place
+
+
+def _check_store(target: Path, force: bool, inputs: Iterable[Path]) -> None:
+    """Refuse a folder that is no zarr store, or holds what the run reads."""
+    if not is_zarr(target) or (not (target / ZARR_MARK).is_file() and any(target.iterdir())):
+        raise TraceError(
+            "The trace would replace a folder.",
+            where=target,
+            expected="a zarr store, or nothing",
+            found="a folder of other things",
+            hint=f"name another place with {spell('output')}",
+        )
+    if any(Path(os.path.realpath(other)).is_relative_to(target) for other in inputs):
+        raise TraceError(
+            "The trace would replace a file that the run reads.",
+            where=target,
+            expected="a new store",
+            found="the checkpoint or input itself",
+            hint=f"name another place with {spell('output')}",
+        )
+    if not force:
+        raise exists_already(target)
+
+
+def exists_already(target: Path) -> TraceError:
+    """The error for a zarr store where one is."""
+    return TraceError(
+        "The trace exists already.",
+        where=target,
+        expected="a new store",
+        found="one, whole or not",
+        hint=f"name another one with {spell('output')}, or replace it with {spell('force')}",
+    )
 
 
 def _check_existing(target: Path, force: bool, inputs: Iterable[Path], what: str) -> None:

@@ -148,15 +148,13 @@ class plain_errors:  # noqa: N801  # used as a function
     def __enter__(self) -> None:
         """Nothing needs to be prepared."""
 
-    def __exit__(self, kind: Any, fault: BaseException | None, trace: object) -> None:
+    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
         if fault is None or isinstance(fault, RnnscopeError) or not isinstance(fault, Exception):
             return
         said = without_secrets(str(fault).strip()) or type(fault).__name__
-        if isinstance(fault, FileNotFoundError):
-            raise FileNotFoundError(said) from None
-        if isinstance(fault, PermissionError):
-            raise PermissionError(said) from None
-        raise OSError(said) from None
+        known = (FileNotFoundError, FileExistsError, PermissionError)
+        as_known = next((one for one in known if isinstance(fault, one)), OSError)
+        raise as_known(said) from None
 
 
 def _refuse_secrets(protocol: str, rest: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +9,7 @@ from rnnscope.errors import OptionError, spell
 from rnnscope.trace.partial import PartialFile
 from rnnscope.trace.storage import Compression
 from rnnscope.trace.stores.interface import Draft
-from rnnscope.trace.stores.opening import is_zarr
+from rnnscope.trace.stores.naming import is_zarr, require_zarr
 
 ZARR_CODECS = {"gzip": "gzip", "zstd": "zstd"}
 """What ``compress`` is called in zarr; ``lzf`` is HDF5's alone."""
@@ -57,41 +55,6 @@ def make_draft(target: Path, request: DraftRequest) -> Draft:
         request.compress,
         request.array_count,
     )
-
-
-def require_zarr(where: object) -> None:
-    """Refuse a zarr store where zarr is not installed.
-
-    Raises
-    ------
-    OptionError
-    """
-    if sys.version_info < (3, 11):
-        raise OptionError(
-            "Zarr stores of version 3 need Python 3.11 or later.",
-            where=where,
-            expected="Python 3.11",
-            found=f"Python {sys.version_info.major}.{sys.version_info.minor}",
-            hint="write an HDF5 trace: -o NAME.h5",
-        )
-    if find_spec("zarr") is None:
-        raise OptionError(
-            "Zarr stores need the package zarr.",
-            where=where,
-            expected="zarr, version 3",
-            found="it is not installed",
-            hint="pip install 'rnnscope[zarr]', or write an HDF5 trace: -o NAME.h5",
-        )
-    from importlib.metadata import version
-
-    if int(version("zarr").partition(".")[0]) < 3:
-        raise OptionError(
-            "Zarr stores of version 3 need zarr 3.",
-            where=where,
-            expected="zarr 3",
-            found=f"zarr {version('zarr')}",
-            hint="pip install -U 'rnnscope[zarr]'",
-        )
 
 
 def check_zarr_options(path: Path, compress: Compression | None, *, resume: bool) -> None:

@@ -124,7 +124,7 @@ class WritableArray(ABC):
     def set_attribute(self, name: str, value: Any) -> None:
         """Keep a number, a text or a list of texts."""
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027  # most stores hold nothing back
         """Hand what is written to the system, where the store holds it back and may fail later."""
 
     @abstractmethod

@@ -12,17 +12,7 @@ from rnnscope.files.safe_hdf5 import has_signature, open_h5
 from rnnscope.trace.recognise import no_trace
 from rnnscope.trace.stores.hdf5_nodes import Hdf5Group
 from rnnscope.trace.stores.interface import GroupNode
-
-ZARR_SUFFIX = ".zarr"
-ZARR_MARK = "zarr.json"
-"""The file that makes a folder a group or an array of zarr v3."""
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether a path is, or would be, a zarr store: by its mark, or by its name."""
-    if (path / ZARR_MARK).is_file():
-        return True
-    return path.suffix.lower() == ZARR_SUFFIX and not path.is_file()
+from rnnscope.trace.stores.naming import is_zarr
 
 
 @contextmanager
