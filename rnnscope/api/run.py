@@ -214,12 +214,16 @@ def rerun(
     same
     """
     from rnnscope.api.trace import StateTrace
-    from rnnscope.record.recipe import refuse_execution
+    from rnnscope.record.recipe import refuse_addresses, refuse_execution
     from rnnscope.record.replay import Replay
     from rnnscope.record.rerun import recipe_to_rerun
 
     if isinstance(trace, StateTrace):
         recipe = trace.recipe
+        given = {"checkpoint": checkpoint, "input": input, **options}
+        if not trace.is_own:
+            named = {name for name, value in given.items() if value is not None}
+            refuse_addresses(recipe, trace, named)
         if not options.get("trust_model"):
             refuse_execution(recipe, trace)
     else:

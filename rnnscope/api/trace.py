@@ -176,6 +176,11 @@ class StateTrace(Closing):
         return self._trace
 
     @property
+    def is_own(self) -> bool:
+        """Whether this process ran it just now: its recipe is then what you said."""
+        return self._recipe is not None
+
+    @property
     def sequences(self) -> int:
         return self._trace.sequences
 

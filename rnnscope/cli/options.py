@@ -34,13 +34,20 @@ def layout_option(function: F) -> F:
 
 
 def limit_options(function: F) -> F:
-    """``--max-bytes`` and ``--max-seconds``: what reading files may take of this machine."""
+    """``--max-bytes`` and its like: what reading may take of this machine, and may follow."""
     function = click.option(
         "--allow-outside",
         is_flag=True,
         expose_value=False,
         callback=lambda _, __, value: set_limits(allow_outside=value or None),
         help="Follow a 'checkpoint' file or a suite that names a file outside its own folder.",
+    )(function)
+    function = click.option(
+        "--allow-remote",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda _, __, value: set_limits(allow_remote=value or None),
+        help="Fetch what the recipe of a trace names by an address (s3://…).",
     )(function)
     function = click.option(
         "--max-seconds",

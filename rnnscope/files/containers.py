@@ -18,6 +18,7 @@ from rnnscope.files.hdf5 import Hdf5File
 from rnnscope.files.npy import NpyFile
 from rnnscope.files.npz import NpzFile
 from rnnscope.files.regular import require_regular
+from rnnscope.files.remote.fetching import kept_copy
 from rnnscope.files.stored_array import LoadedArray, StoredArray
 from rnnscope.model.cell import Array
 
@@ -196,6 +197,7 @@ def open_container(path: Path) -> Container:
     InputError
         The file is missing, a folder, empty, unreadable or of no known kind.
     """
+    path = kept_copy(path, InputError, "input")
     require_regular(path, InputError)
     try:
         with path.open("rb") as file:

@@ -11,6 +11,7 @@ from rnnscope.files.json_arrays import looks_like_json, read_json_arrays
 from rnnscope.files.npy import NpyFile
 from rnnscope.files.reference import split_reference
 from rnnscope.files.regular import require_regular
+from rnnscope.files.remote.fetching import kept_copy
 from rnnscope.files.safetensors import looks_like_safetensors, open_tensor, read_header
 from rnnscope.files.stored_array import StoredArray
 
@@ -112,6 +113,7 @@ def part_of(arrays: NamedArrays, part: str | None) -> NamedArrays:
 
 
 def _open(path: Path, is_name: Callable[[str], bool] | None) -> NamedArrays:
+    path = kept_copy(path, InputError, "file")
     if path.name == LSTMVIS_CONFIG and path.is_file():
         path = path.parent
     if path.is_dir():

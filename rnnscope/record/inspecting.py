@@ -15,11 +15,14 @@ from rnnscope.errors import CheckpointError, InputError, RnnscopeError
 from rnnscope.files.array_views import blocks
 from rnnscope.files.containers import ARCHIVES, open_container
 from rnnscope.files.regular import require_regular
+from rnnscope.files.remote.addresses import as_address
+from rnnscope.files.remote.fetching import kept_copy
 from rnnscope.files.stored_array import StoredArray
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise
 from rnnscope.trace import Trace
+from rnnscope.trace.stores.naming import is_zarr
 from rnnscope.wording import plural
 
 ROLES = {"inputs": "input", "x": "input", "ids": "ids for an embedding"}
@@ -133,6 +136,11 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
     RnnscopeError
         It is none of these, or cannot be read.
     """
+    place = as_address(path)
+    if is_zarr(place):
+        with Trace.open(place) as trace:
+            return _trace_contents(trace)
+    path = kept_copy(place, CheckpointError, "checkpoint")
     require_regular(path, CheckpointError)  # a pipe would be waited for
     if layout is None:
         for inspect in INSPECTORS:
@@ -151,8 +159,12 @@ def _trace(path: Path) -> Printable | None:
     except (RnnscopeError, OSError):
         return None
     with trace:
-        recipe = json.loads(trace.header.recipe) if trace.header.recipe else {}
-        return TraceContents(summarise(trace), recipe)
+        return _trace_contents(trace)
+
+
+def _trace_contents(trace: Trace) -> Printable:
+    recipe = json.loads(trace.header.recipe) if trace.header.recipe else {}
+    return TraceContents(summarise(trace), recipe)
 
 
 def _suite(path: Path) -> Printable | None:

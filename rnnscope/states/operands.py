@@ -17,7 +17,7 @@ from rnnscope.states.naming import tells
 from rnnscope.states.torch_arrays import is_torch_file, open_torch_arrays
 from rnnscope.trace import Trace
 from rnnscope.trace.stored_arrays import TraceArrays
-from rnnscope.trace.stores.naming import is_store
+from rnnscope.trace.stores.naming import is_zarr
 
 Operand = Any
 """What `open_operand` takes. Arrays of frameworks count as arrays, so that no type says it all."""
@@ -46,7 +46,7 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
         return TraceArrays(operand)
     if isinstance(operand, (str, PathLike)):
         path, part = split_reference(fspath(operand))
-        if is_store(path):
+        if is_zarr(path):
             return part_of(TraceArrays(Trace.open(path), owned=True), part)
         if is_torch_file(Path(operand)):
             return open_torch_arrays(Path(operand))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, called
 from rnnscope.files.closing import Closing
 from rnnscope.files.hdf5 import damaged
 from rnnscope.files.remote.addresses import as_address
@@ -104,7 +104,7 @@ class Trace(Closing):
             root = opened.enter_context(open_store(place))
             try:
                 check_schema(place, root)
-                trace = cls(place, root)
+                trace = cls(as_address(called(str(place))), root)
             except UNREADABLE as error:
                 raise damaged(place, error, TraceError) from error
             trace._close = opened.pop_all()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.own_files import NO_LINK
+from rnnscope.files.reference import split_reference
 from rnnscope.files.regular import refuse_no_path
 from rnnscope.files.remote.addresses import as_address, url_of
 from rnnscope.trace.stores.naming import ZARR_MARK, ZARR_SUFFIX, is_zarr, require_zarr
@@ -66,7 +67,9 @@ def trace_beside(given: str | os.PathLike[str]) -> Path:
     Path
         ``x.trace.h5``; never an input's own name.
     """
-    path = Path(os.fspath(given).partition("::")[0])
+    path, _ = split_reference(os.fspath(given))
+    if url_of(path) is not None:
+        path = Path(path.name)  # beside it, in an object store, nothing is written unasked
     if str(path) == "-":
         path = Path("stdin")
     return path.with_name(f"{path.stem or 'run'}.trace.h5")

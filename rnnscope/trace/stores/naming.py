@@ -7,16 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rnnscope.errors import OptionError
-from rnnscope.files.remote.addresses import url_of
 
 ZARR_SUFFIX = ".zarr"
 ZARR_MARK = "zarr.json"
 """The file that makes a folder a group or an array of zarr v3."""
-
-
-def is_store(path: Path) -> bool:
-    """Whether a path is a zarr store, or an address: a trace and nothing else can be opened."""
-    return url_of(path) is not None or is_zarr(path)
 
 
 def is_zarr(path: Path) -> bool:
