@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
@@ -270,3 +271,24 @@ def publish(partial: Path, target: Path, force: bool, what: str = "trace") -> No
             partial.unlink()
             return
     partial.replace(target)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """What goes wrong while a trace is written becomes an error that says so."""
+    try:
+        yield
+    # h5py turns what HDF5 cannot write into either, depending on the call.
+    except (OSError, RuntimeError) as error:
+        is_remote = url_of(path) is not None
+        raise TraceError(
+            "The trace cannot be written.",
+            where=path,
+            expected="a bucket that may be written to"
+            if is_remote
+            else "room on the disk, and permission to write",
+            found=str(error),
+            hint="nothing was kept; check the address, the keys and the endpoint (AWS_ENDPOINT_URL)"
+            if is_remote
+            else f"nothing was kept; free some space, or name another place with {spell('output')}",
+        ) from error

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from rnnscope.errors import TraceError, spell
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
@@ -34,7 +32,7 @@ from rnnscope.trace.selection import Selection
 from rnnscope.trace.storage import Compression
 from rnnscope.trace.stores.drafts import DraftRequest, make_draft
 from rnnscope.trace.stores.interface import ALL, Draft
-from rnnscope.trace.target import check_target
+from rnnscope.trace.target import check_target, disk_errors
 
 
 class TraceWriter:
@@ -147,7 +145,7 @@ class TraceWriter:
 
     def __enter__(self) -> TraceWriter:
         try:
-            with self._disk_errors():
+            with disk_errors(self.path):
                 self._open()
         except BaseException:  # an interrupt, too: what an earlier run committed is not lost
             self._draft.abandon(keep=True)
@@ -166,7 +164,7 @@ class TraceWriter:
         try:
             self._arrays.require_whole()
             self._confirm(True)
-            with self._disk_errors():
+            with disk_errors(self.path):
                 self._draft.finish()
         except BaseException as trouble:
             self._abandon(type(trouble))
@@ -185,7 +183,7 @@ class TraceWriter:
             What the later run will find in `saved_state`.
         """
         self._confirm(False)
-        with self._disk_errors():
+        with disk_errors(self.path):
             self._draft.write_commit(done, state)
 
     def write_common(
@@ -205,7 +203,7 @@ class TraceWriter:
             Ignored by a writer that was made without ``has_mask``; lengths likewise.
         """
         given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps}
-        with self._disk_errors():
+        with disk_errors(self.path):
             for name, array in given.items():
                 if array is not None and name in self._arrays.shared:
                     self._arrays.shared[name].write(array, sequences)
@@ -224,12 +222,12 @@ class TraceWriter:
         sequences, steps : slice
             Where the arrays belong in the whole run, in input time order; each part once.
         """
-        with self._disk_errors():
+        with disk_errors(self.path):
             self._arrays.write_layer(name, states, sequences, steps)
 
     def write_outputs(self, name: str, array: Array, sequences: slice, steps: slice = ALL) -> None:
         """Write outputs (sequence, timestep, output) of a layer that has no states."""
-        with self._disk_errors():
+        with disk_errors(self.path):
             self._arrays.write_outputs(name, array, sequences, steps)
 
     def keeps_outputs(self, name: str) -> bool:
@@ -253,12 +251,12 @@ class TraceWriter:
             In the order in which the outputs are stored: that of processing, for a layer whose
             ``outputs_in_input_order`` is False.
         """
-        with self._disk_errors():
+        with disk_errors(self.path):
             return self._arrays.read_outputs(name, sequences, steps)
 
     def set_checks(self, json_text: str) -> None:
         """Keep the findings of the checks, as JSON."""
-        with self._disk_errors():
+        with disk_errors(self.path):
             self._draft.root.set_attribute(CHECKS, storable_text(json_text))
 
     def _open(self) -> None:
@@ -297,20 +295,3 @@ class TraceWriter:
         self._draft.abandon(keep)
         kept = self._draft.kept if keep else None
         self.kept_partial = None if kept is None else Path(kept)
-
-    @contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        try:
-            yield
-        # h5py turns what HDF5 cannot write into either, depending on the call.
-        except (OSError, RuntimeError) as error:
-            raise TraceError(
-                "The trace cannot be written.",
-                where=self.path,
-                expected="room on the disk, and permission to write",
-                found=str(error),
-                hint=(
-                    "nothing was kept; free some space, or "
-                    f"name another place with {spell('output')}"
-                ),
-            ) from error

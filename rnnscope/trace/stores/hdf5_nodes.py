@@ -27,6 +27,9 @@ SINCE_HDF5_1_8 = ("v108", "v108")
 """The format of 2008, for which h5py and xarray need nothing else; it has room for any number of
 references."""
 
+OF_SCALES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+"""Attributes in which HDF5 keeps dimensions."""
+
 MAX_REFERENCES = 2000
 """An axis' scale lists the arrays that have it, in 16 bytes each; HDF5's oldest format has room for
 4,000, and pooling adds some."""
@@ -64,8 +67,14 @@ class Hdf5Array(ArrayNode, WritableArray):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.dataset.attrs
-        return found
+        return {name: value for name, value in self.dataset.attrs.items() if name not in OF_SCALES}
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        if self.is_coordinate:
+            return (self.path.rpartition("/")[2],)
+        scales = (axis[0].name if len(axis) else "" for axis in self.dataset.dims)
+        return tuple(str(name).rpartition("/")[2] for name in scales)
 
     @property
     def is_coordinate(self) -> bool:

@@ -75,6 +75,11 @@ class ArrayNode(ABC):
 
     @property
     @abstractmethod
+    def dimensions(self) -> tuple[str, ...]:
+        """The name of each axis; empty text where the store has none."""
+
+    @property
+    @abstractmethod
     def is_coordinate(self) -> bool:
         """Whether it holds the coordinates of a dimension."""
 

@@ -110,7 +110,12 @@ class ZarrArray(ArrayNode):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        return self._facts.attributes
+        found = self._facts.attributes
+        return {name: value for name, value in found.items() if name != SAME_AS}
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        return self._facts.dimensions
 
     @property
     def is_coordinate(self) -> bool:
@@ -164,7 +169,7 @@ class ZarrArray(ArrayNode):
     def original(self) -> str:
         """The path of the array that this one repeats; else its own."""
         folder, _, _ = self.path.rpartition("/")
-        named = self.attributes.get(SAME_AS)
+        named = self._facts.attributes.get(SAME_AS)
         twin = self._above.child(named) if isinstance(named, str) and "/" not in named else None
         alike = isinstance(twin, ZarrArray) and (twin.shape, twin.dtype) == (self.shape, self.dtype)
         return f"{folder}/{named}" if alike else self.path
@@ -229,7 +234,7 @@ class ZarrGroup(GroupNode):
             item = self.child(name)
             if isinstance(item, ZarrGroup):
                 found |= {f"{name}/{inner}": one for inner, one in item.arrays().items()}
-            elif isinstance(item, ZarrArray) and SAME_AS not in item.attributes:
+            elif isinstance(item, ZarrArray) and item.original == item.path:
                 found[name] = item
         return found
 
