@@ -126,8 +126,9 @@ def require_layer(path: Path, group: GroupNode, sizes: TraceSizes) -> None:
         if name in group:
             time.require(_array(path, group, name, "f", None, dtype))
     gates = group.child(GATES)
-    for name in () if gates is None else _names(path, gates):
-        time.require(_array(path, gates, name, "f", None, dtype))
+    if gates is not None:
+        for name in _names(path, gates):
+            time.require(_array(path, gates, name, "f", None, dtype))
     if time.timesteps is None and FULL_TIMESTEPS not in attributes:
         raise _wrong(path, f"{group.path}/{OUTPUTS}", "a dataset", "nothing of that name")
     if OUTPUTS not in group and FULL + OUTPUTS not in attributes:
@@ -158,7 +159,9 @@ def _state_widths(path: Path, group: GroupNode, dtype: Any, sequences: int) -> d
     widths: dict[str, int] = {}
     for part in (FINAL, INITIAL):
         held = group.child(part)
-        for name in () if held is None else _names(path, held):
+        if held is None:
+            continue
+        for name in _names(path, held):
             found = _array(path, held, name, "f", (sequences, None), dtype)
             widths.setdefault(name, int(found.shape[1]))
     return widths

@@ -71,9 +71,6 @@ class TraceWriter:
     confirm : callable, optional
         ``confirm(whole)`` is called before each commit, and with True before the trace is
         published: what it raises ends the run, and nothing is kept.
-    slice_rows : int, optional
-        How many sequences the write methods are given at a time: a zarr store is cut so that each
-        is written in one go.
 
     Attributes
     ----------
@@ -111,7 +108,6 @@ class TraceWriter:
         compress: Compression | None = None,
         ragged: Array | None = None,
         confirm: Callable[[bool], None] | None = None,
-        slice_rows: int | None = None,
     ) -> None:
         check_storing(path, compress, resume=resume)
         if isinstance(path, MemoryFile):
@@ -134,7 +130,7 @@ class TraceWriter:
         self.kept_partial: Path | None = None
         lengths = b"" if ragged is None else ragged.tobytes()
         run = fingerprint_of(fingerprint, header.rnnscope_version, self._layout, lengths)
-        request = DraftRequest(force, run, resume, compress, self._layout.array_count, slice_rows)
+        request = DraftRequest(force, run, resume, compress, self._layout.array_count)
         self._draft: Draft = (
             path if isinstance(path, MemoryFile) else make_draft(self.path, request)
         )

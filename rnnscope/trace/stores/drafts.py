@@ -29,8 +29,6 @@ class DraftRequest(NamedTuple):
     compress : Compression or None
     array_count : int
         How many arrays the layers have.
-    slice_rows : int or None
-        Sequences that are written at a time, if that is known.
     """
 
     force: bool
@@ -38,7 +36,6 @@ class DraftRequest(NamedTuple):
     resume: bool
     compress: Compression | None
     array_count: int
-    slice_rows: int | None
 
 
 def make_draft(target: Path, request: DraftRequest) -> Draft:
@@ -46,7 +43,7 @@ def make_draft(target: Path, request: DraftRequest) -> Draft:
     if is_zarr(target):
         from rnnscope.trace.stores.zarr_draft import ZarrDraft
 
-        return ZarrDraft(target, request.force, request.compress, request.slice_rows)
+        return ZarrDraft(target, request.force, request.compress)
     return PartialFile(
         target,
         request.force,

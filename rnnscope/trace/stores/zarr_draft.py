@@ -135,8 +135,6 @@ class ZarrDraft:
         Replace what is there.
     compress : {"gzip", "zstd"}, optional
         Of arrays over time, each chunk by itself.
-    slice_rows : int or None
-        How many sequences are written at a time, if that is known.
 
     Attributes
     ----------
@@ -147,14 +145,11 @@ class ZarrDraft:
     arrays : dict of str to DraftArray
     """
 
-    def __init__(
-        self, target: Path, force: bool, compress: Compression | None, slice_rows: int | None
-    ) -> None:
+    def __init__(self, target: Path, force: bool, compress: Compression | None) -> None:
         self.commit: Commit | None = None
         self.groups: dict[str, Document] = {}
         self.arrays: dict[str, DraftArray] = {}
         self._target, self._force, self._compress = target, force, compress
-        self._slice_rows = slice_rows
         self._open = ExitStack()
         self._work: Path | None = None
         self._place: FolderPlace | RemotePlace
@@ -192,7 +187,8 @@ class ZarrDraft:
 
     def laid_out(self) -> None:
         """Write all metadata, and the coordinates."""
-        cuts = {path: cut(one.new, self._slice_rows, len(self.arrays))
+        large = sum(one.new.over_time for one in self.arrays.values())
+        cuts = {path: cut(one.new, large)
                 for path, one in self.arrays.items()}  # fmt: skip
         self._documents = {path: _group(attributes) for path, attributes in self.groups.items()}
         self._documents |= _array_documents(self.arrays, cuts, self._compress)

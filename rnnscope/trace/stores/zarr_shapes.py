@@ -37,47 +37,34 @@ class Cut(NamedTuple):
     chunks: tuple[int, ...] | None
 
 
-def cut(new: NewArray, slice_rows: int | None, array_count: int) -> Cut:
-    """The cut of an array.
+def cut(new: NewArray, array_count: int) -> Cut:
+    """The cut of an array: it follows from sizes alone, so that a run cut otherwise ends the same.
 
     Parameters
     ----------
     new : NewArray
         Rows of sequences, or steps of a ragged trace, are its first axis.
-    slice_rows : int or None
-        How many sequences are written at a time: shards end where slices do.
     array_count : int
-        Of the store.
+        Of the store's arrays over time.
     """
     shape = tuple(max(1, size) for size in new.shape)
     most = max(2**20, min(SHARD_BYTES, PENDING_BYTES // max(1, array_count)))
     row = math.prod(shape[1:]) * new.dtype.itemsize
+    rows = _even(shape[0], max(1, most // row))
     if not new.over_time:
-        if shape[0] * row <= SMALL_BYTES:
-            return Cut(shape, None)
-        return Cut((_even(shape[0], max(1, most // row), slice_rows), *shape[1:]), None)
-    inner = chunk_shape((shape[0], shape[1], math.prod(shape[2:])) if len(shape) > 2 else shape,
-                        new.dtype.itemsize)  # fmt: skip
-    if len(shape) > 2 and (inner[1] < shape[1] or row > most):
-        # One sequence is several chunks: the shard is as many of them as there is room for.
-        chunk = inner[1] * math.prod(shape[2:]) * new.dtype.itemsize
-        steps = min(-(-shape[1] // inner[1]), max(1, most // chunk))
-        return Cut((1, steps * inner[1], *shape[2:]), (1, inner[1], *shape[2:]))
-    is_flat = len(shape) == 2  # ragged, or a mask: its first axis is cut as a sequence's time is
-    rows = _even(shape[0], max(1, most // row), None if is_flat else slice_rows)
-    together = min(inner[0], rows)
-    if is_flat:
-        return Cut((-(-rows // together) * together, *shape[1:]), (together, *shape[1:]))
-    together = next(count for count in range(together, 0, -1) if rows % count == 0)
+        return Cut(shape if shape[0] * row <= SMALL_BYTES else (rows, *shape[1:]), None)
+    if len(shape) == 2:  # ragged, or a mask
+        together = min(chunk_shape(shape, new.dtype.itemsize)[0], rows)
+        return Cut((-(-rows // together) * together, shape[1]), (together, shape[1]))
+    inner = chunk_shape(shape, new.dtype.itemsize)
+    if inner[1] < shape[1]:
+        # One sequence is several chunks: a shard is as many of them as there is room for.
+        steps = min(-(-shape[1] // inner[1]), max(1, most // (row // shape[1] * inner[1])))
+        return Cut((1, steps * inner[1], shape[2]), (1, inner[1], shape[2]))
+    together = next(count for count in range(min(inner[0], rows), 0, -1) if rows % count == 0)
     return Cut((rows, *shape[1:]), (together, *shape[1:]))
 
 
-def _even(total: int, most: int, slice_rows: int | None) -> int:
-    """Rows of an object: at most so many, so that a slice is a whole number of objects."""
-    rows = min(total, slice_rows or total)
-    if rows <= most:
-        return rows
-    for count in range(-(-rows // most), 2 * -(-rows // most) + 1):
-        if rows % count == 0:
-            return rows // count
-    return -(-rows // -(-rows // most))
+def _even(total: int, most: int) -> int:
+    """Rows of an object: at most so many, the last object about as full as the others."""
+    return -(-total // -(-total // most))
