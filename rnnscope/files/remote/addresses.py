@@ -103,7 +103,8 @@ def is_address(text: object) -> bool:
 def split_address(spec: str) -> tuple[str, str | None]:
     """``URL::NAME`` into the URL and the name of an array in it."""
     url, mark, name = spec.rpartition("::")
-    return (url, name) if mark and "/" in url else (spec, None)
+    is_name = mark and "/" in url and "://" not in name
+    return (url, name) if is_name else (spec, None)
 
 
 def without_secrets(text: str) -> str:
