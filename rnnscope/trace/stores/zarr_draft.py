@@ -244,9 +244,9 @@ class ZarrDraft:
 
         if self._values is None:
             self._values = self._place.store(read_only=False)
-        return zarr.open_array(
-            self._values, path=path, mode="r+", zarr_format=3, config={"write_empty_chunks": True}
-        )
+        # Else zarr leaves out objects of zeros, and nobody could tell them from those that are lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            return zarr.open_array(self._values, path=path, mode="r+", zarr_format=3)
 
     def _claim(self, url: str) -> None:
         place = RemotePlace(url)
