@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError
-from rnnscope.files.reference import split_reference
+from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.remote.addresses import is_address
 from rnnscope.record.recipe import REFERENCES, Recipe
 

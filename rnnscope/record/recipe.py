@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.hashing import files_sha256
-from rnnscope.files.limits import limits
+from rnnscope.files.guarding.hashing import files_sha256
+from rnnscope.files.guarding.limits import limits
 from rnnscope.files.remote.addresses import as_address, is_address
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
 from rnnscope.options.held_array import HeldArray, is_array

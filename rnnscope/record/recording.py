@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnscope import __version__
 from rnnscope.errors import OptionError, called, spell
-from rnnscope.files.hashing import files_sha256
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Array

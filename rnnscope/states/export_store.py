@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.states import STORES
 from rnnscope.states.export import ExportArray, ExportRequest, ExportResult, export_states
 from rnnscope.states.interface import ReadOptions

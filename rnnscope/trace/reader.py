@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.errors import TraceError, called
-from rnnscope.files.closing import Closing
-from rnnscope.files.hdf5 import damaged
+from rnnscope.files.hdf5.datasets import damaged
 from rnnscope.files.remote.addresses import as_address
+from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (

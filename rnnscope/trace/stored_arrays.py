@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.files.array_views import Unfolded
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import Unfolded
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
 from rnnscope.trace.reader import Trace

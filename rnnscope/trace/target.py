@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.own_files import NO_LINK
-from rnnscope.files.reference import split_reference
-from rnnscope.files.regular import refuse_no_path
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.guarding.regular import refuse_no_path
 from rnnscope.files.remote.addresses import as_address, url_of
+from rnnscope.files.writing.own_files import NO_LINK
 from rnnscope.trace.stores.naming import ZARR_MARK, ZARR_SUFFIX, is_zarr, require_zarr
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")

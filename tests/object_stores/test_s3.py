@@ -62,7 +62,7 @@ def local(tmp_path_factory):
 def work_folders():
     import tempfile
 
-    return [one for one in os.listdir(tempfile.gettempdir()) if one.startswith("rnnscope-fetched-")]
+    return sorted(Path(tempfile.gettempdir()).glob("rnnscope-fetched-*"))
 
 
 # Checkpoints and inputs

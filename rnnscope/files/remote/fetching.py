@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rnnscope.errors import RnnscopeError, call_by, spell
-from rnnscope.files.limits import limits
+from rnnscope.files.guarding.limits import limits
 from rnnscope.files.remote.addresses import (
     as_address,
     file_system,
@@ -25,7 +25,7 @@ from rnnscope.files.remote.addresses import (
     url_of,
     without_secrets,
 )
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.writing.work_folders import work_folder
 
 MAX_FILES = 10_000
 BLOCK_BYTES = 8 * 2**20

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError
-from rnnscope.files.hdf5 import SlicedDataset, check_storage, damaged
-from rnnscope.files.safe_hdf5 import child, child_names, damage_as
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.hdf5.datasets import SlicedDataset, check_storage, damaged
+from rnnscope.files.hdf5.safe_hdf5 import child, child_names, damage_as
 from rnnscope.model.cell import Array
 from rnnscope.trace.storage import Compression, chunk_shape, creation, filters, make_readable
 from rnnscope.trace.stores.interface import (

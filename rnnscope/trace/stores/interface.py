@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.model.cell import Array
 
 ALL = slice(None)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnscope.errors import TraceError
+from rnnscope.files.hdf5.safe_hdf5 import has_signature, open_h5
 from rnnscope.files.remote.addresses import url_of
-from rnnscope.files.safe_hdf5 import has_signature, open_h5
 from rnnscope.trace.recognise import no_trace
 from rnnscope.trace.stores.hdf5_nodes import Hdf5Group
 from rnnscope.trace.stores.interface import GroupNode

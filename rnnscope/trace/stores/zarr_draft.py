@@ -20,7 +20,7 @@ import numpy as np
 
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.remote.addresses import plain_errors, url_of
-from rnnscope.files.work_folders import KEPT_NEW, replace_folder, work_folder
+from rnnscope.files.writing.work_folders import KEPT_NEW, replace_folder, work_folder
 from rnnscope.model.cell import Array
 from rnnscope.trace.storage import Compression
 from rnnscope.trace.stores.interface import (
@@ -244,7 +244,7 @@ class ZarrDraft:
 
         if self._values is None:
             self._values = self._place.store(read_only=False)
-        # Else zarr leaves out objects of zeros, and nobody could tell them from those that are lost.
+        # Else zarr leaves out objects of zeros, and nobody can tell them from lost ones.
         with zarr.config.set({"array.write_empty_chunks": True}):
             return zarr.open_array(self._values, path=path, mode="r+", zarr_format=3)
 

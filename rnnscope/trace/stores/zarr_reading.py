@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError
+from rnnscope.files.arrays.stored_array import Key, StoredArray
 from rnnscope.files.remote.addresses import plain_errors, without_secrets
-from rnnscope.files.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace.recognise import no_trace
 from rnnscope.trace.stores.interface import ALL, ArrayNode, GroupNode

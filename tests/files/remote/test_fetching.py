@@ -1,4 +1,4 @@
-"""What is fetched of a store: what a reader needs, within limits, and no more; what an address is."""
+"""What is fetched of a store: what a reader needs, within limits; what an address is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rnnscope.errors import CheckpointError, OptionError, called
-from rnnscope.files.limits import limited
-from rnnscope.files.reference import split_reference
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.guarding.limits import limited
 from rnnscope.files.remote.addresses import as_address, url_of, without_secrets
 from rnnscope.files.remote.fetching import fetched, kept_copy, show_fetching
 
@@ -50,7 +50,8 @@ OTHERS = ("huge.bin", "m.ckpt-2.index", "notes.txt", "m.h5", "sub/weights.bin")
         ("g.onnx", ("g.onnx", "g.onnx.data", "g.onnx_data", "h.onnx"),
          ("g.onnx", "g.onnx.data", "g.onnx_data")),
         ("w.safetensors.index.json",
-         ("w.safetensors.index.json", "w-00001-of-00002.safetensors", "w-00002-of-00002.safetensors"),
+         ("w.safetensors.index.json", "w-00001-of-00002.safetensors",
+          "w-00002-of-00002.safetensors"),
          ("w.safetensors.index.json", "w-00001-of-00002.safetensors",
           "w-00002-of-00002.safetensors")),
         ("w.safetensors", ("w.safetensors", "config.json"), ("w.safetensors", "config.json")),
@@ -166,7 +167,7 @@ def test_keys_are_taken_out_of_what_libraries_say():
 
 
 def test_a_missing_package_is_named_with_the_line_for_pip(monkeypatch):
-    import rnnscope.files.remote.addresses as addresses
+    from rnnscope.files.remote import addresses
 
     monkeypatch.setattr(addresses, "find_spec", lambda name: None if name == "gcsfs" else name)
     with (

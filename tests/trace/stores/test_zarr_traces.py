@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -39,6 +40,10 @@ def states(rng, rows=N, dtype=np.float64):
     return LayerStates({"c": c, "m": m}, m, ends, ends, gates)
 
 
+def part_of(part, named):
+    return {key: np.ascontiguousarray(array[part]) for key, array in named.items()}
+
+
 def write(path, *, rows=3, **options):
     """The same trace into any store, in slices of so many sequences."""
     rng = np.random.default_rng(1)
@@ -50,7 +55,7 @@ def write(path, *, rows=3, **options):
     ) as writer:  # fmt: skip
         for start in range(0, N, rows):
             part = slice(start, min(start + rows, N))
-            pick = lambda named: {key: np.ascontiguousarray(a[part]) for key, a in named.items()}  # noqa: B023, E731
+            pick = partial(part_of, part)
             writer.write_layer(
                 PLAIN.name,
                 LayerStates(
@@ -205,24 +210,23 @@ def test_a_selection_and_ragged_rows_are_kept_like_in_hdf5(tmp_path):
 
 
 def fail(path, error, **options):
-    with (
-        pytest.raises(type(error)),
-        TraceWriter(path, TraceHeader(), [OTHER], N, T, **options) as w,
-    ):
-        w.write_outputs(OTHER.name, np.zeros((3, T, 6), np.float32), slice(0, 3))
+    with TraceWriter(path, TraceHeader(), [OTHER], N, T, **options) as writer:
+        writer.write_outputs(OTHER.name, np.zeros((3, T, 6), np.float32), slice(0, 3))
         raise error
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
 def test_a_run_that_fails_leaves_nothing(tmp_path, error):
-    fail(tmp_path / "t.zarr", error)
+    with pytest.raises(type(error)):
+        fail(tmp_path / "t.zarr", error)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_fails_leaves_the_older_trace_as_it_was(tmp_path):
     write(tmp_path / "t.zarr")
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
-    fail(tmp_path / "t.zarr", ValueError("x"), force=True)
+    with pytest.raises(ValueError, match="x"):
+        fail(tmp_path / "t.zarr", ValueError("x"), force=True)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
@@ -255,7 +259,7 @@ def test_what_a_zarr_store_does_not_do_is_refused_by_name(tmp_path, options, mat
 
 
 def test_without_zarr_the_error_has_the_line_for_pip(tmp_path, monkeypatch):
-    import rnnscope.trace.stores.naming as naming
+    from rnnscope.trace.stores import naming
 
     monkeypatch.setattr(naming, "find_spec", lambda _: None)
     with pytest.raises(OptionError, match=r"pip install 'rnnscope\[zarr\]'"):
@@ -263,7 +267,7 @@ def test_without_zarr_the_error_has_the_line_for_pip(tmp_path, monkeypatch):
 
 
 def test_a_process_that_wrote_and_read_a_store_ends(stores, tmp_path):
-    """zarr's threads keep no process alive."""
+    """Zarr's threads keep no process alive."""
     code = (
         "from rnnscope.trace import Trace\n"
         f"t = Trace.open({str(stores / 't.zarr')!r})\n"
@@ -286,8 +290,10 @@ def store(stores, tmp_path):
 
 def change(store, path, *keys, value):
     """Put a value into the metadata of a node, where it stands by itself and in the root's."""
-    for file, inside in ((store / path / "zarr.json", ()),
-                         (store / "zarr.json", ("consolidated_metadata", "metadata", path))):  # fmt: skip
+    for file, inside in (
+        (store / path / "zarr.json", ()),
+        (store / "zarr.json", ("consolidated_metadata", "metadata", path)),
+    ):
         document = json.loads(file.read_text())
         place = document
         for key in (*(inside if path else ()), *keys[:-1]):
@@ -298,12 +304,17 @@ def change(store, path, *keys, value):
             return
 
 
-def refusal(store):
-    with pytest.raises(RnnscopeError) as caught, Trace.open(store) as trace:
+def read_all(store):
+    with Trace.open(store) as trace:
         for header in (*trace.layers, *trace.merges):
             trace.read_outputs(header.name)
             if header.widths:
                 trace.read_states(header.name)
+
+
+def refusal(store):
+    with pytest.raises(RnnscopeError) as caught:
+        read_all(store)
     return caught.value
 
 
@@ -352,7 +363,7 @@ def test_a_name_that_leads_elsewhere_is_refused(store):
 
 
 def test_a_shard_that_is_missing_is_never_made_up(store):
-    """zarr gives the fill value for what is not there; a state of 0 would pass for one."""
+    """Zarr gives the fill value for what is not there; a state of 0 would pass for one."""
     (store / "rnn/cell/m/c/0/0/0").unlink()
     assert "A part of the zarr store is missing" in str(refusal(store))
 
