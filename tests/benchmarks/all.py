@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("engine", "cells", "whole", "traces", "graphs", "reading", "startup")
-QUICK = {"engine": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1, "startup": 3}
+SCRIPTS = ("engine", "cells", "whole", "traces", "graphs", "reading", "startup", "object_stores")
+QUICK = {"engine": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1, "startup": 3,
+         "object_stores": 2}  # fmt: skip
 """Rounds where an idea of the numbers is enough."""
 
 
