@@ -31,7 +31,8 @@ PROGRESS_AFTER = 2_000_000
     "--output",
     type=click.Path(path_type=Path),
     metavar="TRACE",
-    help="The trace to write, NAME.h5 or NAME.zarr, also s3://… [default: beside INPUT, x.trace.h5 for x.npz].",
+    help="The trace to write: NAME.h5, or NAME.zarr, also at s3://… [default: beside INPUT, "
+    "x.trace.h5 for x.npz].",
 )
 @run_options
 @click.option(

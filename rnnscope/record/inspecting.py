@@ -11,13 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
-from rnnscope.errors import CheckpointError, InputError, RnnscopeError
+from rnnscope.errors import CheckpointError, InputError, RnnscopeError, called
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.opening import ARCHIVES, open_container
 from rnnscope.files.guarding.regular import require_regular
-from rnnscope.files.remote.addresses import as_address
-from rnnscope.files.remote.fetching import kept_copy
+from rnnscope.files.remote.addresses import as_address, here
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise
@@ -140,7 +139,7 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
     if is_zarr(place):
         with Trace.open(place) as trace:
             return _trace_contents(trace)
-    path = kept_copy(place, CheckpointError, "checkpoint")
+    path = here(place, CheckpointError, "checkpoint")
     require_regular(path, CheckpointError)  # a pipe would be waited for
     if layout is None:
         for inspect in INSPECTORS:
@@ -196,7 +195,9 @@ def _arrays(path: Path) -> Printable | None:
         container.close()
     if not found:
         return None
-    return FileOfArrays(str(path), container.kind, found, tuple(_notes(found, container.kind)))
+    return FileOfArrays(
+        called(str(path)), container.kind, found, tuple(_notes(found, container.kind))
+    )
 
 
 def _contents(name: str, array: StoredArray) -> ArrayContents:

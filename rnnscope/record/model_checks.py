@@ -12,7 +12,7 @@ from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.weights import WEIGHT_CHECKS, check_weights
 from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, TraceError, called, spell
-from rnnscope.files.remote.fetching import kept_copy
+from rnnscope.files.remote.addresses import here
 from rnnscope.record.trace_checks import Comparison, check_trace
 from rnnscope.trace import Trace
 
@@ -69,7 +69,7 @@ def check_path(
     try:
         trace = Trace.open(path)
     except TraceError:
-        path = kept_copy(path, CheckpointError, "checkpoint")
+        path = here(path, CheckpointError, "checkpoint")
         if not is_checkpoint(path):
             raise
     else:

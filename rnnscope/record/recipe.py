@@ -224,7 +224,7 @@ def refuse_addresses(recipe: Recipe, where: object, given: Collection[str] = ())
     ----------
     recipe : Recipe
     where : object
-        The trace, for messages.
+        The trace or the suite, for messages.
     given : collection of str
         What the user names in place of the recipe's: ``"checkpoint"``, ``"input"``, options.
 
@@ -242,7 +242,7 @@ def refuse_addresses(recipe: Recipe, where: object, given: Collection[str] = ())
             where=where,
             expected=f"{spell(name)}, named by you",
             found=str(value),
-            hint=f"if you trust the trace: {spell('allow_remote')}",
+            hint=f"if you trust the file: {spell('allow_remote')}",
         )
 
 

@@ -39,7 +39,7 @@ KEYS = {
 
 @contextmanager
 def server() -> Iterator[None]:
-    """moto's server, and the environment that leads to it."""
+    """The server of moto, and the environment that leads to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

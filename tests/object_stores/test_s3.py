@@ -148,8 +148,28 @@ def test_the_recipe_of_a_stranger_has_nothing_fetched(
     code, _, err = command(name, "t.h5", *rest)
     assert code == 2
     assert "only you can have it fetched, not a file" in err
-    assert "next: if you trust the trace: --allow-remote" in err
+    assert "next: if you trust the file: --allow-remote" in err
     assert asked == []
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "input", "mask"])
+def test_a_suite_has_nothing_fetched_without_leave(command, stored, name):
+    """A suite may be a stranger's, too."""
+    case = {"checkpoint": MODEL, "input": X, name: f"{stored}/x"}
+    mask = f"run = {{mask = '{case.pop('mask')}'}}\n" if name == "mask" else ""
+    lines = [f"{key} = '{value}'" for key, value in case.items()]
+    Path("rnnscope.toml").write_text("[[case]]\n" + "\n".join(lines) + f"\n{mask}")
+    code, _, err = command("check")
+    assert code == 2
+    assert f"The recipe's {name} is at an address; only you can have it fetched" in err
+
+
+def test_a_suite_that_may_is_run_on_what_lies_in_a_bucket(command, stored):
+    Path("rnnscope.toml").write_text(
+        f"[[case]]\ncheckpoint = '{stored}/model.ckpt'\ninput = '{stored}/inputs.npz'\n"
+    )
+    code, out, err = command("check", "--allow-remote")
+    assert (code, err) == (0, "no TRACE: the suite is rnnscope.toml\n"), out
 
 
 def test_what_the_user_names_in_place_of_it_needs_no_leave(command, stored, local):

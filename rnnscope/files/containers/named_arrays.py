@@ -13,7 +13,7 @@ from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.containers.opening import nearest, open_container
 from rnnscope.files.containers.safetensors import looks_like_safetensors, open_tensor, read_header
 from rnnscope.files.guarding.regular import require_regular
-from rnnscope.files.remote.fetching import kept_copy
+from rnnscope.files.remote.addresses import here
 
 KINDS = "a trace, .npy, .npz, a folder of .npy, .h5, .safetensors, .json, or FILE::NAME"
 LSTMVIS_CONFIG = "lstm.yml"
@@ -113,7 +113,7 @@ def part_of(arrays: NamedArrays, part: str | None) -> NamedArrays:
 
 
 def _open(path: Path, is_name: Callable[[str], bool] | None) -> NamedArrays:
-    path = kept_copy(path, InputError, "file")
+    path = here(path, InputError, "file")
     if path.name == LSTMVIS_CONFIG and path.is_file():
         path = path.parent
     if path.is_dir():

@@ -19,7 +19,7 @@ from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.containers.npz import NpzFile
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.hdf5.datasets import Hdf5File
-from rnnscope.files.remote.fetching import kept_copy
+from rnnscope.files.remote.addresses import here
 from rnnscope.model.cell import Array
 
 HEAD_BYTES = 4096
@@ -197,7 +197,7 @@ def open_container(path: Path) -> Container:
     InputError
         The file is missing, a folder, empty, unreadable or of no known kind.
     """
-    path = kept_copy(path, InputError, "input")
+    path = here(path, InputError, "input")
     require_regular(path, InputError)
     try:
         with path.open("rb") as file:

@@ -104,6 +104,11 @@ def kept_copy(path: Path, error: Error, what: str) -> Path:
     return _kept.enter_context(fetched(path, error, what))
 
 
+def drop_copies() -> None:
+    """Remove what `kept_copy` keeps, where a process ends without a word to Python."""
+    _kept.close()
+
+
 def _fetch(url: str, folder: Path, error: Error, what: str) -> Path:
     system, root = file_system(url, error)
     name = PurePosixPath(root).name

@@ -89,8 +89,10 @@ def nodes_of_hdf5(path):
     with h5py.File(path) as file:
 
         def note(name, item):
-            attributes = {key: plain(value) for key, value in item.attrs.items()
-                          if key not in ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")}  # fmt: skip
+            scales = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")
+            attributes = {
+                key: plain(value) for key, value in item.attrs.items() if key not in scales
+            }
             if isinstance(item, h5py.Dataset):
                 scales = [axis[0].name.rpartition("/")[2] for axis in item.dims if len(axis)]
                 names = tuple(scales) or (name.rpartition("/")[2],)
