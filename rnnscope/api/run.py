@@ -32,9 +32,11 @@ def run(
         What `rnnscope.open_model` opens; or a whole recipe, which says the input and the options,
         too.
     input : array, str or path
-        (sequence, timestep, feature): an array, a file, or ``FILE::KEY``.
+        (sequence, timestep, feature): an array, a file, or ``FILE::KEY``; files may be at an
+        address, ``s3://…``, as the checkpoint may.
     output : str or path, optional
-        The trace to write; without one it lives in memory until it is closed.
+        The trace to write: an HDF5 file, or a zarr store (``states.zarr``, also at an address,
+        ``s3://bucket/states.zarr``); without one it lives in memory until it is closed.
     force : bool
         Replace an existing file.
     resume : bool

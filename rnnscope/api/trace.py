@@ -349,6 +349,12 @@ def operand_of(value: Any) -> Any:
 def open_trace(path: str | os.PathLike[str]) -> StateTrace:
     """Open a trace that a run wrote.
 
+    Parameters
+    ----------
+    path : str or path
+        An HDF5 file or a zarr store; also an address, ``s3://bucket/states.zarr``. An HDF5 file at
+        an address is fetched first.
+
     Raises
     ------
     TraceError

@@ -217,9 +217,9 @@ class Hdf5Group(GroupNode, WritableGroup):
             how = {"chunks": chunks, **filters(self._compress)}
         dataset = self.group_.create_dataset(path, new.shape, new.dtype, **how)
         for dimension, axis in zip(dataset.dims, new.dimensions, strict=True):
-            scale = coordinates[axis]
-            assert isinstance(scale, Hdf5Array)
-            dimension.attach_scale(scale.dataset)
+            scale = coordinates.get(axis)  # none where a stranger's store named none
+            if isinstance(scale, Hdf5Array):
+                dimension.attach_scale(scale.dataset)
         return Hdf5Array(dataset)
 
     def create_name(self, name: str, of: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -141,3 +143,16 @@ def test_what_does_not_go_together_is_refused(tmp_path, to, name, options, says)
     with pytest.raises(OptionError, match=says):
         rnnscope.export(tmp_path / "a.h5", to, tmp_path / name, **options)
     assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_an_axis_without_coordinates_is_copied_without(tmp_path):
+    """A store of a stranger may name a dimension that nothing describes, or none."""
+    write(tmp_path / "a.zarr", (2, 3, [LayerHeader("l", 2, {"m": 2})], False, 1))
+    root = json.loads((tmp_path / "a.zarr/zarr.json").read_text())
+    inside = root["consolidated_metadata"]["metadata"]
+    inside["l/m"]["dimension_names"] = ["sequence", None, "nothing"]
+    (tmp_path / "a.zarr/zarr.json").write_text(json.dumps(root))
+    rnnscope.export(tmp_path / "a.zarr", "hdf5", tmp_path / "b.h5")
+    assert everything(tmp_path / "b.h5")["/l/m"][1] == ["/sequence", "", ""]
+    with Trace.open(tmp_path / "b.h5") as trace:
+        assert trace.read_array("l", "m").shape == (2, 3, 2)
