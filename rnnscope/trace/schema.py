@@ -34,6 +34,7 @@ DTYPES = ("float32", "float64")
 RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
     | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, "c", "m"}
+    | {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"}  # zarr's own files
 )
 """Names that a part of a layer's group never has."""
 
@@ -223,7 +224,7 @@ def group_paths(names: Iterable[str]) -> dict[str, str]:
 
 
 def _group_part(part: str) -> str:
-    clean = re.sub(r"[\x00-\x1f\x7f]", "_", storable_text(part))
+    clean = re.sub(r"[\x00-\x1f\x7f\\]", "_", storable_text(part))
     clean = clean.encode()[:MAX_NAME].decode("utf-8", "ignore").rstrip(" ")
     return clean + GROUP_SUFFIX if clean in RESERVED or clean.strip(".") == "" else clean
 

@@ -16,6 +16,7 @@ import pytest
 import rnnscope
 from rnnscope.cli.main import run as run_cli
 from rnnscope.errors import InputError, OptionError, TraceError
+from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 from rnnscope.trace.stores.zarr_place import RemotePlace
 
 zarr = pytest.importorskip("zarr")
@@ -287,6 +288,25 @@ def test_a_trace_is_replaced_with_force_alone_and_nothing_lies_beside_it(command
     assert s3.ls(bucket[5:], refresh=True) == [address[5:]]
     with rnnscope.open_trace(address) as trace:
         assert set(trace.layers["rnn/lstm_cell"].gates) == set("ifgo")
+
+
+def test_a_layer_may_be_called_like_a_pattern(bucket, s3):
+    """Fsspec takes ``[0]`` and ``*`` for patterns in some of its calls."""
+    names = ["a[0]/*", "b?", "a\\b"]
+    layers = [LayerHeader(name, 2) for name in names]
+    address, rows = f"{bucket}/t.zarr", slice(0, 3)
+    for _ in range(2):  # the second replaces, which copies and removes
+        with TraceWriter(address, TraceHeader(), layers, 3, 4, force=True) as writer:
+            for number, name in enumerate(names):
+                writer.write_outputs(name, np.full((3, 4, 2), number, np.float32), rows)
+            writer.write_common(rows, input_steps=np.zeros(3, int))
+    document = json.loads(s3.cat_file(f"{address[5:]}/zarr.json"))
+    del document["consolidated_metadata"]  # so that every node is read by itself
+    s3.pipe_file(f"{address[5:]}/zarr.json", json.dumps(document).encode())
+    with rnnscope.open_trace(address) as trace:
+        assert list(trace.layers) == names
+        for number, name in enumerate(names):
+            assert (np.asarray(trace.layers[name].outputs) == number).all()
 
 
 def broken_after(monkeypatch, method, count):

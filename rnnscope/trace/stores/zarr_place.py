@@ -111,12 +111,9 @@ class RemotePlace:
         }
 
     def read(self, keys: list[str]) -> dict[str, bytes]:
-        names = {f"{self.root}/{key}": key for key in keys}
+        # One by one: for several, names with [ or * are taken for patterns.
         with plain_errors():
-            found = self.system.cat(list(names)) if names else {}
-        if isinstance(found, bytes):
-            return {keys[0]: found}
-        return {names[name]: content for name, content in found.items()}
+            return {key: self.system.cat_file(f"{self.root}/{key}") for key in keys}
 
     def write(self, objects: Mapping[str, bytes]) -> None:
         with plain_errors():
@@ -136,8 +133,8 @@ class RemotePlace:
         with plain_errors():
             self.system.invalidate_cache()
             if keys is not None:
-                if keys:
-                    self.system.rm([f"{self.root}/{key}" for key in keys])
+                for key in keys:
+                    self.system.rm_file(f"{self.root}/{key}")
             elif self.system.exists(self.root):
                 self.system.rm(self.root, recursive=True)
 
@@ -145,7 +142,7 @@ class RemotePlace:
         """Copy objects of another prefix; the store does it itself where it can."""
         with plain_errors():
             for key in keys:
-                self.system.copy(f"{other.root}/{key}", f"{self.root}/{key}")
+                self.system.cp_file(f"{other.root}/{key}", f"{self.root}/{key}")
 
     def store(self, *, read_only: bool) -> Any:
         from zarr.storage import FsspecStore
