@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rnnscope.errors import CheckpointError, OptionError, spell
 from rnnscope.files.guarding.limits import time_to_read
 from rnnscope.files.guarding.regular import require_regular
-from rnnscope.files.remote.addresses import here
+from rnnscope.files.remote.local_copies import here
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint, Reader

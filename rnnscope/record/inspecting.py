@@ -16,7 +16,8 @@ from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.opening import ARCHIVES, open_container
 from rnnscope.files.guarding.regular import require_regular
-from rnnscope.files.remote.addresses import as_address, here
+from rnnscope.files.remote.addresses import as_address
+from rnnscope.files.remote.local_copies import here
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise

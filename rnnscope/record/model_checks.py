@@ -12,7 +12,7 @@ from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.weights import WEIGHT_CHECKS, check_weights
 from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, TraceError, called, spell
-from rnnscope.files.remote.addresses import here
+from rnnscope.files.remote.local_copies import here
 from rnnscope.record.trace_checks import Comparison, check_trace
 from rnnscope.trace import Trace
 

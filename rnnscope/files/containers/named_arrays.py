@@ -13,7 +13,7 @@ from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.containers.opening import nearest, open_container
 from rnnscope.files.containers.safetensors import looks_like_safetensors, open_tensor, read_header
 from rnnscope.files.guarding.regular import require_regular
-from rnnscope.files.remote.addresses import here
+from rnnscope.files.remote.local_copies import here
 
 KINDS = "a trace, .npy, .npz, a folder of .npy, .h5, .safetensors, .json, or FILE::NAME"
 LSTMVIS_CONFIG = "lstm.yml"

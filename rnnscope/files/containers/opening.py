@@ -19,7 +19,7 @@ from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.containers.npz import NpzFile
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.hdf5.datasets import Hdf5File
-from rnnscope.files.remote.addresses import here
+from rnnscope.files.remote.local_copies import here
 from rnnscope.model.cell import Array
 
 HEAD_BYTES = 4096

@@ -94,28 +94,6 @@ def url_of(path: str | os.PathLike[str]) -> str | None:
     return str(place) if isinstance(place, Address) else None
 
 
-def here(path: Path, error: type[RnnscopeError], what: str) -> Path:
-    """A path of this system: of what is at an address, a copy that is kept until the process ends.
-
-    Parameters
-    ----------
-    path : Path
-    error : type of RnnscopeError
-        What is raised if it cannot be fetched.
-    what : str
-        What messages call it: ``checkpoint``.
-
-    Raises
-    ------
-    RnnscopeError
-    """
-    if url_of(path) is None:
-        return as_address(path)
-    from rnnscope.files.remote.fetching import kept_copy
-
-    return kept_copy(path, error, what)
-
-
 def is_address(text: object) -> bool:
     """Whether a text begins as an address that is taken; ``file://`` is one, too."""
     found = _ADDRESS.match(text) if isinstance(text, str) else None
