@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnscope.api.check import check
+    from rnnscope.api.conform import conform, conform_cases
     from rnnscope.api.convert import convert
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rnnscope.api.run import plan, rerun, run, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
+    from rnnscope.api.vectors import check_vectors, write_vectors
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
     from rnnscope.record.recipe import Recipe
@@ -39,6 +41,9 @@ _HOMES = {
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",
+    "conform": "rnnscope.api.conform",
+    "conform_cases": "rnnscope.api.conform",
+    "check_vectors": "rnnscope.api.vectors",
     "convert": "rnnscope.api.convert",
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
@@ -56,6 +61,7 @@ _HOMES = {
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
     "write_report": "rnnscope.api.report",
+    "write_vectors": "rnnscope.api.vectors",
 }
 """Where each public name is defined."""
 
@@ -72,6 +78,10 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "pool",
     "export",
     "convert",
+    "conform",
+    "conform_cases",
+    "write_vectors",
+    "check_vectors",
     "show",
     "plot",
     "write_report",

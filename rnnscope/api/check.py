@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnscope.api.model import Model
     from rnnscope.api.trace import StateTrace
-    from rnnscope.checks.result import CheckReport
+    from rnnscope.checks.result import CheckReport, Subject
+    from rnnscope.checks.settings import CheckSettings
     from rnnscope.comparing.tolerance import Bounds
 
 
@@ -30,6 +31,8 @@ def check(
     atol: Bounds = None,
     rtol: Bounds = None,
     pictures: str | os.PathLike[str] | None = None,
+    stream: Iterable[int] | None = None,
+    outputs: Any = None,
     **options: Any,
 ) -> CheckReport:
     """Check the states of a trace: padding, final states, gates, numbers; or a model's weights.
@@ -56,8 +59,15 @@ def check(
     atol, rtol : float, or mapping of array to float, optional
     pictures : str or path, optional
         With `golden`: a folder for a picture (SVG) of where the two part first.
+    stream : iterable of int, optional
+        Feed the run of the trace, or of the model over `input`, in chunks of so many steps, the
+        state carried, and compare with the whole; nothing else is checked then. Empty: lengths
+        that rnnscope chooses.
+    outputs : array, mapping of arrays, str or path, optional
+        With `stream`: what somebody streamed, (sequence, timestep, unit); what their streamer does
+        wrong is named in ``.subjects[0].streamed``.
     **options
-        Options of the run in place of the recipe's.
+        Options of the run in place of the recipe's; with `stream`, of the model's run.
 
     Returns
     -------
@@ -91,6 +101,14 @@ def check(
         layers=tuple(layers),
         limits={name: limit_value(name, value, "limits") for name, value in (limits or {}).items()},
     )
+    if stream is not None:
+        others = (recompute, verify, golden, atol, rtol, pictures, only, skip, limits)
+        if any(one not in (None, False, (), {}) for one in others):
+            raise OptionError(f"{spell('stream')} goes with no other check.")
+        subject = _streamed(trace, stream, outputs, settings, checkpoint, input, options)
+        return CheckReport("rnnscope.check", (subject,))
+    if outputs is not None:
+        raise OptionError(f"{spell('outputs')} goes with {spell('stream')}.")
     again = recompute or verify or checkpoint is not None or input is not None or options
     replay = None
     if again:
@@ -117,3 +135,30 @@ def check(
     else:
         subject = check_path(Path(trace), settings, against)
     return CheckReport("rnnscope.check", (subject,))
+
+
+def _streamed(
+    of: Any, lengths: Iterable[int], outputs: Any, settings: CheckSettings, checkpoint: Any,
+    input_: Any, options: dict[str, Any],
+) -> Subject:  # fmt: skip
+    """A trace, a path or a model, fed in chunks."""
+    from rnnscope.api.model import Model
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.record.replay import Replay
+    from rnnscope.streaming.check_stream import (
+        StreamSettings,
+        accept_lengths,
+        model_recipe,
+        stream_path,
+        stream_recipe,
+        stream_trace,
+    )
+
+    how = StreamSettings(accept_lengths(lengths), outputs, settings)
+    where = None if checkpoint is None else Path(checkpoint)
+    if isinstance(of, StateTrace):
+        return stream_trace(of.stored, Replay(where, input_, options, None, of.recipe), how)
+    if isinstance(of, Model):
+        path = of.checkpoint.path
+        return stream_recipe(model_recipe(path, input_, options, how), how, str(path))
+    return stream_path(Path(of), input_, options, Replay(where, input_, options), how)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ def diff(
     time_major_b: bool | None = None,
     weights: bool = False,
     input: Any = None,  # noqa: A002  # the command's own word
+    reduce: str | os.PathLike[str] | None = None,
+    force: bool = False,
     **options: Any,
 ) -> DiffResult:
     """Compare two sets of states, whatever formats they are in, and say where they part.
@@ -70,6 +73,13 @@ def diff(
         `a` and `b` are checkpoints, or models: compare their recurrent weights and options.
     input : array, str or path, optional
         `a` and `b` are checkpoints: run both over it, and compare their states.
+    reduce : str or path, optional
+        Where they differ, write the smallest case of it here: an ``.npz`` with one sequence, the
+        steps and, where a step is enough, the one unit that still differ, and the layer that
+        computes them. One of both is a trace with its recipe, or, with `input`, both are
+        checkpoints. The file holds weights and inputs.
+    force : bool
+        With `reduce`: replace an existing file.
     **options
         With `input`: options of both runs, as of `rnnscope.run`.
 
@@ -77,7 +87,8 @@ def diff(
     -------
     DiffResult
         ``.verdict`` is ``"same"`` or ``"differ"``; ``.complete`` tells whether everything that
-        both hold was read and compared; ``.layers`` has every array with its first difference.
+        both hold was read and compared; ``.layers`` has every array with its first difference;
+        ``.reduced`` tells of the case, where one was asked for.
 
     Raises
     ------
@@ -97,6 +108,7 @@ def diff(
     >>> found.verdict, found.layers[0].arrays[0].first.place
     ('differ', (0, 0, 0))
     """
+    from rnnscope.api.reduction import case_target, reduced_runs
     from rnnscope.comparing.tolerance import DiffSettings, make_tolerances
     from rnnscope.errors import spell
     from rnnscope.options.interface import accept
@@ -104,6 +116,7 @@ def diff(
 
     _check_options(options, with_input=input is not None, with_weights=weights)
     tolerances = make_tolerances(atol, rtol, exact=exact, ulp=ulp, equal_nan=equal_nan)
+    case = case_target(reduce, force, (a, b, input), fail_fast=fail_fast, weights=weights)
     settings = DiffSettings(
         tolerances,
         padding=accept(Switch(), padding, called=spell("padding")),
@@ -116,17 +129,25 @@ def diff(
     if input is not None:
         from rnnscope.record.diff_checkpoints import diff_checkpoints
 
-        return diff_checkpoints(Path(a), Path(b), input, settings, "rnnscope.diff", **options)
+        then = None if case is None else partial(reduced_runs, settings, case)
+        return diff_checkpoints(
+            Path(a), Path(b), input, settings, "rnnscope.diff", then=then, **options
+        )
     reading = (
         _read_options("a", a_format, num_units, time_major_a),
         _read_options("b", b_format, num_units, time_major_b),
     )
-    return _diff_states(a, b, reading, settings)
+    return _diff_states(a, b, reading, settings, case)
 
 
 def _diff_states(
-    a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions], settings: DiffSettings
+    a: Any,
+    b: Any,
+    reading: tuple[ReadOptions, ReadOptions],
+    settings: DiffSettings,
+    case: tuple[Path, bool] | None = None,
 ) -> DiffResult:
+    from rnnscope.api.reduction import reduced_states
     from rnnscope.api.trace import operand_of
     from rnnscope.comparing import diff_states
     from rnnscope.errors import CheckpointError, InputError
@@ -138,6 +159,10 @@ def _diff_states(
         raise (_checkpoints_for_states(a, b) or error) from error
     with one.states, other.states:
         found = diff_states(one, other, settings, "rnnscope.diff")
+        if case is not None:
+            found = replace(
+                found, reduced=reduced_states((a, one), (b, other), found, settings, case)
+            )
     if found.verdict != "differ":
         return found
     return replace(found, explain=_explain_command((a, one.states), (b, other.states)))

@@ -194,6 +194,11 @@ class StateTrace(Closing):
         return self._trace.lengths
 
     @property
+    def resets(self) -> Array | None:
+        """True at steps before which the state is reset, bool (sequence, timestep), or None."""
+        return self._trace.resets
+
+    @property
     def valid(self) -> Array:
         """True at valid steps, bool (sequence, timestep)."""
         mask, lengths = self._trace.mask, self._trace.lengths

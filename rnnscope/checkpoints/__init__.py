@@ -43,6 +43,7 @@ READER_MODULES = (
     "gguf_file",
     "audio_json",
     "object_array",
+    "case.case_file",  # before npz, of which it is one
     "npz",
     "archive",  # zips that are none of the formats above, and tars
     "orbax_folder",
@@ -53,7 +54,13 @@ READER_MODULES = (
 
 SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file", "elmo"),
-    b"PK\x03\x04": ("keras.keras_file", "xlstm.state_dict_file", "torch.torch_file", "npz"),
+    b"PK\x03\x04": (
+        "keras.keras_file",
+        "xlstm.state_dict_file",
+        "torch.torch_file",
+        "case.case_file",
+        "npz",
+    ),
 }
 """What a file begins with, and who is asked first about it, so that the others need not load."""
 

@@ -53,17 +53,24 @@ def _from_gates(check: str, layer: CheckedSlice, *, first: bool) -> Finding:
     initial = layer.states.initial.get(name)
     if first and initial is None:
         return skip(check, layer, f"needs the initial {name}")
+    resets = steps.reset_steps(layer)
     for all_rows, all_times in _taken(layer):
         before_all = steps.step_before(layer, all_rows, all_times)
-        chosen = (before_all < 0) == first
+        again = np.zeros(len(all_rows), bool) if resets is None else resets[all_rows, all_times]
+        chosen = ((before_all < 0) | again) == first
         rows, times, previous = all_rows[chosen], all_times[chosen], before_all[chosen]
         count += len(rows)
         before = initial[rows] if first and initial is not None else state[rows, previous]
+        if layer.reset_state == "zeros":
+            before = np.where(again[chosen][:, None], 0, before)
         expected = _next(layer, rows, times, before.astype(np.float64))
         largest |= peak(differences(state[rows, times], expected), layer, rows, times)
     if not count:
         return skip(check, layer, "no sequence has such a step")
     where = "the first step from the initial state" if first else "every step"
+    if first and resets is not None:
+        to = "zeros" if layer.reset_state == "zeros" else "it"
+        where += f" and every one after a reset, which returns to {to}"
     messages = (f"{name} is {rule} at {where}", f"{name} is not {rule} at {where}")
     return judge(check, layer, largest, rounding(check, layer, ROUNDING, state), messages)
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.checks.streamed import StreamedOutputs
 from rnnscope.printable import Printable
 
 CheckStatus = Literal["pass", "warn", "fail", "skip", "error"]
@@ -34,6 +35,8 @@ class Subject:
     seconds : float
     picture : str
         The file with a picture of the first divergence from a stored trace; empty if there is none.
+    streamed : StreamedOutputs or None
+        What was found of outputs that somebody streamed.
     """
 
     json_properties: ClassVar[tuple[str, ...]] = ("status",)
@@ -48,6 +51,7 @@ class Subject:
     error: str = ""
     seconds: float = 0.0
     picture: str = ""
+    streamed: StreamedOutputs | None = None
 
     @property
     def status(self) -> CheckStatus:

@@ -55,7 +55,9 @@ def _final_difference(
 ) -> Peak:
     expected = layer.states.states[name][rows, times]
     largest = peak(differences(final[rows], expected), layer, rows, times)
-    empty = np.setdiff1d(np.arange(len(final)), rows)
+    is_empty = np.ones(len(final), np.bool_)
+    is_empty[rows] = False
+    empty = np.flatnonzero(is_empty)
     initial = layer.states.initial.get(name)
     if not empty.size or initial is None:
         return largest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import due_resets
 from rnnscope.model.states import LayerSlice
 
 
@@ -82,8 +83,18 @@ def _turned_steps(layer: LayerSlice) -> Array:
     return np.full(sequences, timesteps)
 
 
+def reset_steps(layer: LayerSlice) -> Array | None:
+    """The steps at which a reset comes to pass (sequence, timestep); None without resets."""
+    if layer.resets is None:
+        return None
+    return due_resets(layer.resets, computed_steps(layer))[0]
+
+
 def step_before(layer: LayerSlice, rows: Array, times: Array) -> Array:
-    """The timestep that the layer took just before each given one; -1 for the initial state."""
+    """The timestep that the layer took just before each given one; -1 for the initial state.
+
+    Resets are no part of it: see `reset_steps`.
+    """
     if not layer.facts.backward:
         return times - 1
     turned = _turned_steps(layer)[rows]

@@ -15,6 +15,9 @@ from rnnscope.cli.check_arguments import (
     refuse_mixtures,
     refuse_targets,
 )
+from rnnscope.cli.check_stream import stream_option
+from rnnscope.cli.check_subjects import settings_of, subjects_of
+from rnnscope.cli.check_vectors import check_given_vectors, vectors_options
 from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
@@ -23,18 +26,14 @@ from rnnscope.cli.options import (
     limit_options,
     print_result,
 )
-from rnnscope.cli.run_options import parse_run_set, run_set_option
+from rnnscope.cli.run_options import run_set_option
 from rnnscope.cli.terminal import stderr_to_nowhere
 from rnnscope.options.table import PADDING_RULES, VERIFIERS
 
 if TYPE_CHECKING:
     from rnnscope.checks.result import CheckReport, Subject
-    from rnnscope.checks.settings import CheckSettings
-    from rnnscope.record.trace_checks import Comparison
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
-RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
-"""GitHub's folder for a job's own files, and ours inside it: what a step uploads as artifacts."""
 
 
 @click.command("check")
@@ -69,7 +68,8 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 @click.option(
     "--outputs",
     metavar="FILE",
-    help="Check bare arrays: the outputs (sequence, timestep, unit) of a layer.",
+    help="Check bare arrays: the outputs (sequence, timestep, unit) of a layer. With --stream: "
+    "outputs that were streamed.",
 )
 @click.option(
     "--state", metavar="FILE", help="With --outputs: the final state, c and m (or h), or one array."
@@ -126,11 +126,13 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     "--input",
     "inputs",
     metavar="INPUT",
-    help="With --recompute: the run's input, where it is not where it was.",
+    help="With --recompute: the run's input, where it is not where it was. With --stream: what "
+    "MODEL reads.",
 )
 @click.option("--model-input", is_flag=True, help="INPUT is the model's own input.")
 @run_set_option
 @layout_option
+@stream_option
 @click.option(
     "--verify",
     type=click.Choice(VERIFIERS),
@@ -148,6 +150,7 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 @click.option(
     "--rtol", multiple=True, metavar="[ARRAY:]X", help="With --golden: relative difference allowed."
 )
+@vectors_options
 @limit_options
 @format_option("check")
 @click.option(
@@ -181,7 +184,9 @@ def command(**given: Any) -> int:
 
     What a trace lacks is not judged: the check is skipped and says why. Of a MODEL alone the
     weights are checked: finite, no dead units, no saturated biases, spectral radius. Without
-    anything to check it is the suite rnnscope.toml of this folder.
+    anything to check it is the suite rnnscope.toml of this folder. With --stream the run of TRACE,
+    or of MODEL over --input, is fed in chunks and held to the whole; outputs that somebody streamed
+    are held to it, too, and what their streamer does wrong is named.
 
     \b
     rnnscope check trace.h5
@@ -189,18 +194,23 @@ def command(**given: Any) -> int:
     rnnscope check model.ckpt
     rnnscope check --outputs outputs.npy --state state.npz --lengths 3
     rnnscope check --suite rnnscope.toml -j 4 --junit report.xml
+    rnnscope check trace.h5 --stream 1,7,64
+    rnnscope check model.onnx --input x.npy --outputs theirs.npz --stream 64
+    rnnscope check --vectors vectors theirs.json
 
     Exits with 0 if no check fails, 1 if one does, 2 if something could not be checked, or if
     every check was skipped.
     """
     from rnnscope.checks.result import CheckReport
 
-    settings = _settings(given)
+    if given["vectors"] is not None:
+        return check_given_vectors(given, click.get_current_context())
+    settings = settings_of(given)
     find_suite(given)
     refuse_mixtures(given)
     refuse_targets(given)
     with stderr_to_nowhere() if given["verify"] or given["suite"] else nullcontext():
-        subjects = tuple(_subjects(given, settings))
+        subjects = tuple(subjects_of(given, settings))
     report = CheckReport(command_line(), subjects, _notes(given))
     _tell_errors(subjects)
     code = _exit_code(report, allow_empty=given["allow_empty"])
@@ -227,72 +237,6 @@ def _tell_errors(subjects: tuple[Subject, ...]) -> None:
         if subject.error:
             named = "" if subject.name in subject.error else f"\n  subject: {subject.name}"
             click.echo(f"error: {subject.error}{named}", err=True)
-
-
-def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
-    if given["suite"]:
-        from rnnscope.record.suite import run_suite
-
-        return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
-                         update_golden=given["update_golden"],
-                         command=command_line(), pictures=_pictures(given))  # fmt: skip
-    if given["outputs"]:
-        from rnnscope.record.bare_arrays import check_arrays
-
-        return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
-                             settings)]  # fmt: skip
-    from rnnscope.record.model_checks import check_or_error
-
-    against = _comparison(given)
-    return [check_or_error(path, settings, against) for path in given["traces"]]
-
-
-def _settings(given: dict[str, Any]) -> CheckSettings:
-    from rnnscope.checks import CHECKS
-    from rnnscope.checks.settings import CheckSettings, parse_limits
-    from rnnscope.checks.weights import WEIGHT_CHECKS
-
-    def split(texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
-
-    settings = CheckSettings(
-        only=split(given["only"]),
-        skip=split(given["skip"]),
-        layers=given["layers"],
-        limits=parse_limits(given["limits"]),
-    )
-    settings.ids((*CHECKS, *WEIGHT_CHECKS))  # refused here, once, not for every trace
-    return settings
-
-
-def _comparison(given: dict[str, Any]) -> Comparison:
-    from rnnscope.record.trace_checks import Comparison, picture_path
-
-    replay = None
-    if given["checkpoint"] or given["inputs"] or given["recompute"] or given["verify"]:
-        from rnnscope.record.replay import Replay
-
-        options = {name: given[name] for name in ("model_input", "layout") if given[name]}
-        options |= parse_run_set(given["run"])
-        replay = Replay(given["checkpoint"], given["inputs"], options, given["verify"])
-    if not given["golden"]:
-        return Comparison(replay)
-    from rnnscope.comparing.tolerance import make_tolerances
-
-    folder, picture = _pictures(given), None
-    if folder is not None:
-        picture = picture_path(folder, given["traces"][0].stem)
-    tolerances = make_tolerances(given["atol"], given["rtol"])
-    return Comparison(replay, given["golden"], tolerances, picture)
-
-
-def _pictures(given: dict[str, Any]) -> Path | None:
-    """The folder for pictures, where there are to be any."""
-    if given["pictures"] is not None:
-        return Path(given["pictures"])
-    if given["github"] and os.environ.get(RUNNER_TEMP):
-        return Path(os.environ[RUNNER_TEMP]) / PICTURES
-    return None
 
 
 def _exit_code(report: CheckReport, *, allow_empty: bool) -> int:

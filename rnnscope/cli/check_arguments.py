@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.check_stream import refuse_with_stream
+
 SUITE_NAME = "rnnscope.toml"
 """The suite that is taken where nobody says which."""
 
@@ -21,7 +23,7 @@ def complete_limits(_: click.Context, __: click.Parameter, begun: str) -> list[s
 
 def find_suite(given: dict[str, Any]) -> None:
     """Take the suite of this folder where nothing else is to be checked."""
-    if given["traces"] or given["suite"] or given["outputs"]:
+    if given["traces"] or given["suite"] or given["outputs"] or given["stream"] is not None:
         return
     if Path(SUITE_NAME).is_file():
         given["suite"] = Path(SUITE_NAME)
@@ -49,6 +51,9 @@ def refuse_targets(given: dict[str, Any]) -> None:
 
 def refuse_mixtures(given: dict[str, Any]) -> None:
     """Refuse options that say nothing together."""
+    if given["stream"] is not None:
+        refuse_with_stream(given)
+        return
     ways = [name for name in ("traces", "suite", "outputs") if given[name]]
     if len(ways) != 1:
         what = "say what to check: TRACE, --suite FILE or --outputs FILE"

@@ -9,16 +9,16 @@ import click
 
 from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, layer_options
-from rnnscope.converting import NOT_WRITTEN, WEIGHT_FORMATS
+from rnnscope.converting import WEIGHT_FORMATS
 
 
 @click.command("convert")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
     "--to",
-    type=click.Choice([*WEIGHT_FORMATS, *NOT_WRITTEN]),
+    type=click.Choice([*WEIGHT_FORMATS]),
     required=True,
-    help="The format; tfjs is refused for now.",
+    help="The format.",
 )
 @click.option(
     "-o",
@@ -26,7 +26,7 @@ from rnnscope.converting import NOT_WRITTEN, WEIGHT_FORMATS
     "target",
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="The file to write; for tf1 a new folder.",
+    help="The file to write; for tf1 and tfjs a new folder.",
 )
 @click.option(
     "--layer",
@@ -62,6 +62,7 @@ def command(
     \b
     rnnscope convert model.ckpt --to torch -o lstm.pt
     rnnscope convert model.keras --to onnx -o model.onnx --expose-states
+    rnnscope convert model.h5 --to tfjs -o web_model
     rnnscope convert model.h5 --to npz -o weights.npz --as-layout tf1
 
     Exits with 2 if the format cannot hold the layers, or OUT cannot be written.

@@ -56,6 +56,13 @@ from rnnscope.states import READ_FORMAT_NAMES
 @click.option("--equal-nan", is_flag=True, help="NaN beside NaN is no difference.")
 @click.option("--padding", is_flag=True, help="Compare steps past the length, too.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first difference of each array.")
+@click.option(
+    "--reduce",
+    metavar="CASE.npz",
+    help="Where they differ, write the smallest case of it, to attach to an issue: one sequence, "
+    "few steps, one unit, and the weights and inputs of these.",
+)
+@click.option("-f", "--force", is_flag=True, help="With --reduce: replace an existing CASE.npz.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code says it.")
 @limit_options
 @format_option("diff")
@@ -71,6 +78,11 @@ def command(**given: Any) -> int:
     rnnscope diff trace.h5 keras_states.npz --b-format keras --atol c:1e-6
     rnnscope diff old.ckpt new.keras --input x.npz
     rnnscope diff --weights old.ckpt new.keras
+    rnnscope diff trace.h5 port.npz --reduce case.npz
+
+    For --reduce one side is a trace with its recipe, or both are checkpoints with --input; it is
+    computed again with less and less. CASE holds weights and inputs of what is left: look at it
+    before you send it to others.
 
     Exits with 0 if they are the same, 1 if they differ, 2 if they cannot be compared. Arrays that
     one of them lacks, or that were not read, are no difference: the first line names them.

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rnnscope.cli.options import format_option, limit_options, print_result
+from rnnscope.cli.progress import progress_line
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.states import READ_FORMAT_NAMES
-
-if TYPE_CHECKING:
-    from rnnscope.explaining.explain import Progress
 
 
 @click.command("explain")
@@ -79,7 +74,7 @@ def command(
 
     options = given_options(given)
     sources = (checkpoint, input_) if reference is None else (checkpoint, input_, reference)
-    with _progress() as progress:
+    with progress_line("trying ") as progress:
         found = explain(
             *sources,
             budget=given["budget"],
@@ -94,19 +89,3 @@ def command(
         write_report(found, output, report_format)
     print_result(found, report_format)
     return 0 if found.verdict == "one" else 1
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """What is searched, on one line of a terminal, which is empty again at the end."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-
-    def show(words: str, part: float) -> None:
-        click.echo(f"\r\x1b[Ktrying {words}: {part:4.0%}", nl=False, err=True)
-
-    try:
-        yield show
-    finally:
-        click.echo("\r\x1b[K", nl=False, err=True)

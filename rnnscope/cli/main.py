@@ -37,8 +37,10 @@ COMMANDS = {
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",
     "diff": "Compare states in any formats, or two checkpoints; say where and how they part.",
     "explain": "Say why a model's numbers differ from a reference: which reading gives them.",
+    "vectors": "Write test vectors for an implementation in any language, with runners.",
     "export": "Write the states of a trace in the format of a framework or tool.",
     "convert": "Write recurrent layers in another format, read back and compared first.",
+    "conform": "Hold an engine of LSTM, GRU and RNN to a corpus of small cases.",
     "show": "Show the states of a trace in the terminal: its tree, a heatmap, its units.",
     "plot": "Draw the states of a trace, or where two part, as .png, .svg or .pdf.",
     "report": "Write a page to explore the states of a trace, in one HTML file.",
@@ -48,6 +50,9 @@ COMMANDS = {
 """Commands and their one line of help: a command's module is imported when it is asked for."""
 
 FINE, VERDICT, TROUBLE = 0, 1, 2
+
+OBJECTS_BEFORE_GARBAGE = 100_000
+"""How many may be made before garbage is looked for; some 70,000 are imported for a run."""
 
 
 class LazyGroup(click.Group):
@@ -107,6 +112,8 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 fine, 1 a verdict, 2 trouble of any kind."""
+    # All that is imported is kept: looking for garbage in it again and again finds none.
+    gc.set_threshold(OBJECTS_BEFORE_GARBAGE)
     open_closed_streams()
     any_character()
     drop_remarks_of_h5py()

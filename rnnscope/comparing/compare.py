@@ -57,21 +57,14 @@ def diff_states(
     settings = settings or DiffSettings()
     set_a, set_b = (with_final(states) for states in _same_lengths(a.states, b.states))
     pairs, rest_a, rest_b = match_layers(set_a.layers, set_b.layers)
+    together = _together(set_a, set_b, pairs)
     both_traces = a.states.format == b.states.format == "trace"
     alone_a, alone_b = ([], []) if both_traces else map(_outputs_alone, (rest_a, rest_b))
     rest_a = [layer for layer in rest_a if layer not in alone_a]
     rest_b = [layer for layer in rest_b if layer not in alone_b]
     settings.tolerances.check_arrays(_arrays_by_layer(pairs, rest_a, alone_a), state_names())
     differences, notes = length_differences(a.states, b.states)
-    layers = tuple(
-        _diff_layer(
-            _directed(LayerOfSet(set_a, pair.a), pair.b),
-            _directed(LayerOfSet(set_b, pair.b), pair.a),
-            pair.how,
-            settings,
-        )
-        for pair in pairs
-    )
+    layers = tuple(_diff_layer(one, other, how, settings) for one, other, how in together)
     if not any(layer.arrays for layer in layers):
         raise InputError(
             "The two hold no array in common.",
@@ -97,6 +90,25 @@ def diff_states(
         extra = length_hints(set_a, set_b, result)
         result = replace(result, notes=(*result.notes, *extra))
     return result
+
+
+def aligned_layers(a: Recognised, b: Recognised) -> list[tuple[LayerOfSet, LayerOfSet, str]]:
+    """The layers of two sets that are compared with each other, as they are compared; and why."""
+    set_a, set_b = (with_final(states) for states in _same_lengths(a.states, b.states))
+    return _together(set_a, set_b, match_layers(set_a.layers, set_b.layers)[0])
+
+
+def _together(
+    a: StateSet, b: StateSet, pairs: Iterable[MatchedLayers]
+) -> list[tuple[LayerOfSet, LayerOfSet, str]]:
+    return [
+        (
+            _directed(LayerOfSet(a, pair.a), pair.b),
+            _directed(LayerOfSet(b, pair.b), pair.a),
+            pair.how,
+        )
+        for pair in pairs
+    ]
 
 
 def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar, Literal
 
+from rnnscope.comparing.reduction import Reduction
 from rnnscope.printable import Printable
 from rnnscope.states.state_set import UnreadArray
 
@@ -243,6 +244,8 @@ class DiffResult(Printable):
     explain : str
         The command that looks for the reason, where they differ and a trace with its recipe is at
         hand; else empty.
+    reduced : Reduction or None
+        The smallest case of it, where one was asked for.
     """
 
     report_kind: ClassVar[str] = "diff"
@@ -261,6 +264,7 @@ class DiffResult(Printable):
     command: str = ""
     kind: Literal["states", "weights"] = field(default="states")
     explain: str = ""
+    reduced: Reduction | None = None
 
     @property
     def verdict(self) -> Verdict:

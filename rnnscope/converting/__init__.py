@@ -18,13 +18,9 @@ WEIGHT_FORMATS = {
     "onnx": "onnx_format",
     "tf1": "tf1_format",
     "flax": "flax_format",
+    "tfjs": "tfjs_format",
 }
 """Modules of this package that hold a ``WEIGHT_FORMAT``, by its name; imported when asked for."""
-
-NOT_WRITTEN = {
-    "tfjs": "rnnscope reads such files, but has no writer yet",
-}
-"""Formats that are refused by name, and why."""
 
 
 def weight_format(name: str) -> WeightFormat:
@@ -33,12 +29,11 @@ def weight_format(name: str) -> WeightFormat:
     Raises
     ------
     OptionError
-        It is not written; the message says why, or lists those that are.
+        It is not written; the message lists those that are.
     """
     if name not in WEIGHT_FORMATS:
-        reason = NOT_WRITTEN.get(name)
         raise OptionError(
-            f"Models are not written as '{name}'" + (f": {reason}." if reason else "."),
+            f"Models are not written as '{name}'.",
             where=spell("to", name),
             expected=", ".join(WEIGHT_FORMATS),
             found=name,

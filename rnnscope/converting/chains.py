@@ -54,13 +54,7 @@ def chain(
     for before, step in pairwise(rest):
         _require_reads(before, step, target, in_order=in_order)
         if isinstance(step, Node) and not known(step):
-            raise UnsupportedCellError(
-                f"A layer between recurrent ones is not written for {target}.",
-                where=step.name,
-                expected=", ".join(kind.__name__ for kind in kinds),
-                found=getattr(step.layer, "kind", type(step.layer).__name__),
-                hint=_or_else(),
-            )
+            raise _not_between(step, target, kinds)
     chained: list[Step] = []
     wanted = rest[0].reads
     for step in reversed(front):
@@ -73,6 +67,80 @@ def chain(
         wanted = step.reads[0]
     left = tuple(step for step in front if isinstance(step, Node) and step not in chained)
     return (*chained, *rest), left
+
+
+def tree(
+    plan: Plan,
+    target: str,
+    known: Callable[[Node], bool],
+    kinds: Collection[type],
+    *,
+    in_order: bool,
+) -> tuple[tuple[Step, ...], tuple[Node, ...]]:
+    """The steps of a plan as a tree from one input, and what is left out in front of it.
+
+    Parameters as of `chain`. Every step reads one other; several may read the same.
+
+    Raises
+    ------
+    UnsupportedCellError
+        A layer reads two others, recurrent layers read different inputs, or a layer between them is
+        one that the target lacks; it names the layer.
+    """
+    steps = _with_biases(plan.steps)
+    by_name = {step.name: step for step in steps}
+    behind = _behind_recurrent(steps)
+    kept: set[str] = set()
+    origins: dict[str, str] = {}
+    for level in (step for step in steps if isinstance(step, Level)):
+        reader: Step = level
+        while reader.name not in kept:
+            kept.add(reader.name)
+            reads = (reader.reads,) if isinstance(reader, Level) else reader.reads
+            before = by_name.get(reads[0]) if reads else None
+            written = before is not None and (
+                isinstance(before, Level) or (len(before.reads) == 1 and known(before))
+            )
+            if before is not None and before.name in behind and not written:
+                raise _not_between(before, target, kinds)
+            if before is None or not written:
+                origins.setdefault(reads[0] if reads else "", level.name)
+                break
+            if isinstance(before, Level):
+                _require_reads(before, reader, target, in_order=in_order)
+            reader = before
+    if len(origins) > 1:
+        raise UnsupportedCellError(
+            f"Recurrent layers that read different inputs are not written for {target} together.",
+            where=", ".join(origins.values()),
+            expected="one input for all",
+            found=", ".join(map(repr, origins)),
+            hint=_or_else(),
+        )
+    front = steps[: next(n for n, step in enumerate(steps) if isinstance(step, Level))]
+    left = tuple(step for step in front if isinstance(step, Node) and step.name not in kept)
+    return tuple(step for step in steps if step.name in kept), left
+
+
+def _behind_recurrent(steps: Iterable[Step]) -> set[str]:
+    """The steps that values of recurrent layers reach, and these layers."""
+    found: set[str] = set()
+    for step in steps:
+        reads = (step.reads,) if isinstance(step, Level) else step.reads
+        if isinstance(step, Level) or found & {*reads}:
+            found.add(step.name)
+    return found
+
+
+def _not_between(step: Step, target: str, kinds: Collection[type]) -> UnsupportedCellError:
+    layer = step.layer if isinstance(step, Node) else step
+    return UnsupportedCellError(
+        f"A layer between recurrent ones is not written for {target}.",
+        where=step.name,
+        expected=", ".join(kind.__name__ for kind in kinds),
+        found=getattr(layer, "kind", type(layer).__name__),
+        hint=_or_else(),
+    )
 
 
 def _with_biases(steps: Iterable[Step]) -> list[Step]:
@@ -156,3 +224,13 @@ def input_width(steps: Iterable[Step]) -> int:
         if kernel is not None:
             return int(kernel.shape[0])
     raise AssertionError("a chain has a recurrent layer")
+
+
+def output_width(step: Step, width: int | None) -> int | None:
+    """Features of what a step returns for so many; None stands for ids."""
+    if isinstance(step, Level):
+        sizes = [layer.output_size for layer in step.layers]
+        return sum(sizes) if (step.merge or "concat") == "concat" else sizes[0]
+    inner = getattr(step.layer, "inner", step.layer)
+    kernel = getattr(inner, "table", getattr(inner, "kernel", None))
+    return width if kernel is None else int(np.shape(kernel)[-1])

@@ -36,6 +36,10 @@ class Abilities:
         Whether one layer alone may read from the end.
     stored_start : bool
         Whether the file holds a state before the first step, the same for every sequence.
+    dtypes : collection of str
+        Of the weights.
+    alike_directions : bool
+        Whether both directions of a layer have one configuration.
     merges : collection of str
         How two directions may be joined, as in `BidirectionalMerge`; empty for formats that hold
         weights and no wiring.
@@ -55,6 +59,8 @@ class Abilities:
     reset_after: Collection[bool] = (True,)
     lone_backward: bool = True
     stored_start: bool = False
+    dtypes: Collection[str] = ("float32", "float64")
+    alike_directions: bool = False
     merges: Collection[str] = ()
 
 

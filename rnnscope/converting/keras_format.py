@@ -1,4 +1,4 @@
-"""Keras 3: a Sequential model in a ``.keras`` file, written as data.
+"""Keras 3: a Sequential or Functional model in a ``.keras`` file, written as data.
 
 References
 ----------
@@ -17,24 +17,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rnnscope.checkpoints.keras.keras_file import CONFIG, METADATA, WEIGHTS, to_snake_case
-from rnnscope.converting.chains import chain, front_words, in_the_order, input_width, join_words
+from rnnscope.checkpoints.keras.keras_file import to_snake_case
+from rnnscope.checkpoints.keras.keras_members import CONFIG, METADATA, WEIGHTS
+from rnnscope.converting.chains import front_words, join_words, output_width
 from rnnscope.converting.folding import folding_words
 from rnnscope.converting.interface import (
     Abilities,
     FormatOptions,
-    Level,
     Plan,
     WeightFormat,
     Written,
 )
-from rnnscope.converting.keras_layers import KERAS, PLAIN, KerasLayer, recurrent
+from rnnscope.converting.keras_chain import (
+    INPUT,
+    KerasChain,
+    keras_chain,
+    mask_words,
+    order_words,
+)
+from rnnscope.converting.keras_layers import KERAS, NAMES, KerasLayer
 from rnnscope.converting.left_out_words import start_words
-from rnnscope.converting.names import clean_names
-from rnnscope.model.layers import Embedding, Masking
-from rnnscope.model.network import Node
 
-INPUT = "input"
 VERSION = "3.0.0"
 """The oldest Keras whose configurations these are; later ones read them."""
 
@@ -44,50 +47,69 @@ def _abilities(options: FormatOptions) -> Abilities:  # noqa: ARG001 - the same 
 
 
 def _write(plan: Plan, options: FormatOptions) -> Written:  # noqa: ARG001
-    steps, left = chain(plan, "keras", _known, PLAIN, in_order=False)
-    named = clean_names((step.name for step in steps), misread=INPUT.__eq__)
-    layers: list[KerasLayer] = []
-    names: dict[str, str] = {}
-    dtype = plan.levels[0].cell.dtype.name
-    for number, step in enumerate(steps):
-        name = named[step.name]
-        if isinstance(step, Level):
-            last = number == len(steps) - 1
-            sequences = not last or all(one.return_sequences for one in step.layers)
-            layer, suffixes = recurrent(step, name, sequences=sequences)
-            names |= {
-                node.name: name + suffix for node, suffix in zip(step.nodes, suffixes, strict=True)
-            }
-        else:
-            made = PLAIN[type(step.layer)](step.layer, name)
-            assert made is not None
-            layer = made
-        if not layer.config["dtype"]:
-            layer.config["dtype"] = dtype
-        layers.append(layer)
-    first = steps[0]
-    shape: list[int | None]
-    ids = isinstance(first, Node) and isinstance(first.layer, Embedding)
-    shape = [None, None] if ids else [None, None, input_width(steps)]
-    config = model_config(layers, shape, "int64" if ids else dtype)
+    made = keras_chain(plan, "keras", NAMES, branches=True)
+    make = model_config if made.is_sequential else functional_config
+    config = make(made, "int64" if made.takes_ids else made.dtype)
+    masks = (
+        "call the layers with mask= (sequence, timestep), or put a Masking layer in front; the "
+        "model computes every step of what it is given."
+    )
     return Written(
-        save=partial(save_keras, config=config, layers=layers),
-        names=names,
-        load=('model = keras.models.load_model("{target}")', "outputs = model.predict(x)"),
+        save=partial(save_keras, config=config, layers=made.layers),
+        names=made.names,
+        load=(
+            'model = keras.models.load_model("{target}")',
+            f"{_outputs(made)} = model.predict(x)",
+        ),
         folded=folding_words(plan, joined=True),
-        left_out=(*front_words(left), *start_words(plan)),
-        notes=(*_notes(plan, steps), *join_words(plan)),
-        steps=steps,
+        left_out=(*front_words(made.left), *start_words(plan)),
+        notes=(*mask_words(plan, made, masks), *order_words(plan, "Keras"), *join_words(plan)),
+        steps=made.steps,
     )
 
 
-def _known(step: Node) -> bool:
-    make = PLAIN.get(type(step.layer))
-    return make is not None and make(step.layer, step.name) is not None
+def _outputs(made: KerasChain) -> str:
+    return "outputs" if made.is_sequential else ", ".join(made.outputs)
 
 
-def model_config(layers: list[KerasLayer], shape: list[int | None], dtype: str) -> dict[str, Any]:
-    """The configuration of a Sequential model over an input of that shape."""
+def functional_config(made: KerasChain, dtype: str) -> dict[str, Any]:
+    """The configuration of a Functional model of branches from one input of that dtype."""
+    widths: dict[str, int | None] = {INPUT: made.shape[-1]}
+    first = KerasLayer("InputLayer", {"batch_shape": made.shape, "dtype": dtype, "name": INPUT}, {})
+    entries = [{**first.entry(), "name": INPUT, "inbound_nodes": []}]
+    for layer, step, read in zip(made.layers, made.steps, made.reads, strict=True):
+        name = layer.config["name"]
+        shape = made.shape if read == INPUT else [None, None, widths[read]]
+        widths[name] = output_width(step, widths[read])
+        tensor = {
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": shape,
+                "dtype": dtype if read == INPUT else made.dtype,
+                "keras_history": [read, 0, 0],
+            },
+        }
+        call = {"args": [tensor], "kwargs": {}}
+        entries.append({**layer.entry(), "name": name, "inbound_nodes": [call]})
+    config = {
+        "name": "converted",
+        "trainable": True,
+        "layers": entries,
+        "input_layers": [[INPUT, 0, 0]],
+        "output_layers": [[name, 0, 0] for name in made.outputs],
+    }
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": config,
+        "registered_name": "Functional",
+        "build_config": {"input_shape": None},
+    }
+
+
+def model_config(made: KerasChain, dtype: str) -> dict[str, Any]:
+    """The configuration of a Sequential model over an input of that dtype."""
+    layers, shape = made.layers, made.shape
     first = KerasLayer("InputLayer", {"batch_shape": shape, "dtype": dtype, "name": INPUT}, {})
     config = {
         "name": "converted",
@@ -131,27 +153,11 @@ def save_keras(path: Path, config: dict[str, Any], layers: list[KerasLayer]) -> 
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
 
-def _notes(plan: Plan, steps: tuple[Level | Node, ...]) -> tuple[str, ...]:
-    notes = []
-    plain = [step.layer for step in steps if isinstance(step, Node)]
-    masks = any(isinstance(one, (Embedding, Masking)) and one.makes_mask for one in plain)
-    if any(level.takes_lengths for level in plan.levels) and not masks:
-        notes.append(
-            "Sequences of several lengths: call the layers with mask= (sequence, timestep), or put "
-            "a Masking layer in front; the model computes every step of what it is given."
-        )
-    alone = [f"'{level.name}'" for level in plan.levels if not in_the_order(level, False)]
-    if alone:
-        notes.append(
-            f"Keras returns the outputs of {', '.join(alone)} from the end (go_backwards)."
-        )
-    return tuple(notes)
-
-
 WEIGHT_FORMAT = WeightFormat(
     name="keras",
     title="Keras 3 model (.keras)",
-    holds="a Sequential model: LSTM, GRU, SimpleRNN, Bidirectional; in front and between them "
+    holds="a Sequential model, or branches from one input: LSTM, GRU, SimpleRNN, "
+    "Bidirectional; in front and between them "
     "Embedding, Masking, Dense, Activation, Rescaling and the normalizations",
     framework="Keras 3",
     suffixes=(".keras",),

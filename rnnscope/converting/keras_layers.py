@@ -41,7 +41,8 @@ KERAS3_NAMES = (
     "tanh", "sigmoid", "relu", "relu6", "linear", "elu", "selu", "softplus", "softsign", "softmax",
     "swish", "gelu", "mish", "exponential",
 )  # fmt: skip
-NAMES: Mapping[str, str] = {
+Names = Mapping[str, str]
+NAMES: Names = {
     **{name: name for name in KERAS3_NAMES if name in ACTIVATIONS},
     **{name: new for name, new in RENAMED.items() if new is not None},
 }
@@ -88,7 +89,9 @@ class KerasLayer:
         }
 
 
-def recurrent(level: Level, name: str, *, sequences: bool) -> tuple[KerasLayer, tuple[str, ...]]:
+def recurrent(
+    level: Level, name: str, *, sequences: bool, names: Names = NAMES
+) -> tuple[KerasLayer, tuple[str, ...]]:
     """A level as an LSTM, GRU or SimpleRNN, or as a Bidirectional of two.
 
     Parameters
@@ -97,6 +100,8 @@ def recurrent(level: Level, name: str, *, sequences: bool) -> tuple[KerasLayer, 
     name : str
     sequences : bool
         Whether it returns every step.
+    names : mapping of str to str
+        What the target calls activations, by rnnscope's names.
 
     Returns
     -------
@@ -106,12 +111,13 @@ def recurrent(level: Level, name: str, *, sequences: bool) -> tuple[KerasLayer, 
     """
     if len(level.nodes) == 1:
         layer, cell = level.layers[0], level.cell
-        config = _config(layer, name, sequences=sequences)
+        config = _config(layer, name, names, sequences=sequences)
         return KerasLayer(CLASSES[cell.kind], config, {"cell": variables(cell)}), ("",)
     parts = {}
     weights: Weights = {}
     for key, layer in zip(("forward", "backward"), level.layers, strict=True):
-        own = _config(layer, f"{key}_{CLASSES[layer.cell.kind].lower()}", sequences=sequences)
+        own_name = f"{key}_{CLASSES[layer.cell.kind].lower()}"
+        own = _config(layer, own_name, names, sequences=sequences)
         parts[key] = KerasLayer(CLASSES[layer.cell.kind], own, {}).entry()
         weights[f"{key}_layer/cell"] = variables(layer.cell)
     config = {
@@ -120,11 +126,11 @@ def recurrent(level: Level, name: str, *, sequences: bool) -> tuple[KerasLayer, 
         "layer": parts["forward"],
         "backward_layer": parts["backward"],
     }
-    names = tuple(f"/{parts[key]['config']['name']}" for key in ("forward", "backward"))
-    return KerasLayer("Bidirectional", config, weights), names
+    suffixes = tuple(f"/{parts[key]['config']['name']}" for key in ("forward", "backward"))
+    return KerasLayer("Bidirectional", config, weights), suffixes
 
 
-def _config(layer: RecurrentLayer, name: str, *, sequences: bool) -> dict[str, Any]:
+def _config(layer: RecurrentLayer, name: str, names: Names, *, sequences: bool) -> dict[str, Any]:
     cell = layer.cell
     config = {
         **_plain(name, cell.dtype.name),
@@ -135,11 +141,11 @@ def _config(layer: RecurrentLayer, name: str, *, sequences: bool) -> dict[str, A
         "unroll": False,
         "zero_output_for_mask": layer.padding.value == "zeros",
         "units": cell.num_units,
-        "activation": NAMES[cell.options.activation.value],
+        "activation": names[cell.options.activation.value],
         "use_bias": True,
     }
     if cell.kind != "simple_rnn":
-        config["recurrent_activation"] = NAMES[cell.options.recurrent_activation.value]
+        config["recurrent_activation"] = names[cell.options.recurrent_activation.value]
     if cell.kind == "gru":
         config["reset_after"] = bool(cell.options.reset_after.value)
     if cell.kind == "lstm":
@@ -167,7 +173,7 @@ def variables(cell: CellSpec) -> tuple[Array, ...]:
     return ordered(kernel), ordered(recurrent_kernel), bias
 
 
-def _embedding(layer: Embedding, name: str) -> KerasLayer:
+def _embedding(layer: Embedding, name: str, names: Names) -> KerasLayer:  # noqa: ARG001
     table = np.asarray(layer.table)
     rows, width = table.shape
     config = {
@@ -177,43 +183,43 @@ def _embedding(layer: Embedding, name: str) -> KerasLayer:
     return KerasLayer("Embedding", config, {"": (table,)})
 
 
-def _masking(layer: Masking, name: str) -> KerasLayer:
+def _masking(layer: Masking, name: str, names: Names) -> KerasLayer:  # noqa: ARG001
     return KerasLayer("Masking", {**_plain(name, ""), "mask_value": layer.mask_value}, {})
 
 
-def _dense(layer: Dense, name: str) -> KerasLayer | None:
-    if layer.activation not in NAMES:
+def _dense(layer: Dense, name: str, names: Names) -> KerasLayer | None:
+    if layer.activation not in names:
         return None
     config = {
         **_plain(name, layer.kernel.dtype.name), "units": int(layer.kernel.shape[1]),
-        "activation": NAMES[layer.activation], "use_bias": layer.bias is not None,
+        "activation": names[layer.activation], "use_bias": layer.bias is not None,
     }  # fmt: skip
     arrays = (layer.kernel,) if layer.bias is None else (layer.kernel, layer.bias)
     return KerasLayer("Dense", config, {"": arrays})
 
 
-def _distributed(layer: TimeDistributed, name: str) -> KerasLayer | None:
+def _distributed(layer: TimeDistributed, name: str, names: Names) -> KerasLayer | None:
     # On its own a Dense layer acts on the last axis of every step, too.
-    return _dense(layer.inner, name) if isinstance(layer.inner, Dense) else None
+    return _dense(layer.inner, name, names) if isinstance(layer.inner, Dense) else None
 
 
-def _activation(layer: Activation, name: str) -> KerasLayer | None:
-    if layer.activation not in NAMES:
+def _activation(layer: Activation, name: str, names: Names) -> KerasLayer | None:
+    if layer.activation not in names:
         return None
-    config = {**_plain(name, ""), "activation": NAMES[layer.activation]}
+    config = {**_plain(name, ""), "activation": names[layer.activation]}
     return KerasLayer("Activation", config, {})
 
 
-def _nothing(layer: PassThrough, name: str) -> KerasLayer:  # noqa: ARG001 - as the others
+def _nothing(layer: PassThrough, name: str, names: Names) -> KerasLayer:  # noqa: ARG001 - as the others
     return KerasLayer("Dropout", {**_plain(name, ""), "rate": 0.0}, {})
 
 
-def _rescaling(layer: Rescaling, name: str) -> KerasLayer:
+def _rescaling(layer: Rescaling, name: str, names: Names) -> KerasLayer:  # noqa: ARG001
     config = {**_plain(name, ""), "scale": layer.scale, "offset": layer.offset}
     return KerasLayer("Rescaling", config, {})
 
 
-def _batch_norm(layer: BatchNormalization, name: str) -> KerasLayer:
+def _batch_norm(layer: BatchNormalization, name: str, names: Names) -> KerasLayer:  # noqa: ARG001
     config = {
         **_plain(name, layer.moving_mean.dtype.name), "axis": layer.axis,
         "epsilon": layer.epsilon, "center": layer.beta is not None,
@@ -224,7 +230,7 @@ def _batch_norm(layer: BatchNormalization, name: str) -> KerasLayer:
     return KerasLayer("BatchNormalization", config, {"": kept})
 
 
-def _layer_norm(layer: LayerNormalization, name: str) -> KerasLayer:
+def _layer_norm(layer: LayerNormalization, name: str, names: Names) -> KerasLayer:  # noqa: ARG001
     config = {
         **_plain(name, ""), "axis": layer.axis, "epsilon": layer.epsilon,
         "center": layer.beta is not None, "scale": layer.gamma is not None,
@@ -233,7 +239,7 @@ def _layer_norm(layer: LayerNormalization, name: str) -> KerasLayer:
     return KerasLayer("LayerNormalization", config, {"": kept})
 
 
-PLAIN: dict[type, Callable[[Any, str], KerasLayer | None]] = {
+PLAIN: dict[type, Callable[[Any, str, Names], KerasLayer | None]] = {
     Embedding: _embedding,
     Masking: _masking,
     Dense: _dense,

@@ -30,8 +30,19 @@ def misfits(level: Level, can: Abilities) -> Iterator[str]:
         yield from _of_layer(layer, can)
     if len(level.nodes) == 1 and level.layers[0].backward.value and not can.lone_backward:
         yield "reads from the end on its own (backward)"
+    if len(level.nodes) == 2 and can.alike_directions and not _alike(*level.cells):
+        yield "has other options in its second direction (bidirectional)"
     if len(level.nodes) == 2 and can.merges and (level.merge or "none") not in can.merges:
         yield f"joins its directions by {level.merge or 'nothing'} (merge)"
+
+
+def _alike(one: CellSpec, other: CellSpec) -> bool:
+    """Whether two cells would be configured the same; the forget bias is inside the bias."""
+    first, second = (
+        {name: option.value for name, option in cell.options.items() if name != "forget_bias"}
+        for cell in (one, other)
+    )
+    return first == second
 
 
 def _of_layer(layer: RecurrentLayer, can: Abilities) -> Iterator[str]:
@@ -55,6 +66,8 @@ def _of_cell(cell: CellSpec, can: Abilities) -> Iterator[str]:
     if kind not in can.activation:
         yield f"is a cell of another kind ({kind})"
         return
+    if cell.dtype.name not in can.dtypes:
+        yield f"has weights in {cell.dtype.name} (dtype)"
     options = dict(cell.options.items())
     act = options["activation"].value
     if not has(act, can.activation[kind], can):

@@ -88,18 +88,21 @@ def _random_input(
 def _run_steps(steps: Iterable[Level | Node], signal: Signal) -> States:
     states: States = {}
     mask = signal.mask  # that of the lengths, which a table of ids does not pass on
+    made: dict[str, Signal] = {}
     for step in steps:
+        read = step.reads if isinstance(step, Level) else (*step.reads, "")[0]
+        came = made.get(read, signal)  # what is not among the steps is the input
         if isinstance(step, Node):
             assert not isinstance(step.layer, RecurrentLayer)
-            signal = Signal(step.layer(signal).values, mask)
+            made[step.name] = Signal(step.layer(came).values, mask)
             continue
         outputs = []
         for node, layer in zip(step.nodes, step.layers, strict=True):
-            made = run_layer(layer, signal.values, signal.mask, stored_start(layer))
-            states[node.name] = made.states
-            outputs.append(Signal(made.outputs, signal.mask))
+            ran = run_layer(layer, came.values, came.mask, stored_start(layer))
+            states[node.name] = ran.states
+            outputs.append(Signal(ran.outputs, came.mask))
         merge = BidirectionalMerge(step.merge or "concat")
-        signal = merge(*outputs) if len(outputs) == 2 else outputs[0]
+        made[step.name] = merge(*outputs) if len(outputs) == 2 else outputs[0]
     return states
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.engines.compiled import PackedCell, is_compiled
+from rnnscope.engines.episodes import run_by_episode
 from rnnscope.engines.fast_engine import run_fast
 from rnnscope.engines.lstm import FoldedLSTM
 from rnnscope.engines.numpy_engine import run_layer
@@ -25,6 +26,7 @@ from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.resets import Resets
 from rnnscope.model.states import LayerStates, beside
 
 ENGINES = {
@@ -87,15 +89,21 @@ class LayerEngine:
         initial: Mapping[str, Array] | None = None,
         held: Array | None = None,
         workspace: Workspace | None = None,
+        resets: Resets | None = None,
     ) -> LayerStates:
         """Every state of a slice; arguments as in `run_layer` and `run_fast`.
 
-        `lengths` are those of the slice, given only where the mask is a plain prefix.
+        `lengths` are those of the slice, given only where the mask is a plain prefix. `resets` are
+        of layers that read forward.
         """
+        if resets is not None and not resets.steps.any():
+            resets = None
+        if resets is not None and self.name != "reference":
+            return run_by_episode(self._run_episodes, self._layer, x, mask, initial, held, resets)
         holes = mask if lengths is None else None
         prepared = self._packed or self._folded
         if prepared is None or (self._folded is not None and holes is not None):
-            return self._run_reference(x, mask, initial, held)
+            return self._run_reference(x, mask, initial, held, resets)
         return run_fast(
             self._layer,
             x,
@@ -110,32 +118,43 @@ class LayerEngine:
             workspace=workspace,
         )
 
+    def _run_episodes(
+        self, x: Array, mask: Array, initial: Mapping[str, Array], held: Array
+    ) -> LayerStates:
+        return self.run(x, mask, prefix_lengths(mask), initial, held)
+
     def _run_reference(
         self,
         x: Array,
         mask: Array | None,
         initial: Mapping[str, Array] | None,
         held: Array | None,
+        resets: Resets | None,
     ) -> LayerStates:
         """The reference, the batch in parts where each is large enough to keep a thread busy."""
         layer, gates = self._layer, self._gates
         sequences = x.shape[0]
         parts = min(self._threads, sequences * layer.cell.num_units // LEAST_OF_THREAD)
         if self._pool is None or parts < 2 or CELLS[layer.cell.kind].run is not None:
-            return run_layer(layer, x, mask, initial, gates=gates, held=held)
-        starts = {
-            name: np.broadcast_to(value, (sequences, *np.shape(value)[-1:]))
-            for name, value in (initial or {}).items()
-        }
+            return run_layer(layer, x, mask, initial, gates=gates, held=held, resets=resets)
+
+        def of_rows(states: Mapping[str, Array], rows: slice) -> dict[str, Array]:
+            return {
+                name: np.broadcast_to(value, (sequences, *np.shape(value)[-1:]))[rows]
+                for name, value in states.items()
+            }
 
         def run(rows: slice) -> LayerStates:
             return run_layer(
                 layer,
                 x[rows],
                 None if mask is None else mask[rows],
-                {name: value[rows] for name, value in starts.items()},
+                of_rows(initial or {}, rows),
                 gates=gates,
                 held=None if held is None else held[rows],
+                resets=None
+                if resets is None
+                else Resets(resets.steps[rows], of_rows(resets.state, rows)),
             )
 
         cuts = [number * sequences // parts for number in range(parts + 1)]

@@ -35,6 +35,16 @@ LEAST_WORK = 2**13
 """Cell-steps from which compiled steps split the batch: a single step of a decoder that feeds
 itself is over before a thread has begun."""
 
+SHARED_BYTES = 2**20
+"""Up to so large an m of all sequences, threads share each step and do not split the batch: then
+each reads its part of the weights alone, but all of m, which has to find room beside them in its
+second cache."""
+
+LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**17, 2**14, 2**23
+"""Multiplications of a step, of a step of a single sequence, which cannot be split, and of a whole
+run, that are worth waiting for one another: they meet at every step, which takes a fifth of a
+microsecond, and some fifty pass until a thread has woken up."""
+
 Make = Callable[[str, tuple[int, ...], Any], Array]
 
 
@@ -109,7 +119,8 @@ def run_fast(
     hold = layer.padding.value == "hold"
     if hold and held is None:
         held = np.zeros((sequences, layer.output_size), spec.dtype)
-    make_loop = _loop(prepared, x, before, states, kept)
+    shared = _share_steps(prepared, sequences, timesteps) and pool is not None and threads > 1
+    make_loop = _loop(prepared, x, before, states, kept, pool, threads if shared else 1)
 
     def part(number: int, parts: int) -> None:
         mine = order.part(number, parts)
@@ -125,7 +136,7 @@ def run_fast(
         # More parts than threads, where each stays large: a thread that is late then holds up
         # the others for no longer than a part takes.
         parts = max(parts, min(threads * PARTS, sequences // ROWS))
-        if sequences * timesteps * spec.num_units < LEAST_WORK:
+        if shared or sequences * timesteps * spec.num_units < LEAST_WORK:
             parts = 1
     if threads > 1 and parts > 1 and pool is not None:
         for job in [pool.submit(part, number, parts) for number in range(parts)]:
@@ -144,15 +155,31 @@ def _loop(
     before: Mapping[str, Array],
     states: Mapping[str, Array],
     kept: Mapping[str, Array],
+    pool: ThreadPoolExecutor | None,
+    threads: int,
 ) -> Callable[[Order], Any]:
-    """What runs the rows of one thread."""
+    """What runs the rows of a part of the batch, in one thread or in some that share its steps."""
     if isinstance(prepared, FoldedLSTM):
         return lambda order: NumpySteps(prepared, order, x, before, states, kept)
     from rnnscope.engines.compiled.compiled_steps import CompiledSteps
 
     x = np.ascontiguousarray(x)
     prepared.compile()
-    return lambda order: CompiledSteps(prepared, order, x, before, states, kept)
+    return lambda order: CompiledSteps(
+        prepared, order, x, before, states, kept, pool=pool, threads=threads
+    )
+
+
+def _share_steps(prepared: Prepared, sequences: int, timesteps: int) -> bool:
+    """Whether threads do better to share each step than to split the batch."""
+    if not isinstance(prepared, PackedCell):
+        return False
+    spec = prepared.spec
+    if sequences * spec.output_size * spec.dtype.itemsize > SHARED_BYTES:
+        return False
+    step = sequences * spec.weights.recurrent_kernel.size
+    least = LEAST_STEP_ALONE if sequences == 1 else LEAST_STEP
+    return step >= least and step * timesteps >= LEAST_SHARED
 
 
 def _returned(layer: RecurrentLayer, m: Array, x: Array, rows: Array) -> Array:

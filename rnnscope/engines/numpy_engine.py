@@ -15,6 +15,7 @@ from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.resets import Resets
 from rnnscope.model.states import LayerStates
 
 
@@ -26,6 +27,7 @@ def run_layer(
     *,
     gates: bool = False,
     held: Array | None = None,
+    resets: Resets | None = None,
 ) -> LayerStates:
     """Every state of every timestep of one layer.
 
@@ -42,6 +44,8 @@ def run_layer(
         Keep the gates too. At steps that do not count they are zero.
     held : ndarray (sequence, output), optional
         The output before the first step, which the rule ``hold`` repeats; zeros otherwise.
+    resets : Resets, optional
+        Steps before which the state returns to another value; of a layer that reads forward.
 
     Returns
     -------
@@ -80,6 +84,12 @@ def run_layer(
     if held is None:
         held = np.zeros((sequences, layer.output_size), dtype)
     for t in range(timesteps):
+        if resets is not None:
+            again = resets.steps[:, t, None]
+            state = {
+                name: np.where(again, resets.state.get(name, np.zeros((), dtype)), array)
+                for name, array in state.items()
+            }
         with _quiet():
             new, step_gates = cell.step(layer.cell, z[:, t], state)
             returned = layer.returned(new["m"], taken[:, t])

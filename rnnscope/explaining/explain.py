@@ -63,21 +63,46 @@ def explain(
     OptionError
         The budget is no positive number.
     """
+    _require_budget(budget)
+    require_reference_differs(recipe, reference)
+    started = time.monotonic()
+    with plan_recipe(recipe) as planned:
+        return explain_subject(
+            subject_of(planned),
+            reference,
+            options=options,
+            budget=budget,
+            separate_to=separate_to,
+            progress=progress,
+            started=started,
+        )
+
+
+def explain_subject(
+    subject: Subject,
+    reference: Operand,
+    *,
+    options: ReadOptions | None = None,
+    budget: float = BUDGET,
+    separate_to: Path | None = None,
+    progress: Progress | None = None,
+    started: float | None = None,
+) -> Explanation:
+    """As `explain`, of a model and an input that are ready; `started` is a `time.monotonic`."""
+    _require_budget(budget)
+    began = time.monotonic() if started is None else started
+    read = read_reference(reference, options or ReadOptions(), most_values=MOST_REFERENCE_VALUES)
+    search, fits = _searched(subject, read, budget, progress)
+    return _explanation(subject, read, search, fits, began, separate_to=separate_to)
+
+
+def _require_budget(budget: float) -> None:
     if not budget > 0:
         raise OptionError(
             f"{spell('budget')} is no time to search in.",
             expected="seconds, more than 0",
             found=budget,
         )
-    require_reference_differs(recipe, reference)
-    started = time.monotonic()
-    with plan_recipe(recipe) as planned:
-        subject = subject_of(planned)
-        read = read_reference(
-            reference, options or ReadOptions(), most_values=MOST_REFERENCE_VALUES
-        )
-        search, fits = _searched(subject, read, budget, progress)
-        return _explanation(subject, read, search, fits, started, separate_to=separate_to)
 
 
 def _searched(

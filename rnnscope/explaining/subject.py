@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import InputError, UnsupportedCellError
+from rnnscope.errors import InputError, UnsupportedCellError, spell
 from rnnscope.explaining.heads import stored_heads
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.simulation import results_of
@@ -99,6 +99,13 @@ def subject_of(planned: PlannedRun) -> Subject:
         )
     if not source.sequences or not source.timesteps:
         raise InputError("The input is empty.", where=source.name, found=f"shape {source.shape}")
+    if source.resets is not None:
+        raise UnsupportedCellError(
+            "A run with resets cannot be explained yet: no reading of it knows episodes.",
+            where=source.name,
+            expected="an input without resets",
+            hint=f"cut the episodes apart, or ignore the resets: {spell('resets', 'none')}",
+        )
     prepared = prepare(plan, source)
     rows = _rows(source.sequences, source.timesteps * int(np.prod(source.shape_of_step)))
     found = _setup(planned, prepared, rows)
@@ -160,7 +167,7 @@ def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
     shared = [name for name in read if name not in decoding]
     inputs = {name: inputs[name] for name in (*shared, *decoding)}
     mask = _one_mask([signals[name].mask for name in shared], shared)
-    behind += _further(planned, behind, {*inputs, *front}, rows)
+    behind += nodes_behind(planned, behind, {*inputs, *front}, rows)
     layers = {node.name: _driven(node, prepared, batch, every) for node in behind if node.recurrent}
     by_file = mask is not None and (given is None or not np.array_equal(given, mask))
     setup = Setup(tuple(behind), layers, inputs, mask, of_decoder=decoding)
@@ -211,7 +218,9 @@ def _driven(node: Node, prepared: Prepared, batch: Any, every: slice) -> DrivenL
     return DrivenLayer(replace(layer, cell=layer.cell.in_double()), start)
 
 
-def _further(planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int) -> list[Node]:
+def nodes_behind(
+    planned: PlannedRun, nodes: Sequence[Node], before: set[str], rows: int
+) -> list[Node]:
     """What the file has behind its recurrent layers, and joins of directions that it leaves out."""
     found: list[Node] = []
     known = {node.name for node in nodes}

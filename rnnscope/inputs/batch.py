@@ -26,6 +26,8 @@ class InputBatch:
     input_steps : ndarray of int64 (sequence,) or None
         Steps up to and including the last one that is not all zero; None where only some timesteps
         were read (`last_input_step` gathers it).
+    resets : ndarray of bool (sequence, timestep) or None
+        True at steps before which the state returns to its initial value; as `mask`.
     """
 
     values: Array
@@ -33,6 +35,7 @@ class InputBatch:
     mask: Array | None
     initial: dict[str, dict[str, Array]]
     input_steps: Array | None
+    resets: Array | None = None
 
 
 def last_input_step(values: Array, first_step: int = 0, so_far: Array | None = None) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -127,8 +128,41 @@ def check_lengths(given: LocatedArray, sequences: int, timesteps: int) -> Array:
     return array.astype(np.int64)
 
 
-def check_mask(given: LocatedArray, sequences: int, timesteps: int, time_major: bool) -> Array:
-    """A mask as bool (sequence, timestep); its axes are in the input's order."""
+class FlagWords(NamedTuple):
+    """What messages say of an array of flags over all steps.
+
+    Attributes
+    ----------
+    misfit, wrong_value : str
+        Its shape is wrong; it holds another value than 0 and 1.
+    values : str
+        What the two mean.
+    option : str
+        The option that ignores it with ``none``.
+    """
+
+    misfit: str
+    wrong_value: str
+    values: str
+    option: str
+
+
+MASK_WORDS = FlagWords(
+    "The mask does not fit the input.",
+    "The mask holds a value other than 0 and 1.",
+    "0 (padding) or 1 (valid), or booleans",
+    "mask",
+)
+
+
+def check_mask(
+    given: LocatedArray,
+    sequences: int,
+    timesteps: int,
+    time_major: bool,
+    words: FlagWords = MASK_WORDS,
+) -> Array:
+    """Flags of all steps as bool (sequence, timestep); their axes are in the input's order."""
     array = given.array
     if sequences == 1 and array.shape in ((timesteps,), (timesteps, 1)):
         array = array.reshape(1, timesteps)
@@ -136,19 +170,21 @@ def check_mask(given: LocatedArray, sequences: int, timesteps: int, time_major: 
         array = array.T
     if array.shape != (sequences, timesteps):
         raise InputError(
-            "The mask does not fit the input.",
+            words.misfit,
             where=given.where,
             expected=f"shape {(sequences, timesteps)}: (sequence, timestep)",
             found=f"shape {given.array.shape}",
+            hint=f"{spell(words.option, 'none')} ignores it",
         )
     wrong = ~np.isin(array, (0, 1))
     if wrong.any():
         sequence, timestep = (int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
         raise InputError(
-            "The mask holds a value other than 0 and 1.",
+            words.wrong_value,
             where=f"{given.where}, sequence {sequence}, timestep {timestep}",
-            expected="0 (padding) or 1 (valid), or booleans",
+            expected=words.values,
             found=array[sequence, timestep],
+            hint=f"{spell(words.option, 'none')} ignores it",
         )
     return np.ascontiguousarray(array, dtype=np.bool_)
 

@@ -28,6 +28,7 @@ from rnnscope.inputs.lengths_masks_states import (
     find_array,
 )
 from rnnscope.inputs.ragged import check_offsets
+from rnnscope.inputs.resets import OWN_RESETS, ResetOptions, with_resets
 from rnnscope.inputs.sibling_arrays import (
     NO_NAMES,
     OFFSETS,
@@ -57,6 +58,7 @@ def open_input(
     integers_are_ids: bool = False,
     time_major: bool = False,
     offsets: ArrayReference | None = None,
+    resets: ResetOptions = OWN_RESETS,
     names: ModelNames = NO_NAMES,
     model_names: Collection[str] = (),
     model_axes: int | None = None,
@@ -94,6 +96,9 @@ def open_input(
         after another in an array (step, feature), or ids (step,); sequence ``k`` is rows
         ``offsets[k]:offsets[k + 1]``. Of an ``.npz`` the array ``offsets`` is taken by name;
         ``"none"`` leaves it.
+    resets : ResetOptions
+        Which steps the state is reset at. Of an ``.npz`` the arrays ``resets``,
+        ``episode_starts`` and ``dones`` are taken by name.
     names : ModelNames
         Names under which the model takes initial states and lengths; arrays of an ``.npz`` that
         are called so are taken as these.
@@ -129,7 +134,7 @@ def open_input(
         source = _shaped(container, path, key, ids, time_major, integers_are_ids, axes)
         if given is not None:
             source = _as_ragged(source, given)
-        return accompany(
+        whole = accompany(
             source,
             key,
             lengths=lengths,
@@ -138,6 +143,7 @@ def open_input(
             time_major=time_major,
             names=names,
         )
+        return with_resets(whole, resets, time_major=time_major)
     except BaseException:  # nothing is swallowed: an interrupt must not leave the file open
         container.close()
         raise

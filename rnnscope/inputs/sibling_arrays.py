@@ -23,6 +23,7 @@ from rnnscope.inputs.lengths_masks_states import (
     find_array,
     lengths_of_prefix,
 )
+from rnnscope.inputs.resets import CONVENTIONS
 from rnnscope.inputs.source import InputSource
 from rnnscope.model.cell import Array
 
@@ -54,8 +55,9 @@ NO_NAMES = ModelNames()
 
 
 def is_companion(key: str) -> bool:
-    """True for the names of an ``.npz`` that are taken as lengths, mask or initial state."""
-    return key in ("lengths", "mask", OFFSETS) or INITIAL_NAME.fullmatch(key) is not None
+    """True for the names of an ``.npz`` that are taken as lengths, mask, resets, initial state."""
+    known = ("lengths", "mask", OFFSETS, *CONVENTIONS)
+    return key in known or INITIAL_NAME.fullmatch(key) is not None
 
 
 def accompany(

@@ -18,6 +18,7 @@ from rnnscope.inputs.axes import Layout, read_block
 from rnnscope.inputs.batch import InputBatch, last_input_step
 from rnnscope.inputs.ragged import read_ragged
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 
 CHECK_VALUES = 2**16
 """Values that are looked at together: they are still in the processor's cache."""
@@ -44,6 +45,9 @@ class InputSource(Closing):
     mask : ndarray of bool (sequence, timestep) or None
         As given; None where lengths alone are.
     initial : dict of str to dict of str to ndarray (sequence, width)
+    resets : ndarray of bool (sequence, timestep) or None
+        Steps before which the state returns to `reset_state`.
+    reset_state : ResetState
     notes : tuple of str
         What was assumed or left unused, one sentence each.
     offsets : ndarray of int64 (sequence + 1,) or None
@@ -71,6 +75,8 @@ class InputSource(Closing):
     lengths: Array | None = None
     mask: Array | None = None
     initial: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    resets: Array | None = None
+    reset_state: ResetState = "initial"
     notes: tuple[str, ...] = ()
     offsets: Array | None = None
     item_shape: tuple[int, ...] | None = None
@@ -132,7 +138,8 @@ class InputSource(Closing):
         if self.offsets is not None and lengths is not None and columns.start == 0:
             whole = columns.stop >= lengths.max(initial=0)  # all beyond is padding of our own
         input_steps = last_input_step(values) if whole else None
-        return InputBatch(values, lengths, mask, initial, input_steps)
+        resets = None if self.resets is None else self.resets[rows, columns]
+        return InputBatch(values, lengths, mask, initial, input_steps, resets)
 
     def values(self, sequences: slice, steps: slice, out: Array | None = None) -> Array:
         """The values of a slice, unchecked; parameters as in `read`."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import PaddingRule, Reversal
+from rnnscope.model.resets import ResetState
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +131,9 @@ class LayerSlice:
         The number of the slice's first sequence in the whole run.
     held : ndarray (sequence, output) or None
         The output before the first step, where the slice is cut out of a longer time; else zeros.
+    resets : ndarray of bool (sequence, timestep) or None
+        Steps before which the state returns to `reset_state`, as given.
+    reset_state : ResetState
     """
 
     facts: LayerFacts
@@ -139,3 +143,5 @@ class LayerSlice:
     input_steps: Array | None = None
     first_sequence: int = 0
     held: Array | None = None
+    resets: Array | None = None
+    reset_state: ResetState = "initial"

@@ -35,8 +35,10 @@ GROUPS = {
 ENGINES = ("auto", "numpy", "compiled", "reference")
 LAYOUTS = ("tf1", "keras", "torch", "onnx", "equinox", "mlx", "flax", "haiku", "custom")
 PADDING_RULES = ("zeros", "hold", "none")
+RESET_AT = ("before", "after")
+RESET_STATES = ("initial", "zeros")
 COMPRESSIONS = ("gzip", "lzf", "zstd")
-VERIFIERS = ("tensorflow", "onnxruntime")
+VERIFIERS = ("tensorflow", "onnxruntime", "torch", "torch:cuda", "torch:mps")
 """What engines, readers, layers, the trace and oracles offer, which tests compare: the rooms that
 know these names take too long to import for ``--help``."""
 
@@ -76,6 +78,26 @@ RUN_OPTIONS = (
         ArrayReference("KEY|FILE|none"),
         "input",
         "Where each sequence of a ragged INPUT begins: n + 1 integers from 0.",
+    ),
+    RunOption(
+        "resets",
+        ArrayReference("KEY|FILE|none"),
+        "input",
+        "1 at a step where the state is reset: (sequence, timestep).",
+    ),
+    RunOption(
+        "reset_at",
+        Choice(names=RESET_AT),
+        "input",
+        "Whether the state returns before the step that is marked or after it",
+        default_words="after for an array called dones, else before",
+    ),
+    RunOption(
+        "reset_to",
+        Choice(names=RESET_STATES),
+        "input",
+        "What a reset returns to: what the run starts from, or zeros.",
+        default=RESET_STATES[0],
     ),
     RunOption("initial_c", ArrayReference(), "input", "State c before the first step."),
     RunOption("initial_m", ArrayReference(), "input", "State m before the first step."),

@@ -15,6 +15,7 @@ import numpy as np
 from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.oracles.importing import import_framework
 
 STEPWISE = "TensorFlow ops"
 """The kernel's name where every step is spelled out in elementary ops."""
@@ -353,16 +354,7 @@ def _keras_activation(tf: Any, name: str, layer: str) -> Any:
 
 def _import_keras() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    try:
-        import keras
-    except Exception as error:
-        raise EngineError(
-            "Keras does not import.",
-            where=spell("verify", "tensorflow"),
-            expected="import keras to work in this Python",
-            found=f"{type(error).__name__}: {error}",
-            hint=f"pip install keras, or leave out {spell('verify')}",
-        ) from error
+    keras = import_framework("keras", spell("verify", "tensorflow"), f"leave out {spell('verify')}")
     backend = keras.config.backend()
     if backend != "tensorflow":
         raise EngineError(

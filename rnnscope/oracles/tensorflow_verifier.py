@@ -9,19 +9,12 @@ nowhere else.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-
-from rnnscope.errors import EngineError, spell
-from rnnscope.model.cell import Array, CellSpec
-from rnnscope.model.network import Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
-from rnnscope.model.verification import KernelDifference
-from rnnscope.oracles.differences import Differences, Largest
+from rnnscope.oracles.differences import Largest
+from rnnscope.oracles.layer_verifier import LayerRun, LayerVerifier
 from rnnscope.oracles.tensorflow_kernels import Result, Task
 
 SINGLE = "single steps (rounding errors grow in a whole run)"
@@ -49,111 +42,25 @@ def _differences(result: Result, states: LayerStates, *, wrapped: bool) -> dict[
     }
 
 
-class TensorFlowVerifier:
-    """Computes layers again with TensorFlow and keeps the largest differences.
+class TensorFlowVerifier(LayerVerifier):
+    """Computes layers again with TensorFlow."""
 
-    Attributes
-    ----------
-    name : str
-        TensorFlow and its version.
+    framework = "tensorflow"
+    expected = "an LSTM"
 
-    Raises
-    ------
-    EngineError
-        TensorFlow is not installed, or does not import.
-    """
+    def beyond(self, layer: RecurrentLayer) -> str:
+        """The kind of a cell that is no LSTM; empty for one that is."""
+        return "" if layer.cell.kind == "lstm" else layer.cell.kind
 
-    def __init__(self) -> None:
-        self._tf = import_tensorflow()
-        self.name = f"TensorFlow {self._tf.__version__}"
-        self._found = Differences()
-
-    def compare(
-        self,
-        node: Node,
-        x: Array,
-        mask: Array | None,
-        initial: Mapping[str, Array],
-        states: LayerStates,
-    ) -> None:
-        """Compute some sequences of a layer again, and note how far `states` are off.
-
-        Parameters
-        ----------
-        node : Node
-            A recurrent one.
-        x : ndarray (sequence, timestep, input)
-        mask : ndarray of bool (sequence, timestep) or None
-        initial : mapping of str to ndarray (width,) or (sequence, width)
-        states : LayerStates
-            What is verified, carried states and padded outputs included.
-
-        Raises
-        ------
-        EngineError
-            The layer is of a kind that is not verified with TensorFlow.
-        """
-        layer = node.recurrent
-        if layer is None or layer.cell.kind != "lstm":
-            kind = "a plain layer" if layer is None else layer.cell.kind
-            raise EngineError(
-                "TensorFlow cannot verify this layer.",
-                where=f"layer '{node.name}'",
-                expected="an LSTM",
-                found=kind,
-                hint=f"leave out {spell('verify')}, or choose other layers with {spell('layers')}",
-            )
-        if layer.padding.value == "none":
-            mask = None
-        if not x.size:
-            return
-        task = Task(self._tf, node.name, layer, x, mask, _whole(layer.cell, initial, len(x)))
-        wrapped = bool(layer.wrapper)
-        found = _differences(task.compute(), states, wrapped=wrapped)
-        if not all(entry.ok for entry in found.values()):
-            again = task.compute_single_steps(states.states)
-            again = replace(again, kernel=f"{again.kernel}, {SINGLE}")
-            single = _differences(again, states, wrapped=wrapped)
-            # Where a step is wrong by itself, the whole run is what should be looked at.
-            if all(entry.ok for entry in single.values()):
-                found = single
-        self._found.add(node.name, found)
-
-    def rows(self) -> tuple[KernelDifference, ...]:
-        """One row a layer and state, in the order in which they were computed."""
-        return self._found.rows()
-
-
-def import_tensorflow() -> Any:
-    """TensorFlow, with its log kept off stderr.
-
-    Raises
-    ------
-    EngineError
-        It is missing or fails to import.
-    """
-    # Read once, at import: its messages would stand between ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import tensorflow as tf
-    except Exception as error:  # a broken installation raises nearly anything
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "tensorflow"
-        raise EngineError(
-            "TensorFlow is not installed." if missing else "TensorFlow does not import.",
-            where=spell("verify", "tensorflow"),
-            expected="import tensorflow to work in this Python",
-            found=f"{type(error).__name__}: {error}",
-            hint=f"pip install tensorflow, or leave out {spell('verify')}",
-        ) from error
-    return tf
-
-
-def _whole(cell: CellSpec, initial: Mapping[str, Array], sequences: int) -> dict[str, Array]:
-    """The state before the first step, (sequence, width); zeros where nothing is given."""
-    widths = {"c": cell.num_units, "m": cell.output_size}
-    return {
-        name: np.broadcast_to(
-            np.asarray(initial.get(name, 0), cell.dtype), (sequences, width)
-        ).copy()
-        for name, width in widths.items()
-    }
+    def differences(self, run: LayerRun) -> dict[str, Largest]:
+        """By state: how far it is off, of a whole run or else of its single steps."""
+        layer, wrapped = run.layer, bool(run.layer.wrapper)
+        task = Task(self._module, run.name, layer, run.x, run.mask, run.initial)
+        found = _differences(task.compute(), run.states, wrapped=wrapped)
+        if all(entry.ok for entry in found.values()):
+            return found
+        again = task.compute_single_steps(run.states.states)
+        again = replace(again, kernel=f"{again.kernel}, {SINGLE}")
+        single = _differences(again, run.states, wrapped=wrapped)
+        # Where a step is wrong by itself, the whole run is what should be looked at.
+        return single if all(entry.ok for entry in single.values()) else found

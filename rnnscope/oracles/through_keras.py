@@ -225,5 +225,7 @@ def _as_source(
         lengths=lengths,
         mask=mask,
         initial=source.initial,
+        resets=source.resets,
+        reset_state=source.reset_state,
         notes=(*source.notes, note),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rnnscope.model.verification import Verifier
 
@@ -19,9 +20,18 @@ def _onnxruntime() -> Verifier:
     return OnnxRuntimeVerifier()
 
 
+def _torch(device: str = "cpu") -> Verifier:
+    from rnnscope.oracles.torch_verifier import TorchVerifier
+
+    return TorchVerifier(device)
+
+
 VERIFIERS: dict[str, Callable[[], Verifier]] = {
     "tensorflow": _tensorflow,
     "onnxruntime": _onnxruntime,
+    "torch": _torch,
+    "torch:cuda": partial(_torch, "cuda"),
+    "torch:mps": partial(_torch, "mps"),
 }
 
 
@@ -31,6 +41,6 @@ def make_verifier(name: str) -> Verifier:
     Raises
     ------
     EngineError
-        What it needs is not installed.
+        What it needs is not installed, or there is no such device.
     """
     return VERIFIERS[name]()

@@ -31,6 +31,10 @@ def plan_notes(
 ) -> Iterator[str]:
     """What a reader of the numbers has to know beforehand."""
     counted = trace.lengths is not None or trace.mask is not None
+    resets = trace.resets
+    if resets is not None and resets.any():
+        within = plural(int(resets[:, 1:].any(axis=1).sum()), "sequence")
+        yield (f"The state is reset within {within}: a value is over all episodes of its sequence.")
     for source in sources:
         if any(
             layer.own_time or layer.timesteps not in (None, trace.timesteps)

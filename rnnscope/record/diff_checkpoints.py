@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnnscope.comparing.compare import diff_states
 from rnnscope.comparing.result import DiffResult
@@ -19,12 +20,29 @@ from rnnscope.states.recognise import Recognised
 from rnnscope.states.trace_format import readings as trace_readings
 
 
+class RunSide(NamedTuple):
+    """A checkpoint that was run.
+
+    Attributes
+    ----------
+    trace : Path
+        Gone when the comparison is done.
+    recipe : Recipe
+    read : Recognised
+    """
+
+    trace: Path
+    recipe: Recipe
+    read: Recognised
+
+
 def diff_checkpoints(
     a: Path,
     b: Path,
     inputs: str,
     settings: DiffSettings | None = None,
     command: str = "",
+    then: Callable[[tuple[RunSide, RunSide], DiffResult], DiffResult] | None = None,
     **options: Any,
 ) -> DiffResult:
     """Run two checkpoints over an input, and compare the states of every timestep.
@@ -37,6 +55,8 @@ def diff_checkpoints(
         What `open_input` takes.
     settings : DiffSettings, optional
     command : str
+    then : callable, optional
+        ``then(sides, found) -> DiffResult``, while both traces are there.
     **options
         Of the runs, the same for both, by the names of `RUN_OPTIONS`.
 
@@ -50,15 +70,17 @@ def diff_checkpoints(
         sides = []
         for number, path in enumerate((a, b)):
             trace = Path(folder) / f"{number}.h5"
-            recording = record(recipe.reading(path), Target(trace), command=command)
-            reason = _ran(recording.report)
+            own = recipe.reading(path)
+            reason = _ran(record(own, Target(trace), command=command).report)
             reading = trace_readings(open_named(str(trace)), ReadOptions())[0]
-            sides.append(Recognised(_named(reading, path), reason))
+            sides.append(RunSide(trace, own, Recognised(_named(reading, path), reason)))
         try:
-            return diff_states(sides[0], sides[1], settings, command)
+            first, second = sides
+            found = diff_states(first.read, second.read, settings, command)
+            return found if then is None else then((first, second), found)
         finally:
             for side in sides:
-                side.states.close()
+                side.read.states.close()
 
 
 def _named(reading: StateReading, path: Path) -> StateReading:

@@ -291,6 +291,7 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
 
 def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
     from rnnscope.inputs import open_input
+    from rnnscope.inputs.resets import ResetOptions
     from rnnscope.running.entrances import begins_with_ids, sequence_inputs
     from rnnscope.running.model_inputs import check_rank, is_time_first, names_of_inputs
 
@@ -318,11 +319,16 @@ def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
         integers_are_ids=model_input and begins_with_ids(checkpoint.network),
         time_major=recipe["time_major"] or (model_input and is_time_first(checkpoint)),
         offsets=_reference(recipe["offsets"], "offsets"),
+        resets=ResetOptions(
+            _reference(recipe["resets"], "resets"), recipe["reset_at"], recipe["reset_to"]
+        ),
         names=names_of_inputs(checkpoint.network),
         model_names=names,
         model_axes=ranks.pop() if model_input and len(ranks) == 1 else None,
         any_axes=model_input,
     )
+    if source.resets is not None and recipe["verify"] is not None:
+        refuse_verify(recipe["verify"], source)
     if recipe["allow_nan"]:
         source = replace(source, allow_nan=True)
     if model_input:
@@ -330,10 +336,26 @@ def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
     return source
 
 
+def refuse_verify(engine: str, source: InputSource) -> None:
+    """Refuse to hold a run with resets to an engine that knows none.
+
+    Raises
+    ------
+    OptionError
+    """
+    raise OptionError(
+        "No other engine knows resets: what it computes is another run.",
+        where=f"{spell('verify', engine)}, {source.name}",
+        expected="an input without resets",
+        hint=f"leave {spell('verify')} out, or ignore them: {spell('resets', 'none')}",
+    )
+
+
 def _open_decoder_inputs(
     recipe: Recipe, source: InputSource, opened: ExitStack
 ) -> InputSource | None:
     from rnnscope.inputs import open_input
+    from rnnscope.inputs.resets import ResetOptions
 
     if recipe["decoder_inputs"] is None:
         return None
@@ -343,6 +365,7 @@ def _open_decoder_inputs(
             _reference(recipe["decoder_inputs"], "decoder_inputs"),
             lengths="none",
             mask="none",
+            resets=ResetOptions("none"),
             ids=True if source.is_ids else recipe["ids"],
             time_major=recipe["time_major"],
             offsets="none",

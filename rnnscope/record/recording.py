@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from rnnscope.trace import (
     check_target,
     parse_selection,
 )
+from rnnscope.trace.identity import RunIdentity
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.target import check_trace_name
 
@@ -138,16 +140,27 @@ def record(
     target = target or Target()
     verifier = _make_verifier(recipe)
     with plan_recipe(recipe, check_target=_guard(target), adjust=adjust) as planned:
-        header = background_call(lambda: trace_header(planned, command))
+        header = trace_header(planned, command)
+        digests = background_call(lambda: read_digests(planned))
         writers: list[TraceWriter] = []
         memory = MemoryFile() if target.path is None else None
         selection = parse_selection(recipe["select"])
 
         def confirm(whole: bool) -> None:
-            known = header.result()
+            if not whole:
+                planned.require_unchanged()
+                return
+            known = digests.result()
             own = planned.source.path == planned.opened.path
-            digests = (known.checkpoint_sha256, known.input_sha256 if own else "")
-            planned.require_unchanged(*(digests if whole else ()))
+            planned.require_unchanged(
+                known["checkpoint_sha256"], known["input_sha256"] if own else ""
+            )
+
+        def identity(seconds: float | None) -> RunIdentity | None:
+            if wait([digests], seconds).not_done:
+                return None
+            known = digests.result()
+            return RunIdentity(_fingerprint(known, recipe), known)
 
         def open_writer(
             layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
@@ -156,16 +169,17 @@ def record(
             writers.append(
                 TraceWriter(
                     memory or target.path or "",
-                    replace(header.result(), engine=engine),
+                    replace(header, engine=engine),
                     layers,
                     source.sequences,
                     source.timesteps,
                     has_lengths=lengths is not None,
                     has_mask=has_mask,
+                    resets=None if source.resets is None else source.reset_state,
                     force=target.force,
                     inputs=planned.files,
                     resume=target.resume,
-                    fingerprint=_fingerprint(header.result(), recipe),
+                    identity=identity,
                     selection=selection,
                     compress=recipe["compress"],
                     ragged=_ragged_lengths(lengths, source) if recipe["ragged"] else None,
@@ -226,10 +240,10 @@ def _run_settings(recipe: Recipe) -> RunSettings:
     )
 
 
-def _fingerprint(header: TraceHeader, recipe: Recipe) -> str:
+def _fingerprint(digests: Mapping[str, str], recipe: Recipe) -> str:
     """A run by what decides its results: checkpoint, input and options."""
-    inputs = (header.input_sha256, header.decoder_input_sha256)
-    return repr((header.checkpoint_sha256, inputs, recipe.fingerprint()))
+    inputs = (digests["input_sha256"], digests["decoder_input_sha256"])
+    return repr((digests["checkpoint_sha256"], inputs, recipe.fingerprint()))
 
 
 def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:
@@ -243,22 +257,28 @@ def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:
 
 
 def trace_header(planned: PlannedRun, command: str) -> TraceHeader:
-    """Where a trace comes from; waits for the digests of what was read."""
+    """Where a trace comes from, without the digests of what is read."""
     checkpoint, source, decoder = planned.checkpoint, planned.source, planned.plan.decoder_source
     return TraceHeader(
         command=command,
         recipe=storable_recipe(planned.recipe),
         checkpoint=checkpoint.path.name,
         checkpoint_format=checkpoint.format,
-        checkpoint_sha256=files_sha256(checkpoint.files),
         framework=checkpoint.framework,
         input=source.name,
-        input_sha256=planned.input_sha256(),
         decoder_input="" if decoder is None else decoder.name,
-        decoder_input_sha256=planned.decoder_sha256(),
         rnnscope_version=__version__,
         notes=tuple(called(note) for note in (*checkpoint.notes, *source.notes)),
     )
+
+
+def read_digests(planned: PlannedRun) -> dict[str, str]:
+    """The digests of what a run reads, by the attributes of the trace that hold them."""
+    return {
+        "checkpoint_sha256": files_sha256(planned.checkpoint.files),
+        "input_sha256": planned.input_sha256(),
+        "decoder_input_sha256": planned.decoder_sha256(),
+    }
 
 
 def storable_recipe(recipe: Recipe) -> str:

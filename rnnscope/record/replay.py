@@ -23,7 +23,7 @@ from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
-from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
+from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe, refuse_verify
 from rnnscope.record.recipe import Recipe, refuse_addresses, refuse_execution
 from rnnscope.running.compute import Computed, compute_slice
 from rnnscope.running.loops import find_loops
@@ -67,6 +67,7 @@ class Recomputation:
     """
 
     trace: Trace
+    planned: PlannedRun
     source: InputSource
     prepared: Prepared
     verifier: Verifier | None = None
@@ -151,7 +152,8 @@ def _one(batch: InputBatch, row: int) -> InputBatch:
         for layer, states in batch.initial.items()
     }
     values = np.ascontiguousarray(batch.values[part, :end])
-    return InputBatch(values, np.array([end]), mask, initial, None)
+    resets = None if batch.resets is None else batch.resets[part, :end]
+    return InputBatch(values, np.array([end]), mask, initial, None, resets)
 
 
 def _widened(prepared: Prepared) -> Prepared:
@@ -281,6 +283,8 @@ def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[R
     whole = not trace.selection
     # What the trace holds itself need not be in files any more.
     options: dict[str, Any] = {name: None for name in ("initial_c", "initial_m") if whole}
+    if whole:
+        options["resets"] = "none"
     if recipe["offsets"] is None:
         options |= {"lengths": "none", "mask": "none"}
     known = recipe.with_options(**options)
@@ -294,6 +298,8 @@ def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[R
                 found=f"{source.sequences} sequences x {source.timesteps} timesteps",
             )
         initial = _given_initial(trace) if whole else source.initial
+        if whole and trace.resets is not None:
+            source = replace(source, resets=trace.resets, reset_state=trace.reset_state)
         if source.offsets is not None:
             return replace(source, initial=initial)
         return replace(source, lengths=trace.lengths, mask=trace.mask, initial=initial)
@@ -301,12 +307,14 @@ def open_recomputation(trace: Trace, replay: Replay | None = None) -> Iterator[R
     with plan_recipe(known, adjust=adjust) as planned:
         verifier = None
         if replay.verify is not None:
+            if planned.source.resets is not None:
+                refuse_verify(replay.verify, planned.source)
             from rnnscope.oracles.verifiers import make_verifier
 
             verifier = make_verifier(replay.verify)
         notes = tuple(_mismatches(planned, trace))
         prepared = prepare(planned.plan, planned.source)
-        yield Recomputation(trace, planned.source, prepared, verifier, notes)
+        yield Recomputation(trace, planned, planned.source, prepared, verifier, notes)
         planned.require_unchanged()
 
 

@@ -31,9 +31,13 @@ RESULTS = {
     "pool": "rnnscope.pooling.result.PoolReport",
     "convert": "rnnscope.converting.result.ConversionReport",
     "export": "rnnscope.states.export.ExportResult",
+    "conform": "rnnscope.conforming.result.ConformReport",
+    "cases": "rnnscope.conforming.result.CaseList",
     "plot": "rnnscope.seeing.picture.PlotReport",
     "page": "rnnscope.seeing.page.result.PageReport",
     "show": "rnnscope.seeing.show.ShownStates",
+    "vectors": "rnnscope.vectors.result.VectorsReport",
+    "vectors-check": "rnnscope.vectors.result.VectorsCheck",
     "error": "rnnscope.report.errors.error_document.ErrorReport",
 }
 """The class of each kind of result in `REPORTS`."""

@@ -94,12 +94,14 @@ def compute_slice(
         signal = reads[0]
         x = np.ascontiguousarray(signal.values, dtype=node.layer.cell.dtype)
         initial = prepared.initial(node, batch, sequences, final)
+        resets, _ = prepared.resets(node.layer, batch.resets, signal.mask, initial)
         states = engines[node.name].run(
             x,
             signal.mask,
             prefix_lengths(signal.mask),
             initial,
             workspace=workspaces[node.name],
+            resets=resets,
         )
         final[node.name] = states.final
         signals[node.name] = handed_on(node.layer, states, signal.mask)

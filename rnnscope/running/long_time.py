@@ -15,7 +15,7 @@ import numpy as np
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.model.cell import Array
-from rnnscope.model.network import Network, Node
+from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
@@ -25,6 +25,7 @@ from rnnscope.running.memory import SliceSize
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared
+from rnnscope.running.streamable import needs_whole_time
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class _Carried:
     state: dict[str, Array]
     first: dict[str, Array] = field(default_factory=dict)
     held: Array | None = None
+    pending: Array | None = None
 
 
 def passes(plan: Plan) -> list[Pass]:
@@ -89,23 +91,6 @@ def passes(plan: Plan) -> list[Pass]:
             waiting = [node for node in waiting if node.name not in recurrent]
         backward = not backward
     return found
-
-
-def needs_whole_time(plan: Plan) -> tuple[Node, str] | None:
-    """The first node of a plan that needs all timesteps at once, and why; None if none does."""
-    ran, recurrent = Network((), plan.nodes), {node.name for node in plan.layers}
-    for node in plan.nodes:
-        layer = node.layer
-        if not isinstance(layer, RecurrentLayer):
-            if not layer.step_by_step:
-                return node, f"{layer.kind} takes all timesteps at once"
-        elif layer.starts_from_layers:
-            return node, "starts from the final state of another"
-        elif not layer.return_sequences and recurrent & (
-            ran.downstream_of([node.name]) - {node.name}
-        ):
-            return node, "what it hands on is known at its last step"
-    return None
 
 
 class LongRun:
@@ -171,8 +156,9 @@ class LongRun:
             observer.see_lengths(node, mask_all, lengths, input_steps, sequences, source.timesteps)
         known_lengths = None if prepared.lengths is None else prepared.lengths[sequences]
         kept = mask_all if prepared.has_mask else None
+        resets = None if source.resets is None else source.resets[sequences]
         self._thread.put(
-            lambda: self._sink.write_common(sequences, known_lengths, kept, input_steps)
+            lambda: self._sink.write_common(sequences, known_lengths, kept, input_steps, resets)
         )
 
     def _slices_of(self, one: Pass, sequences: slice) -> Iterator[slice]:
@@ -219,7 +205,7 @@ class LongRun:
             if node.name not in carried:
                 carried[node.name] = _Carried(prepared.initial(node, batch, sequences, {}))
             held = carried[node.name].held
-            states = self._run_layer(node, node.layer, signal, carried[node.name])
+            states = self._run_layer(node, node.layer, signal, carried[node.name], batch.resets)
             signals[node.name] = Signal(states.outputs, signal.mask)
             if self._observer is not None:
                 lengths = prefix_lengths(signal.mask)
@@ -232,11 +218,15 @@ class LongRun:
         return common
 
     def _run_layer(
-        self, node: Node, layer: RecurrentLayer, signal: Signal, carried: _Carried
-    ) -> LayerStates:
+        self, node: Node, layer: RecurrentLayer, signal: Signal, carried: _Carried,
+        marked: Array | None,
+    ) -> LayerStates:  # fmt: skip
         x = np.ascontiguousarray(signal.values, dtype=layer.cell.dtype)
+        resets, carried.pending = self._prepared.resets(
+            layer, marked, signal.mask, carried.first or carried.state, carried.pending
+        )
         states = self._engines[node.name].run(
-            x, signal.mask, prefix_lengths(signal.mask), carried.state, carried.held
+            x, signal.mask, prefix_lengths(signal.mask), carried.state, carried.held, resets=resets
         )
         if not carried.first:
             carried.first = dict(states.initial)

@@ -23,6 +23,16 @@ SLICE_BYTES = 32 * 2**20
 ROWS_FOR_BLAS = 128
 """Sequences that fill a matrix product, as far as the budget allows: 64 for each of two threads."""
 
+ROWS_COMPILED = 64
+"""The same for compiled steps and two threads: 32 for each are as fast as more, and what is written
+was computed so short a time before that much of it is still in the processor's cache."""
+
+LEAST_ROWS = 32
+"""Sequences that the last slices have at least."""
+
+SHRINKING_BYTES = 8 * 2**20
+"""Of slices whose writing takes so long that the last ones are made shorter."""
+
 SHORTEST_SLICE = 64
 """Timesteps: where time is cut, no slice is shorter, however small the budget."""
 
@@ -40,15 +50,23 @@ class SliceSize:
         Sequences computed together.
     steps : int
         Timesteps computed together; less than the input's only if one sequence is too long.
+    least_rows : int
+        Sequences of the last slices, at least, all but the last: while the last one is written nothing is left to
+        be computed, so that they grow shorter. 0: they are as the others.
     """
 
     rows: int
     steps: int
+    least_rows: int = 0
 
     def rows_of(self, sequences: int, first: int = 0) -> Iterator[slice]:
-        """Slices of sequences from `first` on."""
-        for start in range(first, sequences, self.rows):
-            yield slice(start, min(start + self.rows, sequences))
+        """Slices of sequences from `first` on; a run taken up at one's end has the others."""
+        start = first
+        while start < sequences:
+            left, rows = sequences - start, self.rows
+            if self.least_rows and left <= rows:
+                rows = max(self.least_rows, (left + 1) // 2)
+            yield slice(start, start := min(start + rows, sequences))
 
     def steps_of(self, timesteps: int, *, backward: bool = False) -> Iterator[slice]:
         """Slices of time, from the first step on or from the last."""
@@ -69,6 +87,8 @@ def choose_slices(
     gates: bool,
     masked: bool,
     budget: int = DEFAULT_BYTES,
+    compiled: bool = False,
+    threads: int = 1,
 ) -> SliceSize:
     """Sequences, and if need be timesteps, that fit the budget.
 
@@ -84,7 +104,12 @@ def choose_slices(
         Whether gates are kept, and whether outputs differ from m past a length.
     budget : int
         Bytes.
+    compiled : bool
+        Whether the steps of all layers are compiled.
+    threads : int
+        Parts of a slice.
     """
+    wanted_rows = ROWS_COMPILED if compiled and threads <= 2 else ROWS_FOR_BLAS
     per_step = 2.0 * input_bytes  # the next slice is read while one is computed
     for node in plan.nodes:
         per_step += _bytes_per_step(node, shapes[node.name], timesteps, gates, masked)
@@ -93,8 +118,10 @@ def choose_slices(
         return SliceSize(max(1, sequences), timesteps)
     fitting = int(budget // max(per_sequence, 1))
     if fitting >= 1 or any(_runs_whole(node) for node in plan.layers):
-        wanted = max(ROWS_FOR_BLAS, int(SLICE_BYTES // max(per_sequence, 1)))
-        return SliceSize(max(1, min(sequences, max(1, fitting), wanted)), timesteps)
+        wanted = max(wanted_rows, int(SLICE_BYTES // max(per_sequence, 1)))
+        rows = max(1, min(sequences, max(1, fitting), wanted))
+        large = rows * per_sequence >= SHRINKING_BYTES and rows >= 2 * LEAST_ROWS
+        return SliceSize(rows, timesteps, max(LEAST_ROWS, rows // 4) if large else 0)
     rows = max(1, min(sequences, ROWS_FOR_BLAS, int(budget // (per_step * LONG_SLICE))))
     if masked and any(_turns_within(node) for node in plan.nodes):
         rows = 1  # each sequence ends somewhere else, and its padding is filled at the end

@@ -22,9 +22,11 @@ from rnnscope.model.layers import StoredMask
 from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
+from rnnscope.model.resets import Resets, due_resets
 from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerFacts
 from rnnscope.running.plan import Plan
+from rnnscope.running.streamable import refuse_unresettable
 from rnnscope.trace import LayerHeader
 
 
@@ -142,6 +144,34 @@ class Prepared:
                 initial[state] = batch.initial[part.key][state]
         return initial | dict(self.handed_over(node, final) or {})
 
+    def resets(
+        self,
+        layer: RecurrentLayer,
+        marked: Array | None,
+        mask: Array | None,
+        begun: Mapping[str, Array],
+        pending: Array | None = None,
+    ) -> tuple[Resets | None, Array | None]:
+        """Where the state of a layer is reset, and which sequences still wait for it.
+
+        Parameters
+        ----------
+        layer : RecurrentLayer
+        marked : ndarray of bool (sequence, timestep) or None
+            Of the timesteps that are run, as the input has them.
+        mask : ndarray of bool (sequence, timestep) or None
+            Of the same timesteps.
+        begun : mapping of str to ndarray (sequence, width)
+            The state before the first step of the whole run, as far as it is not zero.
+        pending : ndarray of bool (sequence,), optional
+            What the timesteps before left waiting.
+        """
+        if marked is None:
+            return None, None
+        counts = None if layer.padding.value == "none" else mask
+        due, waiting = due_resets(marked, counts, pending)
+        return Resets(due, begun if self.source.reset_state == "initial" else {}), waiting
+
     def has_group(self, node: Node) -> bool:
         """Whether a node has a group in the trace: recurrent ones, and merges of directions."""
         if isinstance(node.layer, RecurrentLayer):
@@ -210,6 +240,8 @@ def prepare(plan: Plan, source: InputSource) -> Prepared:
     """
     notes: dict[str, None] = {}
     shapes, masked = _shape_pass(plan, source)
+    if source.resets is not None:
+        refuse_unresettable(plan, source, shapes)
     lengths = _choose_lengths(plan, source, notes)
     facts = {node.name: layer_facts(node) for node in plan.layers}
     if lengths is not None:

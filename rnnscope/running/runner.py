@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from rnnscope.engines.choose import LayerEngine, one_blas_thread, prefix_lengths
+from rnnscope.engines.choose import LayerEngine, choose, one_blas_thread, prefix_lengths
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError, spell
 from rnnscope.inputs import InputBatch, InputSource
@@ -130,6 +130,12 @@ def run_plan(
         gates=settings.gates,
         masked=prepared.masked,
         budget=settings.memory,
+        compiled=all(
+            choose(node.recurrent, settings.engine, prepared.work) == "compiled"
+            for node in plan.layers
+            if node.recurrent is not None
+        ),
+        threads=settings.used_threads,
     )
     if verifier is not None and size.steps < source.timesteps:
         raise OptionError(
@@ -272,7 +278,7 @@ class _SlicedRun:
                     self._sink.write_outputs(one.node.name, one.outputs, sequences)
                 else:
                     self._sink.write_layer(one.node.name, one.states, sequences)
-            self._sink.write_common(sequences, given, mask, batch.input_steps)
+            self._sink.write_common(sequences, given, mask, batch.input_steps, batch.resets)
             self._sink.commit(sequences.stop, self._saved())
 
         self._thread.put(write, after=lambda: self._free.put(workspaces))

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
-from rnnscope.model.recurrent_layer import RecurrentLayer
-from rnnscope.model.signal import Signal
-from rnnscope.running.compute import run_plain
-from rnnscope.running.long_time import needs_whole_time
+from rnnscope.running.chunked import ChunkedRun
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared
+from rnnscope.running.streamable import needs_whole_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,36 +64,24 @@ def step_through(prepared: Prepared) -> Iterator[dict[str, StepStates]]:
         if node.recurrent
     }
     everything = slice(0, source.sequences)
-    states: dict[str, dict[str, Array]] = {}
-    before: dict[str, Array] = {}
+    run: ChunkedRun | None = None
     for timestep in range(source.timesteps):
         steps = slice(timestep, timestep + 1)
         batch = source.read(everything, steps)
+        if run is None:
+            run = ChunkedRun(prepared, plan.nodes, engines, batch, everything)
         signals = dict.fromkeys(plan.entries, prepared.entry(batch, everything, steps))
-        seen: dict[str, StepStates] = {}
-        for node in plan.nodes:
-            reads = [signals[name] for name in node.reads]
-            if not isinstance(node.layer, RecurrentLayer):
-                signals[node.name] = run_plain(prepared, node, node.layer, reads)
-                continue
-            x = np.ascontiguousarray(reads[0].values, dtype=node.layer.cell.dtype)
-            if node.name not in states:
-                states[node.name] = prepared.initial(node, batch, everything, {})
-            ran = engines[node.name].run(
-                x, reads[0].mask, None, states[node.name], before.get(node.name)
-            )
-            states[node.name] = dict(ran.final)
-            before[node.name] = ran.outputs[:, -1]
-            signals[node.name] = Signal(ran.outputs, reads[0].mask)
-            seen[node.name] = StepStates(
+        yield {
+            name: StepStates(
                 timestep=timestep,
-                x=x[:, 0],
-                c=None if ran.c is None else ran.c[:, 0],
-                m=ran.m[:, 0],
-                outputs=ran.outputs[:, 0],
-                gates={name: gate[:, 0] for name, gate in ran.gates.items()},
+                x=ran.x[:, 0],
+                c=None if ran.states.c is None else ran.states.c[:, 0],
+                m=ran.states.m[:, 0],
+                outputs=ran.states.outputs[:, 0],
+                gates={gate: values[:, 0] for gate, values in ran.states.gates.items()},
             )
-        yield seen
+            for name, ran in run.advance(signals, batch.resets).items()
+        }
 
 
 def _refuse_turned(layers: tuple[Node, ...]) -> None:

@@ -58,7 +58,7 @@ def _write_npy_to(write: Callable[[bytes], object], array: StoredArray) -> None:
         "shape": tuple(array.shape),
     }
     np.lib.format.write_array_header_1_0(HeaderFile(), header)
-    for key in blocks(array.shape, array.dtype.itemsize):
+    for key in blocks(array.shape, array.dtype.itemsize) if array.shape else [()]:
         write(array.read(key).tobytes())
 
 

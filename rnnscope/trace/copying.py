@@ -56,7 +56,7 @@ def copy_trace(
     """
     root = root_of(trace)
     arrays = root.arrays()
-    draft = make_draft(target, DraftRequest(force, "", False, compress, len(arrays)))
+    draft = make_draft(target, DraftRequest(force, False, compress, len(arrays)))
     with disk_errors(target):
         try:
             draft.open()

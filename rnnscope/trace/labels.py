@@ -22,6 +22,7 @@ from rnnscope.trace.schema import (
     OFFSETS,
     OUTPUT,
     OUTPUTS,
+    RESETS,
     SEQUENCE,
     STEP,
     TIMESTEP,
@@ -53,6 +54,7 @@ LABELS = {
     INPUT: ("input", "number of the feature"),
     LENGTHS: ("length", "valid steps of each sequence"),
     MASK: ("mask", "1 where a step counts"),
+    RESETS: ("reset", "1 at a step before which the state returns to its initial value"),
     OFFSETS: ("offset", "where each sequence begins among the steps"),
     INPUT_STEPS: ("last step of the input", "the last row that is not all zero, plus one"),
 }

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnscope.errors import OptionError, spell
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer
 from rnnscope.trace.blocks import Destination, RaggedDestination
@@ -28,6 +29,8 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    RESET_STATE,
+    RESETS,
     SEQUENCE,
     STATE_M,
     STEP,
@@ -50,6 +53,8 @@ class TraceLayout:
     sequences, timesteps : int
         The input's size.
     has_lengths, has_mask : bool
+    resets : ResetState or None
+        What the state returns to where it is reset; None where it never is.
     selection : Selection
     offsets : ndarray of int64 (sequence + 1,) or None
         Of a ragged trace: where each sequence begins.
@@ -67,6 +72,7 @@ class TraceLayout:
     timesteps: int
     has_lengths: bool = False
     has_mask: bool = False
+    resets: ResetState | None = None
     selection: Selection = field(default_factory=Selection)
     offsets: Array | None = None
 
@@ -190,6 +196,8 @@ class TraceLayout:
             arrays[LENGTHS] = (np.dtype(np.int64), (SEQUENCE,))
         if self.has_mask:
             arrays[MASK] = (np.dtype(np.int8), OVER_TIME)
+        if self.resets is not None:
+            arrays[RESETS] = (np.dtype(np.int8), OVER_TIME)
         return arrays
 
     def _create_root(self, root: WritableGroup) -> dict[str, WritableArray]:
@@ -209,7 +217,9 @@ class TraceLayout:
             root.set_attribute(FULL_TIMESTEPS, self.timesteps)
         for name, (dtype, axes) in self._root_arrays().items():
             dimensions = [time if axis == TIMESTEP else axis for axis in axes]
-            self._create_array(root, name, dtype, dimensions, scales)
+            array = self._create_array(root, name, dtype, dimensions, scales)
+            if name == RESETS and self.resets is not None:
+                array.set_attribute(RESET_STATE, self.resets)
         return scales
 
     def _create_layer(
@@ -251,12 +261,14 @@ class TraceLayout:
         dtype: np.dtype[Any],
         axes: Sequence[str],
         scales: Mapping[str, WritableArray],
-    ) -> None:
+    ) -> WritableArray:
         """An array without values, every axis of which has its coordinates."""
         shape = tuple(int(scales[axis].shape[0]) for axis in axes)
         over_time = bool({TIMESTEP, STEP} & {*axes})
         new = NewArray(shape, dtype, tuple(axes), over_time)
-        label(group.create_array(name, new, scales), name)
+        array = group.create_array(name, new, scales)
+        label(array, name)
+        return array
 
     def _check_some_left(self, layer: str, dimension: str, size: int) -> None:
         places = self.kept(dimension, size)

@@ -26,12 +26,12 @@ class MemoryFile:
     file : h5py.File
         After `open`; it lives until `close`.
     commit : None
-        Nothing can be taken up again.
     """
 
     def __init__(self) -> None:
         self.path = IN_MEMORY
         self.file: Any = None
+        self.fingerprint: str | None = None
         self.commit: Commit | None = None
 
     def open(self) -> bool:

@@ -58,6 +58,8 @@ def check_ragged(layout: TraceLayout) -> None:
     wrong = None
     if layout.has_mask:
         wrong = "a mask with holes"
+    elif layout.resets is not None:
+        wrong = "resets"
     elif layout.selection.steps is not None:
         wrong = "a selection of timesteps"
     for layer in layout.layers:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +30,9 @@ from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255
 """Bytes that file systems allow in a name, most of them."""
+
+COMMIT_SECONDS = 1.0
+"""The work of so long a time is lost at most where a process is killed."""
 
 MAX_RECORD_BYTES = 64 * 2**20
 """The findings of the checks are in it, a few hundred bytes for each layer."""
@@ -60,8 +65,6 @@ class PartialFile:
     target : Path
     force : bool
         Replace the target when done.
-    fingerprint : str or None
-        None: nothing is left to be taken up.
     resume : bool
         Take up what an earlier run of the same fingerprint left.
     compress : Compression, optional
@@ -74,6 +77,9 @@ class PartialFile:
     path : Path
     file : h5py.File
         After `open`.
+    fingerprint : str or None
+        Of the run; set before `open` if a run is to be continued. While it is None nothing is left
+        to be taken up.
     commit : Commit or None
         The last one, of this run or an earlier one.
     """
@@ -82,7 +88,6 @@ class PartialFile:
         self,
         target: Path,
         force: bool,
-        fingerprint: str | None,
         resume: bool = False,
         compress: Compression | None = None,
         array_count: int = 0,
@@ -90,11 +95,14 @@ class PartialFile:
         self.path = partial_path(target)
         self.file: Any = None
         self.commit: Commit | None = None
-        self._target, self._force, self._fingerprint = target, force, fingerprint
+        self.fingerprint: str | None = None
+        self._target, self._force = target, force
         self._record = self.path.with_name(self.path.name + ".json")
         self._new_record = self._record.with_name(self._record.name + ".new")
         self._resume = resume
         self._compress, self._libver = compress, libver_of(array_count)
+        self._reached: tuple[int, str] | None = None
+        self._committed_at = -math.inf
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._lock: int | None = None
         self._target_exists = False
@@ -133,8 +141,8 @@ class PartialFile:
         self._target_exists = self._target.exists()
         if self._target_exists:
             release_pages(self._target)
-        left = _read_commit(self._record) if self._resume and self._fingerprint else None
-        if left is not None and left.fingerprint != self._fingerprint:
+        left = _read_commit(self._record) if self._resume and self.fingerprint else None
+        if left is not None and left.fingerprint != self.fingerprint:
             self._release()
             raise TraceError(
                 "The run that was interrupted is not this one: it cannot be continued.",
@@ -197,18 +205,25 @@ class PartialFile:
         """Hand everything to the operating system, then say so; nothing without a fingerprint.
 
         What it has been handed outlives the process, however that ends. To outlive the machine's
-        end it would have to be forced to the disk each time, which costs more than the run.
+        end it would have to be forced to the disk each time, which costs more than the run. It is
+        said once in `COMMIT_SECONDS` at most, and when an interrupted run is kept: some file
+        systems put on the disk at once what takes another file's place.
         """
+        self._reached = (done, state)
         if self._target_exists:
             # It is forced to the disk before it replaces the other: by then most of it is there.
             begin_write_back(self.file.id.get_vfd_handle())
-        if self._fingerprint is None:
+        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+            self._write_record()
+
+    def _write_record(self) -> None:
+        if self.fingerprint is None or self._reached is None:
             return
         self.file.flush()
-        commit = Commit(self._fingerprint, done, state)
+        commit = Commit(self.fingerprint, *self._reached)
         write_new(self._new_record, json.dumps(asdict(commit)).encode())
         self._new_record.replace(self._record)
-        self.commit = commit
+        self.commit, self._committed_at = commit, time.monotonic()
 
     def finish(self) -> None:
         """Mark the file complete, close it and give it the target's name."""
@@ -224,6 +239,9 @@ class PartialFile:
         """Close the file, and remove it unless it is to be kept and holds a commit."""
         if self._lock is None:  # never had, or has its name already
             return
+        if keep and self.file is not None:
+            with suppress(Exception):
+                self._write_record()
         kept = keep and self.commit is not None
         if self.file is not None and kept:
             with suppress(Exception):

@@ -14,6 +14,7 @@ from rnnscope.files.hdf5.datasets import damaged
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (
     CHECKS,
@@ -30,6 +31,8 @@ from rnnscope.trace.schema import (
     LENGTHS,
     MASK,
     OFFSETS,
+    RESET_STATE,
+    RESETS,
     TIMESTEP,
     LayerHeader,
 )
@@ -132,6 +135,19 @@ class Trace(Closing):
         return None if mask is None else mask.astype(np.bool_)
 
     @property
+    def resets(self) -> Array | None:
+        """Steps before which the state is reset, bool (sequence, kept timestep), or None."""
+        resets = self._common(RESETS, EVERYTHING)
+        return None if resets is None else resets.astype(np.bool_)
+
+    @property
+    def reset_state(self) -> ResetState:
+        """What the state returns to where it is reset."""
+        array = self._root.array(RESETS)
+        held = None if array is None else array.attributes.get(RESET_STATE)
+        return "zeros" if isinstance(held, str) and held == "zeros" else "initial"
+
+    @property
     def input_steps(self) -> Array | None:
         """Steps up to the input's last row that is not all zero, int64 (sequence,)."""
         return self._common(INPUT_STEPS, EVERYTHING)
@@ -195,11 +211,12 @@ class Trace(Closing):
             states = LayerStates({}, nothing, {}, {})
             return LayerSlice(header.known_facts, states, first_sequence=first)
         states = self.read_states(name, rows, only=only)
-        lengths = mask = None
+        lengths = mask = resets = None
         if (
             header.timesteps == self.timesteps and not header.own_time
         ):  # else they tell of the input, not of this layer
             lengths, mask = self._common(LENGTHS, rows), self._common(MASK, rows)
+            resets = self._common(RESETS, rows)
         if mask is None and lengths is not None:
             mask = np.arange(self.timesteps) < lengths[:, None]
         told = header.reads_input and bool(states.states or len(states.outputs))
@@ -210,6 +227,8 @@ class Trace(Closing):
             mask=None if mask is None else mask.astype(np.bool_),
             input_steps=self._common(INPUT_STEPS, rows) if told else None,
             first_sequence=first,
+            resets=None if resets is None else resets.astype(np.bool_),
+            reset_state=self.reset_state,
         )
 
     def read_states(

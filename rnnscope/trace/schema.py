@@ -23,6 +23,8 @@ STEP = "step"
 """The dimension of a ragged trace in place of sequence and timestep."""
 
 LENGTHS, MASK, INPUT_STEPS, OFFSETS = "lengths", "mask", "input_steps", "offsets"
+RESETS, RESET_STATE = "resets", "returns_to"
+"""Steps before which the state is reset, and the attribute that says what it returns to."""
 OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
 INPUTS, INPUT = "inputs", "input"
 """What a decoder with a loop function read, and the dimension of its width."""
@@ -33,6 +35,7 @@ DTYPES = ("float32", "float64")
 
 RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
+    | {RESETS}
     | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, "c", "m"}
     | {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"}  # zarr's own files
 )

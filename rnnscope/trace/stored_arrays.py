@@ -18,12 +18,13 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    RESETS,
     STATE_M,
     LayerHeader,
 )
 from rnnscope.trace.stores.interface import ArrayNode, GroupNode
 
-ABOUT_THE_INPUT = frozenset({LENGTHS, MASK, INPUT_STEPS, OFFSETS})
+ABOUT_THE_INPUT = frozenset({LENGTHS, MASK, RESETS, INPUT_STEPS, OFFSETS})
 """Arrays of the root that are no states: which steps are valid, and where the input is zero."""
 
 

@@ -33,6 +33,7 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    RESETS,
     SEQUENCE,
     STEP,
     TIMESTEP,
@@ -86,8 +87,9 @@ def require_structure(path: Path, root: GroupNode) -> TraceSizes:
     for name in (LENGTHS, INPUT_STEPS):
         if name in root:
             _between(path, _array(path, root, name, "iu", (sequences,)), timesteps)
-    if MASK in root:
-        _array(path, root, MASK, "iub", (sequences, kept))
+    for name in (MASK, RESETS):
+        if name in root:
+            _array(path, root, name, "iub", (sequences, kept))
     if not isinstance(root.attributes.get(CHECKS, ""), str):
         raise _wrong(path, CHECKS, "text", "an attribute of another type")
     return TraceSizes(sequences, timesteps, steps)

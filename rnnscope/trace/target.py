@@ -76,7 +76,7 @@ def trace_beside(given: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem or 'run'}.trace.h5")
 
 
-def refuse_stdout(path: str | os.PathLike[str], what: str) -> None:
+def refuse_stdout(path: str | os.PathLike[str], what: str, option: str = "output") -> None:
     """Refuse ``-`` for a file that is written, which many programs take for stdout.
 
     Raises
@@ -86,7 +86,7 @@ def refuse_stdout(path: str | os.PathLike[str], what: str) -> None:
     if os.fspath(path) == "-":
         raise TraceError(
             f"The {what} cannot be written to stdout.",
-            where=spell("output", "-"),
+            where=spell(option, "-"),
             expected="the name of a file",
             found="-",
             hint="name a file; ./- is one that is called so",
@@ -94,7 +94,12 @@ def refuse_stdout(path: str | os.PathLike[str], what: str) -> None:
 
 
 def check_target(
-    path: str | os.PathLike[str], force: bool, inputs: Iterable[Path] = (), what: str = TRACE
+    path: str | os.PathLike[str],
+    force: bool,
+    inputs: Iterable[Path] = (),
+    what: str = TRACE,
+    *,
+    option: str = "output",
 ) -> Path:
     """The real path of the file to write, or the reason why it cannot be written.
 
@@ -107,6 +112,8 @@ def check_target(
         Files that are read in the same run, and must not be replaced even so.
     what : str
         What messages call the file.
+    option : str
+        What names it, for messages.
 
     Returns
     -------
@@ -119,7 +126,7 @@ def check_target(
         The folder is missing or cannot be written to; the target is a folder or an input; it
         exists and `force` is False.
     """
-    refuse_stdout(path, what)
+    refuse_stdout(path, what, option)
     place = as_address(path)
     is_store = what == TRACE and is_zarr(place)
     if is_store and url_of(place) is not None:
@@ -140,7 +147,7 @@ def check_target(
             where=target,
             expected="the name of a file",
             found="a folder",
-            hint=f"name a file in it with {spell('output')}",
+            hint=f"name a file in it with {spell(option)}",
         )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise TraceError(
@@ -148,12 +155,12 @@ def check_target(
             where=target.parent,
             expected="permission to create files",
             found="none",
-            hint=f"name another folder with {spell('output')}",
+            hint=f"name another folder with {spell(option)}",
         )
     if is_store and target.is_dir():
         _check_store(target, force, inputs)
     elif target.exists():
-        _check_existing(target, force, inputs, what)
+        _check_existing(target, force, inputs, what, option)
     return target
 
 
@@ -209,14 +216,16 @@ def exists_already(target: Path) -> TraceError:
     )
 
 
-def _check_existing(target: Path, force: bool, inputs: Iterable[Path], what: str) -> None:
+def _check_existing(
+    target: Path, force: bool, inputs: Iterable[Path], what: str, option: str
+) -> None:
     if any(other.exists() and target.samefile(other) for other in inputs):
         raise TraceError(
             f"The {what} would replace a file that the run reads.",
             where=target,
             expected="a new file",
             found="the checkpoint or input itself",
-            hint=f"name another file with {spell('output')}",
+            hint=f"name another file with {spell(option)}",
         )
     if not target.is_file():
         raise TraceError(
@@ -224,19 +233,19 @@ def _check_existing(target: Path, force: bool, inputs: Iterable[Path], what: str
             where=target,
             expected="a new file",
             found="a device, pipe or socket",
-            hint=f"name another file with {spell('output')}",
+            hint=f"name another file with {spell(option)}",
         )
     if not force:
-        raise _exists(target, what)
+        raise _exists(target, what, option)
 
 
-def _exists(target: Path, what: str) -> TraceError:
+def _exists(target: Path, what: str, option: str = "output") -> TraceError:
     return TraceError(
         f"The {what} exists already.",
         where=target,
         expected="a new file",
         found=f"{target.stat().st_size} bytes",
-        hint=f"name another file with {spell('output')}, or replace it with {spell('force')}",
+        hint=f"name another file with {spell(option)}, or replace it with {spell('force')}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.model.cell import Array
+from rnnscope.model.resets import ResetState
 from rnnscope.model.states import LayerStates
 from rnnscope.trace.attributes import CHECKS, encode_header
+from rnnscope.trace.identity import AskIdentity
 from rnnscope.trace.layer_writing import WrittenArrays
 from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.memory import MemoryFile
@@ -22,6 +25,7 @@ from rnnscope.trace.schema import (
     INPUT_STEPS,
     LENGTHS,
     MASK,
+    RESETS,
     SCHEMA,
     SCHEMA_VERSION,
     LayerHeader,
@@ -33,6 +37,9 @@ from rnnscope.trace.storage import Compression
 from rnnscope.trace.stores.drafts import DraftRequest, make_draft
 from rnnscope.trace.stores.interface import ALL, Draft
 from rnnscope.trace.target import check_target, disk_errors
+
+MOMENT = 2.0
+"""Seconds that an interrupted run waits for its identity, without which nothing can be kept."""
 
 
 class TraceWriter:
@@ -50,6 +57,8 @@ class TraceWriter:
         The input's size.
     has_lengths, has_mask : bool
         Whether `write_common` will be given them.
+    resets : ResetState, optional
+        What the state returns to where it is reset; `write_common` will be given where.
     force : bool
         Replace an existing file, when the new one is whole.
     inputs : iterable of Path
@@ -60,6 +69,10 @@ class TraceWriter:
     fingerprint : str
         Of the run that is taken up: checkpoint, input, and the options that its numbers depend on.
         The layout of the trace and the version of rnnscope are added to it.
+    identity : callable, optional
+        Tells fingerprint and digests where they are not known at the beginning: only with
+        ``resume`` are they waited for then. Before they are known nothing is committed, and the
+        trace is published with them.
     selection : Selection, optional
         What is kept; the write methods are given everything all the same, and drop the rest.
     compress : {"gzip", "lzf", "zstd"}, optional
@@ -100,10 +113,12 @@ class TraceWriter:
         *,
         has_lengths: bool = False,
         has_mask: bool = False,
+        resets: ResetState | None = None,
         force: bool = False,
         inputs: Iterable[Path] = (),
         resume: bool = False,
         fingerprint: str = "",
+        identity: AskIdentity | None = None,
         selection: Selection | None = None,
         compress: Compression | None = None,
         ragged: Array | None = None,
@@ -120,6 +135,7 @@ class TraceWriter:
             timesteps,
             has_lengths=has_lengths,
             has_mask=has_mask,
+            resets=resets,
             selection=selection or Selection(),
             offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
         )
@@ -129,8 +145,10 @@ class TraceWriter:
         self.saved_state: str | None = None
         self.kept_partial: Path | None = None
         lengths = b"" if ragged is None else ragged.tobytes()
-        run = fingerprint_of(fingerprint, header.rnnscope_version, self._layout, lengths)
-        request = DraftRequest(force, run, resume, compress, self._layout.array_count)
+        self._run_parts = (header.rnnscope_version, self._layout, lengths)
+        self._fingerprint, self._identity, self._resume = fingerprint, identity, resume
+        self._can_commit = compress is None
+        request = DraftRequest(force, resume, compress, self._layout.array_count)
         self._draft: Draft = (
             path if isinstance(path, MemoryFile) else make_draft(self.path, request)
         )
@@ -141,6 +159,7 @@ class TraceWriter:
 
     def __enter__(self) -> TraceWriter:
         try:
+            self._learn_fingerprint(None if self._resume else 0)
             with disk_errors(self.path):
                 self._open()
         except BaseException:  # an interrupt, too: what an earlier run committed is not lost
@@ -160,7 +179,10 @@ class TraceWriter:
         try:
             self._arrays.require_whole()
             self._confirm(True)
+            identity = self._identity(None) if self._identity else None
             with disk_errors(self.path):
+                for name, digest in identity.digests.items() if identity else ():
+                    self._draft.root.set_attribute(name, digest)
                 self._draft.finish()
         except BaseException as trouble:
             self._abandon(type(trouble))
@@ -179,6 +201,7 @@ class TraceWriter:
             What the later run will find in `saved_state`.
         """
         self._confirm(False)
+        self._learn_fingerprint(0)
         with disk_errors(self.path):
             self._draft.write_commit(done, state)
 
@@ -188,6 +211,7 @@ class TraceWriter:
         lengths: Array | None = None,
         mask: Array | None = None,
         input_steps: Array | None = None,
+        resets: Array | None = None,
     ) -> None:
         """Write what all layers share, for some sequences.
 
@@ -195,10 +219,10 @@ class TraceWriter:
         ----------
         sequences : slice
         lengths, input_steps : ndarray of int (sequence,), optional
-        mask : ndarray of bool (sequence, timestep), optional
-            Ignored by a writer that was made without ``has_mask``; lengths likewise.
+        mask, resets : ndarray of bool (sequence, timestep), optional
+            Ignored by a writer that was made without ``has_mask``; lengths and resets likewise.
         """
-        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps}
+        given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps, RESETS: resets}
         with disk_errors(self.path):
             for name, array in given.items():
                 if array is not None and name in self._arrays.shared:
@@ -285,9 +309,22 @@ class TraceWriter:
         self._layout.create(root)
         self._draft.laid_out()
 
+    def _learn_fingerprint(self, seconds: float | None) -> None:
+        """Let the draft know of which run it is, as soon as that is known."""
+        if not self._can_commit or self._draft.fingerprint is not None:
+            return
+        identity = self._identity(seconds) if self._identity else None
+        if identity is None and self._identity is not None:
+            return
+        told = self._fingerprint if identity is None else identity.fingerprint
+        self._draft.fingerprint = fingerprint_of(told, *self._run_parts)
+
     def _abandon(self, kind: type[BaseException]) -> None:
         """Leave nothing behind; but after an interrupt, what has been committed."""
         keep = not issubclass(kind, Exception)
+        if keep:
+            with suppress(Exception):
+                self._learn_fingerprint(MOMENT)
         self._draft.abandon(keep)
         kept = self._draft.kept if keep else None
         self.kept_partial = None if kept is None else Path(kept)

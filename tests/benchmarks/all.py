@@ -1,6 +1,8 @@
 """Every benchmark, one after another; the tables, and one file with every number.
 
-python tests/benchmarks/all.py --json all.json [--quick]
+    python tests/benchmarks/all.py --json all.json [--quick] [--only SCRIPT …]
+
+What is measured replaces the same in a file that is there, so that the whole can be run in pieces.
 """
 
 from __future__ import annotations
@@ -13,9 +15,28 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("engine", "cells", "whole", "traces", "graphs", "reading", "startup", "object_stores")
-QUICK = {"engine": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1, "startup": 3,
-         "object_stores": 2}  # fmt: skip
+SCRIPTS = (
+    "engine",
+    "grid",
+    "cells",
+    "whole",
+    "traces",
+    "graphs",
+    "reading",
+    "startup",
+    "object_stores",
+)
+QUICK = {
+    "engine": 5,
+    "grid": 5,
+    "cells": 3,
+    "whole": 3,
+    "traces": 3,
+    "graphs": 5,
+    "reading": 1,
+    "startup": 3,
+    "object_stores": 2,
+}
 """Rounds where an idea of the numbers is enough."""
 
 
@@ -26,7 +47,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds: ten minutes or so")
     parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS)
     given = parser.parse_args()
-    found, failed = {}, []
+    found = json.loads(given.json.read_text(encoding="utf-8")) if given.json.exists() else {}
+    failed = []
     with tempfile.TemporaryDirectory() as name:
         for script in given.only:
             print(f"\n=== {script}", flush=True)
@@ -38,7 +60,7 @@ def main() -> int:
                 failed.append(script)
             else:
                 found[script] = json.loads(kept.read_text(encoding="utf-8"))
-    given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if failed:
         print(f"\nwithout numbers: {', '.join(failed)}")
     return 1 if failed else 0

@@ -31,6 +31,17 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def busy_seconds() -> float | None:
+    """What all processes together have taken of the processors since the start; None: not told."""
+    known = Path("/proc/stat")
+    if not known.exists():
+        return None
+    user, nice, system, _, _, irq, softirq, steal, *_ = (
+        int(number) for number in known.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
 def installed(package: str) -> str | None:
     """A package's version, None where it is not installed."""
     try:

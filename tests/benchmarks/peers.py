@@ -8,13 +8,19 @@ layout, and returns what is timed. Conversions are not timed, nor is what turns 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from narrow_vectors import hold_onnxruntime, hold_rnnscope, hold_torch
 
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
 from rnnscope.model.initial_state import ZERO_STATE
@@ -136,22 +142,19 @@ def _rnnscope(steps: str, case: Case) -> Ready:
     return Ready(run, lambda made: dict(made.states))
 
 
-def _as_on_avx2(make: Callable[[Case], Ready], case: Case) -> Ready:
-    """A peer kept from wider vectors; it runs in a process of its own, and nothing is put back."""
-    for name, value in AVX2.items():
-        os.environ[name] = value
-    from rnnscope.engines.compiled import cpu, panels
-    from rnnscope.engines.compiled.tile import Tile
+_compiled = partial(_rnnscope, "compiled")
 
-    features = [feature.replace("+avx512", "-avx512") for feature in cpu._features().split(",")]
-    cpu._features = lambda: ",".join(features)
-    panels.tile = lambda: Tile(lanes=8, rows=6, registers=16)  # type: ignore[assignment]
+
+def _as_on_avx2(hold: Callable[[], None], make: Callable[[Case], Ready], case: Case) -> Ready:
+    """A peer kept from wider vectors; it runs in a process of its own, and nothing is put back."""
+    if make not in _held:
+        hold()
+        _held.append(make)
     return make(case)
 
 
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX2"}  # fmt: skip
-"""What torch and what it calls are told; ONNX Runtime takes no such word."""
+_held: list[object] = []
+"""What this process has held already."""
 
 
 def _onnxruntime(case: Case) -> Ready:
@@ -330,20 +333,37 @@ def _turned_back(made: Any) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Peer:
-    """One way to run an LSTM; `ours` marks rnnscope's, `gives_c` those that keep every c."""
+    """One way to run an LSTM.
+
+    Attributes
+    ----------
+    make : callable
+    gives_c : bool
+        Whether it keeps every c.
+    ours : bool
+        Whether it is rnnscope's.
+    narrow : bool
+        Whether it is kept from vectors wider than AVX2's.
+    """
 
     make: Callable[[Case], Ready]
     gives_c: bool
     ours: bool = False
+    narrow: bool = False
 
 
 PEERS = {
     "rnnscope, numpy": Peer(partial(_rnnscope, "numpy"), gives_c=True, ours=True),
-    "rnnscope, compiled": Peer(partial(_rnnscope, "compiled"), gives_c=True, ours=True),
+    "rnnscope, compiled": Peer(_compiled, gives_c=True, ours=True),
     "rnnscope, as on AVX2": Peer(
-        partial(_as_on_avx2, partial(_rnnscope, "compiled")), gives_c=True, ours=True
+        partial(_as_on_avx2, hold_rnnscope, _compiled), gives_c=True, ours=True, narrow=True
     ),
-    "torch LSTM, as on AVX2": Peer(partial(_as_on_avx2, _torch_lstm), gives_c=False),
+    "ONNX Runtime LSTM, as on AVX2": Peer(
+        partial(_as_on_avx2, hold_onnxruntime, _onnxruntime), gives_c=False, narrow=True
+    ),
+    "torch LSTM, as on AVX2": Peer(
+        partial(_as_on_avx2, hold_torch, _torch_lstm), gives_c=False, narrow=True
+    ),
     "ONNX Runtime LSTM": Peer(_onnxruntime, gives_c=False),
     "torch LSTM": Peer(_torch_lstm, gives_c=False),
     "torch LSTMCell loop": Peer(_torch_cell, gives_c=True),

@@ -1,8 +1,9 @@
-"""Put what the benchmarks measured into the page on speed, between its marks.
+"""Put what the benchmarks measured into the page on speed, each table between its marks.
 
-python tests/benchmarks/engine.py --json engine.json
-python tests/benchmarks/whole.py --json whole.json
-python tests/benchmarks/readme.py engine.json whole.json
+    python tests/benchmarks/readme.py FILE …
+
+A file is what `all.py`, `engine.py`, `grid.py` or `whole.py` wrote with ``--json``; tables
+that none of them measured stay as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import described
 
 README = Path(__file__).resolve().parents[2] / "rnnscope" / "engines" / "SPEED.md"
-BEGIN, END = "<!-- measured: tests/benchmarks/readme.py -->", "<!-- end of what was measured -->"
+BEGIN, END = "<!-- measured: {} -->", "<!-- end of {} -->"
+
+TOLD_BY = {"engine": "results", "grid": "cells", "whole": "processes"}
+"""A key that a script's numbers have and no other's."""
 
 OURS, NUMPY = "rnnscope, compiled", "rnnscope, numpy"
 KEEPS_NO_C = {"ONNX Runtime LSTM": "ONNX Runtime, m alone", "torch LSTM": "torch LSTM, m alone"}
@@ -57,25 +61,70 @@ def whole_table(measured: dict[str, Any]) -> list[str]:
     return lines
 
 
-def section(engine: dict[str, Any], whole: dict[str, Any]) -> str:
-    """What goes between the marks."""
-    sequences, steps, features, units = whole["size"]
-    return "\n".join([
-        BEGIN,
-        "",
-        "c and m of every step, milliseconds (medians; float32, two threads):",
-        "",
-        *engine_table(engine),
-        "",
-        f"Whole processes, from start to HDF5 file: {sequences} sequences of {steps} steps, "
-        f"{features} features, {units} units.",
-        "",
-        *whole_table(whole),
-        "",
-        "Measured on: " + "; ".join(described(engine["machine"]).splitlines()) + ".",
-        "",
-        END,
-    ])  # fmt: skip
+def grid_table(measured: dict[str, Any]) -> list[str]:
+    """The time of rnnscope as a part of ONNX Runtime's, a row for units, vectors and threads."""
+    cells = {(cell["units"], cell["vectors"], cell["threads"], cell["batch"]): cell
+             for cell in measured["cells"]}  # fmt: skip
+    batches = sorted({batch for *_, batch in cells})
+    kinds = sorted({(vectors, threads) for _, vectors, threads, _ in cells},
+                   key=lambda kind: (kind[0] != "native", -kind[1]))  # fmt: skip
+    names = {"native": "AVX-512", "avx2": "AVX2"}
+    lines = [_row(["vectors, threads, units", *(f"batch {batch}" for batch in batches)]),
+             _row(["---", *["---:"] * len(batches)])]  # fmt: skip
+    for vectors, threads in kinds:
+        many = "two threads" if threads == 2 else "one thread"
+        for units in sorted({units for units, *_ in cells}):
+            found = [cells.get((units, vectors, threads, batch)) for batch in batches]
+            if any(found):
+                lines.append(_row([f"{names[vectors]}, {many}, {units}", *map(_ratio, found)]))
+    return lines
+
+
+def _ratio(cell: dict[str, Any] | None) -> str:
+    if cell is None or "failed" in cell:
+        return "-"
+    text = f"{cell['ratio']:.2f}"
+    return f"**{text}**" if float(text) > MOST else text
+
+
+MOST = 1.0
+"""Ratios above it stand out."""
+
+
+def sections(measured: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The lines of each table that was measured, by script."""
+    found = {}
+    if "engine" in measured:
+        found["engine"] = [
+            "c and m of every step, milliseconds (medians; float32, two threads):", "",
+            *engine_table(measured["engine"]),
+        ]  # fmt: skip
+    if "grid" in measured:
+        found["grid"] = [
+            "The time of rnnscope, c and m, as a part of ONNX Runtime's, m alone (medians of "
+            "ratios within a round; input half as wide as there are units):", "",
+            *grid_table(measured["grid"]),
+        ]  # fmt: skip
+    if "whole" in measured:
+        sequences, steps, features, units = measured["whole"]["size"]
+        found["whole"] = [
+            f"Whole processes, from start to HDF5 file: {sequences} sequences of {steps} steps, "
+            f"{features} features, {units} units.", "",
+            *whole_table(measured["whole"]),
+        ]  # fmt: skip
+    return {
+        name: [*lines, "", "Measured on: "
+               + "; ".join(described(measured[name]["machine"]).splitlines()) + "."]
+        for name, lines in found.items()
+    }  # fmt: skip
+
+
+def by_script(read: dict[str, Any]) -> dict[str, Any]:
+    """What was read, by the script that measured it."""
+    for name, key in TOLD_BY.items():
+        if key in read:
+            return {name: read}
+    return {name: read[name] for name in TOLD_BY if name in read}
 
 
 def _row(cells: list[str]) -> str:
@@ -85,17 +134,22 @@ def _row(cells: list[str]) -> str:
 def main() -> None:
     """Rewrite the section."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("engine", type=Path, help="what engine.py --json wrote")
-    parser.add_argument("whole", type=Path, help="what whole.py --json wrote")
-    given = parser.parse_args()
-    engine, whole = (json.loads(path.read_text(encoding="utf-8"))
-                     for path in (given.engine, given.whole))  # fmt: skip
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="what --json wrote")
+    measured: dict[str, Any] = {}
+    for path in parser.parse_args().files:
+        found = by_script(json.loads(path.read_text(encoding="utf-8")))
+        if not found:
+            raise SystemExit(f"{path} holds no numbers of {', '.join(TOLD_BY)}")
+        measured |= found
     text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise SystemExit(f"{README} has no marks {BEGIN} and {END}")
-    README.write_text(before + section(engine, whole) + after, encoding="utf-8")
+    for name, lines in sections(measured).items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, found_begin, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not (found_begin and found_end):
+            raise SystemExit(f"{README} has no marks {begin} and {end}")
+        text = "\n".join([f"{before}{begin}", "", *lines, "", f"{end}{after}"])
+    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -61,20 +61,13 @@ def test_what_torch_cannot_compute_is_named_with_what_could(rnnscope, tmp_path):
         ("tf1", "TensorFlow 1's cells"),
     ],
 )
-def test_the_old_hard_sigmoid_is_onnx_alone(rnnscope, to, title):
+def test_the_old_hard_sigmoid_is_of_few(rnnscope, to, title):
     assert refused(rnnscope, HARD, "--to", to, "--dry-run") == (
         f"error: {title} cannot compute what the model does.\n"
         f"  where: {HARD}\n"
         "  found: 'lstm_1' has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5), that of "
         "Keras 1 and 2\n"
-        "  next: these could: --to onnx\n"
-    )
-
-
-def test_a_format_without_a_writer_is_refused_by_name(rnnscope):
-    assert refused(rnnscope, TF1, "--to", "tfjs", "--dry-run").startswith(
-        "error: Models are not written as 'tfjs': rnnscope reads such files, but has no writer "
-        "yet.\n"
+        "  next: these could: --to onnx, --to tfjs\n"
     )
 
 

@@ -29,6 +29,20 @@ SOURCES = {
     "onnx rnn": "tests/data/onnx/rnn_time_first.onnx",
     "onnx lengths": "tests/data/explain/onnx_lengths.onnx",
     "onnx backward": "tests/data/explain/onnx_backward.onnx",
+    "frozen graph": "tests/data/frozen_masked/lowered.pb",
+    "tflite": "tests/data/lite/while_lstm.tflite",
+    "tfjs": "tests/data/tfjs/masked",
+    "tfjs graph": "tests/data/tfjs_graphs/stack",
+    "flax": "tests/data/array_trees/new_flax.msgpack",
+    "flax both ways": "tests/data/array_trees/new_bidirectional.msgpack",
+    "equinox": "tests/data/array_trees/new_equinox.safetensors",
+    "mlx": "tests/data/array_trees/new_mlx.gguf",
+    "openvino": "tests/data/openvino/gru_before.xml",
+    "coreml": "tests/data/coreml/gru.mlmodel",
+    "paddle": "tests/data/paddle/old/both.pdmodel",
+    "torchscript": "tests/data/unpacked/new_frozen.pt",
+    "torch exported": "tests/data/unpacked/new_net.pt2",
+    "guitar json": "tests/data/unpacked/new_guitar.json",
 }
 """Every family of files, with what each family alone has."""
 

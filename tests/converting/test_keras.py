@@ -67,3 +67,64 @@ def test_a_gru_whose_reset_gate_comes_first(tmp_path):
 
 def test_keras_own_hard_sigmoid(tmp_path):
     _check(one_lstm(tmp_path / "m.h5", "3.0.0", recurrent_activation="hard_sigmoid"), tmp_path)
+
+
+def _tree(keras):
+    """Branches of several lengths from one input, of a class that comes again and again."""
+    layers = keras.layers
+    x = keras.Input((None, 5), name="x")
+    low = layers.Dense(6, activation="tanh", name="low")(x)
+    a = layers.LSTM(4, return_sequences=True, name="a")(low)
+    b = layers.LSTM(4, return_sequences=True, name="b")(low)
+    c = layers.LSTM(4, return_sequences=True, name="c")(x)
+    deep = layers.LSTM(4, return_sequences=True, name="deep")(
+        layers.Dense(4, name="between")(layers.LSTM(4, return_sequences=True, name="d")(b))
+    )
+    both = layers.Bidirectional(layers.LSTM(2, return_sequences=True), name="both")(c)
+    return keras.Model(x, [c, a, deep, both, layers.GRU(3, name="e")(a)])
+
+
+def test_branches_from_one_input(tmp_path):
+    """Weights lie under counted names, in the order in which Keras counts a Functional model's."""
+    import keras
+
+    model = _tree(keras)
+    rng = np.random.default_rng(5)
+    model.set_weights([rng.normal(scale=0.5, size=one.shape) for one in model.get_weights()])
+    model.save(tmp_path / "in.keras")
+    done = rnnscope.convert(tmp_path / "in.keras", "keras", tmp_path / "out.keras")
+    again = keras.models.load_model(tmp_path / "out.keras")
+    x = rng.normal(size=(2, 6, 5)).astype("f4")
+    leaves = done.load[-1].partition(" =")[0].split(", ")
+    assert {*leaves} == {"deep", "both", "e"}
+    found = dict(zip(leaves, again.predict(x, verbose=0), strict=True))
+    wanted = dict(zip(("c", "a", "deep", "both", "e"), model.predict(x, verbose=0), strict=True))
+    for name, array in found.items():
+        np.testing.assert_allclose(array, wanted[name], rtol=0, atol=3e-6)
+    for name in ("a", "b", "c", "d"):
+        for one, other in zip(
+            again.get_layer(name).get_weights(), model.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_two_layers_that_read_the_same(tmp_path):
+    """Those of keras #10179: two cells of TensorFlow 1 over one x, as one model of two outputs."""
+    _check(source("tf1 two"), tmp_path)
+
+
+def test_a_mask_in_branches_is_refused_by_name(tmp_path):
+    """A Functional model hands masks on by wires of their own, which are not written."""
+    import keras
+
+    layers = keras.layers
+    x = keras.Input((None, 3), name="x")
+    masked = layers.Masking(name="masked")(x)
+    outputs = [layers.LSTM(2, return_sequences=True, name=name)(masked) for name in "ab"]
+    keras.Model(x, outputs).save(tmp_path / "in.keras")
+    with pytest.raises(rnnscope.RnnscopeError) as refused:
+        rnnscope.convert(tmp_path / "in.keras", "keras", tmp_path / "out.keras")
+    assert (refused.value.where, refused.value.what) == (
+        "masked", "A layer that makes a mask is written for Keras in a chain alone.",
+    )  # fmt: skip
+    rnnscope.convert(tmp_path / "in.keras", "keras", tmp_path / "a.keras", layers=["a"])

@@ -30,10 +30,33 @@ REFUSED = {
     ("tf1 options", "flax"): "has peepholes",
     ("keras 2 hard_sigmoid", "flax"): "has recurrent_activation=hard_sigmoid",
     ("torch projection", "onnx"): "has a projection",
-    ("tf1 two", "keras"): "one that reads 'x'",
     ("tf1 two", "onnx"): "one that reads 'x'",
     ("keras backward", "torch"): "reads from the end on its own (backward)",
     ("onnx backward", "torch"): "reads from the end on its own (backward)",
+    ("tf1", "tfjs"): "has weights in float64 (dtype)",
+    ("tf1 options", "tfjs"): "has peepholes",
+    ("tf1 two", "tfjs"): "one that reads 'x'",
+    ("torch gru", "tfjs"): "has reset_after=True",
+    ("torch projection", "tfjs"): "has a projection",
+    ("torch stack, both ways, ids", "tfjs"): "'top/l0' has reset_after=True",
+    ("onnx gru", "tfjs"): "has reset_after=True",
+    **{
+        (family, to): "is a cell of another kind (graph)"
+        for family in ("frozen graph", "tflite")
+        for to in ("torch", "keras", "onnx", "tf1", "flax", "tfjs")
+    },
+    **{
+        ("tfjs", to): "has recurrent_activation=hard_sigmoid, clip(0.2 z + 0.5)"
+        for to in ("torch", "keras", "tf1", "flax")
+    },
+    **{(family, "onnx"): "one that reads 'input'" for family in ("flax", "equinox", "mlx")},
+    **{(family, "tfjs"): "'gru' has reset_after=True" for family in ("flax", "equinox", "mlx")},
+    ("openvino", "torch"): "has reset_after=False",
+    ("openvino", "flax"): "has reset_after=False",
+    **{
+        ("coreml", to): "'cell' has gate_clip=50"
+        for to in ("torch", "keras", "tf1", "flax", "tfjs")
+    },
 }
 """Pairs that no target of the kind can compute, and what is said; all others are written."""
 
@@ -75,8 +98,15 @@ def _biases(cell):
     return (bias, np.zeros_like(bias) if second is None else second)
 
 
-@pytest.mark.parametrize("family", ["tf1", "keras 2 stack", "torch gru", "onnx lstm", "onnx rnn"])
-@pytest.mark.parametrize("to", ["torch", "safetensors", "keras", "onnx"])
+EXACT = [
+    (family, to)
+    for family in ("tf1", "keras 2 stack", "torch gru", "onnx lstm", "onnx rnn")
+    for to in ("torch", "safetensors", "keras", "onnx", "tfjs")
+    if (family, to) not in REFUSED
+]
+
+
+@pytest.mark.parametrize(("family", "to"), EXACT)
 def test_no_weight_changes_by_a_single_bit(family, to, tmp_path):
     """Gate blocks move and biases are joined, and nothing else: 0 ULP."""
     path = tmp_path / f"out{SUFFIXES[to]}"
@@ -92,6 +122,44 @@ def test_no_weight_changes_by_a_single_bit(family, to, tmp_path):
             np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("to", WEIGHT_FORMATS)
+def test_named_arrays_of_a_layout_are_a_source_too(to, tmp_path):
+    """An .npz says neither names nor order: with its layout it is written like any other."""
+    arrays = tmp_path / "arrays.npz"
+    rnnscope.convert(source("keras 2"), "npz", arrays, as_layout="tf1")
+    done = rnnscope.convert(arrays, to, tmp_path / f"out{SUFFIXES[to]}", layout="tf1")
+    assert len(done.layers) == len(read_checkpoint(source("keras 2")).network.recurrent)
+    assert all(layer.kernels_equal for layer in done.layers)
+
+
+def test_layers_that_read_different_inputs_are_no_one_model(tmp_path):
+    """Bare arrays do not say what feeds what; widths that differ are inputs that differ."""
+    arrays = tmp_path / "arrays.npz"
+    rnnscope.convert(source("tf1 stack"), "npz", arrays, as_layout="tf1")
+    with pytest.raises(UnsupportedCellError) as refused:
+        rnnscope.convert(arrays, "keras", tmp_path / "out.keras", layout="tf1")
+    assert "read different inputs" in refused.value.what
+    assert refused.value.found == "'input (3 features)', 'input (4 features)'"
+    assert "layers" in refused.value.hint
+
+
+@pytest.mark.parametrize("to", WEIGHT_FORMATS)
+def test_what_was_written_is_a_source_of_every_other(to, tmp_path):
+    """Keras, by way of any format, and back: no kernel has changed by a bit."""
+    path = tmp_path / f"out{SUFFIXES[to]}"
+    done = rnnscope.convert(source("keras 3"), to, path)
+    more = {"layout": "torch"} if to == "npz" else {}
+    inside = path / "model.ckpt" if to == "tf1" else path
+    back = rnnscope.convert(inside, "keras", tmp_path / "back.keras", **more)
+    before = read_checkpoint(source("keras 3")).network
+    after = read_checkpoint(tmp_path / "back.keras").network
+    for first, second in zip(done.layers, back.layers, strict=True):
+        one = before.node(first.name).recurrent.cell.weights
+        other = after.node(second.written_as).recurrent.cell.weights
+        np.testing.assert_array_equal(one.kernel, other.kernel)
+        np.testing.assert_array_equal(one.recurrent_kernel, other.recurrent_kernel)
+
+
 @pytest.mark.parametrize("family", SOURCES)
 def test_what_is_named_as_able_is_able(family, tmp_path):
     """The formats that a refusal names do write the model, unless its wiring is no chain."""
@@ -105,12 +173,19 @@ def test_what_is_named_as_able_is_able(family, tmp_path):
         assert able is not refused, to
 
 
+def _content(path):
+    """The bytes of a file, or of every file of a folder by name."""
+    if path.is_dir():
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+    return path.read_bytes()
+
+
 def test_every_target_writes_the_same_bytes_twice(tmp_path):
-    for to in ("torch", "safetensors", "npz", "onnx", "flax"):
+    for to in ("torch", "safetensors", "npz", "onnx", "flax", "tfjs"):
         for number in (1, 2):
             rnnscope.convert(source("keras 2 stack"), to, tmp_path / f"{to}{number}{SUFFIXES[to]}")
         one, two = (tmp_path / f"{to}{number}{SUFFIXES[to]}" for number in (1, 2))
-        assert one.read_bytes() == two.read_bytes()
+        assert _content(one) == _content(two)
 
 
 SWAPPED = {
@@ -119,6 +194,7 @@ SWAPPED = {
     "keras": ("torch gru", "keras", "keras_layers.GRU_GATES", ("r", "z", "n")),
     "onnx": ("tf1", "onnx", "onnx_cells.GATES", {"lstm": (("i", "f", "g", "o"),) * 2}),
     "tf1": ("tf1", "tf1", "tf1_arrays.TF1_GATES", ("i", "f", "g", "o")),
+    "tfjs": ("keras 2", "tfjs", "tfjs_format.NAMES", {"tanh": "tanh", "sigmoid": "hard_sigmoid"}),
     "states": ("keras 3", "onnx", "onnx_cells.STATES", {"lstm": ("c", "m")}),
 }
 """A mistake on the way into each format: source, format, the table, what it says wrongly."""
@@ -181,9 +257,10 @@ def test_names_that_a_target_keeps_for_itself_are_not_given_to_layers(tmp_path):
             "onnx",
             "tf1",
             "flax",
+            "tfjs",
         )
         assert not {"x", "outputs"} & {*written} or to != "onnx"
-        assert "input" not in written or to != "keras"
+        assert "input" not in written or to not in ("keras", "tfjs")
     session = onnxruntime.InferenceSession(tmp_path / "out_onnx.onnx")
     feed = {"x": np.zeros((2, 3, 3), "f4"), "lengths": np.array([3, 2], np.int32)}
     assert session.run(["outputs"], feed)[0].shape == (2, 3, 3)

@@ -150,6 +150,27 @@ def test_cutting_work_into_chunks_and_calls_changes_no_bit(name, places, monkeyp
             assert_same(whole, run(layer, x, mask))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_cutting_the_depth_of_panels_changes_no_bit(name, dtype, monkeypatch):
+    """Blocks of some rows, with one more in the first ones, and of one row each."""
+    rng = np.random.default_rng(27)
+    cell = cell_of(rng, name, 37, 67, dtype)
+    layer = layer_with(cell)
+    x, initial = rng.standard_normal((9, 5, 37)).astype(dtype), states_for(rng, cell, 9)
+    whole = run(layer, x, HOLES[:, :5], initial)
+    for size in (4096, 1024, 1):
+        monkeypatch.setattr(compiled_steps, "BLOCK_BYTES", size)
+        assert_same(whole, run(layer, x, HOLES[:, :5], initial))
+
+
+def test_small_panels_are_not_cut_and_deep_ones_are():
+    deep = np.zeros((3, 1100, 4, 16), np.float32)
+    assert compiled_steps._blocks(deep[:, :512]) == 1
+    assert compiled_steps._blocks(deep) == 3
+    assert compiled_steps._blocks(deep[:, :0]) == 1
+
+
 @pytest.mark.parametrize(("tile", "units"), [(TILES[0], 17), (TILES[1], 5), (TILES[3], 40)])
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_written_but_the_steps_that_count(name, tile, units, monkeypatch):

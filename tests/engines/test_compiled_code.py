@@ -21,10 +21,10 @@ TILES = [Tile(16, 6, 32), Tile(8, 6, 16), Tile(4, 6, 32), Tile(4, 6, 16), Tile(8
 FMA = re.compile(r"^\t(?:vfn?m(?:add|sub)\d+[ps][sd]|fml[as])\b", re.MULTILINE)
 
 
-def code_of(name, tile, dtype="float32"):
+def code_of(name, tile, dtype="float32", machine="x86_64"):
     cell = cell_of(np.random.default_rng(0), name, 3, 20, dtype)
     tile = tile.of(cell.dtype.itemsize)
-    return kernel_code.module_of(kind_of(cell, tile, gates=True, rows=6), tile)
+    return kernel_code.module_of(kind_of(cell, tile, gates=True, rows=6), tile, machine)
 
 
 @pytest.mark.parametrize("tile", TILES, ids=str)
@@ -55,7 +55,7 @@ def test_cpus_with_fma_add_every_product_unrounded(cell, triple, name, tile):
         target = llvm.Target.from_triple(triple)
     except RuntimeError:
         pytest.skip(f"this llvmlite writes no code for {triple}")
-    module = code_of(cell, tile)
+    module = code_of(cell, tile, machine=triple.partition("-")[0])
     module.triple = triple
     text = str(module)
     asked_for = len(re.findall(r"call .*@\"?llvm\.fmuladd", text))

@@ -175,6 +175,17 @@ def test_a_command_that_reproduces_gives_the_numbers(tmp_path, keras):
             np.testing.assert_allclose(trace.layers["lstm"].c[...], layer.c, atol=1e-5)
 
 
+def test_states_of_several_sequences_do_not_stop_the_search(tmp_path, torch):
+    """They fit no other number of sequences: axes that are changed over are no reading then."""
+    draw = np.random.default_rng(2)
+    start = {"initial_c": draw.normal(size=(3, 5)), "initial_m": draw.normal(size=(3, 5))}
+    path = torch.write(tmp_path)
+    trace = rnnscope.run(path, torch.x, forget_bias=1, override=True, **start)
+    given = {"m": trace.layers["rnn/l0"].m[...]}
+    found = rnnscope.explain(path, torch.x, given, **start)
+    assert [(one.id, one.value) for one in found.fits[0].reading] == [("forget-bias", "1")]
+
+
 def test_results_that_are_twice_as_large_are_others():
     one = [np.array([[1.0, -0.5]]), np.array([[0.01, np.nan]])]
     assert not _differ(one, [array.copy() for array in one], 1e-3)

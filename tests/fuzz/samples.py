@@ -130,6 +130,7 @@ def make_samples(place: Path, *, tensorflow: bool = False) -> list[Sample]:
     _inputs(maker)
     _traces_and_states(maker)
     _suite(maker)
+    _vectors(maker)
     return maker.samples
 
 
@@ -222,6 +223,28 @@ def _bare(maker: _Maker) -> None:
         "inspect w.npz --layout tf1",
         f"run w.npz x.npy --layout tf1 {run}",
     )
+    _case(maker, run)
+
+
+def _case(maker: _Maker, run: str) -> None:
+    """A small case of a difference: a layer, its input and states in one file."""
+    import rnnscope
+
+    folder = maker.folder("case")
+    with np.load(maker.folder("npz_weights") / "w.npz") as weights:
+        np.savez(folder / "w.npz", **weights)
+    np.save(folder / "x.npy", np.ones((1, 3, 2), "f4"))
+    rnnscope.run(folder / "w.npz", folder / "x.npy", layout="tf1", output=folder / "t.h5").close()
+    with rnnscope.open_trace(folder / "t.h5") as trace:
+        (layer,) = trace.layers.values()
+        theirs = {"c": np.array(layer.c) + np.float32(0.1), "m": np.array(layer.m)}
+    rnnscope.diff(folder / "t.h5", theirs, reduce=folder / "case.npz")
+    for name in ("w.npz", "x.npy", "t.h5"):
+        (folder / name).unlink()
+    maker.add(
+        "case", "case", [], ["case.npz"], "inspect case.npz", f"run case.npz case.npz {run}",
+        "diff case.npz::a case.npz::b",
+    )  # fmt: skip
 
 
 def _packed(maker: _Maker) -> None:
@@ -584,4 +607,22 @@ def _suite(maker: _Maker) -> None:
         ["s.toml", "s.toml", "g/w.h5"],
         "check --suite s.toml",
         "check --suite s.toml --update-golden",
+    )
+
+
+def _vectors(maker: _Maker) -> None:
+    """Vectors, and what a program computed, in JSON and as named arrays."""
+    folder = maker.folder("vectors")
+    shutil.copy(maker.folder("trace") / "w.npz", folder)
+    small = ("--steps", "4", "--sequences", "2", "--no-header", "--layout", "tf1", "-q", "-f")
+    rnnscope(folder, "vectors", "w.npz", "-o", "v", *small)
+    for suffix in ("json", "npz"):
+        shutil.copy(folder / "v" / f"vectors.{suffix}", folder / f"theirs.{suffix}")
+    maker.add(
+        "vectors",
+        "vectors",
+        [],
+        ["v/vectors.json", "v/vectors.json", "theirs.json", "theirs.npz"],
+        "check --vectors v theirs.json --explain-budget 0",
+        "check --vectors v theirs.npz --explain-budget 0",
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cell_cases import cell_of, layer_with
 
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
@@ -86,6 +87,19 @@ def test_the_operator_agrees(rng, peepholes, padding, backward, reversal, activa
 
 def test_the_operator_clips_what_enters_the_gates(rng):
     assert all(row.ok for row in verified(make_layer(rng, gate_clip=option(0.3)), rng))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    ["gru, reset before", "gru, reset after", "gru, reset before, two biases",
+     "gru, reset after, two biases", "gru, clipped", "rnn", "rnn, relu", "rnn, clipped"],
+)  # fmt: skip
+def test_the_operators_gru_and_rnn_agree(rng, name, backward):
+    layer = layer_with(cell_of(rng, name, FEATURES, UNITS), backward=backward)
+    rows = verified(layer, rng)
+    assert [row.state for row in rows] == ["m", "final m"]
+    assert all(row.ok for row in rows), rows
 
 
 def test_swapped_gates_are_seen(rng):

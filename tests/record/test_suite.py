@@ -209,7 +209,7 @@ def test_the_keys_of_a_run_are_flags_of_the_command():
         ("gates = true", 'engine = "fast"', "one of auto, numpy, compiled, reference"),
         ("gates = true", 'cell_clip = "no"', "a number above 0"),
         ("gates = true", 'padding = "hol"', "one of zeros, hold, none"),
-        ("recompute = true", 'verify = "torch"', "tensorflow, onnxruntime"),
+        ("recompute = true", 'verify = "jax"', "tensorflow, onnxruntime"),
         ("atol = 1e-7", "atol = -1", "a number of 0 or more"),
     ],
 )

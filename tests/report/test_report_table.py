@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 
 from rnnscope.checks.result import CheckReport
+from rnnscope.conforming.result import CaseList, ListedCase
 from rnnscope.errors import OptionError
 from rnnscope.pooling.result import PoolReport
 from rnnscope.printable import REPORTS, formats_of
@@ -29,9 +30,11 @@ from rnnscope.seeing.summary import TraceSummary
 from rnnscope.states.export import ExportArray, ExportResult
 
 from .samples import checkpoint, run
+from .test_conform_reports import CONFORMED
 from .test_convert_reports import CONVERSION
 from .test_diff_reports import RESULT
 from .test_explain_reports import SEVERAL
+from .test_vectors_reports import CHECKED, VECTORS
 
 HELD = HeldArray("lstm", "c", 1, 3, 3, 2, "float32", "Values as stored (float32).")
 
@@ -52,7 +55,11 @@ RESULTS = {
     "pool": PoolReport("rnnscope pool", "t.h5", 1, 2, "all", "t.h5::/pooled", ()),
     "plot": PlotReport("heatmap", "x.png", 4.0, 3.0, 100, ("a note",)),
     "show": ShownStates(SUMMARY),
+    "vectors": VECTORS,
+    "vectors-check": CHECKED,
     "convert": CONVERSION,
+    "conform": CONFORMED,
+    "cases": CaseList(0, "*", (ListedCase("lstm/a/b", "float32", 3, 4, 2, 5),)),
     "export": ExportResult(
         "t.h5", "keras", "t.npz", (ExportArray("c", (1, 2), "float32"),), (), ()
     ),

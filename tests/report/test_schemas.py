@@ -18,6 +18,7 @@ from rnnscope.report.json_schemas import RESULTS, report_schema, schema_id, sche
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_data/lstm_float64"
+MASKED = SAMPLE.parent / "keras2_masked" / "model.h5"
 FOLDER = ROOT / "rnnscope/report/schemas"
 
 
@@ -43,6 +44,7 @@ def folder(tmp_path_factory):
     rnnscope.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output=path / "a.h5").close()
     rnnscope.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output=path / "b.h5",
                  forget_bias=0, override=True).close()  # fmt: skip
+    rnnscope.write_vectors(MASKED, path / "v", steps=6)
     (path / "s.toml").write_text('[[case]]\ncheckpoint = "m.ckpt"\ninput = "x.npz"\n')
     return path
 
@@ -58,8 +60,12 @@ LINES = {
     "diff": ["diff", "{d}/a.h5", "{d}/b.h5"],
     "explain": ["explain", "{d}/a.h5", "{d}/b.h5"],
     "pool": ["pool", "{d}/a.h5", "--method", "mean", "-o", "{d}/p.npz", "--force"],
+    "vectors": ["vectors", f"{MASKED}", "-o", "{d}/w", "-f"],
+    "vectors-check": ["check", "--vectors", "{d}/v", "{d}/v/vectors.json"],
     "convert": ["convert", "{m}", "--to", "npz", "-o", "{d}/w.npz", "-f"],
     "export": ["export", "{d}/a.h5", "--to", "torch", "--steps", "final", "-o", "{d}/t.npz", "-f"],
+    "conform": ["conform", "rnnscope", "--only", "lstm/clip"],
+    "cases": ["conform", "--list", "--only", "gru/bias"],
     "plot": ["plot", "{d}/a.h5", "-o", "{d}/x.svg", "-f"],
     "page": ["report", "{d}/a.h5", "-o", "{d}/x.html", "-f"],
     "show": ["show", "{d}/a.h5"],

@@ -30,7 +30,6 @@ from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.running import plan_run, run_plan
-from rnnscope.running.long_time import needs_whole_time
 from rnnscope.running.memory import (
     IN_FLIGHT,
     LONG_SLICE,
@@ -41,6 +40,7 @@ from rnnscope.running.memory import (
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
 from rnnscope.running.runner import RunSettings
+from rnnscope.running.streamable import needs_whole_time
 from rnnscope.trace import TraceHeader, TraceWriter
 from rnnscope.trace.blocks import Destination
 

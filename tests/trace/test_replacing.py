@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +94,21 @@ def test_the_system_takes_the_hint(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         assert begin(file.fileno()) == 0
     assert begin(-1) == -1
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no such hints")
+@pytest.mark.parametrize(("age", "expected"), [(0, 0), (3600, 1)])
+def test_pages_of_a_file_that_is_still_being_written_back_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, expected: int
+) -> None:
+    """Releasing them would force the file to the disk that is about to be replaced."""
+    path, asked = tmp_path / "file", []
+    path.write_bytes(b"abc" * 10**6)
+    written = time.time() - age
+    os.utime(path, (written, written))
+    monkeypatch.setattr(os, "posix_fadvise", lambda *given: asked.append(given))
+    write_back.release_pages(path)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(5)
+    assert len(asked) == expected

@@ -8,11 +8,7 @@ class and a counter per class, not by the layer's name.
 
 from __future__ import annotations
 
-import io
 import re
-import struct
-import zipfile
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +21,14 @@ from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.keras.config import read_network
 from rnnscope.checkpoints.keras.dialect import Dialect, number_of
 from rnnscope.checkpoints.keras.found_model import keras_checkpoint, leave_out_optimizer
+from rnnscope.checkpoints.keras.keras_members import (
+    CONFIG,
+    METADATA,
+    WEIGHTS,
+    KerasMembers,
+    looks_like_keras_zip,
+    read_members,
+)
 from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.weights import (
     LayerKey,
@@ -34,10 +38,7 @@ from rnnscope.checkpoints.keras.weights import (
     hdf5_variable,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.guarding.limits import Unpacking
 from rnnscope.files.hdf5.safe_hdf5 import (
-    MAX_ARRAY,
-    MAX_RATIO,
     attribute_text,
     child,
     child_group,
@@ -45,12 +46,10 @@ from rnnscope.files.hdf5.safe_hdf5 import (
     open_h5,
     walk_datasets,
 )
-from rnnscope.files.messages.json_config import MAX_CONFIG, parse_config
+from rnnscope.files.messages.json_config import parse_config
 
 if TYPE_CHECKING:
     import h5py
-
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,116 +173,26 @@ def to_snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _sniff(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-        with zipfile.ZipFile(path) as archive:
-            return {CONFIG, METADATA} <= set(archive.namelist())
-    except zipfile.BadZipFile:
-        # A cut off zip has lost its list of members; the first one still stands at the front.
-        return head.startswith(b"PK\x03\x04") and head[30:].startswith(_FIRST_MEMBERS)
-    except _DAMAGE:
-        return False
-
-
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
-"""What zipfile raises on damage, depending on where it meets it; RuntimeError for a password."""
-
-_FIRST_MEMBERS = (METADATA.encode(), CONFIG.encode())
-
-
-def _member(
-    archive: zipfile.ZipFile, name: str, cap: int, where: Path, unpacking: Unpacking
-) -> bytes:
-    """A member's bytes, after its claims are checked; nothing is unpacked to disk."""
-    entries = [info for info in archive.infolist() if info.filename == name]
-    if len(entries) != 1:
-        raise CheckpointError(
-            "The .keras file does not hold what it should.",
-            where=where,
-            expected=f"one member '{name}'",
-            found=f"{len(entries)} of that name among {len(archive.infolist())} members",
-            hint="The file is incomplete, or not written by Keras.",
-        )
-    if entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise CheckpointError(
-            "A member of the .keras file is compressed in a way that Keras does not use.",
-            where=f"{where}: {name}",
-            expected="stored or deflated",
-            found=f"method {entries[0].compress_type}",
-            hint="Pack the file again with an ordinary zip program.",
-        )
-    size, stored = entries[0].file_size, entries[0].compress_size
-    if size > min(cap, stored * MAX_RATIO):
-        raise CheckpointError(
-            "A member of the .keras file declares more bytes than it can hold.",
-            where=f"{where}: {name}",
-            expected=f"at most {min(cap, stored * MAX_RATIO)} bytes",
-            found=f"{size} bytes",
-            hint="The file is damaged, or made to exhaust memory.",
-        )
-    unpacking.take(size, name)
-    try:
-        with archive.open(entries[0]) as member:
-            # Never more than was declared, whatever the compressed stream goes on to say.
-            return member.read(size)
-    except _DAMAGE as fault:
-        raise _unreadable(f"{where}: {name}", fault) from fault
-
-
-def _unreadable(where: object, fault: Exception) -> CheckpointError:
-    return CheckpointError(
-        "The .keras file cannot be read: it is truncated or damaged.",
-        where=where,
-        expected="a complete zip file",
-        found=str(fault)[:200] or type(fault).__name__,
-        hint="Copy or download the file again, and compare its size with the original.",
-    )
-
-
-def _members(path: Path) -> tuple[bytes, bytes, bytes]:
-    if not path.is_file():
-        raise CheckpointError("There is no such file.", where=path, hint="Check the path.")
-    try:
-        archive = zipfile.ZipFile(path)
-    except _DAMAGE as fault:
-        raise _unreadable(path, fault) from fault
-    unpacking = Unpacking(path, path.stat().st_size, CheckpointError)
-    with archive:
-        return (
-            _member(archive, CONFIG, MAX_CONFIG, path, unpacking),
-            _member(archive, METADATA, MAX_CONFIG, path, unpacking),
-            _member(archive, WEIGHTS, MAX_ARRAY, path, unpacking),
-        )
+@contextmanager
+def _open_weights(path: Path, members: KerasMembers) -> Iterator[Any]:
+    with members.open_weights() as content, open_h5(content, name=f"{path}: {WEIGHTS}") as file:
+        yield file
 
 
 @contextmanager
 def _weights_again(path: Path) -> Iterator[Any]:
     """The weights of a ``.keras`` file, read once more: they are not kept in memory."""
-    _, _, weights = _members(path)
-    with open_h5(io.BytesIO(weights), name=f"{path}: {WEIGHTS}") as file:
+    with _open_weights(path, read_members(path)) as file:
         yield file
 
 
 def _read(path: Path) -> Checkpoint:
     findings = Findings()
-    config, metadata, weights = _members(path)
-    stated = parse_config(metadata, f"{path.name}: {METADATA}").raw("keras_version")
+    members = read_members(path)
+    stated = parse_config(members.metadata, f"{path.name}: {METADATA}").raw("keras_version")
     dialect = Dialect(number_of(stated))
-    model = parse_config(config, f"{path.name}: {CONFIG}")
-    with open_h5(io.BytesIO(weights), name=f"{path}: {WEIGHTS}") as file:
+    model = parse_config(members.config, f"{path.name}: {CONFIG}")
+    with _open_weights(path, members) as file:
         network, input_shapes = read_network(
             model, ObjectGroup(file, "", str(path)), dialect, findings
         )
@@ -299,6 +208,6 @@ READER = Reader(
     title="Keras model in a zip (.keras)",
     reads="what keras-h5 reads, from Keras 2.13 and later and Keras 3",
     does_not_read="sharded weights; ConvLSTM, Lambda and custom layers, which are named",
-    sniff=_sniff,
+    sniff=looks_like_keras_zip,
     read=_read,
 )

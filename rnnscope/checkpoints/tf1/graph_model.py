@@ -108,7 +108,8 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
     from rnnscope.model.ops.interface import at_most
 
-    weights = GraphWeights(view, set(stored.variables), stored.read)
+    shapes = {name: variable.shape for name, variable in stored.variables.items()}
+    weights = GraphWeights(view, shapes, stored.read)
     cells = [
         cell
         for cell in find_cells(view, weights)

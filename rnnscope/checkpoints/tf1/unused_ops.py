@@ -33,13 +33,11 @@ def prune_functions(graph: Any) -> None:
                 kept.add(name)
                 if nodes[name].op not in SHAPES_ALONE:
                     pending.extend(ref for ref in nodes[name].input if not ref.startswith("^"))
-        copies = [
-            type(node).FromString(node.SerializeToString())
-            for node in function.node_def
-            if node.name in kept
-        ]
-        del function.node_def[:]
-        function.node_def.extend(copies)
+        if len(kept) < len(function.node_def):
+            left = type(function)()
+            left.node_def.extend(node for node in function.node_def if node.name in kept)
+            del function.node_def[:]
+            function.node_def.MergeFrom(left.node_def)
 
 
 FILLED_LIKE = ("OnesLike", "ZerosLike")

@@ -1,10 +1,4 @@
-"""The members of a PyTorch zip archive: listed once, checked, large ones mapped.
-
-References
-----------
-PKWARE's APPNOTE.TXT, 4.3.7: the header in front of a member's bytes, whose name and extra field may
-be longer than those of the list at the end of the file.
-"""
+"""The members of a PyTorch zip archive: listed once, checked, large ones mapped."""
 
 from __future__ import annotations
 
@@ -19,16 +13,11 @@ from typing import Any
 
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import AnyFile, map_file
+from rnnscope.files.archives.zip_window import place_of_stored
 from rnnscope.files.guarding.limits import Unpacking
 
 MAPPED_BYTES = 16 * 2**20
 """A member from this size on is mapped: what nobody asks for then takes no memory."""
-
-CHECKED_BYTES = 2**20
-"""What is read of such a member at a time while its checksum is computed."""
-
-LOCAL_HEADER = struct.Struct("<4s22xHH")
-LOCAL_START = b"PK\x03\x04"
 
 
 class ZipMembers:
@@ -110,20 +99,8 @@ class ZipMembers:
 
     def _mapped(self, info: zipfile.ZipInfo) -> memoryview:
         """A member that is not compressed, as it lies in the file; its checksum is right."""
-        checksum = 0
         with self._path.open("rb") as file:
-            file.seek(info.header_offset)
-            start, names, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-            if start != LOCAL_START or info.flag_bits & 0x1:
-                raise zipfile.BadZipFile(f"{info.filename}: no header in front of it")
-            begin = info.header_offset + LOCAL_HEADER.size + names + extra
-            file.seek(begin)
-            left = info.file_size
-            while left and (part := file.read(min(left, CHECKED_BYTES))):
-                checksum = zlib.crc32(part, checksum)
-                left -= len(part)
-            if left or checksum != info.CRC:
-                raise zipfile.BadZipFile(f"Bad CRC-32 for file '{info.filename}'")
+            begin = place_of_stored(file, info)
         view: memoryview = map_file(self._path)[begin : begin + info.file_size]
         return view
 

@@ -136,7 +136,7 @@ class SLSTMLayer:
         body = made.body()
         self._write_step(body)
         *_, y = made.node(
-            "Scan", [zeros, zeros, zeros, zeros, gates], self.name, 5, bodies={"body": body},
+            "Scan", [zeros, zeros, zeros, zeros, gates], self.name, 5, body=body,
             num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1],
         )  # fmt: skip
         made.output(y)

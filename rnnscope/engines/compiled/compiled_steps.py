@@ -6,12 +6,15 @@ Imported only when llvmlite is installed and the work pays for loading it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from rnnscope.engines.compiled.meeting import DONE, letting_others_run, new_place, patience
 from rnnscope.engines.compiled.packed_cell import PackedCell
 from rnnscope.engines.compiled.schedule import Schedule
+from rnnscope.engines.compiled.team import run_together
 from rnnscope.engines.step_order import Order
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array
@@ -19,6 +22,10 @@ from rnnscope.model.cell import Array
 PROJECTION_BYTES = 2**19
 """Projected inputs of this size are computed ahead: a part of what a core's second cache holds, and
 at least a step's."""
+
+BLOCK_BYTES = 2**17
+"""The most of a panel that is multiplied by all rows before what lies deeper is: with what is
+fetched meanwhile it finds room in the second cache, of 256 KiB where that is smallest."""
 
 PLACES = 2**16
 """Steps of single sequences in one call: half a megabyte of where they are."""
@@ -36,8 +43,27 @@ def _cuts(starts: Array, places: int) -> Array:
     return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1).astype(np.int64)
 
 
+def _blocks(matrix: Array) -> int:
+    """Into how many blocks a product cuts the depth of (panel, depth, column, lane)."""
+    if not matrix.size:
+        return 1
+    depth = matrix.shape[1]
+    return min(depth, -(-matrix[0].nbytes // BLOCK_BYTES))
+
+
 class CompiledSteps:
-    """One thread's rows, step after step, in machine code; arguments as `NumpySteps`."""
+    """Some rows, step after step, in machine code.
+
+    Parameters
+    ----------
+    packed : PackedCell
+    order, x, before, all_states, kept
+        As of `NumpySteps`.
+    pool : ThreadPoolExecutor, optional
+        Whose threads may share the steps of these rows.
+    threads : int
+        How many may, with the one that calls. They change no bit.
+    """
 
     def __init__(
         self,
@@ -47,6 +73,9 @@ class CompiledSteps:
         before: Mapping[str, Array],
         all_states: Mapping[str, Array],
         kept: Mapping[str, Array] | None = None,
+        *,
+        pool: ThreadPoolExecutor | None = None,
+        threads: int = 1,
     ) -> None:
         panels = self._panels = packed.panels
         kind, spec = panels.kind, packed.spec
@@ -60,23 +89,47 @@ class CompiledSteps:
         for name in kind.states:
             first = self._states[name][0] if name == "m" else self._states[name]
             first[:, : before[name].shape[1]] = before[name][order.rows]
+        self._each = sum(one.kernel.size + one.matrix.size for one in panels.products)
         self._widths = {name: before[name].shape[1] for name in kind.states}
         self._code = panels.code()
-        self._table = self._code.new_table()
+        self._pool = pool
+        self._threads = threads if pool is not None else 1
+        self._tables = [self._code.new_table() for _ in range(self._threads)]
         self._used: dict[str, Any] = {
             "x": x, "input": x.shape[2], "units": spec.num_units, "depth": spec.output_size,
             "stride": panels.stride, "parameters": panels.parameters,
-            "sums": aligned((panels.tile.rows, widest, lanes), dtype),
-            "zeros": aligned((widest, lanes), dtype), **self._states,
+            "patience": patience(rows * self._each), "yields": letting_others_run(),
+            "zeros": aligned((widest, lanes), dtype),
+            "minus_zeros": -aligned((widest, lanes), dtype), **self._states,
         }  # fmt: skip
+        cut = False
         for number, product in enumerate(panels.products):
-            self._used[f"panels_{number}"] = len(product.matrix)
+            # One tile of rows takes each panel but once, however deep it is.
+            blocks = _blocks(product.matrix) if rows > panels.tile.rows else 1
+            cut = cut or blocks > 1
+            self._used[f"blocks_{number}"] = blocks
+            self._used[f"input_blocks_{number}"] = _blocks(product.kernel)
             self._used[f"matrix_{number}"] = product.matrix
             self._used[f"kernel_{number}"] = product.kernel
             self._used[f"bias_{number}"] = product.bias
         self._used |= {f"all_{name}": all_states[name] for name in kind.states}
         self._used |= {f"gate_{name}": (kept or {})[name] for name in kind.kept}
-        self._code.fill(self._table, self._used)
+        kept_sums = max(rows, panels.tile.rows) if cut else panels.tile.rows
+        own = [aligned((kept_sums, widest, lanes), dtype) for _ in self._tables]
+        self._own = own  # alive as long as their addresses are in tables
+        for table, sums in zip(self._tables, own, strict=True):
+            self._code.fill(table, {**self._used, "sums": sums})
+        self._split(1)
+
+    def _split(self, parties: int) -> None:
+        """Which panels each of some threads takes."""
+        for party, table in enumerate(self._tables[:parties]):
+            used = {"party": party, "parties": parties}
+            for number, product in enumerate(self._panels.products):
+                count = len(product.matrix)
+                first, end = (count * part // parties for part in (party, party + 1))
+                used |= {f"first_{number}": first, f"panels_{number}": end - first}
+            self._code.fill(table, used)
 
     def run(self) -> dict[str, Array]:
         """The states after the last step, (row, width), by name."""
@@ -84,10 +137,9 @@ class CompiledSteps:
         busy = np.flatnonzero(running)
         if busy.size:
             first, last = int(busy[0]), int(busy[-1]) + 1
-            each = sum(one.kernel.size + one.matrix.size for one in self._panels.products)
-            steps = max(1, min(PLACES, PRODUCTS // each) // int(running.max()))
-            for start in range(first, last, steps):
-                self._advance(start, min(start + steps, last))
+            steps = max(1, min(PLACES, PRODUCTS // self._each) // int(running.max()))
+            while first < last:
+                first += self._advance(first, min(first + steps, last))
         return {
             name: array.reshape(-1, array.shape[-1])[
                 self._schedule.last if name == "m" else slice(None), : self._widths[name]
@@ -96,7 +148,8 @@ class CompiledSteps:
             if name in self._widths
         }
 
-    def _advance(self, start: int, stop: int) -> None:
+    def _advance(self, start: int, stop: int) -> int:
+        """Run some steps; how many were done, which may be less where threads shared them."""
         found = self._schedule.at(start, stop)
         sizes = [product.bias.nbytes for product in self._panels.products]
         cuts = _cuts(found.starts, max(1, PROJECTION_BYTES // max(1, sum(sizes))))
@@ -108,5 +161,20 @@ class CompiledSteps:
         for number, product in enumerate(self._panels.products):
             size = (most * product.bias.size,)
             used[f"z_{number}"] = aligned(size, product.matrix.dtype, zeros=False)
-        self._code.fill(self._table, used)
-        self._code.steps(self._table)
+        used["meeting"] = place = new_place()
+        for table in self._tables:
+            self._code.fill(table, used)
+        if self._pool is None or self._threads == 1:
+            self._code.steps(self._tables[0])
+            return stop - start
+        run_together(
+            self._pool,
+            self._threads,
+            self._split,
+            lambda party: self._code.steps(self._tables[party]),
+        )
+        done = int(min(place[DONE], stop - start))
+        if done < stop - start:  # others need the CPUs: one thread does the rest
+            self._threads = 1
+            self._split(1)
+        return done

@@ -99,21 +99,20 @@ class Compiled:
 
     def __init__(self, code: bytes, table: Mapping[str, str], dtype: str) -> None:
         self._code = LoadedCode(code)
-        self._table = dict(table)
+        self._table = {name: (place, kind) for place, (name, kind) in enumerate(table.items())}
         self._dtypes = {"ints": np.dtype(np.int64), "reals": np.dtype(dtype)}
         self._steps = self._code.function("steps")
 
     def fill(self, memory: Array, values: Mapping[str, Any]) -> None:
         """Put some values, arrays by address, into the memory of a table."""
-        for place, (name, kind) in enumerate(self._table.items()):
-            if name not in values:
-                continue
-            value = values[name]
+        for name, value in values.items():
+            place, kind = self._table[name]
             if kind != "int":
                 assert value.flags.c_contiguous, name
                 assert value.dtype == self._dtypes[kind], name
-                value = value.ctypes.data
-            memory[place] = value
+                memory[place] = value.__array_interface__["data"][0]  # faster than `ctypes.data`
+            else:
+                memory[place] = value
 
     def new_table(self) -> Array:
         """Memory for a table."""

@@ -9,6 +9,9 @@ order, from the second.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -20,6 +23,7 @@ from rnnscope.engines.compiled import code_cache
 from rnnscope.engines.compiled.cells.interface import Product, Rows
 from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
 from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, KernelKind
+from rnnscope.engines.compiled.meeting import have_parted, part_if_late, write_meet
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.compiled.units_code import Place, RowCode, UnitsCode
 from rnnscope.engines.compiled.vectors import REALS
@@ -52,15 +56,34 @@ def _compiled(kind: KernelKind, tile: Tile) -> Compiled:
     return Compiled(code, kind.table(), kind.dtype)
 
 
-def module_of(kind: KernelKind, tile: Tile) -> ir.Module:
-    """The code of a kind of cell."""
-    return _KernelWriter(kind, tile).module
+def module_of(kind: KernelKind, tile: Tile, machine: str | None = None) -> ir.Module:
+    """The code of a kind of cell, for a machine as `platform.machine` calls it (that at hand)."""
+    return _KernelWriter(kind, tile, machine).module
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A block of a panel's depth: where it begins and ends, whether it is the first or last."""
+
+    w: Writer
+    begin: ir.Value
+    end: ir.Value
+    first: ir.Value
+    last: ir.Value
+
+    @property
+    def inner(self) -> ir.Value:
+        return self.w.minus(self.end, self.begin)
+
+    def last_of(self, base: ir.Value) -> ir.Value:
+        """What is added to the sums: nothing before the last block, where -0 changes no number."""
+        return self.w.builder.select(self.last, base, self.w["minus_zeros"])
 
 
 class _KernelWriter:
     """Writes the functions of one kind of cell into a module."""
 
-    def __init__(self, kind: KernelKind, tile: Tile) -> None:
+    def __init__(self, kind: KernelKind, tile: Tile, machine: str | None = None) -> None:
         self.kind = kind
         self.tile = tile
         self.real = REALS[kind.dtype]
@@ -74,6 +97,8 @@ class _KernelWriter:
             columns: {rows: self._product(rows, columns) for rows in range(1, tile.rows + 1)}
             for columns in sorted(set(self.columns))
         }
+        self._meet = self.writer("meet", {})
+        write_meet(self._meet, machine)
         self._steps()
 
     def writer(
@@ -97,26 +122,34 @@ class _KernelWriter:
             "width": INT,
             "inner": INT,
             "panel": self.reals,  # (inner, column, lane)
-            "following": self.reals,  # the next panel, of which a share is fetched meanwhile
+            "following": self.reals,  # what comes next, of which a share is fetched meanwhile
             "tile": INT,  # the place of the tile among those of the panel
+            "begun": self.reals,  # (row, begun_width), what the sums begin with
+            "begun_width": INT,
             "base": self.reals,  # (row, base_width)
             "base_width": INT,
             "out": self.reals,  # (row, column, lane)
         }
 
     def _product(self, rows: int, columns: int) -> Writer:
-        """The same for a number of rows, sums taken from zero."""
+        """The same for a number of rows."""
         w = self.writer(f"product_{rows}_{columns}", self._product_arguments())
         lanes = w.lanes
         places = [w.load(w.at(w["places_of"], row)) for row in range(rows)]
         left = [w.at(w["left"], w.times(place, w["width"])) for place in places]
         base = [w.at(w["base"], w.times(row, w["base_width"])) for row in range(rows)]
+        begun = [w.at(w["begun"], w.times(row, w["begun_width"])) for row in range(rows)]
         together = self.tile.vectors(rows, columns)
         for first in range(0, columns, together):
             taken = range(first, first + together)
             share = w.plus(w.times(w["tile"], columns // together), first // together)
             ahead = self._share(w, w["following"], share, w["inner"], columns)
-            sums = iter(w.sums(left, w["panel"], w["inner"], taken, columns, ahead))
+            first_sums = [
+                w.vector(w.at(begun[row], column * lanes))
+                for row in range(rows)
+                for column in taken
+            ]
+            sums = iter(w.sums(left, w["panel"], w["inner"], taken, columns, ahead, first_sums))
             for row, column in product(range(rows), taken):
                 out = w.at(w["out"], (row * columns + column) * lanes)
                 w.put(w.vector(w.at(base[row], column * lanes)) + next(sums), out)
@@ -139,29 +172,59 @@ class _KernelWriter:
         width = columns * w.lanes
         places = w.at(w["places"], w["begin"])
         size = w.times(w["input"], width)
-        with w.loop(w[f"panels_{number}"]) as panel:
+        with w.loop(w[f"panels_{number}"]) as index:
+            panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(w[f"kernel_{number}"], w.times(panel, size))
             z = w.at(w[f"z_{number}"], w.times(w.times(panel, w["count"]), width))
-            with w.tiles(w["count"], self.tile.rows) as (rows, first, place):
-                following = w.at(weights, size)
+            with (
+                self._depth(w, w["input"], w[f"input_blocks_{number}"]) as part,
+                w.tiles(w["count"], self.tile.rows) as (rows, first, place),
+            ):
+                out = w.at(z, w.times(first, width))
                 self._multiply_tile(w, columns, rows, {
-                    "left": w["x"], "places_of": w.at(places, first), "width": w["input"],
-                    "inner": w["input"], "panel": weights, "following": following, "tile": place,
-                    "base": w.at(w[f"bias_{number}"], w.times(panel, width)),
-                    "base_width": INT(0), "out": w.at(z, w.times(first, width)),
+                    "left": w.at(w["x"], part.begin), "places_of": w.at(places, first),
+                    "width": w["input"], "inner": part.inner,
+                    "panel": w.at(weights, w.times(part.begin, width)),
+                    "following": w.at(weights, w.times(part.end, width)), "tile": place,
+                    **self._summing(w, part, out, width),
+                    "base": part.last_of(w.at(w[f"bias_{number}"], w.times(panel, width))),
+                    "base_width": INT(0), "out": out,
                 })  # fmt: skip
         w.done()
         return w
+
+    @contextmanager
+    def _depth(self, w: Writer, inner: ir.Value, blocks: ir.Value) -> Iterator[_Part]:
+        """The depth of a panel, cut into blocks as even as can be.
+
+        Sums of one block go on in the next, in the same order: cutting changes no bit.
+        """
+        least, larger = w.builder.sdiv(inner, blocks), w.builder.srem(inner, blocks)
+        with w.loop(blocks) as block:
+            begin = w.plus(w.times(block, least), w.least(block, larger))
+            is_larger = w.builder.icmp_signed("<", block, larger)
+            end = w.plus(w.plus(begin, least), w.builder.zext(is_larger, INT))
+            last = w.builder.icmp_signed("==", w.plus(block, 1), blocks)
+            yield _Part(w, begin, end, w.builder.icmp_signed("==", block, INT(0)), last)
+
+    def _summing(self, w: Writer, part: _Part, out: ir.Value, width: int) -> dict[str, ir.Value]:
+        """What sums begin with: zero, or what the block before left."""
+        choose = w.builder.select
+        return {
+            "begun": choose(part.first, w["zeros"], out),
+            "begun_width": choose(part.first, INT(0), INT(width)),
+        }
 
     def _equations(self, number: int, stage: Product) -> Writer:
         """The equations of a product for some rows and the units of a panel.
 
         `place` is the first row's, `unit` the panel's first; `z` is the part of x, (row, column,
-        lane), and ``sums`` what the product made.
+        lane), and `sums` what the product made.
         """
         columns, blocks = self.columns[number], self.kind.blocks[number]
         w = self.writer(
-            f"equations_{number}", {"count": INT, "place": INT, "unit": INT, "z": self.reals}
+            f"equations_{number}",
+            {"count": INT, "place": INT, "unit": INT, "z": self.reals, "sums": self.reals},
         )
         width = "depth" if stage.output else "units"
         with w.loop(w["count"]) as row:
@@ -177,10 +240,12 @@ class _KernelWriter:
         return w
 
     def _rows(self, number: int, stage: Rows) -> Writer:
-        """Equations for whole rows, `count` of them from `place` on."""
+        """Equations for whole rows, this thread's of `count` from `place` on."""
         lanes = ROW_VECTOR_BYTES // self.real.bytes
         w = self.writer(f"rows_{number}", {"count": INT, "place": INT}, lanes=lanes)
-        with w.loop(w["count"]) as row:
+        mine, share = w.share(w["count"])
+        with w.loop(share) as index:
+            row = w.plus(mine, index)
             at = Place.of(w, w.plus(w["place"], row))
             stage.equations(RowCode(w, self.kind, at))
         w.done()
@@ -200,6 +265,8 @@ class _KernelWriter:
         w = self.writer("step", {"start": INT, "running": INT, "begin": INT, "count": INT})
         products = 0
         for number, stage in enumerate(kind.stages):
+            if number:
+                self._wait(w)
             if isinstance(stage, Product):
                 self._multiply(w, products, stage, follow[products])
                 products += 1
@@ -208,37 +275,58 @@ class _KernelWriter:
         w.done()
         return w
 
+    def _wait(self, w: Writer) -> None:
+        """For the others, where threads share the steps."""
+        with w.builder.if_then(w.builder.icmp_signed(">", w["parties"], INT(1)), likely=False):
+            w.call(self._meet, {})
+
     def _multiply(self, w: Writer, number: int, stage: Product, follow: Writer) -> None:
         """A product of a step, panel after panel, and its equations."""
         columns = self.columns[number]
         width = columns * w.lanes
         inner = w["depth"] if stage.left == "m" else w["units"]
         has_x = self.kind.has_x[number]
-        index = w.at(w["reads" if stage.left == "m" else "rows"], w["start"])
+        places = w.at(w["reads" if stage.left == "m" else "rows"], w["start"])
         matrix, panels = w[f"matrix_{number}"], w[f"panels_{number}"]
         size = w.times(inner, width)
         ahead_of = w.minus(w["start"], w["begin"])
-        with w.loop(panels) as panel:
+        begin = w.at(matrix, w.times(w[f"first_{number}"], size))
+        with w.loop(panels) as index:
+            panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(matrix, w.times(panel, size))
-            last = w.builder.icmp_signed("==", w.plus(panel, 1), panels)
-            following = w.builder.select(last, matrix, w.at(weights, size))
+            last = w.builder.icmp_signed("==", w.plus(index, 1), panels)
+            next_panel = w.builder.select(last, begin, w.at(weights, size))
             z = w["zeros"]
             if has_x:
                 rows_before = w.plus(w.times(panel, w["count"]), ahead_of)
                 z = w.at(w[f"z_{number}"], w.times(rows_before, width))
             joined = has_x and stage.joined
-            with w.tiles(w["running"], self.tile.rows) as (rows, first, place):
-                mine = w.at(z, w.times(first, width)) if has_x else z
+            blocks = w[f"blocks_{number}"]
+            cut = w.builder.icmp_signed(">", blocks, INT(1))
+            with (
+                self._depth(w, inner, blocks) as part,
+                w.tiles(w["running"], self.tile.rows) as (rows, first, place),
+            ):
+                z_here = w.at(z, w.times(first, width)) if has_x else z
+                # Sums of one tile stay in the first cache; those of all wait for the next block.
+                shift = w.builder.select(cut, w.times(first, width), INT(0))
+                sums = w.at(w["sums"], shift)
+                beyond = w.at(weights, w.times(part.end, width))
+                base_width = INT(width if joined else 0)
                 self._multiply_tile(w, columns, rows, {
-                    "left": w[stage.left], "places_of": w.at(index, first), "width": w["stride"],
-                    "inner": inner, "panel": weights, "following": following, "tile": place,
-                    "base": mine if joined else w["zeros"],
-                    "base_width": INT(width if joined else 0), "out": w["sums"],
+                    "left": w.at(w[stage.left], part.begin), "places_of": w.at(places, first),
+                    "width": w["stride"], "inner": part.inner,
+                    "panel": w.at(weights, w.times(part.begin, width)),
+                    "following": w.builder.select(part.last, next_panel, beyond), "tile": place,
+                    **self._summing(w, part, sums, width),
+                    "base": part.last_of(z_here if joined else w["zeros"]),
+                    "base_width": w.builder.select(part.last, base_width, INT(0)), "out": sums,
                 })  # fmt: skip
-                w.call(follow, {
-                    "count": rows, "place": w.plus(w["start"], first),
-                    "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": mine,
-                })  # fmt: skip
+                with w.builder.if_then(part.last):
+                    w.call(follow, {
+                        "count": rows, "place": w.plus(w["start"], first), "sums": sums,
+                        "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": z_here,
+                    })  # fmt: skip
 
     def _steps(self) -> None:
         """The function that is called from outside: chunk after chunk, step after step."""
@@ -257,4 +345,10 @@ class _KernelWriter:
                 start = w.load(w.at(w["starts"], at))
                 running = w.minus(w.load(w.at(w["starts"], w.plus(at, 1))), start)
                 w.call(step, {"start": start, "running": running, "begin": begin, "count": count})
+                shared = w.builder.icmp_signed(">", w["parties"], INT(1))
+                with w.builder.if_then(shared, likely=False):
+                    part_if_late(w, at)
+                    w.call(self._meet, {})
+                    with w.builder.if_then(have_parted(w, at), likely=False):
+                        w.builder.ret_void()
         w.done()

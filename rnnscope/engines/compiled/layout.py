@@ -125,6 +125,12 @@ class KernelKind:
             "chunks": "int",
             "cuts": "ints",  # (chunk + 1,) the first step of each
             "starts": "ints",  # (step + 1,) the first place of each
+            # Threads that share steps: each takes some panels, and some rows of `Rows`.
+            "party": "int",
+            "parties": "int",
+            "meeting": "ints",  # where they meet, see `meeting`
+            "patience": "int",
+            "yields": "int",  # address of what lets other threads run, or 0
             # A place is a row at a step.
             "places": "ints",  # where it reads and writes: sequence x timesteps + timestep
             "rows": "ints",  # the row of states and buffers
@@ -136,12 +142,16 @@ class KernelKind:
             "depth": "int",  # width of m
             "stride": "int",  # of the rows of states, buffers and parameters
             "parameters": "reals",  # (parameter, stride)
-            "sums": "reals",  # (row of a tile, column, lane)
-            "zeros": "reals",  # (column, lane)
+            "sums": "reals",  # (row, column, lane), of a tile; of all rows for some blocks
+            "zeros": "reals",  # (column, lane), and -0
+            "minus_zeros": "reals",
         }
         for number, product in enumerate(self.products):
             entries |= {
+                f"first_{number}": "int",  # the panels of this thread
                 f"panels_{number}": "int",
+                f"blocks_{number}": "int",  # into how many its depth is cut, and that of its input
+                f"input_blocks_{number}": "int",
                 f"matrix_{number}": "reals",  # (panel, left, column, lane)
                 f"kernel_{number}": "reals",  # (panel, input, column, lane)
                 f"bias_{number}": "reals",  # (panel, column, lane)

@@ -63,6 +63,8 @@ class Schedule:
     def at(self, start: int, stop: int) -> Places:
         """The rows that run at some processed steps."""
         order = self._order
+        if self._valid is None and bool((order.lengths == order.timesteps).all()):
+            return self._all_at(start, stop)
         if self._valid is not None:
             steps, rows = np.nonzero(self._valid.T[start:stop])
             steps = steps + start
@@ -83,4 +85,23 @@ class Schedule:
             rows=np.ascontiguousarray(rows, dtype=np.int64),
             reads=np.ascontiguousarray(rows + count * odd, dtype=np.int64),
             writes=np.ascontiguousarray(rows + count * (1 - odd), dtype=np.int64),
+        )
+
+    def _all_at(self, start: int, stop: int) -> Places:
+        """The same where all rows run at all steps: told without looking for them."""
+        order, count = self._order, len(self._order.rows)
+        steps = np.arange(start, stop)
+        rows = np.arange(count)
+        times = order.timesteps - 1 - steps if order.backward else steps
+        odd = (count * (steps % 2))[:, None]
+
+        def flat(places: Array) -> Array:
+            return np.ascontiguousarray(places, dtype=np.int64).ravel()
+
+        return Places(
+            starts=count * np.arange(len(steps) + 1, dtype=np.int64),
+            places=flat(order.rows * order.timesteps + times[:, None]),
+            rows=flat(np.broadcast_to(rows, (len(steps), count))),
+            reads=flat(rows + odd),
+            writes=flat(rows + (count - odd)),
         )

@@ -172,6 +172,14 @@ class Writer:
 
     # Control.
 
+    def share(self, count: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """The part of some things that is this thread's: the first, and how many."""
+        first, end = (
+            self.builder.sdiv(self.times(count, party), self["parties"])
+            for party in (self["party"], self.plus(self["party"], 1))
+        )
+        return first, self.minus(end, first)
+
     def call(self, writer: Writer, values: Mapping[str, ir.Value]) -> None:
         """Call a function of the module with its own arguments by name."""
         own = [values[name] for name in writer._own]
@@ -224,6 +232,7 @@ class Writer:
         taken: range,
         columns: int,
         ahead: ir.Value | None,
+        first: Sequence[Vector],
     ) -> list[Vector]:
         """``rows @ panel`` for some of its vectors, all sums in registers.
 
@@ -243,6 +252,8 @@ class Writer:
         columns : int
         ahead : pointer or None
             What to fetch into the second cache meanwhile, a line for every row of the panel.
+        first : sequence of Vector
+            What the sums begin with, (row, column taken).
 
         Returns
         -------
@@ -257,9 +268,9 @@ class Writer:
         k = self.builder.phi(INT)
         k.add_incoming(INT(0), before)
         kept = []
-        for _ in range(len(rows) * len(taken)):
+        for begun in first:
             kept.append(self.builder.phi(self._vector))
-            kept[-1].add_incoming(number(0.0, self.lanes, self.real), before)
+            kept[-1].add_incoming(begun.value, before)
         if ahead is not None:
             self._fetch(self.at(ahead, self.times(k, self.real.line)))
         right = self.at(panel, self.times(k, columns * self.lanes))

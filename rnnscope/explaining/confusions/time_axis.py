@@ -122,7 +122,9 @@ def _time_major(facts: Facts) -> Iterator[Deviation]:
         )
 
 
-def _turned_axes(setup: Setup) -> Setup:
+def _turned_axes(setup: Setup) -> Setup | None:
+    if any(len(a) > 1 for one in setup.layers.values() for a in one.start.values()):
+        return None  # states of as many sequences as there are fit no other number of them
     # Sequences become steps: all of them are needed for the last state.
     whole = setup.whole_inputs or setup.inputs
     return altered(setup, transposed=True, mask=None, inputs=whole, whole_inputs=None)

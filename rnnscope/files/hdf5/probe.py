@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rnnscope.errors import RnnscopeError, spell
+from rnnscope.files.archives.zip_window import FileWindow
 from rnnscope.files.guarding.limits import limits
 
 SHARE_OF_TIME = 1 / 15
@@ -55,7 +56,7 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
 
     Parameters
     ----------
-    source : Path or BytesIO
+    source : Path, BytesIO or FileWindow
     where : str
         What messages call it.
     error : class of RnnscopeError
@@ -64,7 +65,7 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
     ------
     RnnscopeError
     """
-    if not hasattr(os, "fork") or isinstance(source, Path) is isinstance(source, io.BytesIO):
+    if not hasattr(os, "fork") or not isinstance(source, (Path, io.BytesIO, FileWindow)):
         return
     place, size = _place_and_size(source)
     ended = _ended.get(place)
@@ -97,11 +98,12 @@ def _seconds(size: int) -> float:
 
 
 def _place_and_size(source: Path | BinaryIO) -> tuple[tuple[int, ...], int]:
-    if not isinstance(source, Path):
-        assert isinstance(source, io.BytesIO)
+    if isinstance(source, io.BytesIO):
         return (), len(source.getvalue())  # no copy, unlike a view of the buffer
-    found = source.stat()
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), found.st_size
+    window = isinstance(source, FileWindow)
+    found = (source.path if window else source).stat()
+    place = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return ((*place, source.start), source.size) if window else (place, found.st_size)
 
 
 def _look(source: Path | BinaryIO, seconds: float) -> int:
@@ -180,8 +182,12 @@ def looks_odd(source: Path | BinaryIO, size: int) -> bool:
     if size > SCANNED_BYTES:
         return True
     if not isinstance(source, Path):
-        content = source.getvalue()  # type: ignore[attr-defined]
-        return _has_odd_heap(lambda at, count: content[at : at + count], len(content))
+
+        def read_from(at: int, count: int) -> bytes:
+            source.seek(at)
+            return source.read(count)
+
+        return _has_odd_heap(read_from, size)
     # Read piece by piece: mapped, a file that is cut meanwhile would end this process.
     with source.open("rb", buffering=0) as file:
 

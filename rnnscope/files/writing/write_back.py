@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+WRITTEN_BACK_AFTER = 60
+"""Seconds after which the system has put a file on the disk: Linux begins after 30."""
 
 
 def begin_write_back(descriptor: int) -> None:
@@ -23,15 +28,22 @@ def release_pages(path: Path) -> None:
     """Give back the memory in which the system keeps a file that is about to be replaced.
 
     The one that is written in its place takes it: on virtual machines memory that was never
-    used before is slow to come by. The file stays as it is.
+    used before is slow to come by. The file stays as it is. One that was written a moment ago is
+    left alone: it may be on its way to the disk, and the system would first write all of it, beside
+    the new one and for nothing. Large files take some time, which nobody waits for.
     """
-    advise = getattr(os, "posix_fadvise", None)
-    if advise is None:
+    if not hasattr(os, "posix_fadvise"):
         return
+    with suppress(OSError):
+        if time.time() - path.stat().st_mtime > WRITTEN_BACK_AFTER:
+            threading.Thread(target=_release, args=(path,), daemon=True).start()
+
+
+def _release(path: Path) -> None:
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            advise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rnnscope.checks import CHECKS
 from rnnscope.checks.interface import Check, Finding, index
 from rnnscope.checks.result import CheckReport, Subject
+from rnnscope.checks.streamed import StreamCheck, stream_check
 from rnnscope.checks.weights import WEIGHT_CHECKS, WeightCheck
 from rnnscope.errors import spelled
 from rnnscope.wording import number, plural, printable
@@ -22,9 +23,9 @@ STATUS_WORDS = {
 }
 
 
-def check_named(name: str) -> Check | WeightCheck | None:
-    """The check of this id, of states or of weights; None if there is none."""
-    return CHECKS.get(name) or WEIGHT_CHECKS.get(name)
+def check_named(name: str) -> Check | WeightCheck | StreamCheck | None:
+    """The check of this id, of states, weights or streams; None if there is none."""
+    return CHECKS.get(name) or WEIGHT_CHECKS.get(name) or stream_check(name)
 
 
 def measured(finding: Finding) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnscope.comparing.reduction_words import headline as reduction_headline
 from rnnscope.comparing.result import ArrayDiff, DiffResult, LayerDiff
 from rnnscope.comparing.wording import COLUMNS, details, headline, operand, outputs_alone, row
 from rnnscope.report.junit import JUnitCase, JUnitSuite, render_junit
@@ -18,6 +19,9 @@ def render(result: DiffResult, *, width: int = 100, color: bool = False) -> str:
         "tolerance": result.tolerance,
         "command": result.command,
     }
+    if result.reduced is not None:
+        properties["reduced"] = reduction_headline(result.reduced)
+        properties["case"] = result.reduced.case
     suite = JUnitSuite("rnnscope diff", tuple(_cases(result)), properties)
     return render_junit([suite], "rnnscope diff")
 

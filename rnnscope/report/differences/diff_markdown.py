@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnscope.comparing.reduction_words import PRIVACY
+from rnnscope.comparing.reduction_words import headline as reduction_headline
 from rnnscope.comparing.result import DiffResult, LayerDiff
 from rnnscope.comparing.wording import (
     COLUMNS,
@@ -16,6 +18,7 @@ from rnnscope.comparing.wording import (
     row,
     unread,
 )
+from rnnscope.report.differences.reduction_markdown import issue
 from rnnscope.report.markdown import bullets, escape, table
 from rnnscope.wording import printable
 
@@ -47,6 +50,14 @@ def _lines(result: DiffResult) -> Iterator[str]:
         yield "Why they differ:"
         yield ""
         yield f"    {printable(result.explain)}"
+    if result.reduced is not None:
+        yield ""
+        if result.reduced.case:
+            yield from issue(result.reduced, result.tolerance)
+            yield ""
+            yield escape(PRIVACY)
+        else:
+            yield escape(reduction_headline(result.reduced))
 
 
 def _layer(layer: LayerDiff) -> Iterator[str]:

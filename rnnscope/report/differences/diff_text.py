@@ -65,6 +65,10 @@ def _parts(result: DiffResult) -> Iterator[RenderableType]:
         yield lines("notes", notes)
     if result.explain:
         yield copied("why they differ", result.explain)
+    if result.reduced is not None:
+        from rnnscope.report.differences.reduction_text import reduction_parts
+
+        yield from reduction_parts(result.reduced, result.tolerance)
 
 
 def _layer_parts(layer: LayerDiff) -> Iterator[RenderableType]:

@@ -22,8 +22,6 @@ class DraftRequest(NamedTuple):
     ----------
     force : bool
         Replace what is there, when the new one is whole.
-    fingerprint : str
-        Of the run, for one that takes it up.
     resume : bool
         Take up what an earlier run left.
     compress : Compression or None
@@ -32,7 +30,6 @@ class DraftRequest(NamedTuple):
     """
 
     force: bool
-    fingerprint: str
     resume: bool
     compress: Compression | None
     array_count: int
@@ -47,7 +44,6 @@ def make_draft(target: Path, request: DraftRequest) -> Draft:
     return PartialFile(
         target,
         request.force,
-        None if request.compress else request.fingerprint,  # a killed run's file may not open
         request.resume,
         request.compress,
         request.array_count,

@@ -258,9 +258,13 @@ class Draft(Protocol):
     ----------
     commit : Commit or None
         The last one, of this run or of the earlier one that is taken up.
+    fingerprint : str or None
+        Of the run; set before `open` if a run is to be continued. While it is None nothing is left
+        to be taken up.
     """
 
     commit: Any
+    fingerprint: str | None
 
     @property
     def root(self) -> WritableGroup:

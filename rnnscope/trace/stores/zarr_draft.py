@@ -138,8 +138,8 @@ class ZarrDraft:
 
     Attributes
     ----------
-    commit : None
-        Nothing can be taken up again.
+    commit, fingerprint : None or str
+        Of no use: nothing can be taken up again.
     groups : dict of str to dict
         Attributes by path; the root's is empty text.
     arrays : dict of str to DraftArray
@@ -147,6 +147,7 @@ class ZarrDraft:
 
     def __init__(self, target: Path, force: bool, compress: Compression | None) -> None:
         self.commit: Commit | None = None
+        self.fingerprint: str | None = None
         self.groups: dict[str, Document] = {}
         self.arrays: dict[str, DraftArray] = {}
         self._target, self._force, self._compress = target, force, compress

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.checkpoints.keras import keras_file
+from rnnscope.checkpoints.keras import keras_members
 from rnnscope.checkpoints.keras.keras_file import READER, to_snake_case
 from rnnscope.errors import CheckpointError
 
@@ -237,11 +237,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
 ) -> None:
     """By its declared size; and one that lies about its size is cut off there."""
     write(path, config=" " * 3_000_000, compression=zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(keras_file, "MAX_CONFIG", 1_000_000)
+    monkeypatch.setattr(keras_members, "MAX_CONFIG", 1_000_000)
     with pytest.raises(CheckpointError, match="declares more bytes"):
         READER.read(path)
     monkeypatch.undo()
-    monkeypatch.setattr(keras_file, "MAX_RATIO", 10)
+    monkeypatch.setattr(keras_members, "MAX_RATIO", 10)
     with pytest.raises(CheckpointError, match="declares more bytes"):
         READER.read(path)
 
@@ -281,3 +281,33 @@ def test_no_byte_that_is_wrong_gets_through_as_another_error(
             READER.read(path)
         except CheckpointError:
             continue
+
+
+@pytest.mark.parametrize("in_place_from", [0, 10**9])
+def test_weights_are_the_same_where_they_lie_in_the_zip(
+    path: Path, monkeypatch: pytest.MonkeyPatch, in_place_from: int
+) -> None:
+    """Behind a local header that has an extra field, which the list of members need not have."""
+    content = weights_file(DEFAULT)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
+        archive.writestr("config.json", json.dumps(TWO))
+        with archive.open("model.weights.h5", "w", force_zip64=True) as member:
+            member.write(content)
+    monkeypatch.setattr(keras_members, "READ_IN_PLACE_BYTES", in_place_from)
+    assert firsts(READER.read(path)) == [1, 2]
+    with keras_members.read_members(path).open_weights() as file:
+        assert file.read() == content
+
+
+@pytest.mark.parametrize("in_place_from", [0, 10**9])
+def test_weights_whose_checksum_is_wrong_are_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, in_place_from: int
+) -> None:
+    raw = write(path).read_bytes()
+    place = raw.index(np.full(4, 2, np.float32).tobytes())
+    path.write_bytes(raw[:place] + b"\x01" + raw[place + 1 :])
+    monkeypatch.setattr(keras_members, "READ_IN_PLACE_BYTES", in_place_from)
+    with pytest.raises(CheckpointError, match="truncated or damaged") as raised:
+        READER.read(path)
+    assert "model.weights.h5" in str(raised.value.where)

@@ -4,9 +4,10 @@ The defaults of an operator are part of its definition, and so count as stated b
 
 References
 ----------
-https://onnx.ai/onnx/operators/onnx__LSTM.html, onnx__GRU.html and onnx__RNN.html. Where they leave
-open what ``clip`` clips, onnxruntime decides (core/providers/cpu/rnn): what enters the
-activations of the gates, not the c that enters h.
+https://onnx.ai/onnx/operators/onnx__LSTM.html, onnx__GRU.html and onnx__RNN.html. Of
+``clip``, which is "applied to the input of activations", files are read as onnxruntime computes
+them (core/providers/cpu/rnn): it bounds what enters the activations of the gates, not the c that
+enters h. By the letter it would bound that, too (`rnnscope help conforming`).
 """
 
 from __future__ import annotations

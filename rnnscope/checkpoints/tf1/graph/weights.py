@@ -7,7 +7,7 @@ stored, so a Saver with a dictionary of other names is read like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,15 +35,21 @@ class GraphWeights:
     Parameters
     ----------
     view : GraphView
-    names : collection of str
-        The names in the checkpoint.
+    shapes : mapping of str to tuple of int
+        Of the variables in the checkpoint, by name.
     read : callable
         ``read(name) -> ndarray``, from the checkpoint.
     """
 
-    def __init__(self, view: GraphView, names: set[str], read: Callable[[str], Array]) -> None:
+    def __init__(
+        self,
+        view: GraphView,
+        shapes: Mapping[str, tuple[int, ...]],
+        read: Callable[[str], Array],
+    ) -> None:
         self._view = view
-        self._names = names
+        self._shapes = shapes
+        self._names = set(shapes)
         self._read = read
         self._cache: dict[str, Array] = {}
         self._saved = dict(_saved_variables(view))
@@ -73,6 +79,12 @@ class GraphWeights:
         return all(name in self._names for name in self.variables(tensor))
 
     def shape(self, tensor: GraphTensor) -> tuple[int, ...]:
+        """The shape of a weight; a whole variable, which may be a large table, is not read."""
+        node = self._behind(tensor)
+        if node is not None and node.op in VARIABLES:
+            stored = self._stored(node.name)
+            if stored.part is None and stored.name in self._shapes:
+                return self._shapes[stored.name]
         return tuple(self.read(tensor).shape)
 
     def read(self, tensor: GraphTensor) -> Array:

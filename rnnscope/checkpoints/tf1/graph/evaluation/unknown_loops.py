@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 
 import numpy as np
 
@@ -64,12 +65,16 @@ def unknown_loops(
     obstacles: dict[str, str] = {}
     # One for all: loops that stand on one another would run those below again and again.
     evaluator = proof.recorder.evaluator([], proof.given)
+    cells = defaultdict[str, list[FoundCell]](list)
+    for cell in chain.from_iterable(known.values()):
+        if (within := loops.around(cell.m)) is not None:
+            cells[within.name].append(cell)
     for loop in loops.every.values():
         if _trains(loop) or any(
             loops.around(variable.initial) is not None for variable in loop.variables.values()
         ):
             continue
-        claimed = _claimed(loops, loop, known.values())
+        claimed = _claimed(loops, loop, cells[loop.name])
         finder = _Finder(view, proof, loop, claimed, evaluator)
         made = finder.find()
         if isinstance(made, str):
@@ -84,16 +89,10 @@ def _trains(loop: Loop) -> bool:
     return any(GRADIENTS.fullmatch(part) for part in loop.name.split("/"))
 
 
-def _claimed(loops: Loops, loop: Loop, layers: Iterable[list[FoundCell]]) -> frozenset[GraphTensor]:
-    """The variables of a loop that are states of known cells."""
-    claimed: set[GraphTensor] = set()
-    for cells in layers:
-        for cell in cells:
-            if loops.around(cell.m) is loop:
-                for before in cell.before.values():
-                    reached = loops.reached(loop, before)
-                    claimed |= reached
-    return frozenset(claimed)
+def _claimed(loops: Loops, loop: Loop, cells: Iterable[FoundCell]) -> frozenset[GraphTensor]:
+    """The variables of a loop that are states of the cells in it."""
+    states = (before for cell in cells for before in cell.before.values())
+    return frozenset(chain.from_iterable(loops.reached(loop, before) for before in states))
 
 
 class _Finder:

@@ -1,0 +1,1 @@
+"""Small cases, as ``rnnscope diff --reduce`` writes them: layers, input and states in an .npz."""

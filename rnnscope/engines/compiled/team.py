@@ -1,0 +1,55 @@
+"""Threads that run the same steps side by side, as many as are free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+
+PATIENCE = 0.002
+"""Seconds that threads of the pool have to come; without them the work is done all the same."""
+
+
+def run_together(
+    pool: ThreadPoolExecutor, most: int, decided: Callable[[int], None], work: Callable[[int], None]
+) -> None:
+    """Call ``work(party)`` in this thread and in others at the same time.
+
+    Parties may wait for one another inside, so nobody is counted who has not come: a pool whose
+    threads are taken, by others who wait in the same way perhaps, holds up nothing.
+
+    Parameters
+    ----------
+    pool : ThreadPoolExecutor
+    most : int
+        Parties at most, this thread with them.
+    decided : callable
+        ``decided(parties)``, once and before any work: how many there are.
+    work : callable
+        For parties from 0, this thread's, on. It must not raise: others would wait for it.
+    """
+    lock, here, begin = Lock(), Event(), Event()
+    come: list[int] = []
+    closed = False
+
+    def help_out() -> None:
+        with lock:
+            if closed:
+                return
+            come.append(len(come) + 1)
+            party = come[-1]
+            if party == most - 1:
+                here.set()
+        begin.wait()
+        work(party)
+
+    jobs = [pool.submit(help_out) for _ in range(most - 1)]
+    here.wait(PATIENCE)
+    with lock:
+        closed = True
+    decided(1 + len(come))
+    begin.set()
+    work(0)
+    for job in jobs:
+        if not job.cancel():  # those that have not begun are not waited for
+            job.result()

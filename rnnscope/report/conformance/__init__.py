@@ -1,0 +1,1 @@
+"""How an engine did on the corpus of `rnnscope conform`."""

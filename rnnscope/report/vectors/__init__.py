@@ -1,0 +1,1 @@
+"""Reports of test vectors, written and checked."""

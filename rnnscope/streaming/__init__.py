@@ -1,0 +1,1 @@
+"""Sequences that are fed in chunks: that the state carries over, and who loses it on the way."""

@@ -1,0 +1,1 @@
+"""A folder of vectors: its files, written and read."""
