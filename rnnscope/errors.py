@@ -6,7 +6,8 @@ Only ``rnnscope.cli`` turns these into text on stderr and an exit code.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class RnnscopeError(Exception):
@@ -37,11 +38,11 @@ class RnnscopeError(Exception):
         found: object = None,
         hint: str | None = None,
     ) -> None:
-        self.what = what
-        self.where = None if where is None else str(where)
-        self.expected = None if expected is None else str(expected)
-        self.found = None if found is None else str(found)
-        self.hint = hint
+        self.what = called(what)
+        self.where = None if where is None else called(str(where))
+        self.expected = None if expected is None else called(str(expected))
+        self.found = None if found is None else called(str(found))
+        self.hint = None if hint is None else called(hint)
         super().__init__(self.describe())
 
     def parts(self) -> list[tuple[str, str]]:
@@ -57,6 +58,35 @@ class RnnscopeError(Exception):
     def describe(self) -> str:
         """The whole message as plain text, one part a line."""
         return "\n".join([self.what, *(f"  {label}: {text}" for label, text in self.parts())])
+
+
+_called: dict[str, str] = {}
+"""What is copied from elsewhere, and what the user calls it."""
+
+
+def called(text: str) -> str:
+    """A text with what is copied from elsewhere called by its own name, as `call_by` says."""
+    for place, name in _called.items():
+        text = text.replace(place, name)
+    return text
+
+
+@contextmanager
+def call_by(place: str, name: str) -> Iterator[None]:
+    """Call a folder of copies by another name in messages and reports while a block goes on.
+
+    Parameters
+    ----------
+    place : str
+        A path that is in no other text: a work folder of a random name.
+    name : str
+        Where the copies come from.
+    """
+    _called[place] = name
+    try:
+        yield
+    finally:
+        _called.pop(place, None)
 
 
 class CheckpointError(RnnscopeError):
@@ -95,7 +125,7 @@ class EngineError(RnnscopeError):
     topic = "speed"
 
 
-LIMITS = ("max_bytes", "max_seconds", "allow_outside")
+LIMITS = ("max_bytes", "max_seconds", "allow_outside", "allow_remote")
 """What is no option of a call, but of a block: ``with rnnscope.limits(…):``."""
 
 

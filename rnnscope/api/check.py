@@ -113,7 +113,7 @@ def check(
     replay = None
     if again:
         where = None if checkpoint is None else Path(checkpoint)
-        known = trace.recipe if isinstance(trace, StateTrace) else None
+        known = trace.recipe if isinstance(trace, StateTrace) and trace.is_own else None
         replay = Replay(where, input, options, verify, known)
     against = Comparison(replay)
     if golden is not None:

@@ -104,13 +104,15 @@ def _recipe(checkpoint: Any, input_: Any, options: dict[str, Any]) -> Recipe:
 def _recipe_of(source: Any, options: dict[str, Any]) -> Recipe:
     """The recipe that a trace holds, or a recipe itself."""
     from rnnscope.api.trace import StateTrace
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipe import Recipe, refuse_addresses
     from rnnscope.record.replay import Replay
     from rnnscope.record.rerun import recipe_to_rerun
 
     if isinstance(source, Recipe):
         return source.with_options(**options) if options else source
     if isinstance(source, StateTrace):
+        if not source.is_own:
+            refuse_addresses(source.recipe, source, options)
         return source.recipe.with_options(**options) if options else source.recipe
     return recipe_to_rerun(Path(source), Replay(options=options))
 

@@ -32,7 +32,8 @@ def export(
     trace : str, path, StateTrace, array, or mapping or sequence of arrays
         Whatever `rnnscope.diff` reads.
     to : str
-        ``"torch"``, ``"keras"``, ``"tuple"``, ``"concat"``, ``"onnx"``, ``"lstmvis"``, …
+        ``"torch"``, ``"keras"``, ``"tuple"``, ``"concat"``, ``"onnx"``, ``"lstmvis"``, …;
+        ``"zarr"`` or ``"hdf5"``: the whole trace in another kind of store, nothing left out.
     path : str or path
         Its suffix says what file: ``.npz``, ``.h5``, ``.safetensors``, ``.json``, ``.npy``; none: a
         folder of ``.npy``.
@@ -70,9 +71,10 @@ def export(
     """
     from rnnscope.api.trace import operand_of
     from rnnscope.errors import spell
+    from rnnscope.files.remote.addresses import as_address
     from rnnscope.options.interface import accept
     from rnnscope.options.kinds import Choice
-    from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
+    from rnnscope.states import EXPORT_NAMES, READ_FORMAT_NAMES, STORES
     from rnnscope.states.export import ExportRequest, export_states
     from rnnscope.states.interface import STEPS, ReadOptions
     from rnnscope.states.recognise import recognise_one
@@ -81,8 +83,8 @@ def export(
         known = Choice(names=READ_FORMAT_NAMES)
         source_format = accept(known, source_format, called=spell("from"))
     request = ExportRequest(
-        to=accept(Choice(names=FORMAT_NAMES), to, called=spell("to")),
-        target=Path(path),
+        to=accept(Choice(names=EXPORT_NAMES), to, called=spell("to")),
+        target=as_address(path),
         steps=accept(Choice(names=STEPS), steps, called=spell("steps")),
         layers=(layers,) if isinstance(layers, str) else tuple(layers),
         time_major=time_major,
@@ -90,6 +92,10 @@ def export(
         words=words if words is None or isinstance(words, Mapping) else Path(words),
         force=force,
     )
+    if request.to in STORES:
+        from rnnscope.states.export_store import export_store
+
+        return export_store(operand_of(trace), request, ReadOptions(source_format))
     source = recognise_one(operand_of(trace), ReadOptions(source_format))
     with source.states:
         return export_states(source.states, request)

@@ -14,6 +14,7 @@ def limits(
     max_bytes: int | str | None = None,
     max_seconds: float | None = None,
     allow_outside: bool | None = None,
+    allow_remote: bool | None = None,
 ) -> Iterator[None]:
     """Other limits for the files that a block reads.
 
@@ -24,11 +25,15 @@ def limits(
     ----------
     max_bytes : int or str, optional
         What compressed data of one file may unpack to, in bytes or such as ``"4GB"``. By default
-        256 MiB, or 100 times the file if that is more.
+        256 MiB, or 100 times the file if that is more. Also what is fetched from an object store
+        at once; by default 16 GiB.
     max_seconds : float, optional
         Seconds that one file may be read for, as this thread computes; 60 by default.
     allow_outside : bool, optional
         Follow a ``checkpoint`` file or a suite that names a file outside its own folder.
+    allow_remote : bool, optional
+        Fetch what the recipe of a trace names by an address, such as ``s3://…``. What you name
+        yourself is fetched without it.
 
     Raises
     ------
@@ -47,6 +52,7 @@ def limits(
         max_bytes=None if max_bytes is None else _bytes(max_bytes),
         max_seconds=None if max_seconds is None else _seconds(max_seconds),
         allow_outside=allow_outside,
+        allow_remote=allow_remote,
     ):
         yield
 

@@ -32,9 +32,11 @@ def run(
         What `rnnscope.open_model` opens; or a whole recipe, which says the input and the options,
         too.
     input : array, str or path
-        (sequence, timestep, feature): an array, a file, or ``FILE::KEY``.
+        (sequence, timestep, feature): an array, a file, or ``FILE::KEY``; files may be at an
+        address, ``s3://…``, as the checkpoint may.
     output : str or path, optional
-        The trace to write; without one it lives in memory until it is closed.
+        The trace to write: an HDF5 file, or a zarr store (``states.zarr``, also at an address,
+        ``s3://bucket/states.zarr``); without one it lives in memory until it is closed.
     force : bool
         Replace an existing file.
     resume : bool
@@ -214,12 +216,16 @@ def rerun(
     same
     """
     from rnnscope.api.trace import StateTrace
-    from rnnscope.record.recipe import refuse_execution
+    from rnnscope.record.recipe import refuse_addresses, refuse_execution
     from rnnscope.record.replay import Replay
     from rnnscope.record.rerun import recipe_to_rerun
 
     if isinstance(trace, StateTrace):
         recipe = trace.recipe
+        given = {"checkpoint": checkpoint, "input": input, **options}
+        if not trace.is_own:
+            named = {name for name, value in given.items() if value is not None}
+            refuse_addresses(recipe, trace, named)
         if not options.get("trust_model"):
             refuse_execution(recipe, trace)
     else:

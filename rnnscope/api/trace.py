@@ -176,6 +176,11 @@ class StateTrace(Closing):
         return self._trace
 
     @property
+    def is_own(self) -> bool:
+        """Whether this process ran it just now: its recipe is then what you said."""
+        return self._recipe is not None
+
+    @property
     def sequences(self) -> int:
         return self._trace.sequences
 
@@ -348,6 +353,12 @@ def operand_of(value: Any) -> Any:
 
 def open_trace(path: str | os.PathLike[str]) -> StateTrace:
     """Open a trace that a run wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        An HDF5 file or a zarr store; also an address, ``s3://bucket/states.zarr``. An HDF5 file at
+        an address is fetched first.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rnnscope.errors import CheckpointError, OptionError, spell
 from rnnscope.files.guarding.limits import time_to_read
 from rnnscope.files.guarding.regular import require_regular
+from rnnscope.files.remote.local_copies import here
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -93,6 +94,7 @@ def read_checkpoint(path: Path, *, layout: str | None = None) -> Checkpoint:
         An option is given that means nothing to a file of this format.
     """
     given = {"layout": layout} if layout is not None else {}
+    path = here(path, CheckpointError, "checkpoint")
     require_regular(path, CheckpointError)
     reader = find_reader(path)
     if reader is None:

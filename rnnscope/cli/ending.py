@@ -137,6 +137,9 @@ def leave_at_once(code: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
+    fetching = sys.modules.get("rnnscope.files.remote.fetching")
+    if fetching is not None:
+        fetching.drop_copies()
     os._exit(code)
 
 

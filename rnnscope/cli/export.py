@@ -9,13 +9,13 @@ import click
 
 from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import format_option, limit_options, print_result
-from rnnscope.states import FORMAT_NAMES, READ_FORMAT_NAMES
+from rnnscope.states import EXPORT_NAMES, READ_FORMAT_NAMES
 
 
 @click.command("export")
 @click.argument("trace", metavar="TRACE")
 @click.option(
-    "--to", "to", type=click.Choice(FORMAT_NAMES), required=True, help="The format of the states."
+    "--to", "to", type=click.Choice(EXPORT_NAMES), required=True, help="The format of the states."
 )
 @click.option(
     "-o",
@@ -71,11 +71,13 @@ def command(**given: Any) -> int:
 
     OUT's suffix says what file holds them: .npz, .h5, .safetensors, .json (small ones), .npy (one
     array); without a suffix it is a folder of .npy. LSTMVis takes a folder of its own, and
-    'trace' an .h5 file. TRACE may be a file in any format that 'rnnscope diff' reads.
+    'trace' an .h5 file. 'zarr' and 'hdf5' copy a whole trace into another kind of store, nothing
+    left out. TRACE may be a file in any format that 'rnnscope diff' reads.
 
     \b
     rnnscope export trace.h5 --to keras -o states.npz
     rnnscope export trace.h5 --to torch --steps final -o h_c.safetensors
+    rnnscope export trace.h5 --to zarr -o trace.zarr
     rnnscope export trace.h5 --to lstmvis --ids ids.npy --words words.dict -o project
 
     What the format cannot hold is said on stdout.

@@ -51,6 +51,7 @@ TOPICS: dict[str, Topic] = {
     "large-runs": Topic("running/LARGE_RUNS.md", "Runs larger than memory"),
     "traces": Topic("trace/READING.md", "Reading a trace"),
     "schema": Topic("trace/FORMAT.md", "The trace, schema version 2"),
+    "object-stores": Topic("trace/stores/OBJECT_STORES.md", "Object stores, and traces as zarr"),
     "seeing": Topic("seeing/SEEING.md", "Looking at states"),
     "pages": Topic("report/page/PAGES.md", "A page to explore states"),
     "checks": Topic("checks/CHECKS.md", "The checks"),

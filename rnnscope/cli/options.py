@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
 from rnnscope.cli.ending import let_go_of
-from rnnscope.cli.terminal import wants_color
+from rnnscope.cli.terminal import is_dumb, wants_color
 from rnnscope.errors import RnnscopeError
 from rnnscope.files.guarding.limits import (
     MAX_SECONDS,
@@ -20,6 +21,9 @@ from rnnscope.files.guarding.limits import (
 from rnnscope.options.kinds import bytes_of
 from rnnscope.options.table import LAYOUTS
 from rnnscope.printable import Printable, formats_of
+
+SHOWN_FROM_BYTES = 32 * 2**20
+"""What is fetched of so many bytes is shown as it comes."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,13 +38,20 @@ def layout_option(function: F) -> F:
 
 
 def limit_options(function: F) -> F:
-    """``--max-bytes`` and ``--max-seconds``: what reading files may take of this machine."""
+    """``--max-bytes`` and its like: what reading may take of this machine, and may follow."""
     function = click.option(
         "--allow-outside",
         is_flag=True,
         expose_value=False,
         callback=lambda _, __, value: set_limits(allow_outside=value or None),
         help="Follow a 'checkpoint' file or a suite that names a file outside its own folder.",
+    )(function)
+    function = click.option(
+        "--allow-remote",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_remote,
+        help="Fetch what the recipe of a trace names by an address (s3://…).",
     )(function)
     function = click.option(
         "--max-seconds",
@@ -58,6 +69,24 @@ def limit_options(function: F) -> F:
         help="What compressed data of one file may unpack to, such as 4GB [default: "
         f"{MAX_UNPACKED_BYTES // 2**20}MiB, or {UNPACKED_A_BYTE} times the file].",
     )(function)
+
+
+def _set_remote(_: click.Context, __: click.Parameter, value: bool) -> None:
+    from rnnscope.files.remote.fetching import show_fetching
+
+    set_limits(allow_remote=value or None)
+    show_fetching(_fetching_bar)
+
+
+@contextmanager
+def _fetching_bar(url: str, size: int) -> Iterator[Callable[[int], object]]:
+    """A bar on stderr while much is fetched on a terminal; else nothing."""
+    if size < SHOWN_FROM_BYTES or not sys.stderr.isatty() or is_dumb():
+        yield lambda _: None
+        return
+    name = url.rpartition("/")[2]
+    with click.progressbar(length=size, label=f"fetching {name}", file=sys.stderr) as shown:
+        yield shown.update
 
 
 def _set_max_bytes(_: click.Context, __: click.Parameter, value: str | None) -> None:

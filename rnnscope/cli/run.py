@@ -31,7 +31,8 @@ PROGRESS_AFTER = 2_000_000
     "--output",
     type=click.Path(path_type=Path),
     metavar="TRACE",
-    help="The HDF5 trace to write [default: beside INPUT, x.trace.h5 for x.npz].",
+    help="The trace to write: NAME.h5, or NAME.zarr, also at s3://… [default: beside INPUT, "
+    "x.trace.h5 for x.npz].",
 )
 @run_options
 @click.option(
@@ -54,7 +55,7 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> int:
-    """Run CHECKPOINT over INPUT step by step; write c and m of every timestep to an HDF5 trace.
+    """Run CHECKPOINT over INPUT step by step; write c and m of every timestep to a trace.
 
     CHECKPOINT is what 'rnnscope inspect' reads. INPUT is an .npy, .npz, .csv, .mat or .parquet
     file, file.h5::/dataset, or - for an .npy on stdin, with axes (sequence, timestep, feature):
@@ -67,6 +68,7 @@ def command(
     rnnscope run model.ckpt inputs.npz -o trace.h5
     rnnscope run model.ckpt x.npy --lengths 10,6 -o trace.h5 --gates
     rnnscope run model.ckpt --random 2,10 -o first_look.h5
+    rnnscope run s3://models/model.ckpt s3://data/x.npz -o s3://traces/states.zarr
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
     rnnscope run model.ckpt in.npz --inputs enc --decoder-inputs in.npz::dec -o trace.h5

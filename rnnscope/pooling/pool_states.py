@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import OptionError, spell
+from rnnscope.files.remote.addresses import url_of
 from rnnscope.model.cell import Array
 from rnnscope.options.interface import accept
 from rnnscope.options.kinds import Choice
@@ -23,6 +24,7 @@ from rnnscope.pooling.result import PoolReport
 from rnnscope.pooling.streaming import pool_trace
 from rnnscope.trace import Trace
 from rnnscope.trace.pooled import PooledHeader, PooledWriter
+from rnnscope.trace.stores.naming import is_zarr
 
 ALL = "all"
 """Every method."""
@@ -202,6 +204,14 @@ def _opened(trace: Trace, plan: PoolPlan, target: PoolTarget) -> AbstractContext
             trace.sequences,
             force=target.force,
             inputs=(trace.path,),
+        )
+    if target.store and (is_zarr(trace.path) or url_of(trace.path) is not None):
+        raise OptionError(
+            "Pooled arrays are added to HDF5 files of this machine alone.",
+            where=trace.path,
+            expected="a file of their own",
+            found="a zarr store" if is_zarr(trace.path) else "an address",
+            hint=f"name a file with {spell('output', 'pooled.npz')}",
         )
     if target.store and not trace.path.is_file():
         raise OptionError(

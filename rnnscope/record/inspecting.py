@@ -11,15 +11,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
-from rnnscope.errors import CheckpointError, InputError, RnnscopeError
+from rnnscope.errors import CheckpointError, InputError, RnnscopeError, called
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.opening import ARCHIVES, open_container
 from rnnscope.files.guarding.regular import require_regular
+from rnnscope.files.remote.addresses import as_address
+from rnnscope.files.remote.local_copies import here
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise
 from rnnscope.trace import Trace
+from rnnscope.trace.stores.naming import is_zarr
 from rnnscope.wording import plural
 
 ROLES = {"inputs": "input", "x": "input", "ids": "ids for an embedding"}
@@ -133,6 +136,11 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
     RnnscopeError
         It is none of these, or cannot be read.
     """
+    place = as_address(path)
+    if is_zarr(place):
+        with Trace.open(place) as trace:
+            return _trace_contents(trace)
+    path = here(place, CheckpointError, "checkpoint")
     require_regular(path, CheckpointError)  # a pipe would be waited for
     if layout is None:
         for inspect in INSPECTORS:
@@ -151,8 +159,12 @@ def _trace(path: Path) -> Printable | None:
     except (RnnscopeError, OSError):
         return None
     with trace:
-        recipe = json.loads(trace.header.recipe) if trace.header.recipe else {}
-        return TraceContents(summarise(trace), recipe)
+        return _trace_contents(trace)
+
+
+def _trace_contents(trace: Trace) -> Printable:
+    recipe = json.loads(trace.header.recipe) if trace.header.recipe else {}
+    return TraceContents(summarise(trace), recipe)
 
 
 def _suite(path: Path) -> Printable | None:
@@ -184,7 +196,9 @@ def _arrays(path: Path) -> Printable | None:
         container.close()
     if not found:
         return None
-    return FileOfArrays(str(path), container.kind, found, tuple(_notes(found, container.kind)))
+    return FileOfArrays(
+        called(str(path)), container.kind, found, tuple(_notes(found, container.kind))
+    )
 
 
 def _contents(name: str, array: StoredArray) -> ArrayContents:

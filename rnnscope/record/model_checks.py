@@ -11,7 +11,8 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.weights import WEIGHT_CHECKS, check_weights
-from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, TraceError, spell
+from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, TraceError, called, spell
+from rnnscope.files.remote.local_copies import here
 from rnnscope.record.trace_checks import Comparison, check_trace
 from rnnscope.trace import Trace
 
@@ -43,7 +44,7 @@ def check_model(checkpoint: Checkpoint, settings: CheckSettings | None = None) -
     settings.check_layers(node.name for node in nodes)
     checks = {name: settings.limits.get(name) for name in WEIGHT_CHECKS if name in wanted}
     return Subject(
-        name=str(checkpoint.path),
+        name=called(str(checkpoint.path)),
         checkpoint=f"{checkpoint.path.name} ({checkpoint.format}, {checkpoint.framework})",
         findings=tuple(
             finding
@@ -68,6 +69,7 @@ def check_path(
     try:
         trace = Trace.open(path)
     except TraceError:
+        path = here(path, CheckpointError, "checkpoint")
         if not is_checkpoint(path):
             raise
     else:

@@ -12,6 +12,7 @@ from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeEr
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.guarding.watched import WatchedFiles
 from rnnscope.options.held_array import HeldArray
+from rnnscope.record.copies import with_copies
 from rnnscope.record.recipe import Recipe
 from rnnscope.running.background import background_call
 from rnnscope.running.decoding import Decoding
@@ -145,6 +146,18 @@ def plan_recipe(
     RnnscopeError
         The checkpoint or the input cannot be read, or the options do not fit them.
     """
+    with with_copies(recipe) as here, _plan_here(here, recipe, check_target, adjust) as planned:
+        yield planned
+
+
+@contextmanager
+def _plan_here(
+    recipe: Recipe,
+    given: Recipe,
+    check_target: Callable[[tuple[Path, ...]], object] | None,
+    adjust: Callable[[InputSource], InputSource] | None,
+) -> Iterator[PlannedRun]:
+    """Plan a recipe whose files are all here; `given` is the one that the user gave."""
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.oracles.through_keras import through_keras
     from rnnscope.running import override_options, plan_run
@@ -210,7 +223,7 @@ def plan_recipe(
         )
         own = front.source is source
         yield PlannedRun(
-            recipe,
+            given,
             checkpoint,
             front.source,
             plan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.guarding.hashing import files_sha256
+from rnnscope.files.guarding.limits import limits
+from rnnscope.files.remote.addresses import as_address, is_address
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
 from rnnscope.options.held_array import HeldArray, is_array
 
@@ -86,7 +88,10 @@ class Recipe:
                 accepted[name] = option.accept(value, called=called(name), where=where)
         held = HeldArray.of(input_) if is_array(input_) else input_
         given = held if isinstance(held, HeldArray) else fspath(held or "")
-        return cls(fspath(checkpoint), given, _ordered(accepted))
+        place = fspath(checkpoint)
+        if is_address(place):
+            place = str(as_address(place))
+        return cls(place, given, _ordered(accepted))
 
     def __getitem__(self, name: str) -> Any:
         return dict(self.options).get(name, BY_NAME[name].default)
@@ -207,6 +212,38 @@ def refuse_execution(recipe: Recipe, where: object) -> None:
                 found=f"{option.name} = true",
                 hint=f"say {spell(option.name)} yourself if you trust the model",
             )
+
+
+def refuse_addresses(recipe: Recipe, where: object, given: Collection[str] = ()) -> None:
+    """Refuse a recipe that names what is at an address, where it is not the user who says so.
+
+    A stranger's recipe could otherwise make this machine ask any store for anything, with the
+    user's keys.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    where : object
+        The trace or the suite, for messages.
+    given : collection of str
+        What the user names in place of the recipe's: ``"checkpoint"``, ``"input"``, options.
+
+    Raises
+    ------
+    OptionError
+    """
+    named = {"checkpoint": recipe.checkpoint, "input": recipe.input}
+    named |= {name: recipe[name] for name in REFERENCES}
+    for name, value in named.items():
+        if name in given or not is_address(value) or limits().allow_remote:
+            continue
+        raise OptionError(
+            f"The recipe's {name} is at an address; only you can have it fetched, not a file.",
+            where=where,
+            expected=f"{spell(name)}, named by you",
+            found=str(value),
+            hint=f"if you trust the file: {spell('allow_remote')}",
+        )
 
 
 def input_sha256(recipe: Recipe, file: Path) -> str:

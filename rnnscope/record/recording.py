@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope import __version__
-from rnnscope.errors import OptionError, spell
+from rnnscope.errors import OptionError, called, spell
 from rnnscope.files.guarding.hashing import files_sha256
+from rnnscope.files.remote.addresses import as_address
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier
@@ -51,7 +52,7 @@ class Target:
     Attributes
     ----------
     path : Path or None
-        None: it stays in memory.
+        A path, or an address of a zarr store. None: it stays in memory.
     force : bool
         Replace an existing file.
     resume : bool
@@ -61,6 +62,10 @@ class Target:
     path: Path | None = None
     force: bool = False
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.path is not None:
+            object.__setattr__(self, "path", as_address(self.path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +268,7 @@ def trace_header(planned: PlannedRun, command: str) -> TraceHeader:
         input=source.name,
         decoder_input="" if decoder is None else decoder.name,
         rnnscope_version=__version__,
-        notes=(*checkpoint.notes, *source.notes),
+        notes=tuple(called(note) for note in (*checkpoint.notes, *source.notes)),
     )
 
 

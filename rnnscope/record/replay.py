@@ -16,6 +16,7 @@ from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.hashing import files_sha256
+from rnnscope.files.remote.addresses import url_of
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
@@ -23,7 +24,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
 from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe, refuse_verify
-from rnnscope.record.recipe import Recipe, refuse_execution
+from rnnscope.record.recipe import Recipe, refuse_addresses, refuse_execution
 from rnnscope.running.compute import Computed, compute_slice
 from rnnscope.running.loops import find_loops
 from rnnscope.running.prepare import Prepared, prepare
@@ -219,7 +220,10 @@ def replayed(trace: Trace, replay: Replay) -> Recipe:
             expected=f"{spell('checkpoint')} and {spell('input')}",
             hint="name what it was run on",
         )
+    changed = {name for name, value in (("checkpoint", replay.checkpoint), ("input", replay.inputs))
+               if value is not None}  # fmt: skip
     if replay.recipe is None:
+        refuse_addresses(recipe, trace.path, {*changed, *replay.options})
         recipe = _located(recipe, replay, trace.path)
     recipe = recipe.reading(replay.checkpoint, replay.inputs)
     return recipe.with_options(**replay.options) if replay.options else recipe
@@ -255,6 +259,8 @@ def _located(recipe: Recipe, replay: Replay, trace: Path) -> Recipe:
 def _is_there(path: str) -> bool:
     """Whether a file, a folder, ``FILE::KEY`` or the prefix of a TensorFlow checkpoint exists."""
     file, _ = split_reference(path)
+    if url_of(file) is not None:
+        return True  # it is asked for when it is fetched
     return file.exists() or any(file.parent.glob(f"{glob.escape(file.name)}.*"))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.errors import called
 from rnnscope.model.evidence import Evidence
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -197,7 +198,7 @@ class InspectReport(Printable):
 
 def checkpoint_report(checkpoint: Checkpoint) -> CheckpointReport:
     """What reports say of where a model comes from."""
-    return CheckpointReport(str(checkpoint.path), checkpoint.format, checkpoint.framework)
+    return CheckpointReport(called(str(checkpoint.path)), checkpoint.format, checkpoint.framework)
 
 
 def layer_report(node: Node) -> LayerReport:
@@ -244,7 +245,7 @@ def inspect_report(checkpoint: Checkpoint) -> InspectReport:
     network = checkpoint.network
     return InspectReport(
         checkpoint=checkpoint_report(checkpoint),
-        files=tuple(str(path) for path in checkpoint.files),
+        files=tuple(called(str(path)) for path in checkpoint.files),
         inputs=network.inputs,
         layers=tuple(layer_report(node) for node in network.recurrent),
         other_layers=tuple(

@@ -8,6 +8,7 @@ from math import isnan
 
 from rnnscope.checks.interface import Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.errors import called
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import GATE_ORDER
 from rnnscope.model.verification import Verifier
@@ -41,13 +42,16 @@ def run_report(
         planned_report(planned, trace, command),
         findings=_with_nan_allowed(planned, checks.findings()),
         padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
-        notes=(
-            *planned.checkpoint.notes,
-            *planned.source.notes,
-            *planned.plan.notes,
-            *result.notes,
-            *_spread_words(planned, checks),
-            *_unread_words(planned),
+        notes=tuple(
+            called(note)
+            for note in (
+                *planned.checkpoint.notes,
+                *planned.source.notes,
+                *planned.plan.notes,
+                *result.notes,
+                *_spread_words(planned, checks),
+                *_unread_words(planned),
+            )
         ),
         verify=() if verifier is None else verifier.rows(),
         verified_by=None if verifier is None else verifier.name,
@@ -85,7 +89,9 @@ def planned_report(planned: PlannedRun, trace: str | None, command: str) -> RunR
         ),
         layers=tuple(layer_report(node) for node in plan.layers),
         wiring=wiring_lines(ran),
-        notes=(*checkpoint.notes, *source.notes, *plan.notes, *_unread_words(planned)),
+        notes=tuple(
+            map(called, (*checkpoint.notes, *source.notes, *plan.notes, *_unread_words(planned)))
+        ),
         trace=trace,
         left_out=left_out_groups(checkpoint),
     )

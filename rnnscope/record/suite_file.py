@@ -19,9 +19,10 @@ from rnnscope.comparing.tolerance import Tolerances, make_tolerances
 from rnnscope.errors import OptionError
 from rnnscope.files.guarding.limits import require_inside
 from rnnscope.files.guarding.regular import require_regular
+from rnnscope.files.remote.addresses import as_address, is_address
 from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipe import Recipe, refuse_addresses
 
 CASE_KEYS = {
     "name": str, "checkpoint": (str, list), "input": str, "run": dict, "checks": dict,
@@ -241,6 +242,8 @@ def _cases(given: dict[str, Any], folder: Path, where: str, number: int) -> list
         **given.get("run", {}),
     )
     recipe = recipe.relative_to(folder)
+    for checkpoint in checkpoints:
+        refuse_addresses(recipe.reading(checkpoint), where)
     stems = _stems(checkpoints)
     return [
         Case(
@@ -265,6 +268,9 @@ def _checkpoints(patterns: Any, folder: Path, where: str) -> list[Path]:
     found: dict[Path, None] = {}
     several = [patterns] if isinstance(patterns, str) else texts(patterns, "checkpoint", where)
     for pattern in several:
+        if is_address(pattern):
+            found[as_address(pattern)] = None
+            continue
         # A checkpoint's name may be a prefix of files, which is not there itself.
         if not any(mark in pattern for mark in "*?["):
             found[folder / pattern] = None
@@ -293,7 +299,7 @@ def _stems(checkpoints: list[Path]) -> list[str]:
 
 def _in_folder(folder: Path, spec: str) -> str:
     """A path (with ``::KEY``) relative to the suite's folder."""
-    return str(folder / spec)
+    return spec if is_address(spec) else str(folder / spec)
 
 
 def _refuse_twins(cases: Iterable[Case], path: Path) -> None:

@@ -32,6 +32,12 @@ ALIASES = {"npz": "arrays"}
 FORMAT_NAMES = (*STATE_FORMAT_MODULES, *ALIASES)
 """Every word for a format that states are written in."""
 
+STORES = {"hdf5": "NAME.h5", "zarr": "NAME.zarr"}
+"""Kinds of stores that a whole trace is written into, and what they are called."""
+
+EXPORT_NAMES = (*FORMAT_NAMES, *STORES)
+"""Every word for what ``export`` writes."""
+
 SINGLE_MEANINGS = ("m", "c", "outputs")
 """What an array that stands alone can be said to be."""
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import OptionError
+from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.arrays.stored_array import LoadedArray
-from rnnscope.files.containers.named_arrays import NamedArrays, open_named
+from rnnscope.files.containers.named_arrays import NamedArrays, open_named, part_of
 from rnnscope.states.naming import tells
 from rnnscope.states.torch_arrays import is_torch_file, open_torch_arrays
 from rnnscope.trace import Trace
 from rnnscope.trace.stored_arrays import TraceArrays
+from rnnscope.trace.stores.naming import is_zarr
 
 Operand = Any
 """What `open_operand` takes. Arrays of frameworks count as arrays, so that no type says it all."""
@@ -43,6 +45,9 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
     if isinstance(operand, Trace):
         return TraceArrays(operand)
     if isinstance(operand, (str, PathLike)):
+        path, part = split_reference(fspath(operand))
+        if is_zarr(path):
+            return part_of(TraceArrays(Trace.open(path), owned=True), part)
         if is_torch_file(Path(operand)):
             return open_torch_arrays(Path(operand))
         return open_named(fspath(operand), tells)

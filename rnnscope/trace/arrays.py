@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
-from rnnscope.trace.blocks import ALL, same_bits
+from rnnscope.trace.blocks import same_bits
 from rnnscope.trace.schema import (
     DTYPES,
     FINAL,
@@ -22,6 +22,7 @@ from rnnscope.trace.schema import (
     UNIT,
     LayerHeader,
 )
+from rnnscope.trace.stores.interface import ALL
 
 Arrays = dict[str, tuple[str, ...]]
 """Dimensions of datasets, by path in their group."""

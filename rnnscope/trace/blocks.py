@@ -1,4 +1,4 @@
-"""Moving blocks of memory into datasets, and back, as fast as HDF5 takes them."""
+"""Moving blocks of memory into stored arrays, and back: where each part of a run belongs."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array
-
-ALL = slice(None)
-Corner = tuple[int, ...]
+from rnnscope.trace.stores.interface import ALL, Corner, WritableArray
 
 
 class Destination:
-    """A dataset to write to.
+    """An array to write to.
 
     Parameters
     ----------
-    dataset : h5py.Dataset
+    stored : WritableArray
     shape : tuple of int
         Of all that is given to it.
     kept : tuple of (ndarray of int or None)
-        The places of each axis that the dataset has, rising; None for all.
+        The places of each axis that the store has, rising; None for all.
     """
 
-    def __init__(self, dataset: Any, shape: Corner, kept: tuple[Array | None, ...] = ()) -> None:
-        self.name: str = dataset.name
+    def __init__(
+        self, stored: WritableArray, shape: Corner, kept: tuple[Array | None, ...] = ()
+    ) -> None:
+        self.name = stored.path
         self.shape = shape
-        self._dtype: np.dtype[Any] = dataset.dtype
+        self._dtype: np.dtype[Any] = stored.dtype
         self._kept = kept
-        self._id = dataset.id
+        self._stored = stored
 
     @property
     def is_whole(self) -> bool:
@@ -42,14 +42,14 @@ class Destination:
         Parameters
         ----------
         array : ndarray (sequence, …), (sequence, timestep, …)
-            Whole along further axes. Of the dataset's dtype, or one that fits into it.
+            Whole along further axes. Of the stored dtype, or one that fits into it.
         sequences, steps : slice
             The array's place on the first two axes.
 
         Raises
         ------
         ValueError
-            The array does not fit its place: checked here, because HDF5 would not.
+            The array does not fit its place: checked here, because a store need not.
         """
         corner, place = self._place(sequences, steps)
         if array.shape != place or not np.can_cast(array.dtype, self._dtype, "safe"):
@@ -75,12 +75,10 @@ class Destination:
         return array
 
     def _store(self, array: Array, corner: Corner) -> None:
-        # The low-level call takes the buffer as it is, without h5py's own look at it.
-        memory, space = self._spaces(corner, array.shape)
-        self._id.write(memory, space, np.ascontiguousarray(array, self._dtype))
+        self._stored.write_block(np.ascontiguousarray(array, self._dtype), corner)
 
     def _load(self, out: Array, corner: Corner) -> None:
-        self._id.read(*self._spaces(corner, out.shape), out)
+        self._stored.read_block(out, corner)
 
     def _place(self, *parts: slice) -> tuple[Corner, Corner]:
         """The first place and the shape of a part of the whole."""
@@ -88,30 +86,22 @@ class Destination:
         spans += [(0, size) for size in self.shape[len(parts) :]]
         return tuple(start for start, _ in spans), tuple(stop - start for start, stop in spans)
 
-    def _spaces(self, corner: Corner, place: Corner) -> tuple[Any, Any]:
-        """The place in memory, and that in the file."""
-        import h5py
-
-        space = self._id.get_space()
-        space.select_hyperslab(corner, place)
-        return h5py.h5s.create_simple(place), space
-
 
 class RaggedDestination(Destination):
-    """A dataset (step, …) that takes the valid steps of (sequence, timestep, …).
+    """An array (step, …) that takes the valid steps of (sequence, timestep, …).
 
     Parameters
     ----------
-    dataset, shape, kept
+    stored, shape, kept
         As for `Destination`; nothing is left out of the first two axes.
     offsets : ndarray of int64 (sequence + 1,)
         Where each sequence begins.
     """
 
     def __init__(
-        self, dataset: Any, shape: Corner, kept: tuple[Array | None, ...], offsets: Array
+        self, stored: WritableArray, shape: Corner, kept: tuple[Array | None, ...], offsets: Array
     ) -> None:
-        super().__init__(dataset, shape, kept)
+        super().__init__(stored, shape, kept)
         self._offsets = offsets
 
     def _store(self, array: Array, corner: Corner) -> None:

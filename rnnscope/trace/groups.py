@@ -1,16 +1,11 @@
-"""Groups and arrays of an opened trace: links to elsewhere and false sizes are refused."""
+"""Groups and arrays of an opened trace, by what the schema calls them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.hdf5.datasets import check_storage, damaged
-from rnnscope.files.hdf5.safe_hdf5 import child, child_names
 from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.trace.attributes import (
     FULL,
@@ -21,41 +16,44 @@ from rnnscope.trace.attributes import (
     decode_layer,
 )
 from rnnscope.trace.schema import FINAL, GATES, INPUTS, OUTPUTS, STATE_M, LayerHeader
-from rnnscope.trace.storage import make_readable
+from rnnscope.trace.stores.interface import ArrayNode, GroupNode
 
 
-def layer_groups(group: Any) -> Iterator[Any]:
+def layer_groups(root: GroupNode) -> Iterator[GroupNode]:
     """The groups of layers; links to elsewhere are refused. Layers are never nested.
 
     Each group is looked into once: hard links may form circles.
     """
-    import h5py
-
-    waiting, seen = [group], set()
+    waiting, seen = [root], set()
     while waiting:
         parent = waiting.pop()
-        for name in child_names(parent, TraceError):
-            item = child(parent, name, TraceError)
-            if not isinstance(item, h5py.Group):
+        for name in parent.names():
+            item = parent.child(name)
+            if not isinstance(item, GroupNode) or item.identity in seen:
                 continue
-            place = h5py.h5o.get_info(item.id).addr
-            if place in seen:
-                continue
-            seen.add(place)
-            if LAYER in item.attrs:
+            seen.add(item.identity)
+            if LAYER in item.attributes:
                 yield item
             else:
                 waiting.append(item)
 
 
-def read_header(group: Any) -> LayerHeader:
-    """A layer's header, from the attributes and arrays of its group."""
-    attributes = dict(group.attrs)
-    outputs: Any = child(group, OUTPUTS, TraceError)
-    final: Any = child(group, FINAL, TraceError) if attributes[KIND] == RECURRENT else None
-    gates: Any = child(group, GATES, TraceError)
+def read_header(group: GroupNode, version: int) -> LayerHeader:
+    """A layer's header, from the attributes and arrays of its group.
+
+    Parameters
+    ----------
+    group : GroupNode
+    version : int
+        Of the trace's schema.
+    """
+    attributes = dict(group.attributes)
+    outputs = group.array(OUTPUTS)
+    final = group.group(FINAL) if attributes[KIND] == RECURRENT else None
+    gates = group.group(GATES)
     widths = {
-        state: int(attributes.get(FULL + state, final[state].shape[1])) for state in final or ()
+        state: int(attributes.get(FULL + state, array.shape[1]))
+        for state, array in ({} if final is None else _arrays_in(final)).items()
     }
     # A selection may have left the outputs out, but then the attributes tell of them.
     size = int(attributes[FULL + OUTPUTS] if outputs is None else outputs.shape[-1])
@@ -63,14 +61,18 @@ def read_header(group: Any) -> LayerHeader:
     sizes = (
         int(attributes.get(FULL + OUTPUTS, size)), int(attributes.get(FULL_TIMESTEPS, steps))
     )  # fmt: skip
-    stored = tuple(sorted(gates or (), key=_gate_position))
-    version = int(group.file.attrs["schema_version"])
+    stored = () if gates is None else tuple(sorted(gates.names(), key=_gate_position))
     header = decode_layer(attributes, widths, sizes, stored, version)
-    # Two names of one array: h5py compares objects by their place in the file.
-    same = outputs is not None and child(group, STATE_M, TraceError) == outputs
-    inputs: Any = child(group, INPUTS, TraceError)
+    m = group.array(STATE_M)
+    same = outputs is not None and m is not None and m.same_as(outputs)
+    inputs = group.array(INPUTS)
     width = None if inputs is None else int(inputs.shape[-1])
     return replace(header, outputs_are_m=same, input_size=width)
+
+
+def _arrays_in(group: GroupNode) -> dict[str, ArrayNode]:
+    found = {name: group.array(name) for name in group.names()}
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def _gate_position(gate: str) -> tuple[int, str]:
@@ -78,13 +80,13 @@ def _gate_position(gate: str) -> tuple[int, str]:
     return (GATE_ORDER.index(gate) if gate in GATE_ORDER else len(GATE_ORDER), gate)
 
 
-def stored_shape(group: Any, name: str) -> tuple[int, ...] | None:
+def stored_shape(group: GroupNode, name: str) -> tuple[int, ...] | None:
     """The shape of an array by path in its group; None if it is not stored."""
-    dataset = child(group, name, TraceError)
-    return None if dataset is None else tuple(dataset.shape)
+    array = group.array(name)
+    return None if array is None else array.shape
 
 
-def read_array(group: Any, name: str, rows: slice) -> Array:
+def read_array(group: GroupNode, name: str, rows: slice) -> Array:
     """Some rows of an array.
 
     Raises
@@ -92,33 +94,19 @@ def read_array(group: Any, name: str, rows: slice) -> Array:
     TraceError
         It is not stored, damaged, or compressed by what is not installed.
     """
-    dataset = child(group, name, TraceError)
-    if dataset is None:
+    array = group.array(name)
+    if array is None:
         raise TraceError(
             "The trace lacks an array.",
-            where=f"{group.name}/{name}",
+            where=f"{group.path}/{name}",
             hint=f"did the run select something else ({spell('select')})?",
         )
-    check_storage(dataset, TraceError)
-    if not make_readable(dataset):
-        raise TraceError(
-            "The trace is compressed with zstd, which needs the package hdf5plugin.",
-            where=f"{group.file.filename}::{dataset.name}",
-            expected="hdf5plugin",
-            found="it is not installed",
-            hint="pip install hdf5plugin",
-        )
-    try:
-        return np.asarray(dataset[rows])
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise damaged(f"{group.file.filename}::{dataset.name}", error, TraceError) from error
+    return array.read(rows)
 
 
-def read_all(group: Any, part: str, names: tuple[str, ...], rows: slice) -> dict[str, Array]:
+def read_all(group: GroupNode, part: str, names: tuple[str, ...], rows: slice) -> dict[str, Array]:
     """The arrays of a subgroup by name; those that are not stored are left out."""
-    found = child(group, part, TraceError)
-    return (
-        {}
-        if found is None
-        else {name: read_array(found, name, rows) for name in names if name in found}
-    )
+    found = group.group(part)
+    if found is None:
+        return {}
+    return {name: read_array(found, name, rows) for name in names if name in found}

@@ -9,8 +9,6 @@ CF conventions 1.11, sections 3.1 to 3.3: ``units`` of what has no dimension are
 
 from __future__ import annotations
 
-from typing import Any
-
 from rnnscope.trace.schema import (
     FINAL,
     GATES,
@@ -30,6 +28,7 @@ from rnnscope.trace.schema import (
     TIMESTEP,
     UNIT,
 )
+from rnnscope.trace.stores.interface import WritableArray
 
 NO_UNIT = "1"
 
@@ -79,18 +78,18 @@ def label_of(name: str) -> tuple[str, str]:
     return called, f"{words}; past a sequence's length the state that is carried"
 
 
-def label(dataset: Any, name: str, more: str = "") -> None:
-    """Give a dataset its attributes.
+def label(array: WritableArray, name: str, more: str = "") -> None:
+    """Give an array its attributes.
 
     Parameters
     ----------
-    dataset : h5py.Dataset
+    array : WritableArray
     name : str
         Its path in its group: ``"c"``, ``"gates/i"``, ``"final/m"``.
     more : str
         What was made of it, behind both.
     """
     long_name, description = label_of(name)
-    dataset.attrs["long_name"] = long_name + more
-    dataset.attrs["units"] = NO_UNIT
-    dataset.attrs["description"] = description + more
+    array.set_attribute("long_name", long_name + more)
+    array.set_attribute("units", NO_UNIT)
+    array.set_attribute("description", description + more)

@@ -1,4 +1,4 @@
-"""The layout of a trace: groups, datasets, and a dimension scale on every axis.
+"""The layout of a trace: groups, arrays, and coordinates for every axis.
 
 It is a description first, so that the arrays of a file which another run began are found as they
 are made.
@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.hdf5.safe_hdf5 import child
+from rnnscope.errors import OptionError, spell
 from rnnscope.model.cell import Array
 from rnnscope.model.resets import ResetState
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
@@ -40,19 +39,12 @@ from rnnscope.trace.schema import (
     group_paths,
 )
 from rnnscope.trace.selection import Selection
-from rnnscope.trace.storage import Compression, chunk_shape, creation, filters
-
-MAX_REFERENCES = 2000
-"""An axis' scale lists the arrays that have it, in 16 bytes each; HDF5's oldest format has room for
-4,000, and pooling adds some."""
-
-SINCE_HDF5_1_8 = ("v108", "v108")
-"""The format of 2008, for which h5py and xarray need nothing else; it has room for any number."""
+from rnnscope.trace.stores.interface import NewArray, WritableArray, WritableGroup
 
 
 @dataclass(frozen=True, eq=False)
 class TraceLayout:
-    """What a trace file is made of.
+    """What a trace is made of.
 
     Attributes
     ----------
@@ -64,7 +56,6 @@ class TraceLayout:
     resets : ResetState or None
         What the state returns to where it is reset; None where it never is.
     selection : Selection
-    compress : Compression or None
     offsets : ndarray of int64 (sequence + 1,) or None
         Of a ragged trace: where each sequence begins.
 
@@ -83,7 +74,6 @@ class TraceLayout:
     has_mask: bool = False
     resets: ResetState | None = None
     selection: Selection = field(default_factory=Selection)
-    compress: Compression | None = None
     offsets: Array | None = None
 
     def __post_init__(self) -> None:
@@ -117,10 +107,9 @@ class TraceLayout:
         }
 
     @property
-    def libver(self) -> tuple[str, str] | None:
-        """Which format of HDF5 the file needs; None: the oldest does, as h5py writes it."""
-        arrays = sum(len(self.kept_arrays(layer)) for layer in self.layers)
-        return SINCE_HDF5_1_8 if arrays > MAX_REFERENCES else None
+    def array_count(self) -> int:
+        """How many arrays the layers have that are kept."""
+        return sum(len(self.kept_arrays(layer)) for layer in self.layers)
 
     def sizes(self, layer: LayerHeader) -> dict[str, int]:
         """The dimensions of a layer, and their sizes if everything was kept."""
@@ -140,16 +129,18 @@ class TraceLayout:
             return False
         return layer.timesteps in (None, self.timesteps)
 
-    def create(self, file: Any) -> None:
-        """Fill an empty file with everything but numbers."""
-        scales = self._create_root(file)
+    def create(self, root: WritableGroup) -> None:
+        """Fill an empty store with everything but numbers."""
+        scales = self._create_root(root)
         paths = group_paths(layer.name for layer in self.layers)
         for position, layer in enumerate(self.layers):
             if self.kept_arrays(layer):
-                self._create_layer(file.create_group(paths[layer.name]), layer, position, scales)
+                self._create_layer(root.create_group(paths[layer.name]), layer, position, scales)
 
-    def find(self, file: Any) -> tuple[dict[str, Destination], dict[str, dict[str, Destination]]]:
-        """The datasets of a file: those that all layers share, and those of each kept layer.
+    def find(
+        self, root: WritableGroup
+    ) -> tuple[dict[str, Destination], dict[str, dict[str, Destination]]]:
+        """The arrays of a store: those that all layers share, and those of each kept layer.
 
         Raises
         ------
@@ -160,14 +151,14 @@ class TraceLayout:
         """
         sizes = {SEQUENCE: self.sequences, TIMESTEP: self.timesteps}
         shared = {
-            name: self._destination(_dataset(file, name, dtype), axes, sizes)
+            name: self._destination(_stored(root, name, dtype), axes, sizes)
             for name, (dtype, axes) in self._root_arrays().items()
         }
         paths = group_paths(layer.name for layer in self.layers)
         layers = {
             layer.name: {
                 name: self._destination(
-                    _dataset(file, f"{paths[layer.name]}/{name}", np.dtype(layer.dtype)),
+                    _stored(root, f"{paths[layer.name]}/{name}", np.dtype(layer.dtype)),
                     axes, self.sizes(layer),
                     self.offsets if self.is_ragged(layer) and axes[:2] == OVER_TIME else None,
                 )
@@ -179,7 +170,7 @@ class TraceLayout:
         return shared, layers
 
     def _destination(
-        self, dataset: Any, axes: tuple[str, ...], sizes: Mapping[str, int],
+        self, array: WritableArray, axes: tuple[str, ...], sizes: Mapping[str, int],
         offsets: Array | None = None,
     ) -> Destination:  # fmt: skip
         shape = tuple(sizes[axis] for axis in axes)
@@ -190,11 +181,11 @@ class TraceLayout:
         )
         if offsets is not None:
             stored = (int(offsets[-1]), *stored[2:])
-        if dataset.shape != stored:
-            raise KeyError(dataset.name)
+        if array.shape != stored:
+            raise KeyError(array.path)
         if offsets is not None:
-            return RaggedDestination(dataset, shape, kept, offsets)
-        return Destination(dataset, shape, kept)
+            return RaggedDestination(array, shape, kept, offsets)
+        return Destination(array, shape, kept)
 
     def _root_arrays(self) -> dict[str, tuple[np.dtype[Any], tuple[str, ...]]]:
         """What all layers share: dtypes and dimensions."""
@@ -209,33 +200,37 @@ class TraceLayout:
             arrays[RESETS] = (np.dtype(np.int8), OVER_TIME)
         return arrays
 
-    def _create_root(self, file: Any) -> dict[str, Any]:
+    def _create_root(self, root: WritableGroup) -> dict[str, WritableArray]:
         """The root's dimensions, as layers use them, and its arrays."""
         # xarray refuses a tree in which a group's dimension has another size than its parent's.
         shared = all(layer.timesteps in (None, self.timesteps) for layer in self.layers)
         time = TIMESTEP if shared else INPUT_TIMESTEP
-        scales = {SEQUENCE: _scale(file, SEQUENCE, np.arange(self.sequences))}
+        scales = {SEQUENCE: _scale(root, SEQUENCE, np.arange(self.sequences))}
         if self.offsets is not None:
-            _scale(file, OFFSETS, self.offsets)
-            scales[STEP] = _scale(file, STEP, np.arange(self.offsets[-1]))
+            _scale(root, OFFSETS, self.offsets)
+            scales[STEP] = _scale(root, STEP, np.arange(self.offsets[-1]))
         else:
-            scales[time] = self._create_scale(file, time, self.timesteps)
+            scales[time] = self._create_scale(root, time, self.timesteps)
         if self.selection.texts():
-            file.attrs[SELECTION] = list(self.selection.texts())
+            root.set_attribute(SELECTION, list(self.selection.texts()))
         if self.selection.steps or self.offsets is not None:
-            file.attrs[FULL_TIMESTEPS] = self.timesteps
+            root.set_attribute(FULL_TIMESTEPS, self.timesteps)
         for name, (dtype, axes) in self._root_arrays().items():
             dimensions = [time if axis == TIMESTEP else axis for axis in axes]
-            self._create_array(file, name, dtype, dimensions, scales)
-        if self.resets is not None:
-            file[RESETS].attrs[RESET_STATE] = self.resets
+            array = self._create_array(root, name, dtype, dimensions, scales)
+            if name == RESETS and self.resets is not None:
+                array.set_attribute(RESET_STATE, self.resets)
         return scales
 
     def _create_layer(
-        self, group: Any, layer: LayerHeader, position: int, scales: Mapping[str, Any]
+        self,
+        group: WritableGroup,
+        layer: LayerHeader,
+        position: int,
+        scales: Mapping[str, WritableArray],
     ) -> None:
         for name, value in encode_layer(layer, position).items():
-            group.attrs[name] = value
+            group.set_attribute(name, value)
         own = dict(scales)
         sizes = self.sizes(layer)
         for dimension in layer.dimensions():
@@ -247,30 +242,33 @@ class TraceLayout:
         if self.selection.texts() or ragged:
             full = {OUTPUTS: layer.output_size, **layer.widths}
             for name, size in full.items():
-                group.attrs[FULL + name] = size
-            group.attrs[FULL_TIMESTEPS] = sizes[TIMESTEP]
+                group.set_attribute(FULL + name, size)
+            group.set_attribute(FULL_TIMESTEPS, sizes[TIMESTEP])
         for name, axes in arrays.items():
             stored = (STEP, *axes[2:]) if ragged and axes[:2] == OVER_TIME else axes
             self._create_array(group, name, np.dtype(layer.dtype), stored, own)
         if layer.outputs_are_m and STATE_M in arrays and self.selection.keeps(OUTPUTS):
-            group[OUTPUTS] = group[STATE_M]  # a hard link: two names of one array
+            group.create_name(OUTPUTS, STATE_M)  # two names of one array
 
-    def _create_scale(self, group: Any, name: str, size: int) -> Any:
+    def _create_scale(self, group: WritableGroup, name: str, size: int) -> WritableArray:
         places = self.kept(name, size)
         return _scale(group, name, np.arange(size) if places is None else places)
 
     def _create_array(
-        self, group: Any, name: str, dtype: Any, axes: Sequence[str], scales: Mapping[str, Any]
-    ) -> None:
-        """An empty dataset whose every axis has its scale attached."""
+        self,
+        group: WritableGroup,
+        name: str,
+        dtype: np.dtype[Any],
+        axes: Sequence[str],
+        scales: Mapping[str, WritableArray],
+    ) -> WritableArray:
+        """An array without values, every axis of which has its coordinates."""
         shape = tuple(int(scales[axis].shape[0]) for axis in axes)
-        how: dict[str, Any] = {"dcpl": creation()}
-        if self.compress is not None and {TIMESTEP, STEP} & {*axes} and dtype.kind == "f":
-            how = {"chunks": chunk_shape(shape, dtype.itemsize), **filters(self.compress)}
-        dataset = group.create_dataset(name, shape, dtype, **how)
-        for dimension, axis in zip(dataset.dims, axes, strict=True):
-            dimension.attach_scale(scales[axis])
-        label(dataset, name)
+        over_time = bool({TIMESTEP, STEP} & {*axes})
+        new = NewArray(shape, dtype, tuple(axes), over_time)
+        array = group.create_array(name, new, scales)
+        label(array, name)
+        return array
 
     def _check_some_left(self, layer: str, dimension: str, size: int) -> None:
         places = self.kept(dimension, size)
@@ -283,20 +281,17 @@ class TraceLayout:
             )
 
 
-def _dataset(file: Any, name: str, dtype: np.dtype[Any]) -> Any:
-    """A dataset of a file that may have been changed since it was laid out."""
-    import h5py
-
-    found = child(file, name, TraceError)
-    if not isinstance(found, h5py.Dataset) or found.dtype != dtype:
+def _stored(root: WritableGroup, name: str, dtype: np.dtype[Any]) -> WritableArray:
+    """An array of a store that may have been changed since it was laid out."""
+    found = root.writable(name)
+    if found is None or found.dtype != dtype:
         raise KeyError(name)
     return found
 
 
-def _scale(group: Any, name: str, places: Array) -> Any:
+def _scale(group: WritableGroup, name: str, places: Array) -> WritableArray:
     """A dimension with these coordinates."""
-    dataset = group.create_dataset(name, data=places.astype(np.int64))
-    dataset.make_scale(name)
-    label(dataset, name)
-    dataset.flush()  # what fails when the object is collected, h5py only remarks upon
-    return dataset
+    array = group.create_coordinates(name, places.astype(np.int64))
+    label(array, name)
+    array.flush()
+    return array

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnscope.trace.partial import Commit
 from rnnscope.trace.reader import Trace
+from rnnscope.trace.stores.hdf5_nodes import SINCE_HDF5_1_8, Hdf5Group
 
 GROW_BYTES = 16 * 2**20
 """HDF5 asks for so much memory at a time."""
@@ -24,17 +25,12 @@ class MemoryFile:
     path : Path
     file : h5py.File
         After `open`; it lives until `close`.
-    libver : tuple of str or None
-        As of `rnnscope.trace.partial.PartialFile`.
-    fingerprint : str or None
-        Of no use: nothing can be taken up again.
     commit : None
     """
 
     def __init__(self) -> None:
         self.path = IN_MEMORY
         self.file: Any = None
-        self.libver: tuple[str, str] | None = None
         self.fingerprint: str | None = None
         self.commit: Commit | None = None
 
@@ -50,14 +46,32 @@ class MemoryFile:
         self.close()
         name = f"rnnscope-{uuid.uuid4().hex}"
         self.file = h5py.File(
-            name, "w", libver=self.libver, driver="core", backing_store=False, block_size=GROW_BYTES
+            name,
+            "w",
+            libver=SINCE_HDF5_1_8,
+            driver="core",
+            backing_store=False,
+            block_size=GROW_BYTES,
         )
+
+    @property
+    def root(self) -> Hdf5Group:
+        """The root of the open file."""
+        return Hdf5Group(self.file)
+
+    @property
+    def kept(self) -> None:
+        """Nothing outlives the process."""
+
+    def laid_out(self) -> None:
+        """Nothing needs to be done: there is no file to be found later."""
 
     def write_commit(self, done: int, state: str) -> None:
         """Nothing outlives the process."""
 
     def finish(self) -> None:
-        """Hand everything from HDF5's buffers to the memory of the file."""
+        """Mark it complete and hand everything to the memory of the file."""
+        self.file.attrs["complete"] = 1
         self.file.flush()
 
     def abandon(self, keep: bool) -> None:  # noqa: ARG002  # what is in memory is never kept
@@ -66,7 +80,7 @@ class MemoryFile:
 
     def trace(self) -> Trace:
         """The whole trace; closing it gives the memory back."""
-        trace = Trace(self.path, self.file)
+        trace = Trace(self.path, self.root)
         trace.closing(self.close)
         return trace
 

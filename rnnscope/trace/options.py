@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from os import PathLike
+
 import numpy as np
 
 from rnnscope.errors import OptionError, spell
+from rnnscope.files.remote.addresses import as_address
 from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.storage import Compression, filters
+from rnnscope.trace.stores.drafts import check_zarr_options
+from rnnscope.trace.stores.naming import is_zarr
 
 
-def check_compression(compress: Compression, *, resume: bool) -> None:
-    """Refuse a compression that is unknown, not installed, or together with resuming.
+def check_storing(path: object, compress: Compression | None, *, resume: bool) -> None:
+    """Refuse a compression that is unknown or not installed, and resuming where it cannot be.
+
+    Parameters
+    ----------
+    path : str, path or other object
+        Where the trace goes.
 
     Raises
     ------
     OptionError
     """
+    place = as_address(path) if isinstance(path, (str, PathLike)) else None
+    if place is not None and is_zarr(place):
+        check_zarr_options(place, compress, resume=resume)
+        return
+    if compress is None:
+        return
     filters(compress)
     if resume:
         raise OptionError(

@@ -24,6 +24,8 @@ from rnnscope.files.hdf5.discarding import discard
 from rnnscope.files.hdf5.safe_hdf5 import require_plain
 from rnnscope.files.writing.own_files import NO_LINK, is_own, read_own, write_new
 from rnnscope.files.writing.write_back import begin_write_back, release_pages
+from rnnscope.trace.storage import CACHE_BYTES, Compression
+from rnnscope.trace.stores.hdf5_nodes import Hdf5Group, libver_of
 from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255
@@ -65,16 +67,16 @@ class PartialFile:
         Replace the target when done.
     resume : bool
         Take up what an earlier run of the same fingerprint left.
-    cache : int or None
-        Bytes of HDF5's chunk cache, for each dataset; None: HDF5's own choice.
+    compress : Compression, optional
+        Of arrays over time.
+    array_count : int
+        How many arrays the layers have, which tells what format of HDF5 the file needs.
 
     Attributes
     ----------
     path : Path
     file : h5py.File
         After `open`.
-    libver : tuple of str or None
-        The format of HDF5 for a new file, as h5py has it; set before `open`.
     fingerprint : str or None
         Of the run; set before `open` if a run is to be continued. While it is None nothing is left
         to be taken up.
@@ -87,23 +89,37 @@ class PartialFile:
         target: Path,
         force: bool,
         resume: bool = False,
-        cache: int | None = None,
+        compress: Compression | None = None,
+        array_count: int = 0,
     ) -> None:
         self.path = partial_path(target)
         self.file: Any = None
-        self.libver: tuple[str, str] | None = None
         self.commit: Commit | None = None
         self.fingerprint: str | None = None
         self._target, self._force = target, force
         self._record = self.path.with_name(self.path.name + ".json")
         self._new_record = self._record.with_name(self._record.name + ".new")
         self._resume = resume
-        self._cache = cache
+        self._compress, self._libver = compress, libver_of(array_count)
         self._reached: tuple[int, str] | None = None
         self._committed_at = -math.inf
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         self._lock: int | None = None
         self._target_exists = False
+
+    @property
+    def root(self) -> Hdf5Group:
+        """The root of the open file."""
+        return Hdf5Group(self.file, self._compress)
+
+    @property
+    def kept(self) -> str | None:
+        """The file that an interrupted run leaves, if there is a commit."""
+        return str(self.path) if self.commit and self.path.exists() else None
+
+    def laid_out(self) -> None:
+        """Have the file's structure written: killed from here on, it can be opened again."""
+        self.file.flush()  # only numbers follow, each to its place
 
     def open(self) -> bool:
         """Open the file: the one that was left if it is of the same run, else an empty one.
@@ -182,7 +198,8 @@ class PartialFile:
         self.commit = None
         # A new file, not the old one emptied: ext4 writes those to the disk when they are closed.
         self.path.unlink(missing_ok=True)
-        self.file = h5py.File(self.path, "x", rdcc_nbytes=self._cache, libver=self.libver)
+        cache = CACHE_BYTES if self._compress else None
+        self.file = h5py.File(self.path, "x", rdcc_nbytes=cache, libver=self._libver)
 
     def write_commit(self, done: int, state: str) -> None:
         """Hand everything to the operating system, then say so; nothing without a fingerprint.
@@ -209,7 +226,8 @@ class PartialFile:
         self.commit, self._committed_at = commit, time.monotonic()
 
     def finish(self) -> None:
-        """Close the file and give it the target's name."""
+        """Mark the file complete, close it and give it the target's name."""
+        self.file.attrs["complete"] = 1
         self.file.flush()  # a file that fails here can still be closed, one that fails below cannot
         self.file.close()
         publish(self.path, self._target, self._force)

@@ -31,6 +31,7 @@ from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.labels import label
 from rnnscope.trace.partial import _locked, partial_path
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
+from rnnscope.trace.stores.hdf5_nodes import Hdf5Array, Hdf5Group
 from rnnscope.trace.target import check_target, publish
 
 COPY_BYTES = 4 * 2**20
@@ -176,7 +177,9 @@ class PooledWriter:
             dataset.flush()  # what fails when the object is collected, h5py only remarks upon
 
     def _find_places(self, file: Any) -> None:
-        groups = {str(group.attrs[LAYER]): str(group.name) for group in layer_groups(file)}
+        groups = {
+            str(group.attributes[LAYER]): group.path for group in layer_groups(Hdf5Group(file))
+        }
         joined = {header.layer for header in self._headers} - groups.keys()
         # Among all layers, so that a made-up name never gets the place of a real one.
         made_up = group_paths([*groups, *joined])
@@ -208,7 +211,7 @@ class PooledWriter:
         if dimension not in group:
             scale = group.create_dataset(dimension, data=np.arange(header.width, dtype=np.int64))
             scale.make_scale(dimension)
-            label(scale, dimension)
+            label(Hdf5Array(scale), dimension)
             scale.flush()
             group.attrs["layers"] = list(header.layers)
             group.attrs["direction"] = header.direction or "none"
@@ -218,7 +221,7 @@ class PooledWriter:
         dataset = group.create_dataset(method, shape, header.dtype)
         dataset.dims[0].attach_scale(self._file[SEQUENCE])
         dataset.dims[1].attach_scale(group[dimension])
-        label(dataset, header.state, f", {method} over valid steps")
+        label(Hdf5Array(dataset), header.state, f", {method} over valid steps")
         if header.edge is not None:
             dataset.attrs["edge"] = header.edge
 

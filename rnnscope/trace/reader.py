@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, called
 from rnnscope.files.hdf5.datasets import damaged
-from rnnscope.files.hdf5.safe_hdf5 import child, has_signature, open_h5
+from rnnscope.files.remote.addresses import as_address
 from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
 from rnnscope.model.resets import ResetState
@@ -24,26 +23,22 @@ from rnnscope.trace.attributes import (
     decode_header,
     decode_texts,
 )
-from rnnscope.trace.groups import layer_groups, read_all, read_array, read_header, stored_shape
-from rnnscope.trace.padding import padded, past_length
-from rnnscope.trace.recognise import check_offsets, check_schema, no_trace
+from rnnscope.trace.groups import layer_groups, read_array, read_header
+from rnnscope.trace.recognise import check_offsets, check_schema
 from rnnscope.trace.schema import (
-    FINAL,
-    GATES,
-    INITIAL,
     INPUT_STEPS,
     INPUT_TIMESTEP,
-    INPUTS,
     LENGTHS,
     MASK,
     OFFSETS,
-    OUTPUTS,
     RESET_STATE,
     RESETS,
-    STATE_M,
     TIMESTEP,
     LayerHeader,
 )
+from rnnscope.trace.stored_layer import StoredLayer
+from rnnscope.trace.stores.interface import GroupNode
+from rnnscope.trace.stores.opening import open_store
 from rnnscope.trace.structure import require_layer, require_structure
 
 EVERYTHING = slice(None)
@@ -76,44 +71,43 @@ class Trace(Closing):
         Of a ragged trace: where each sequence begins.
     """
 
-    def __init__(self, path: Path, file: Any) -> None:
+    def __init__(self, path: Path, root: GroupNode) -> None:
         self.path = path
-        self._file = file
+        self._root = root
         self._close = ExitStack()
-        sizes = require_structure(path, file)
-        self.header = decode_header(dict(file.attrs))
-        self.checks: str | None = file.attrs.get(CHECKS)
+        sizes = require_structure(path, root)
+        self.header = decode_header(dict(root.attributes))
+        self.checks: str | None = root.attributes.get(CHECKS)
         self.sequences, self.timesteps = sizes.sequences, sizes.timesteps
-        self.selection = decode_texts(file.attrs.get(SELECTION, ()))
+        self.selection = decode_texts(root.attributes.get(SELECTION, ()))
         self.offsets = self._common(OFFSETS, EVERYTHING)
         if self.offsets is not None:
             check_offsets(path, self.offsets, self.sequences, sizes.steps or 0)
-        groups = list(layer_groups(file))
+        groups = list(layer_groups(root))
         for group in groups:
             require_layer(path, group, sizes)
-        groups.sort(key=lambda group: int(group.attrs[POSITION]))
-        headers = [read_header(group) for group in groups]
+        groups.sort(key=lambda group: int(group.attributes[POSITION]))
+        version = int(root.attributes["schema_version"])
+        headers = [read_header(group, version) for group in groups]
         self._groups = {header.name: group for header, group in zip(headers, groups, strict=True)}
         self.layers = tuple(header for header in headers if header.widths)
         self.merges = tuple(header for header in headers if not header.widths)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Trace:
-        """Open a trace.
+        """Open a trace: an HDF5 file or a zarr store, by a path or a URL.
 
         Raises
         ------
         TraceError
-            The file is missing, no trace, not finished, of a newer schema, or damaged.
+            It is missing, no trace, not finished, of a newer schema, or damaged.
         """
-        place = Path(path)
-        if place.is_file() and place.stat().st_size and not has_signature(place):
-            raise no_trace(place, "no HDF5 file")
+        place = as_address(path)
         with ExitStack() as opened:
-            file = opened.enter_context(open_h5(place, error=TraceError))
+            root = opened.enter_context(open_store(place))
             try:
-                check_schema(place, file)
-                trace = cls(place, file)
+                check_schema(place, root)
+                trace = cls(as_address(called(str(place))), root)
             except UNREADABLE as error:
                 raise damaged(place, error, TraceError) from error
             trace._close = opened.pop_all()
@@ -126,7 +120,7 @@ class Trace(Closing):
         ------
         TraceError
         """
-        if not self._file:
+        if not self._root.is_open:
             raise TraceError("The trace is closed.", where=self.path, hint="open it again")
 
     @property
@@ -149,7 +143,8 @@ class Trace(Closing):
     @property
     def reset_state(self) -> ResetState:
         """What the state returns to where it is reset."""
-        held = self._file[RESETS].attrs.get(RESET_STATE) if RESETS in self._file else None
+        array = self._root.array(RESETS)
+        held = None if array is None else array.attributes.get(RESET_STATE)
         return "zeros" if isinstance(held, str) and held == "zeros" else "initial"
 
     @property
@@ -180,24 +175,12 @@ class Trace(Closing):
         """The input's timesteps that the trace holds, int64; None in a ragged one (`offsets`)."""
         if self.offsets is not None:
             return None
-        name = INPUT_TIMESTEP if INPUT_TIMESTEP in self._file else TIMESTEP
-        return read_array(self._file, name, EVERYTHING)
+        name = INPUT_TIMESTEP if INPUT_TIMESTEP in self._root else TIMESTEP
+        return read_array(self._root, name, EVERYTHING)
 
     def is_cut(self, name: str) -> bool:
         """Whether timesteps or units of a layer were left out by a selection."""
-        header, group = self.layer(name), self._groups[name]
-        widths = {**header.widths, OUTPUTS: header.output_size}
-        ends = {f"{FINAL}/{state}": size for state, size in header.widths.items()}
-        for array, size in (widths | ends).items():
-            shape = stored_shape(group, array)
-            if shape is not None and shape[-1] != size:
-                return True
-        over_time = [*widths, *(f"{GATES}/{gate}" for gate in header.gates)]
-        shapes = [stored_shape(group, array) for array in over_time]
-        return any(
-            shape is not None and len(shape) == 3 and shape[1] != header.timesteps
-            for shape in shapes
-        )
+        return self._layer(name).is_cut()
 
     def read_layer(
         self, name: str, sequences: slice = EVERYTHING, *, only: Collection[str] | None = None
@@ -221,8 +204,8 @@ class Trace(Closing):
             There is no such layer, or its data are damaged.
         """
         header = self.layer(name)
-        first, stop, _ = sequences.indices(self.sequences)
-        rows = slice(first, max(first, stop))
+        rows = self._rows(sequences)
+        first = rows.start
         nothing = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
         if self.is_cut(name):
             states = LayerStates({}, nothing, {}, {})
@@ -262,34 +245,7 @@ class Trace(Closing):
         TraceError
             There is no such layer, or its data are damaged.
         """
-        header = self.layer(name)
-        group = self._groups[name]
-        first, stop, _ = sequences.indices(self.sequences)
-        rows = slice(first, max(first, stop))
-        ends = {
-            when: read_all(group, when, tuple(header.widths), rows) for when in (INITIAL, FINAL)
-        }
-        wanted = only is None or OUTPUTS in only
-        outputs_as = STATE_M if header.outputs_are_m and wanted else OUTPUTS
-        arrays = {
-            state: self._over_time(header, group, state, rows, ends)
-            for state in header.widths
-            if state in group and (only is None or state in only or state == outputs_as)
-        }
-        if outputs_as in arrays:
-            outputs = arrays[outputs_as]
-        elif OUTPUTS in group and wanted:
-            outputs = self._over_time(header, group, OUTPUTS, rows, ends)
-        else:
-            outputs = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
-        gates = {
-            gate: self._over_time(header, group, f"{GATES}/{gate}", rows, ends)
-            for gate in (header.gates if only is None else ())
-        }
-        inputs = None
-        if header.input_size is not None and only is None:
-            inputs = self._over_time(header, group, INPUTS, rows, ends)
-        return LayerStates(arrays, outputs, ends[INITIAL], ends[FINAL], gates, inputs)
+        return self._layer(name).states(self._rows(sequences), only)
 
     def read_array(self, name: str, array: str, sequences: slice = EVERYTHING) -> Array:
         """One array of a layer, as it was before anything was left out for being known.
@@ -308,55 +264,16 @@ class Trace(Closing):
         TraceError
             The trace does not hold it.
         """
-        header, group = self.layer(name), self._groups[name]
-        first, stop, _ = sequences.indices(self.sequences)
-        rows = slice(first, max(first, stop))
-        stored = STATE_M if array == OUTPUTS and header.outputs_are_m else array
-        part, _, leaf = stored.rpartition("/")
-        held = group if not part else child(group, part, TraceError)
-        if held is None or leaf not in held:
-            raise TraceError(
-                "The trace does not hold this array.",
-                where=f"{self.path}: {name}/{array}",
-                expected=", ".join(sorted(group)),
-                hint="run again with what keeps it: gates, or another selection",
-            )
-        if part in (INITIAL, FINAL):
-            return read_array(held, leaf, rows)
-        ends = {
-            when: read_all(group, when, tuple(header.widths) or (STATE_M,), rows)
-            for when in (INITIAL, FINAL)
-        }
-        return self._over_time(header, group, stored, rows, ends)
+        where = f"{self.path}: {name}/{array}"
+        return self._layer(name).array(array, self._rows(sequences), where)
 
     def read_initial(self, name: str, sequences: slice = EVERYTHING) -> Mapping[str, Array]:
         """The states of a layer before its first step, (sequence, width) each."""
-        header = self.layer(name)
-        return read_all(self._groups[name], INITIAL, tuple(header.widths), sequences)
+        return self._layer(name).initial(sequences)
 
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
-        header, group = self.layer(name), self._groups[name]
-        array = STATE_M if header.outputs_are_m else OUTPUTS
-        ends = {when: read_all(group, when, (array,), sequences) for when in (INITIAL, FINAL)}
-        return self._over_time(header, group, array, sequences, ends)
-
-    def _over_time(
-        self,
-        header: LayerHeader,
-        group: Any,
-        name: str,
-        sequences: slice,
-        ends: Mapping[str, Mapping[str, Array]],
-    ) -> Array:
-        """An array (sequence, timestep, width); flat ones are padded."""
-        if self.offsets is None or len(stored_shape(group, name) or ()) != 2:
-            return read_array(group, name, sequences)
-        first, stop, _ = sequences.indices(self.sequences)
-        offsets = self.offsets[first : max(first, stop) + 1]
-        flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])))
-        past = past_length(header, name, ends)
-        return padded(flat, np.diff(offsets), self.timesteps, past)
+        return self._layer(name).outputs(sequences)
 
     def valid_steps(self, name: str, sequences: slice = EVERYTHING) -> Array | None:
         """True at the valid steps among those kept, bool (sequence, kept timestep), in input order.
@@ -384,5 +301,14 @@ class Trace(Closing):
     def close(self) -> None:
         self._close.close()
 
+    def _layer(self, name: str) -> StoredLayer:
+        header = self.layer(name)
+        return StoredLayer(header, self._groups[name], self.timesteps, self.offsets)
+
+    def _rows(self, sequences: slice) -> slice:
+        """The sequences in rising order, within those that there are."""
+        first, stop, _ = sequences.indices(self.sequences)
+        return slice(first, max(first, stop))
+
     def _common(self, name: str, rows: slice) -> Array | None:
-        return read_array(self._file, name, rows) if name in self._file else None
+        return read_array(self._root, name, rows) if name in self._root else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import TraceError
 from rnnscope.model.cell import Array
 from rnnscope.trace.schema import SCHEMA, SCHEMA_VERSION
+from rnnscope.trace.stores.interface import GroupNode
 
 KNOWN_HDF5 = (
     ("model_config", "a Keras model"),
@@ -17,21 +17,23 @@ KNOWN_HDF5 = (
 )
 """Root attributes that tell what else an HDF5 file is."""
 
+KINDS = {"hdf5": "an HDF5 file", "zarr": "a zarr store"}
 
-def check_schema(path: Path, file: Any) -> None:
-    """Refuse an open HDF5 file that is no trace, not finished, or of a newer schema.
+
+def check_schema(path: Path, root: GroupNode) -> None:
+    """Refuse an open store that is no trace, not finished, or of a newer schema.
 
     Raises
     ------
     TraceError
         It says what the file is.
     """
-    schema = file.attrs.get("schema")
+    schema = root.attributes.get("schema")
     if not isinstance(schema, str) or schema != SCHEMA:
-        names = ", ".join(list(file)[:5]) or "nothing"
-        known = (title for mark, title in KNOWN_HDF5 if mark in file.attrs)
-        raise no_trace(path, next(known, f"an HDF5 file that holds {names}"))
-    version = int(file.attrs["schema_version"])
+        names = ", ".join(root.names()[:5]) or "nothing"
+        known = (title for mark, title in KNOWN_HDF5 if mark in root.attributes)
+        raise no_trace(path, next(known, f"{KINDS[root.kind]} that holds {names}"))
+    version = int(root.attributes["schema_version"])
     if version > SCHEMA_VERSION:
         raise TraceError(
             "The trace is of a newer schema.",
@@ -40,12 +42,12 @@ def check_schema(path: Path, file: Any) -> None:
             found=version,
             hint="update rnnscope",
         )
-    if int(file.attrs["complete"]) != 1:
+    if int(root.attributes["complete"]) != 1:
         raise TraceError(
             "The trace is not complete: the run that wrote it did not finish.",
             where=path,
             expected="complete = 1",
-            found=f"complete = {file.attrs['complete']}",
+            found=f"complete = {root.attributes['complete']}",
             hint="run it again",
         )
 
@@ -68,12 +70,12 @@ def check_offsets(path: Path, offsets: Array, sequences: int, steps: int) -> Non
         )
 
 
-def no_trace(path: Path, found: str) -> TraceError:
+def no_trace(path: object, found: str) -> TraceError:
     """The error for a file that is something else."""
     return TraceError(
         "This is no rnnscope trace.",
         where=path,
-        expected="an HDF5 file that `rnnscope run` wrote",
+        expected="an HDF5 file or a zarr store that `rnnscope run` wrote",
         found=found,
         hint="make one with: rnnscope run CHECKPOINT INPUT -o TRACE",
     )

@@ -37,6 +37,7 @@ RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
     | {RESETS}
     | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, "c", "m"}
+    | {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"}  # zarr's own files
 )
 """Names that a part of a layer's group never has."""
 
@@ -226,7 +227,7 @@ def group_paths(names: Iterable[str]) -> dict[str, str]:
 
 
 def _group_part(part: str) -> str:
-    clean = re.sub(r"[\x00-\x1f\x7f]", "_", storable_text(part))
+    clean = re.sub(r"[\x00-\x1f\x7f\\]", "_", storable_text(part))
     clean = clean.encode()[:MAX_NAME].decode("utf-8", "ignore").rstrip(" ")
     return clean + GROUP_SUFFIX if clean in RESERVED or clean.strip(".") == "" else clean
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.errors import TraceError
 from rnnscope.files.arrays.array_views import Unfolded
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.named_arrays import NamedArrays
-from rnnscope.files.hdf5.datasets import SlicedDataset, check_storage
-from rnnscope.files.hdf5.safe_hdf5 import child, damage_as
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
 from rnnscope.trace.reader import Trace
@@ -25,24 +22,48 @@ from rnnscope.trace.schema import (
     STATE_M,
     LayerHeader,
 )
-from rnnscope.trace.storage import make_readable
+from rnnscope.trace.stores.interface import ArrayNode, GroupNode
 
 ABOUT_THE_INPUT = frozenset({LENGTHS, MASK, RESETS, INPUT_STEPS, OFFSETS})
 """Arrays of the root that are no states: which steps are valid, and where the input is zero."""
 
 
 class TraceArrays(NamedArrays):
-    """The arrays of a trace that is open already, and stays open.
+    """The arrays of an open trace.
 
     Parameters
     ----------
     trace : Trace
+    owned : bool
+        Closing the arrays closes the trace.
+    names : tuple of str, optional
+        Those of some arrays, in place of all.
+    part : str, optional
+        What was named after ``::``.
     """
 
-    def __init__(self, trace: Trace) -> None:
-        names = tuple(_datasets(opened_file(trace)))
-        super().__init__(trace.path, "hdf5", names, lambda name: _array(trace, name))
-        self.trace = trace
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        owned: bool = False,
+        names: tuple[str, ...] | None = None,
+        part: str | None = None,
+    ) -> None:
+        root = root_of(trace)
+        super().__init__(
+            trace.path,
+            root.kind,
+            tuple(root.arrays()) if names is None else names,
+            lambda name: _node(trace, name).lazily(),
+            trace.close if owned else lambda: None,
+            part,
+        )
+        self.trace, self._owned = trace, owned
+
+    def only(self, names: tuple[str, ...], part: str) -> TraceArrays:
+        """The same with some of its names."""
+        return TraceArrays(self.trace, owned=self._owned, names=names, part=part)
 
 
 class TimeArray(NamedTuple):
@@ -71,7 +92,7 @@ def time_arrays(trace: Trace, header: LayerHeader) -> dict[str, TimeArray]:
     found = {
         name: _time_array(trace, f"{group}/{name}")
         for name in dict.fromkeys((*header.widths, *over_time))
-        if child(opened_file(trace), f"{group}/{name}", TraceError) is not None
+        if f"{group}/{name}" in root_of(trace)
     }
     if header.outputs_are_m and STATE_M in found:
         found[OUTPUTS] = found[STATE_M]
@@ -79,60 +100,44 @@ def time_arrays(trace: Trace, header: LayerHeader) -> dict[str, TimeArray]:
 
 
 def _time_array(trace: Trace, path: str) -> TimeArray:
-    array: StoredArray = _array(trace, path)
-    dataset: Any = child(opened_file(trace), path, TraceError)
-    axes = dataset.dims
-    units = _coordinates(axes[len(axes) - 1], array.shape[-1])
+    node = _node(trace, path)
+    array: StoredArray = node.lazily()
+    units = _coordinates(node, -1)
     if trace.offsets is None or len(array.shape) == 3:
-        return TimeArray(array, _coordinates(axes[1], array.shape[1]), units)
+        return TimeArray(array, _coordinates(node, 1), units)
     lengths = np.diff(trace.offsets)
     array = Unfolded(array, trace.offsets[:-1], lengths, trace.timesteps)
     return TimeArray(array, np.arange(trace.timesteps), units)
 
 
-def _array(trace: Trace, path: str) -> SlicedDataset:
-    dataset = child(opened_file(trace), path, TraceError)
-    check_storage(dataset, TraceError)
-    make_readable(dataset)
-    return SlicedDataset(dataset, f"{trace.path}::/{path}")
+def _node(trace: Trace, path: str) -> ArrayNode:
+    array = root_of(trace).array(path)
+    if array is None:
+        raise KeyError(path)
+    return array
 
 
-def _coordinates(axis: Any, size: int) -> Array:
-    """The coordinates of a dimension; 0, 1, 2 … where the file lost them."""
-    if not len(axis) or axis[0].shape != (size,) or axis[0].dtype.kind not in "iu":
+def _coordinates(node: ArrayNode, axis: int) -> Array:
+    """The coordinates of an axis; 0, 1, 2 … where the store lost them."""
+    size = node.shape[axis]
+    found = node.coordinates(axis % len(node.shape))
+    if found is None or found.shape != (size,) or found.dtype.kind not in "iu":
         return np.arange(size)
-    return np.asarray(axis[0][...]).astype(np.int64)
+    return found.read().astype(np.int64)
 
 
-def opened_file(trace: Trace) -> Any:
-    """The HDF5 file of a trace."""
-    return trace._file  # noqa: SLF001  # of this package, which alone knows what is inside
+def root_of(trace: Trace) -> GroupNode:
+    """The root group of a trace."""
+    return trace._root  # noqa: SLF001  # of this package, which alone knows what is inside
 
 
 def layer_paths(trace: Trace) -> dict[str, str]:
     """The group of each layer, by the layer's name; without the leading slash."""
     groups = trace._groups  # noqa: SLF001  # as above
-    return {name: str(group.name).strip("/") for name, group in groups.items()}
+    return {name: group.path.strip("/") for name, group in groups.items()}
 
 
 def names_of_no_states(trace: Trace) -> frozenset[str]:
-    """The datasets that describe others: coordinates of dimensions, lengths, mask, offsets."""
-    datasets = _datasets(opened_file(trace))
-    with damage_as(TraceError, str(trace.path)):
-        scales = {name for name, dataset in datasets.items() if dataset.is_scale}
-    return ABOUT_THE_INPUT | scales
-
-
-def _datasets(file: Any) -> dict[str, Any]:
-    """Every dataset of numbers by path; one of two names once."""
-    import h5py
-
-    found: dict[str, Any] = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
-            found[name] = item
-
-    with damage_as(TraceError, str(file.filename)):
-        file.visititems(note)
-    return found
+    """The arrays that describe others: coordinates of dimensions, lengths, mask, offsets."""
+    arrays = root_of(trace).arrays()
+    return ABOUT_THE_INPUT | {name for name, array in arrays.items() if array.is_coordinate}

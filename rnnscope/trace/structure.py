@@ -1,4 +1,4 @@
-"""The one way into a trace: its datasets are what the schema says before anything is read.
+"""The one way into a trace: its arrays are what the schema says before anything is read.
 
 A trace may come from anybody. Kinds, ranks, lengths and types are held to FORMAT.md here, once, so
 that readers need not think of a group where an array belongs.
@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnscope.errors import TraceError
-from rnnscope.files.hdf5.datasets import check_storage
-from rnnscope.files.hdf5.safe_hdf5 import child, child_names
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL,
@@ -40,6 +38,7 @@ from rnnscope.trace.schema import (
     STEP,
     TIMESTEP,
 )
+from rnnscope.trace.stores.interface import ArrayNode, GroupNode
 
 MAX_TEXT = 2**20
 """Bytes of a name or text that is shown; recipes and findings may be longer."""
@@ -61,7 +60,7 @@ class TraceSizes(NamedTuple):
     steps: int | None
 
 
-def require_structure(path: Path, file: Any) -> TraceSizes:
+def require_structure(path: Path, root: GroupNode) -> TraceSizes:
     """Refuse a trace whose root is not as the schema says.
 
     Returns
@@ -73,68 +72,69 @@ def require_structure(path: Path, file: Any) -> TraceSizes:
     TraceError
         It names the dataset or attribute, what it should be and what it is.
     """
-    sequences = len(_coordinates(path, file, SEQUENCE))
-    ragged = OFFSETS in file
-    time = next((name for name in (INPUT_TIMESTEP, TIMESTEP) if name in file), None)
+    sequences = _coordinates(path, root, SEQUENCE)
+    ragged = OFFSETS in root
+    time = next((name for name in (INPUT_TIMESTEP, TIMESTEP) if name in root), None)
     if time is None and not ragged:
         raise _wrong(path, TIMESTEP, "a dataset", "nothing of that name")
-    kept = None if time is None else len(_coordinates(path, file, time))
-    full = file.attrs.get(FULL_TIMESTEPS)
+    kept = None if time is None else _coordinates(path, root, time)
+    full = root.attributes.get(FULL_TIMESTEPS)
     told = full is not None or ragged
     timesteps = _count(path, FULL_TIMESTEPS, full) if told else kept or 0
-    steps = len(_coordinates(path, file, STEP)) if ragged else None
+    steps = _coordinates(path, root, STEP) if ragged else None
     if ragged:
-        _array(path, file, OFFSETS, "iu", (sequences + 1,))
+        _array(path, root, OFFSETS, "iu", (sequences + 1,))
     for name in (LENGTHS, INPUT_STEPS):
-        if name in file:
-            _between(path, _array(path, file, name, "iu", (sequences,)), timesteps)
+        if name in root:
+            _between(path, _array(path, root, name, "iu", (sequences,)), timesteps)
     for name in (MASK, RESETS):
-        if name in file:
-            _array(path, file, name, "iub", (sequences, kept))
-    if not isinstance(file.attrs.get(CHECKS, ""), str):
+        if name in root:
+            _array(path, root, name, "iub", (sequences, kept))
+    if not isinstance(root.attributes.get(CHECKS, ""), str):
         raise _wrong(path, CHECKS, "text", "an attribute of another type")
     return TraceSizes(sequences, timesteps, steps)
 
 
-def require_layer(path: Path, group: Any, sizes: TraceSizes) -> None:
+def require_layer(path: Path, group: GroupNode, sizes: TraceSizes) -> None:
     """Refuse the group of a layer that is not as the schema says.
 
     Parameters
     ----------
     path : Path
-    group : h5py.Group
+    group : GroupNode
     sizes : TraceSizes
 
     Raises
     ------
     TraceError
     """
-    attributes = dict(group.attrs)
+    attributes = dict(group.attributes)
     for name in (LAYER, KIND, "dtype"):
         text = attributes.get(name)
         if not isinstance(text, (str, bytes)) or len(text) > MAX_TEXT:
-            raise _wrong(path, f"{group.name}: {name}", "text", _shown(text))
+            raise _wrong(path, f"{group.path}: {name}", "text", _shown(text))
     if attributes["dtype"] not in DTYPES:
-        raise _wrong(path, f"{group.name}: dtype", " or ".join(DTYPES), attributes["dtype"])
-    _count(path, f"{group.name}: {POSITION}", attributes.get(POSITION))
+        raise _wrong(path, f"{group.path}: dtype", " or ".join(DTYPES), attributes["dtype"])
+    _count(path, f"{group.path}: {POSITION}", attributes.get(POSITION))
     for name, value in attributes.items():
         if name.startswith(FULL):
-            _count(path, f"{group.name}: {name}", value)
+            _count(path, f"{group.path}: {name}", value)
     dtype = np.dtype(attributes["dtype"])
     widths = _state_widths(path, group, dtype, sizes.sequences)
     if attributes[KIND] == RECURRENT and not widths:
-        raise _wrong(path, f"{group.name}/{FINAL}", "the final state of each state", "none")
+        raise _wrong(path, f"{group.path}/{FINAL}", "the final state of each state", "none")
     time = _Time(path, sizes)
     for name in (*widths, OUTPUTS, INPUTS):
         if name in group:
             time.require(_array(path, group, name, "f", None, dtype))
-    gates = child(group, GATES, TraceError)
-    for name in () if gates is None else _names(path, gates):
-        time.require(_array(path, gates, name, "f", None, dtype))
+    gates = group.child(GATES)
+    if gates is not None:
+        for name in _names(path, gates):
+            time.require(_array(path, gates, name, "f", None, dtype))
     if time.timesteps is None and FULL_TIMESTEPS not in attributes:
-        raise _wrong(path, f"{group.name}/{OUTPUTS}", "a dataset", "nothing of that name")
+        raise _wrong(path, f"{group.path}/{OUTPUTS}", "a dataset", "nothing of that name")
     if OUTPUTS not in group and FULL + OUTPUTS not in attributes:
-        raise _wrong(path, f"{group.name}/{OUTPUTS}", "a dataset", "nothing of that name")
+        raise _wrong(path, f"{group.path}/{OUTPUTS}", "a dataset", "nothing of that name")
 
 
 class _Time:
@@ -144,8 +144,8 @@ class _Time:
         self._path, self._sizes = path, sizes
         self.timesteps: int | None = None
 
-    def require(self, dataset: Any) -> None:
-        shape = tuple(dataset.shape)
+    def require(self, array: ArrayNode) -> None:
+        shape = array.shape
         flat = self._sizes.steps is not None and len(shape) == 2
         first = self._sizes.steps if flat else self._sizes.sequences
         size = None if flat or len(shape) != 3 else shape[1]
@@ -154,65 +154,65 @@ class _Time:
         alike = self.timesteps == (-1 if flat else size)
         if len(shape) != (2 if flat else 3) or shape[0] != first or not alike:
             wanted = "(step, width)" if flat else "(sequence, timestep, width)"
-            raise _wrong(self._path, dataset.name, f"{wanted}, as long as the others", f"{shape}")
+            raise _wrong(self._path, array.path, f"{wanted}, as long as the others", f"{shape}")
 
 
-def _state_widths(path: Path, group: Any, dtype: Any, sequences: int) -> dict[str, int]:
+def _state_widths(path: Path, group: GroupNode, dtype: Any, sequences: int) -> dict[str, int]:
     widths: dict[str, int] = {}
     for part in (FINAL, INITIAL):
-        held = child(group, part, TraceError)
-        for name in () if held is None else _names(path, held):
+        held = group.child(part)
+        if held is None:
+            continue
+        for name in _names(path, held):
             found = _array(path, held, name, "f", (sequences, None), dtype)
             widths.setdefault(name, int(found.shape[1]))
     return widths
 
 
-def _names(path: Path, group: Any) -> list[str]:
-    import h5py
-
-    if not isinstance(group, h5py.Group):
-        raise _wrong(path, group.name, "a group", "a dataset")
-    return child_names(group, TraceError)
+def _names(path: Path, group: GroupNode | ArrayNode) -> list[str]:
+    if not isinstance(group, GroupNode):
+        raise _wrong(path, group.path, "a group", "a dataset")
+    return group.names()
 
 
-def _coordinates(path: Path, file: Any, name: str) -> Any:
-    return _array(path, file, name, "iu", (None,))
+def _coordinates(path: Path, root: GroupNode, name: str) -> int:
+    """How many there are."""
+    return _array(path, root, name, "iu", (None,)).shape[0]
 
 
 def _array(
     path: Path,
-    group: Any,
+    group: GroupNode | ArrayNode,
     name: str,
     kinds: str,
     shape: tuple[int | None, ...] | None,
     dtype: Any = None,
-) -> Any:
-    """A dataset, once its kind, its type and its shape are known to fit; None fits any size."""
-    import h5py
-
-    dataset = child(group, name, TraceError)
-    where = f"{group.name.rstrip('/')}/{name}"
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-        found = "nothing of that name" if dataset is None else "a group, or no values"
+) -> ArrayNode:
+    """An array, once its kind, its type and its shape are known to fit; None fits any size."""
+    array = group.child(name) if isinstance(group, GroupNode) else None
+    where = f"{group.path.rstrip('/')}/{name}"
+    if not isinstance(array, ArrayNode):
+        is_there = isinstance(group, GroupNode) and name in group
+        found = "a group, or no values" if is_there else "nothing of that name"
         raise _wrong(path, where, "a dataset of numbers", found)
-    found_dtype = _dtype(path, dataset)
+    found_dtype = _dtype(path, array)
     if found_dtype.kind not in kinds or (dtype is not None and found_dtype != dtype):
         raise _wrong(path, where, str(dtype or "integers"), str(found_dtype))
-    sizes = tuple(dataset.shape)
+    sizes = array.shape
     if shape is not None and not (
         len(sizes) == len(shape)
         and all(want in (None, size) for want, size in zip(shape, sizes, strict=True))
     ):
         wanted = "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
         raise _wrong(path, where, f"the shape {wanted}", f"{sizes}")
-    return dataset
+    return array
 
 
-def _dtype(path: Path, dataset: Any) -> np.dtype[Any]:
+def _dtype(path: Path, array: ArrayNode) -> np.dtype[Any]:
     try:
-        found: np.dtype[Any] = dataset.dtype
+        found = array.dtype
     except (TypeError, ValueError, OSError, RuntimeError) as error:  # numpy has no such type
-        raise _wrong(path, dataset.name, "a dataset of numbers", str(error)) from error
+        raise _wrong(path, array.path, "a dataset of numbers", str(error)) from error
     return found.newbyteorder("=") if found.kind in "fiu" else found
 
 
@@ -223,12 +223,11 @@ def _count(path: Path, name: str, value: Any) -> int:
     return int(value)
 
 
-def _between(path: Path, dataset: Any, most: int) -> None:
-    check_storage(dataset, TraceError)
-    values = dataset[()]
+def _between(path: Path, array: ArrayNode, most: int) -> None:
+    values = array.read()
     if values.size and not 0 <= int(values.min()) <= int(values.max()) <= most:
         found = f"{values.min()} to {values.max()}"
-        raise _wrong(path, dataset.name, f"numbers from 0 to {most}", found)
+        raise _wrong(path, array.path, f"numbers from 0 to {most}", found)
 
 
 def _shown(value: Any) -> str:

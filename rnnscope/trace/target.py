@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
+from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.regular import refuse_no_path
+from rnnscope.files.remote.addresses import as_address, url_of
 from rnnscope.files.writing.own_files import NO_LINK
+from rnnscope.trace.stores.naming import ZARR_MARK, ZARR_SUFFIX, is_zarr, require_zarr
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 """What HDF5 files, and netCDF files that are HDF5, are called."""
+
+TRACE = "trace"
+"""What alone may be a zarr store, or at an address."""
 
 
 def check_trace_name(path: str | os.PathLike[str]) -> None:
@@ -20,16 +27,28 @@ def check_trace_name(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TraceError
-        The name ends as no HDF5 file does; one without an ending is taken.
+        The name ends as no HDF5 file and no zarr store does; one without an ending is taken.
     """
-    refuse_stdout(path, "trace")
-    refuse_no_path(Path(path), TraceError, is_written=True)
-    suffix = Path(path).suffix
+    refuse_stdout(path, TRACE)
+    place = as_address(path)
+    if is_zarr(place):
+        require_zarr(place)
+        return
+    if url_of(place) is not None:
+        raise TraceError(
+            "What is written to an object store is a zarr store.",
+            where=place,
+            expected=".zarr",
+            found=place.suffix or "no ending",
+            hint=spell("output", str(as_address(place.with_suffix(".zarr")))),
+        )
+    refuse_no_path(place, TraceError, is_written=True)
+    suffix = place.suffix
     if suffix and suffix.lower() not in SUFFIXES:
         raise TraceError(
-            "A trace is an HDF5 file, and this is the name of another kind.",
+            "A trace is an HDF5 file or a zarr store, and this is the name of another kind.",
             where=path,
-            expected=", ".join(SUFFIXES),
+            expected=", ".join((*SUFFIXES, ZARR_SUFFIX)),
             found=suffix,
             hint=f"{spell('output', str(Path(path).with_suffix('.h5')))}; "
             "'rnnscope export' writes a trace's states in other formats",
@@ -49,7 +68,9 @@ def trace_beside(given: str | os.PathLike[str]) -> Path:
     Path
         ``x.trace.h5``; never an input's own name.
     """
-    path = Path(os.fspath(given).partition("::")[0])
+    path, _ = split_reference(os.fspath(given))
+    if url_of(path) is not None:
+        path = Path(path.name)  # beside it, in an object store, nothing is written unasked
     if str(path) == "-":
         path = Path("stdin")
     return path.with_name(f"{path.stem or 'run'}.trace.h5")
@@ -76,7 +97,7 @@ def check_target(
     path: str | os.PathLike[str],
     force: bool,
     inputs: Iterable[Path] = (),
-    what: str = "trace",
+    what: str = TRACE,
     *,
     option: str = "output",
 ) -> Path:
@@ -106,8 +127,12 @@ def check_target(
         exists and `force` is False.
     """
     refuse_stdout(path, what, option)
-    refuse_no_path(Path(path), TraceError, is_written=True)
-    target = Path(os.path.realpath(path))
+    place = as_address(path)
+    is_store = what == TRACE and is_zarr(place)
+    if is_store and url_of(place) is not None:
+        return _check_address(place, force)
+    refuse_no_path(place, TraceError, is_written=True)
+    target = Path(os.path.realpath(place))
     if not target.parent.is_dir():
         raise TraceError(
             f"The folder for the {what} does not exist.",
@@ -116,7 +141,7 @@ def check_target(
             found="a file" if target.parent.exists() else "nothing",
             hint=f"mkdir -p {target.parent}",
         )
-    if target.is_dir():
+    if target.is_dir() and not is_store:
         raise TraceError(
             f"The {what} would replace a folder.",
             where=target,
@@ -132,9 +157,63 @@ def check_target(
             found="none",
             hint=f"name another folder with {spell(option)}",
         )
-    if target.exists():
+    if is_store and target.is_dir():
+        _check_store(target, force, inputs)
+    elif target.exists():
         _check_existing(target, force, inputs, what, option)
     return target
+
+
+def _check_address(place: Path, force: bool) -> Path:
+    """An address for a zarr store: it must be reached now, not when the run is over."""
+    from rnnscope.trace.stores.zarr_place import place_of
+
+    try:
+        is_there = bool(place_of(place).sizes())
+    except OSError as error:
+        raise TraceError(
+            "The object store cannot be reached.",
+            where=place,
+            expected="a bucket that can be listed and written to",
+            found=str(error)[:300],
+            hint="check the address, the keys and the endpoint (AWS_ENDPOINT_URL)",
+        ) from error
+    if is_there and not force:
+        raise exists_already(place)
+    return place
+
+
+def _check_store(target: Path, force: bool, inputs: Iterable[Path]) -> None:
+    """Refuse a folder that is no zarr store, or holds what the run reads."""
+    if not is_zarr(target) or (not (target / ZARR_MARK).is_file() and any(target.iterdir())):
+        raise TraceError(
+            "The trace would replace a folder.",
+            where=target,
+            expected="a zarr store, or nothing",
+            found="a folder of other things",
+            hint=f"name another place with {spell('output')}",
+        )
+    if any(Path(os.path.realpath(other)).is_relative_to(target) for other in inputs):
+        raise TraceError(
+            "The trace would replace a file that the run reads.",
+            where=target,
+            expected="a new store",
+            found="the checkpoint or input itself",
+            hint=f"name another place with {spell('output')}",
+        )
+    if not force:
+        raise exists_already(target)
+
+
+def exists_already(target: Path) -> TraceError:
+    """The error for a zarr store where one is."""
+    return TraceError(
+        "The trace exists already.",
+        where=target,
+        expected="a new store",
+        found="one, whole or not",
+        hint=f"name another one with {spell('output')}, or replace it with {spell('force')}",
+    )
 
 
 def _check_existing(
@@ -201,3 +280,24 @@ def publish(partial: Path, target: Path, force: bool, what: str = "trace") -> No
             partial.unlink()
             return
     partial.replace(target)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """What goes wrong while a trace is written becomes an error that says so."""
+    try:
+        yield
+    # h5py turns what HDF5 cannot write into either, depending on the call.
+    except (OSError, RuntimeError) as error:
+        is_remote = url_of(path) is not None
+        raise TraceError(
+            "The trace cannot be written.",
+            where=path,
+            expected="a bucket that may be written to"
+            if is_remote
+            else "room on the disk, and permission to write",
+            found=str(error),
+            hint="nothing was kept; check the address, the keys and the endpoint (AWS_ENDPOINT_URL)"
+            if is_remote
+            else f"nothing was kept; free some space, or name another place with {spell('output')}",
+        ) from error

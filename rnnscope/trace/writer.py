@@ -1,46 +1,42 @@
-"""Writing a trace slice by slice, in a partial file until it is whole."""
+"""Writing a trace slice by slice, under another name until it is whole."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from rnnscope.errors import TraceError, spell
+from rnnscope.files.remote.addresses import as_address
 from rnnscope.model.cell import Array
 from rnnscope.model.resets import ResetState
 from rnnscope.model.states import LayerStates
-from rnnscope.trace.arrays import layer_arrays, layer_parts, outputs_place
 from rnnscope.trace.attributes import CHECKS, encode_header
-from rnnscope.trace.blocks import ALL, Destination
 from rnnscope.trace.identity import AskIdentity
+from rnnscope.trace.layer_writing import WrittenArrays
 from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.memory import MemoryFile
-from rnnscope.trace.options import check_compression, check_ragged
-from rnnscope.trace.partial import PartialFile, fingerprint_of
+from rnnscope.trace.options import check_ragged, check_storing
+from rnnscope.trace.partial import fingerprint_of
 from rnnscope.trace.schema import (
     INPUT_STEPS,
     LENGTHS,
     MASK,
-    OUTPUTS,
     RESETS,
     SCHEMA,
     SCHEMA_VERSION,
-    STATE_M,
-    TIMESTEP,
     LayerHeader,
     TraceHeader,
     storable_text,
 )
 from rnnscope.trace.selection import Selection
-from rnnscope.trace.storage import CACHE_BYTES, Compression
-from rnnscope.trace.target import check_target
+from rnnscope.trace.storage import Compression
+from rnnscope.trace.stores.drafts import DraftRequest, make_draft
+from rnnscope.trace.stores.interface import ALL, Draft
+from rnnscope.trace.target import check_target, disk_errors
 
 MOMENT = 2.0
 """Seconds that an interrupted run waits for its identity, without which nothing can be kept."""
@@ -52,7 +48,8 @@ class TraceWriter:
     Parameters
     ----------
     path : str, path or MemoryFile
-        The trace to make, on disk or in memory.
+        The trace to make: an HDF5 file, a zarr store (``NAME.zarr``, also by its URL), or in
+        memory.
     header : TraceHeader
     layers : sequence of LayerHeader
         In the order of the run.
@@ -127,10 +124,11 @@ class TraceWriter:
         ragged: Array | None = None,
         confirm: Callable[[bool], None] | None = None,
     ) -> None:
+        check_storing(path, compress, resume=resume)
         if isinstance(path, MemoryFile):
             self.path = path.path
         else:
-            self.path = check_target(path, force, inputs)
+            self.path = check_target(as_address(path), force, inputs)
         self._layout = TraceLayout(
             list(layers),
             sequences,
@@ -139,11 +137,8 @@ class TraceWriter:
             has_mask=has_mask,
             resets=resets,
             selection=selection or Selection(),
-            compress=compress,
             offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
         )
-        if compress is not None:
-            check_compression(compress, resume=resume)
         if ragged is not None:
             check_ragged(self._layout)
         self.done = 0
@@ -153,27 +148,22 @@ class TraceWriter:
         self._run_parts = (header.rnnscope_version, self._layout, lengths)
         self._fingerprint, self._identity, self._resume = fingerprint, identity, resume
         self._can_commit = compress is None
-        cache = CACHE_BYTES if compress else None
-        self._partial: PartialFile | MemoryFile
-        if isinstance(path, MemoryFile):
-            self._partial = path
-        else:
-            self._partial = PartialFile(self.path, force, resume, cache)
-        self._partial.libver = self._layout.libver
+        request = DraftRequest(force, resume, compress, self._layout.array_count)
+        self._draft: Draft = (
+            path if isinstance(path, MemoryFile) else make_draft(self.path, request)
+        )
         self._header = header
         self._confirm = confirm or (lambda _: None)
-        self._layers = {layer.name: layer for layer in layers}
-        self._written: Counter[str] = Counter()
-        self._shared: dict[str, Destination] = {}
-        self._datasets: dict[str, dict[str, Destination]] = {}
+        self._layers = list(layers)
+        self._arrays: WrittenArrays
 
     def __enter__(self) -> TraceWriter:
         try:
             self._learn_fingerprint(None if self._resume else 0)
-            with self._disk_errors():
+            with disk_errors(self.path):
                 self._open()
         except BaseException:  # an interrupt, too: what an earlier run committed is not lost
-            self._partial.abandon(keep=True)
+            self._draft.abandon(keep=True)
             raise
         return self
 
@@ -187,14 +177,13 @@ class TraceWriter:
             self._abandon(kind)
             return
         try:
-            self._require_whole()
+            self._arrays.require_whole()
             self._confirm(True)
             identity = self._identity(None) if self._identity else None
-            with self._disk_errors():
+            with disk_errors(self.path):
                 for name, digest in identity.digests.items() if identity else ():
-                    self._partial.file.attrs[name] = digest
-                self._partial.file.attrs["complete"] = 1
-                self._partial.finish()
+                    self._draft.root.set_attribute(name, digest)
+                self._draft.finish()
         except BaseException as trouble:
             self._abandon(type(trouble))
             raise
@@ -213,8 +202,8 @@ class TraceWriter:
         """
         self._confirm(False)
         self._learn_fingerprint(0)
-        with self._disk_errors():
-            self._partial.write_commit(done, state)
+        with disk_errors(self.path):
+            self._draft.write_commit(done, state)
 
     def write_common(
         self,
@@ -234,10 +223,10 @@ class TraceWriter:
             Ignored by a writer that was made without ``has_mask``; lengths and resets likewise.
         """
         given = {LENGTHS: lengths, MASK: mask, INPUT_STEPS: input_steps, RESETS: resets}
-        with self._disk_errors():
+        with disk_errors(self.path):
             for name, array in given.items():
-                if array is not None and name in self._shared:
-                    self._shared[name].write(array, sequences)
+                if array is not None and name in self._arrays.shared:
+                    self._arrays.shared[name].write(array, sequences)
 
     def write_layer(
         self, name: str, states: LayerStates, sequences: slice, steps: slice = ALL
@@ -253,32 +242,17 @@ class TraceWriter:
         sequences, steps : slice
             Where the arrays belong in the whole run, in input time order; each part once.
         """
-        header = self._layers[name]
-        if name in self._datasets:  # else not selected
-            self._write_states(header, states, sequences, steps)
-        self._written[name] += int(np.prod(states.outputs.shape[:2]))
-
-    def _write_states(
-        self, header: LayerHeader, states: LayerStates, sequences: slice, steps: slice
-    ) -> None:
-        timesteps = self._layout.sizes(header)[TIMESTEP]
-        parts = layer_parts(header, states, timesteps, steps)
-        datasets = self._expected(header, parts.keys())
-        with self._disk_errors():
-            for path, dataset in datasets.items():
-                if parts[path].belongs:
-                    dataset.write(parts[path].array, sequences, parts[path].steps)
+        with disk_errors(self.path):
+            self._arrays.write_layer(name, states, sequences, steps)
 
     def write_outputs(self, name: str, array: Array, sequences: slice, steps: slice = ALL) -> None:
         """Write outputs (sequence, timestep, output) of a layer that has no states."""
-        if name in self._datasets:
-            with self._disk_errors():
-                self._datasets[name][OUTPUTS].write(array, sequences, steps)
-        self._written[name] += int(np.prod(array.shape[:2]))
+        with disk_errors(self.path):
+            self._arrays.write_outputs(name, array, sequences, steps)
 
     def keeps_outputs(self, name: str) -> bool:
         """Whether `read_outputs` can read a layer's outputs: a selection may have left some out."""
-        return self._outputs(name) is not None
+        return self._arrays.keeps_outputs(name)
 
     def read_outputs(self, name: str, sequences: slice, steps: slice = ALL) -> Array:
         """Read outputs back that have been written; what has not is undefined.
@@ -297,96 +271,53 @@ class TraceWriter:
             In the order in which the outputs are stored: that of processing, for a layer whose
             ``outputs_in_input_order`` is False.
         """
-        dataset = self._outputs(name)
-        if dataset is None:
-            raise TraceError(
-                "A layer needs outputs that the selection leaves out.",
-                where=f"outputs of layer {name}",
-                expected="all units and timesteps of them: the run is too long to hold them",
-                found=spell("select", str(" ".join(self._layout.selection.texts()))),
-                hint=(
-                    f"select the outputs of that layer as well, or run with more {spell('memory')}"
-                ),
-            )
-        header = self._layers[name]
-        at = outputs_place(header, self._layout.sizes(header)[TIMESTEP], steps)
-        with self._disk_errors():
-            return dataset.read(sequences, at)
-
-    def _outputs(self, name: str) -> Destination | None:
-        datasets = self._datasets.get(name, {})
-        twin = datasets.get(STATE_M) if self._layers[name].outputs_are_m else None
-        dataset = datasets.get(OUTPUTS, twin)
-        return dataset if dataset is not None and dataset.is_whole else None
+        with disk_errors(self.path):
+            return self._arrays.read_outputs(name, sequences, steps)
 
     def set_checks(self, json_text: str) -> None:
         """Keep the findings of the checks, as JSON."""
-        with self._disk_errors():
-            self._partial.file.attrs[CHECKS] = storable_text(json_text)
+        with disk_errors(self.path):
+            self._draft.root.set_attribute(CHECKS, storable_text(json_text))
 
     def _open(self) -> None:
-        left = self._partial.open()
+        left = self._draft.open()
         try:
             if not left:
                 self._lay_out()
-            found = self._layout.find(self._partial.file)
+            self._arrays = WrittenArrays(self._draft.root, self._layout, self._layers)
             self._require_fitting_commit()
         except KeyError:  # the file that was left is damaged
-            self._partial.restart()
+            self._draft.restart()
             self._lay_out()
-            found = self._layout.find(self._partial.file)
-        self._shared, self._datasets = found
-        commit = self._partial.commit
+            self._arrays = WrittenArrays(self._draft.root, self._layout, self._layers)
+        commit = self._draft.commit
         if commit is not None:
             self.done, self.saved_state = commit.done, commit.state
-            for name, header in self._layers.items():
-                self._written[name] = commit.done * self._layout.sizes(header)[TIMESTEP]
+            self._arrays.begin_after(commit.done)
 
     def _require_fitting_commit(self) -> None:
-        commit = self._partial.commit
+        commit = self._draft.commit
         if commit is not None and commit.done > self._layout.sequences:
             raise KeyError(commit.done)
 
     def _lay_out(self) -> None:
-        """Fill the empty file with all it will ever hold but numbers."""
-        file = self._partial.file
+        """Fill the empty store with all it will ever hold but numbers."""
+        root = self._draft.root
         attributes = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "complete": 0}
         for name, value in (attributes | encode_header(self._header)).items():
-            file.attrs[name] = value
-        self._layout.create(file)
-        # From here on only numbers are written, each to its place: killed at any time, the file
-        # can be opened again.
-        file.flush()
-
-    def _expected(self, header: LayerHeader, given: AbstractSet[str]) -> dict[str, Destination]:
-        """The layer's datasets: each must be given, and nothing that the header does not have."""
-        datasets = self._datasets[header.name]
-        if wrong := (datasets.keys() - given) | (given - layer_arrays(header).keys()):
-            names = ", ".join(sorted(wrong))
-            raise ValueError(f"layer {header.name}: missing, or not in the header: {names}")
-        return datasets
+            root.set_attribute(name, value)
+        self._layout.create(root)
+        self._draft.laid_out()
 
     def _learn_fingerprint(self, seconds: float | None) -> None:
-        """Let the file know of which run it is, as soon as that is known."""
-        if not self._can_commit or self._partial.fingerprint is not None:
+        """Let the draft know of which run it is, as soon as that is known."""
+        if not self._can_commit or self._draft.fingerprint is not None:
             return
         identity = self._identity(seconds) if self._identity else None
         if identity is None and self._identity is not None:
             return
         told = self._fingerprint if identity is None else identity.fingerprint
-        self._partial.fingerprint = fingerprint_of(told, *self._run_parts)
-
-    def _require_whole(self) -> None:
-        for name, header in self._layers.items():
-            steps = self._layout.sequences * self._layout.sizes(header)[TIMESTEP]
-            if self._written[name] != steps:
-                raise TraceError(
-                    "The trace is not whole, and was not kept.",
-                    where=f"layer {name}",
-                    expected=f"{steps} steps",
-                    found=f"{self._written[name]} steps written",
-                    hint="this is a bug in rnnscope, please report it",
-                )
+        self._draft.fingerprint = fingerprint_of(told, *self._run_parts)
 
     def _abandon(self, kind: type[BaseException]) -> None:
         """Leave nothing behind; but after an interrupt, what has been committed."""
@@ -394,23 +325,6 @@ class TraceWriter:
         if keep:
             with suppress(Exception):
                 self._learn_fingerprint(MOMENT)
-        self._partial.abandon(keep)
-        if keep and self._partial.commit and self._partial.path.exists():
-            self.kept_partial = self._partial.path
-
-    @contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        try:
-            yield
-        # h5py turns what HDF5 cannot write into either, depending on the call.
-        except (OSError, RuntimeError) as error:
-            raise TraceError(
-                "The trace cannot be written.",
-                where=self.path,
-                expected="room on the disk, and permission to write",
-                found=str(error),
-                hint=(
-                    "nothing was kept; free some space, or "
-                    f"name another place with {spell('output')}"
-                ),
-            ) from error
+        self._draft.abandon(keep)
+        kept = self._draft.kept if keep else None
+        self.kept_partial = None if kept is None else Path(kept)

@@ -19,11 +19,12 @@ RUNS = {
     "engine": ("engine",), "grid": ("grid",), "cells": ("cells",),
     "cells-avx2": ("cells", "--avx2"), "whole": ("whole",), "traces": ("traces",),
     "graphs": ("graphs",), "reading": ("reading",), "startup": ("startup",),
+    "object-stores": ("object_stores",),
 }  # fmt: skip
 """Scripts with their options, by the name of their numbers."""
 
 QUICK = {"engine": 5, "grid": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1,
-         "startup": 3}  # fmt: skip
+         "startup": 3, "object-stores": 2}  # fmt: skip
 """Rounds where an idea of the numbers is enough."""
 
 

@@ -84,7 +84,7 @@ def test_a_dry_run_refuses_what_a_run_refuses(rnnscope, inputs, tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("x.npz", "error: A trace is an HDF5 file, and this is the name of another kind.\n"),
+        ("x.npz", "error: A trace is an HDF5 file or a zarr store, and this is the name"),
         ("-", "error: The trace cannot be written to stdout.\n"),
     ],
 )
@@ -100,7 +100,10 @@ def test_names_that_are_no_trace(rnnscope, tmp_path, monkeypatch, name, said):
     ("line", "said"),
     [
         (["export", "{t}", "--to", "torch", "-o", "-"], "The output cannot be written to stdout."),
-        (["export", "{t}", "--to", "trace", "-o", "x.npz"], "A trace is an HDF5 file, "),
+        (
+            ["export", "{t}", "--to", "trace", "-o", "x.npz"],
+            "A trace is an HDF5 file or a zarr store, ",
+        ),
         (["report", "{t}", "-o", "-"], "The page cannot be written to stdout."),
         (["report", "{t}", "-o", "x.txt"], "A page is an HTML file, and this is the name of "),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,8 @@ def watch(home: Path) -> None:
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         # Python's own import of a module that is not loaded yet goes through marshal, too.
         own = event == "marshal.loads" and _is_import()
+        # zarr's event loop wakes itself through a pair of sockets, which lead nowhere else.
+        own |= event == "socket.__new__" and arguments[1] == socket.AF_UNIX
         bad = event.startswith(FORBIDDEN) and not own
         if event == "import":
             bad = str(arguments[0]).partition(".")[0] in FRAMEWORKS

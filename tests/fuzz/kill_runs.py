@@ -36,6 +36,7 @@ KINDS = {
     "export folder": "export t.h5 --to arrays -o out --force --quiet",
     "export file": "export t.h5 --to arrays -o out.npz --force --quiet",
     "export hdf5": "export t.h5 --to torch -o torch.h5 --force --quiet",
+    "export zarr": "export t.h5 --to zarr -o t.zarr --force --quiet",
     "pool": "pool t.h5 --method mean --force",
     "pool file": "pool t.h5 --method mean -o pooled.npz --force",
     "golden": "check --suite s.toml --update-golden --quiet",
@@ -44,6 +45,7 @@ KINDS = {
 }
 MADE = {
     "export folder": "out/**/*.npy", "export file": "out.npz", "export hdf5": "torch.h5",
+    "export zarr": "t.zarr/**/*",
     "pool file": "pooled.npz", "report": "page.html", "junit": "junit.xml",
 }  # fmt: skip
 """Files whose bytes are what the command makes; the others make traces."""
@@ -108,7 +110,7 @@ def digests(kind: str) -> dict[str, str]:
         return {"g/t.h5": arrays(Path("g/t.h5"))}
     if kind not in MADE:
         return {"t.h5": arrays(Path("t.h5"), pooled=kind == "pool")}
-    files = sorted(Path().glob(MADE[kind]))
+    files = sorted(file for file in Path().glob(MADE[kind]) if file.is_file())
     if not files:
         raise FileNotFoundError(MADE[kind])
     return {str(file): hashlib.sha256(plain(file)).hexdigest() for file in files}

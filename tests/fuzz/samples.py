@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -414,6 +415,7 @@ def _traces_and_states(maker: _Maker) -> None:
         "export t.h5 --to trace -o n.h5 --force",
         "run w.npz x.npz --lengths t.h5::/lengths --layout tf1 -o q.h5",
     )
+    _zarr_trace(maker, folder)
     for number, options in enumerate(("--ragged", "--select steps=0:3", "--compress gzip")):
         other = maker.folder(f"trace_{number}")
         for file in ("w.npz", "x.npz"):
@@ -508,6 +510,29 @@ def _traces_and_states(maker: _Maker) -> None:
         ["outputs.npy", "state.npz"],
         "check --outputs outputs.npy --state state.npz --lengths 3",
         "check --outputs outputs.npy --lengths 3 --padding zeros",
+    )
+
+
+def _zarr_trace(maker: _Maker, trace: Path) -> None:
+    """The trace as a zarr store, its metadata in one document, and a shard of it."""
+    if find_spec("zarr") is None:
+        return
+    folder = maker.folder("trace_zarr")
+    for file in ("w.npz", "x.npz", "o.h5"):
+        shutil.copy(trace / file, folder)
+    rnnscope(folder, "export", "o.h5", "--to", "zarr", "-o", "t.zarr", "--quiet")
+    shards = [str(file.relative_to(folder)) for file in sorted(folder.rglob("c/c/0/0/0"))]
+    maker.add(
+        "trace zarr",
+        "trace_zarr",
+        [],
+        ["t.zarr/zarr.json", shards[0]],
+        "check t.zarr",
+        "diff t.zarr o.h5",
+        "inspect t.zarr",
+        "rerun t.zarr",
+        "export t.zarr --to hdf5 -o n.h5 --force",
+        "pool t.zarr --method max -o p.npz --force",
     )
 
 

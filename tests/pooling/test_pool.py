@@ -19,6 +19,7 @@ from rnnscope.pooling.files import ArrayFile
 from rnnscope.pooling.streaming import pool_layers
 from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter
 from rnnscope.trace.pooled import PooledWriter, load_pooled
+from rnnscope.trace.stored_layer import StoredLayer
 
 STATES = ("m", "c", "outputs")
 RULES = ("zeros", "hold", "none")
@@ -546,13 +547,13 @@ def test_a_trace_that_the_system_cannot_copy_is_copied_by_hand(path, monkeypatch
 def test_only_what_is_pooled_is_read(path, monkeypatch, state):
     write_trace(path)
     read = []
-    over_time = Trace._over_time
+    over_time = StoredLayer._over_time
 
-    def noted(self, header, group, name, *rest):
+    def noted(self, name, *rest):
         read.append(name)
-        return over_time(self, header, group, name, *rest)
+        return over_time(self, name, *rest)
 
-    monkeypatch.setattr(Trace, "_over_time", noted)
+    monkeypatch.setattr(StoredLayer, "_over_time", noted)
     with Trace.open(path) as trace:
         plan = plan_pool(trace, [state], ["mean"])
         read.clear()

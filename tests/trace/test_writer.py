@@ -401,7 +401,7 @@ def test_a_killed_run_leaves_no_file_that_looks_whole(tmp_path: Path) -> None:
         """
         with TraceWriter("t.h5", TraceHeader(), layers, 100, 100) as writer:
             writer.write_layer("l", part, slice(0, 50))
-            writer._partial.file.flush()
+            writer._draft.file.flush()
             print("half", flush=True)
             time.sleep(60)
         """,

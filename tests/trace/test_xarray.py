@@ -1,7 +1,8 @@
-"""A trace in xarray: both engines, one group or the whole tree, a name for every axis."""
+"""A trace in xarray: three engines, one group or the whole tree, a name for every axis."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,11 @@ from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 
 xr = pytest.importorskip("xarray")
 
-ENGINES = ["h5netcdf", "netcdf4"]
+ENGINES = [
+    "h5netcdf",
+    "netcdf4",
+    pytest.param("zarr", marks=pytest.mark.skipif(find_spec("zarr") is None, reason="no zarr")),
+]
 GATES = ("i", "f", "g", "o")
 FORWARD = LayerHeader(
     "bidi/forward", 2, {"c": 3, "m": 2}, gates=GATES, variables=("a", "b"), outputs_are_m=True
@@ -78,15 +83,20 @@ def write(path: Path, layers: list[LayerHeader], sequences: int, timesteps: int)
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two directions and their merge, a GRU with a reserved name, a wrapped cell."""
-    path = tmp_path_factory.mktemp("xarray") / "t.h5"
-    write(path, [FORWARD, BACKWARD, MERGE, GRU, WRAPPED], 7, 11)
-    return path
+    folder = tmp_path_factory.mktemp("xarray")
+    for name in ("t.h5", "t.zarr") if find_spec("zarr") else ("t.h5",):
+        write(folder / name, [FORWARD, BACKWARD, MERGE, GRU, WRAPPED], 7, 11)
+    return folder
+
+
+def of(folder: Path, engine: str) -> Path:
+    return folder / ("t.zarr" if engine == "zarr" else "t.h5")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_tree_names_every_axis_of_every_array(trace: Path, engine: str) -> None:
     """``open_datatree`` takes the whole file, and there is nothing in it beyond what we list."""
-    with xr.open_datatree(trace, engine=engine) as tree:
+    with xr.open_datatree(of(trace, engine), engine=engine) as tree:
         found = {
             node.path: {
                 name: variable.dims
@@ -102,14 +112,14 @@ def test_the_tree_names_every_axis_of_every_array(trace: Path, engine: str) -> N
 @pytest.mark.parametrize("group", EXPECTED)
 def test_a_group_on_its_own_names_every_axis(trace: Path, engine: str, group: str) -> None:
     """``open_dataset`` finds the root's dimensions from a group inside."""
-    with xr.open_dataset(trace, group=group, engine=engine) as dataset:
+    with xr.open_dataset(of(trace, engine), group=group, engine=engine) as dataset:
         assert {name: array.dims for name, array in dataset.variables.items()} == EXPECTED[group]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_values_and_attributes_arrive(trace: Path, engine: str) -> None:
     """Numbers, text in UTF-8, coordinates, and selection by name."""
-    with xr.open_datatree(trace, engine=engine) as tree:
+    with xr.open_datatree(of(trace, engine), engine=engine) as tree:
         assert tree["bidi/forward"]["c"].isel(sequence=1, timestep=2, unit=0) == 39
         for name in ("m", "outputs"):  # one array under two names
             assert tree["bidi/forward"][name].values[6, 10].tolist() == [152, 153]
@@ -132,8 +142,8 @@ def test_layers_with_other_steps_than_the_input_have_their_own_timestep(
 ) -> None:
     """The root's time is then called input_timestep: xarray takes no two sizes of one name."""
     layers = [LayerHeader("encoder", 2, {"m": 2}), LayerHeader("decoder", 2, {"m": 2}, timesteps=5)]
-    write(tmp_path / "t.h5", layers, 3, 4)
-    with xr.open_datatree(tmp_path / "t.h5", engine=engine) as tree:
+    write(of(tmp_path, engine), layers, 3, 4)
+    with xr.open_datatree(of(tmp_path, engine), engine=engine) as tree:
         assert tree["mask"].dims == ("sequence", "input_timestep")
         assert tree["encoder/m"].sizes == {"sequence": 3, "timestep": 4, "output": 2}
         assert tree["decoder/m"].sizes == {"sequence": 3, "timestep": 5, "output": 2}
@@ -143,7 +153,7 @@ def test_layers_with_other_steps_than_the_input_have_their_own_timestep(
 @pytest.mark.parametrize("engine", ENGINES)
 def test_chunked_arrays_and_odd_names_open_too(tmp_path: Path, engine: str) -> None:
     """Several MiB, and a name that netCDF would not choose."""
-    write(tmp_path / "t.h5", [LayerHeader("rnn/~lstm: 1 ü.", 256, {"c": 256, "m": 256})], 9, 200)
-    with xr.open_datatree(tmp_path / "t.h5", engine=engine) as tree:
+    write(of(tmp_path, engine), [LayerHeader("rnn/~lstm: 1 ü.", 256, {"c": 256, "m": 256})], 9, 200)
+    with xr.open_datatree(of(tmp_path, engine), engine=engine) as tree:
         assert tree["rnn/~lstm: 1 ü./c"].dims == ("sequence", "timestep", "unit")
         assert tree["rnn/~lstm: 1 ü./c"].values[8, 199, 255] == 9 * 200 * 256 - 1

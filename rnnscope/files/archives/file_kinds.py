@@ -311,6 +311,7 @@ FOLDERS: tuple[tuple[str, str, str], ...] = (
     ("_METADATA", "an Orbax checkpoint",
      "install the extra: pip install 'rnnscope[orbax]'"),
     ("_CHECKPOINT_METADATA", "an Orbax checkpoint", "name the item's folder inside it"),
+    ("zarr.json", "a zarr store, not a saved model", f"is it a trace? Then {FOR_TRACES}"),
     ("MLmodel", "a model of MLflow", "name the folder or file in its folder 'data'"),
     ("model.json", "a folder of TensorFlow.js", "name the model it was converted from"),
     ("config.json", "a folder with a configuration and no weights that are known",

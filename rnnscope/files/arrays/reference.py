@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rnnscope.files.remote.addresses import as_address, is_address, split_address
+
 
 def split_reference(spec: str) -> tuple[Path, str | None]:
     """``file::name`` into a path and a name; a file that is really called so wins."""
+    if is_address(spec):
+        url, inside = split_address(spec)
+        return as_address(url), inside.strip("/") if inside else None
     path, mark, name = spec.rpartition("::")
     if not mark or Path(spec).exists():
         return Path(spec), None

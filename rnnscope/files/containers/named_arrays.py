@@ -13,6 +13,7 @@ from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.containers.opening import nearest, open_container
 from rnnscope.files.containers.safetensors import looks_like_safetensors, open_tensor, read_header
 from rnnscope.files.guarding.regular import require_regular
+from rnnscope.files.remote.local_copies import here
 
 KINDS = "a trace, .npy, .npz, a folder of .npy, .h5, .safetensors, .json, or FILE::NAME"
 LSTMVIS_CONFIG = "lstm.yml"
@@ -82,7 +83,17 @@ def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> Named
         Nothing is there, or nothing that holds arrays.
     """
     path, part = split_reference(spec)
-    arrays = _open(path, is_name)
+    return part_of(_open(path, is_name), part)
+
+
+def part_of(arrays: NamedArrays, part: str | None) -> NamedArrays:
+    """An array or a group of opened arrays; without a name all of them.
+
+    Raises
+    ------
+    InputError
+        Nothing has that name; then they are closed.
+    """
     if not part:
         return arrays
     if part in arrays.names:
@@ -93,7 +104,7 @@ def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> Named
         arrays.close()
         raise InputError(
             "The file holds nothing of that name.",
-            where=f"{path}::{part}",
+            where=f"{arrays.path}::{part}",
             expected=", ".join(names[:12]) or "arrays of numbers",
             found="no such array or group",
             hint=nearest(part, names),
@@ -102,6 +113,7 @@ def open_named(spec: str, is_name: Callable[[str], bool] | None = None) -> Named
 
 
 def _open(path: Path, is_name: Callable[[str], bool] | None) -> NamedArrays:
+    path = here(path, InputError, "file")
     if path.name == LSTMVIS_CONFIG and path.is_file():
         path = path.parent
     if path.is_dir():

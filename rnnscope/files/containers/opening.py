@@ -19,6 +19,7 @@ from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.containers.npz import NpzFile
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.hdf5.datasets import Hdf5File
+from rnnscope.files.remote.local_copies import here
 from rnnscope.model.cell import Array
 
 HEAD_BYTES = 4096
@@ -196,6 +197,7 @@ def open_container(path: Path) -> Container:
     InputError
         The file is missing, a folder, empty, unreadable or of no known kind.
     """
+    path = here(path, InputError, "input")
     require_regular(path, InputError)
     try:
         with path.open("rb") as file:

@@ -25,6 +25,9 @@ UNPACKED_A_BYTE = 100
 """What compressed data may grow to: so many bytes, or so many for each stored one, if that is more.
 Weights and states hardly shrink; masks, ids and zeros do."""
 
+MAX_FETCHED_BYTES = 16 * 2**30
+"""What is fetched of one checkpoint or input at an address: as much as one array may be."""
+
 MAX_SECONDS = 60
 """For reading one checkpoint, without what is computed with it afterwards."""
 
@@ -42,6 +45,8 @@ class Limits:
         For reading one file.
     allow_outside : bool
         Follow what a file says of another one that lies outside its own folder.
+    allow_remote : bool
+        Fetch what a trace or a suite names by an address; what the user names is always fetched.
     probe_always : bool
         Look at every HDF5 file in a child first (`rnnscope.files.hdf5.probe`).
     """
@@ -50,12 +55,17 @@ class Limits:
     max_seconds: float = MAX_SECONDS
     allow_outside: bool = False
     probe_always: bool = False
+    allow_remote: bool = False
 
     def unpacked(self, stored: int) -> int:
         """How many bytes a file of `stored` bytes may unpack to."""
         if self.max_bytes is not None:
             return self.max_bytes
         return max(MAX_UNPACKED_BYTES, UNPACKED_A_BYTE * stored)
+
+    def fetched(self) -> int:
+        """How many bytes of one thing at an address are fetched."""
+        return MAX_FETCHED_BYTES if self.max_bytes is None else self.max_bytes
 
 
 _of_process = Limits()

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from rnnscope.errors import RnnscopeError
+from rnnscope.files.remote.addresses import PROTOCOLS, without_secrets
 
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)")
 """A URL, also one of which `Path` has made ``https:/host/file``; a drive has one letter."""
@@ -34,10 +35,12 @@ def refuse_no_path(path: Path, error: type[RnnscopeError], *, is_written: bool =
     if path.exists():
         return
     if address is not None:
-        url = f"{address[1]}://{address[2]}"
+        url = without_secrets(f"{address[1]}://{address[2]}")
         hint = "copy it here first"
         if address[1].lower() in ("http", "https", "ftp"):
             hint = f"download it first: curl -fLO {url}"
+        elif not is_written:
+            hint = f"copy it here first; taken are {', '.join(PROTOCOLS)}"
         raise error(
             f"This is an address, and only files are {'written' if is_written else 'opened'}.",
             where=url,

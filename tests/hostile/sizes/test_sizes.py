@@ -11,7 +11,8 @@ import pytest
 from rnnscope import pool
 from rnnscope.model.network import Network, Node
 from rnnscope.model.states import LayerStates
-from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, layout
+from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter
+from rnnscope.trace.stores import hdf5_nodes
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 2), (3, 0, 2), (0, 0, 2)])
@@ -63,7 +64,7 @@ def test_few_layers_are_written_for_the_oldest_readers(files, run):
 
 
 def test_many_layers_are_not(files, run, monkeypatch):
-    monkeypatch.setattr(layout, "MAX_REFERENCES", 2)
+    monkeypatch.setattr(hdf5_nodes, "MAX_REFERENCES", 2)
     assert run().code == 0
     assert Path("t.h5").read_bytes()[8] == 2
     with Trace.open(Path("t.h5")) as trace:

@@ -1,0 +1,1 @@
+"""Files at addresses: which are taken, and fetching what a reader needs of them."""

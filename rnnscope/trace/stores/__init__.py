@@ -1,0 +1,1 @@
+"""Where a trace lies: HDF5 files and zarr stores behind one small interface."""
