@@ -26,6 +26,7 @@ from rnnscope.record.run_report import bytes_of_states, planned_report, run_repo
 from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
 from rnnscope.running.interface import Progress
+from rnnscope.running.part_of_run import is_alike_in_any_slice
 from rnnscope.running.prepare import Prepared
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import (
@@ -37,6 +38,9 @@ from rnnscope.trace import (
     parse_selection,
 )
 from rnnscope.trace.memory import MemoryFile
+from rnnscope.trace.partial import fingerprint_of
+from rnnscope.trace.parts import PartMark, PartPlace
+from rnnscope.trace.parts.place import place_of
 from rnnscope.trace.target import check_trace_name
 
 MAX_RECIPE_BYTES = 32 * 2**10
@@ -59,6 +63,36 @@ class Target:
     path: Path | None = None
     force: bool = False
     resume: bool = False
+
+
+@dataclass(frozen=True)
+class PartOfRun:
+    """Which part of a run is recorded.
+
+    Attributes
+    ----------
+    number, of : int
+        The first is 1.
+    recipe : Recipe or None
+        What the part tells as its recipe, where files are named otherwise to whoever records it.
+    threads : int
+        Into how many parts a slice is split, as a run on one machine would; 0: as the recipe says.
+    """
+
+    number: int
+    of: int
+    recipe: Recipe | None = None
+    threads: int = 0
+
+    def place(self, sequences: int) -> PartPlace:
+        """The part of a run of so many sequences.
+
+        Raises
+        ------
+        OptionError
+            There are fewer sequences than parts.
+        """
+        return place_of(self.number, self.of, sequences)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +139,7 @@ def record(
     workers: int = 0,
     progress: Callable[[PlannedRun], AbstractContextManager[Progress | None]] | None = None,
     adjust: Callable[[InputSource], InputSource] | None = None,
+    part: PartOfRun | None = None,
 ) -> Recording:
     """Run a recipe and keep the states of every timestep in a trace.
 
@@ -122,6 +157,8 @@ def record(
         number of sequences done since the last call.
     adjust : callable, optional
         As `plan_recipe` takes it.
+    part : PartOfRun, optional
+        Only these sequences are run, into a trace that is a part of the whole run's.
 
     Raises
     ------
@@ -134,6 +171,11 @@ def record(
     verifier = _make_verifier(recipe)
     with plan_recipe(recipe, check_target=_guard(target), adjust=adjust) as planned:
         header = background_call(lambda: trace_header(planned, command))
+        told = part.recipe if part is not None and part.recipe is not None else recipe
+        place = None if part is None else part.place(planned.source.sequences)
+        settings = replace(_run_settings(recipe), workers=workers)
+        if part is not None and part.threads:
+            settings = replace(settings, threads=part.threads)
         writers: list[TraceWriter] = []
         memory = MemoryFile() if target.path is None else None
         selection = parse_selection(recipe["select"])
@@ -148,22 +190,29 @@ def record(
             layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
         ) -> TraceWriter:
             source = planned.source
+            mark = None
+            if place is not None:
+                alike = is_alike_in_any_slice(planned.plan, engine)
+                known = run_digest(header.result(), told)
+                mark = PartMark(place, known, 0 if alike else settings.used_threads)
             writers.append(
                 TraceWriter(
                     memory or target.path or "",
-                    replace(header.result(), engine=engine),
+                    replace(header.result(), engine=engine, recipe=storable_recipe(told)),
                     layers,
-                    source.sequences,
+                    source.sequences if place is None else place.count,
                     source.timesteps,
                     has_lengths=lengths is not None,
                     has_mask=has_mask,
                     force=target.force,
                     inputs=planned.files,
                     resume=target.resume,
-                    fingerprint=_fingerprint(header.result(), recipe),
+                    fingerprint=_fingerprint(header.result(), told)
+                    + ("" if mark is None else repr(mark)),
                     selection=selection,
                     compress=recipe["compress"],
                     ragged=_ragged_lengths(lengths, source) if recipe["ragged"] else None,
+                    part=mark,
                     confirm=confirm,
                 )
             )
@@ -182,10 +231,11 @@ def record(
                     planned.plan,
                     planned.source,
                     open_writer,
-                    replace(_run_settings(recipe), workers=workers),
+                    settings,
                     observe=observe,
                     verifier=verifier,
                     progress=advance,
+                    rows=None if place is None else place.rows,
                 )
             except KeyboardInterrupt as interrupt:
                 kept = writers[-1].kept_partial if writers else None
@@ -225,6 +275,11 @@ def _fingerprint(header: TraceHeader, recipe: Recipe) -> str:
     """A run by what decides its results: checkpoint, input and options."""
     inputs = (header.input_sha256, header.decoder_input_sha256)
     return repr((header.checkpoint_sha256, inputs, recipe.fingerprint()))
+
+
+def run_digest(header: TraceHeader, recipe: Recipe) -> str:
+    """One text for what decides the numbers of a run; its parts have the same."""
+    return fingerprint_of(_fingerprint(header, recipe), header.rnnscope_version)
 
 
 def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:

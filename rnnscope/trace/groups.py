@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,13 @@ from rnnscope.trace.attributes import (
 )
 from rnnscope.trace.schema import FINAL, GATES, INPUTS, OUTPUTS, STATE_M, LayerHeader
 from rnnscope.trace.storage import make_readable
+
+
+class PartValues(Protocol):
+    """Where the values of virtual datasets are read from."""
+
+    def read(self, dataset: Any, key: Any) -> Array:
+        """Some of a dataset; `key` is a slice, or slices along the first axes."""
 
 
 def layer_groups(group: Any) -> Iterator[Any]:
@@ -84,8 +91,10 @@ def stored_shape(group: Any, name: str) -> tuple[int, ...] | None:
     return None if dataset is None else tuple(dataset.shape)
 
 
-def read_array(group: Any, name: str, rows: slice) -> Array:
-    """Some rows of an array.
+def read_array(
+    group: Any, name: str, rows: slice | tuple[slice, ...], parts: PartValues | None = None
+) -> Array:
+    """Some rows of an array; with `parts`, of one whose values are in them.
 
     Raises
     ------
@@ -99,6 +108,8 @@ def read_array(group: Any, name: str, rows: slice) -> Array:
             where=f"{group.name}/{name}",
             hint=f"did the run select something else ({spell('select')})?",
         )
+    if parts is not None and getattr(dataset, "is_virtual", False):
+        return parts.read(dataset, rows)
     check_storage(dataset, TraceError)
     if not make_readable(dataset):
         raise TraceError(
@@ -114,11 +125,17 @@ def read_array(group: Any, name: str, rows: slice) -> Array:
         raise damaged(f"{group.file.filename}::{dataset.name}", error, TraceError) from error
 
 
-def read_all(group: Any, part: str, names: tuple[str, ...], rows: slice) -> dict[str, Array]:
+def read_all(
+    group: Any,
+    part: str,
+    names: tuple[str, ...],
+    rows: slice,
+    parts: PartValues | None = None,
+) -> dict[str, Array]:
     """The arrays of a subgroup by name; those that are not stored are left out."""
     found = child(group, part, TraceError)
     return (
         {}
         if found is None
-        else {name: read_array(found, name, rows) for name in names if name in found}
+        else {name: read_array(found, name, rows, parts) for name in names if name in found}
     )

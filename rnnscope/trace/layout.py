@@ -62,6 +62,8 @@ class TraceLayout:
     compress : Compression or None
     offsets : ndarray of int64 (sequence + 1,) or None
         Of a ragged trace: where each sequence begins.
+    first_sequence, first_step : int
+        Of a part of a run: the number of its first sequence, and in a ragged run of its first step.
 
     Raises
     ------
@@ -79,6 +81,8 @@ class TraceLayout:
     selection: Selection = field(default_factory=Selection)
     compress: Compression | None = None
     offsets: Array | None = None
+    first_sequence: int = 0
+    first_step: int = 0
 
     def __post_init__(self) -> None:
         arrays = {name for layer in self.layers for name in layer_arrays(layer)}
@@ -206,10 +210,10 @@ class TraceLayout:
         # xarray refuses a tree in which a group's dimension has another size than its parent's.
         shared = all(layer.timesteps in (None, self.timesteps) for layer in self.layers)
         time = TIMESTEP if shared else INPUT_TIMESTEP
-        scales = {SEQUENCE: _scale(file, SEQUENCE, np.arange(self.sequences))}
+        scales = {SEQUENCE: _scale(file, SEQUENCE, np.arange(self.sequences) + self.first_sequence)}
         if self.offsets is not None:
             _scale(file, OFFSETS, self.offsets)
-            scales[STEP] = _scale(file, STEP, np.arange(self.offsets[-1]))
+            scales[STEP] = _scale(file, STEP, np.arange(self.offsets[-1]) + self.first_step)
         else:
             scales[time] = self._create_scale(file, time, self.timesteps)
         if self.selection.texts():

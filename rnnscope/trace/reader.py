@@ -25,6 +25,8 @@ from rnnscope.trace.attributes import (
 )
 from rnnscope.trace.groups import layer_groups, read_all, read_array, read_header, stored_shape
 from rnnscope.trace.padding import padded, past_length
+from rnnscope.trace.parts.joined import FOLDER, JoinedParts
+from rnnscope.trace.parts.mark import read_mark
 from rnnscope.trace.recognise import check_offsets, check_schema, no_trace
 from rnnscope.trace.schema import (
     FINAL,
@@ -71,13 +73,24 @@ class Trace(Closing):
         What was kept, ``KEY=VALUE`` each; empty if everything was.
     offsets : ndarray of int64 (sequence + 1,) or None
         Of a ragged trace: where each sequence begins.
+    part : PartMark or None
+        Of a trace that is a part of a run: which one.
+    parts : JoinedParts or None
+        Of a trace whose values are in parts: these.
+    first_sequence : int
+        The number of its first sequence in the run; 0 but in a part.
     """
 
     def __init__(self, path: Path, file: Any) -> None:
         self.path = path
         self._file = file
         self._close = ExitStack()
-        sizes = require_structure(path, file)
+        self._parts: JoinedParts | None = None
+        if FOLDER in file.attrs:
+            self._parts = JoinedParts(path, file, Trace.open)
+        sizes = require_structure(path, file, is_joined=self._parts is not None)
+        self.part = read_mark(file.attrs, sizes.sequences, path)
+        self.first_sequence = 0 if self.part is None else self.part.place.rows.start
         self.header = decode_header(dict(file.attrs))
         self.checks: str | None = file.attrs.get(CHECKS)
         self.sequences, self.timesteps = sizes.sequences, sizes.timesteps
@@ -113,6 +126,8 @@ class Trace(Closing):
                 trace = cls(place, file)
             except UNREADABLE as error:
                 raise damaged(place, error, TraceError) from error
+            if trace._parts is not None:
+                opened.callback(trace._parts.close)
             trace._close = opened.pop_all()
             return trace
 
@@ -125,6 +140,18 @@ class Trace(Closing):
         """
         if not self._file:
             raise TraceError("The trace is closed.", where=self.path, hint="open it again")
+
+    @property
+    def parts(self) -> JoinedParts | None:
+        return self._parts
+
+    @property
+    def has_lengths(self) -> bool:
+        return LENGTHS in self._file
+
+    @property
+    def has_mask(self) -> bool:
+        return MASK in self._file
 
     @property
     def lengths(self) -> Array | None:
@@ -211,7 +238,7 @@ class Trace(Closing):
         nothing = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
         if self.is_cut(name):
             states = LayerStates({}, nothing, {}, {})
-            return LayerSlice(header.known_facts, states, first_sequence=first)
+            return LayerSlice(header.known_facts, states, first_sequence=self.first_sequence + first)
         states = self.read_states(name, rows, only=only)
         lengths = mask = None
         if (
@@ -227,7 +254,7 @@ class Trace(Closing):
             lengths=lengths,
             mask=None if mask is None else mask.astype(np.bool_),
             input_steps=self._common(INPUT_STEPS, rows) if told else None,
-            first_sequence=first,
+            first_sequence=self.first_sequence + first,
         )
 
     def read_states(
@@ -249,7 +276,7 @@ class Trace(Closing):
         first, stop, _ = sequences.indices(self.sequences)
         rows = slice(first, max(first, stop))
         ends = {
-            when: read_all(group, when, tuple(header.widths), rows) for when in (INITIAL, FINAL)
+            when: read_all(group, when, tuple(header.widths), rows, self._parts) for when in (INITIAL, FINAL)
         }
         wanted = only is None or OUTPUTS in only
         outputs_as = STATE_M if header.outputs_are_m and wanted else OUTPUTS
@@ -304,9 +331,9 @@ class Trace(Closing):
                 hint="run again with what keeps it: gates, or another selection",
             )
         if part in (INITIAL, FINAL):
-            return read_array(held, leaf, rows)
+            return read_array(held, leaf, rows, self._parts)
         ends = {
-            when: read_all(group, when, tuple(header.widths) or (STATE_M,), rows)
+            when: read_all(group, when, tuple(header.widths) or (STATE_M,), rows, self._parts)
             for when in (INITIAL, FINAL)
         }
         return self._over_time(header, group, stored, rows, ends)
@@ -314,13 +341,18 @@ class Trace(Closing):
     def read_initial(self, name: str, sequences: slice = EVERYTHING) -> Mapping[str, Array]:
         """The states of a layer before its first step, (sequence, width) each."""
         header = self.layer(name)
-        return read_all(self._groups[name], INITIAL, tuple(header.widths), sequences)
+        return read_all(
+            self._groups[name], INITIAL, tuple(header.widths), sequences, self._parts
+        )
 
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
         header, group = self.layer(name), self._groups[name]
         array = STATE_M if header.outputs_are_m else OUTPUTS
-        ends = {when: read_all(group, when, (array,), sequences) for when in (INITIAL, FINAL)}
+        ends = {
+            when: read_all(group, when, (array,), sequences, self._parts)
+            for when in (INITIAL, FINAL)
+        }
         return self._over_time(header, group, array, sequences, ends)
 
     def _over_time(
@@ -333,10 +365,12 @@ class Trace(Closing):
     ) -> Array:
         """An array (sequence, timestep, width); flat ones are padded."""
         if self.offsets is None or len(stored_shape(group, name) or ()) != 2:
-            return read_array(group, name, sequences)
+            return read_array(group, name, sequences, self._parts)
         first, stop, _ = sequences.indices(self.sequences)
         offsets = self.offsets[first : max(first, stop) + 1]
-        flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])))
+        flat = read_array(
+            group, name, slice(int(offsets[0]), int(offsets[-1])), self._parts
+        )
         past = past_length(header, name, ends)
         return padded(flat, np.diff(offsets), self.timesteps, past)
 
@@ -367,4 +401,4 @@ class Trace(Closing):
         self._close.close()
 
     def _common(self, name: str, rows: slice) -> Array | None:
-        return read_array(self._file, name, rows) if name in self._file else None
+        return read_array(self._file, name, rows, self._parts) if name in self._file else None

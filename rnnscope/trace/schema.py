@@ -27,13 +27,15 @@ OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
 INPUTS, INPUT = "inputs", "input"
 """What a decoder with a loop function read, and the dimension of its width."""
 POOLED = "pooled"
+PARTS = "parts"
+"""The table of a trace whose values are in files beside it."""
 STATE_M = "m"
 
 DTYPES = ("float32", "float64")
 
 RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
-    | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, "c", "m"}
+    | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, PARTS, "c", "m"}
 )
 """Names that a part of a layer's group never has."""
 

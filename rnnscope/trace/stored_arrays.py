@@ -11,9 +11,10 @@ from rnnscope.files.array_views import Unfolded
 from rnnscope.files.hdf5 import SlicedDataset, check_storage
 from rnnscope.files.named_arrays import NamedArrays
 from rnnscope.files.safe_hdf5 import child, damage_as
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
+from rnnscope.trace.parts.joined import JoinedParts
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
     INPUT_STEPS,
@@ -21,6 +22,7 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    PARTS,
     STATE_M,
     LayerHeader,
 )
@@ -42,6 +44,23 @@ class TraceArrays(NamedArrays):
         names = tuple(_datasets(opened_file(trace)))
         super().__init__(trace.path, "hdf5", names, lambda name: _array(trace, name))
         self.trace = trace
+
+
+class PartedArray:
+    """An array whose values are in the parts of a trace."""
+
+    def __init__(self, parts: JoinedParts, dataset: Any) -> None:
+        self._parts, self._dataset = parts, dataset
+        self.shape: tuple[int, ...] = tuple(dataset.shape)
+        self.dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
+
+    def read(self, key: Key = (), out: Array | None = None) -> Array:
+        """A part of the array; `out`, of its shape and dtype, is filled."""
+        found = self._parts.read(self._dataset, key)
+        if out is None:
+            return np.ascontiguousarray(found.astype(self.dtype, copy=False))
+        out[...] = found
+        return out
 
 
 class TimeArray(NamedTuple):
@@ -89,8 +108,10 @@ def _time_array(trace: Trace, path: str) -> TimeArray:
     return TimeArray(array, np.arange(trace.timesteps), units)
 
 
-def _array(trace: Trace, path: str) -> SlicedDataset:
+def _array(trace: Trace, path: str) -> StoredArray:
     dataset = child(opened_file(trace), path, TraceError)
+    if trace.parts is not None and getattr(dataset, "is_virtual", False):
+        return PartedArray(trace.parts, dataset)
     check_storage(dataset, TraceError)
     make_readable(dataset)
     return SlicedDataset(dataset, f"{trace.path}::/{path}")
@@ -119,7 +140,8 @@ def names_of_no_states(trace: Trace) -> frozenset[str]:
     datasets = _datasets(opened_file(trace))
     with damage_as(TraceError, str(trace.path)):
         scales = {name for name, dataset in datasets.items() if dataset.is_scale}
-    return ABOUT_THE_INPUT | scales
+    tables = {name for name in datasets if name.startswith(f"{PARTS}/")}
+    return ABOUT_THE_INPUT | scales | tables
 
 
 def _datasets(file: Any) -> dict[str, Any]:

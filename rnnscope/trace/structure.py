@@ -60,8 +60,10 @@ class TraceSizes(NamedTuple):
     steps: int | None
 
 
-def require_structure(path: Path, file: Any) -> TraceSizes:
+def require_structure(path: Path, file: Any, *, is_joined: bool = False) -> TraceSizes:
     """Refuse a trace whose root is not as the schema says.
+
+    Values that are in parts are looked at when these are opened.
 
     Returns
     -------
@@ -86,7 +88,9 @@ def require_structure(path: Path, file: Any) -> TraceSizes:
         _array(path, file, OFFSETS, "iu", (sequences + 1,))
     for name in (LENGTHS, INPUT_STEPS):
         if name in file:
-            _between(path, _array(path, file, name, "iu", (sequences,)), timesteps)
+            dataset = _array(path, file, name, "iu", (sequences,))
+            if not (is_joined and dataset.is_virtual):
+                _between(path, dataset, timesteps)
     if MASK in file:
         _array(path, file, MASK, "iub", (sequences, kept))
     if not isinstance(file.attrs.get(CHECKS, ""), str):

@@ -22,6 +22,8 @@ from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.options import check_compression, check_ragged
 from rnnscope.trace.partial import PartialFile, fingerprint_of
+from rnnscope.trace.parts.digest import numbers_sha256
+from rnnscope.trace.parts.mark import SAVED, SHA256, PartMark
 from rnnscope.trace.schema import (
     INPUT_STEPS,
     LENGTHS,
@@ -72,6 +74,8 @@ class TraceWriter:
     ragged : ndarray of int (sequence,), optional
         The lengths of all sequences: only valid steps are stored, one sequence after another. The
         write methods are given padded arrays all the same.
+    part : PartMark, optional
+        What is written is a part of a run; `sequences` are those of the part, `ragged` all.
     confirm : callable, optional
         ``confirm(whole)`` is called before each commit, and with True before the trace is
         published: what it raises ends the run, and nothing is kept.
@@ -111,12 +115,15 @@ class TraceWriter:
         selection: Selection | None = None,
         compress: Compression | None = None,
         ragged: Array | None = None,
+        part: PartMark | None = None,
         confirm: Callable[[bool], None] | None = None,
     ) -> None:
         if isinstance(path, MemoryFile):
             self.path = path.path
         else:
             self.path = check_target(path, force, inputs)
+        rows = slice(None) if part is None else part.place.rows
+        self._part, self._saved_state = part, ""
         self._layout = TraceLayout(
             list(layers),
             sequences,
@@ -125,7 +132,9 @@ class TraceWriter:
             has_mask=has_mask,
             selection=selection or Selection(),
             compress=compress,
-            offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
+            offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged[rows])]),
+            first_sequence=rows.start or 0,
+            first_step=0 if ragged is None else int(ragged[: rows.start or 0].sum()),
         )
         if compress is not None:
             check_compression(compress, resume=resume)
@@ -173,6 +182,7 @@ class TraceWriter:
             self._require_whole()
             self._confirm(True)
             with self._disk_errors():
+                self._finish_part()
                 self._partial.file.attrs["complete"] = 1
                 self._partial.finish()
         except BaseException as trouble:
@@ -192,6 +202,7 @@ class TraceWriter:
             What the later run will find in `saved_state`.
         """
         self._confirm(False)
+        self._saved_state = state
         with self._disk_errors():
             self._partial.write_commit(done, state)
 
@@ -302,6 +313,15 @@ class TraceWriter:
         with self._disk_errors():
             self._partial.file.attrs[CHECKS] = storable_text(json_text)
 
+    def _finish_part(self) -> None:
+        """Keep what the checks found of a part, and the digest of its numbers."""
+        if self._part is None:
+            return
+        file = self._partial.file
+        file.attrs[SAVED] = storable_text(self._saved_state)
+        file.flush()
+        file.attrs[SHA256] = numbers_sha256(file, self.path)
+
     def _open(self) -> None:
         left = self._partial.open()
         try:
@@ -317,6 +337,7 @@ class TraceWriter:
         commit = self._partial.commit
         if commit is not None:
             self.done, self.saved_state = commit.done, commit.state
+            self._saved_state = commit.state
             for name, header in self._layers.items():
                 self._written[name] = commit.done * self._layout.sizes(header)[TIMESTEP]
 
@@ -329,6 +350,8 @@ class TraceWriter:
         """Fill the empty file with all it will ever hold but numbers."""
         file = self._partial.file
         attributes = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "complete": 0}
+        if self._part is not None:
+            attributes |= self._part.attributes()
         for name, value in (attributes | encode_header(self._header)).items():
             file.attrs[name] = value
         self._layout.create(file)
