@@ -166,6 +166,65 @@ def run_several(
     )
 
 
+def run_part(
+    checkpoint: str | os.PathLike[str] | Recipe,
+    input: Any = None,  # noqa: A002  # the command's own word
+    /,
+    *,
+    part: tuple[int, int],
+    output: str | os.PathLike[str],
+    force: bool = False,
+    resume: bool = False,
+    **options: Any,
+) -> RunReport:
+    """Record one part of a run: ``rnnscope run --part K/N``. `rnnscope.join` ties the parts.
+
+    Parameters
+    ----------
+    checkpoint, input, **options
+        As of `run`.
+    part : tuple of int
+        (K, N): part K of N, from 1.
+    output : str or path
+        The trace that the parts will be tied to. The part is written into the folder
+        ``NAME.parts`` beside it.
+    force : bool
+        Replace the part if it is there.
+    resume : bool
+        Keep the part if it is there and whole, and make it again if it is damaged.
+
+    Returns
+    -------
+    RunReport
+
+    Raises
+    ------
+    RnnscopeError
+        The part could not be recorded; what was there is as it was.
+
+    Examples
+    --------
+    >>> import numpy as np, rnnscope
+    >>> report = rnnscope.run_part("sample_data/lstm_float64/model.ckpt", np.zeros((8, 10, 8)),
+    ...                            part=(1, 4), output="eight.h5")
+    >>> report.part.first_sequence, report.part.sequences
+    (0, 2)
+    """
+    from rnnscope.record.parts import record_part
+    from rnnscope.record.recording import PartOfRun
+    from rnnscope.trace.parts import parse_part
+
+    number, of = parse_part("/".join(map(str, part)))
+    return record_part(
+        _recipe(checkpoint, input, options),
+        Path(output),
+        PartOfRun(number, of),
+        force=force,
+        resume=resume,
+        command="rnnscope.run_part",
+    )
+
+
 def _recipe(
     checkpoint: str | os.PathLike[str] | Recipe, given: Any, options: dict[str, Any]
 ) -> Recipe:

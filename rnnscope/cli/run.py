@@ -39,6 +39,11 @@ PROGRESS_AFTER = 2_000_000
     is_flag=True,
     help="Continue a run of the same TRACE that was interrupted, if there is one.",
 )
+@click.option(
+    "--part",
+    metavar="K/N",
+    help="Record part K of N alone, in the folder TRACE.parts; 'rnnscope join' ties the parts.",
+)
 @click.option("-f", "--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @click.option(
@@ -69,12 +74,14 @@ def command(
     rnnscope run model.ckpt --random 2,10 -o first_look.h5
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
+    rnnscope run model.ckpt x.npy --part 3/64 -o trace.h5
     rnnscope run model.ckpt in.npz --inputs enc --decoder-inputs in.npz::dec -o trace.h5
 
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
     """
     from rnnscope.cli.run_inputs import given_inputs
+    from rnnscope.cli.run_parts import refuse_mixed_parts, run_part
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.recording import Interrupted, Target, plan_only, record
     from rnnscope.record.results import RunReport
@@ -99,10 +106,14 @@ def command(
         with stderr_to_nowhere():
             make_verifier(recipes[0]["verify"])  # imported once, with all that it has to say
 
+    refuse_mixed_parts(given, is_several=is_several)
+
     def run(recipe: Recipe, target: Target) -> RunReport:
         if given["dry_run"]:
             return plan_only(recipe, target, command=command_line())
         progress = None if quiet else progress_bar
+        if given["part"] is not None:
+            return run_part(recipe, target, given["part"], progress)
         return record(recipe, target, command=command_line(), progress=progress).report
 
     targets = [Target(trace, given["force"], given["resume"]) for trace in traces]

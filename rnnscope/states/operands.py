@@ -15,7 +15,7 @@ from rnnscope.files.stored_array import LoadedArray
 from rnnscope.states.naming import tells
 from rnnscope.states.torch_arrays import is_torch_file, open_torch_arrays
 from rnnscope.trace import Trace
-from rnnscope.trace.stored_arrays import TraceArrays
+from rnnscope.trace.stored_arrays import TraceArrays, reading_parts
 
 Operand = Any
 """What `open_operand` takes. Arrays of frameworks count as arrays, so that no type says it all."""
@@ -45,7 +45,7 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
     if isinstance(operand, (str, PathLike)):
         if is_torch_file(Path(operand)):
             return open_torch_arrays(Path(operand))
-        return open_named(fspath(operand), tells)
+        return reading_parts(open_named(fspath(operand), tells))
     if not _has_array(operand):
         raise OptionError(
             "States cannot be read from this.",

@@ -10,11 +10,11 @@ from rnnscope.errors import TraceError
 from rnnscope.files.array_views import Unfolded
 from rnnscope.files.hdf5 import SlicedDataset, check_storage
 from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import child, damage_as
+from rnnscope.files.safe_hdf5 import child, damage_as, open_h5
 from rnnscope.files.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
-from rnnscope.trace.parts.joined import JoinedParts
+from rnnscope.trace.parts.joined import FOLDER, JoinedParts
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
     INPUT_STEPS,
@@ -44,6 +44,27 @@ class TraceArrays(NamedArrays):
         names = tuple(_datasets(opened_file(trace)))
         super().__init__(trace.path, "hdf5", names, lambda name: _array(trace, name))
         self.trace = trace
+
+
+def reading_parts(arrays: NamedArrays) -> NamedArrays:
+    """The arrays of a file; where it is the master of a trace in parts, read from these.
+
+    Raises
+    ------
+    TraceError
+        Parts are missing or damaged.
+    """
+    if arrays.kind != "hdf5":
+        return arrays
+    with open_h5(arrays.path, error=TraceError) as file:
+        if FOLDER not in file.attrs:
+            return arrays
+    arrays.close()
+    trace = Trace.open(arrays.path)
+    return NamedArrays(
+        arrays.path, arrays.kind, arrays.names, lambda name: _array(trace, name), trace.close,
+        arrays.part,
+    )  # fmt: skip
 
 
 class PartedArray:
