@@ -18,7 +18,7 @@ from rnnscope.record.run_report import planned_report, with_nan_allowed
 from rnnscope.running.interface import Progress
 from rnnscope.running.prepare import prepare
 from rnnscope.trace import Trace
-from rnnscope.trace.parts import PartMark, PartPlace, part_path
+from rnnscope.trace.parts import PartMark, PartPlace
 from rnnscope.trace.parts.digest import numbers_sha256
 from rnnscope.trace.stored_arrays import opened_file
 from rnnscope.trace.target import check_trace_name
@@ -74,7 +74,7 @@ def record_part(
     """
     check_trace_name(trace)
     refuse_verifying(recipe)
-    path = part_path(trace, part.number, part.of)
+    path = part.path(trace)
     if resume and not force and path.exists():
         with plan_recipe(recipe) as planned:
             place = part.place(planned.source.sequences)

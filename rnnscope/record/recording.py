@@ -39,7 +39,7 @@ from rnnscope.trace import (
 )
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.partial import fingerprint_of
-from rnnscope.trace.parts import PartMark, PartPlace
+from rnnscope.trace.parts import PartMark, PartPlace, part_path
 from rnnscope.trace.parts.place import place_of
 from rnnscope.trace.target import check_trace_name
 
@@ -77,12 +77,20 @@ class PartOfRun:
         What the part tells as its recipe, where files are named otherwise to whoever records it.
     threads : int
         Into how many parts a slice is split, as a run on one machine would; 0: as the recipe says.
+    folder : Path or None
+        Of the parts, where it is another than the trace's own.
     """
 
     number: int
     of: int
     recipe: Recipe | None = None
     threads: int = 0
+    folder: Path | None = None
+
+    def path(self, trace: Path) -> Path:
+        """Where the part of a trace goes."""
+        own = part_path(trace, self.number, self.of)
+        return own if self.folder is None else self.folder / own.name
 
     def place(self, sequences: int) -> PartPlace:
         """The part of a run of so many sequences.
@@ -173,7 +181,7 @@ def record(
         header = background_call(lambda: trace_header(planned, command))
         told = part.recipe if part is not None and part.recipe is not None else recipe
         place = None if part is None else part.place(planned.source.sequences)
-        settings = replace(_run_settings(recipe), workers=workers)
+        settings = replace(run_settings(recipe), workers=workers)
         if part is not None and part.threads:
             settings = replace(settings, threads=part.threads)
         writers: list[TraceWriter] = []
@@ -262,7 +270,8 @@ def _make_verifier(recipe: Recipe) -> Verifier | None:
     return make_verifier(recipe["verify"])
 
 
-def _run_settings(recipe: Recipe) -> RunSettings:
+def run_settings(recipe: Recipe) -> RunSettings:
+    """How a run is done, as its recipe says."""
     return RunSettings(
         gates=recipe["gates"],
         engine=recipe["engine"],

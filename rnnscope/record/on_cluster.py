@@ -1,0 +1,341 @@
+"""A run whose parts are computed by the workers of a cluster, and tied when they are all there."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from rnnscope import __version__
+from rnnscope.clusters.dask_cluster import open_cluster, require_same_version
+from rnnscope.clusters.interface import ClusterAddress, TaskResult
+from rnnscope.errors import OptionError, RnnscopeError, TraceError, spell
+from rnnscope.files.limits import limited, limits
+from rnnscope.files.reference import split_reference
+from rnnscope.files.safe_hdf5 import has_signature, open_h5
+from rnnscope.options.held_array import HeldArray
+from rnnscope.record.joining import join_parts
+from rnnscope.record.parts import (
+    ShowProgress,
+    parts_folder,
+    record_part,
+    refuse_verifying,
+    report_of_parts,
+)
+from rnnscope.record.planning import PlannedRun, plan_recipe
+from rnnscope.record.recipe import REFERENCES, Recipe
+from rnnscope.record.recording import (
+    Interrupted,
+    PartOfRun,
+    Target,
+    run_digest,
+    run_settings,
+    trace_header,
+)
+from rnnscope.record.results import PartsReport, RunReport
+from rnnscope.record.run_report import bytes_of_states
+from rnnscope.running.prepare import prepare
+from rnnscope.trace import Trace, check_target
+from rnnscope.trace.parts import PartPlace
+from rnnscope.trace.parts.joined import FOLDER, RUN
+from rnnscope.trace.parts.place import MAX_PARTS, PARTS_SUFFIX, check_folder_name, place_of
+from rnnscope.trace.target import check_trace_name
+
+PART_BYTES = 256 * 10**6
+"""Of states in a part, where nobody says how many parts there are: seconds of work, and a file that
+is large enough for any store."""
+
+FEWEST_PARTS, MOST_PARTS = 16, 4096
+"""Where nobody says: some for each worker, and no folder that is slow to list."""
+
+
+@dataclass(frozen=True)
+class DonePart:
+    """What a worker says of a part.
+
+    Attributes
+    ----------
+    saved : str
+        What the checks found.
+    engine : str
+    notes : tuple of str
+    kept : bool
+        It was there already.
+    """
+
+    saved: str
+    engine: str
+    notes: tuple[str, ...]
+    kept: bool
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """What a worker is asked to do, in texts and numbers.
+
+    Attributes
+    ----------
+    version : str
+        Of rnnscope.
+    recipe, told : str
+        Recipes as JSON: with files by their whole paths; and as the user said it, for the trace.
+    trace, folder : str
+        Whole paths: of the trace, and of the folder of its parts.
+    number, of, threads : int
+        As `PartOfRun` has them.
+    command : str
+    limits : mapping
+        For reading files.
+    """
+
+    version: str
+    recipe: str
+    told: str
+    trace: str
+    folder: str
+    number: int
+    of: int
+    threads: int
+    command: str
+    limits: dict[str, Any]
+
+
+def part_task(task: PartTask) -> TaskResult:
+    """Record a part on a worker; one that is there, and whole, is kept."""
+    try:
+        require_same_version(task.version)
+        part = PartOfRun(
+            task.number, task.of, Recipe.from_json(task.told), task.threads, Path(task.folder)
+        )
+        with limited(**task.limits):
+            report = record_part(
+                Recipe.from_json(task.recipe),
+                Path(task.trace),
+                part,
+                resume=True,
+                command=task.command,
+                workers=1,  # a task is one processor's work: workers run several beside each other
+            )
+            assert report.trace is not None
+            with Trace.open(report.trace) as written:
+                assert written.part is not None and report.part is not None
+                saved = written.part.saved
+        return TaskResult(DonePart(saved, report.engine, report.notes, report.part.kept))
+    except RnnscopeError as error:
+        return TaskResult.of_error(error)
+
+
+def record_on_cluster(
+    recipe: Recipe,
+    target: Target,
+    address: ClusterAddress,
+    *,
+    parts: int | None = None,
+    command: str = "",
+    progress: ShowProgress | None = None,
+) -> RunReport:
+    """Run a recipe in parts on a cluster, and tie them to a trace.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    target : Target
+        With a path, on a file system that all workers share. ``resume`` keeps the parts that are
+        there and whole, and makes the others; so it mends a trace whose parts are damaged, too.
+    address : ClusterAddress
+    parts : int, optional
+        Into how many parts the sequences are divided; by their size if not given.
+    command, progress
+        As of `rnnscope.record.recording.record`.
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done; a trace that was there is as it was.
+    Interrupted
+        By the user; parts that are done are kept.
+    """
+    assert target.path is not None
+    check_trace_name(target.path)
+    refuse_verifying(recipe)
+    _refuse_arrays(recipe)
+    started = time.perf_counter()
+    path = target.path.absolute()
+    located = _located(recipe)
+    with ExitStack() as opened:
+        # Threads of the connection are running: nothing is forked beside them.
+        opened.enter_context(limited(probe_always=False))
+        planned = opened.enter_context(plan_recipe(located))
+        source = planned.source
+        of = parts or _parts_for(planned)
+        places = [place_of(number + 1, of, source.sequences) for number in range(of)]
+        header = trace_header(planned, command)
+        run = run_digest(header, recipe)
+        folder, old = _folder(path, target, run, planned.files)
+        opened.enter_context(parts_folder(folder))
+        tasks = [
+            PartTask(
+                __version__, located.to_json(), recipe.to_json(), str(path), str(folder),
+                place.number, of, run_settings(recipe).used_threads, command,
+                {**asdict(limits()), "probe_always": False},
+            )
+            for place in places
+        ]  # fmt: skip
+        done, workers = _on_workers(opened, address, folder, planned, tasks, places, progress)
+        planned.require_unchanged(header.checkpoint_sha256, header.input_sha256)
+        files = [folder / place.file_name for place in places]
+        join_parts(files, path, force=target.force or target.resume, command=command)
+        if old is not None and old != folder:
+            _remove_parts(old)
+        first = done[0]
+        notes = [note for part in done for note in part.notes]
+        report = report_of_parts(
+            planned, (part.saved for part in done), first.engine, str(target.path), command,
+            notes=notes,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        steps = prepare(planned.plan, source).steps
+        kept = sum(part.kept for part in done)
+        return replace(
+            report,
+            checkpoint=replace(report.checkpoint, path=recipe.checkpoint),
+            seconds=seconds,
+            steps_per_second=steps / seconds if seconds and not kept else None,
+            parts=PartsReport(of, kept, workers),
+        )
+
+
+def _on_workers(
+    opened: ExitStack,
+    address: ClusterAddress,
+    folder: Path,
+    planned: PlannedRun,
+    tasks: list[PartTask],
+    places: list[PartPlace],
+    progress: ShowProgress | None,
+) -> tuple[list[DonePart], int]:
+    """What the workers say of every part, in order; and how many there were."""
+    done: dict[int, DonePart] = {}
+    try:
+        with open_cluster(address) as cluster:
+            cluster.require_folder(folder)
+            cluster.require_files([file for file in planned.files if file.exists()])
+            workers = len(cluster.workers)
+            advance = None if progress is None else opened.enter_context(progress(planned))
+            for number, found in cluster.run(part_task, [(task,) for task in tasks]):
+                assert isinstance(found, DonePart)
+                done[number] = found
+                if advance is not None:
+                    advance(places[number].count)
+    except KeyboardInterrupt as interrupt:
+        if not done:
+            raise
+        raise Interrupted(folder) from interrupt
+    return [done[number] for number in range(len(tasks))], workers
+
+
+def _parts_for(planned: PlannedRun) -> int:
+    """As many parts as the run's size asks for: the same for the same run, whoever computes it."""
+    wanted = -(-bytes_of_states(planned) // PART_BYTES)
+    most = min(MAX_PARTS, max(1, planned.source.sequences))
+    return max(1, min(most, MOST_PARTS, max(FEWEST_PARTS, wanted)))
+
+
+def _refuse_arrays(recipe: Recipe) -> None:
+    """Refuse what only this process holds.
+
+    Raises
+    ------
+    OptionError
+    """
+    held = [name for name, value in (("input", recipe.input), *recipe.options)
+            if isinstance(value, HeldArray)]  # fmt: skip
+    if held:
+        raise OptionError(
+            "A run on a cluster is given an array that no file holds.",
+            where=held[0],
+            expected="a file that all workers see",
+            found="an array in memory, or stdin",
+            hint="save it first: numpy.save",
+        )
+
+
+def _located(recipe: Recipe) -> Recipe:
+    """The recipe with its files by their whole paths: workers have folders of their own."""
+    found = replace(recipe, checkpoint=os.path.abspath(recipe.checkpoint))  # noqa: PTH100
+    if isinstance(recipe.input, str) and recipe.input:
+        found = replace(found, input=_absolute(recipe.input))
+    options = {name: value for name, value in found.options if name in REFERENCES}
+    located = {
+        name: _absolute(value)
+        for name, value in options.items()
+        if isinstance(value, str) and split_reference(value)[0].is_file()
+    }
+    return found.with_options(**located) if located else found
+
+
+def _absolute(reference: str) -> str:
+    file, key = split_reference(reference)
+    return str(file.absolute()) + ("" if key is None else f"::{key}")
+
+
+def _folder(
+    path: Path, target: Target, run: str, files: tuple[Path, ...]
+) -> tuple[Path, Path | None]:
+    """The folder for the parts, and that of a trace which is replaced.
+
+    Raises
+    ------
+    TraceError
+        A trace, or parts, are there, and nobody said what to do with them.
+    """
+    own = path.with_name(path.name + PARTS_SUFFIX)
+    check_folder_name(own)
+    old_folder, old_run = _tied_to(path)
+    if target.resume and old_run == run and old_folder is not None:
+        return old_folder, None  # its damaged parts are made again
+    check_target(path, target.force, files)
+    every = [own, *sorted(path.parent.glob(f"{escape(own.name)}-[0-9]*"))]
+    used = [one for one in every if one.is_dir() and one != old_folder and any(one.iterdir())]
+    if target.resume and used:
+        return used[-1], old_folder
+    if used and not target.force:
+        raise TraceError(
+            "Parts of an earlier run are there.",
+            where=used[0],
+            expected="no such folder",
+            found=f"{sum(1 for _ in used[0].iterdir())} files",
+            hint=f"go on with {spell('resume')}, or make them anew with {spell('force')}",
+        )
+    for one in used:
+        _remove_parts(one)
+    number, folder = 2, own
+    while os.path.lexists(folder):
+        folder = own.with_name(f"{own.name}-{number}")
+        number += 1
+    return folder, old_folder
+
+
+def _tied_to(path: Path) -> tuple[Path | None, str]:
+    """The folder and the run of a trace in parts that is there; None and nothing where none is."""
+    if not path.is_file() or not has_signature(path):
+        return None, ""
+    with suppress(RnnscopeError), open_h5(path, error=TraceError) as file:
+        name, run = file.attrs.get(FOLDER), file.attrs.get(RUN)
+        if isinstance(name, str) and isinstance(run, str) and Path(name).name == name:
+            return path.with_name(name), run
+    return None, ""
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove what runs write into a folder of parts, and the folder if nothing else is in it."""
+    for pattern in ("[0-9]*-of-[0-9]*.h5", ".[0-9]*-of-[0-9]*.h5.partial*"):
+        for file in folder.glob(pattern):
+            with suppress(OSError):
+                file.unlink()
+    with suppress(OSError):
+        folder.rmdir()
