@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from rnnscope.comparing.align import LayerOfSet, align, length_differences
-from rnnscope.comparing.arrays import diff_arrays
+from rnnscope.comparing.arrays import ArrayMeasure, diff_arrays
 from rnnscope.comparing.gates import gate_of
 from rnnscope.comparing.hints import layer_hints
 from rnnscope.comparing.length_hints import length_hints, short_sequence_hints
@@ -30,8 +30,17 @@ ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o
          "final/c", "final/m", "initial/c", "initial/m")  # fmt: skip
 
 
+Measures = dict[tuple[str, str], ArrayMeasure]
+"""What was measured, by the layer's name in A and the array's name."""
+
+
 def diff_states(
-    a: Recognised, b: Recognised, settings: DiffSettings | None = None, command: str = ""
+    a: Recognised,
+    b: Recognised,
+    settings: DiffSettings | None = None,
+    command: str = "",
+    *,
+    measured: Measures | None = None,
 ) -> DiffResult:
     """Compare two sets of states.
 
@@ -42,6 +51,8 @@ def diff_states(
     settings : DiffSettings, optional
     command : str
         For the report.
+    measured : dict, optional
+        What `measure_states` gave, of all sequences: the values are not read again.
 
     Returns
     -------
@@ -69,6 +80,7 @@ def diff_states(
             _directed(LayerOfSet(set_b, pair.b), pair.a),
             pair.how,
             settings,
+            measured or {},
         )
         for pair in pairs
     )
@@ -97,6 +109,33 @@ def diff_states(
         extra = length_hints(set_a, set_b, result)
         result = replace(result, notes=(*result.notes, *extra))
     return result
+
+
+def measure_states(a: Recognised, b: Recognised, settings: DiffSettings, rows: slice) -> Measures:
+    """Measure the blocks of two sets of states that begin in some sequences.
+
+    Parameters
+    ----------
+    a, b : Recognised
+    settings : DiffSettings
+    rows : slice
+        Places on the axis of sequences that both have in common.
+    """
+    set_a, set_b = (with_final(states) for states in _same_lengths(a.states, b.states))
+    pairs, _, _ = match_layers(set_a.layers, set_b.layers)
+    found: Measures = {}
+    for pair in pairs:
+        one = _directed(LayerOfSet(set_a, pair.a), pair.b)
+        other = _directed(LayerOfSet(set_b, pair.b), pair.a)
+        for key in shared_keys(one.layer, other.layer):
+            aligned, _ = align(one, other, key, padding=settings.padding)
+            if aligned is not None:
+                dtypes = one.layer.arrays[key].dtype, other.layer.arrays[key].dtype
+                tolerance = settings.tolerances.of(one.layer.name, key, dtypes)
+                equal_nan = settings.tolerances.equal_nan
+                measure = ArrayMeasure(aligned, tolerance, equal_nan=equal_nan)
+                found[pair.a.name, key] = measure.see(aligned, rows=rows)
+    return found
 
 
 def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:
@@ -165,8 +204,10 @@ def state_names() -> list[str]:
     return list(dict.fromkeys([*ORDER, *(f"{GATES}{gate}" for gate in gates)]))
 
 
-def _diff_layer(a: LayerOfSet, b: LayerOfSet, how: str, settings: DiffSettings) -> LayerDiff:
-    arrays = [_diff_array(a, b, key, settings) for key in shared_keys(a.layer, b.layer)]
+def _diff_layer(
+    a: LayerOfSet, b: LayerOfSet, how: str, settings: DiffSettings, measured: Measures
+) -> LayerDiff:
+    arrays = [_diff_array(a, b, key, settings, measured) for key in shared_keys(a.layer, b.layer)]
     hints: tuple[str, ...] = ()
     if settings.hints and any(array.verdict == "differ" for array in arrays):
         hints = layer_hints(a, b, settings) or short_sequence_hints(a, b, arrays, settings)
@@ -204,7 +245,9 @@ def _sorted(keys: set[str]) -> list[str]:
     return sorted(keys, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
 
 
-def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) -> ArrayDiff:
+def _diff_array(
+    a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings, measured: Measures
+) -> ArrayDiff:
     first, second = a.layer.arrays[key], b.layer.arrays[key]
     pair, problems = align(a, b, key, padding=settings.padding)
     tolerance = settings.tolerances.of(a.layer.name, key, (first.dtype, second.dtype))
@@ -228,6 +271,7 @@ def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) 
         fail_fast=settings.fail_fast,
         problems=problems,
         shapes=(first.shape, second.shape),
+        measured=measured.get((a.layer.name, key)),
     )
     if result.first is None or len(pair.a.shape) != 3:
         return result

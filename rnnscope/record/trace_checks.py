@@ -26,6 +26,8 @@ from rnnscope.model.states import LayerSlice
 from rnnscope.trace import LayerHeader, Trace
 
 if TYPE_CHECKING:
+    from rnnscope.clusters.dask_cluster import Cluster
+
     # Neither checkpoints nor the comparison of states is loaded unless it is asked for.
     from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Tolerances
@@ -65,8 +67,9 @@ def check_trace(
     path: str | os.PathLike[str] | Trace,
     settings: CheckSettings | None = None,
     against: Comparison | None = None,
+    cluster: Cluster | None = None,
 ) -> Subject:
-    """Check a trace.
+    """Check a trace; of one in parts every part, to its last number, too.
 
     Parameters
     ----------
@@ -74,6 +77,8 @@ def check_trace(
         A trace that is open stays open.
     settings : CheckSettings, optional
     against : Comparison, optional
+    cluster : Cluster, optional
+        Its workers do the work, on a trace that they see; nothing is recomputed then.
 
     Returns
     -------
@@ -91,15 +96,23 @@ def check_trace(
         settings.check_layers(header.name for header in trace.layers)
         golden, picture = None, ""
         if against.golden is not None and "golden" in ids:
-            golden, picture = _golden(trace, against, settings)
+            golden, picture = _golden(trace, against, settings, cluster)
         again = None
         if against.replay is not None and ids & RECOMPUTED:
             from rnnscope.record.replay import open_recomputation
 
             again = opened.enter_context(open_recomputation(trace, against.replay))
-        checks = _SliceChecks(trace, settings, ids, again, golden)
-        for rows in _slices(trace):
-            checks.take(rows)
+        checks = SliceChecks(trace, settings, ids, again, golden)
+        if cluster is not None:
+            from rnnscope.record.checks_on_cluster import check_on_cluster
+
+            check_on_cluster(trace, settings, checks, cluster)
+        else:
+            if trace.parts is not None:
+                for place in trace.parts.places:
+                    trace.parts.require_numbers(place)
+            for rows in slices_of(trace):
+                checks.take(rows)
         return Subject(
             name=str(trace.path),
             checkpoint=trace.header.checkpoint,
@@ -111,7 +124,8 @@ def check_trace(
         )
 
 
-def _slices(trace: Trace) -> Iterator[slice]:
+def slices_of(trace: Trace) -> Iterator[slice]:
+    """The slices of sequences that are checked at a time."""
     row = 0
     for header in trace.layers:
         width = sum(header.widths.values()) + header.output_size
@@ -122,7 +136,24 @@ def _slices(trace: Trace) -> Iterator[slice]:
         yield slice(start, min(start + each, trace.sequences))
 
 
-class _SliceChecks:
+@dataclass(frozen=True)
+class SeenSlices:
+    """What was found in some slices of a trace.
+
+    Attributes
+    ----------
+    found : list of Finding
+    peaks : dict of str to ndarray (unit,)
+        The largest abs(m) of each unit, by layer.
+    padding : dict of str to PaddingSummary
+    """
+
+    found: list[Finding]
+    peaks: dict[str, Array]
+    padding: dict[str, PaddingSummary]
+
+
+class SliceChecks:
     """Findings and padding of all layers, slice by slice."""
 
     def __init__(
@@ -139,7 +170,7 @@ class _SliceChecks:
         cut = {header.name for header in trace.layers if trace.is_cut(header.name)}
         # Sizes that no selection explains are damage, which state-width tells of.
         self._cut, self._misshapen = (cut, set()) if trace.selection else (set(), cut)
-        self._mask_given = trace.mask is not None and trace.lengths is not None
+        self._mask_given = trace.has_mask and trace.has_lengths
         self._found: list[Finding] = []
         self._peaks: dict[str, Array] = {}
         self._padding: dict[str, PaddingSummary] = {}
@@ -151,8 +182,19 @@ class _SliceChecks:
                 if check in ids
             ]
 
-    def take(self, rows: slice) -> None:
-        """Check some sequences of every layer."""
+    def take(
+        self, rows: slice, *, only: frozenset[str] | None = None, last: bool | None = None
+    ) -> None:
+        """Check some sequences of every layer.
+
+        Parameters
+        ----------
+        rows : slice
+        only : frozenset of str, optional
+            These checks alone; sequences are not counted then.
+        last : bool, optional
+            Whether the checks at the end are due; with the last sequences, if nothing is said.
+        """
         again = self._again
         wanted = self._ids if again is not None else frozenset()
         alone = again.alone(rows) if again and "padding-leak" in wanted else {}
@@ -175,7 +217,7 @@ class _SliceChecks:
                 golden = self._golden.get(name, GoldenDiff(None))
             known = CheckContext(
                 options={option: value for option, (value, _) in header.options.items()},
-                last=rows.stop >= self._trace.sequences,
+                last=rows.stop >= self._trace.sequences if last is None else last,
                 projected=header.projected,
                 mask_given=self._mask_given,
                 m_peaks=self._peaks_with(layer),
@@ -186,7 +228,22 @@ class _SliceChecks:
                 golden=golden,
                 limits=self._settings.limits,
             )
-            self._check(header, CheckedSlice.of(layer, known))
+            self._check(header, CheckedSlice.of(layer, known), only)
+
+    def seen(self) -> SeenSlices:
+        """What was found so far, to be absorbed elsewhere."""
+        return SeenSlices(self._found, self._peaks, self._padding)
+
+    def absorb(self, seen: SeenSlices) -> None:
+        """Add what was found of later sequences."""
+        self._found = merge([*self._found, *seen.found])
+        for name, peaks in seen.peaks.items():
+            self._peaks[name] = np.maximum(self._peaks.get(name, peaks), peaks)
+        for name, summary in seen.padding.items():
+            if name in self._padding:
+                self._padding[name].merge(summary)
+            else:
+                self._padding[name] = summary
 
     def _peaks_with(self, layer: LayerSlice) -> Array | None:
         if "m" not in layer.states.states or layer.facts.name in self._misshapen:
@@ -195,8 +252,10 @@ class _SliceChecks:
         self._peaks[name] = np.maximum(self._peaks.get(name, peaks), peaks)
         return self._peaks[name]
 
-    def _check(self, header: LayerHeader, layer: CheckedSlice) -> None:
-        ids, name = self._ids, header.name
+    def _check(
+        self, header: LayerHeader, layer: CheckedSlice, only: frozenset[str] | None
+    ) -> None:
+        ids, name = self._ids if only is None else self._ids & only, header.name
         reasons = {}
         if name in self._cut:
             kept = ", ".join(self._trace.selection)
@@ -209,7 +268,7 @@ class _SliceChecks:
         found = run_checks(layer, only=ids - reasons.keys())
         skipped = [Finding(check, name, "skip", why) for check, why in reasons.items()]
         self._found = merge([*self._found, *found, *skipped])
-        if name not in self._cut | self._misshapen:
+        if only is None and name not in self._cut | self._misshapen:
             self._note_padding(layer)
 
     def _note_padding(self, layer: CheckedSlice) -> None:
@@ -248,7 +307,7 @@ def _joined_finals(
 
 
 def _golden(
-    trace: Trace, against: Comparison, settings: CheckSettings
+    trace: Trace, against: Comparison, settings: CheckSettings, cluster: Cluster | None = None
 ) -> tuple[dict[str, GoldenDiff], str]:
     """How each layer compares with a stored trace, and the picture of where they part first.
 
@@ -262,7 +321,13 @@ def _golden(
     one, other = recognise((trace, str(against.golden)), (options, options))
     with one.states, other.states:
         how = DiffSettings(against.tolerances or Tolerances(), hints=False)
-        result = diff_states(one, other, how)
+        measured = None
+        if cluster is not None:
+            from rnnscope.comparing.on_cluster import measure_on_cluster
+
+            paths = (str(trace.path.absolute()), str(Path(against.golden or "").absolute()))
+            measured = measure_on_cluster(*paths, (options, options), how, trace.sequences, cluster)
+        result = diff_states(one, other, how, measured=measured)
     alone = [f"layer '{name}' is in the stored trace alone" for name in result.only_b]
     differences = (*result.differences, *(() if settings.layers else alone))
     compared = {layer.a: GoldenDiff(layer, differences) for layer in result.layers}

@@ -129,26 +129,34 @@ class JoinedParts:
         told = parts_words((place.number for place in found), len(self.places),
                            self.places[0].sequences)  # fmt: skip
         place, first = next(iter(found.items()))
+        many = len(found) > 1
+        subject = "Parts of the trace are" if many else "A part of the trace is"
         return TraceError(
-            "Parts of the trace are missing." if gone else "Parts of the trace are damaged.",
+            f"{subject} {'missing' if gone else 'damaged'}.",
             where=f"{self._path}: {told}",
-            expected=f"{self.file_of(place)} and the others, as they were joined",
+            expected=f"{self.file_of(place)}{' and the others' if many else ''} as joined",
             found=first if len(kinds) == 1 else f"{place.file_name}: {first}; …",
             hint=f"the same run with {spell('resume')} makes them again; or make them with "
             f"{spell('part', f'{place.number}/{place.of}')} and join anew",
         )
 
-    def changed_numbers(self, place: PartPlace) -> TraceError | None:
-        """Why a part's numbers are not those that were joined, every one looked at; None if so."""
+    def require_numbers(self, place: PartPlace) -> None:
+        """Look at every number of a part.
+
+        Raises
+        ------
+        TraceError
+            They are not those that were joined.
+        """
         try:
-            with self._open_part(self.file_of(place)) as part:
-                self._require_own(place, part)
-                found = numbers_sha256(part._file, part.path)  # noqa: SLF001  # of this package
+            part = self._open_part(self.file_of(place))
         except TraceError as error:
-            return error
-        if found == self._sha256[place.number - 1].tobytes().hex():
-            return None
-        return self._refusal({place: "its numbers changed since it was joined (SHA-256)"})
+            raise self._refusal({place: error.what}) from error
+        with part:
+            self._require_own(place, part)
+            found = numbers_sha256(part._file, part.path)  # noqa: SLF001  # of this package
+        if found != self._sha256[place.number - 1].tobytes().hex():
+            raise self._refusal({place: "its numbers changed since it was joined (SHA-256)"})
 
     def read(self, dataset: Any, key: Any) -> Array:
         """Some of a virtual dataset, from the parts.

@@ -1,0 +1,67 @@
+"""Work on a trace cut into pieces for a cluster, and the results put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rnnscope import __version__
+from rnnscope.clusters.dask_cluster import Cluster, require_same_version
+from rnnscope.clusters.interface import TaskResult
+from rnnscope.errors import RnnscopeError
+from rnnscope.files.limits import limited, limits
+
+PIECES_A_WORKER = 4
+"""So that none waits long for the last."""
+
+LEAST_PIECES = 32
+"""However few workers there are: what a lost one has to do again stays small."""
+
+
+def pieces(count: int, cluster: Cluster) -> list[slice]:
+    """So many things in runs, for the workers of a cluster."""
+    wanted = min(count, max(LEAST_PIECES, PIECES_A_WORKER * len(cluster.workers)))
+    cuts = [number * count // wanted for number in range(wanted + 1)] if wanted else [0]
+    return [slice(first, stop) for first, stop in zip(cuts, cuts[1:], strict=False)]
+
+
+def in_order(
+    cluster: Cluster, function: Callable[..., Any], calls: Sequence[tuple[object, ...]]
+) -> Iterator[Any]:
+    """The results of calls that workers do, in the order of the calls.
+
+    What is done before its turn is kept until then.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    function : callable
+        At the top of a module; its `RnnscopeError` is raised here.
+    calls : sequence of tuple
+
+    Raises
+    ------
+    RnnscopeError
+    """
+    known = {**asdict(limits()), "probe_always": False}
+    given = [(__version__, known, function, call) for call in calls]
+    early: dict[int, Any] = {}
+    turn = 0
+    for number, value in cluster.run(guarded, given):
+        early[number] = value
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
+
+
+def guarded(
+    version: str, known: dict[str, Any], function: Callable[..., Any], call: tuple[object, ...]
+) -> TaskResult:
+    """A call on a worker, under the limits of whoever asked, its error as a value."""
+    try:
+        require_same_version(version)
+        with limited(**known):
+            return TaskResult(function(*call))
+    except RnnscopeError as error:
+        return TaskResult.of_error(error)
