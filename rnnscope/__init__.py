@@ -66,6 +66,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "open_model",
     "run",
     "run_several",
+    "run_part",
+    "join",
     "plan",
     "rerun",
     "open_trace",

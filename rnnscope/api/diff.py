@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
     from rnnscope.errors import RnnscopeError
@@ -37,6 +38,8 @@ def diff(
     time_major_b: bool | None = None,
     weights: bool = False,
     input: Any = None,  # noqa: A002  # the command's own word
+    dask: str | None = None,
+    jobs: int | None = None,
     **options: Any,
 ) -> DiffResult:
     """Compare two sets of states, whatever formats they are in, and say where they part.
@@ -70,6 +73,11 @@ def diff(
         `a` and `b` are checkpoints, or models: compare their recurrent weights and options.
     input : array, str or path, optional
         `a` and `b` are checkpoints: run both over it, and compare their states.
+    dask : str, optional
+        The address of a Dask scheduler, or ``"local"``: its workers compare; `a` and `b` are
+        files that they see, and the result is the same.
+    jobs : int, optional
+        With ``dask="local"``: processes.
     **options
         With `input`: options of both runs, as of `rnnscope.run`.
 
@@ -109,6 +117,7 @@ def diff(
         padding=accept(Switch(), padding, called=spell("padding")),
         fail_fast=accept(Switch(), fail_fast, called=spell("fail_fast")),
     )
+    address = _cluster(dask, jobs, a, b, alone=not (weights or input is not None or fail_fast))
     if weights:
         from rnnscope.comparing.weights import diff_weights
 
@@ -121,11 +130,15 @@ def diff(
         _read_options("a", a_format, num_units, time_major_a),
         _read_options("b", b_format, num_units, time_major_b),
     )
-    return _diff_states(a, b, reading, settings)
+    return _diff_states(a, b, reading, settings, address)
 
 
 def _diff_states(
-    a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions], settings: DiffSettings
+    a: Any,
+    b: Any,
+    reading: tuple[ReadOptions, ReadOptions],
+    settings: DiffSettings,
+    address: ClusterAddress | None,
 ) -> DiffResult:
     from rnnscope.api.trace import operand_of
     from rnnscope.comparing import diff_states
@@ -137,10 +150,49 @@ def _diff_states(
     except (InputError, CheckpointError) as error:
         raise (_checkpoints_for_states(a, b) or error) from error
     with one.states, other.states:
-        found = diff_states(one, other, settings, "rnnscope.diff")
+        measured = None
+        if address is not None:
+            from rnnscope.clusters.connecting import maybe_cluster
+            from rnnscope.comparing.on_cluster import measure_on_cluster
+
+            sequences = max(one.states.sequences or 1, other.states.sequences or 1)
+            with maybe_cluster(address) as cluster:
+                assert cluster is not None
+                measured = measure_on_cluster(
+                    os.fspath(a), os.fspath(b), reading, settings, sequences, cluster
+                )
+        found = diff_states(one, other, settings, "rnnscope.diff", measured=measured)
     if found.verdict != "differ":
         return found
     return replace(found, explain=_explain_command((a, one.states), (b, other.states)))
+
+
+def _cluster(
+    dask: str | None, jobs: int | None, a: Any, b: Any, *, alone: bool
+) -> ClusterAddress | None:
+    """The cluster that compares, if one does.
+
+    Raises
+    ------
+    OptionError
+        It cannot compare these.
+    """
+    from rnnscope.clusters.interface import ClusterAddress
+    from rnnscope.errors import OptionError, spell
+
+    address = ClusterAddress.maybe(dask, jobs)
+    if address is None:
+        return None
+    if not alone or not all(isinstance(one, (str, os.PathLike)) for one in (a, b)):
+        raise OptionError(
+            "A cluster compares the states in two files.",
+            where=spell("dask", address.address),
+            expected=f"two files, and neither {spell('weights')}, {spell('input')} nor "
+            f"{spell('fail_fast')}",
+            found="others",
+            hint=f"leave {spell('dask')} out",
+        )
+    return address
 
 
 def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recording import Target
     from rnnscope.record.results import RunReport
     from rnnscope.record.several_runs import SeveralRuns
 
@@ -22,6 +24,9 @@ def run(
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
     resume: bool = False,
+    dask: str | None = None,
+    jobs: int | None = None,
+    parts: int | None = None,
     **options: Any,
 ) -> StateTrace:
     """Run a checkpoint over an input; keep c and m of every timestep.
@@ -39,6 +44,14 @@ def run(
         Replace an existing file.
     resume : bool
         Continue a run of the same output that was interrupted, if there is one.
+    dask : str, optional
+        The address of a Dask scheduler, or ``"local"``: its workers record the run in parts, into
+        the folder ``NAME.parts`` beside the output. A script that says ``"local"`` does so below
+        ``if __name__ == "__main__":``, as Python asks for where processes are started.
+    jobs : int, optional
+        With ``dask="local"``: processes.
+    parts : int, optional
+        With `dask`: into how many parts; by their size if not given.
     **options
         Any option of ``rnnscope run`` with _ for -, as text or as Python has it:
         ``lengths=[10, 6]``, ``mask=array``, ``forget_bias=1.0`` or ``{"encoder/*": 1.0}``.
@@ -62,12 +75,36 @@ def run(
     (2, 64) warn
     """
     from rnnscope.api.trace import StateTrace
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.recording import Target, record
 
     recipe = _recipe(checkpoint, input, options)
     target = Target(None if output is None else Path(output), force, resume)
+    address = ClusterAddress.maybe(dask, jobs)
+    if address is not None:
+        return _run_on_cluster(recipe, target, address, parts)
     recording = record(recipe, target, command="rnnscope.run")
     return StateTrace(recording.open(), recording.report, recipe, in_memory=output is None)
+
+
+def _run_on_cluster(
+    recipe: Recipe, target: Target, address: ClusterAddress, parts: int | None
+) -> StateTrace:
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.errors import OptionError, spell
+    from rnnscope.record.on_cluster import record_on_cluster
+    from rnnscope.trace import Trace
+
+    if target.path is None:
+        raise OptionError(
+            "A run on a cluster needs a file.",
+            where=spell("dask", address.address),
+            expected=spell("output"),
+            found="none",
+            hint="name a trace in a folder that all workers see",
+        )
+    report = record_on_cluster(recipe, target, address, parts=parts, command="rnnscope.run")
+    return StateTrace(Trace.open(target.path), report, recipe, in_memory=False)
 
 
 def plan(

@@ -15,6 +15,7 @@ from rnnscope.cli.check_arguments import (
     refuse_mixtures,
     refuse_targets,
 )
+from rnnscope.cli.cluster_options import dask_option
 from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
@@ -61,11 +62,11 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
     metavar="N",
-    show_default=True,
-    help="With --suite: processes that run cases.",
+    help="With --suite: processes that run cases [default: 1]; with --dask local: processes that "
+    "check [default: one a processor].",
 )
+@dask_option
 @click.option(
     "--outputs",
     metavar="FILE",
@@ -185,6 +186,7 @@ def command(**given: Any) -> int:
 
     \b
     rnnscope check trace.h5
+    rnnscope check trace.h5 --dask tcp://head:8786
     rnnscope check trace.h5 --checkpoint model.ckpt --input x.npz --only padding-leak
     rnnscope check model.ckpt
     rnnscope check --outputs outputs.npy --state state.npz --lengths 3
@@ -233,7 +235,7 @@ def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
     if given["suite"]:
         from rnnscope.record.suite import run_suite
 
-        return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
+        return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"] or 1,
                          update_golden=given["update_golden"],
                          command=command_line(), pictures=_pictures(given))  # fmt: skip
     if given["outputs"]:
@@ -241,10 +243,12 @@ def _subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
+    from rnnscope.cli.cluster_options import opened_cluster
     from rnnscope.record.model_checks import check_or_error
 
     against = _comparison(given)
-    return [check_or_error(path, settings, against) for path in given["traces"]]
+    with opened_cluster(given) as cluster:
+        return [check_or_error(path, settings, against, cluster) for path in given["traces"]]
 
 
 def _settings(given: dict[str, Any]) -> CheckSettings:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rnnscope.errors import OptionError, spell
-
 if TYPE_CHECKING:
+    from rnnscope.clusters.dask_cluster import Cluster
     from rnnscope.clusters.interface import ClusterAddress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +36,18 @@ def cluster_options(function: F) -> F:
     return dask_option(function)
 
 
+@contextmanager
+def opened_cluster(given: Mapping[str, Any]) -> Iterator[Cluster | None]:
+    """The cluster that was named, opened; None if none was, and nothing of Dask is imported."""
+    if given["dask"] is None:
+        yield None
+        return
+    from rnnscope.clusters.connecting import maybe_cluster
+
+    with maybe_cluster(given_cluster(given)) as cluster:
+        yield cluster
+
+
 def given_cluster(given: Mapping[str, Any]) -> ClusterAddress | None:
     """The cluster that was named, if one was.
 
@@ -44,16 +56,6 @@ def given_cluster(given: Mapping[str, Any]) -> ClusterAddress | None:
     OptionError
         It is none, or only the number of its workers is given.
     """
-    if given["dask"] is None:
-        if given["jobs"] is not None:
-            raise OptionError(
-                f"{spell('jobs')} says how many processes {spell('dask', 'local')} starts.",
-                where=spell("jobs", str(given["jobs"])),
-                expected=spell("dask", "local"),
-                found="none",
-                hint=f"threads of one process are {spell('threads')}",
-            )
-        return None
     from rnnscope.clusters.interface import ClusterAddress
 
-    return ClusterAddress.make(given["dask"], given["jobs"])
+    return ClusterAddress.maybe(given["dask"], given["jobs"])

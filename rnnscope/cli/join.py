@@ -19,9 +19,7 @@ from rnnscope.cli.options import command_line, format_option, limit_options, pri
     metavar="TRACE",
     help="The trace to write, beside the folder of the parts.",
 )
-@click.option(
-    "--copy", is_flag=True, help="Copy all values into TRACE, which then needs no parts."
-)
+@click.option("--copy", is_flag=True, help="Copy all values into TRACE, which then needs no parts.")
 @click.option("-f", "--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.cluster_options import cluster_options, given_cluster
+from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
 from rnnscope.cli.terminal import is_dumb, stderr_to_nowhere

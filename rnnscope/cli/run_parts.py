@@ -68,9 +68,7 @@ def run_on_cluster(
     )
 
 
-def run_part(
-    recipe: Recipe, target: Target, part: str, progress: ShowProgress | None
-) -> RunReport:
+def run_part(recipe: Recipe, target: Target, part: str, progress: ShowProgress | None) -> RunReport:
     """Record one part."""
     from rnnscope.record.parts import record_part
     from rnnscope.record.recording import PartOfRun

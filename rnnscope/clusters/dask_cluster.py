@@ -12,19 +12,13 @@ import pkgutil
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rnnscope import __version__
 from rnnscope.clusters.interface import ClusterAddress, TaskResult
 from rnnscope.errors import EngineError, RnnscopeError, spell
-
-CONNECT_SECONDS = 10
-"""For a scheduler to answer, and for a first worker to be there."""
-
-START_SECONDS = 120
-"""For workers that are started here: a machine may be busy."""
 
 ASK_SECONDS = 60
 """For workers to answer a question."""
@@ -35,15 +29,12 @@ LOOK_SECONDS = 2
 ALONE_SECONDS = 120
 """So long a run waits for a worker where none is left."""
 
-LOST_BEFORE_GIVING_UP = 5
-"""Workers that are lost with the same task; then the task is thought to be the reason."""
-
 Call = tuple[object, ...]
 """The arguments of one task."""
 
 
 class Cluster:
-    """A connection to a cluster; `open_cluster` makes one.
+    """A connection to a cluster; `rnnscope.clusters.connecting.open_cluster` makes one.
 
     Attributes
     ----------
@@ -161,8 +152,9 @@ class Cluster:
         RnnscopeError
             The task's own; or the scheduler or all workers are gone.
         """
-        from distributed import wait
+        import distributed
 
+        wait: Any = distributed.wait
         # Not pure: the same call later is to be computed again, not to be taken from before.
         futures = {
             self._client.submit(function, *call, pure=False): number
@@ -242,81 +234,6 @@ class Cluster:
 def _listed(workers: Any) -> str:
     names = sorted(workers)
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-@contextmanager
-def open_cluster(address: ClusterAddress) -> Iterator[Cluster]:
-    """Connect to a cluster, or start one of processes on this machine; closed in the end.
-
-    Raises
-    ------
-    EngineError
-        Dask is not installed, nobody answers at the address, there is no worker, or one has another
-        version of rnnscope.
-    """
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise EngineError(
-            f"{spell('dask')} needs the packages dask and distributed.",
-            expected="both",
-            found=str(error),
-            hint="pip install 'rnnscope[dask]'",
-        ) from error
-    with ExitStack() as opened:
-        opened.enter_context(dask.config.set({
-            "distributed.scheduler.allowed-failures": LOST_BEFORE_GIVING_UP,
-            "distributed.comm.timeouts.connect": CONNECT_SECONDS,
-            "distributed.admin.log-format": "%(message)s",
-            "distributed.logging": {"distributed": "error"},
-        }))  # fmt: skip
-        opened.enter_context(_quiet())
-        try:
-            if address.is_local:
-                cluster = opened.enter_context(LocalCluster(
-                    n_workers=address.processes, threads_per_worker=1, processes=True,
-                    dashboard_address=None, memory_limit=0, silence_logs=50,
-                ))  # fmt: skip
-                client = opened.enter_context(Client(cluster, timeout=START_SECONDS))
-                client.wait_for_workers(address.processes, timeout=START_SECONDS)
-            else:
-                client = opened.enter_context(Client(address.address, timeout=CONNECT_SECONDS))
-        except (OSError, TimeoutError, ValueError) as error:
-            raise EngineError(
-                "The cluster does not answer.",
-                where=address.address,
-                expected="a Dask scheduler",
-                found=(str(error) or type(error).__name__).splitlines()[0],
-                hint="look at the address; 'dask scheduler' prints it when it starts",
-            ) from error
-        made = Cluster(client, address)
-        try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except TimeoutError as error:
-            raise EngineError(
-                "The cluster has no workers.",
-                where=address.address,
-                expected="at least one",
-                found=f"none for {CONNECT_SECONDS} s",
-                hint=f"start some: dask worker {address.address} --nworkers 4",
-            ) from error
-        made.require_version()
-        yield made
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Dask's own words on lost workers and the like are kept from the terminal: ours tell."""
-    import logging
-
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def require_same_version(version: str) -> None:

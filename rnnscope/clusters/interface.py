@@ -53,6 +53,27 @@ class ClusterAddress:
         return len(allowed(0)) if allowed else os.cpu_count() or 1
 
     @classmethod
+    def maybe(cls, address: str | None, workers: int | None = None) -> ClusterAddress | None:
+        """As `make`; None where no address is given.
+
+        Raises
+        ------
+        OptionError
+            As `make`, or only a number of workers is given.
+        """
+        if address is not None:
+            return cls.make(address, workers)
+        if workers is not None:
+            raise OptionError(
+                f"{spell('jobs')} says how many processes {spell('dask', LOCAL)} starts.",
+                where=spell("jobs", str(workers)),
+                expected=spell("dask", LOCAL),
+                found="none",
+                hint=f"threads of one process are {spell('threads')}",
+            )
+        return None
+
+    @classmethod
     def make(cls, address: str, workers: int | None = None) -> ClusterAddress:
         """An address from what any surface gives.
 
@@ -100,7 +121,9 @@ class TaskResult:
     @classmethod
     def of_error(cls, error: RnnscopeError) -> TaskResult:
         """A task that ended in one of our errors."""
-        parts = {name: getattr(error, name) for name in ("what", "where", "expected", "found", "hint")}
+        parts = {
+            name: getattr(error, name) for name in ("what", "where", "expected", "found", "hint")
+        }
         kind = next(name for name, known in ERRORS.items() if isinstance(error, known))
         return cls(error={"type": kind, **parts})
 
@@ -116,4 +139,4 @@ class TaskResult:
             return self.value
         parts = dict(self.error)
         error = ERRORS.get(str(parts.pop("type")), RnnscopeError)
-        raise error(str(parts.pop("what")), **parts)  # type: ignore[arg-type]
+        raise error(str(parts.pop("what")), **parts)

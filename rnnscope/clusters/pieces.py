@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from rnnscope import __version__
 from rnnscope.clusters.dask_cluster import Cluster, require_same_version
 from rnnscope.clusters.interface import TaskResult
-from rnnscope.errors import RnnscopeError
+from rnnscope.errors import RnnscopeError, spell_options, spelling_in_use
 from rnnscope.files.limits import limited, limits
 
 PIECES_A_WORKER = 4
@@ -23,7 +24,7 @@ def pieces(count: int, cluster: Cluster) -> list[slice]:
     """So many things in runs, for the workers of a cluster."""
     wanted = min(count, max(LEAST_PIECES, PIECES_A_WORKER * len(cluster.workers)))
     cuts = [number * count // wanted for number in range(wanted + 1)] if wanted else [0]
-    return [slice(first, stop) for first, stop in zip(cuts, cuts[1:], strict=False)]
+    return [slice(first, stop) for first, stop in pairwise(cuts)]
 
 
 def in_order(
@@ -44,24 +45,57 @@ def in_order(
     ------
     RnnscopeError
     """
-    known = {**asdict(limits()), "probe_always": False}
-    given = [(__version__, known, function, call) for call in calls]
     early: dict[int, Any] = {}
     turn = 0
-    for number, value in cluster.run(guarded, given):
+    for number, value in as_done(cluster, function, calls):
         early[number] = value
         while turn in early:
             yield early.pop(turn)
             turn += 1
 
 
-def guarded(
-    version: str, known: dict[str, Any], function: Callable[..., Any], call: tuple[object, ...]
-) -> TaskResult:
-    """A call on a worker, under the limits of whoever asked, its error as a value."""
+def as_done(
+    cluster: Cluster, function: Callable[..., Any], calls: Sequence[tuple[object, ...]]
+) -> Iterator[tuple[int, Any]]:
+    """The results of calls that workers do, as they come: which call, and its value.
+
+    Raises
+    ------
+    RnnscopeError
+        That of a call, or of the cluster.
+    """
+    surface = Surface(__version__, {**asdict(limits()), "probe_always": False}, spelling_in_use())
+    yield from cluster.run(guarded, [(surface, function, call) for call in calls])
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a worker takes over from whoever asks.
+
+    Attributes
+    ----------
+    version : str
+        Of rnnscope.
+    limits : dict
+        Of reading files.
+    spelling : callable
+        What options are called in messages.
+    """
+
+    version: str
+    limits: dict[str, Any]
+    spelling: Callable[[str, str], str]
+
+
+def guarded(surface: Surface, function: Callable[..., Any], call: tuple[object, ...]) -> TaskResult:
+    """A call on a worker, its error as a value."""
+    before = spelling_in_use()
+    spell_options(surface.spelling)
     try:
-        require_same_version(version)
-        with limited(**known):
+        require_same_version(surface.version)
+        with limited(**surface.limits):
             return TaskResult(function(*call))
     except RnnscopeError as error:
         return TaskResult.of_error(error)
+    finally:
+        spell_options(before)

@@ -264,9 +264,7 @@ def _read_blocks(
     """Every block of which something counts; large arrays are read ahead."""
     shape, size = pair.a.shape, pair.a.dtype.itemsize
     keys = (
-        key
-        for key in _blocks(shape, size)
-        if _begins_in(key, rows) and _counts(pair.valid, key)
+        key for key in _blocks(shape, size) if _begins_in(key, rows) and _counts(pair.valid, key)
     )
 
     def read(key: Key) -> tuple[Array, Array]:
@@ -280,8 +278,8 @@ def _read_blocks(
 def _begins_in(key: Key, rows: slice | None) -> bool:
     if rows is None:
         return True
-    start: int = key[0].start if key else 0
-    return rows.start <= start < rows.stop
+    start = key[0].start if key else 0
+    return bool(rows.start <= start < rows.stop)
 
 
 def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Key]:

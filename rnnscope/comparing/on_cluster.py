@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rnnscope.clusters.dask_cluster import Cluster
-from rnnscope.clusters.pieces import pieces, in_order
+from rnnscope.clusters.pieces import in_order, pieces
 from rnnscope.comparing.compare import Measures, measure_states
 from rnnscope.comparing.tolerance import DiffSettings
+from rnnscope.files.reference import split_reference
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise
 
@@ -26,6 +27,9 @@ def measure_on_cluster(
         Of the larger one.
     cluster : Cluster
     """
+    paths = [split_reference(one) for one in (a, b)]
+    cluster.require_files([file.absolute() for file, _ in paths])
+    a, b = (f"{file.absolute()}{'' if part is None else f'::{part}'}" for file, part in paths)
     every = [(a, b, reading, settings, rows) for rows in pieces(sequences, cluster)]
     found: Measures = {}
     for part in in_order(cluster, measure_piece, every):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.clusters.dask_cluster import Cluster
-from rnnscope.clusters.pieces import pieces, in_order
+from rnnscope.clusters.pieces import in_order, pieces
 from rnnscope.model.cell import Array
 from rnnscope.pooling.interface import PooledResult, PooledSink
 from rnnscope.pooling.plan import PoolPlan, plan_pool

@@ -8,7 +8,7 @@ from rnnscope.checks import CHECKS
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.pieces import in_order, pieces
-from rnnscope.record.trace_checks import SeenSlices, SliceChecks, slices_of
+from rnnscope.record.slice_checks import SeenSlices, SliceChecks, slices_of
 from rnnscope.trace import Trace
 
 OF_THE_WHOLE = frozenset(name for name, check in CHECKS.items() if check.at_end) | {"golden"}
@@ -36,7 +36,9 @@ def check_on_cluster(
     cluster.require_files([trace.path.absolute()])
     path = str(trace.path.absolute())
     if trace.parts is not None:
-        for _ in in_order(cluster, verify_part, [(path, at) for at in range(len(trace.parts.places))]):
+        for _ in in_order(
+            cluster, verify_part, [(path, at) for at in range(len(trace.parts.places))]
+        ):
             pass
     every = [*slices_of(trace)]
     calls = [(path, settings, every[part]) for part in pieces(len(every), cluster)]

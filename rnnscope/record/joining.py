@@ -215,7 +215,10 @@ def _require_same_run(first: _Found, other: _Found) -> None:
 
 
 def _require_beside(parts: Sequence[_Found], folder: Path, target: Path) -> None:
-    if folder.resolve().parent != target.resolve().parent and folder.parent.resolve() != target.parent:
+    if (
+        folder.resolve().parent != target.resolve().parent
+        and folder.parent.resolve() != target.parent
+    ):
         raise TraceError(
             "The folder of the parts is not beside the trace.",
             where=folder,
@@ -234,5 +237,3 @@ def _require_beside(parts: Sequence[_Found], folder: Path, target: Path) -> None
                 found=part.path.name,
                 hint=f"move it there, or copy the values with {spell('copy')}",
             )
-
-

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
-from glob import escape
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from rnnscope import __version__
-from rnnscope.clusters.dask_cluster import open_cluster, require_same_version
-from rnnscope.clusters.interface import ClusterAddress, TaskResult
-from rnnscope.errors import OptionError, RnnscopeError, TraceError, spell
-from rnnscope.files.limits import limited, limits
+from rnnscope.clusters.connecting import open_cluster
+from rnnscope.clusters.interface import ClusterAddress
+from rnnscope.clusters.pieces import as_done
+from rnnscope.errors import OptionError
+from rnnscope.files.limits import limited
 from rnnscope.files.reference import split_reference
-from rnnscope.files.safe_hdf5 import has_signature, open_h5
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.joining import join_parts
 from rnnscope.record.parts import (
@@ -26,6 +23,7 @@ from rnnscope.record.parts import (
     refuse_verifying,
     report_of_parts,
 )
+from rnnscope.record.parts_folders import folder_for_parts, remove_parts
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import REFERENCES, Recipe
 from rnnscope.record.recording import (
@@ -39,10 +37,9 @@ from rnnscope.record.recording import (
 from rnnscope.record.results import PartsReport, RunReport
 from rnnscope.record.run_report import bytes_of_states
 from rnnscope.running.prepare import prepare
-from rnnscope.trace import Trace, check_target
+from rnnscope.trace import Trace
 from rnnscope.trace.parts import PartPlace
-from rnnscope.trace.parts.joined import FOLDER, RUN
-from rnnscope.trace.parts.place import MAX_PARTS, PARTS_SUFFIX, check_folder_name, place_of
+from rnnscope.trace.parts.place import MAX_PARTS, place_of
 from rnnscope.trace.target import check_trace_name
 
 PART_BYTES = 256 * 10**6
@@ -79,8 +76,6 @@ class PartTask:
 
     Attributes
     ----------
-    version : str
-        Of rnnscope.
     recipe, told : str
         Recipes as JSON: with files by their whole paths; and as the user said it, for the trace.
     trace, folder : str
@@ -88,11 +83,8 @@ class PartTask:
     number, of, threads : int
         As `PartOfRun` has them.
     command : str
-    limits : mapping
-        For reading files.
     """
 
-    version: str
     recipe: str
     told: str
     trace: str
@@ -101,32 +93,26 @@ class PartTask:
     of: int
     threads: int
     command: str
-    limits: dict[str, Any]
 
 
-def part_task(task: PartTask) -> TaskResult:
+def record_part_of(task: PartTask) -> DonePart:
     """Record a part on a worker; one that is there, and whole, is kept."""
-    try:
-        require_same_version(task.version)
-        part = PartOfRun(
-            task.number, task.of, Recipe.from_json(task.told), task.threads, Path(task.folder)
-        )
-        with limited(**task.limits):
-            report = record_part(
-                Recipe.from_json(task.recipe),
-                Path(task.trace),
-                part,
-                resume=True,
-                command=task.command,
-                workers=1,  # a task is one processor's work: workers run several beside each other
-            )
-            assert report.trace is not None
-            with Trace.open(report.trace) as written:
-                assert written.part is not None and report.part is not None
-                saved = written.part.saved
-        return TaskResult(DonePart(saved, report.engine, report.notes, report.part.kept))
-    except RnnscopeError as error:
-        return TaskResult.of_error(error)
+    part = PartOfRun(
+        task.number, task.of, Recipe.from_json(task.told), task.threads, Path(task.folder)
+    )
+    report = record_part(
+        Recipe.from_json(task.recipe),
+        Path(task.trace),
+        part,
+        resume=True,
+        command=task.command,
+        workers=1,  # a task is one processor's work: workers run several beside each other
+    )
+    assert report.trace is not None
+    assert report.part is not None
+    with Trace.open(report.trace) as written:
+        assert written.part is not None
+        return DonePart(written.part.saved, report.engine, report.notes, report.part.kept)
 
 
 def record_on_cluster(
@@ -175,13 +161,12 @@ def record_on_cluster(
         places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         header = trace_header(planned, command)
         run = run_digest(header, recipe)
-        folder, old = _folder(path, target, run, planned.files)
+        folder, stale = folder_for_parts(path, target, run, planned.files)
         opened.enter_context(parts_folder(folder))
         tasks = [
             PartTask(
-                __version__, located.to_json(), recipe.to_json(), str(path), str(folder),
+                located.to_json(), recipe.to_json(), str(path), str(folder),
                 place.number, of, run_settings(recipe).used_threads, command,
-                {**asdict(limits()), "probe_always": False},
             )
             for place in places
         ]  # fmt: skip
@@ -189,8 +174,8 @@ def record_on_cluster(
         planned.require_unchanged(header.checkpoint_sha256, header.input_sha256)
         files = [folder / place.file_name for place in places]
         join_parts(files, path, force=target.force or target.resume, command=command)
-        if old is not None and old != folder:
-            _remove_parts(old)
+        for one in stale:
+            remove_parts(one)
         first = done[0]
         notes = [note for part in done for note in part.notes]
         report = report_of_parts(
@@ -226,8 +211,7 @@ def _on_workers(
             cluster.require_files([file for file in planned.files if file.exists()])
             workers = len(cluster.workers)
             advance = None if progress is None else opened.enter_context(progress(planned))
-            for number, found in cluster.run(part_task, [(task,) for task in tasks]):
-                assert isinstance(found, DonePart)
+            for number, found in as_done(cluster, record_part_of, [(task,) for task in tasks]):
                 done[number] = found
                 if advance is not None:
                     advance(places[number].count)
@@ -281,61 +265,3 @@ def _located(recipe: Recipe) -> Recipe:
 def _absolute(reference: str) -> str:
     file, key = split_reference(reference)
     return str(file.absolute()) + ("" if key is None else f"::{key}")
-
-
-def _folder(
-    path: Path, target: Target, run: str, files: tuple[Path, ...]
-) -> tuple[Path, Path | None]:
-    """The folder for the parts, and that of a trace which is replaced.
-
-    Raises
-    ------
-    TraceError
-        A trace, or parts, are there, and nobody said what to do with them.
-    """
-    own = path.with_name(path.name + PARTS_SUFFIX)
-    check_folder_name(own)
-    old_folder, old_run = _tied_to(path)
-    if target.resume and old_run == run and old_folder is not None:
-        return old_folder, None  # its damaged parts are made again
-    check_target(path, target.force, files)
-    every = [own, *sorted(path.parent.glob(f"{escape(own.name)}-[0-9]*"))]
-    used = [one for one in every if one.is_dir() and one != old_folder and any(one.iterdir())]
-    if target.resume and used:
-        return used[-1], old_folder
-    if used and not target.force:
-        raise TraceError(
-            "Parts of an earlier run are there.",
-            where=used[0],
-            expected="no such folder",
-            found=f"{sum(1 for _ in used[0].iterdir())} files",
-            hint=f"go on with {spell('resume')}, or make them anew with {spell('force')}",
-        )
-    for one in used:
-        _remove_parts(one)
-    number, folder = 2, own
-    while os.path.lexists(folder):
-        folder = own.with_name(f"{own.name}-{number}")
-        number += 1
-    return folder, old_folder
-
-
-def _tied_to(path: Path) -> tuple[Path | None, str]:
-    """The folder and the run of a trace in parts that is there; None and nothing where none is."""
-    if not path.is_file() or not has_signature(path):
-        return None, ""
-    with suppress(RnnscopeError), open_h5(path, error=TraceError) as file:
-        name, run = file.attrs.get(FOLDER), file.attrs.get(RUN)
-        if isinstance(name, str) and isinstance(run, str) and Path(name).name == name:
-            return path.with_name(name), run
-    return None, ""
-
-
-def _remove_parts(folder: Path) -> None:
-    """Remove what runs write into a folder of parts, and the folder if nothing else is in it."""
-    for pattern in ("[0-9]*-of-[0-9]*.h5", ".[0-9]*-of-[0-9]*.h5.partial*"):
-        for file in folder.glob(pattern):
-            with suppress(OSError):
-                file.unlink()
-    with suppress(OSError):
-        folder.rmdir()

@@ -81,11 +81,15 @@ def record_part(
             run = run_digest(trace_header(planned, command), part.recipe or recipe)
             kept = kept_part(path, place, run)
             if kept is not None:
-                report = report_of_parts(planned, [kept.mark.saved], kept.engine, str(path), command)
+                report = report_of_parts(
+                    planned, [kept.mark.saved], kept.engine, str(path), command
+                )
                 return replace(report, part=_part_report(place, kept=True))
     with parts_folder(path.parent):
         target = Target(path, force or resume, resume)
-        made = record(recipe, target, command=command, workers=workers, progress=progress, part=part)
+        made = record(
+            recipe, target, command=command, workers=workers, progress=progress, part=part
+        )
     place = part.place(made.report.input.shape[0])
     return replace(made.report, part=_part_report(place))
 

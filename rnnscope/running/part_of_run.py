@@ -20,7 +20,7 @@ from rnnscope.model.layers.shapes import LastOutput
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
-from rnnscope.running.interface import Observer, Sink
+from rnnscope.running.interface import Observer, StateSink
 from rnnscope.running.memory import SliceSize
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared
@@ -75,8 +75,8 @@ def slices_of_part(
     # Where time is cut, a later pass reads back what the part keeps, and nothing beside it.
     if size.steps < prepared.source.timesteps:
         prepared.notes.setdefault(
-            "Sequences longer than the memory budget were computed in slices of the part's own: the "
-            "last bits may differ from those of a run that is not in parts."
+            "Sequences longer than the memory budget were computed in slices of the part's own: "
+            "the last bits may differ from those of a run that is not in parts."
         )
         yield from size.rows_of(rows.stop, first)
         return
@@ -87,7 +87,8 @@ def slices_of_part(
 
 def common_rows(one: slice, other: slice) -> int:
     """How many sequences two slices have in common."""
-    return max(0, min(one.stop, other.stop) - max(one.start, other.start))
+    first, stop = max(one.start, other.start), min(one.stop, other.stop)
+    return int(max(0, stop - first))
 
 
 class _Cut:
@@ -131,16 +132,8 @@ class _Cut:
 class PartSink:
     """Takes slices of the whole run and gives a sink what is in the part, numbered from 0."""
 
-    def __init__(self, sink: Sink, part: slice) -> None:
+    def __init__(self, sink: StateSink, part: slice) -> None:
         self._sink, self._part = sink, part
-
-    @property
-    def done(self) -> int:
-        return self._sink.done
-
-    @property
-    def saved_state(self) -> str | None:
-        return self._sink.saved_state
 
     def write_layer(
         self, name: str, states: LayerStates, sequences: slice, steps: slice = slice(None)
@@ -174,9 +167,6 @@ class PartSink:
 
     def commit(self, done: int, state: str = "") -> None:
         self._sink.commit(min(done, self._part.stop) - self._part.start, state)
-
-    def set_checks(self, json_text: str) -> None:
-        self._sink.set_checks(json_text)
 
 
 class PartObserver:

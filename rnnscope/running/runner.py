@@ -20,7 +20,7 @@ from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier
 from rnnscope.running.background import prefetch
 from rnnscope.running.compute import Computed, Merged, compute_slice
-from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, Sink
+from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, StateSink
 from rnnscope.running.long_time import LongRun
 from rnnscope.running.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
 from rnnscope.running.part_of_run import PartObserver, PartSink, common_rows, slices_of_part
@@ -157,7 +157,8 @@ def run_plan(
             if progress is not None:
                 progress(sink.done)
         slices = size.rows_of(source.sequences, sink.done)
-        into, seen = sink, observer
+        into: StateSink = sink
+        seen = observer
         if rows is not None:
             slices = slices_of_part(prepared, _names(engines), size, rows, sink.done)
             into, seen = PartSink(sink, rows), observer and PartObserver(observer, rows)
@@ -215,7 +216,7 @@ class _SlicedRun:
         prepared: Prepared,
         engines: dict[str, LayerEngine],
         size: SliceSize,
-        sink: Sink,
+        sink: StateSink,
         thread: WritingThread,
         observer: Observer | None,
         verifier: Verifier | None,

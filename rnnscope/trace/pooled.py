@@ -29,8 +29,8 @@ from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.labels import label
-from rnnscope.trace.parts.joined import FOLDER
 from rnnscope.trace.partial import _locked, partial_path
+from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.target import check_target, publish
 

@@ -25,8 +25,9 @@ from rnnscope.trace.attributes import (
 )
 from rnnscope.trace.groups import layer_groups, read_all, read_array, read_header, stored_shape
 from rnnscope.trace.padding import padded, past_length
-from rnnscope.trace.parts.joined import FOLDER, JoinedParts
+from rnnscope.trace.parts.joined import JoinedParts
 from rnnscope.trace.parts.mark import read_mark
+from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.recognise import check_offsets, check_schema, no_trace
 from rnnscope.trace.schema import (
     FINAL,
@@ -238,7 +239,9 @@ class Trace(Closing):
         nothing = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
         if self.is_cut(name):
             states = LayerStates({}, nothing, {}, {})
-            return LayerSlice(header.known_facts, states, first_sequence=self.first_sequence + first)
+            return LayerSlice(
+                header.known_facts, states, first_sequence=self.first_sequence + first
+            )
         states = self.read_states(name, rows, only=only)
         lengths = mask = None
         if (
@@ -276,7 +279,8 @@ class Trace(Closing):
         first, stop, _ = sequences.indices(self.sequences)
         rows = slice(first, max(first, stop))
         ends = {
-            when: read_all(group, when, tuple(header.widths), rows, self._parts) for when in (INITIAL, FINAL)
+            when: read_all(group, when, tuple(header.widths), rows, self._parts)
+            for when in (INITIAL, FINAL)
         }
         wanted = only is None or OUTPUTS in only
         outputs_as = STATE_M if header.outputs_are_m and wanted else OUTPUTS
@@ -341,9 +345,7 @@ class Trace(Closing):
     def read_initial(self, name: str, sequences: slice = EVERYTHING) -> Mapping[str, Array]:
         """The states of a layer before its first step, (sequence, width) each."""
         header = self.layer(name)
-        return read_all(
-            self._groups[name], INITIAL, tuple(header.widths), sequences, self._parts
-        )
+        return read_all(self._groups[name], INITIAL, tuple(header.widths), sequences, self._parts)
 
     def read_outputs(self, name: str, sequences: slice = EVERYTHING) -> Array:
         """The outputs (sequence, timestep, output) of any layer, as far as they were kept."""
@@ -368,9 +370,7 @@ class Trace(Closing):
             return read_array(group, name, sequences, self._parts)
         first, stop, _ = sequences.indices(self.sequences)
         offsets = self.offsets[first : max(first, stop) + 1]
-        flat = read_array(
-            group, name, slice(int(offsets[0]), int(offsets[-1])), self._parts
-        )
+        flat = read_array(group, name, slice(int(offsets[0]), int(offsets[-1])), self._parts)
         past = past_length(header, name, ends)
         return padded(flat, np.diff(offsets), self.timesteps, past)
 

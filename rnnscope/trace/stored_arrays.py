@@ -14,7 +14,8 @@ from rnnscope.files.safe_hdf5 import child, damage_as, open_h5
 from rnnscope.files.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
-from rnnscope.trace.parts.joined import FOLDER, JoinedParts
+from rnnscope.trace.parts.joined import JoinedParts
+from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
     INPUT_STEPS,

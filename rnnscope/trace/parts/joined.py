@@ -8,7 +8,6 @@ trace of a stranger.
 
 from __future__ import annotations
 
-import os
 import stat
 import threading
 from collections import OrderedDict
@@ -24,16 +23,8 @@ from rnnscope.model.cell import Array
 from rnnscope.trace.groups import read_array
 from rnnscope.trace.parts.digest import ends_sha256, numbers_sha256
 from rnnscope.trace.parts.place import MAX_PARTS, PartPlace, parts_words
+from rnnscope.trace.parts.table import BYTES, ENDS, RUN, SHA256, column, escaped, folder_name, wrong
 from rnnscope.trace.schema import OFFSETS, PARTS, SEQUENCE
-
-FOLDER = "parts_folder"
-"""The root attribute that makes a file a master: the name of the folder beside it."""
-
-RUN = "parts_run"
-"""The root attribute that every part has to have as its ``part_run``."""
-
-BYTES, SHA256, ENDS = "bytes", "sha256", "ends_sha256"
-"""Datasets of the group ``parts``, a row for each part."""
 
 OPEN_PARTS = 16
 """Files held open at a time."""
@@ -67,17 +58,17 @@ class JoinedParts:
 
     def __init__(self, path: Path, file: Any, open_part: OpenPart) -> None:
         self._path, self._open_part = path, open_part
-        self.folder = path.absolute().parent / _folder_name(path, file)
+        self.folder = path.absolute().parent / folder_name(path, file)
         self.run = file.attrs.get(RUN)
-        sizes = _column(path, file, BYTES, (None,), "iu")
+        sizes = column(path, file, BYTES, (None,), "iu")
         self._bytes = sizes.astype(np.int64)
         count = len(sizes)
-        self._sha256 = _column(path, file, SHA256, (count, 32), "u")
-        self._ends = _column(path, file, ENDS, (count, 32), "u")
+        self._sha256 = column(path, file, SHA256, (count, 32), "u")
+        self._ends = column(path, file, ENDS, (count, 32), "u")
         sequence = child(file, SEQUENCE, TraceError)
         total = 0 if sequence is None or not sequence.shape else int(sequence.shape[0])
         if not 1 <= count <= min(MAX_PARTS, max(1, total)) or not isinstance(self.run, str):
-            raise _wrong(path, f"/{PARTS}", f"1 to {total} parts of a run", f"{count}")
+            raise wrong(path, f"/{PARTS}", f"1 to {total} parts of a run", f"{count}")
         self.places = [PartPlace(number + 1, count, total) for number in range(count)]
         self._rows = np.array([0, *(place.rows.stop for place in self.places)])
         self._steps = self._rows
@@ -85,7 +76,7 @@ class JoinedParts:
         if offsets is not None:
             known = load_array(offsets, TraceError)
             if known.shape != (total + 1,) or np.any(np.diff(known) < 0):
-                raise _wrong(path, OFFSETS, f"{total + 1} rising numbers", f"{known.shape}")
+                raise wrong(path, OFFSETS, f"{total + 1} rising numbers", f"{known.shape}")
             self._steps = known[self._rows]
         self._bounds: dict[str, Array] = {}
         self._opened: OrderedDict[int, Any] = OrderedDict()
@@ -182,7 +173,7 @@ class JoinedParts:
             raise ValueError(f"a step of {step}")
         stop = max(start, stop)
         low = int(np.searchsorted(bounds, start, side="right")) - 1
-        pieces = []
+        pieces: list[Array] = []
         with self._lock:
             for at in range(min(low, len(self.places) - 1), len(self.places)):
                 begins, ends = int(bounds[at]), int(bounds[at + 1])
@@ -226,12 +217,12 @@ class JoinedParts:
             raise self._refusal({place: "a part of another run, or no part"})
 
     def _bounds_of(self, dataset: Any) -> Array:
-        """Where each part begins in a virtual dataset, once its sources are as `join` writes them."""
+        """Where parts begin in a virtual dataset, once its sources are as `join` writes them."""
         name = str(dataset.name)
         if name not in self._bounds:
             fitting = [one for one in (self._rows, self._steps) if self._is_tied(dataset, one)]
             if not fitting:
-                raise _wrong(
+                raise wrong(
                     self._path,
                     name,
                     "the same dataset of each part, one after another",
@@ -271,45 +262,6 @@ class JoinedParts:
                 self._opened.popitem()[1].close()
 
 
-def escaped(name: str) -> str:
-    """A dataset's name as HDF5 takes it for a source: a % begins a number that it fills in."""
-    return name.replace("%", "%%")
-
-
-def _folder_name(path: Path, file: Any) -> str:
-    name = file.attrs.get(FOLDER)
-    plain = isinstance(name, str) and 0 < len(name) < 1024 and name not in (".", "..")
-    if not plain or {*name} & {"/", "\\", "\0", "%", ":"} or os.path.basename(name) != name:  # noqa: PTH119
-        raise _wrong(path, FOLDER, "the plain name of a folder beside the file", f"{name!r:.200}")
-    return str(name)
-
-
-def _column(path: Path, file: Any, name: str, shape: tuple[int | None, ...], kinds: str) -> Array:
-    import h5py
-
-    dataset = child(file, f"{PARTS}/{name}", TraceError)
-    where = f"/{PARTS}/{name}"
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in kinds:
-        raise _wrong(path, where, "integers, a row for each part", "nothing of that kind")
-    sizes = tuple(dataset.shape or ())
-    fits = len(sizes) == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, sizes, strict=True)
-    )
-    if not fits or sizes[0] > MAX_PARTS:
-        raise _wrong(path, where, f"shape {shape}", f"shape {sizes}")
-    return load_array(dataset, TraceError)
-
-
 def _rest(shape: tuple[int, ...], keys: tuple[slice, ...]) -> tuple[int, ...]:
     kept = [len(range(*key.indices(size))) for key, size in zip(keys, shape[1:], strict=False)]
     return (*kept, *shape[1 + len(kept) :])
-
-
-def _wrong(path: Path, what: str, expected: str, found: str) -> TraceError:
-    return TraceError(
-        "The trace is not tied to its parts as its schema says.",
-        where=f"{path}::{what}",
-        expected=expected,
-        found=found,
-        hint="was the file changed after rnnscope wrote it? Then join the parts again",
-    )

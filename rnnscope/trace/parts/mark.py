@@ -1,4 +1,4 @@
-"""What a part says of itself: which run it is of, which sequences it holds, what its numbers are."""
+"""What a part says of itself: of which run it is, which sequences it holds, their digest."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def read_mark(attributes: Mapping[str, Any], sequences: int, where: object) -> P
         "What a part says of itself does not fit.",
         where=where,
         expected=f"{PART} K of {PARTS} N, and the sequences that follow from them",
-        found=", ".join(f"{name} {attributes.get(name)!r:.80}" for name in (PART, PARTS, FIRST, TOTAL))
+        found=", ".join(
+            f"{name} {attributes.get(name)!r:.80}" for name in (PART, PARTS, FIRST, TOTAL)
+        )
         + f"; {sequences} sequences",
         hint="was the file changed after rnnscope wrote it? Then make the part again",
     )

@@ -1,4 +1,4 @@
-"""Which sequences a part holds, and what its file is called: both follow from K, N and their number."""
+"""Which sequences a part holds, and what its file is called: both follow from numbers alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PartPlace:
 
     @property
     def count(self) -> int:
-        return self.rows.stop - self.rows.start
+        return int(self.rows.stop - self.rows.start)
 
     @property
     def file_name(self) -> str:

@@ -17,9 +17,9 @@ from rnnscope.trace.labels import label
 from rnnscope.trace.layout import MAX_REFERENCES
 from rnnscope.trace.partial import PartialFile
 from rnnscope.trace.parts.digest import ends_sha256
-from rnnscope.trace.parts.joined import BYTES, ENDS, FOLDER, RUN, SHA256, escaped
 from rnnscope.trace.parts.mark import ATTRIBUTES, PartMark
 from rnnscope.trace.parts.place import check_folder_name
+from rnnscope.trace.parts.table import BYTES, ENDS, FOLDER, RUN, SHA256, escaped
 from rnnscope.trace.schema import OFFSETS, PARTS, POOLED, SEQUENCE, STEP, storable_text
 
 NOTE = "parts_note"
@@ -212,7 +212,7 @@ class _Tied:
         each = max(1, COPIED_BYTES // max(1, row))
         for at, part in enumerate(self._parts):
             with open_h5(part.path, error=TraceError) as file:
-                values = child(file, str(source.name), TraceError)
+                values: Any = child(file, str(source.name), TraceError)
                 for start in range(0, len(values), each):
                     block = values[start : start + each]
                     made[bounds[at] + start : bounds[at] + start + len(block)] = block
@@ -260,7 +260,7 @@ def _datasets(group: Any) -> list[Any]:
     """Every dataset under every name, in the order of names."""
     import h5py
 
-    found = []
+    found: list[Any] = []
     for name in child_names(group, TraceError):
         item = child(group, name, TraceError)
         found += _datasets(item) if isinstance(item, h5py.Group) else [item]
