@@ -159,7 +159,13 @@ def _diff_states(
             with maybe_cluster(address) as cluster:
                 assert cluster is not None
                 measured = measure_on_cluster(
-                    os.fspath(a), os.fspath(b), reading, settings, sequences, cluster
+                    os.fspath(a),
+                    os.fspath(b),
+                    reading,
+                    settings,
+                    sequences,
+                    one.states.stored_bytes,
+                    cluster,
                 )
         found = diff_states(one, other, settings, "rnnscope.diff", measured=measured)
     if found.verdict != "differ":

@@ -55,7 +55,7 @@ def open_cluster(address: ClusterAddress) -> Iterator[Cluster]:
             if address.is_local:
                 cluster = opened.enter_context(local(
                     n_workers=address.processes, threads_per_worker=1, processes=True,
-                    dashboard_address=None, memory_limit=0, silence_logs=50,
+                    dashboard_address=":0", memory_limit=0, silence_logs=50,
                 ))  # fmt: skip
                 client = opened.enter_context(connect(cluster, timeout=START_SECONDS))
                 client.wait_for_workers(address.processes, timeout=START_SECONDS)

@@ -7,6 +7,8 @@ https://distributed.dask.org/en/stable/resilience.html (what happens when worker
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import os
 import pkgutil
 import secrets
@@ -28,6 +30,9 @@ LOOK_SECONDS = 2
 
 ALONE_SECONDS = 120
 """So long a run waits for a worker where none is left."""
+
+CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
+"""One is not the other, and which it is depends on the version of Dask."""
 
 Call = tuple[object, ...]
 """The arguments of one task."""
@@ -163,7 +168,8 @@ class Cluster:
         waiting, alone_since = set(futures), 0.0
         try:
             while waiting:
-                with suppress(TimeoutError):
+                # A scheduler that is gone cancels what it was asked for: `_value` tells.
+                with suppress(TimeoutError, *CANCELLED):
                     wait(waiting, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
                 done = {future for future in waiting if future.done()}
                 for future in sorted(done, key=futures.__getitem__):

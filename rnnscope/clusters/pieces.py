@@ -17,12 +17,24 @@ PIECES_A_WORKER = 4
 """So that none waits long for the last."""
 
 LEAST_PIECES = 32
-"""However few workers there are: what a lost one has to do again stays small."""
+"""Of large traces, however few workers there are: what a lost one has to do again stays small."""
+
+PIECE_BYTES = 32 * 2**20
+"""Less is not worth a task."""
 
 
-def pieces(count: int, cluster: Cluster) -> list[slice]:
-    """So many things in runs, for the workers of a cluster."""
-    wanted = min(count, max(LEAST_PIECES, PIECES_A_WORKER * len(cluster.workers)))
+def pieces(count: int, size: int, cluster: Cluster) -> list[slice]:
+    """So many things in runs, for the workers of a cluster.
+
+    Parameters
+    ----------
+    count : int
+    size : int
+        Bytes that are read for all of them.
+    cluster : Cluster
+    """
+    most = max(LEAST_PIECES, PIECES_A_WORKER * len(cluster.workers))
+    wanted = min(count, most, max(1, size // PIECE_BYTES))
     cuts = [number * count // wanted for number in range(wanted + 1)] if wanted else [0]
     return [slice(first, stop) for first, stop in pairwise(cuts)]
 

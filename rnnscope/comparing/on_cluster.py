@@ -13,7 +13,7 @@ from rnnscope.states.recognise import recognise
 
 def measure_on_cluster(
     a: str, b: str, reading: tuple[ReadOptions, ReadOptions], settings: DiffSettings,
-    sequences: int, cluster: Cluster,
+    sequences: int, size: int, cluster: Cluster,
 ) -> Measures:  # fmt: skip
     """What `measure_states` gives of all sequences.
 
@@ -25,12 +25,14 @@ def measure_on_cluster(
     settings : DiffSettings
     sequences : int
         Of the larger one.
+    size : int
+        Bytes of its arrays.
     cluster : Cluster
     """
     paths = [split_reference(one) for one in (a, b)]
     cluster.require_files([file.absolute() for file, _ in paths])
     a, b = (f"{file.absolute()}{'' if part is None else f'::{part}'}" for file, part in paths)
-    every = [(a, b, reading, settings, rows) for rows in pieces(sequences, cluster)]
+    every = [(a, b, reading, settings, rows) for rows in pieces(sequences, size, cluster)]
     found: Measures = {}
     for part in in_order(cluster, measure_piece, every):
         for key, measure in part.items():

@@ -11,7 +11,14 @@ from rnnscope.clusters.pieces import in_order, pieces
 from rnnscope.model.cell import Array
 from rnnscope.pooling.interface import PooledResult, PooledSink
 from rnnscope.pooling.plan import PoolPlan, plan_pool
-from rnnscope.pooling.streaming import Tally, plan_groups, pool_rows, result_of, slices_of
+from rnnscope.pooling.streaming import (
+    SLICE_BYTES,
+    Tally,
+    plan_groups,
+    pool_rows,
+    result_of,
+    slices_of,
+)
 from rnnscope.trace import Trace
 from rnnscope.trace.pooled import PooledHeader
 
@@ -47,7 +54,10 @@ def pool_on_cluster(
     results = []
     for number, (source, jobs) in enumerate(plan_groups(plan)):
         every = [*slices_of(trace, source)]
-        calls = [(path, options, number, every[part]) for part in pieces(len(every), cluster)]
+        calls = [
+            (path, options, number, every[part])
+            for part in pieces(len(every), len(every) * SLICE_BYTES, cluster)
+        ]
         tallies = [Tally() for _ in jobs]
         for written, counted in in_order(cluster, pool_piece, calls):
             for header, rows, values in written:

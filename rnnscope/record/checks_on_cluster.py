@@ -8,7 +8,7 @@ from rnnscope.checks import CHECKS
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.pieces import in_order, pieces
-from rnnscope.record.slice_checks import SeenSlices, SliceChecks, slices_of
+from rnnscope.record.slice_checks import SLICE_BYTES, SeenSlices, SliceChecks, slices_of
 from rnnscope.trace import Trace
 
 OF_THE_WHOLE = frozenset(name for name, check in CHECKS.items() if check.at_end) | {"golden"}
@@ -41,7 +41,10 @@ def check_on_cluster(
         ):
             pass
     every = [*slices_of(trace)]
-    calls = [(path, settings, every[part]) for part in pieces(len(every), cluster)]
+    calls = [
+        (path, settings, every[part])
+        for part in pieces(len(every), len(every) * SLICE_BYTES, cluster)
+    ]
     for seen in in_order(cluster, check_piece, calls):
         checks.absorb(seen)
     for rows in every[-1:]:

@@ -130,7 +130,9 @@ def _golden(
             from rnnscope.comparing.on_cluster import measure_on_cluster
 
             paths = (str(trace.path.absolute()), str(Path(against.golden or "").absolute()))
-            measured = measure_on_cluster(*paths, (options, options), how, trace.sequences, cluster)
+            measured = measure_on_cluster(
+                *paths, (options, options), how, trace.sequences, one.states.stored_bytes, cluster
+            )
         result = diff_states(one, other, how, measured=measured)
     alone = [f"layer '{name}' is in the stored trace alone" for name in result.only_b]
     differences = (*result.differences, *(() if settings.layers else alone))

@@ -24,7 +24,7 @@ from rnnscope.trace.groups import read_array
 from rnnscope.trace.parts.digest import ends_sha256, numbers_sha256
 from rnnscope.trace.parts.place import MAX_PARTS, PartPlace, parts_words
 from rnnscope.trace.parts.table import BYTES, ENDS, RUN, SHA256, column, escaped, folder_name, wrong
-from rnnscope.trace.schema import OFFSETS, PARTS, SEQUENCE
+from rnnscope.trace.schema import OFFSETS, PARTS, SEQUENCE, STEP
 
 OPEN_PARTS = 16
 """Files held open at a time."""
@@ -172,6 +172,8 @@ class JoinedParts:
         if step != 1:
             raise ValueError(f"a step of {step}")
         stop = max(start, stop)
+        if name in (SEQUENCE, STEP):
+            return np.arange(start, stop, dtype=np.int64)  # what `PartMark` and the schema say
         low = int(np.searchsorted(bounds, start, side="right")) - 1
         pieces: list[Array] = []
         with self._lock:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.safe_hdf5 import child, child_names, open_h5
+from rnnscope.files.hdf5 import check_storage
+from rnnscope.files.safe_hdf5 import child, child_names, load_array, open_h5
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import CHECKS
 from rnnscope.trace.labels import label
@@ -20,7 +21,17 @@ from rnnscope.trace.parts.digest import ends_sha256
 from rnnscope.trace.parts.mark import ATTRIBUTES, PartMark
 from rnnscope.trace.parts.place import check_folder_name
 from rnnscope.trace.parts.table import BYTES, ENDS, FOLDER, RUN, SHA256, escaped
-from rnnscope.trace.schema import OFFSETS, PARTS, POOLED, SEQUENCE, STEP, storable_text
+from rnnscope.trace.schema import (
+    INPUT_STEPS,
+    LENGTHS,
+    OFFSETS,
+    PARTS,
+    POOLED,
+    SEQUENCE,
+    STEP,
+    storable_text,
+)
+from rnnscope.trace.storage import make_readable
 
 NOTE = "parts_note"
 NOTE_TEXT = (
@@ -30,6 +41,9 @@ NOTE_TEXT = (
 )
 
 COPIED_BYTES = 16 * 2**20
+
+SMALL = frozenset({f"/{LENGTHS}", f"/{INPUT_STEPS}"})
+"""A number for each sequence: copied, so that nobody opens every part to know them."""
 
 OF_HDF5 = frozenset(
     {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
@@ -163,6 +177,8 @@ class _Tied:
         bounds = self._bounds(source)
         if source.name == f"/{OFFSETS}":
             made = self._file.create_dataset(source.name, data=self._offsets())
+        elif source.name in SMALL:
+            made = self._file.create_dataset(source.name, data=self._whole(str(source.name)))
         elif bounds is None:
             made = self._file.create_dataset(source.name, data=source[()])
         elif self._copy:
@@ -182,11 +198,19 @@ class _Tied:
             axis = str(source.dims[0][0].name) if len(source.dims) and len(source.dims[0]) else ""
         return {f"/{SEQUENCE}": self._sequences, f"/{STEP}": self._steps}.get(axis)
 
+    def _whole(self, name: str) -> Array:
+        """A small array of all parts."""
+        found = []
+        for part in self._parts:
+            with open_h5(part.path, error=TraceError) as file:
+                found.append(load_array(_dataset(file, name), TraceError))
+        return np.concatenate(found)
+
     def _offsets(self) -> Array:
         ends = [np.zeros(1, np.int64)]
         for part, begins in zip(self._parts, self._steps, strict=False):
             with open_h5(part.path, error=TraceError) as file:
-                ends.append(file[OFFSETS][1:] + begins)
+                ends.append(load_array(_dataset(file, OFFSETS), TraceError)[1:] + begins)
         return np.concatenate(ends)
 
     def _virtual(self, source: Any, bounds: Array) -> Any:
@@ -212,7 +236,7 @@ class _Tied:
         each = max(1, COPIED_BYTES // max(1, row))
         for at, part in enumerate(self._parts):
             with open_h5(part.path, error=TraceError) as file:
-                values: Any = child(file, str(source.name), TraceError)
+                values = _dataset(file, str(source.name))
                 for start in range(0, len(values), each):
                     block = values[start : start + each]
                     made[bounds[at] + start : bounds[at] + start + len(block)] = block
@@ -234,6 +258,14 @@ class _Tied:
             for dimension, axis in zip(made.dims, (scale, byte), strict=False):
                 dimension.attach_scale(axis)
             label(made, name)
+
+
+def _dataset(file: Any, name: str) -> Any:
+    """A dataset that a part has to have, as its schema says."""
+    found: Any = child(file, name, TraceError)
+    check_storage(found, TraceError)
+    make_readable(found)
+    return found
 
 
 def _as_bytes(digests: Sequence[bytes]) -> Array:
