@@ -270,6 +270,34 @@ def test_a_part_that_fails_leaves_neither_file_nor_folder(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
+def test_a_part_is_not_run_again_by_itself_but_the_whole_is(parts, tmp_path):
+    with pytest.raises(OptionError, match="part of a run is not run again"):
+        rnnscope.check(parts / "0002-of-0004.h5", recompute=True)
+    with pytest.raises(OptionError, match="part of a run is not run again"):
+        rnnscope.rerun(parts / "0002-of-0004.h5")
+    rnnscope.join(parts, tmp_path / "t.h5")
+    with rnnscope.rerun(tmp_path / "t.h5") as again:
+        assert rnnscope.diff(tmp_path / "t.h5", again, exact=True).verdict == "same"
+    found = rnnscope.check(tmp_path / "t.h5", recompute=True, only=["padding-leak"])
+    assert found.status == "pass"
+
+
+def test_every_other_command_reads_a_trace_in_parts(parts, tmp_path):
+    trace = tmp_path / "t.h5"
+    rnnscope.join(parts, trace)
+    rnnscope.export(trace, "arrays", tmp_path / "states.npz")
+    assert rnnscope.diff(trace, tmp_path / "states.npz").verdict == "same"
+    assert "130 sequences" in str(rnnscope.show(trace)) or "sequence 130" in str(
+        rnnscope.show(trace)
+    )
+    rnnscope.write_report(trace, output=tmp_path / "page.html")
+    rnnscope.plot(trace, tmp_path / "m.png")
+    found = rnnscope.explain(trace, tmp_path / "states.npz")
+    assert found.verdict
+    with rnnscope.open_trace(trace) as opened:
+        assert opened.layers["rnn/lstm_cell"].c[129, 0].shape == (64,)
+
+
 def test_more_parts_than_sequences_are_refused(tmp_path):
     with pytest.raises(OptionError, match="more parts than sequences"):
         rnnscope.run_part(CHECKPOINT, np.zeros((3, 4, 8)), part=(1, 4), output=tmp_path / "t.h5")
