@@ -11,7 +11,7 @@ from pathlib import Path
 from rnnscope.clusters.connecting import open_cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.clusters.pieces import as_done
-from rnnscope.errors import OptionError
+from rnnscope.errors import InputError, OptionError
 from rnnscope.files.limits import limited
 from rnnscope.files.reference import split_reference
 from rnnscope.options.held_array import HeldArray
@@ -83,6 +83,10 @@ class PartTask:
     number, of, threads : int
         As `PartOfRun` has them.
     command : str
+    input_sha256 : str
+        Taken once, by whoever asks.
+    input_is : tuple of int
+        Size in bytes and time of change (ns) of the input's file; empty where there is none.
     """
 
     recipe: str
@@ -93,15 +97,31 @@ class PartTask:
     of: int
     threads: int
     command: str
+    input_sha256: str
+    input_is: tuple[int, ...]
 
 
 def record_part_of(task: PartTask) -> DonePart:
     """Record a part on a worker; one that is there, and whole, is kept."""
+    recipe = Recipe.from_json(task.recipe)
+    if _identity(recipe) != task.input_is:
+        raise InputError(
+            "The input of the run is another file where a worker runs.",
+            where=recipe.input,
+            expected=f"size and time of change {task.input_is}",
+            found=f"{_identity(recipe)}",
+            hint="leave the input as it is until the run is done, on a file system that all share",
+        )
     part = PartOfRun(
-        task.number, task.of, Recipe.from_json(task.told), task.threads, Path(task.folder)
+        task.number,
+        task.of,
+        Recipe.from_json(task.told),
+        task.threads,
+        Path(task.folder),
+        task.input_sha256,
     )
     report = record_part(
-        Recipe.from_json(task.recipe),
+        recipe,
         Path(task.trace),
         part,
         resume=True,
@@ -113,6 +133,14 @@ def record_part_of(task: PartTask) -> DonePart:
     with Trace.open(report.trace) as written:
         assert written.part is not None
         return DonePart(written.part.saved, report.engine, report.notes, report.part.kept)
+
+
+def _identity(recipe: Recipe) -> tuple[int, ...]:
+    """Size and time of change of the input's file."""
+    if not isinstance(recipe.input, str) or not recipe.input:
+        return ()
+    found = split_reference(recipe.input)[0].stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def record_on_cluster(
@@ -161,17 +189,21 @@ def record_on_cluster(
         places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         header = trace_header(planned, command)
         run = run_digest(header, recipe)
+        # Of an input that Keras has gone through first, each part takes its own digest.
+        own = source.path == planned.opened.path
+        taken = header.input_sha256 if own else ""
         folder, stale = folder_for_parts(path, target, run, planned.files)
         opened.enter_context(parts_folder(folder))
         tasks = [
             PartTask(
                 located.to_json(), recipe.to_json(), str(path), str(folder),
                 place.number, of, run_settings(recipe).used_threads, command,
+                taken, _identity(located),
             )
             for place in places
         ]  # fmt: skip
         done, workers = _on_workers(opened, address, folder, planned, tasks, places, progress)
-        planned.require_unchanged(header.checkpoint_sha256, header.input_sha256)
+        planned.require_unchanged(header.checkpoint_sha256, taken)
         files = [folder / place.file_name for place in places]
         join_parts(files, path, force=target.force or target.resume, command=command)
         for one in stale:

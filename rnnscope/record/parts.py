@@ -76,7 +76,7 @@ def record_part(
     refuse_verifying(recipe)
     path = part.path(trace)
     if resume and not force and path.exists():
-        with plan_recipe(recipe) as planned:
+        with plan_recipe(recipe, input_sha256=part.input_sha256) as planned:
             place = part.place(planned.source.sequences)
             run = run_digest(trace_header(planned, command), part.recipe or recipe)
             kept = kept_part(path, place, run)

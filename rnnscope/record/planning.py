@@ -124,6 +124,7 @@ def plan_recipe(
     *,
     check_target: Callable[[tuple[Path, ...]], object] | None = None,
     adjust: Callable[[InputSource], InputSource] | None = None,
+    input_sha256: str = "",
 ) -> Iterator[PlannedRun]:
     """Read the checkpoint and open the input of a recipe, and plan the run.
 
@@ -134,6 +135,8 @@ def plan_recipe(
         Called with the files that the run reads, before anything slow begins; it may refuse.
     adjust : callable, optional
         Called with the opened input; what it returns is run.
+    input_sha256 : str
+        The digest of the input, where somebody has taken it already.
 
     Yields
     ------
@@ -151,7 +154,8 @@ def plan_recipe(
     from rnnscope.running.given_states import with_states_by_input_name
 
     watched = _watch(recipe)
-    hashed = _hash_in_background(recipe)  # while the checkpoint is read
+    known = (lambda: input_sha256) if input_sha256 else None
+    hashed = known or _hash_in_background(recipe)  # while the checkpoint is read
     with _saying_if_swapped(recipe):
         checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
     ran = recipe

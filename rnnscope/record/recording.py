@@ -79,6 +79,9 @@ class PartOfRun:
         Into how many parts a slice is split, as a run on one machine would; 0: as the recipe says.
     folder : Path or None
         Of the parts, where it is another than the trace's own.
+    input_sha256 : str
+        The digest of the input, where whoever ties the parts has taken it and sees to it that the
+        input stays as it is: a part need not read all of it.
     """
 
     number: int
@@ -86,6 +89,7 @@ class PartOfRun:
     recipe: Recipe | None = None
     threads: int = 0
     folder: Path | None = None
+    input_sha256: str = ""
 
     def path(self, trace: Path) -> Path:
         """Where the part of a trace goes."""
@@ -177,7 +181,10 @@ def record(
     """
     target = target or Target()
     verifier = _make_verifier(recipe)
-    with plan_recipe(recipe, check_target=_guard(target), adjust=adjust) as planned:
+    digest = "" if part is None else part.input_sha256
+    with plan_recipe(
+        recipe, check_target=_guard(target), adjust=adjust, input_sha256=digest
+    ) as planned:
         header = background_call(lambda: trace_header(planned, command))
         told = part.recipe if part is not None and part.recipe is not None else recipe
         place = None if part is None else part.place(planned.source.sequences)
@@ -190,7 +197,7 @@ def record(
 
         def confirm(whole: bool) -> None:
             known = header.result()
-            own = planned.source.path == planned.opened.path
+            own = planned.source.path == planned.opened.path and not digest
             digests = (known.checkpoint_sha256, known.input_sha256 if own else "")
             planned.require_unchanged(*(digests if whole else ()))
 
