@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
 
 TYPES = {"float32": 1, "int64": 7, "float16": 10, "float64": 11, "int32": 6, "int8": 3, "bool": 9}
 

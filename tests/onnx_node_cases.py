@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.flattening import flatten
-from rnnscope.checkpoints.onnx.proto import TABLE
-from rnnscope.checkpoints.onnx.stored_values import StoredValues
-from rnnscope.checkpoints.onnx.tensors import TensorStore
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.graph.flattening import flatten
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
+from rnnscope.checkpoints.onnx.graph.tensors import TensorStore
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnscope.files.safetensors import write_safetensors
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.safetensors import write_safetensors
 
 
 def save_safetensors(path, arrays):

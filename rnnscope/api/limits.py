@@ -41,7 +41,7 @@ def limits(
     >>> with rnnscope.limits(max_bytes="1GB", max_seconds=5):
     ...     model = rnnscope.open_model("sample_data/lstm_float64/model.ckpt")
     """
-    from rnnscope.files.limits import limited
+    from rnnscope.files.guarding.limits import limited
 
     with limited(
         max_bytes=None if max_bytes is None else _bytes(max_bytes),

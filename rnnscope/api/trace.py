@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnscope.errors import EngineError, RnnscopeError
-from rnnscope.files.closing import Closing
+from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from rnnscope.files.closing import Closing
+from rnnscope.files.writing.closing import Closing
 
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import CheckpointError, OptionError, spell
-from rnnscope.files.limits import time_to_read
-from rnnscope.files.regular import require_regular
+from rnnscope.files.guarding.limits import time_to_read
+from rnnscope.files.guarding.regular import require_regular
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint, Reader
@@ -136,7 +136,7 @@ def _likely(path: Path) -> tuple[str, ...]:
 
 
 def _no_reader(path: Path) -> CheckpointError:
-    from rnnscope.files.file_kinds import name_file, name_folder
+    from rnnscope.files.archives.file_kinds import name_file, name_folder
 
     if not path.exists():
         siblings = sorted(other.name for other in path.parent.glob(escape(path.name[:4]) + "*"))
@@ -172,7 +172,7 @@ def _no_reader(path: Path) -> CheckpointError:
 
 def swapped_with(checkpoint: Path, other: Path) -> bool:
     """Whether a checkpoint is an array, and the input beside it a saved model. Never raises."""
-    from rnnscope.files.file_kinds import name_file
+    from rnnscope.files.archives.file_kinds import name_file
 
     try:
         named = name_file(checkpoint) if checkpoint.is_file() else None

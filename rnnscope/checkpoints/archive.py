@@ -20,9 +20,9 @@ from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.torch import torch_file
 from rnnscope.checkpoints.torch.zip_members import ZipMembers
 from rnnscope.errors import CheckpointError
-from rnnscope.files.archives import MAX_MEMBERS, Members, looks_like_tar, read_tar
-from rnnscope.files.first_bytes import ZIP, may_be_model
-from rnnscope.files.inner_file import InnerFile
+from rnnscope.files.archives.first_bytes import ZIP, may_be_model
+from rnnscope.files.archives.inner_file import InnerFile
+from rnnscope.files.archives.members import MAX_MEMBERS, Members, looks_like_tar, read_tar
 
 MAX_MEMBER = 16 * 2**30
 LOOKED_AT = 256

@@ -9,7 +9,7 @@ from rnnscope.checkpoints.module_layouts import find_layout_modules
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
 from rnnscope.checkpoints.torch.module_names import TENSOR, DeclaredModule
 from rnnscope.checkpoints.torch.network import StateDict, read_state_dict
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 
 PARAMETERS = (
     "params", "state_dict", "model_state_dict", "model", "module", "net", "network", "state",

@@ -22,8 +22,8 @@ from rnnscope.checkpoints.keras.weights_only.cells import keras_cell
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.checkpoints.weights_only.layers import INPUT, named_layer
 from rnnscope.errors import CheckpointError, UnsupportedCellError
-from rnnscope.files.json_arrays import MAX_BYTES
-from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.containers.json_arrays import MAX_BYTES
 from rnnscope.model.activations import ACTIVATIONS
 from rnnscope.model.cell import Array
 from rnnscope.model.layers import Dense, Unsupported

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.errors import CheckpointError, RnnscopeError, UnsupportedCellError
-from rnnscope.files.inner_file import InnerFile
+from rnnscope.files.archives.inner_file import InnerFile
 
 ReadFile = Callable[[InnerFile], Checkpoint]
 

@@ -24,7 +24,7 @@ from typing import Any
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.tf1.names import read_named_model
 from rnnscope.errors import CheckpointError, UnsupportedCellError
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.hdf5.safe_hdf5 import (
     child,
     child_names,
     has_signature,

@@ -8,9 +8,9 @@ from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.module_layouts import layouts_of
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import AnyFile
-from rnnscope.files.loadable_arrays import reading_by_name
-from rnnscope.files.msgpack_arrays import looks_like_msgpack, read_msgpack_arrays
+from rnnscope.files.archives.inner_file import AnyFile
+from rnnscope.files.arrays.loadable_arrays import reading_by_name
+from rnnscope.files.containers.msgpack_arrays import looks_like_msgpack, read_msgpack_arrays
 
 
 def read_msgpack(path: AnyFile, layout: str | None = None) -> Checkpoint:

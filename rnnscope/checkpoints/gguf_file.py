@@ -7,8 +7,8 @@ from pathlib import Path
 from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.module_layouts import layouts_of
-from rnnscope.files.gguf import looks_like_gguf, read_gguf
-from rnnscope.files.loadable_arrays import reading_by_name
+from rnnscope.files.arrays.loadable_arrays import reading_by_name
+from rnnscope.files.containers.gguf import looks_like_gguf, read_gguf
 
 
 def read(path: Path, layout: str | None = None) -> Checkpoint:

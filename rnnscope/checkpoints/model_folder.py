@@ -17,7 +17,7 @@ from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.torch import torch_file
 from rnnscope.checkpoints.torch.shards import INDEX_END, SHARD
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import require_inside
+from rnnscope.files.guarding.limits import require_inside
 
 WEIGHTS = (
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",

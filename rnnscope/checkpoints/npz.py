@@ -24,8 +24,8 @@ from rnnscope.checkpoints.tf1.names import read_named_model
 from rnnscope.checkpoints.torch.module_names import TENSOR
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError, spell
-from rnnscope.files.loadable_arrays import LoadableArray
-from rnnscope.files.npz import NpzFile
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
+from rnnscope.files.containers.npz import NpzFile
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
 

@@ -16,8 +16,8 @@ import numpy as np
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.torch.torch_file import read_pickled
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import InnerFile, map_file
-from rnnscope.files.npy import ODD_HEADERS
+from rnnscope.files.archives.inner_file import InnerFile, map_file
+from rnnscope.files.containers.npy import ODD_HEADERS
 
 MAGIC = b"\x93NUMPY"
 

@@ -8,8 +8,8 @@ from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.module_layouts import layouts_of
 from rnnscope.errors import CheckpointError
-from rnnscope.files.loadable_arrays import reading_by_name
-from rnnscope.files.orbax import MAX_FILES, find_item, read_orbax
+from rnnscope.files.arrays.loadable_arrays import reading_by_name
+from rnnscope.files.containers.orbax import MAX_FILES, find_item, read_orbax
 
 
 def sniff(path: Path) -> bool:

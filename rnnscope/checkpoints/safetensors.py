@@ -20,9 +20,9 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import AnyFile
-from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
-from rnnscope.files.safetensors import (
+from rnnscope.files.archives.inner_file import AnyFile
+from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.containers.safetensors import (
     TensorEntry,
     looks_like_safetensors,
     open_tensor,

@@ -27,7 +27,7 @@ from rnnscope.cli.ending import (
 )
 from rnnscope.cli.error_output import bug_report, tell_as_json, tell_error, usage_report
 from rnnscope.errors import OptionError, RnnscopeError, spell_options
-from rnnscope.files.limits import put_limits_back, set_limits
+from rnnscope.files.guarding.limits import put_limits_back, set_limits
 
 COMMANDS = {
     "inspect": "Show the layers of a checkpoint and their options; what a trace or input holds.",

@@ -11,7 +11,7 @@ import click
 from rnnscope.cli.ending import let_go_of
 from rnnscope.cli.terminal import wants_color
 from rnnscope.errors import RnnscopeError
-from rnnscope.files.limits import (
+from rnnscope.files.guarding.limits import (
     MAX_SECONDS,
     MAX_UNPACKED_BYTES,
     UNPACKED_A_BYTE,

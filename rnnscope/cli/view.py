@@ -42,10 +42,11 @@ def command(trace: Path, *, no_browser: bool, **given: Any) -> None:
     from rnnscope.api.view import view
 
     with view(trace, **given) as page:
-        click.echo(f"{page.address}\nCtrl-C stops it.")
-        if not no_browser and not page.open_browser():
-            click.echo("No browser was found: open the address in one.", err=True)
+        # From here on Ctrl-C is how it ends, even before it waits.
         try:
+            click.echo(f"{page.address}\nCtrl-C stops it.")
+            if not no_browser and not page.open_browser():
+                click.echo("No browser was found: open the address in one.", err=True)
             page.wait()
         except KeyboardInterrupt:
             click.echo("\nstopped")

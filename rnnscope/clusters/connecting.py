@@ -9,7 +9,7 @@ from typing import Any
 from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.errors import EngineError, spell
-from rnnscope.files.limits import limited
+from rnnscope.files.guarding.limits import limited
 
 CONNECT_SECONDS = 10
 """For a scheduler to answer, and for a first worker to be there."""

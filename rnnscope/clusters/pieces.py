@@ -11,7 +11,7 @@ from rnnscope import __version__
 from rnnscope.clusters.dask_cluster import Cluster, require_same_version
 from rnnscope.clusters.interface import TaskResult
 from rnnscope.errors import RnnscopeError, spell_options, spelling_in_use
-from rnnscope.files.limits import limited, limits
+from rnnscope.files.guarding.limits import limited, limits
 
 PIECES_A_WORKER = 4
 """So that none waits long for the last."""

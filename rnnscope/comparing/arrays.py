@@ -12,8 +12,8 @@ from rnnscope.comparing.block_difference import BlockDifference, Measured
 from rnnscope.comparing.measure import Measure
 from rnnscope.comparing.result import FINAL_AXES, STATE_AXES, ArrayDiff, Divergence
 from rnnscope.comparing.tolerance import Tolerance, narrower
-from rnnscope.files.array_views import blocks
-from rnnscope.files.stored_array import Key, StoredArray
+from rnnscope.files.arrays.array_views import blocks
+from rnnscope.files.arrays.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.running.background import prefetch
 

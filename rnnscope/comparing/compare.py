@@ -21,7 +21,7 @@ from rnnscope.comparing.result import (
 )
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import InputError, spell
-from rnnscope.files.array_views import StepOf
+from rnnscope.files.arrays.array_views import StepOf
 from rnnscope.model.cells import CELLS
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.state_set import GATES, StateLayer, StateSet, layer_with_final, with_final

@@ -15,8 +15,8 @@ from rnnscope.comparing.align import LayerOfSet, valid_steps
 from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import spell
-from rnnscope.files.array_views import Joined, Reversed, Span, Turned
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import Joined, Reversed, Span, Turned
+from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.states.state_set import FINAL
 

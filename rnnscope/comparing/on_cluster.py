@@ -6,7 +6,7 @@ from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.pieces import in_order, pieces
 from rnnscope.comparing.compare import Measures, measure_states
 from rnnscope.comparing.tolerance import DiffSettings
-from rnnscope.files.reference import split_reference
+from rnnscope.files.arrays.reference import split_reference
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise
 

@@ -21,7 +21,7 @@ from rnnscope.comparing.result import (
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.comparing.weight_hints import weight_hints
 from rnnscope.errors import CheckpointError
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions
 from rnnscope.model.cells import CELLS
 from rnnscope.model.network import Node

@@ -13,7 +13,7 @@ from rnnscope.converting.tf1_arrays import TF1
 from rnnscope.converting.tf1_scopes import write_scopes
 from rnnscope.converting.torch_format import TORCH, written_state_dict
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.model.cell import Array
 from rnnscope.states.saving import write_npz
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
 from rnnscope.model.cell import Array
 
 ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float64": 11}

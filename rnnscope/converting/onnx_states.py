@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.flattening import flatten
-from rnnscope.checkpoints.onnx.proto import parse_model
-from rnnscope.checkpoints.onnx.stored_values import StoredValues
-from rnnscope.checkpoints.onnx.tensors import TensorStore
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.graph.flattening import flatten
+from rnnscope.checkpoints.onnx.graph.proto import parse_model
+from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
+from rnnscope.checkpoints.onnx.graph.tensors import TensorStore
 from rnnscope.converting import onnx_cells
 from rnnscope.converting.interface import Level
 from rnnscope.converting.onnx_messages import graph, node, value_info

@@ -9,8 +9,8 @@ from pathlib import Path
 from rnnscope.converting.interface import FormatOptions, Plan, WeightFormat, Written
 from rnnscope.converting.modules import state_dict
 from rnnscope.converting.torch_format import torch_abilities, written_state_dict
-from rnnscope.files.safetensors import write_safetensors
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.safetensors import write_safetensors
 from rnnscope.model.cell import Array
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
 from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.naming import parse_array_name

@@ -13,7 +13,7 @@ from rnnscope.explaining.deviations import Reading, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import results_of
 from rnnscope.explaining.subject import Subject
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.model.cell import Array
 
 TRIES = 14

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnscope.files.stored_array import StoredArray, pieces
+from rnnscope.files.arrays.stored_array import StoredArray, pieces
 from rnnscope.model.cell import Array
 
 Layout = Literal["sequence first", "time major", "one sequence", "ragged"]

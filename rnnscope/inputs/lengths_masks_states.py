@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.containers import Container, nearest, open_container
-from rnnscope.files.reference import split_reference
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.containers.opening import Container, nearest, open_container
 from rnnscope.model.cell import Array
 
 INLINE_INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")

@@ -11,9 +11,15 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.containers import ARCHIVES, Container, MemoryArray, ReadNames, open_container
-from rnnscope.files.reference import split_reference
-from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
+from rnnscope.files.containers.opening import (
+    ARCHIVES,
+    Container,
+    MemoryArray,
+    ReadNames,
+    open_container,
+)
 from rnnscope.inputs.axes import Layout
 from rnnscope.inputs.lengths_masks_states import (
     ArrayReference,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnscope.errors import InputError
-from rnnscope.files.stored_array import SCRATCH_BYTES, StoredArray
+from rnnscope.files.arrays.stored_array import SCRATCH_BYTES, StoredArray
 from rnnscope.inputs.lengths_masks_states import LocatedArray
 from rnnscope.model.cell import Array
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.containers import ARCHIVES
+from rnnscope.files.containers.opening import ARCHIVES
 from rnnscope.inputs.batch import last_input_step
 from rnnscope.inputs.lengths_masks_states import (
     INLINE_INTEGERS,

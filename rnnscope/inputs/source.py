@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.closing import Closing
-from rnnscope.files.containers import ReadNames
-from rnnscope.files.hashing import files_sha256
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.opening import ReadNames
+from rnnscope.files.guarding.hashing import files_sha256
+from rnnscope.files.writing.closing import Closing
 from rnnscope.inputs.axes import Layout, read_block
 from rnnscope.inputs.batch import InputBatch, last_input_step
 from rnnscope.inputs.ragged import read_ragged

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +98,41 @@ def reorder_gates(
     return np.concatenate([blocks[gate] for gate in order if gate in blocks], axis=axis)
 
 
+class WeightSizes:
+    """The sizes that any cell's weights have, as their kernel tells them.
+
+    Attributes
+    ----------
+    kernel : ndarray (input, blocks·num_units)
+    projection : ndarray (num_units, num_proj) or None
+    blocks : int
+        How many blocks of units the kernel has: one a gate.
+    """
+
+    kernel: Array
+    projection: Array | None = None
+    blocks: ClassVar[int] = 1
+
+    @property
+    def input_size(self) -> int:
+        return int(self.kernel.shape[0])
+
+    @property
+    def num_units(self) -> int:
+        return int(self.kernel.shape[1]) // self.blocks
+
+    @property
+    def output_size(self) -> int:
+        """Width of m and of the layer's outputs."""
+        return self.num_units if self.projection is None else int(self.projection.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.kernel.dtype
+
+
 @dataclass(frozen=True, eq=False)
-class LSTMWeights:
+class LSTMWeights(WeightSizes):
     """The weights of one LSTM cell, all of one dtype (float32 or float64).
 
     Attributes
@@ -128,22 +161,7 @@ class LSTMWeights:
     projection: Array | None = None
     added_bias: Array | None = None
 
-    @property
-    def input_size(self) -> int:
-        return int(self.kernel.shape[0])
-
-    @property
-    def num_units(self) -> int:
-        return int(self.kernel.shape[1]) // len(GATE_ORDER)
-
-    @property
-    def output_size(self) -> int:
-        """Width of m and of the layer's outputs."""
-        return self.num_units if self.projection is None else int(self.projection.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.kernel.dtype
+    blocks: ClassVar[int] = len(GATE_ORDER)
 
 
 @dataclass(frozen=True)

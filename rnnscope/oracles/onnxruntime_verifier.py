@@ -159,7 +159,7 @@ def _in_order(valid: Array, *, backward: bool) -> tuple[Array, Array, Array]:
 
 def _model(layer: RecurrentLayer, inputs: list[str]) -> bytes:
     """A serialized model of one LSTM operator."""
-    from rnnscope.checkpoints.onnx.proto import TABLE
+    from rnnscope.checkpoints.onnx.graph.proto import TABLE
 
     model = TABLE.message_class("ModelProto")()
     model.ir_version = IR_VERSION

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import COPY_BYTES, PooledHeader
 from rnnscope.trace.target import check_target, publish

@@ -10,7 +10,7 @@ from rnnscope.checks.padding_verdict import PaddingVerdict, padding_verdict
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import InputError
-from rnnscope.files.named_arrays import NamedArrays, open_named
+from rnnscope.files.containers.named_arrays import NamedArrays, open_named
 from rnnscope.inputs import open_input
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import PaddingRule

@@ -10,7 +10,7 @@ from rnnscope.checks.result import Subject
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
 from rnnscope.comparing.wording import details, headline
 from rnnscope.errors import OptionError, RnnscopeError, spell
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.record.recording import Target, record
 from rnnscope.record.replay import Replay
 from rnnscope.record.suite_file import Case

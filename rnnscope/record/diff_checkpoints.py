@@ -9,8 +9,8 @@ from typing import Any
 from rnnscope.comparing.compare import diff_states
 from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
-from rnnscope.files.named_arrays import open_named
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.containers.named_arrays import open_named
+from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import Target, record
 from rnnscope.record.results import RunReport

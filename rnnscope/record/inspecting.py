@@ -12,10 +12,10 @@ import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError
-from rnnscope.files.array_views import blocks
-from rnnscope.files.containers import ARCHIVES, open_container
-from rnnscope.files.regular import require_regular
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import blocks
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.opening import ARCHIVES, open_container
+from rnnscope.files.guarding.regular import require_regular
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise

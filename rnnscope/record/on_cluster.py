@@ -12,8 +12,8 @@ from rnnscope.clusters.connecting import open_cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.clusters.pieces import as_done
 from rnnscope.errors import InputError, OptionError
-from rnnscope.files.limits import limited
-from rnnscope.files.reference import split_reference
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.guarding.limits import limited
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.joining import join_parts
 from rnnscope.record.parts import (

@@ -11,7 +11,7 @@ from glob import escape
 from pathlib import Path
 
 from rnnscope.errors import RnnscopeError, TraceError, spell
-from rnnscope.files.safe_hdf5 import has_signature, open_h5
+from rnnscope.files.hdf5.safe_hdf5 import has_signature, open_h5
 from rnnscope.record.recording import Target
 from rnnscope.trace import check_target
 from rnnscope.trace.parts.place import PARTS_SUFFIX, check_folder_name

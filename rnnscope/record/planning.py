@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError, spell
-from rnnscope.files.hashing import files_sha256
-from rnnscope.files.watched import WatchedFiles
+from rnnscope.files.guarding.hashing import files_sha256
+from rnnscope.files.guarding.watched import WatchedFiles
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.recipe import Recipe
 from rnnscope.running.background import background_call
@@ -228,7 +228,7 @@ def plan_recipe(
 def _saying_if_swapped(recipe: Recipe) -> Iterator[None]:
     """A hint where the input stands in the place of the checkpoint, and the other way round."""
     from rnnscope.checkpoints import swapped_with
-    from rnnscope.files.reference import split_reference
+    from rnnscope.files.arrays.reference import split_reference
 
     try:
         yield
@@ -253,7 +253,7 @@ def _as_random(source: InputSource, recipe: Recipe) -> InputSource:
 
 
 def _watch(recipe: Recipe) -> WatchedFiles:
-    from rnnscope.files.reference import split_reference
+    from rnnscope.files.arrays.reference import split_reference
 
     given = [recipe.input, recipe["decoder_inputs"]]
     inputs = [split_reference(one)[0] for one in given if isinstance(one, str) and one]
@@ -269,7 +269,7 @@ def layer_options(recipe: Recipe) -> LayerOptions:
 
 
 def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
-    from rnnscope.files.reference import split_reference
+    from rnnscope.files.arrays.reference import split_reference
 
     if isinstance(recipe.input, HeldArray):
         digest = recipe.input.sha256

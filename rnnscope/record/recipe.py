@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.hashing import files_sha256
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
 from rnnscope.options.held_array import HeldArray, is_array
 

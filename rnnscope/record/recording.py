@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnscope import __version__
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.hashing import files_sha256
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier

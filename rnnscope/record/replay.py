@@ -14,8 +14,8 @@ import numpy as np
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import InputError, OptionError, spell
-from rnnscope.files.hashing import files_sha256
-from rnnscope.files.reference import split_reference
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.inputs import InputBatch, InputSource
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node

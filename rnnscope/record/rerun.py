@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
-from rnnscope.files.work_folders import work_folder
+from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.record.planning import PlannedRun
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.record.recording import Recording, Target, record

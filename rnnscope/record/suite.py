@@ -14,7 +14,7 @@ from pathlib import Path
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.errors import OptionError, RnnscopeError, spell, spell_options, spelling_in_use
-from rnnscope.files.limits import Limits, limits, put_limits_back
+from rnnscope.files.guarding.limits import Limits, limits, put_limits_back
 from rnnscope.record.case import CaseSettings, do_case
 from rnnscope.record.suite_file import Case, read_suite
 from rnnscope.trace import Trace

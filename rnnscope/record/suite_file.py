@@ -17,8 +17,8 @@ from typing import Any
 from rnnscope.checks.settings import CheckSettings, limit_value
 from rnnscope.comparing.tolerance import Tolerances, make_tolerances
 from rnnscope.errors import OptionError
-from rnnscope.files.limits import require_inside
-from rnnscope.files.regular import require_regular
+from rnnscope.files.guarding.limits import require_inside
+from rnnscope.files.guarding.regular import require_regular
 from rnnscope.options import RUN_OPTIONS
 from rnnscope.oracles.verifiers import VERIFIERS
 from rnnscope.record.recipe import Recipe

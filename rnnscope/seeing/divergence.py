@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnscope.errors import OptionError
-from rnnscope.files.array_views import Lazy, cut_to
-from rnnscope.files.stored_array import Key
+from rnnscope.files.arrays.array_views import Lazy, cut_to
+from rnnscope.files.arrays.stored_array import Key
 from rnnscope.model.cell import Array
 from rnnscope.seeing.state_view import StateView, open_view
 from rnnscope.states.state_set import GATES

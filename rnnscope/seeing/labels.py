@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.errors import InputError, RnnscopeError, spell
-from rnnscope.files.hashing import files_sha256
-from rnnscope.files.npz import NpzFile
-from rnnscope.files.reference import split_reference
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.npz import NpzFile
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.seeing.state_view import StateView
 from rnnscope.trace import Trace
 from rnnscope.wording import plural, printable

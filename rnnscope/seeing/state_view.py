@@ -9,8 +9,8 @@ from difflib import get_close_matches
 import numpy as np
 
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.array_views import blocks, cut_to
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import blocks, cut_to
+from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.trace import LayerHeader, Trace
 from rnnscope.trace.schema import GATES, OUTPUTS

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnnscope.files.array_views import Joined, Span
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import Joined, Span
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import (
     ReadOptions,

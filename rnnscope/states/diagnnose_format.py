@@ -16,9 +16,9 @@ from dataclasses import replace
 import numpy as np
 
 from rnnscope.errors import InputError
-from rnnscope.files.array_views import Unfolded
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.files.arrays.array_views import Unfolded
+from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
 from rnnscope.states.build import LayerArray, build_states
 from rnnscope.states.interface import (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rnnscope.errors import InputError, OptionError, spell
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.printable import Printable
 from rnnscope.states import state_format
 from rnnscope.states.interface import Steps, WriteOptions

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.state_set import StateSet
 
 Steps = Literal["all", "final"]

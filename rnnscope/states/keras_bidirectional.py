@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.build import LayerArray, build_states, choice_reason, positional_arrays
 from rnnscope.states.interface import (
     ReadOptions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
 from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
 from rnnscope.states.interface import (

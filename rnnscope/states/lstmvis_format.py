@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import InputError, OptionError, spell
-from rnnscope.files.array_views import Expanded, Unfolded
-from rnnscope.files.hdf5 import Hdf5File
-from rnnscope.files.named_arrays import LSTMVIS_CONFIG, NamedArrays
-from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.files.arrays.array_views import Expanded, Unfolded
+from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
+from rnnscope.files.containers.named_arrays import LSTMVIS_CONFIG, NamedArrays
+from rnnscope.files.hdf5.datasets import Hdf5File
 from rnnscope.model.cell import Array
 from rnnscope.states.build import LayerArray, build_states, unread_arrays
 from rnnscope.states.interface import (

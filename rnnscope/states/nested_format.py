@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.arrays_format import named_members, readings_of_members
 from rnnscope.states.build import build_states, choice_reason, pairs_of, positional_arrays
 from rnnscope.states.interface import (

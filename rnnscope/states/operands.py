@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import OptionError
-from rnnscope.files.named_arrays import NamedArrays, open_named
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.named_arrays import NamedArrays, open_named
 from rnnscope.states.naming import tells
 from rnnscope.states.torch_arrays import is_torch_file, open_torch_arrays
 from rnnscope.trace import Trace

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states import state_format, state_formats
 from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.operands import Operand, open_operand

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.array_views import Expanded, Folded
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import Expanded, Folded
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.state_set import StateLayer, StateSet

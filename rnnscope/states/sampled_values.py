@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.files.array_views import full_key
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import full_key
+from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.states.state_set import FINAL, StateLayer, StateSet
 
 BOUND = 1.0

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.array_views import blocks
-from rnnscope.files.discarding import discard
-from rnnscope.files.json_arrays import write_json_arrays
-from rnnscope.files.safetensors import write_safetensors
-from rnnscope.files.stored_array import StoredArray
-from rnnscope.files.torch_archive import write_torch
-from rnnscope.files.work_folders import KEPT_NEW, replace_folder, work_folder
+from rnnscope.files.arrays.array_views import blocks
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.json_arrays import write_json_arrays
+from rnnscope.files.containers.safetensors import write_safetensors
+from rnnscope.files.containers.torch_archive import write_torch
+from rnnscope.files.hdf5.discarding import discard
+from rnnscope.files.writing.work_folders import KEPT_NEW, replace_folder, work_folder
 from rnnscope.trace.target import check_target, publish, refuse_stdout
 
 OWN_SUFFIXES = {".npy", ".h5", ".yml", ".dict"}

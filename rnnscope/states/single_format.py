@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnscope.errors import spell
-from rnnscope.files.named_arrays import NamedArrays
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states import SINGLE_MEANINGS
 from rnnscope.states.build import LayerArray, build_states, is_lengths_or_mask, is_number
 from rnnscope.states.interface import (

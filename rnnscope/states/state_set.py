@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
-from rnnscope.files.array_views import StepOf
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import StepOf
+from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerFacts
 

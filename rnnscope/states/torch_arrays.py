@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.errors import InputError, spell
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 
 STARTS = (b"PK\x03\x04", b"\x80")
 OTHER_SUFFIXES = (".npz", ".keras", ".npy", ".h5")

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.array_views import Expanded, Picked, Span, StepOf, Turned, stacked
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import Expanded, Picked, Span, StepOf, Turned, stacked
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.build import (
     LayerArray,
     PositionalArray,

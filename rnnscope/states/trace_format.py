@@ -9,10 +9,10 @@ import numpy as np
 
 from rnnscope import __version__
 from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.array_views import Unfolded
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import damage_as, open_h5
-from rnnscope.files.stored_array import StoredArray
+from rnnscope.files.arrays.array_views import Unfolded
+from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
+from rnnscope.files.hdf5.safe_hdf5 import damage_as, open_h5
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
 from rnnscope.states.build import unread_arrays

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.array_views import Turned
-from rnnscope.files.stored_array import LoadedArray, StoredArray
+from rnnscope.files.arrays.array_views import Turned
+from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
 from rnnscope.states.interface import WriteOptions
 from rnnscope.states.state_set import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet
 

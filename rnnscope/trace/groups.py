@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.hdf5 import check_storage, damaged
-from rnnscope.files.safe_hdf5 import child, child_names
+from rnnscope.files.hdf5.datasets import check_storage, damaged
+from rnnscope.files.hdf5.safe_hdf5 import child, child_names
 from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.trace.attributes import (
     FULL,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import OptionError, TraceError, spell
-from rnnscope.files.safe_hdf5 import child
+from rnnscope.files.hdf5.safe_hdf5 import child
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, Arrays, check_layer, layer_arrays
 from rnnscope.trace.attributes import FULL, FULL_TIMESTEPS, SELECTION, encode_layer

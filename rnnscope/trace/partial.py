@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.discarding import discard
-from rnnscope.files.own_files import NO_LINK, is_own, read_own, write_new
-from rnnscope.files.safe_hdf5 import require_plain
-from rnnscope.files.write_back import begin_write_back, release_pages
+from rnnscope.files.hdf5.discarding import discard
+from rnnscope.files.hdf5.safe_hdf5 import require_plain
+from rnnscope.files.writing.own_files import NO_LINK, is_own, read_own, write_new
+from rnnscope.files.writing.write_back import begin_write_back, release_pages
 from rnnscope.trace.target import publish
 
 MAX_FILE_NAME = 255

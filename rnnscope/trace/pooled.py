@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.discarding import discard
-from rnnscope.files.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
-from rnnscope.files.write_back import begin_write_back
+from rnnscope.files.hdf5.discarding import discard
+from rnnscope.files.hdf5.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets
+from rnnscope.files.writing.write_back import begin_write_back
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups

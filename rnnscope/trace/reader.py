@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError
-from rnnscope.files.closing import Closing
-from rnnscope.files.hdf5 import damaged
-from rnnscope.files.safe_hdf5 import child, has_signature, open_h5
+from rnnscope.files.hdf5.datasets import damaged
+from rnnscope.files.hdf5.safe_hdf5 import child, has_signature, open_h5
+from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice, LayerStates
 from rnnscope.trace.attributes import (

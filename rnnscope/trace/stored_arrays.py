@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnscope.errors import TraceError
-from rnnscope.files.array_views import Unfolded
-from rnnscope.files.hdf5 import SlicedDataset, check_storage
-from rnnscope.files.named_arrays import NamedArrays
-from rnnscope.files.safe_hdf5 import child, damage_as, open_h5
-from rnnscope.files.stored_array import Key, StoredArray
+from rnnscope.files.arrays.array_views import Unfolded
+from rnnscope.files.arrays.stored_array import Key, StoredArray
+from rnnscope.files.containers.named_arrays import NamedArrays
+from rnnscope.files.hdf5.datasets import SlicedDataset, check_storage
+from rnnscope.files.hdf5.safe_hdf5 import child, damage_as, open_h5
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
 from rnnscope.trace.parts.joined import JoinedParts

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnscope.errors import TraceError
-from rnnscope.files.hdf5 import check_storage
-from rnnscope.files.safe_hdf5 import child, child_names
+from rnnscope.files.hdf5.datasets import check_storage
+from rnnscope.files.hdf5.safe_hdf5 import child, child_names
 from rnnscope.trace.attributes import (
     CHECKS,
     FULL,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.own_files import NO_LINK
-from rnnscope.files.regular import refuse_no_path
+from rnnscope.files.guarding.regular import refuse_no_path
+from rnnscope.files.writing.own_files import NO_LINK
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
 """What HDF5 files, and netCDF files that are HDF5, are called."""

@@ -11,7 +11,7 @@ import pytest
 
 import rnnscope
 from rnnscope.errors import CheckpointError, OptionError
-from rnnscope.files.limits import check_time, limits, time_to_read
+from rnnscope.files.guarding.limits import check_time, limits, time_to_read
 from rnnscope.running.background import background_call
 from rnnscope.running.pipeline import WritingThread
 

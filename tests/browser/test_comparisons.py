@@ -9,8 +9,8 @@ import pytest
 from seen_traces import waves, write_trace
 
 import rnnscope
-from rnnscope.files.safetensors import write_safetensors
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.safetensors import write_safetensors
 
 SEQUENCES, STEPS, UNITS = 3, 10, 4
 KERNEL, RECURRENT = (3, 20), (5, 20)

@@ -17,9 +17,9 @@ from rnnscope.checkpoints.module_layouts.interface import plain_name
 from rnnscope.checkpoints.safetensors import READER as SAFETENSORS
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, UnsupportedCellError
-from rnnscope.files import orbax
-from rnnscope.files.loadable_arrays import LoadableArray
-from rnnscope.files.msgpack_arrays import begins_as_map
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
+from rnnscope.files.containers import orbax
+from rnnscope.files.containers.msgpack_arrays import begins_as_map
 
 TREES = DATA / "array_trees"
 FLAX = ("lstm", "plain", "gru", "simple")

@@ -16,7 +16,13 @@ from checkpoint_truth import DATA
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError, RnnscopeError
-from rnnscope.files.file_kinds import FILE_KINDS, FOLDERS, NamedFile, name_file, name_folder
+from rnnscope.files.archives.file_kinds import (
+    FILE_KINDS,
+    FOLDERS,
+    NamedFile,
+    name_file,
+    name_folder,
+)
 from rnnscope.report.errors.error_text import render_error
 
 MOST_LINES, COLUMNS = 8, 80

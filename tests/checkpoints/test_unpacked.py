@@ -19,8 +19,8 @@ from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.torch.frozen_code import find_frozen
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError, RnnscopeError
-from rnnscope.files.archives import looks_like_tar
-from rnnscope.files.limits import put_limits_back, set_limits
+from rnnscope.files.archives.members import looks_like_tar
+from rnnscope.files.guarding.limits import put_limits_back, set_limits
 
 UNPACKED = DATA / "unpacked"
 CUSTOM = ("joint", "hydrology", "raw", "joined", "wu", "wi_wh", "x_h", "x2")

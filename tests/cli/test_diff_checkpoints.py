@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnscope.files.safetensors import write_safetensors
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.safetensors import write_safetensors
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 TORCH_STATES = Path(__file__).parents[1] / "data/torch_states"

@@ -10,8 +10,8 @@ import pytest
 
 import rnnscope as api
 from rnnscope.checks.weights import WEIGHT_CHECKS
-from rnnscope.files.safetensors import write_safetensors
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.safetensors import write_safetensors
 
 SAMPLE = Path(__file__).parents[2] / "sample_data/lstm_float64"
 RNG = np.random.default_rng(3)

@@ -40,6 +40,17 @@ def test_it_serves_until_ctrl_c_and_ends_well(trace):
     assert (running.returncode, stdout, stderr) == (0, "\nstopped\n", "")
 
 
+def test_ctrl_c_ends_it_well_while_a_browser_opens(rnnscope, trace, monkeypatch):
+    import webbrowser
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(webbrowser, "open", interrupted)
+    done = rnnscope("view", trace)
+    assert (done.code, done.stdout.splitlines()[-1], done.stderr) == (0, "stopped", "")
+
+
 def test_a_browser_is_opened_unless_there_is_none(rnnscope, trace, monkeypatch):
     import webbrowser
 

@@ -13,7 +13,7 @@ from rnnscope.comparing.block_difference import Measured, block_difference
 from rnnscope.comparing.compiled import CompiledPass
 from rnnscope.comparing.histogram import BINS, Histogram, _bins_above, bins_by_leading_bits
 from rnnscope.comparing.tolerance import Tolerance, narrower
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-42]
 PAIRS = list(itertools.product(["f4", "f8"], repeat=2))

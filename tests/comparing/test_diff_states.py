@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rnnscope.comparing import DiffSettings, Tolerances, diff_states
 from rnnscope.comparing.wording import headline
 from rnnscope.errors import InputError, OptionError
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise

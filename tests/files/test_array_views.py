@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnscope.files.array_views import Reversed
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.array_views import Reversed
+from rnnscope.files.arrays.stored_array import LoadedArray
 
 
 @pytest.mark.parametrize("lengths", [[3, 1], [7, 1]])

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from rnnscope.errors import CheckpointError, InputError
-from rnnscope.files import safe_hdf5
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.hdf5.datasets import safe_hdf5
+from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,
     attribute_texts,
     child,

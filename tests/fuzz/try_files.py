@@ -99,7 +99,7 @@ def start(one: Try) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
         watch(one.folder)
         from rnnscope.cli.main import run
-        from rnnscope.files.limits import set_limits
+        from rnnscope.files.guarding.limits import set_limits
 
         set_limits(probe_always=True)
 

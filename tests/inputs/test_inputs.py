@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnscope.errors import InputError
-from rnnscope.files import stored_array
+from rnnscope.files.arrays import stored_array
 from rnnscope.inputs import last_input_step, open_input
 from rnnscope.model.cell import Array
 
@@ -229,9 +229,11 @@ def test_any_slice_of_any_form_is_that_slice(
         with Path(spec).open("wb") as out:
             np.save(out, stored)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnnscope.files.stored_array.LOAD_BELOW_BYTES", 0 if in_place else 2**60)
-        patch.setattr("rnnscope.files.stored_array.GAP_BYTES", gap)
-        patch.setattr("rnnscope.files.stored_array.SCRATCH_BYTES", scratch)
+        patch.setattr(
+            "rnnscope.files.arrays.stored_array.LOAD_BELOW_BYTES", 0 if in_place else 2**60
+        )
+        patch.setattr("rnnscope.files.arrays.stored_array.GAP_BYTES", gap)
+        patch.setattr("rnnscope.files.arrays.stored_array.SCRATCH_BYTES", scratch)
         with open_input(spec, time_major=form == "time major") as source:
             batch = source.read(slice(first, stop), slice(start, end))
             again = np.empty_like(batch.values)

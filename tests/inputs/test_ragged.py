@@ -94,7 +94,9 @@ def test_any_slice_is_that_slice_of_the_padded_array(
         padded[number, :length] = flat[offsets[number] : offsets[number + 1]]
     part = slice(*cuts[:2]), slice(*cuts[2:])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnnscope.files.stored_array.LOAD_BELOW_BYTES", 0 if in_place else 2**60)
+        patch.setattr(
+            "rnnscope.files.arrays.stored_array.LOAD_BELOW_BYTES", 0 if in_place else 2**60
+        )
         patch.setattr("rnnscope.inputs.ragged.SCRATCH_BYTES", scratch)
         with open_input(path) as source:
             out = np.full(padded[part].shape, np.nan)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnscope.errors import InputError
-from rnnscope.files import npz
+from rnnscope.files.containers import npz
 from rnnscope.inputs import open_input
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -72,7 +72,7 @@ def test_truncated_files_are_refused(
 ) -> None:
     """Before anything beyond the end is read."""
     limit = 0 if in_place else 2**60
-    monkeypatch.setattr("rnnscope.files.stored_array.LOAD_BELOW_BYTES", limit)
+    monkeypatch.setattr("rnnscope.files.arrays.stored_array.LOAD_BELOW_BYTES", limit)
     path = tmp_path / f"x.{form}"
     (np.save if form == "npy" else np.savez)(path, X)
     path.write_bytes(path.read_bytes()[:-50])

@@ -9,7 +9,7 @@ import pytest
 from seen_traces import waves, write_trace
 
 from rnnscope.errors import InputError
-from rnnscope.files.hashing import files_sha256
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.seeing import input_labels, open_view, read_labels
 from rnnscope.trace import Trace, TraceHeader
 

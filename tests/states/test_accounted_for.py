@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from rnnscope.files.named_arrays import NamedArrays, open_named
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
+from rnnscope.files.containers.named_arrays import NamedArrays, open_named
 from rnnscope.model.states import LayerFacts
 from rnnscope.pooling import plan_pool, pool_trace
 from rnnscope.states import STATE_FORMAT_MODULES, state_format

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnscope.errors import InputError, OptionError
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.states.export import ExportRequest, export_states
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.plain_yaml import read_yaml

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnscope.errors import InputError
-from rnnscope.files.named_arrays import open_named
+from rnnscope.files.containers.named_arrays import open_named
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.naming import ArrayName, is_backward, parse_array_name
 from rnnscope.states.recognise import readings_of, recognise, recognise_one

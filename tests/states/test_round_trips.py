@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnscope.comparing import DiffSettings, Tolerances, diff_states
-from rnnscope.files.stored_array import LoadedArray
+from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.model.states import LayerFacts
 from rnnscope.states import STATE_FORMAT_MODULES, state_format, state_formats
 from rnnscope.states.export import ExportRequest, export_states

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnscope.files import write_back
+from rnnscope.files.writing import write_back
 from rnnscope.model.states import LayerStates
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter, partial
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnscope.checkpoints.coreml.packages import model_in, names_a_model
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.files.proto_fields import BYTES, VARINT, outer_fields
+from rnnscope.files.messages.proto_fields import BYTES, VARINT, outer_fields
 
 VERSIONS = range(1, 100)
 """Versions of the specification; coremltools 9 writes up to 10."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.proto_table import MessageTable
+from rnnscope.files.messages.proto_table import MessageTable
 
 PACKAGE = "coreml"
 

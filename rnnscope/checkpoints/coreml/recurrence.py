@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnnscope.checkpoints.onnx.graph import CELL_CLIP
+from rnnscope.checkpoints.onnx.graph.nodes import CELL_CLIP
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
 from rnnscope.checkpoints.translated.reading import SourceOperator
 

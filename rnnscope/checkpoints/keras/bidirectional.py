@@ -25,7 +25,7 @@ from rnnscope.checkpoints.keras.recurrent import (
     variable_count,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.layers import BidirectionalMerge
 from rnnscope.model.layers.merges import BIDIRECTIONAL_MODES
 from rnnscope.model.recurrent_layer import RecurrentLayer

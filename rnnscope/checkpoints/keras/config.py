@@ -14,7 +14,7 @@ from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
 from rnnscope.checkpoints.keras.calls.arguments import unaccounted_argument
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.functional import FunctionalModel
-from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
+from rnnscope.checkpoints.keras.graph import Graph
 from rnnscope.checkpoints.keras.layer_entry import (
     MODEL_CLASSES,
     LayerEntry,
@@ -32,11 +32,12 @@ from rnnscope.checkpoints.keras.layer_steps import (
     plain,
     unsupported,
 )
+from rnnscope.checkpoints.keras.layer_tensor import LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.layers import PLAIN_BUILDERS
 from rnnscope.checkpoints.keras.operations import operation_layer
 from rnnscope.checkpoints.keras.weights import LayerWeights, is_seed
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Option
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.network import Network

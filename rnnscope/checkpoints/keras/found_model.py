@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_steps import Findings
-from rnnscope.files.safe_hdf5 import child_group, walk_datasets
+from rnnscope.files.hdf5.safe_hdf5 import child_group, walk_datasets
 from rnnscope.model.network import Network
 
 if TYPE_CHECKING:

@@ -16,13 +16,14 @@ from rnnscope.checkpoints.keras.calls.inbound_nodes import (
     tensor_refs,
 )
 from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.checkpoints.keras.graph import Graph, LayerTensor, StateTensor
+from rnnscope.checkpoints.keras.graph import Graph
 from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope, input_shape
+from rnnscope.checkpoints.keras.layer_tensor import LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
+from rnnscope.files.messages.json_config import ConfigView
 
 MASK_USERS = frozenset({*RECURRENT_BUILDERS, "Softmax", "GlobalAveragePooling1D"})
 """Classes whose results a mask that they are given changes."""

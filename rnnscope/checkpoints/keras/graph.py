@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rnnscope.checkpoints.keras.calls.constants import ConstantArray
+from rnnscope.checkpoints.keras.graph_starts import assembled, handed_over
 from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
+from rnnscope.checkpoints.keras.layer_tensor import LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.left_states import goes_on
 from rnnscope.checkpoints.keras.masks import MaskRoot
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 from rnnscope.model.cell import Array, Option
-from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import (
     HandoverJoin,
-    InitialState,
-    OutsideState,
-    StatePart,
-    StoredState,
-    UncomputedState,
 )
 from rnnscope.model.layers import (
     Embedding,
@@ -43,6 +38,8 @@ from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer
 
+JOINS: dict[str, HandoverJoin] = {"Concatenate": "concat", "Add": "sum"}
+
 _MASK_ENDS = (
     Borders,
     Convolution,
@@ -64,37 +61,6 @@ NO_MASK = LengthsSource("unused", "no mask reaches it")
 
 MAX_NODES = 100_000
 """Models within models are laid open: few bytes can ask for many."""
-
-STATES = {"h": "m", "c": "c"}
-"""Our names of the states that Keras calls so, in the order of `initial_state`."""
-
-CONSTANT = "a constant of the configuration"
-
-JOINS: dict[str, HandoverJoin] = {"Concatenate": "concat", "Add": "sum"}
-
-
-@dataclass(frozen=True)
-class LayerTensor:
-    """What flows between layers: a node's outputs, or one of its final states."""
-
-    node: str
-    state: str = ""
-    """Empty, or ``"h"`` or ``"c"``."""
-
-    @property
-    def words(self) -> str:
-        return f"{self.state} of layer '{self.node}'" if self.state else f"layer '{self.node}'"
-
-
-StateTensor = LayerTensor | ConstantArray
-"""What a layer may start from: a tensor, or an array of the configuration."""
-
-
-def _start_words(states: Sequence[StateTensor]) -> str:
-    return ", ".join(
-        f"{name} from {state.words if isinstance(state, LayerTensor) else CONSTANT}"
-        for name, state in zip(STATES, states, strict=False)
-    )
 
 
 @dataclass(eq=False)
@@ -159,97 +125,12 @@ class Graph:
             layer = replace(layer, lengths=self._lengths(reads))
             mine = states[slice(*step.states)]
             if mine and not goes_on(layer.initial_state.value):
-                start = self._handed_over(layer, mine) or self._assembled(full, layer, mine, where)
+                start = handed_over(self, layer, mine) or assembled(self, full, layer, mine, where)
                 layer = layer.starting(start, "config", "initial_state")
         self.nodes[full] = Node(full, layer, reads, wiring="config")
         mask = self._mask_after(full, layer, reads)
         if mask:
             self.masked_by[full] = mask
-
-    def _handed_over(
-        self, layer: RecurrentLayer, given: Sequence[StateTensor]
-    ) -> InitialState | None:
-        """The start of a layer that takes all of other layers' final state; None for another."""
-        kinds = {"lstm": ["h", "c"]}.get(layer.cell.kind, ["h"])
-        states = [state for state in given if isinstance(state, LayerTensor)]
-        if len(states) < len(given):
-            return None
-        # What is joined is joined alike for each state, from the same layers.
-        parts = [self.joined.get(t.node, ("concat", (t,))) for t in states]
-        hows = {how for how, _ in parts}
-        sources = [[tensor.node for tensor in tensors] for _, tensors in parts]
-        found = [[tensor.state for tensor in tensors] for _, tensors in parts]
-        if len(hows) != 1 or any(source != sources[0] for source in sources):
-            return None
-        if found != [[kind] * len(sources[0]) for kind in kinds]:
-            return None
-        (how,) = hows
-        if not self._fits(layer, sources[0], how):
-            return None
-        words = _start_words(states) if len(sources[0]) == 1 else ""
-        return InitialState.handed_over(
-            map(STATES.__getitem__, kinds), sources[0], how, words=words, listed=sources[0]
-        )
-
-    def _assembled(
-        self, name: str, layer: RecurrentLayer, states: Sequence[StateTensor], where: str
-    ) -> InitialState:
-        """The start of a layer that takes inputs, constants, or what is not computed."""
-        words = _start_words(states)
-        tensors = [state for state in states if isinstance(state, LayerTensor)]
-        makers = tuple(tensor.node for tensor in tensors)
-        names = [*CELLS[layer.cell.kind].widths(layer.cell)]
-        reason = self._uncomputed(layer, states, makers, words)
-        if reason is None:
-            parts = {STATES[kind]: self._part(state)
-                     for kind, state in zip(STATES, states, strict=False)}  # fmt: skip
-            return InitialState(parts, words, makers)
-        # It keeps the layer from running, which would start from zeros without a word.
-        stand_in = f"{name}[initial state]"
-        self.add_stand_in(stand_in, "initial state", reason, makers, where)
-        blocked = UncomputedState(stand_in)
-        known = {STATES[kind]: state for kind, state in zip(STATES, states, strict=False)}
-        outside = {
-            state: self._part(known[state]) if self._is_input(known.get(state)) else blocked
-            for state in names
-        }
-        return InitialState(outside, words, (stand_in,))
-
-    def _is_input(self, state: StateTensor | None) -> bool:
-        return isinstance(state, LayerTensor) and state.node in self.inputs
-
-    def _part(self, state: StateTensor) -> StatePart:
-        if isinstance(state, ConstantArray):
-            return StoredState(state.values, CONSTANT)
-        return OutsideState("model input", state.node)
-
-    def _uncomputed(
-        self,
-        layer: RecurrentLayer,
-        states: Sequence[StateTensor],
-        makers: Collection[str],
-        words: str,
-    ) -> str | None:
-        """Why the states that a call gives cannot be taken; None if they can."""
-        widths = CELLS[layer.cell.kind].widths(layer.cell)
-        if len(states) != len(widths):
-            return f"is {words}: {len(states)} where the cell has {len(widths)}"
-        for kind, state in zip(STATES, states, strict=False):
-            width = widths[STATES[kind]]
-            if isinstance(state, ConstantArray) and state.values.shape[1:] != (width,):
-                return f"is a constant of shape {state.values.shape}, where {kind} is {width} wide"
-        return None if set(makers) <= set(self.inputs) else f"is {words}, which is not computed"
-
-    def _fits(self, layer: RecurrentLayer, sources: list[str], how: HandoverJoin) -> bool:
-        """Whether layers are of the same kind, and their states together as wide, as one's own."""
-        cells = [node.recurrent.cell for node in map(self.nodes.get, sources)
-                 if node is not None and node.recurrent is not None]  # fmt: skip
-        if len(cells) != len(sources) or any(cell.kind != layer.cell.kind for cell in cells):
-            return False
-        units = [cell.num_units for cell in cells]
-        if how == "sum":
-            return set(units) == {layer.cell.num_units}
-        return sum(units) == layer.cell.num_units
 
     def _read(self, tensor: LayerTensor, where: str) -> str:
         """The node to read; a final state read as an input is a node of its own."""

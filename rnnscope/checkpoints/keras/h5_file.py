@@ -23,11 +23,11 @@ from rnnscope.checkpoints.keras.weights import (
     LayerWeights,
     NoWeights,
     StoredVariable,
+    WithoutVariables,
     hdf5_variable,
 )
 from rnnscope.errors import CheckpointError, RnnscopeError
-from rnnscope.files.json_config import parse_config
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,
     attribute_texts,
     child,
@@ -36,13 +36,14 @@ from rnnscope.files.safe_hdf5 import (
     has_signature,
     open_h5,
 )
+from rnnscope.files.messages.json_config import parse_config
 
 if TYPE_CHECKING:
     import h5py
 
 
 @dataclass(frozen=True, eq=False)
-class ModelGroup:
+class ModelGroup(WithoutVariables):
     """The weights of the whole model: one group a layer."""
 
     group: h5py.Group
@@ -50,22 +51,6 @@ class ModelGroup:
     @property
     def where(self) -> str:
         return f"{self.group.file.filename}: {self.group.name}"
-
-    def variables(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def left_states(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def everything(self) -> tuple[StoredVariable, ...]:
-        return ()
-
-    def parts(
-        self,
-        *attributes: str,
-        sizes: Sequence[int] | None = None,  # noqa: ARG002
-    ) -> tuple[LayerWeights, ...]:
-        return tuple(NoWeights() for _ in attributes)
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         return tuple(self._layer(key.name) for key in keys)

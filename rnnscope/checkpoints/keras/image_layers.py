@@ -15,7 +15,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
 )
 from rnnscope.checkpoints.keras.weights import require_shape, take
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.layers.convolution import Convolution, DepthwiseConvolution
 from rnnscope.model.layers.pooling import Borders, GlobalPooling, Pooling
 from rnnscope.model.layers.windows import Windows

@@ -34,9 +34,8 @@ from rnnscope.checkpoints.keras.weights import (
     hdf5_variable,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import MAX_CONFIG, parse_config
-from rnnscope.files.limits import Unpacking
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.guarding.limits import Unpacking
+from rnnscope.files.hdf5.safe_hdf5 import (
     MAX_ARRAY,
     MAX_RATIO,
     attribute_text,
@@ -46,6 +45,7 @@ from rnnscope.files.safe_hdf5 import (
     open_h5,
     walk_datasets,
 )
+from rnnscope.files.messages.json_config import MAX_CONFIG, parse_config
 
 if TYPE_CHECKING:
     import h5py

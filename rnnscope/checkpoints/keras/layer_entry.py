@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from rnnscope.checkpoints.keras.calls.inbound_nodes import Call
 from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.checkpoints.keras.graph import LayerTensor
+from rnnscope.checkpoints.keras.layer_tensor import LayerTensor
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights
-from rnnscope.files.json_config import ConfigView, object_views
+from rnnscope.files.messages.json_config import ConfigView, object_views
 
 MODEL_CLASSES = ("Functional", "Model", "Sequential")
 

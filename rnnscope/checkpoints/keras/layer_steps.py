@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.weights import LayerWeights
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer

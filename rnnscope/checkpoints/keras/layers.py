@@ -20,7 +20,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
 )
 from rnnscope.checkpoints.keras.weights import require_shape, take, take_table
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.activations import parametrised
 from rnnscope.model.cell import Array
 from rnnscope.model.layers import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rnnscope.checkpoints.keras.weights import LayerWeights, StoredVariable
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import ZERO_STATE, InitialState, StatePart, StoredState

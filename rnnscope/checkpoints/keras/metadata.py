@@ -25,7 +25,7 @@ from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights
 from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked
 from rnnscope.checkpoints.weights_only.variables import natural_key
-from rnnscope.files.json_config import ConfigView, parse_config
+from rnnscope.files.messages.json_config import ConfigView, parse_config
 from rnnscope.files.tensorflow.protos import parse
 
 METADATA = "keras_metadata.pb"

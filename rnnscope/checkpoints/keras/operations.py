@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from rnnscope.checkpoints.keras.dialect import Dialect
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.layers import GetItem, Join, Operation
 from rnnscope.model.layers.operations import ARITHMETIC
 from rnnscope.model.signal import Layer

@@ -25,7 +25,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
 )
 from rnnscope.checkpoints.keras.left_states import left_states, start_of
 from rnnscope.checkpoints.keras.weights import LayerWeights, StoredVariable
-from rnnscope.files.json_config import ConfigView, object_views
+from rnnscope.files.messages.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.evidence import BY_CONFIGURATION
 from rnnscope.model.lengths_source import LENGTHS_UNUSED

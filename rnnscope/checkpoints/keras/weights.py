@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
-from rnnscope.files.safe_hdf5 import child, damage_as, load_array, open_h5
+from rnnscope.files.hdf5.safe_hdf5 import child, damage_as, load_array, open_h5
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
 
@@ -121,10 +121,8 @@ class LayerWeights(Protocol):
         ...
 
 
-class NoWeights:
-    """The weights of a layer that stores none."""
-
-    where = "no weights"
+class WithoutVariables:
+    """What holds no variables of its own, and no parts that do."""
 
     def variables(self) -> tuple[StoredVariable, ...]:
         return ()
@@ -141,6 +139,12 @@ class NoWeights:
         sizes: Sequence[int] | None = None,  # noqa: ARG002
     ) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in attributes)
+
+
+class NoWeights(WithoutVariables):
+    """The weights of a layer that stores none."""
+
+    where = "no weights"
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         return tuple(NoWeights() for _ in keys)

@@ -23,7 +23,7 @@ from rnnscope.checkpoints.module_layouts.jax_libraries import (
 )
 from rnnscope.checkpoints.torch.module_names import Module, ModuleDirection
 from rnnscope.errors import OptionError, spell
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import GATE_ORDER, CellSpec
 
 MODULE_LAYOUTS: tuple[ModuleLayout, ...] = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout, Part
 from rnnscope.checkpoints.torch.module_names import MisfitError
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import (
     GATE_ORDER,
     IN_BIAS,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import LeftOut
-from rnnscope.checkpoints.onnx.cells import GATE_COUNTS, NotBuilt, build_cells
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
+from rnnscope.checkpoints.onnx.network.cells import GATE_COUNTS, NotBuilt, build_cells
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, Variables
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.onnx.proto import parse_model, sniff_onnx
+from rnnscope.checkpoints.onnx.graph.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
 from rnnscope.model.network import Node
 

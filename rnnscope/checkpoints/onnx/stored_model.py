@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnscope.checkpoints.onnx.constants import OnnxConstants
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.flattening import flatten
-from rnnscope.checkpoints.onnx.graph import OnnxGraph
-from rnnscope.checkpoints.onnx.later_results import later_results
-from rnnscope.checkpoints.onnx.operators import OPERATORS
-from rnnscope.checkpoints.onnx.proof import Settled, settle
-from rnnscope.checkpoints.onnx.recurrent import RECURRENT
-from rnnscope.checkpoints.onnx.sorting import sorting_nodes
-from rnnscope.checkpoints.onnx.stored_values import StoredValues
-from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, TensorStore
-from rnnscope.checkpoints.onnx.wiring import LOOPS, OnnxWiring
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.graph.constants import OnnxConstants
+from rnnscope.checkpoints.onnx.graph.flattening import flatten
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
+from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
+from rnnscope.checkpoints.onnx.graph.tensors import BFLOAT16, FLOAT16, TensorStore
+from rnnscope.checkpoints.onnx.network.later_results import later_results
+from rnnscope.checkpoints.onnx.network.operators import OPERATORS
+from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.network.sorting import sorting_nodes
+from rnnscope.checkpoints.onnx.network.wiring import LOOPS, OnnxWiring
+from rnnscope.checkpoints.onnx.proof.whole_graph import Settled, settle
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.network import Network, Node
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.tensors import STORED
+from rnnscope.checkpoints.onnx.graph.tensors import STORED
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, damaged
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.xml_tree import Element
+from rnnscope.files.messages.xml_tree import Element
 
 Dims = tuple[int, ...]
 """Sizes of a port's axes; -1 is open."""

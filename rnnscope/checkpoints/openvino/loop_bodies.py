@@ -119,7 +119,7 @@ def write_scan(scope: IrScope, layer: IrLayer, body: LoopBody, inputs: list[str]
         [*(inputs[one.place] for one in states), *(inputs[one.place] for one in cut)],
         layer.name,
         len(states) + len(stacked),
-        bodies={"body": made},
+        body=made,
         num_scan_inputs=len(cut),
         scan_input_axes=[step_axis(one) for one in cut],
         scan_input_directions=[int(one.backward) for one in cut],
@@ -155,7 +155,7 @@ def write_loop(scope: IrScope, layer: IrLayer, body: LoopBody, inputs: list[str]
         [_turns(scope, layer, inputs), inputs[1], *(inputs[one.place] for one in one_loop.states)],
         layer.name,
         len(one_loop.states) + len(one_loop.stacked),
-        bodies={"body": made},
+        body=made,
     )
     moved = list(keys)
     for number, one in enumerate(one_loop.stacked, len(one_loop.states)):

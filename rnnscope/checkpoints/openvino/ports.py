@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, number, read_graph
 from rnnscope.checkpoints.translated.messages import NotTranslated
-from rnnscope.files.xml_tree import Element
+from rnnscope.files.messages.xml_tree import Element
 
 TO_CONDITION = "execution_condition"
 ITERATION = "current_iteration"

@@ -11,7 +11,7 @@ from rnnscope.checkpoints.openvino.writing import write_layers
 from rnnscope.checkpoints.translated.messages import OnnxModel
 from rnnscope.checkpoints.translated.reading import Translation
 from rnnscope.errors import CheckpointError
-from rnnscope.files.xml_tree import Element, read_xml
+from rnnscope.files.messages.xml_tree import Element, read_xml
 
 
 def translate(path: Path) -> Translation:

@@ -8,7 +8,7 @@ from rnnscope.checkpoints.openvino.interface import IrScope
 from rnnscope.checkpoints.openvino.ir_graph import IrLayer
 from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 
 DOMAIN = "OpenVINO"
 RECURRENT_LIKE = ("LSTM", "GRU", "RNN", "Loop", "TensorIterator", "If")

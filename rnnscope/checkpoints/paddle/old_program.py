@@ -15,7 +15,7 @@ from typing import Any
 
 from rnnscope.checkpoints.paddle.program import PirOperation
 from rnnscope.errors import CheckpointError
-from rnnscope.files.proto_table import MessageTable
+from rnnscope.files.messages.proto_table import MessageTable
 
 SCHEMA = """
 ProgramDesc

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.tensors import STORED
+from rnnscope.checkpoints.onnx.graph.tensors import STORED
 from rnnscope.checkpoints.paddle.program import ELEMENT_TYPES, PirOperation
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator

@@ -26,7 +26,7 @@ from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.checkpoints.torch.pickled_values import PickledArray
 from rnnscope.checkpoints.translated.words import reworded, told_as
 from rnnscope.errors import CheckpointError
-from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Network
 from rnnscope.model.recurrent_layer import RecurrentLayer

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.proto_fields import BYTES, VARINT, read_varint
+from rnnscope.files.messages.proto_fields import BYTES, VARINT, read_varint
 
 DATA_TYPES = {0: 9, 1: 5, 2: 6, 3: 7, 4: 10, 5: 1, 6: 11, 20: 2, 21: 3, 22: 16}
 """VarType.Type as ONNX's data types."""

@@ -13,7 +13,7 @@ from rnnscope.checkpoints.paddle.stored_params import read_index
 from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
 from rnnscope.checkpoints.translated.reading import Translation
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 
 DOMAIN = "Paddle"
 RECURRENT_LIKE = ("rnn", "lstm", "gru", "while", "if")

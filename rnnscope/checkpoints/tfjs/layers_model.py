@@ -21,8 +21,8 @@ from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.listed_weights import ListedWeights
 from rnnscope.checkpoints.keras.weights import StoredVariable
 from rnnscope.checkpoints.tfjs.model_json import JsonModel
-from rnnscope.files.json_config import ConfigView
-from rnnscope.files.weight_shards import ShardedArray
+from rnnscope.files.containers.weight_shards import ShardedArray
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Array
 
 OWN_VERSION = "tfjs-layers"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import MAX_CONFIG, ConfigView, parse_config
-from rnnscope.files.weight_shards import ShardedArray, read_manifest
+from rnnscope.files.containers.weight_shards import ShardedArray, read_manifest
+from rnnscope.files.messages.json_config import MAX_CONFIG, ConfigView, parse_config
 
 NAME = "model.json"
 TOPOLOGY, MANIFEST = "modelTopology", "weightsManifest"

@@ -7,7 +7,7 @@ tensorflow/lite/schema/schema.fbs, version 3. A test compares every line with Te
 
 from __future__ import annotations
 
-from rnnscope.files.flat_tables import FlatSchema
+from rnnscope.files.messages.flat_tables import FlatSchema
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every such file."""

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.onnx.graph import OnnxGraph
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
 from rnnscope.checkpoints.tflite.model_file import LiteModel, read_lite_model, sniff_tflite
-from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold
+from rnnscope.checkpoints.tflite.translation.site import DOMAIN
 from rnnscope.checkpoints.tflite.translation.whole_model import translated
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.network import Node
 
@@ -42,7 +43,7 @@ def read_tflite(path: Path) -> Checkpoint:
     model = read_lite_model(path)
     try:
         stored = _stored(path)
-    except NotTold as reason:
+    except NotTranslated as reason:
         raise UnsupportedCellError(
             "The TensorFlow Lite model cannot be followed.", where=path, found=str(reason)
         ) from reason

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array
 
 ROLE = r"(?:(?:weight|bias)_(?:ih|hh)|weight_hr)(?:_l\d{1,4}(?:_reverse)?)?"

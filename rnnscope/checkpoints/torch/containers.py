@@ -23,7 +23,7 @@ from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import AnyFile, map_file
+from rnnscope.files.archives.inner_file import AnyFile, map_file
 from rnnscope.model.cell import Array
 
 DTYPES = {

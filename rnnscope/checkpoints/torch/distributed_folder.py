@@ -25,9 +25,9 @@ from rnnscope.checkpoints.torch.containers import read_zip
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import OpaqueKey, PickledTensor, Record
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import InnerFile, map_file
-from rnnscope.files.limits import require_inside
-from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.archives.inner_file import InnerFile, map_file
+from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.guarding.limits import require_inside
 from rnnscope.model.cell import Array
 
 METADATA = ".metadata"

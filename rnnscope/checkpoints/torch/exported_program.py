@@ -25,9 +25,9 @@ from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.checkpoints.torch.torch_file import read_torch
 from rnnscope.checkpoints.torch.zip_members import ZipMembers, damaged
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import InnerFile
-from rnnscope.files.json_config import MAX_CONFIG
-from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.archives.inner_file import InnerFile
+from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.messages.json_config import MAX_CONFIG
 from rnnscope.model.cell import Array
 
 CONFIG = "_weights_config.json"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 
 
 @dataclass

@@ -21,7 +21,7 @@ from rnnscope.checkpoints.torch.state_names import (
     speaks_of_state,
     words_of,
 )
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import StoredState
 

@@ -20,7 +20,7 @@ from rnnscope.checkpoints.torch.module_names import (
     Module,
     ModuleDirection,
 )
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import (
     IN_BIAS,
     NO_CLIP,

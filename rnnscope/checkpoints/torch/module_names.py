@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnscope.checkpoints.torch.computed_weights import PART
 from rnnscope.errors import CheckpointError
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.module_layouts.interface import ModuleLayout

@@ -15,7 +15,7 @@ from rnnscope.checkpoints.torch.module_names import (
     ModuleDirection,
 )
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec
 
 

@@ -40,7 +40,7 @@ from rnnscope.checkpoints.torch.module_readings import (
     read_modules,
 )
 from rnnscope.errors import UnsupportedCellError, spell
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.evidence import BY_CONFIGURATION, BY_NAME, Evidence
 from rnnscope.model.initial_state import ZERO_STATE, InitialState, UncomputedState

@@ -27,7 +27,7 @@ from rnnscope.checkpoints.torch.pickled_calls import (
 )
 from rnnscope.checkpoints.torch.pickled_values import Name, Record, Storage
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 
 MAX_OPCODES = 4_000_000
 """Nothing that torch saves comes near it."""

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import AnyFile
+from rnnscope.files.archives.inner_file import AnyFile
 
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<end>\.\w+)")
 INDEX_END = ".index.json"

@@ -39,8 +39,8 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.checkpoints.torch.zip_members import damaged
-from rnnscope.files.inner_file import AnyFile, InnerFile
-from rnnscope.files.loadable_arrays import LoadableArray, reading_by_name
+from rnnscope.files.archives.inner_file import AnyFile, InnerFile
+from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.model.cell import Array
 
 SHARD_ENDS = (".bin", ".pt", ".pth")

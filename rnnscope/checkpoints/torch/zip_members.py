@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.inner_file import AnyFile, map_file
-from rnnscope.files.limits import Unpacking
+from rnnscope.files.archives.inner_file import AnyFile, map_file
+from rnnscope.files.guarding.limits import Unpacking
 
 MAPPED_BYTES = 16 * 2**20
 """A member from this size on is mapped: what nobody asks for then takes no memory."""

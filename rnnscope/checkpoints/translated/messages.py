@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.proto import TABLE
-from rnnscope.checkpoints.onnx.tensors import EXTERNAL, STORED
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.tensors import EXTERNAL, STORED
 from rnnscope.model.cell import Array
 
 OPSET = 21
@@ -18,7 +18,7 @@ NUMBERS = {np.dtype(dtype): number for number, (dtype, field) in STORED.items() 
 """The TensorProto.DataType of a dtype of numpy."""
 
 Value = Any
-"""What an attribute holds: a number, a text, or several of one kind."""
+"""What an attribute holds: a number, a text, several of one kind, or a graph."""
 
 
 class NotTranslated(Exception):  # noqa: N818 - it ends no program: the operator stays a named one
@@ -82,6 +82,11 @@ class GraphUnderConstruction:
         made: str = value.name
         return made
 
+    def untyped_input(self, name: str) -> str:
+        """An input of the graph of which nothing is known but its name."""
+        made: str = self.proto.input.add(name=self.unique(name)).name
+        return made
+
     def output(self, key: str) -> None:
         """Return a value."""
         self.proto.output.add(name=key)
@@ -119,21 +124,31 @@ class GraphUnderConstruction:
         outputs: int = 1,
         *,
         domain: str = "",
-        bodies: dict[str, GraphUnderConstruction] | None = None,
         **attributes: Value,
     ) -> tuple[str, ...]:
         """Add a node; the keys of its outputs. An attribute of None is left out."""
         own = self.unique(name)
         keys = [own] + [self.unique(f"{own}:{number}") for number in range(1, outputs)]
+        self.add_node(op, inputs, keys, name=own, domain=domain, **attributes)
+        return tuple(keys)
+
+    def add_node(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        *,
+        name: str = "",
+        domain: str = "",
+        **attributes: Value,
+    ) -> None:
+        """Add a node whose outputs have names already, each from `unique`."""
         added = self.proto.node.add(
-            op_type=op, name=own, input=list(inputs), output=keys, domain=domain
+            op_type=op, name=name, input=inputs, output=outputs, domain=domain
         )
         for key, value in attributes.items():
             if value is not None:
                 _set(added.attribute.add(name=key), value)
-        for key, graph in (bodies or {}).items():
-            added.attribute.add(name=key, g=graph.proto)
-        return tuple(keys)
 
     def one(self, op: str, inputs: Sequence[str], name: str, **attributes: Value) -> str:
         """Add a node with one output; its key."""
@@ -143,17 +158,17 @@ class GraphUnderConstruction:
 
 def _set(attribute: Any, value: Value) -> None:
     """Put a value where an attribute keeps values of its type."""
-    if isinstance(value, bool | int):
+    if isinstance(value, bool | int | np.integer):
         attribute.i = int(value)
     elif isinstance(value, float):
         attribute.f = value
     elif isinstance(value, str):
         attribute.s = value.encode()
+    elif isinstance(value, GraphUnderConstruction):
+        attribute.g.CopyFrom(value.proto)
+    elif len(value) and all(isinstance(one, str) for one in value):
+        attribute.strings.extend(one.encode() for one in value)
+    elif len(value) and all(isinstance(one, float) for one in value):
+        attribute.floats.extend(value)
     else:
-        values = list(value or ())
-        if values and isinstance(values[0], str):
-            attribute.strings.extend(str(one).encode() for one in values)
-        elif values and isinstance(values[0], float):
-            attribute.floats.extend(float(one) for one in values)
-        else:
-            attribute.ints.extend(int(one) for one in values)
+        attribute.ints.extend(int(one) for one in value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.xlstm.slstm import KERNEL
-from rnnscope.files.safetensors import looks_like_safetensors
+from rnnscope.files.containers.safetensors import looks_like_safetensors
 
 MAX_LOOKED_AT = 1 << 26
 

@@ -15,8 +15,8 @@ from rnnscope.checkpoints.torch.saved_objects import walk_saved
 from rnnscope.checkpoints.translated.messages import OnnxModel
 from rnnscope.checkpoints.translated.reading import SourceOperator, Translation
 from rnnscope.checkpoints.xlstm.slstm import BEHIND, KERNEL, SLSTMLayer
-from rnnscope.files.loadable_arrays import LoadableArray
-from rnnscope.files.safetensors import looks_like_safetensors
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
+from rnnscope.files.containers.safetensors import looks_like_safetensors
 from rnnscope.model.cell import Array
 
 OWN_PARTS = ("slstm_cell.", "fgate.", "igate.", "zgate.", "ogate.", "conv1d.", "group_norm.")

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from rnnscope.files.own_files import NO_LINK
+from rnnscope.files.writing.own_files import NO_LINK
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import require_inside
+from rnnscope.files.guarding.limits import require_inside
 from rnnscope.files.tensorflow.bundle_index import index_path, is_bundle_index
 from rnnscope.files.tensorflow.checkpoint_state import latest_checkpoint
 from rnnscope.files.tensorflow.table import is_table_file

@@ -11,7 +11,7 @@ tensorflow/core/util/saved_tensor_slice.proto. A test compares every line with T
 
 from __future__ import annotations
 
-from rnnscope.files.proto_table import MessageTable
+from rnnscope.files.messages.proto_table import MessageTable
 
 SCHEMA = """
 BundleHeaderProto

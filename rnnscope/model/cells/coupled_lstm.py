@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnscope.model.activations import activation
-from rnnscope.model.cell import Array, CellSpec, Option
+from rnnscope.model.cell import Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State
 
 COUPLED_GATE_ORDER = ("f", "g", "o")
@@ -24,7 +24,7 @@ COUPLED_GATE_ORDER = ("f", "g", "o")
 
 
 @dataclass(frozen=True, eq=False)
-class CoupledLSTMWeights:
+class CoupledLSTMWeights(WeightSizes):
     """The weights of one coupled LSTM cell, all of one dtype.
 
     Attributes
@@ -47,22 +47,7 @@ class CoupledLSTMWeights:
     peephole_o: Array | None = None
     projection: Array | None = None
 
-    @property
-    def input_size(self) -> int:
-        return int(self.kernel.shape[0])
-
-    @property
-    def num_units(self) -> int:
-        return int(self.kernel.shape[1]) // len(COUPLED_GATE_ORDER)
-
-    @property
-    def output_size(self) -> int:
-        """Width of m and of the layer's outputs."""
-        return self.num_units if self.projection is None else int(self.projection.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.kernel.dtype
+    blocks: ClassVar[int] = len(COUPLED_GATE_ORDER)
 
 
 @dataclass(frozen=True)

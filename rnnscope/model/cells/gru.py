@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnscope.model.activations import activation
-from rnnscope.model.cell import NO_CLIP, Array, CellSpec, Option
+from rnnscope.model.cell import NO_CLIP, Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State
 
 GRU_GATE_ORDER = ("r", "z", "n")
@@ -26,7 +26,7 @@ GRU_GATE_ORDER = ("r", "z", "n")
 
 
 @dataclass(frozen=True, eq=False)
-class GRUWeights:
+class GRUWeights(WeightSizes):
     """The weights of one GRU cell, all of one dtype.
 
     Attributes
@@ -47,22 +47,7 @@ class GRUWeights:
     bias: Array
     recurrent_bias: Array | None = None
 
-    @property
-    def input_size(self) -> int:
-        return int(self.kernel.shape[0])
-
-    @property
-    def num_units(self) -> int:
-        return int(self.kernel.shape[1]) // len(GRU_GATE_ORDER)
-
-    @property
-    def output_size(self) -> int:
-        """Width of m and of the layer's outputs."""
-        return self.num_units
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.kernel.dtype
+    blocks: ClassVar[int] = len(GRU_GATE_ORDER)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnscope.model.activations import activation
-from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, Option
+from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State
 
 
 @dataclass(frozen=True, eq=False)
-class LayerNormLSTMWeights:
+class LayerNormLSTMWeights(WeightSizes):
     """The weights of one layer-normalised LSTM cell, all of one dtype.
 
     Attributes
@@ -45,22 +45,7 @@ class LayerNormLSTMWeights:
     state_gamma: Array
     state_beta: Array
 
-    @property
-    def input_size(self) -> int:
-        return int(self.kernel.shape[0])
-
-    @property
-    def num_units(self) -> int:
-        return int(self.kernel.shape[1]) // len(GATE_ORDER)
-
-    @property
-    def output_size(self) -> int:
-        """Width of m and of the layer's outputs."""
-        return self.num_units
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.kernel.dtype
+    blocks: ClassVar[int] = len(GATE_ORDER)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.activations import activation
-from rnnscope.model.cell import NO_CLIP, Array, CellSpec, Option
+from rnnscope.model.cell import NO_CLIP, Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State
 
 
 @dataclass(frozen=True, eq=False)
-class SimpleRNNWeights:
+class SimpleRNNWeights(WeightSizes):
     """The weights of one simple cell, all of one dtype.
 
     Attributes
@@ -39,23 +39,6 @@ class SimpleRNNWeights:
     recurrent_kernel: Array
     bias: Array
     added_bias: Array | None = None
-
-    @property
-    def input_size(self) -> int:
-        return int(self.kernel.shape[0])
-
-    @property
-    def num_units(self) -> int:
-        return int(self.kernel.shape[1])
-
-    @property
-    def output_size(self) -> int:
-        """Width of m and of the layer's outputs."""
-        return self.num_units
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.kernel.dtype
 
 
 @dataclass(frozen=True)

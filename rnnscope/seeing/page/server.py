@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from rnnscope.errors import RnnscopeError
-from rnnscope.files.closing import Closing
+from rnnscope.files.writing.closing import Closing
 
 LOOPBACK = "127.0.0.1"
 SECONDS = 60

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import OptionError
-from rnnscope.files.array_views import Lazy, blocks, full_key
-from rnnscope.files.stored_array import Key, StoredArray
+from rnnscope.files.arrays.array_views import Lazy, blocks, full_key
+from rnnscope.files.arrays.stored_array import Key, StoredArray
 from rnnscope.model.cell import Array
 from rnnscope.seeing.heatmap import read_heatmap
 from rnnscope.seeing.plots.interface import PlotRequest, Sources

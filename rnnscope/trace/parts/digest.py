@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError
-from rnnscope.files.hdf5 import check_storage, damaged
-from rnnscope.files.safe_hdf5 import walk_datasets
+from rnnscope.files.hdf5.datasets import check_storage, damaged
+from rnnscope.files.hdf5.safe_hdf5 import walk_datasets
 from rnnscope.trace.schema import POOLED
 from rnnscope.trace.storage import make_readable
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.safe_hdf5 import child, load_array
+from rnnscope.files.hdf5.safe_hdf5 import child, load_array
 from rnnscope.model.cell import Array
 from rnnscope.trace.groups import read_array
 from rnnscope.trace.parts.digest import ends_sha256, numbers_sha256

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError
-from rnnscope.files.safe_hdf5 import child, load_array
+from rnnscope.files.hdf5.safe_hdf5 import child, load_array
 from rnnscope.model.cell import Array
 from rnnscope.trace.parts.place import MAX_PARTS
 from rnnscope.trace.schema import PARTS

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import TraceError, spell
-from rnnscope.files.hdf5 import check_storage
-from rnnscope.files.safe_hdf5 import child, child_names, load_array, open_h5
+from rnnscope.files.hdf5.datasets import check_storage
+from rnnscope.files.hdf5.safe_hdf5 import child, child_names, load_array, open_h5
 from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import CHECKS
 from rnnscope.trace.labels import label

@@ -10,7 +10,7 @@ import pytest
 from rnnscope.checkpoints.keras.left_states import goes_on, left_states, start_of
 from rnnscope.checkpoints.keras.weights import NoWeights, StoredVariable
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import CellSpec, LSTMWeights
 from rnnscope.model.initial_state import ZERO_STATE, InitialState, OutsideState
 

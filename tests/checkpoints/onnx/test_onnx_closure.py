@@ -9,7 +9,7 @@ from onnx_files import graph, node, save, simple, tensor, value, weights
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.onnx import cells
+from rnnscope.checkpoints.onnx.network import cells
 from rnnscope.errors import InputError, RnnscopeError, UnsupportedCellError
 from rnnscope.model.initial_state import OutsideState, StoredState, UncomputedState
 from rnnscope.model.layers import Unsupported
@@ -185,7 +185,7 @@ def _signal(values):
 
 
 def test_functions_of_the_model_are_put_in_their_place(tmp_path):
-    from rnnscope.checkpoints.onnx import proto
+    from rnnscope.checkpoints.onnx.graph import proto
 
     path = model(tmp_path, [node("Twice", ["X"], ["x"], "twice", domain="own", by=3.0)])
     table = proto.TABLE.message_class

@@ -9,8 +9,8 @@ from onnx_files import graph, node, save, value
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.onnx import control
-from rnnscope.checkpoints.onnx.graph import Body, OnnxNode
+from rnnscope.checkpoints.onnx.evaluation import control
+from rnnscope.checkpoints.onnx.graph.nodes import Body, OnnxNode
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError, RnnscopeError, UnsupportedCellError
 from rnnscope.model.layers import Unsupported

@@ -8,7 +8,7 @@ from checkpoint_truth import DATA
 from onnx_files import graph, node, save, simple, tensor, value, weights
 
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.onnx.proto import PACKAGE, SCHEMA, TABLE, sniff_onnx
+from rnnscope.checkpoints.onnx.graph.proto import PACKAGE, SCHEMA, TABLE, sniff_onnx
 from rnnscope.errors import CheckpointError, RnnscopeError
 
 MESSAGES = [line for line in SCHEMA.splitlines() if line and not line.startswith(" ")]

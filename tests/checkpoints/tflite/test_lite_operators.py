@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from lite_files import LiteFile
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.flattening import flatten
-from rnnscope.checkpoints.onnx.stored_values import StoredValues
-from rnnscope.checkpoints.onnx.tensors import TensorStore
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.graph.flattening import flatten
+from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
+from rnnscope.checkpoints.onnx.graph.tensors import TensorStore
 from rnnscope.checkpoints.tflite.model_file import read_lite_model
 from rnnscope.checkpoints.tflite.translation.control import control
 from rnnscope.checkpoints.tflite.translation.elementwise import ELEMENTWISE

@@ -13,7 +13,7 @@ import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.torch.computed_weights import resolve_weights
 from rnnscope.errors import RnnscopeError, UnsupportedCellError
-from rnnscope.files.loadable_arrays import LoadableArray
+from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.initial_state import StoredState
 from rnnscope.model.layers import Unsupported
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import put_limits_back, set_limits
+from rnnscope.files.guarding.limits import put_limits_back, set_limits
 from rnnscope.files.tensorflow.checkpoint_state import latest_checkpoint
 from rnnscope.files.tensorflow.locate import Located, locate, sniff
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rnnscope.cli.ending import named
-from rnnscope.files.work_folders import replace_folder, work_folder
+from rnnscope.files.writing.work_folders import replace_folder, work_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and locks of POSIX")
 
@@ -81,7 +81,7 @@ def test_a_hangup_that_is_ignored_stays_ignored(long_run):
 def test_a_folder_that_a_killed_process_left_goes_with_the_next(tmp_path):
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from rnnscope.files.work_folders import work_folder\n"
+        "from rnnscope.files.writing.work_folders import work_folder\n"
         "with work_folder('.x.', '.partial', Path(sys.argv[1])) as made:\n"
         "    (made / 'half').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -112,7 +112,7 @@ def test_a_link_with_the_name_of_a_work_folder_is_left_alone(tmp_path):
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_folder_is_replaced(tmp_path, monkeypatch, exchange):
     if not exchange:
-        monkeypatch.setattr("rnnscope.files.work_folders._exchange", lambda *_: False)
+        monkeypatch.setattr("rnnscope.files.writing.work_folders._exchange", lambda *_: False)
     target = tmp_path / "t"
     for content in "ab":
         with work_folder(".t.", "", tmp_path) as work:
@@ -128,7 +128,7 @@ def test_a_kill_between_two_renames_loses_nothing(tmp_path, step):
     """Where no exchange is there: the next process does what the killed one did not come to."""
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "import rnnscope.files.work_folders as w\n"
+        "import rnnscope.files.writing.work_folders as w\n"
         "place, step = Path(sys.argv[1]), int(sys.argv[2])\n"
         "w._exchange = lambda *_: False\n"
         "real, calls = Path.rename, []\n"

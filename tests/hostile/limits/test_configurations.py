@@ -15,8 +15,8 @@ from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.keras import graph
 from rnnscope.checkpoints.keras.masks import only_for_masks
 from rnnscope.errors import CheckpointError
-from rnnscope.files.json_config import MAX_VALUES, parse_config
-from rnnscope.files.limits import limited
+from rnnscope.files.guarding.limits import limited
+from rnnscope.files.messages.json_config import MAX_VALUES, parse_config
 
 
 def tensor(name, call=0):

@@ -18,8 +18,8 @@ import pytest
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError
-from rnnscope.files import hdf5_probe
-from rnnscope.files.limits import put_limits_back, set_limits, time_to_read
+from rnnscope.files.guarding.limits import put_limits_back, set_limits, time_to_read
+from rnnscope.files.hdf5.datasets import probe as hdf5_probe
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.inputs import open_input
 
@@ -78,7 +78,7 @@ def test_members_of_blanks_and_zeros(tmp_path, config, weights):
 
 
 def test_compressed_weights_count_together(tmp_path, limited):
-    from rnnscope.files.safe_hdf5 import load_array, open_h5
+    from rnnscope.files.hdf5.safe_hdf5 import load_array, open_h5
 
     with h5py.File(tmp_path / "m.h5", "w") as file:
         for name in "ab":

@@ -11,7 +11,7 @@ import pytest
 
 import rnnscope as package
 from rnnscope.errors import InputError
-from rnnscope.files.watched import Signature
+from rnnscope.files.guarding.watched import Signature
 from rnnscope.trace.partial import PartialFile
 
 

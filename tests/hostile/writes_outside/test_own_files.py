@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.files.own_files import is_own, read_own, write_new
+from rnnscope.files.writing.own_files import is_own, read_own, write_new
 
 VICTIM = b"not yours"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx_node_cases import assert_alike, evaluate, node_cases
 
-from rnnscope.checkpoints.onnx.control import CONTROL
+from rnnscope.checkpoints.onnx.evaluation.control import CONTROL
 from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.model.ops import OPS, EvaluationError, check_size
 

@@ -12,7 +12,7 @@ from rnnscope.checkpoints.coreml.proto import LAYER_NAMES
 from rnnscope.checkpoints.coreml.recurrence import UnknownActivation
 from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 
 DOMAIN = "CoreML"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.tensors import MAX_BYTES
+from rnnscope.checkpoints.onnx.graph.tensors import MAX_BYTES
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 

@@ -10,7 +10,7 @@ from rnnscope.checkpoints.coreml.program.operators import OPERATORS
 from rnnscope.checkpoints.coreml.program.values import DATA_TYPES, is_text
 from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 
 DOMAIN = "CoreML"
 RECURRENT_LIKE = ("lstm", "gru", "rnn", "loop")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.tensors import MAX_BYTES, STORED
+from rnnscope.checkpoints.onnx.graph.tensors import MAX_BYTES, STORED
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 

@@ -16,7 +16,7 @@ from rnnscope.checkpoints.keras.accounting.known_keys import (
 from rnnscope.checkpoints.keras.layer_entry import own_class
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
 from rnnscope.checkpoints.keras.recurrent import CELL_CLASSES, LAYER_CLASSES
-from rnnscope.files.json_config import ConfigView, object_views
+from rnnscope.files.messages.json_config import ConfigView, object_views
 
 KNOWN: dict[str, KnownKeys] = {
     **PLAIN,

@@ -12,7 +12,7 @@ from rnnscope.checkpoints.keras.cells.lstm import take_keras1
 from rnnscope.checkpoints.keras.cells.options import activation_option, gate_activation
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
 from rnnscope.checkpoints.keras.weights import LayerWeights, require_shape, take, take_cell
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Array, CellSpec, Option, only_choice, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnscope.checkpoints.keras.accounting.dtype_policies import computes_in_16_bits
 from rnnscope.checkpoints.keras.dialect import is_known_activation
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Option
 from rnnscope.model.recurrent_layer import PaddingRule
 

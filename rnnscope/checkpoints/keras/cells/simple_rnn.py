@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnscope.checkpoints.keras.cells.options import activation_option
 from rnnscope.checkpoints.keras.layer_steps import StoredLayer
 from rnnscope.checkpoints.keras.weights import LayerWeights, require_shape, take_cell
-from rnnscope.files.json_config import ConfigView
+from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import CellSpec
 from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
 

@@ -18,7 +18,7 @@ from rnnscope.checkpoints.keras.weights_only.layers import LooseLayer
 from rnnscope.checkpoints.keras.weights_only.network import LooseNetwork
 from rnnscope.checkpoints.keras.weights_only.v3 import names_layers, read_loose_v3
 from rnnscope.errors import RnnscopeError
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,
     attribute_texts,
     child_group,

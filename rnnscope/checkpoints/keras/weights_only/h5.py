@@ -23,7 +23,7 @@ from rnnscope.checkpoints.keras.weights_only.layers import (
     is_cell,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.safe_hdf5 import attribute_texts, child_group
+from rnnscope.files.hdf5.safe_hdf5 import attribute_texts, child_group
 
 if TYPE_CHECKING:
     import h5py

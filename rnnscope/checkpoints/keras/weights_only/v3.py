@@ -25,7 +25,7 @@ from rnnscope.checkpoints.keras.weights_only.layers import (
     base_name,
 )
 from rnnscope.errors import CheckpointError
-from rnnscope.files.safe_hdf5 import (
+from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,
     child_group,
     child_names,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.fronts import Fronts
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.graph_cells.handed_on import handed_on, last_step
 from rnnscope.checkpoints.onnx.graph_cells.layers import as_layer, graph_cell
 from rnnscope.checkpoints.onnx.graph_cells.loops import LoopRecurrence, find_loops
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Recurrence
 from rnnscope.checkpoints.onnx.graph_cells.unrolled import UNROLLED, find_unrolled
-from rnnscope.checkpoints.onnx.trial import ModelInputs, Trial
-from rnnscope.checkpoints.onnx.wiring import OnnxWiring
+from rnnscope.checkpoints.onnx.network.fronts import Fronts
+from rnnscope.checkpoints.onnx.network.wiring import OnnxWiring
 from rnnscope.errors import InputError
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.network import Node

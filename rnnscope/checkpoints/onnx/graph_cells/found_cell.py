@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, Recurrence
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.trial import MAX_WORK, ModelInputs, Trial
+from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, Recurrence
 from rnnscope.checkpoints.onnx.graph_cells.unrolled import UnrolledRecurrence
-from rnnscope.checkpoints.onnx.operator_proof import difference
-from rnnscope.checkpoints.onnx.pieces import TOLERANCE
-from rnnscope.checkpoints.onnx.trial import MAX_WORK, ModelInputs, Trial
-from rnnscope.checkpoints.onnx.work import Work
+from rnnscope.checkpoints.onnx.network.pieces import TOLERANCE
+from rnnscope.checkpoints.onnx.proof.operator import difference
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphComputation, GraphOptions
 from rnnscope.model.evidence import EVALUATED

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.graph import Body, OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.trial import MAX_WORK, Trial
+from rnnscope.checkpoints.onnx.evaluation.work import Work
+from rnnscope.checkpoints.onnx.graph.nodes import Body, OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
-from rnnscope.checkpoints.onnx.trial import MAX_WORK, Trial
-from rnnscope.checkpoints.onnx.work import Work
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

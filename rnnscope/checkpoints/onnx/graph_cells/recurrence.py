@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.tensors import INTEGERS
-from rnnscope.checkpoints.onnx.work import Work
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.work import Work
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.graph.tensors import INTEGERS
 from rnnscope.model.cell import Array
 
 

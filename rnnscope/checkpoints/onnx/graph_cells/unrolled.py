@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.cone import Cone
-from rnnscope.checkpoints.onnx.evaluation import OnnxProgram
-from rnnscope.checkpoints.onnx.graph import OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.work import Work
+from rnnscope.checkpoints.onnx.graph.cone import Cone
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
-from rnnscope.checkpoints.onnx.operator_proof import difference, limit_of
-from rnnscope.checkpoints.onnx.work import Work
+from rnnscope.checkpoints.onnx.proof.operator import difference, limit_of
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

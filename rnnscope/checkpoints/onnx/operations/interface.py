@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
-from rnnscope.checkpoints.onnx.tensors import BFLOAT16, FLOAT16, STORED
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
+from rnnscope.checkpoints.onnx.graph.tensors import BFLOAT16, FLOAT16, STORED
 from rnnscope.model.ops import OPS, EvaluationError
 
 Evaluate = Callable[[OnnxNode, list[Any]], Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, given, plain
 from rnnscope.model.ops import OPS, EvaluationError
 

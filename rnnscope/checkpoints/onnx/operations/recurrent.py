@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import CELL_CLIP, OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import CELL_CLIP, OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, given
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import OPS, EvaluationError
@@ -64,7 +64,7 @@ class Direction:
     coupled : bool
         ``input_forget`` of LSTM.
     cell_clip : float
-        0 where c is not bounded; see `rnnscope.checkpoints.onnx.graph.CELL_CLIP`.
+        0 where c is not bounded; see `rnnscope.checkpoints.onnx.graph.nodes.CELL_CLIP`.
     """
 
     w: Array

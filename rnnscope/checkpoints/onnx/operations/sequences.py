@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, given, scalar
 from rnnscope.model.ops import OPS, EvaluationError
 

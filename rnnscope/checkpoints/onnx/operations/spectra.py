@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, dtype_of, given, scalar
 from rnnscope.model.ops import OPS
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.operations.recurrent import functions_of
 from rnnscope.checkpoints.onnx.stepwise.interface import States, StepCell
 from rnnscope.model.cell import Array, Option

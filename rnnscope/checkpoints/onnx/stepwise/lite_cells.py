@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.stepwise.interface import StepCell
 from rnnscope.checkpoints.onnx.stepwise.lite_integer_lstm import integer_cell
 from rnnscope.checkpoints.onnx.stepwise.lite_lstm import float_cell

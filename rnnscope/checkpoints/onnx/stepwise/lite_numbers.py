@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.graph import OnnxNode
+from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import OPS, EvaluationError, check_size

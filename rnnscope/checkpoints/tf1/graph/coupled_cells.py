@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rnnscope.checkpoints.tf1.graph.appearance import (
     FoundCell,
     Setting,
     distinct,
     inputs_of,
-    kernels,
     same_source,
     stored_order,
 )
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading
 from rnnscope.checkpoints.tf1.graph.lstm_cells import (
     forget_bias,
     read_products,
-    read_projection,
+    stored_arrays,
     stored_tensors,
 )
 from rnnscope.checkpoints.tf1.graph.outputs import Projection, outputs_of, projection_of
@@ -119,16 +119,5 @@ def _made(
     projected: Projection | None,
     options: CoupledLSTMOptions,
 ) -> tuple[CoupledLSTMWeights, CoupledLSTMOptions]:
-    projection = read_projection(reading, projected)
-    units = gates["f"].linear.products[0].kernel.width
-    kernel, recurrent, bias = kernels(
-        reading,
-        [gates[gate].linear for gate in COUPLED_GATE_ORDER],
-        units if projection is None else projection.shape[1],
-    )
-    diagonals = {
-        f"peephole_{gate}": floats(reading.weights.read(tensor)).reshape(-1)
-        for gate, tensor in peepholes.items()
-    }
-    weights = CoupledLSTMWeights(kernel, recurrent, bias, projection=projection, **diagonals)
-    return weights, options
+    arrays: dict[str, Any] = stored_arrays(reading, gates, COUPLED_GATE_ORDER, peepholes, projected)
+    return CoupledLSTMWeights(**arrays), options

@@ -22,7 +22,7 @@ import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.least_inputs import LEAST_INPUTS
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
 from rnnscope.model.cell import Array
 

@@ -6,7 +6,7 @@ the sum that makes c, ``f * c_prev + i * g``, three of whose factors are gates o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -150,6 +150,34 @@ def read_projection(reading: Reading, projected: Projection | None) -> Array | N
     return None if projected is None else floats(reading.weights.read(projected.kernel))
 
 
+def stored_arrays(
+    reading: Reading,
+    gates: Mapping[str, Gate],
+    order: Sequence[str],
+    peepholes: Mapping[str, GraphTensor],
+    projected: Projection | None,
+) -> dict[str, Array | None]:
+    """The stored weights of a cell, by their names in `LSTMWeights`, gate blocks in this order."""
+    projection = read_projection(reading, projected)
+    units = gates[order[0]].linear.products[0].kernel.width
+    kernel, recurrent, bias = kernels(
+        reading,
+        [gates[gate].linear for gate in order],
+        units if projection is None else projection.shape[1],
+    )
+    diagonals = {
+        f"peephole_{gate}": floats(reading.weights.read(tensor)).reshape(-1)
+        for gate, tensor in peepholes.items()
+    }
+    return {
+        "kernel": kernel,
+        "recurrent_kernel": recurrent,
+        "bias": bias,
+        "projection": projection,
+        **diagonals,
+    }
+
+
 def _made(
     reading: Reading,
     gates: dict[str, Gate],
@@ -157,16 +185,5 @@ def _made(
     projected: Projection | None,
     options: LSTMOptions,
 ) -> tuple[LSTMWeights, LSTMOptions]:
-    projection = read_projection(reading, projected)
-    units = gates["i"].linear.products[0].kernel.width
-    kernel, recurrent, bias = kernels(
-        reading,
-        [gates[gate].linear for gate in GATE_ORDER],
-        units if projection is None else projection.shape[1],
-    )
-    diagonals = {
-        f"peephole_{gate}": floats(reading.weights.read(tensor)).reshape(-1)
-        for gate, tensor in peepholes.items()
-    }
-    weights = LSTMWeights(kernel, recurrent, bias, projection=projection, **diagonals)
-    return weights, options
+    arrays: dict[str, Any] = stored_arrays(reading, gates, GATE_ORDER, peepholes, projected)
+    return LSTMWeights(**arrays), options

@@ -8,34 +8,32 @@ other are one layer; copies that would compute the same are one layer, with a no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, origins, peel, walk
+from rnnscope.checkpoints.tf1.graph.dataflow import peel, walk
 from rnnscope.checkpoints.tf1.graph.feedback import Entangled, Feedbacks, FoundFeedback
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView, is_zero
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.grouping import Appearances, group
 from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
-from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.checkpoints.tf1.graph.lengths import read_lengths
+from rnnscope.checkpoints.tf1.graph.linear import Reading
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
+from rnnscope.checkpoints.tf1.graph.reading_order import reads_backward
+from rnnscope.checkpoints.tf1.graph.starts import start_parts
 from rnnscope.checkpoints.tf1.graph.unrolled import loop_scope, with_returned
-from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
-from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS, GraphWiring, Source
+from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.checkpoints.tf1.graph.wiring import GraphWiring, Source
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
-from rnnscope.model.cell import Array, CellSpec, Option
+from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState, UncomputedState
 from rnnscope.model.layers import Embedding, Masking, Unsupported
-from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
-
-COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
-            "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip
-SHAPES = {"Tile", "ExpandDims", "BroadcastTo", "Reshape", "Transpose"}
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class _Builder:
         feedback = self._feedbacks.find(name)
         with self._wiring.apart(name if initial.handover else ""):
             source = self._read_source(layer, feedback)
-        backward = bool(source.turned) or _reads_backward(self._view, layer)
+        backward = bool(source.turned) or reads_backward(self._view, layer.cells)
         cell = layer.cells[0]
         inner = source.name if source.name in self._wiring.nodes else "the input"
         fed = feedback.feedback.option.value if isinstance(feedback, FoundFeedback) else ""
@@ -147,7 +145,7 @@ class _Builder:
             self._copies[same].append(name)
             return
         spec = self._cell_spec(name)
-        lengths = self._lengths(layer.selects, source)
+        lengths = read_lengths(self._view, layer.selects, source.lengths)
         wrapper = self._wrappers.get(name)
         if wrapper is not None:
             self._used.update(wrapper.names)
@@ -255,29 +253,6 @@ class _Builder:
             from_keras=is_keras(cell),
         )
 
-    def _lengths(self, selects: list[Chosen], source: Source) -> LengthsSource:
-        """Where a layer's lengths come from."""
-        tensors = [chosen.condition for chosen in selects]
-        if source.lengths is not None:
-            tensors.append(source.lengths)
-        if not tensors:
-            return LENGTHS_UNUSED
-        for tensor in tensors:
-            for current, node in _behind_condition(self._view, tensor):
-                if node.op in INPUT_OPS:
-                    words = f"sequence_length from placeholder '{node.name}'"
-                    return LengthsSource("input", words)
-                value = self._view.constant(current)
-                if value is not None and value.ndim == 1 and value.dtype.kind == "i":
-                    words = f"sequence_length {value.tolist()}, a constant of the graph"
-                    return LengthsSource("stored", words, value)
-        mask = computed_mask(self._view, tensors)
-        if mask is not None:
-            what = "features are not all" if mask.features else "ids are not"
-            words = f"mask of the steps whose {what} {mask.value:g} (node '{mask.name}')"
-            return LengthsSource("mask", words)
-        return LengthsSource("computed", f"computed in the graph (node '{tensors[0].node}')")
-
     def _initial_state(self, layer: Appearances) -> _Initial:
         before = layer.cells[0].before
         handover = self._handovers.read(layer.name, layer.cells[0])
@@ -292,52 +267,17 @@ class _Builder:
             part = UncomputedState(stand_in)
             state = InitialState(dict.fromkeys(before, part), handover.obstacle, (stand_in,))
             return _Initial(state, handover)
-        found = {state: self._state_parts(tensor) for state, tensor in before.items()}
+        found = {state: self._start_parts(tensor) for state, tensor in before.items()}
         # A state that is chosen between a variable and what is fed is the user's to give.
         parts = {state: next((part for part in every if isinstance(part, OutsideState)), every[0])
                  for state, every in found.items() if every}  # fmt: skip
         words = [f"{state} from {part}" for state, every in found.items() for part in every]
         return _Initial(InitialState(parts, ", ".join(dict.fromkeys(words))), None)
 
-    def _state_parts(self, before: GraphTensor) -> list[StoredState | OutsideState]:
-        """What a state is before the first step, but for zeros; several where it is chosen."""
-        parts: list[StoredState | OutsideState] = []
-        for tensor in origins(self._view, before)[0]:
-            if tensor in self._after or is_zero(self._view, tensor):
-                continue
-            variable = self._learned(tensor)
-            if variable is not None:
-                parts.append(StoredState(variable[1], f"variable '{variable[0]}'"))
-                self._used.add(variable[0])
-                continue
-            node = self._view.node(tensor)
-            if node is not None and node.op in INPUT_OPS:
-                parts.append(OutsideState("placeholder", node.name))
-            elif node is not None and node.op not in ("Const", "Fill", "TensorListReserve"):
-                parts.append(OutsideState("op", node.name, node.op))
+    def _start_parts(self, before: GraphTensor) -> list[StoredState | OutsideState]:
+        parts, names = start_parts(self._view, self._weights, before, self._after)
+        self._used.update(names)
         return parts
-
-    def _learned(self, tensor: GraphTensor) -> tuple[str, Array] | None:
-        """A stored initial state: a variable, tiled over the batch or not."""
-        for _ in range(8):
-            node = self._view.node(tensor)
-            if node is None:
-                return None
-            if node.op in VARIABLES or self._weights.variables(tensor):
-                names = self._weights.variables(tensor)
-                value = floats(self._weights.read(tensor))
-                flat = value.reshape(-1, value.shape[-1])
-                return names[0], flat[0] if flat.shape[0] == 1 else flat
-            if node.op not in ("Tile", "ExpandDims", "BroadcastTo", "Reshape", "Mul", "Identity"):
-                return None
-            if node.op == "Mul":  # ones(batch, 1) * variable
-                weighty = [part for part in node.inputs if self._weights.variables(part)]
-                if len(weighty) != 1:
-                    return None
-                tensor = weighty[0]
-            else:
-                tensor = node.inputs[0]
-        return None
 
 
 @dataclass(frozen=True)
@@ -349,47 +289,6 @@ class _Initial:
 def _obstacle_name(layer: str) -> str:
     """The stand-in for a layer's initial state that is not computed."""
     return f"{layer}[initial state]"
-
-
-def _reads_backward(view: GraphView, layer: Appearances) -> bool:
-    """Whether an unrolled layer takes its steps from a list in falling order."""
-    steps = [_step_index(view, cell.x) for cell in layer.cells]
-    known = [step for step in steps if step is not None]
-    return len(known) > 1 and len(known) == len(steps) and known == sorted(known, reverse=True)
-
-
-def _step_index(view: GraphView, tensor: GraphTensor) -> int | None:
-    """Which step of an unstacked list a tensor is."""
-    for current, node in walk(view, tensor):
-        if node is None:
-            continue
-        if node.op in ("Unpack", "Split", "SplitV"):
-            return current.index
-        if node.op == "StridedSlice":
-            begin = view.constant(node.inputs[1])
-            return None if begin is None or begin.size < 2 else int(begin.reshape(-1).max())
-        if node.op in ("Squeeze", "Reshape", "ExpandDims"):
-            return _step_index(view, node.inputs[0])
-    return None
-
-
-def _behind_condition(view: GraphView, tensor: GraphTensor) -> Iterable[tuple[GraphTensor, Any]]:
-    """What a Select's condition compares: placeholders and constants behind it."""
-    pending, seen = [tensor], set[GraphTensor]()
-    while pending and len(seen) < 200:
-        current = pending.pop(0)
-        if current in seen:
-            continue
-        seen.add(current)
-        for reached, node in walk(view, current):
-            if node is None:
-                continue
-            if node.op in INPUT_OPS or node.op == "Const":
-                yield reached, node
-            elif node.op in COMPARES:
-                pending.extend(node.inputs)
-            elif node.op in SHAPES:
-                pending.append(node.inputs[0])
 
 
 def _state_format(view: GraphView, cell: FoundCell) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnscope.checkpoints.tflite.model_file import LiteGraph
-from rnnscope.checkpoints.tflite.translation.builder import GraphBuilder
-from rnnscope.checkpoints.tflite.translation.site import NotTold, Site, Tell, Values
+from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
+from rnnscope.checkpoints.tflite.translation.site import Site, Tell, Values
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 Translate = Callable[[Values], None]
 
@@ -19,7 +20,9 @@ Translate = Callable[[Values], None]
 def control(translate: Translate) -> dict[str, Tell]:
     """By operator; `translate` adds the nodes of a subgraph."""
 
-    def called(values: Values, number: int, build: GraphBuilder, handed: list[str]) -> list[str]:
+    def called(
+        values: Values, number: int, build: LiteGraphUnderConstruction, handed: list[str]
+    ) -> list[str]:
         graph = _subgraph(values, number, handed)
         inside = Values(values.model, graph, build, dict(zip(graph.inputs, handed, strict=True)),
                         values.variables)  # fmt: skip
@@ -29,16 +32,16 @@ def control(translate: Translate) -> dict[str, Tell]:
     def while_(site: Site) -> None:
         o, handed = site.options, site.every()
         (goes_on,) = called(site.values, o.cond_subgraph_index, site.build, handed)
-        body = GraphBuilder()
+        body = LiteGraphUnderConstruction()
         graph = _subgraph(site.values, o.body_subgraph_index, handed)
-        names = [body.name(graph.tensors[place].name) for place in graph.inputs]
-        for name in (body.name("turn"), body.name("goes on"), *names):
-            body.add_plain_input(name)
+        for name in ("turn", "goes on"):
+            body.untyped_input(name)
+        names = [body.untyped_input(graph.tensors[place].name) for place in graph.inputs]
         made = called(site.values, o.body_subgraph_index, body, names)
         (again,) = called(site.values, o.cond_subgraph_index, body, made)
         for name in (again, *made):
-            body.add_output(name)
-        site.build.node("Loop", ["", goes_on, *handed],
+            body.output(name)
+        site.build.add_node("Loop", ["", goes_on, *handed],
                         [site.named(number) for number in range(len(handed))],
                         name=_own_name(site), body=body)  # fmt: skip
 
@@ -47,14 +50,14 @@ def control(translate: Translate) -> dict[str, Tell]:
         branches: dict[str, Any] = {}
         for branch, number in (("then_branch", o.then_subgraph_index),
                                ("else_branch", o.else_subgraph_index)):  # fmt: skip
-            inside = GraphBuilder()
-            names = [inside.name(f"handed {place}") for place in range(len(handed))]
+            inside = LiteGraphUnderConstruction()
+            names = [inside.unique(f"handed {place}") for place in range(len(handed))]
             for outer, name in zip(handed, names, strict=True):
-                inside.node("Identity", [outer], [name])
+                inside.add_node("Identity", [outer], [name])
             for name in called(site.values, number, inside, names):
-                inside.add_output(name)
+                inside.output(name)
             branches[branch] = inside
-        site.build.node("If", [site.x(0)],
+        site.build.add_node("If", [site.x(0)],
                         [site.named(number) for number in range(len(site.op.outputs))],
                         name=_own_name(site), **branches)  # fmt: skip
 
@@ -71,7 +74,7 @@ def _own_name(site: Site) -> str:
 def _subgraph(values: Values, number: int, handed: list[str]) -> LiteGraph:
     graphs = values.model.graphs
     if not 0 < number < len(graphs) or len(graphs[number].inputs) != len(handed):
-        raise NotTold(f"of subgraph {number}")
+        raise NotTranslated(f"of subgraph {number}")
     return graphs[number]
 
 
@@ -79,5 +82,7 @@ def _var_handle(site: Site) -> None:
     """A variable that is given a constant once, when the model is loaded, is that constant."""
     tensor = site.values.variables.get(site.options.shared_name or "")
     if tensor is None or tensor.data is None:
-        raise NotTold(f"of a variable '{site.options.shared_name}' that the file gives no value")
-    site.alias(site.build.constant(tensor.real, site.options.shared_name))
+        raise NotTranslated(
+            f"of a variable '{site.options.shared_name}' that the file gives no value"
+        )
+    site.alias(site.build.stored(site.options.shared_name, tensor.real))

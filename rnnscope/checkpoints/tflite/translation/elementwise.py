@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.checkpoints.tflite.translation.builder import NUMBERS
-from rnnscope.checkpoints.tflite.translation.site import NotTold, Site, Tell
+from rnnscope.checkpoints.tflite.translation.site import Site, Tell
+from rnnscope.checkpoints.translated.messages import NUMBERS, NotTranslated
 
 
 def _plain(op: str) -> Tell:
@@ -31,8 +31,8 @@ def _squared_difference(site: Site) -> None:
 
 def _cast(site: Site) -> None:
     dtype = site.result().dtype
-    if dtype is None or np.dtype(dtype) not in NUMBERS:
-        raise NotTold(f"to values of type {site.result().kind}")
+    if dtype is None or np.dtype(dtype).kind == "c" or np.dtype(dtype) not in NUMBERS:
+        raise NotTranslated(f"to values of type {site.result().kind}")
     site.end("Cast", [site.x(0)], to=NUMBERS[np.dtype(dtype)])
 
 
@@ -58,7 +58,7 @@ def _quantize(site: Site) -> None:
         if site.tensor(0).same_grid(grid):
             site.alias(site.x(0))
             return
-        raise NotTold("of whole numbers")
+        raise NotTranslated("of whole numbers")
     site.alias(on_grid(site, site.x(0)))
 
 
@@ -67,7 +67,7 @@ def on_grid(site: Site, x: str) -> str:
     grid = site.result()
     dtype = grid.dtype
     if grid.scale.size != 1 or dtype is None or dtype.kind not in "iu":
-        raise NotTold("with several scales")
+        raise NotTranslated("with several scales")
     bounds = np.iinfo(dtype)
     return site.add(
         "OnGrid", [x], domain="tflite", scale=float(grid.scale[0]), zero=int(grid.zero[0]),

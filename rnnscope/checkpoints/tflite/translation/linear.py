@@ -9,7 +9,8 @@ weights, and what is added at the edges. Images are (sequence, height, width, ch
 
 from __future__ import annotations
 
-from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold, Site, Tell
+from rnnscope.checkpoints.tflite.translation.site import DOMAIN, Site, Tell
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 TO_ONNX, FROM_ONNX = (0, 3, 1, 2), (0, 2, 3, 1)
 PADDING = ("SAME_UPPER", "VALID")
@@ -21,21 +22,21 @@ def _hybrid(site: Site, number: int) -> bool:
     if not tensor.is_quantised or site.tensor(0).is_quantised:
         return False
     if tensor.data is None or tensor.zero.any() or tensor.dtype != "i1":
-        raise NotTold("with quantised weights of another kind")
+        raise NotTranslated("with quantised weights of another kind")
     return True
 
 
 def _fully_connected(site: Site) -> None:
     o, weights = site.options, site.tensor(1)
     if o.weights_format or len(weights.shape) != 2:
-        raise NotTold("with weights in another order")
+        raise NotTranslated("with weights in another order")
     x = site.x(0)
     if not o.keep_num_dims and len(site.tensor(0).shape) != 2:
         x = site.add("Reshape", [x], shape=[-1, weights.shape[1]])
     if _hybrid(site, 1):
         scales = [float(one) for one in weights.scale]
         if len(scales) > 1 and weights.axis != 0:
-            raise NotTold("with a scale for every input")
+            raise NotTranslated("with a scale for every input")
         made = site.add(
             "HybridMatMul", [x, site.values.stored(site.op.input(1))], domain=DOMAIN,
             scales=scales, asymmetric=o.asymmetric_quantize_inputs,
@@ -50,7 +51,7 @@ def _fully_connected(site: Site) -> None:
 
 def _batch_matmul(site: Site) -> None:
     if any(_hybrid(site, number) for number in (0, 1)):
-        raise NotTold("with quantised weights")
+        raise NotTranslated("with quantised weights")
     sides = []
     for number, turned in ((0, site.options.adj_x), (1, site.options.adj_y)):
         side, rank = site.x(number), len(site.tensor(number).shape)
@@ -64,7 +65,7 @@ def _images(site: Site) -> tuple[str, str]:
     """The input as ONNX has it, and how its edges are treated."""
     padding = site.options.padding
     if not 0 <= padding < len(PADDING) or len(site.tensor(0).shape) != 4:
-        raise NotTold("with edges treated in another way")
+        raise NotTranslated("with edges treated in another way")
     return site.add("Transpose", [site.x(0)], perm=TO_ONNX), PADDING[padding]
 
 
@@ -74,7 +75,7 @@ def _back(site: Site, made: str) -> None:
 
 def _convolution(site: Site, order: tuple[int, ...], groups: int) -> None:
     if site.tensor(1).is_quantised:
-        raise NotTold("with quantised weights")
+        raise NotTranslated("with quantised weights")
     o = site.options
     x, padding = _images(site)
     inputs = [x, site.add("Transpose", [site.x(1)], perm=order)]
@@ -89,7 +90,7 @@ def _convolution(site: Site, order: tuple[int, ...], groups: int) -> None:
 def _conv_2d(site: Site) -> None:
     channels, own = site.tensor(0).shape[-1], site.tensor(1).shape[-1]
     if not own or channels % own:
-        raise NotTold("with weights that do not fit")
+        raise NotTranslated("with weights that do not fit")
     _convolution(site, (0, 3, 1, 2), channels // own)
 
 

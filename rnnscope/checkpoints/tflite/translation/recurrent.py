@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold, Site, Tell
+from rnnscope.checkpoints.tflite.translation.site import DOMAIN, Site, Tell
+from rnnscope.checkpoints.translated.messages import NotTranslated
 
 FORWARD = {**{number: number for number in range(1, 18)}, 18: 35, 19: 36}
 BACKWARD = {**{number: number + 17 for number in range(1, 18)}, 18: 37, 19: 38}
@@ -60,13 +61,13 @@ def _lstm_node(site: Site, source: str, places: dict[int, int], direction: str, 
     grids = [site.tensor(one) if one >= 0 and site.has(one) else None for one in numbers]
     grids += [site.result(), *(tensors[one] for one in site.op.intermediates)]
     if any(grid is not None and grid.scale.size > 1 for grid in grids):
-        raise NotTold("with several scales in one tensor of weights")
+        raise NotTranslated("with several scales in one tensor of weights")
     pairs = [(float(grid.scale[0]), int(grid.zero[0])) if grid is not None and grid.is_quantised
              else (0.0, 0) for grid in grids]  # fmt: skip
-    y = site.build.name(f"{name}/Y")
-    site.build.node(
+    y = site.build.unique(f"{name}/Y")
+    site.build.add_node(
         "SequenceLSTM", [source, "", "", "", "", *states, "", *weights], [y], domain=DOMAIN,
-        name=site.build.name(f"{name}"), layout=0 if time_major else 1, direction=direction,
+        name=site.build.unique(f"{name}"), layout=0 if time_major else 1, direction=direction,
         activation=site.op.activation, cell_clip=float(o.cell_clip), proj_clip=float(o.proj_clip),
         asymmetric=o.asymmetric_quantize_inputs, input_type=str(site.tensor(0).dtype),
         diagonal=bool(getattr(o, "diagonal_recurrent_tensors", False)),
@@ -85,7 +86,7 @@ def _state(site: Site, place: int, time_major: bool) -> str:
 def _bidirectional(site: Site) -> None:
     o = site.options
     if any(site.has(number) for number in range(AUXILIARY + 1, 48)):
-        raise NotTold("with weights of an auxiliary input")
+        raise NotTranslated("with weights of an auxiliary input")
     source = site.x(0)
     other = site.x(AUXILIARY) if site.has(AUXILIARY) else source
     axis, name = 1 if o.time_major else 2, site.result().name
@@ -94,22 +95,22 @@ def _bidirectional(site: Site) -> None:
         y = _lstm_node(site, x, places, direction, f"{name}/{direction}")
         made.append(site.add("Squeeze", [y], axes=[axis]))
     if o.merge_outputs:
-        site.build.node("Concat", made, [site.named()], axis=2)
+        site.build.add_node("Concat", made, [site.named()], axis=2)
         return
     for number, one in enumerate(made):
-        site.build.node("Identity", [one], [site.named(number)])
+        site.build.add_node("Identity", [one], [site.named(number)])
 
 
 def _sequence_rnn(site: Site) -> None:
     o = site.options
     if any(site.tensor(number).is_quantised for number in (0, 1, 2)):
-        raise NotTold("with quantised weights")
+        raise NotTranslated("with quantised weights")
     if site.op.activation not in RNN_ACTIVATIONS:
-        raise NotTold(f"with {site.op.activation}")
+        raise NotTranslated(f"with {site.op.activation}")
     time_major = bool(o.time_major)
     w, r = (site.add("Unsqueeze", [site.x(number)], axes=[0]) for number in (1, 2))
     units = site.tensor(2).shape[0]
-    zeros = site.build.constant(np.zeros(units, np.float32), "no recurrent bias")
+    zeros = site.build.stored("no recurrent bias", np.zeros(units, np.float32))
     bias = site.add("Concat", [site.x(3), zeros], axis=0)
     start = _state(site, 4, time_major)
     y = site.add(

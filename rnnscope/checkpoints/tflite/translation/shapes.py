@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tflite.model_file import LiteTensor
-from rnnscope.checkpoints.tflite.translation.builder import NUMBERS
-from rnnscope.checkpoints.tflite.translation.site import NotTold, Site, Tell
+from rnnscope.checkpoints.tflite.translation.site import Site, Tell
+from rnnscope.checkpoints.translated.messages import NUMBERS, NotTranslated
 
 FAR = (1 << 31) - 1
 INT32, BOOL = NUMBERS[np.dtype(np.int32)], NUMBERS[np.dtype(bool)]
@@ -23,7 +23,7 @@ def _whole(tensor: LiteTensor) -> np.dtype[Any]:
     """The dtype of a tensor of places."""
     dtype = tensor.dtype
     if dtype is None or dtype.kind not in "iu":
-        raise NotTold("at places that are no whole numbers")
+        raise NotTranslated("at places that are no whole numbers")
     native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
     return native
 
@@ -63,8 +63,8 @@ def _pack(site: Site) -> None:
 def _unpack(site: Site) -> None:
     axis = site.options.axis
     for number in range(len(site.op.outputs)):
-        index = site.build.constant(np.asarray(number, np.int64), "index")
-        site.build.node("Gather", [site.x(0), index], [site.named(number)], axis=axis)
+        index = site.build.stored("index", np.asarray(number, np.int64))
+        site.build.add_node("Gather", [site.x(0), index], [site.named(number)], axis=axis)
 
 
 def _split(site: Site) -> None:
@@ -104,7 +104,7 @@ def _slice(site: Site) -> None:
 def _strided_slice(site: Site) -> None:
     o, steps = site.options, site.numbers(3)
     if o.ellipsis_mask or o.new_axis_mask or o.offset:
-        raise NotTold("with an ellipsis, a new axis or an offset")
+        raise NotTranslated("with an ellipsis, a new axis or an offset")
     axes = list(range(len(steps)))
     shrunk = [axis for axis in axes if o.shrink_axis_mask >> axis & 1]
     begin, end = site.known(1), site.known(2)
@@ -136,26 +136,26 @@ def _moving_slice(site: Site, shrunk: list[int], steps: list[int]) -> str:
     if shrunk:
         # Of an axis that is shrunk, the element at its begin; masks open the others.
         one = site.add("Add", [site.x(1), site.number(1, _dtype(site, 1))])
-        is_shrunk = site.build.constant(np.isin(axes, shrunk), "shrunk axes")
+        is_shrunk = site.build.stored("shrunk axes", np.isin(axes, shrunk))
         ends = site.add("Where", [is_shrunk, one, ends])
     starts = site.x(1)
     for mask, edge in ((o.begin_mask, 0), (o.end_mask, FAR)):
         opened = [bool(mask >> axis & 1) and axis not in shrunk for axis in axes]
         if any(opened):
-            where = site.build.constant(np.asarray(opened), "open axes")
+            where = site.build.stored("open axes", np.asarray(opened))
             far = site.number(edge, _dtype(site, 1))
             if edge:
                 ends = site.add("Where", [where, far, ends])
             else:
                 starts = site.add("Where", [where, far, starts])
     if min(steps) < 0:
-        raise NotTold("backwards from where is computed")
+        raise NotTranslated("backwards from where is computed")
     return site.add("Slice", [site.x(0), starts, ends], axes=axes, steps=steps)
 
 
 def _gather(site: Site) -> None:
     if site.options.batch_dims:
-        raise NotTold("with batch_dims")
+        raise NotTranslated("with batch_dims")
     site.end("Gather", [site.x(0), site.x(1)], axis=site.options.axis)
 
 
@@ -198,14 +198,14 @@ def _broadcast_to(site: Site) -> None:
 def _zeros_like(site: Site) -> None:
     dtype = site.result().dtype
     if dtype is None:
-        raise NotTold("of no numbers")
+        raise NotTranslated("of no numbers")
     site.end("Expand", [site.number(0, dtype), site.add("Shape", [site.x(0)])])
 
 
 def _pad(site: Site) -> None:
     widths = np.asarray(site.constant(1), np.int64)
     value = [site.x(2)] if site.has(2) else []
-    pads = site.build.constant(np.concatenate([widths[:, 0], widths[:, 1]]), "pads")
+    pads = site.build.stored("pads", np.concatenate([widths[:, 0], widths[:, 1]]))
     site.end("Pad", [site.x(0), pads, *value])
 
 

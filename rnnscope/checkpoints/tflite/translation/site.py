@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tflite.model_file import LiteGraph, LiteModel, LiteOperator, LiteTensor
-from rnnscope.checkpoints.tflite.translation.builder import GraphBuilder
+from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
+from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.model.cell import Array
 
 DOMAIN = "tflite"
 """That of operators which ONNX does not have."""
-
-
-class NotTold(Exception):  # noqa: N818 - it ends no program: the operator stays one of TFLite's own
-    """Why an operator is not told in ONNX's: part of its name where it is named as not computed."""
 
 
 @dataclass(eq=False)
@@ -28,7 +25,7 @@ class Values:
     ----------
     model : LiteModel
     graph : LiteGraph
-    build : GraphBuilder
+    build : LiteGraphUnderConstruction
     names : dict of int to str
         What each tensor is called in the graph that is built.
     variables : mapping of str to LiteTensor
@@ -37,7 +34,7 @@ class Values:
 
     model: LiteModel
     graph: LiteGraph
-    build: GraphBuilder
+    build: LiteGraphUnderConstruction
     names: dict[int, str] = field(default_factory=dict)
     variables: dict[str, LiteTensor] = field(default_factory=dict)
     _stored: dict[int, str] = field(default_factory=dict)
@@ -47,8 +44,8 @@ class Values:
         if number not in self.names:
             tensor = self.graph.tensors[number]
             if tensor.data is None:
-                raise NotTold(f"that reads tensor '{tensor.name}', which nothing makes")
-            self.names[number] = self.build.constant(tensor.real, tensor.name)
+                raise NotTranslated(f"that reads tensor '{tensor.name}', which nothing makes")
+            self.names[number] = self.build.stored(tensor.name, tensor.real)
         return self.names[number]
 
     def stored(self, number: int) -> str:
@@ -57,7 +54,7 @@ class Values:
         if tensor.data is None or not tensor.is_quantised:
             return self.value(number)
         if number not in self._stored:
-            self._stored[number] = self.build.constant(tensor.data, tensor.name)
+            self._stored[number] = self.build.stored(tensor.name, tensor.data)
         return self._stored[number]
 
 
@@ -79,7 +76,7 @@ class Site:
         return self.op.options
 
     @property
-    def build(self) -> GraphBuilder:
+    def build(self) -> LiteGraphUnderConstruction:
         return self.values.build
 
     def has(self, number: int) -> bool:
@@ -89,7 +86,7 @@ class Site:
     def tensor(self, number: int) -> LiteTensor:
         """An input's tensor."""
         if not self.has(number):
-            raise NotTold(f"without input {number}")
+            raise NotTranslated(f"without input {number}")
         return self.values.graph.tensors[self.op.input(number)]
 
     def result(self, number: int = 0) -> LiteTensor:
@@ -109,7 +106,7 @@ class Site:
         """An input's value, which the file holds."""
         found = self.known(number)
         if found is None:
-            raise NotTold(f"whose input {number} is no constant")
+            raise NotTranslated(f"whose input {number} is no constant")
         return found
 
     def known(self, number: int) -> Array | None:
@@ -123,8 +120,8 @@ class Site:
 
     def add(self, op: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
         """A node in between; its output."""
-        made = self.build.name(f"{self.result().name}/{op}")
-        self.build.node(op, inputs, [made], domain=domain, **attributes)
+        made = self.build.unique(f"{self.result().name}/{op}")
+        self.build.add_node(op, inputs, [made], domain=domain, **attributes)
         return made
 
     def end(
@@ -141,30 +138,30 @@ class Site:
             self.activate(self.add(op, inputs, domain=domain, **attributes))
             return
         made = [self.named(number) for number in range(outputs)]
-        self.build.node(op, inputs, made, domain=domain, **attributes)
+        self.build.add_node(op, inputs, made, domain=domain, **attributes)
 
     def activate(self, made: str) -> None:
         """The fused activation as the node that makes the result."""
         op, bounds = FUSED.get(self.op.activation, ("", ()))
         if not op:
-            raise NotTold(f"with {self.op.activation}")
+            raise NotTranslated(f"with {self.op.activation}")
         more = [self.number(bound) for bound in bounds]
-        self.build.node(op, [made, *more], [self.named()])
+        self.build.add_node(op, [made, *more], [self.named()])
 
     def named(self, number: int = 0) -> str:
         """The name of an output, which is known from now on."""
         place = self.op.outputs[number]
-        name = self.build.name(self.values.graph.tensors[place].name)
+        name = self.build.unique(self.values.graph.tensors[place].name)
         self.values.names[place] = name
         return name
 
     def alias(self, source: str) -> None:
         """Let the result be a value that is there."""
-        self.build.node("Identity", [source], [self.named()])
+        self.build.add_node("Identity", [source], [self.named()])
 
     def number(self, value: float, dtype: Any = np.float32) -> str:
         """A constant of one number."""
-        return self.build.constant(np.asarray(value, dtype), f"{self.result().name}/number")
+        return self.build.stored(f"{self.result().name}/number", np.asarray(value, dtype))
 
 
 FUSED: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -177,4 +174,4 @@ FUSED: dict[str, tuple[str, tuple[float, ...]]] = {
 """Fused activations: the operator, and the bounds that it takes."""
 
 Tell = Callable[[Site], None]
-"""Adds the nodes that compute an operator; raises `NotTold`, or what a damaged file leads to."""
+"""Adds the nodes of an operator; raises `NotTranslated`, or what a damaged file leads to."""

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.proto import TABLE
+from rnnscope.checkpoints.onnx.graph.proto import TABLE
 from rnnscope.checkpoints.tflite.model_file import LiteGraph, LiteModel, LiteOperator, LiteTensor
-from rnnscope.checkpoints.tflite.translation.builder import NUMBERS, GraphBuilder
+from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
 from rnnscope.checkpoints.tflite.translation.control import control
 from rnnscope.checkpoints.tflite.translation.elementwise import ELEMENTWISE
 from rnnscope.checkpoints.tflite.translation.linear import LINEAR
 from rnnscope.checkpoints.tflite.translation.recurrent import RECURRENT
 from rnnscope.checkpoints.tflite.translation.shapes import MOVING, SHAPES
-from rnnscope.checkpoints.tflite.translation.site import DOMAIN, NotTold, Site, Tell, Values
+from rnnscope.checkpoints.tflite.translation.site import DOMAIN, Site, Tell, Values
 from rnnscope.checkpoints.tflite.translation.tensor_lists import TENSOR_LISTS
+from rnnscope.checkpoints.translated.messages import NUMBERS, NotTranslated
 
 OPSET = 17
 MAX_DEPTH = 8
@@ -34,14 +35,14 @@ def translated(model: LiteModel) -> Any:
     message = TABLE.message_class("ModelProto")(ir_version=8, producer_name="TensorFlow Lite")
     message.opset_import.add(domain="", version=OPSET)
     message.opset_import.add(domain=DOMAIN, version=1)
-    build, graph = GraphBuilder(), model.graphs[0]
+    build, graph = LiteGraphUnderConstruction(), model.graphs[0]
     values = Values(model, graph, build, variables=_variables(model))
     for place in graph.inputs:
         _add_input(values, place)
     _Translation().translate(values)
     for place in graph.outputs:
         if place in values.names:
-            build.add_output(values.names[place])
+            build.output(values.names[place])
     message.graph.CopyFrom(build.proto)
     return message
 
@@ -49,14 +50,13 @@ def translated(model: LiteModel) -> Any:
 def _add_input(values: Values, place: int) -> None:
     tensor = values.graph.tensors[place]
     dtype = np.dtype(np.float32) if tensor.is_quantised else tensor.dtype
-    name = values.build.name(tensor.name)
-    values.names[place] = name
-    if dtype is None or np.dtype(dtype) not in NUMBERS:
-        values.build.add_plain_input(name)
+    number = None if dtype is None else NUMBERS.get(np.dtype(dtype))
+    if number is None:
+        values.names[place] = values.build.untyped_input(tensor.name)
         return
-    sizes = [None if is_open else size
+    sizes = ["" if is_open else size
              for size, is_open in zip(tensor.shape, tensor.open_axes, strict=True)]  # fmt: skip
-    values.build.add_input(name, np.dtype(dtype), sizes)
+    values.names[place] = values.build.input(tensor.name, number, sizes)
 
 
 def _variables(model: LiteModel) -> dict[str, LiteTensor]:
@@ -84,7 +84,7 @@ class _Translation:
     def translate(self, values: Values) -> None:
         """Add the nodes of a subgraph."""
         if self._depth >= MAX_DEPTH:
-            raise NotTold("in too many subgraphs within each other")
+            raise NotTranslated("in too many subgraphs within each other")
         self._depth += 1
         try:
             for op in values.graph.operators:
@@ -99,9 +99,9 @@ class _Translation:
         try:
             _require_told_numbers(values.graph, op)
             self._tell.get(op.op, _not_told)(Site(values, op))
-        except (NotTold, *_MISFITS) as reason:
+        except (NotTranslated, *_MISFITS) as reason:
             del values.build.proto.node[kept:]
-            words = str(reason) if isinstance(reason, NotTold) else "whose parts do not fit"
+            words = str(reason) if isinstance(reason, NotTranslated) else "whose parts do not fit"
             self._own(values, op, words)
 
     def _own(self, values: Values, op: LiteOperator, reason: str) -> None:
@@ -109,18 +109,18 @@ class _Translation:
         read = [_name_or_none(values, place) for place in op.inputs]
         site = Site(values, op)
         made = [site.named(number) for number in range(len(op.outputs))]
-        values.build.node(f"{op.op} {reason}".strip(), read, made, domain=DOMAIN)
+        values.build.add_node(f"{op.op} {reason}".strip(), read, made, domain=DOMAIN)
 
 
 def _not_told(_: Site) -> None:
-    raise NotTold("")
+    raise NotTranslated("")
 
 
 def _name_or_none(values: Values, place: int) -> str:
     """The name of a value, empty where nothing makes it."""
     try:
         return values.value(place) if place >= 0 else ""
-    except NotTold:
+    except NotTranslated:
         return ""
 
 
@@ -135,10 +135,10 @@ def _require_told_numbers(graph: LiteGraph, op: LiteOperator) -> None:
     on_grid = [one for one in made if one.is_quantised]
     if op.op in ON_ANY_GRID or (not on_grid and op.op != "CAST"):
         if op.op not in ON_ANY_GRID and any(one.is_quantised and one.data is None for one in read):
-            raise NotTold("of whole numbers")
+            raise NotTranslated("of whole numbers")
         return
     moved = [one for one in read if one.is_quantised]
     if op.op in MOVING and all(one.same_grid(on_grid[0]) for one in (*moved, *on_grid)):
         return
     if on_grid:
-        raise NotTold("of whole numbers")
+        raise NotTranslated("of whole numbers")

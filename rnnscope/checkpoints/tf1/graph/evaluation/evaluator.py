@@ -35,7 +35,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import (
 )
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.errors import CheckpointError
-from rnnscope.files.limits import check_time
+from rnnscope.files.guarding.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
 from rnnscope.model.ops import EvaluationError, RandomNumbersError
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
-from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     ChosenSizes,
@@ -17,6 +16,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     random_values,
     smallest_vocabulary,
 )
+from rnnscope.checkpoints.tf1.graph.evaluation.recorded_signals import RecordedSignals
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
@@ -103,23 +103,27 @@ class _Maker:
             if isinstance(made, CellRecord):
                 records[name] = made
         lengths = [given[one.tensor] for one in self._fed if one.is_lengths and one.tensor in given]
-        judge = Judge(
-            self._network, records, given.get, {}, {}, lengths, [], time_major=sizes.time_major
+        recorded = RecordedSignals(
+            self._network, records, given.get, lengths, time_major=sizes.time_major
         )
         signals = {}
         for node in self._network.recurrent:
-            signal = self._signal(node, judge, given, lengths)
+            signal = self._signal(node, recorded, given, lengths)
             if signal is not None and signal.values.ndim == 3:
                 signals[node.name] = signal
         return GraphTrial(given, sizes, evaluator, signals)
 
     def _signal(
-        self, node: Node, judge: Judge, given: Mapping[GraphTensor, Any], lengths: list[Array]
+        self,
+        node: Node,
+        recorded: RecordedSignals,
+        given: Mapping[GraphTensor, Any],
+        lengths: list[Array],
     ) -> Signal | None:
         layer = node.recurrent
         if layer is None or layer.cell.kind != "graph":
-            return judge.signal(node.name)
-        read = judge.signal(node.reads[0]) if node.reads else None
+            return recorded.signal(node.name)
+        read = recorded.signal(node.reads[0]) if node.reads else None
         if read is None or read.values.ndim != 3:
             return None
         mask = None

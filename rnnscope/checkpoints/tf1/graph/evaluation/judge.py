@@ -8,13 +8,19 @@ state before the first step, what it reads, and what it returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.recorded_signals import (
+    RecordedSignals,
+    gap_of,
+    limit_of,
+    rows_alike,
+    takes_every_step,
+)
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import other_directions, turned
-from rnnscope.checkpoints.tf1.graph.evaluation.verdict import LIMITS, Fault, Verdict
+from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Fault, Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.cell import Array
@@ -28,7 +34,6 @@ from rnnscope.model.initial_state import (
 )
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import Feedback, RecurrentLayer
-from rnnscope.model.signal import Signal
 
 
 class Judge:
@@ -73,10 +78,7 @@ class Judge:
         self._unrolled = unrolled
         self._lengths = lengths
         self._fed_steps = fed_steps
-        self._time_major = time_major
-        self._signals: dict[str, Signal | None] = {}
-        self._taken: dict[str, Array] = {}
-        self._turned: dict[str, RecurrentLayer] = {}
+        self._signals = RecordedSignals(network, records, value_of, lengths, time_major=time_major)
 
     def judge(self, node: Node) -> Verdict:
         """Compare one layer."""
@@ -92,8 +94,8 @@ class Judge:
         return verdict
 
     def _agree(self, verdict: Verdict, one: Array, other: Array) -> bool:
-        gap = _gap(one, other)
-        if not gap <= _limit(one):
+        gap = gap_of(one, other)
+        if not gap <= limit_of(one):
             return False
         verdict.difference = max(verdict.difference, gap)
         return True
@@ -119,28 +121,28 @@ class Judge:
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
         """Each row of each step is carried on as the cell left it, or held as it was."""
-        taken = self.taken(node.name)
-        held = _rows_alike(record.carried, record.before)
+        taken = self._signals.taken(node.name)
+        held = rows_alike(record.carried, record.before)
         if record.counts is not None:
             held = ~record.counts
         if not np.all(taken | held):
             verdict.faults.append(Fault("state", "changes its state on the way to the next step"))
-        elif _takes_every_step(layer) and not np.all(taken):
+        elif takes_every_step(layer) and not np.all(taken):
             verdict.faults.append(Fault("state", "holds its state at some steps"))
         elif layer.starts_from_layers and np.all(taken):
             return  # a decoder's lengths are those of what it starts from, and do not bind it
-        elif not _takes_every_step(layer):
+        elif not takes_every_step(layer):
             self._lengths_of(node, layer, record, verdict)
 
     def _lengths_of(
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
         """The steps that count are those that the lengths or the mask say, from the right end."""
-        taken, lengths = self.taken(node.name), layer.lengths.value
+        taken, lengths = self._signals.taken(node.name), layer.lengths.value
         counts = np.count_nonzero(taken, axis=0)
         whole = layer.backward.value and layer.reversal == "whole"
         if lengths.kind == "mask":
-            signal = self.signal(node.reads[0]) if node.reads else None
+            signal = self._signals.signal(node.reads[0]) if node.reads else None
             mask = None if signal is None else signal.mask
             if mask is None:
                 verdict.unchecked.append("its mask")
@@ -168,28 +170,6 @@ class Judge:
             how = "computes its lengths" if lengths.kind == "computed" else "takes other lengths"
             verdict.faults.append(Fault("lengths", how))
 
-    def _counted(self, name: str, record: CellRecord) -> Array:
-        """The steps that count; by the lengths that were fed, where the states do not tell."""
-        taken = self.taken(name)
-        if np.all(taken | _rows_alike(record.carried, record.before)):
-            return taken
-        steps = np.arange(record.steps)[:, None]
-        for lengths in self._lengths:
-            if len(lengths) == taken.shape[1]:
-                shorter: Array = steps < lengths
-                return shorter
-        return np.ones_like(taken)
-
-    def taken(self, name: str) -> Array:
-        """The steps (step, sequence) whose new state a layer carried on."""
-        if name not in self._taken:
-            record = self._records[name]
-            counts = record.counts
-            if counts is None:
-                counts = _rows_alike(record.carried, record.after)
-            self._taken[name] = counts
-        return self._taken[name]
-
     def _start(self, layer: RecurrentLayer, record: CellRecord, verdict: Verdict) -> None:
         for state, array in record.before.items():
             part = layer.initial_state.value.parts.get(state)
@@ -198,7 +178,7 @@ class Judge:
                 continue
             if isinstance(part, OutsideState):
                 fed = self._value_of(GraphTensor(part.name))
-                if part.kind != "op" and fed is not None and _gap(fed, first) == 0:
+                if part.kind != "op" and fed is not None and gap_of(fed, first) == 0:
                     continue
                 words = f"starts {state} from what op {part.op or part.kind} ('{part.name}') makes"
                 verdict.faults.append(Fault("start", words))
@@ -210,31 +190,21 @@ class Judge:
                 if any(other not in self._records for other in part.layers):
                     verdict.unchecked.append(f"the {state} it starts from")
                     continue
-                finals = [self._final(other, state) for other in part.layers]
+                finals = [self._signals.final(other, state) for other in part.layers]
                 expected = join_state(finals, part.join)
             if expected.shape != first.shape or not self._agree(verdict, first, expected):
                 verdict.faults.append(Fault("start", f"starts from another {state}"))
 
-    def _final(self, name: str, state: str) -> Array:
-        """The state of a layer after the last step that counts (sequence, width)."""
-        record = self._records[name]
-        if record.counts is None:
-            end: Array = record.carried[state][-1]
-            return end
-        last = np.maximum(np.count_nonzero(record.counts, axis=0) - 1, 0)
-        final: Array = record.carried[state][last, np.arange(len(last))]
-        return final
-
     def _input(
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
-        taken = self._counted(node.name, record)
+        taken = self._signals.counted(node.name, record)
         if not node.reads:
             return
         if layer.feedback is not None:
             self._fed_back(layer.feedback, record, verdict)
             return
-        signal = self.signal(node.reads[0])
+        signal = self._signals.signal(node.reads[0])
         if signal is None:
             verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
             return
@@ -248,7 +218,8 @@ class Judge:
             return
         for other in other_directions(layer):
             if self._reads(other, record, values, taken, verdict):
-                verdict.turned = self._turned[node.name] = other
+                verdict.turned = other
+                self._signals.turn(node.name, other)
                 return
         verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
 
@@ -261,7 +232,7 @@ class Judge:
             return
         outputs = known.after["m"]
         if not feedback.of_m:
-            outputs = self._expected_outputs(source.name, source.recurrent, known)
+            outputs = self._signals.outputs(source.name, source.recurrent, known)
         try:
             made = np.asarray(feedback(outputs.swapaxes(0, 1))).swapaxes(0, 1)
         except (RnnscopeError, ValueError, IndexError):
@@ -274,7 +245,7 @@ class Judge:
     def _reads_step_by_step(self, record: CellRecord) -> bool:
         """Whether every step reads a placeholder of its own."""
         fed = [value for value in self._fed_steps if value.shape == record.x.shape[1:]]
-        return all(any(_gap(x, value) == 0 for value in fed) for x in record.x)
+        return all(any(gap_of(x, value) == 0 for value in fed) for x in record.x)
 
     def _reads(
         self, layer: RecurrentLayer, record: CellRecord, values: Array, taken: Array,
@@ -288,63 +259,6 @@ class Judge:
             return False
         return self._agree(verdict, record.x[taken], expected[taken])
 
-    def signal(self, name: str) -> Signal | None:
-        """What a node or input of the network hands on, in the order of the input's steps."""
-        if name not in self._signals:
-            self._signals[name] = None
-            self._signals[name] = self._made(name)
-        return self._signals[name]
-
-    def _made(self, name: str) -> Signal | None:
-        node = self._network.by_name.get(name)
-        if node is None:
-            node_name, _, index = name.partition(":")
-            value = self._value_of(GraphTensor(node_name, int(index or 0)))
-            if value is None:
-                return None
-            swapped = value.swapaxes(0, 1) if self._time_major and value.ndim > 1 else value
-            return Signal(swapped)
-        if node.recurrent is not None:
-            return self._returned(node, self._turned.get(name, node.recurrent))
-        signals = [self.signal(read) for read in node.reads]
-        if any(signal is None for signal in signals):
-            return None
-        try:
-            return node.layer(*[one for one in signals if one is not None])  # type: ignore[operator]
-        except (RnnscopeError, ValueError, IndexError):
-            return None
-
-    def _returned(self, node: Node, layer: RecurrentLayer) -> Signal | None:
-        record = self._records.get(node.name)
-        if record is None:
-            return None
-        outputs = self._expected_outputs(node.name, layer, record).swapaxes(0, 1)
-        if not layer.return_sequences:
-            return Signal(self._final(node.name, "m"))
-        taken = self.taken(node.name)
-        counts = np.count_nonzero(taken, axis=0)
-        mask = None if _takes_every_step(layer) else turned(layer, taken.T, counts)
-        if layer.outputs_in_input_order:
-            outputs = turned(layer, outputs, counts)
-        return Signal(outputs, mask)
-
-    def _expected_outputs(self, name: str, layer: RecurrentLayer, record: CellRecord) -> Array:
-        """What a layer returns (step, sequence, output), in the order of processing."""
-        m = record.after["m"].reshape(-1, record.after["m"].shape[-1])
-        x = record.x.reshape(-1, record.x.shape[-1])
-        made = layer.returned(m, x).reshape(*record.x.shape[:2], -1)
-        taken = self.taken(name)[..., None]
-        if layer.padding.value == "zeros":
-            return np.where(taken, made, 0).astype(made.dtype)
-        if layer.padding.value == "hold":
-            held = np.zeros_like(made[0])
-            rows = []
-            for counts, row in zip(taken, made, strict=True):
-                held = np.where(counts, row, held)
-                rows.append(held)
-            return np.stack(rows)
-        return made
-
     def _outputs(
         self, node: Node, layer: RecurrentLayer, record: CellRecord, verdict: Verdict
     ) -> None:
@@ -357,7 +271,7 @@ class Judge:
         )
         if not record.written or (above and loop):
             return
-        expected = self._expected_outputs(node.name, layer, record)
+        expected = self._signals.outputs(node.name, layer, record)
         for written in record.written.values():
             # States that are put beside the outputs, for whoever wants to see them, do no harm.
             if written.ndim != expected.ndim:
@@ -368,35 +282,3 @@ class Judge:
                 if columns.shape == expected.shape and self._agree(verdict, columns, expected):
                     return
         verdict.faults.append(Fault("outputs", "returns something else than its m"))
-
-
-def _takes_every_step(layer: RecurrentLayer) -> bool:
-    """Whether a layer, as it was read, has no lengths and no mask."""
-    return layer.padding.value == "none" or layer.lengths.value.kind == "unused"
-
-
-def _rows_alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
-    """Where (step, sequence) every state of one is that of the other."""
-    alike: Any = True
-    for name, array in one.items():
-        if array.shape != other[name].shape:
-            return np.zeros(array.shape[:2], bool)
-        scale = max(1.0, float(np.max(np.abs(array), initial=0)))
-        limit = _limit(array) * scale
-        alike = alike & np.all(np.abs(array - other[name]) <= limit, axis=-1)
-    return np.asarray(alike)
-
-
-def _limit(array: Array) -> float:
-    return LIMITS.get(array.dtype, 2e-5)
-
-
-def _gap(one: Array, other: Array) -> float:
-    """The largest difference, relative to the largest value (at least 1)."""
-    if one.shape != other.shape:
-        return float("inf")
-    if not one.size:
-        return 0.0
-    with np.errstate(all="ignore"):
-        worst = float(np.max(np.abs(one.astype(np.float64) - other)))
-        return worst / max(1.0, float(np.max(np.abs(one))))

@@ -1,0 +1,1 @@
+"""HDF5 files of strangers: probed first, then opened without following what they point at."""

@@ -1,0 +1,1 @@
+"""Structured messages: protocol buffers, FlatBuffers, XML, JSON configurations."""
