@@ -46,9 +46,11 @@ def main() -> None:
     from distributed import Client, LocalCluster
 
     from rnnscope.clusters.interface import ClusterAddress
+    from rnnscope.record.joining import join_parts
     from rnnscope.record.on_cluster import record_on_cluster
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Target, record
+    from rnnscope.record.recording import PartOfRun, Target, record
+    from rnnscope.trace import Trace
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sequences", type=int, default=4096)
@@ -93,23 +95,22 @@ def main() -> None:
         print(f"trace of one process {one / 1e6:.1f} MB; master of {given.parts} parts "
               f"{master / 1e3:.1f} kB")  # fmt: skip
         small = Recipe.make(recipe.checkpoint, recipe.input, layout=LAYOUT)
-        for parts in (64, 512):
+        for parts in (64, 256):
             made = folder / f"m{parts}.h5"
-            x = folder / f"x{parts}.npy"
-            np.save(x, np.zeros((parts, 2, FEATURES), "f4"))
-            with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0",
-                              memory_limit=0) as cluster:  # fmt: skip
-                record_on_cluster(
-                    small.reading(None, str(x)), Target(made),
-                    ClusterAddress(cluster.scheduler_address), parts=parts,
-                )  # fmt: skip
-            size = made.stat().st_size
+            np.save(folder / "few.npy", np.zeros((parts, 2, FEATURES), "f4"))
+            few = small.reading(None, str(folder / "few.npy"))
+            made.with_name(f"{made.name}.parts").mkdir()
+            every = [PartOfRun(number + 1, parts) for number in range(parts)]
+            for part in every:
+                record(few, Target(part.path(made)), part=part)
             started = time.perf_counter()
-            import rnnscope
-
-            rnnscope.open_trace(made).close()
+            join_parts([part.path(made) for part in every], made)
+            joined = time.perf_counter() - started
+            started = time.perf_counter()
+            Trace.open(made).close()
             seconds = time.perf_counter() - started
-            print(f"master of {parts} parts: {size / 1e3:.0f} kB, opened in {seconds:.3f} s")
+            print(f"master of {parts} parts: {made.stat().st_size / 1e3:.0f} kB, "
+                  f"tied in {joined:.2f} s, opened in {seconds:.3f} s")  # fmt: skip
     print(f"{os.cpu_count()} processors")
 
 

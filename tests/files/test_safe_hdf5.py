@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnscope.errors import CheckpointError, InputError
-from rnnscope.files.hdf5.datasets import safe_hdf5
+from rnnscope.files.hdf5 import safe_hdf5
 from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,
     attribute_texts,

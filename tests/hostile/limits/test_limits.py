@@ -19,7 +19,7 @@ import pytest
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError
 from rnnscope.files.guarding.limits import put_limits_back, set_limits, time_to_read
-from rnnscope.files.hdf5.datasets import probe as hdf5_probe
+from rnnscope.files.hdf5 import probe as hdf5_probe
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.inputs import open_input
 
