@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from rnnscope.api.diff import diff
     from rnnscope.api.explain import explain
     from rnnscope.api.export import export
+    from rnnscope.api.join import join
     from rnnscope.api.limits import limits
     from rnnscope.api.model import Model, open_model
     from rnnscope.api.plot import plot
     from rnnscope.api.pool import pool
     from rnnscope.api.report import write_report
-    from rnnscope.api.run import plan, rerun, run, run_several
+    from rnnscope.api.run import plan, rerun, run, run_part, run_several
     from rnnscope.api.show import show
     from rnnscope.api.trace import StateTrace, open_trace
     from rnnscope.api.vectors import check_vectors, write_vectors
@@ -48,6 +49,7 @@ _HOMES = {
     "diff": "rnnscope.api.diff",
     "explain": "rnnscope.api.explain",
     "export": "rnnscope.api.export",
+    "join": "rnnscope.api.join",
     "limits": "rnnscope.api.limits",
     "open_model": "rnnscope.api.model",
     "open_trace": "rnnscope.api.trace",
@@ -57,6 +59,7 @@ _HOMES = {
     "report_schema": "rnnscope.report.json_schemas",
     "rerun": "rnnscope.api.run",
     "run": "rnnscope.api.run",
+    "run_part": "rnnscope.api.run",
     "run_several": "rnnscope.api.run",
     "show": "rnnscope.api.show",
     "view": "rnnscope.api.view",
@@ -69,6 +72,8 @@ __all__ = [  # noqa: RUF022  # in the order of work
     "open_model",
     "run",
     "run_several",
+    "run_part",
+    "join",
     "plan",
     "rerun",
     "open_trace",

@@ -21,6 +21,8 @@ REPORTS: dict[tuple[str, str], str] = {
     ("run", "json"): "json_document",
     ("runs", "text"): "running.runs_text",
     ("runs", "json"): "json_document",
+    ("join", "text"): "running.join_text",
+    ("join", "json"): "json_document",
     ("inspect", "text"): "contents.inspect_text",
     ("inspect", "json"): "json_document",
     ("trace", "text"): "contents.trace_text",

@@ -14,7 +14,7 @@ FLOORS = (
     ("errors", "wording", "json_values", "printable"),
     ("model",),
     ("files",),
-    ("engines",),
+    ("engines", "clusters"),
     ("checkpoints", "inputs"),
     ("trace",),
     ("oracles",),

@@ -33,6 +33,8 @@ def check(
     pictures: str | os.PathLike[str] | None = None,
     stream: Iterable[int] | None = None,
     outputs: Any = None,
+    dask: str | None = None,
+    jobs: int | None = None,
     **options: Any,
 ) -> CheckReport:
     """Check the states of a trace: padding, final states, gates, numbers; or a model's weights.
@@ -66,6 +68,11 @@ def check(
     outputs : array, mapping of arrays, str or path, optional
         With `stream`: what somebody streamed, (sequence, timestep, unit); what their streamer does
         wrong is named in ``.subjects[0].streamed``.
+    dask : str, optional
+        The address of a Dask scheduler, or ``"local"``: its workers check a trace's file that they
+        see; nothing is recomputed then.
+    jobs : int, optional
+        With ``dask="local"``: processes.
     **options
         Options of the run in place of the recipe's; with `stream`, of the model's run.
 
@@ -90,6 +97,7 @@ def check(
     from rnnscope.api.trace import StateTrace, operand_of
     from rnnscope.checks.result import CheckReport
     from rnnscope.checks.settings import CheckSettings, limit_value
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.errors import OptionError, spell
     from rnnscope.record.model_checks import check_model, check_path
     from rnnscope.record.replay import Replay
@@ -128,7 +136,21 @@ def check(
             f"{spell('atol')}, {spell('rtol')} and {spell('pictures')} go with "
             f"{spell('golden')}: without a stored trace nothing is held to it."
         )
-    if isinstance(trace, Model):
+    address = ClusterAddress.maybe(dask, jobs)
+    if address is not None:
+        if again or isinstance(trace, (Model, StateTrace)):
+            raise OptionError(
+                "A cluster checks the file of a trace, and computes nothing again.",
+                where=spell("dask", address.address),
+                expected=f"a path, without {spell('recompute')} and {spell('verify')}",
+                found="another thing",
+                hint=f"leave {spell('dask')} out",
+            )
+        from rnnscope.clusters.connecting import maybe_cluster
+
+        with maybe_cluster(address) as cluster:
+            subject = check_path(Path(trace), settings, against, cluster)
+    elif isinstance(trace, Model):
         subject = check_model(trace.checkpoint, settings)
     elif isinstance(trace, StateTrace):
         subject = check_trace(operand_of(trace), settings, against)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.interface import Checkpoint
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
     from rnnscope.errors import RnnscopeError
@@ -40,6 +41,8 @@ def diff(
     input: Any = None,  # noqa: A002  # the command's own word
     reduce: str | os.PathLike[str] | None = None,
     force: bool = False,
+    dask: str | None = None,
+    jobs: int | None = None,
     **options: Any,
 ) -> DiffResult:
     """Compare two sets of states, whatever formats they are in, and say where they part.
@@ -80,6 +83,11 @@ def diff(
         checkpoints. The file holds weights and inputs.
     force : bool
         With `reduce`: replace an existing file.
+    dask : str, optional
+        The address of a Dask scheduler, or ``"local"``: its workers compare; `a` and `b` are
+        files that they see, and the result is the same.
+    jobs : int, optional
+        With ``dask="local"``: processes.
     **options
         With `input`: options of both runs, as of `rnnscope.run`.
 
@@ -122,6 +130,7 @@ def diff(
         padding=accept(Switch(), padding, called=spell("padding")),
         fail_fast=accept(Switch(), fail_fast, called=spell("fail_fast")),
     )
+    address = _cluster(dask, jobs, a, b, alone=not (weights or input is not None or fail_fast))
     if weights:
         from rnnscope.comparing.weights import diff_weights
 
@@ -137,7 +146,7 @@ def diff(
         _read_options("a", a_format, num_units, time_major_a),
         _read_options("b", b_format, num_units, time_major_b),
     )
-    return _diff_states(a, b, reading, settings, case)
+    return _diff_states(a, b, reading, settings, case, address)
 
 
 def _diff_states(
@@ -146,6 +155,7 @@ def _diff_states(
     reading: tuple[ReadOptions, ReadOptions],
     settings: DiffSettings,
     case: tuple[Path, bool] | None = None,
+    address: ClusterAddress | None = None,
 ) -> DiffResult:
     from rnnscope.api.reduction import reduced_states
     from rnnscope.api.trace import operand_of
@@ -158,7 +168,24 @@ def _diff_states(
     except (InputError, CheckpointError) as error:
         raise (_checkpoints_for_states(a, b) or error) from error
     with one.states, other.states:
-        found = diff_states(one, other, settings, "rnnscope.diff")
+        measured = None
+        if address is not None:
+            from rnnscope.clusters.connecting import maybe_cluster
+            from rnnscope.comparing.on_cluster import measure_on_cluster
+
+            sequences = max(one.states.sequences or 1, other.states.sequences or 1)
+            with maybe_cluster(address) as cluster:
+                assert cluster is not None
+                measured = measure_on_cluster(
+                    os.fspath(a),
+                    os.fspath(b),
+                    reading,
+                    settings,
+                    sequences,
+                    one.states.stored_bytes,
+                    cluster,
+                )
+        found = diff_states(one, other, settings, "rnnscope.diff", measured=measured)
         if case is not None:
             found = replace(
                 found, reduced=reduced_states((a, one), (b, other), found, settings, case)
@@ -166,6 +193,34 @@ def _diff_states(
     if found.verdict != "differ":
         return found
     return replace(found, explain=_explain_command((a, one.states), (b, other.states)))
+
+
+def _cluster(
+    dask: str | None, jobs: int | None, a: Any, b: Any, *, alone: bool
+) -> ClusterAddress | None:
+    """The cluster that compares, if one does.
+
+    Raises
+    ------
+    OptionError
+        It cannot compare these.
+    """
+    from rnnscope.clusters.interface import ClusterAddress
+    from rnnscope.errors import OptionError, spell
+
+    address = ClusterAddress.maybe(dask, jobs)
+    if address is None:
+        return None
+    if not alone or not all(isinstance(one, (str, os.PathLike)) for one in (a, b)):
+        raise OptionError(
+            "A cluster compares the states in two files.",
+            where=spell("dask", address.address),
+            expected=f"two files, and neither {spell('weights')}, {spell('input')} nor "
+            f"{spell('fail_fast')}",
+            found="others",
+            hint=f"leave {spell('dask')} out",
+        )
+    return address
 
 
 def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:

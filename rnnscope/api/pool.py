@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,6 +63,8 @@ def pool(
     output: str | os.PathLike[str] | None = None,
     store: bool = False,
     force: bool = False,
+    dask: str | None = None,
+    jobs: int | None = None,
 ) -> PooledStates:
     """Pool the states of a trace over the valid steps of each sequence.
 
@@ -87,6 +89,10 @@ def pool(
         Add the arrays to the trace file, too, under ``/pooled``.
     force : bool
         Replace what is there.
+    dask : str, optional
+        The address of a Dask scheduler, or ``"local"``: its workers pool a trace that they see.
+    jobs : int, optional
+        With ``dask="local"``: processes.
 
     Returns
     -------
@@ -107,6 +113,7 @@ def pool(
     (2, 64)
     """
     from rnnscope.api.trace import operand_of
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.pooling.pool_states import PoolRequest, PoolTarget, pool_states
     from rnnscope.trace import Trace
 
@@ -116,6 +123,15 @@ def pool(
     place = None if output is None else Path(output)
     target = PoolTarget(place, store=store, keep=True, force=force)
     source = operand_of(trace)
-    with nullcontext(source) if isinstance(source, Trace) else Trace.open(source) as opened:
-        report, arrays = pool_states(opened, request, target, "rnnscope.pool")
+    address = ClusterAddress.maybe(dask, jobs)
+    with ExitStack() as stack:
+        opened = source
+        if not isinstance(source, Trace):
+            opened = stack.enter_context(Trace.open(source))
+        cluster = None
+        if address is not None:
+            from rnnscope.clusters.connecting import maybe_cluster
+
+            cluster = stack.enter_context(maybe_cluster(address))
+        report, arrays = pool_states(opened, request, target, "rnnscope.pool", cluster)
     return PooledStates(arrays, report)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recording import Target
     from rnnscope.record.results import RunReport
     from rnnscope.record.several_runs import SeveralRuns
 
@@ -22,6 +24,9 @@ def run(
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
     resume: bool = False,
+    dask: str | None = None,
+    jobs: int | None = None,
+    parts: int | None = None,
     **options: Any,
 ) -> StateTrace:
     """Run a checkpoint over an input; keep c and m of every timestep.
@@ -41,6 +46,14 @@ def run(
         Replace an existing file.
     resume : bool
         Continue a run of the same output that was interrupted, if there is one.
+    dask : str, optional
+        The address of a Dask scheduler, or ``"local"``: its workers record the run in parts, into
+        the folder ``NAME.parts`` beside the output. A script that says ``"local"`` does so below
+        ``if __name__ == "__main__":``, as Python asks for where processes are started.
+    jobs : int, optional
+        With ``dask="local"``: processes.
+    parts : int, optional
+        With `dask`: into how many parts; by their size if not given.
     **options
         Any option of ``rnnscope run`` with _ for -, as text or as Python has it:
         ``lengths=[10, 6]``, ``mask=array``, ``forget_bias=1.0`` or ``{"encoder/*": 1.0}``.
@@ -64,12 +77,36 @@ def run(
     (2, 64) warn
     """
     from rnnscope.api.trace import StateTrace
+    from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.recording import Target, record
 
     recipe = _recipe(checkpoint, input, options)
     target = Target(None if output is None else Path(output), force, resume)
+    address = ClusterAddress.maybe(dask, jobs)
+    if address is not None:
+        return _run_on_cluster(recipe, target, address, parts)
     recording = record(recipe, target, command="rnnscope.run")
     return StateTrace(recording.open(), recording.report, recipe, in_memory=output is None)
+
+
+def _run_on_cluster(
+    recipe: Recipe, target: Target, address: ClusterAddress, parts: int | None
+) -> StateTrace:
+    from rnnscope.api.trace import StateTrace
+    from rnnscope.errors import OptionError, spell
+    from rnnscope.record.on_cluster import record_on_cluster
+    from rnnscope.trace import Trace
+
+    if target.path is None:
+        raise OptionError(
+            "A run on a cluster needs a file.",
+            where=spell("dask", address.address),
+            expected=spell("output"),
+            found="none",
+            hint="name a trace in a folder that all workers see",
+        )
+    report = record_on_cluster(recipe, target, address, parts=parts, command="rnnscope.run")
+    return StateTrace(Trace.open(target.path), report, recipe, in_memory=False)
 
 
 def plan(
@@ -165,6 +202,65 @@ def run_several(
         [Target(trace, force) for trace in traces],
         lambda recipe, target: record(recipe, target, command=command).report,
         command=command,
+    )
+
+
+def run_part(
+    checkpoint: str | os.PathLike[str] | Recipe,
+    input: Any = None,  # noqa: A002  # the command's own word
+    /,
+    *,
+    part: tuple[int, int],
+    output: str | os.PathLike[str],
+    force: bool = False,
+    resume: bool = False,
+    **options: Any,
+) -> RunReport:
+    """Record one part of a run: ``rnnscope run --part K/N``. `rnnscope.join` ties the parts.
+
+    Parameters
+    ----------
+    checkpoint, input, **options
+        As of `run`.
+    part : tuple of int
+        (K, N): part K of N, from 1.
+    output : str or path
+        The trace that the parts will be tied to. The part is written into the folder
+        ``NAME.parts`` beside it.
+    force : bool
+        Replace the part if it is there.
+    resume : bool
+        Keep the part if it is there and whole, and make it again if it is damaged.
+
+    Returns
+    -------
+    RunReport
+
+    Raises
+    ------
+    RnnscopeError
+        The part could not be recorded; what was there is as it was.
+
+    Examples
+    --------
+    >>> import numpy as np, rnnscope
+    >>> report = rnnscope.run_part("sample_data/lstm_float64/model.ckpt", np.zeros((8, 10, 8)),
+    ...                            part=(1, 4), output="eight.h5")
+    >>> report.part.first_sequence, report.part.sequences
+    (0, 2)
+    """
+    from rnnscope.record.parts import record_part
+    from rnnscope.record.recording import PartOfRun
+    from rnnscope.trace.parts import parse_part
+
+    number, of = parse_part("/".join(map(str, part)))
+    return record_part(
+        _recipe(checkpoint, input, options),
+        Path(output),
+        PartOfRun(number, of),
+        force=force,
+        resume=resume,
+        command="rnnscope.run_part",
     )
 
 

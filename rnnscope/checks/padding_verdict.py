@@ -93,6 +93,17 @@ class PaddingSummary:
             self._shown.discard("carried")
         self._steps_seen += states.count
 
+    def merge(self, other: PaddingSummary) -> None:
+        """Take in what another summary saw of other sequences of the same layer."""
+        self.sequences += other.sequences
+        self.timesteps = max(self.timesteps, other.timesteps)
+        self.has_mask = self.has_mask or other.has_mask
+        for name in ("masked", "tail", "left", "holes", "empty", "zero_tails", "cut"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self._state_names = self._state_names or other._state_names
+        self._shown &= other._shown
+        self._steps_seen += other._steps_seen
+
     def text(self, source: str = "") -> str:
         """The verdict, one line.
 

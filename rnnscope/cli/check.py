@@ -18,6 +18,7 @@ from rnnscope.cli.check_arguments import (
 from rnnscope.cli.check_stream import stream_option
 from rnnscope.cli.check_subjects import settings_of, subjects_of
 from rnnscope.cli.check_vectors import check_given_vectors, vectors_options
+from rnnscope.cli.cluster_options import dask_option
 from rnnscope.cli.completion import complete_checks, complete_layers
 from rnnscope.cli.options import (
     command_line,
@@ -60,11 +61,11 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
     metavar="N",
-    show_default=True,
-    help="With --suite: processes that run cases.",
+    help="With --suite: processes that run cases [default: 1]; with --dask local: processes that "
+    "check [default: one a processor].",
 )
+@dask_option
 @click.option(
     "--outputs",
     metavar="FILE",
@@ -190,6 +191,7 @@ def command(**given: Any) -> int:
 
     \b
     rnnscope check trace.h5
+    rnnscope check trace.h5 --dask tcp://head:8786
     rnnscope check trace.h5 --checkpoint model.ckpt --input x.npz --only padding-leak
     rnnscope check model.ckpt
     rnnscope check --outputs outputs.npy --state state.npz --lengths 3

@@ -66,6 +66,13 @@ def refuse_mixtures(given: dict[str, Any]) -> None:
     again = any(given[name] for name in ("checkpoint", "inputs", "recompute", "verify", "run"))
     if again and not given["traces"]:
         raise click.UsageError("--recompute, --verify, --checkpoint and --input go with TRACE")
+    if given["dask"] is not None and (again or not given["traces"]):
+        raise click.UsageError(
+            "--dask goes with TRACE alone: nothing is recomputed on a cluster, and the cases of a "
+            "suite run in processes of their own (-j)"
+        )
+    if given["jobs"] is not None and given["dask"] is None and given["suite"] is None:
+        raise click.UsageError("-j goes with --suite or --dask local")
     if (given["atol"] or given["rtol"]) and not given["golden"]:
         raise click.UsageError("--atol and --rtol go with --golden")
     if given["pictures"] is not None and not (given["golden"] or given["suite"]):

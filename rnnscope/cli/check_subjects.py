@@ -23,7 +23,7 @@ def subjects_of(given: dict[str, Any], settings: CheckSettings) -> list[Subject]
     if given["suite"]:
         from rnnscope.record.suite import run_suite
 
-        return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"],
+        return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"] or 1,
                          update_golden=given["update_golden"],
                          command=command_line(), pictures=pictures_folder(given))  # fmt: skip
     if given["stream"] is not None:
@@ -35,10 +35,12 @@ def subjects_of(given: dict[str, Any], settings: CheckSettings) -> list[Subject]
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
+    from rnnscope.cli.cluster_options import opened_cluster
     from rnnscope.record.model_checks import check_or_error
 
     against = _comparison(given)
-    return [check_or_error(path, settings, against) for path in given["traces"]]
+    with opened_cluster(given) as cluster:
+        return [check_or_error(path, settings, against, cluster) for path in given["traces"]]
 
 
 def settings_of(given: dict[str, Any]) -> CheckSettings:

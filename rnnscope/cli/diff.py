@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.cluster_options import cluster_options, given_cluster
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import parse_run_set, run_set_option
 from rnnscope.states import READ_FORMAT_NAMES
@@ -63,6 +64,7 @@ from rnnscope.states import READ_FORMAT_NAMES
     "few steps, one unit, and the weights and inputs of these.",
 )
 @click.option("-f", "--force", is_flag=True, help="With --reduce: replace an existing CASE.npz.")
+@cluster_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code says it.")
 @limit_options
 @format_option("diff")
@@ -89,6 +91,7 @@ def command(**given: Any) -> int:
     """
     from rnnscope.api.diff import diff
 
+    given_cluster(given)
     quiet, report_format = given.pop("quiet"), given.pop("report_format")
     options = parse_run_set(given.pop("run"))
     if given.pop("model_input"):

@@ -49,6 +49,7 @@ TOPICS: dict[str, Topic] = {
     "padding": Topic("model/PADDING.md", "What happens past the length of a sequence"),
     "decoders": Topic("running/DECODERS.md", "Encoder and decoder in one run"),
     "large-runs": Topic("running/LARGE_RUNS.md", "Runs larger than memory"),
+    "clusters": Topic("clusters/DISTRIBUTED.md", "Past one machine: parts and clusters"),
     "traces": Topic("trace/READING.md", "Reading a trace"),
     "schema": Topic("trace/FORMAT.md", "The trace, schema version 2"),
     "object-stores": Topic("trace/stores/OBJECT_STORES.md", "Object stores, and traces as zarr"),

@@ -32,6 +32,7 @@ from rnnscope.files.guarding.limits import put_limits_back, set_limits
 COMMANDS = {
     "inspect": "Show the layers of a checkpoint and their options; what a trace or input holds.",
     "run": "Run a checkpoint over an input; keep c and m of every timestep in a trace.",
+    "join": "Tie the parts of a run, made anywhere and in any order, to one trace.",
     "rerun": "Run a trace's recipe again: compare the states, or write another trace.",
     "check": "Check the states of traces, bare arrays or a suite of cases; for CI.",
     "pool": "Pool the states of a trace over valid steps: sum, mean, max, last, first.",

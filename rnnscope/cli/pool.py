@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rnnscope.cli.cluster_options import cluster_options, given_cluster, opened_cluster
 from rnnscope.cli.completion import complete_layers
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 
@@ -73,6 +74,7 @@ ALL = "all"
     metavar="FILE",
     help="Write an .npy or .npz instead of writing into TRACE.",
 )
+@cluster_options
 @click.option("-f", "--force", is_flag=True, help="Replace pooled arrays, or FILE, if they exist.")
 @limit_options
 @format_option("pool")
@@ -107,6 +109,7 @@ def command(**given: Any) -> None:
     )
     output = given["output"]
     target = PoolTarget(output, store=output is None, force=given["force"])
-    with Trace.open(given["trace"]) as trace:
-        report, _ = pool_states(trace, request, target, command_line())
+    given_cluster(given)  # an address that is none is refused before anything is opened
+    with Trace.open(given["trace"]) as trace, opened_cluster(given) as cluster:
+        report, _ = pool_states(trace, request, target, command_line(), cluster)
     print_result(report, given["report_format"])

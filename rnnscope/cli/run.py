@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnscope.cli.cluster_options import cluster_options, given_cluster
 from rnnscope.cli.ending import code_of_interrupt
 from rnnscope.cli.options import command_line, format_option, limit_options, print_result
 from rnnscope.cli.run_options import given_options, run_options
@@ -39,6 +40,18 @@ PROGRESS_AFTER = 2_000_000
     "--resume",
     is_flag=True,
     help="Continue a run of the same TRACE that was interrupted, if there is one.",
+)
+@click.option(
+    "--part",
+    metavar="K/N",
+    help="Record part K of N alone, in the folder TRACE.parts; 'rnnscope join' ties the parts.",
+)
+@cluster_options
+@click.option(
+    "--parts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --dask: divide the sequences into N parts [default: by their size].",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
@@ -71,12 +84,15 @@ def command(
     rnnscope run s3://models/model.ckpt s3://data/x.npz -o s3://traces/states.zarr
     rnnscope run model.keras data.h5::/x --mask data.h5::/mask -o trace.h5
     rnnscope run model.ckpt x.npy --forget-bias 0.5 --override -o trace.h5
+    rnnscope run model.ckpt x.npy --part 3/64 -o trace.h5
+    rnnscope run model.ckpt x.npy --dask local -j 4 -o trace.h5
     rnnscope run model.ckpt in.npz --inputs enc --decoder-inputs in.npz::dec -o trace.h5
 
     Exits with 1 if a check fails, with 2 if the run could not be done; then TRACE is left as it
     was.
     """
     from rnnscope.cli.run_inputs import given_inputs
+    from rnnscope.cli.run_parts import refuse_mixed_parts, run_on_cluster, run_part
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.recording import Interrupted, Target, plan_only, record
     from rnnscope.record.results import RunReport
@@ -101,10 +117,17 @@ def command(
         with stderr_to_nowhere():
             make_verifier(recipes[0]["verify"])  # imported once, with all that it has to say
 
+    refuse_mixed_parts(given, is_several=is_several)
+    cluster = given_cluster(given)
+
     def run(recipe: Recipe, target: Target) -> RunReport:
         if given["dry_run"]:
             return plan_only(recipe, target, command=command_line())
         progress = None if quiet else progress_bar
+        if given["part"] is not None:
+            return run_part(recipe, target, given["part"], progress)
+        if cluster is not None:
+            return run_on_cluster(recipe, target, cluster, given["parts"], progress)
         return record(recipe, target, command=command_line(), progress=progress).report
 
     targets = [Target(trace, given["force"], given["resume"]) for trace in traces]

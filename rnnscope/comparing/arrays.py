@@ -83,6 +83,16 @@ class FirstDivergence:
         sequence = int(np.argmax(firsts[:, at] >= 0))
         self._take((sequence, at, firsts[sequence, at]), a, b, corner)
 
+    def merge(self, other: FirstDivergence) -> None:
+        """Take in what another saw of later blocks."""
+        if not other.place:
+            return
+        earlier = not self.place
+        if self._step is not None and other._step is not None:
+            earlier = other._step > self._step if self._backward else other._step < self._step
+        if earlier:
+            self._step, self.place, self.values = other._step, other.place, other.values
+
     def _take(self, here: Any, a: Array, b: Array, corner: tuple[int, ...]) -> None:
         within = tuple(int(index) for index in here)
         self.place = tuple(index + start for index, start in zip(within, corner, strict=True))
@@ -103,12 +113,60 @@ class GrowthOverTime:
         steps = slice(first_step, first_step + shape[1])
         self.peaks[steps] = np.maximum(self.peaks[steps], largest)
 
+    def merge(self, other: GrowthOverTime) -> None:
+        """Take in what another saw."""
+        self.peaks = np.maximum(self.peaks, other.peaks)
+
     def columns(self) -> tuple[float, ...]:
         """At most `GROWTH_COLUMNS` numbers: the largest of runs of timesteps."""
         if not self.peaks.any():
             return ()
         runs = np.array_split(self.peaks, min(len(self.peaks), GROWTH_COLUMNS))
         return tuple(float(run.max()) for run in runs)
+
+
+class ArrayMeasure:
+    """All that is measured of two arrays, or of some of their sequences.
+
+    Parameters
+    ----------
+    pair : AlignedArrays
+    tolerance : Tolerance
+    equal_nan : bool
+    """
+
+    def __init__(
+        self, pair: AlignedArrays, tolerance: Tolerance, *, equal_nan: bool = False
+    ) -> None:
+        shape = pair.a.shape
+        how = Measured(tolerance, narrower(pair.a.dtype, pair.b.dtype), equal_nan)
+        self.measure = Measure(how, shape, (pair.a.dtype, pair.b.dtype))
+        self.first = FirstDivergence(backward=pair.backward)
+        self.growth = GrowthOverTime(shape[1] if len(shape) == 3 else 0)
+        self.complete = True
+
+    def see(
+        self, pair: AlignedArrays, *, fail_fast: bool = False, rows: slice | None = None
+    ) -> ArrayMeasure:
+        """Look at every block of two arrays; with `rows`, at those that begin in them."""
+        for key, (a, b) in _read_blocks(pair, rows):
+            corner = tuple(part.start for part in key)
+            found = self.measure.add(a, b, _valid(pair.valid, key), corner)
+            if len(pair.a.shape) == 3:
+                self.growth.see(found, a.shape, corner[1])
+            if found.exceed:
+                self.first.see(found, a, b, corner)
+            if fail_fast and self.measure.exceed:
+                self.complete = False
+                break
+        return self
+
+    def merge(self, other: ArrayMeasure) -> None:
+        """Take in what was measured of later sequences."""
+        self.measure.merge(other.measure)
+        self.first.merge(other.first)
+        self.growth.merge(other.growth)
+        self.complete = self.complete and other.complete
 
 
 def diff_arrays(
@@ -121,6 +179,7 @@ def diff_arrays(
     problems: tuple[str, ...] = (),
     shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
     axes: tuple[str, ...] | None = None,
+    measured: ArrayMeasure | None = None,
 ) -> ArrayDiff:
     """Compare two arrays.
 
@@ -136,26 +195,17 @@ def diff_arrays(
     shapes : two tuples of int, optional
         As stored, if these arrays are parts.
     axes : tuple of str, optional
+    measured : ArrayMeasure, optional
+        What was measured elsewhere: the values are not read.
     """
-    shape = pair.a.shape
-    named = axes or (STATE_AXES if len(shape) == 3 else FINAL_AXES)
-    ulp_dtype = narrower(pair.a.dtype, pair.b.dtype)
-    how = Measured(tolerance, ulp_dtype, equal_nan)
-    measure = Measure(how, shape, (pair.a.dtype, pair.b.dtype))
-    first = FirstDivergence(backward=pair.backward)
-    growth = GrowthOverTime(shape[1] if len(shape) == 3 else 0)
-    complete = True
-    for key, (a, b) in _read_blocks(pair):
-        corner = tuple(part.start for part in key)
-        found = measure.add(a, b, _valid(pair.valid, key), corner)
-        if len(shape) == 3:
-            growth.see(found, a.shape, corner[1])
-        if found.exceed:
-            first.see(found, a, b, corner)
-        if fail_fast and measure.exceed:
-            complete = False
-            break
-    return _result(name, pair, named, measure, first, growth, problems, shapes, complete=complete)
+    named = axes or (STATE_AXES if len(pair.a.shape) == 3 else FINAL_AXES)
+    found = measured
+    if found is None:
+        found = ArrayMeasure(pair, tolerance, equal_nan=equal_nan).see(pair, fail_fast=fail_fast)
+    return _result(
+        name, pair, named, found.measure, found.first, found.growth, problems, shapes,
+        complete=found.complete,
+    )  # fmt: skip
 
 
 def _result(
@@ -208,10 +258,14 @@ def _result(
     )
 
 
-def _read_blocks(pair: AlignedArrays) -> Iterator[tuple[Key, tuple[Array, Array]]]:
+def _read_blocks(
+    pair: AlignedArrays, rows: slice | None = None
+) -> Iterator[tuple[Key, tuple[Array, Array]]]:
     """Every block of which something counts; large arrays are read ahead."""
     shape, size = pair.a.shape, pair.a.dtype.itemsize
-    keys = (key for key in _blocks(shape, size) if _counts(pair.valid, key))
+    keys = (
+        key for key in _blocks(shape, size) if _begins_in(key, rows) and _counts(pair.valid, key)
+    )
 
     def read(key: Key) -> tuple[Array, Array]:
         return pair.a.read(key), pair.b.read(key)
@@ -219,6 +273,13 @@ def _read_blocks(pair: AlignedArrays) -> Iterator[tuple[Key, tuple[Array, Array]
     if prod(shape) * size > AHEAD_FROM_BYTES:
         return prefetch(keys, read)
     return ((key, read(key)) for key in keys)
+
+
+def _begins_in(key: Key, rows: slice | None) -> bool:
+    if rows is None:
+        return True
+    start = key[0].start if key else 0
+    return bool(rows.start <= start < rows.stop)
 
 
 def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[Key]:

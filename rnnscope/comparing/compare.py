@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from rnnscope.comparing.align import LayerOfSet, align, length_differences
-from rnnscope.comparing.arrays import diff_arrays
+from rnnscope.comparing.arrays import ArrayMeasure, diff_arrays
 from rnnscope.comparing.gates import gate_of
 from rnnscope.comparing.hints import layer_hints
 from rnnscope.comparing.length_hints import length_hints, short_sequence_hints
@@ -30,8 +30,17 @@ ORDER = ("c", "m", "outputs", "array", "gates/i", "gates/f", "gates/g", "gates/o
          "final/c", "final/m", "initial/c", "initial/m")  # fmt: skip
 
 
+Measures = dict[tuple[str, str], ArrayMeasure]
+"""What was measured, by the layer's name in A and the array's name."""
+
+
 def diff_states(
-    a: Recognised, b: Recognised, settings: DiffSettings | None = None, command: str = ""
+    a: Recognised,
+    b: Recognised,
+    settings: DiffSettings | None = None,
+    command: str = "",
+    *,
+    measured: Measures | None = None,
 ) -> DiffResult:
     """Compare two sets of states.
 
@@ -42,6 +51,8 @@ def diff_states(
     settings : DiffSettings, optional
     command : str
         For the report.
+    measured : dict, optional
+        What `measure_states` gave, of all sequences: the values are not read again.
 
     Returns
     -------
@@ -64,7 +75,9 @@ def diff_states(
     rest_b = [layer for layer in rest_b if layer not in alone_b]
     settings.tolerances.check_arrays(_arrays_by_layer(pairs, rest_a, alone_a), state_names())
     differences, notes = length_differences(a.states, b.states)
-    layers = tuple(_diff_layer(one, other, how, settings) for one, other, how in together)
+    layers = tuple(
+        _diff_layer(one, other, how, settings, measured or {}) for one, other, how in together
+    )
     if not any(layer.arrays for layer in layers):
         raise InputError(
             "The two hold no array in common.",
@@ -109,6 +122,29 @@ def _together(
         )
         for pair in pairs
     ]
+
+
+def measure_states(a: Recognised, b: Recognised, settings: DiffSettings, rows: slice) -> Measures:
+    """Measure the blocks of two sets of states that begin in some sequences.
+
+    Parameters
+    ----------
+    a, b : Recognised
+    settings : DiffSettings
+    rows : slice
+        Places on the axis of sequences that both have in common.
+    """
+    found: Measures = {}
+    for one, other, _ in aligned_layers(a, b):
+        for key in shared_keys(one.layer, other.layer):
+            aligned, _ = align(one, other, key, padding=settings.padding)
+            if aligned is not None:
+                dtypes = one.layer.arrays[key].dtype, other.layer.arrays[key].dtype
+                tolerance = settings.tolerances.of(one.layer.name, key, dtypes)
+                equal_nan = settings.tolerances.equal_nan
+                measure = ArrayMeasure(aligned, tolerance, equal_nan=equal_nan)
+                found[one.layer.name, key] = measure.see(aligned, rows=rows)
+    return found
 
 
 def _same_lengths(a: StateSet, b: StateSet) -> tuple[StateSet, StateSet]:
@@ -177,8 +213,10 @@ def state_names() -> list[str]:
     return list(dict.fromkeys([*ORDER, *(f"{GATES}{gate}" for gate in gates)]))
 
 
-def _diff_layer(a: LayerOfSet, b: LayerOfSet, how: str, settings: DiffSettings) -> LayerDiff:
-    arrays = [_diff_array(a, b, key, settings) for key in shared_keys(a.layer, b.layer)]
+def _diff_layer(
+    a: LayerOfSet, b: LayerOfSet, how: str, settings: DiffSettings, measured: Measures
+) -> LayerDiff:
+    arrays = [_diff_array(a, b, key, settings, measured) for key in shared_keys(a.layer, b.layer)]
     hints: tuple[str, ...] = ()
     if settings.hints and any(array.verdict == "differ" for array in arrays):
         hints = layer_hints(a, b, settings) or short_sequence_hints(a, b, arrays, settings)
@@ -216,7 +254,9 @@ def _sorted(keys: set[str]) -> list[str]:
     return sorted(keys, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
 
 
-def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) -> ArrayDiff:
+def _diff_array(
+    a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings, measured: Measures
+) -> ArrayDiff:
     first, second = a.layer.arrays[key], b.layer.arrays[key]
     pair, problems = align(a, b, key, padding=settings.padding)
     tolerance = settings.tolerances.of(a.layer.name, key, (first.dtype, second.dtype))
@@ -240,6 +280,7 @@ def _diff_array(a: LayerOfSet, b: LayerOfSet, key: str, settings: DiffSettings) 
         fail_fast=settings.fail_fast,
         problems=problems,
         shapes=(first.shape, second.shape),
+        measured=measured.get((a.layer.name, key)),
     )
     if result.first is None or len(pair.a.shape) != 3:
         return result

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnscope.comparing.block_difference import BlockDifference, Measured, block_difference
+from rnnscope.comparing.exact_sum import ExactSum
 from rnnscope.comparing.histogram import Histogram
 from rnnscope.comparing.spread import Spread
 from rnnscope.comparing.tolerance import Tolerance
@@ -56,7 +57,7 @@ class Measure:
         self.how = how
         self.compared = self.exceed = self.nonfinite_a = self.nonfinite_b = 0
         self.finite = 0
-        self.sum_abs = 0.0
+        self._sum_abs = ExactSum()
         self.max_abs, self.max_rel, self.needed = LargestValue(), LargestValue(), LargestValue()
         self.worst_is_nonfinite = False
         self.ulp_max = 0
@@ -102,7 +103,7 @@ class Measure:
         if found.row_peaks is None:
             return found
         self.exceed += found.exceed
-        self.sum_abs += found.sum_abs
+        self._sum_abs.add(found.sum_abs)
         within = np.unravel_index(found.worst, shape)
         place = tuple(int(at) + start for at, start in zip(within, corner, strict=True))
         self.max_abs.see(found.max_abs, place)
@@ -112,8 +113,25 @@ class Measure:
         self.worst_is_nonfinite |= found.nonfinite_apart
         return found
 
+    def merge(self, other: Measure) -> None:
+        """Take in what was measured of later blocks of the same arrays."""
+        for name in ("compared", "exceed", "nonfinite_a", "nonfinite_b", "finite"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self._sum_abs.merge(other._sum_abs)
+        for name in ("max_abs", "max_rel", "needed"):
+            largest = getattr(other, name)
+            getattr(self, name).see(largest.value, largest.place)
+        self.worst_is_nonfinite |= other.worst_is_nonfinite
+        self.ulp_max = max(self.ulp_max, other.ulp_max)
+        self.histogram.counts += other.histogram.counts
+        self.spread.merge(other.spread)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Machine code stays in the process that made it.
+        return {**self.__dict__, "_compiled": None}
+
     def mean_abs(self) -> float:
-        return self.sum_abs / self.finite if self.finite else 0.0
+        return self._sum_abs.value / self.finite if self.finite else 0.0
 
     def passes_at(self) -> str:
         """The smallest tolerance at which it would pass; empty where none would."""

@@ -8,6 +8,7 @@ from math import inf, log10
 import numpy as np
 
 from rnnscope.comparing.block_difference import BlockDifference
+from rnnscope.comparing.exact_sum import ExactSum
 from rnnscope.model.cell import Array
 
 TINY = 1e-30
@@ -25,7 +26,7 @@ class Spread:
 
     def __init__(self) -> None:
         self._counts = np.zeros(2 ** (63 - SHIFT), np.int64)
-        self._signal = self._noise = 0.0
+        self._signal, self._noise = ExactSum(), ExactSum()
         self.signs_differ = 0
 
     def add(self, a: Array, b: Array, valid: Array | None, found: BlockDifference) -> None:
@@ -45,7 +46,7 @@ class Spread:
             if valid is not None:
                 counted &= valid[..., None]
             a, b = np.where(counted, a, 0), np.where(counted, b, 0)
-        self._signal += _energy(a)
+        self._signal.add(_energy(a))
         differences = found.absolute
         if differences is None:
             self._counts[0] += found.finite
@@ -53,8 +54,15 @@ class Spread:
         bins = np.bincount(_upper_bits(differences))
         self._counts[: len(bins)] += bins
         self._counts[0] -= differences.size - found.finite
-        self._noise += _energy(differences)
+        self._noise.add(_energy(differences))
         self.signs_differ += _signs_apart(a, b)
+
+    def merge(self, other: Spread) -> None:
+        """Take in what another has taken in."""
+        self._counts += other._counts
+        self._signal.merge(other._signal)
+        self._noise.merge(other._noise)
+        self.signs_differ += other.signs_differ
 
     def quantile(self, share: float) -> float:
         """What this share of the differences does not exceed: the upper end of its bin."""
@@ -66,9 +74,10 @@ class Spread:
 
     def snr_db(self) -> float:
         """10 log10 of the energy of A over that of the differences; infinite without any."""
-        if not self._noise:
+        signal, noise = self._signal.value, self._noise.value
+        if not noise:
             return inf
-        return 10 * log10(self._signal / self._noise) if self._signal else -inf
+        return 10 * log10(signal / noise) if signal else -inf
 
 
 def _upper_bits(differences: Array) -> Array:

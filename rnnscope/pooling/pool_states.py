@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.errors import OptionError, spell
 from rnnscope.files.remote.addresses import url_of
 from rnnscope.model.cell import Array
@@ -19,6 +20,7 @@ from rnnscope.pooling.files import ArrayFile
 from rnnscope.pooling.interface import DIRECTIONS, EDGES, Direction, Edge, PooledSink
 from rnnscope.pooling.methods import POOLINGS
 from rnnscope.pooling.notes import pool_notes, valid_steps_words
+from rnnscope.pooling.on_cluster import PoolOptions, pool_on_cluster
 from rnnscope.pooling.plan import STATES, PoolPlan, plan_pool
 from rnnscope.pooling.result import PoolReport
 from rnnscope.pooling.streaming import pool_trace
@@ -143,7 +145,11 @@ class PoolTarget:
 
 
 def pool_states(
-    trace: Trace, request: PoolRequest, target: PoolTarget, command: str = ""
+    trace: Trace,
+    request: PoolRequest,
+    target: PoolTarget,
+    command: str = "",
+    cluster: Cluster | None = None,
 ) -> tuple[PoolReport, dict[str, Array]]:
     """Pool the states of a trace.
 
@@ -154,6 +160,8 @@ def pool_states(
     target : PoolTarget
     command : str
         For the report.
+    cluster : Cluster, optional
+        Its workers do the work, on a trace that they see.
 
     Returns
     -------
@@ -180,7 +188,14 @@ def pool_states(
         if written is None or target.keep:
             sink = memory = MemorySink(trace.sequences, written)
             kept = memory.arrays
-        results = pool_trace(trace, plan, sink, naive=request.naive)
+        if cluster is None:
+            results = pool_trace(trace, plan, sink, naive=request.naive)
+        else:
+            options = PoolOptions(
+                request.states, request.methods, request.layers, request.direction, request.edge,
+                request.naive,
+            )  # fmt: skip
+            results = pool_on_cluster(trace, plan, options, sink, cluster)
     into_trace = f"{trace.path}::/pooled" if target.store else "in memory"
     report = PoolReport(
         command=command,

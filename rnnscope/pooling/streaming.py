@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -32,12 +32,21 @@ SLICE_BYTES = 64 * 2**20
 
 
 @dataclass
-class _Tally:
+class Tally:
     """What is counted over all slices of a job."""
 
     padded: int = 0
     empty: int = 0
     naive: NaiveDifference = field(default_factory=NaiveDifference)
+
+    def merge(self, later: Tally) -> None:
+        """Add what was counted in later slices."""
+        self.padded += later.padded
+        self.empty += later.empty
+        sequences = self.naive.sequences + later.naive.sequences
+        if _is_larger(later.naive.difference, self.naive.difference):
+            self.naive = later.naive
+        self.naive = replace(self.naive, sequences=sequences)
 
 
 def pool_trace(
@@ -65,22 +74,42 @@ def pool_trace(
         The trace is damaged, or the sink's disk is full.
     """
     results = []
-    for source, group in groupby(plan.jobs, key=lambda job: job.source):
-        jobs = list(group)
-        tallies = [_Tally() for _ in jobs]
-        states = {job.state for job in jobs}
-        for rows in _slices(trace, source):
-            layers = [trace.read_layer(layer.name, rows, only=states) for layer in source.layers]
-            for job, tally in zip(jobs, tallies, strict=True):
-                _pool_slice(job, plan.edge, layers, rows, sink, tally, naive=naive)
+    for source, jobs in plan_groups(plan):
+        tallies = [Tally() for _ in jobs]
+        for rows in slices_of(trace, source):
+            pool_rows(trace, source, jobs, plan.edge, rows, sink, tallies, naive=naive)
         for job, tally in zip(jobs, tallies, strict=True):
-            results.append(_result(job, tally, trace.sequences, sink, naive=naive))
+            results.append(result_of(job, tally, trace.sequences, sink, naive=naive))
     return tuple(results)
 
 
-def _result(
-    job: PoolJob, tally: _Tally, sequences: int, sink: PooledSink, *, naive: bool
+def plan_groups(plan: PoolPlan) -> list[tuple[PoolSource, list[PoolJob]]]:
+    """The jobs of a plan that read the same layers, together."""
+    return [(source, [*group]) for source, group in groupby(plan.jobs, key=lambda job: job.source)]
+
+
+def pool_rows(
+    trace: Trace,
+    source: PoolSource,
+    jobs: Sequence[PoolJob],
+    edge: Edge,
+    rows: slice,
+    sink: PooledSink,
+    tallies: Sequence[Tally],
+    *,
+    naive: bool,
+) -> None:
+    """Do some jobs for some sequences."""
+    states = {job.state for job in jobs}
+    layers = [trace.read_layer(layer.name, rows, only=states) for layer in source.layers]
+    for job, tally in zip(jobs, tallies, strict=True):
+        _pool_slice(job, edge, layers, rows, sink, tally, naive=naive)
+
+
+def result_of(
+    job: PoolJob, tally: Tally, sequences: int, sink: PooledSink, *, naive: bool
 ) -> PooledResult:
+    """What is told of a job, once all its slices are counted."""
     header = job.header
     return PooledResult(
         layer=header.layer,
@@ -98,7 +127,8 @@ def _result(
     )
 
 
-def _slices(trace: Trace, source: PoolSource) -> Iterator[slice]:
+def slices_of(trace: Trace, source: PoolSource) -> Iterator[slice]:
+    """The slices of sequences that are pooled at a time."""
     per_sequence = sum(_bytes_of(layer, trace.timesteps) for layer in source.layers)
     step = max(1, SLICE_BYTES // max(1, per_sequence))
     for start in range(0, trace.sequences, step):
@@ -119,7 +149,7 @@ def _pool_slice(
     layers: Sequence[LayerSlice],
     rows: slice,
     sink: PooledSink,
-    tally: _Tally,
+    tally: Tally,
     *,
     naive: bool,
 ) -> None:
@@ -214,6 +244,11 @@ def _join(arrays: Sequence[Array], direction: Direction | None) -> Array:
     return np.concatenate(arrays, axis=-1)
 
 
+def _is_larger(here: float, before: float) -> bool:
+    """Whether a difference takes the place of an earlier one; NaN is above all."""
+    return not np.isnan(before) and bool(here > before or np.isnan(here))
+
+
 def _merged(
     before: NaiveDifference, pooled: Array, naive: Array, rows: Array, first: int
 ) -> NaiveDifference:
@@ -226,7 +261,7 @@ def _merged(
     if gap[rows].size:
         row, unit = np.unravel_index(int(gap[rows].argmax()), gap[rows].shape)
         here = float(gap[rows][row, unit])
-        if not np.isnan(largest) and (here > largest or np.isnan(here)):
+        if _is_larger(here, largest):
             at = (int(rows[row]), int(unit))
             largest, place = here, StatePlace(first + at[0], None, at[1])
             values = (pooled[at].item(), naive[at].item())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints import is_checkpoint, read_checkpoint
 from rnnscope.checkpoints.interface import Checkpoint
@@ -15,6 +16,9 @@ from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, TraceEr
 from rnnscope.files.remote.local_copies import here
 from rnnscope.record.trace_checks import Comparison, check_trace
 from rnnscope.trace import Trace
+
+if TYPE_CHECKING:
+    from rnnscope.clusters.dask_cluster import Cluster
 
 
 def check_model(checkpoint: Checkpoint, settings: CheckSettings | None = None) -> Subject:
@@ -57,9 +61,12 @@ def check_model(checkpoint: Checkpoint, settings: CheckSettings | None = None) -
 
 
 def check_path(
-    path: Path, settings: CheckSettings | None = None, against: Comparison | None = None
+    path: Path,
+    settings: CheckSettings | None = None,
+    against: Comparison | None = None,
+    cluster: Cluster | None = None,
 ) -> Subject:
-    """Check what is there: a trace, or a saved model.
+    """Check what is there: a trace, or a saved model. Workers of a cluster check traces alone.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def check_path(
             raise
     else:
         with trace:
-            return check_trace(trace, settings, against)
+            return check_trace(trace, settings, against, cluster)
     if against is not None and (against.replay or against.golden):
         raise OptionError(
             f"{spell('recompute')}, {spell('verify')} and {spell('golden')} go with a trace.",
@@ -87,12 +94,15 @@ def check_path(
 
 
 def check_or_error(
-    path: Path, settings: CheckSettings | None = None, against: Comparison | None = None
+    path: Path,
+    settings: CheckSettings | None = None,
+    against: Comparison | None = None,
+    cluster: Cluster | None = None,
 ) -> Subject:
     """As `check_path`, but what cannot be read is a subject that says so, among others."""
     started = time.perf_counter()
     try:
-        subject = check_path(path, settings, against)
+        subject = check_path(path, settings, against, cluster)
     except RnnscopeError as error:
         subject = Subject(name=str(path), error=error.describe())
     return replace(subject, seconds=time.perf_counter() - started)

@@ -125,6 +125,7 @@ def plan_recipe(
     *,
     check_target: Callable[[tuple[Path, ...]], object] | None = None,
     adjust: Callable[[InputSource], InputSource] | None = None,
+    input_sha256: str = "",
 ) -> Iterator[PlannedRun]:
     """Read the checkpoint and open the input of a recipe, and plan the run.
 
@@ -135,6 +136,8 @@ def plan_recipe(
         Called with the files that the run reads, before anything slow begins; it may refuse.
     adjust : callable, optional
         Called with the opened input; what it returns is run.
+    input_sha256 : str
+        The digest of the input, where somebody has taken it already.
 
     Yields
     ------
@@ -146,7 +149,10 @@ def plan_recipe(
     RnnscopeError
         The checkpoint or the input cannot be read, or the options do not fit them.
     """
-    with with_copies(recipe) as here, _plan_here(here, recipe, check_target, adjust) as planned:
+    with (
+        with_copies(recipe) as here,
+        _plan_here(here, recipe, check_target, adjust, input_sha256) as planned,
+    ):
         yield planned
 
 
@@ -156,6 +162,7 @@ def _plan_here(
     given: Recipe,
     check_target: Callable[[tuple[Path, ...]], object] | None,
     adjust: Callable[[InputSource], InputSource] | None,
+    input_sha256: str,
 ) -> Iterator[PlannedRun]:
     """Plan a recipe whose files are all here; `given` is the one that the user gave."""
     from rnnscope.checkpoints import read_checkpoint
@@ -164,7 +171,8 @@ def _plan_here(
     from rnnscope.running.given_states import with_states_by_input_name
 
     watched = _watch(recipe)
-    hashed = _hash_in_background(recipe)  # while the checkpoint is read
+    known = (lambda: input_sha256) if input_sha256 else None
+    hashed = known or _hash_in_background(recipe)  # while the checkpoint is read
     with _saying_if_swapped(recipe):
         checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
     ran = recipe

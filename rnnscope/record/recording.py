@@ -28,6 +28,7 @@ from rnnscope.record.run_report import bytes_of_states, planned_report, run_repo
 from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
 from rnnscope.running.interface import Progress
+from rnnscope.running.part_of_run import is_alike_in_any_slice
 from rnnscope.running.prepare import Prepared
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import (
@@ -40,6 +41,9 @@ from rnnscope.trace import (
 )
 from rnnscope.trace.identity import RunIdentity
 from rnnscope.trace.memory import MemoryFile
+from rnnscope.trace.partial import fingerprint_of
+from rnnscope.trace.parts import PartMark, PartPlace, part_path
+from rnnscope.trace.parts.place import place_of
 from rnnscope.trace.target import check_trace_name
 
 MAX_RECIPE_BYTES = 32 * 2**10
@@ -66,6 +70,48 @@ class Target:
     def __post_init__(self) -> None:
         if self.path is not None:
             object.__setattr__(self, "path", as_address(self.path))
+
+
+@dataclass(frozen=True)
+class PartOfRun:
+    """Which part of a run is recorded.
+
+    Attributes
+    ----------
+    number, of : int
+        The first is 1.
+    recipe : Recipe or None
+        What the part tells as its recipe, where files are named otherwise to whoever records it.
+    threads : int
+        Into how many parts a slice is split, as a run on one machine would; 0: as the recipe says.
+    folder : Path or None
+        Of the parts, where it is another than the trace's own.
+    input_sha256 : str
+        The digest of the input, where whoever ties the parts has taken it and sees to it that the
+        input stays as it is: a part need not read all of it.
+    """
+
+    number: int
+    of: int
+    recipe: Recipe | None = None
+    threads: int = 0
+    folder: Path | None = None
+    input_sha256: str = ""
+
+    def path(self, trace: Path) -> Path:
+        """Where the part of a trace goes."""
+        own = part_path(trace, self.number, self.of)
+        return own if self.folder is None else self.folder / own.name
+
+    def place(self, sequences: int) -> PartPlace:
+        """The part of a run of so many sequences.
+
+        Raises
+        ------
+        OptionError
+            There are fewer sequences than parts.
+        """
+        return place_of(self.number, self.of, sequences)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +158,7 @@ def record(
     workers: int = 0,
     progress: Callable[[PlannedRun], AbstractContextManager[Progress | None]] | None = None,
     adjust: Callable[[InputSource], InputSource] | None = None,
+    part: PartOfRun | None = None,
 ) -> Recording:
     """Run a recipe and keep the states of every timestep in a trace.
 
@@ -129,6 +176,8 @@ def record(
         number of sequences done since the last call.
     adjust : callable, optional
         As `plan_recipe` takes it.
+    part : PartOfRun, optional
+        Only these sequences are run, into a trace that is a part of the whole run's.
 
     Raises
     ------
@@ -139,9 +188,18 @@ def record(
     """
     target = target or Target()
     verifier = _make_verifier(recipe)
-    with plan_recipe(recipe, check_target=_guard(target), adjust=adjust) as planned:
-        header = trace_header(planned, command)
+    digest = "" if part is None else part.input_sha256
+    with plan_recipe(
+        recipe, check_target=_guard(target), adjust=adjust, input_sha256=digest
+    ) as planned:
+        told = part.recipe if part is not None and part.recipe is not None else recipe
+        header = replace(trace_header(planned, command), recipe=storable_recipe(told))
         digests = background_call(lambda: read_digests(planned))
+        place = None if part is None else part.place(planned.source.sequences)
+        settings = replace(run_settings(recipe), workers=workers)
+        if part is not None and part.threads:
+            settings = replace(settings, threads=part.threads)
+        marks: list[PartMark] = []
         writers: list[TraceWriter] = []
         memory = MemoryFile() if target.path is None else None
         selection = parse_selection(recipe["select"])
@@ -151,7 +209,7 @@ def record(
                 planned.require_unchanged()
                 return
             known = digests.result()
-            own = planned.source.path == planned.opened.path
+            own = planned.source.path == planned.opened.path and not digest
             planned.require_unchanged(
                 known["checkpoint_sha256"], known["input_sha256"] if own else ""
             )
@@ -160,18 +218,25 @@ def record(
             if wait([digests], seconds).not_done:
                 return None
             known = digests.result()
-            return RunIdentity(_fingerprint(known, recipe), known)
+            return RunIdentity(_fingerprint(known, told) + "".join(map(repr, marks)), known)
 
         def open_writer(
             layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
         ) -> TraceWriter:
             source = planned.source
+            mark = None
+            if place is not None:
+                alike = is_alike_in_any_slice(planned.plan, engine)
+                # A part says of which run it is from the beginning: digests are waited for.
+                known = run_digest(digests.result(), header.rnnscope_version, told)
+                mark = PartMark(place, known, 0 if alike else settings.used_threads)
+                marks.append(mark)
             writers.append(
                 TraceWriter(
                     memory or target.path or "",
                     replace(header, engine=engine),
                     layers,
-                    source.sequences,
+                    source.sequences if place is None else place.count,
                     source.timesteps,
                     has_lengths=lengths is not None,
                     has_mask=has_mask,
@@ -183,6 +248,7 @@ def record(
                     selection=selection,
                     compress=recipe["compress"],
                     ragged=_ragged_lengths(lengths, source) if recipe["ragged"] else None,
+                    part=mark,
                     confirm=confirm,
                 )
             )
@@ -201,10 +267,11 @@ def record(
                     planned.plan,
                     planned.source,
                     open_writer,
-                    replace(_run_settings(recipe), workers=workers),
+                    settings,
                     observe=observe,
                     verifier=verifier,
                     progress=advance,
+                    rows=None if place is None else place.rows,
                 )
             except KeyboardInterrupt as interrupt:
                 kept = writers[-1].kept_partial if writers else None
@@ -231,7 +298,8 @@ def _make_verifier(recipe: Recipe) -> Verifier | None:
     return make_verifier(recipe["verify"])
 
 
-def _run_settings(recipe: Recipe) -> RunSettings:
+def run_settings(recipe: Recipe) -> RunSettings:
+    """How a run is done, as its recipe says."""
     return RunSettings(
         gates=recipe["gates"],
         engine=recipe["engine"],
@@ -244,6 +312,20 @@ def _fingerprint(digests: Mapping[str, str], recipe: Recipe) -> str:
     """A run by what decides its results: checkpoint, input and options."""
     inputs = (digests["input_sha256"], digests["decoder_input_sha256"])
     return repr((digests["checkpoint_sha256"], inputs, recipe.fingerprint()))
+
+
+def run_digest(digests: Mapping[str, str], version: str, recipe: Recipe) -> str:
+    """One text for what decides the numbers of a run; its parts have the same.
+
+    Parameters
+    ----------
+    digests : mapping of str to str
+        As `read_digests` gives them.
+    version : str
+        Of rnnscope.
+    recipe : Recipe
+    """
+    return fingerprint_of(_fingerprint(digests, recipe), version)
 
 
 def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:

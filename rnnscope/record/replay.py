@@ -212,6 +212,16 @@ def replayed(trace: Trace, replay: Replay) -> Recipe:
     OptionError
         The trace is of schema 1 and checkpoint or input are not named.
     """
+    if trace.part is not None:
+        place = trace.part.place
+        raise OptionError(
+            "A part of a run is not run again by itself.",
+            where=f"{trace.path}: {place}",
+            expected="a whole trace",
+            found="a part: its recipe is that of all parts",
+            hint="rnnscope join ties the parts; "
+            f"{spell('part', f'{place.number}/{place.of}')} records this one again",
+        )
     recipe = replay.recipe or recipe_of(trace)
     if not trace.header.recipe and (replay.checkpoint is None or replay.inputs is None):
         raise OptionError(

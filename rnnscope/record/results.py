@@ -112,6 +112,45 @@ class LeftOutGroup:
 
 
 @dataclass(frozen=True)
+class PartReport:
+    """Which part of a run was recorded.
+
+    Attributes
+    ----------
+    number, of : int
+        The first is 1.
+    first_sequence, sequences : int
+        The first of its sequences, from 0, and how many it holds.
+    kept : bool
+        It was there already, and whole.
+    """
+
+    number: int
+    of: int
+    first_sequence: int
+    sequences: int
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class PartsReport:
+    """The parts that a run was done in.
+
+    Attributes
+    ----------
+    of : int
+    kept : int
+        So many were there already, and whole.
+    workers : int
+        Processes that computed when the run began.
+    """
+
+    of: int
+    kept: int
+    workers: int
+
+
+@dataclass(frozen=True)
 class RunReport(Printable):
     """What ``rnnscope run`` found.
 
@@ -135,6 +174,10 @@ class RunReport(Printable):
         Nothing was computed and nothing written: this is what would be.
     bytes_of_states : int or None
         What the states of a dry run would take, in bytes.
+    part : PartReport or None
+        Where only a part of the run was recorded.
+    parts : PartsReport or None
+        Where the run was done in parts.
     """
 
     report_kind: ClassVar[str] = "run"
@@ -157,6 +200,8 @@ class RunReport(Printable):
     left_out: tuple[LeftOutGroup, ...] = ()
     dry_run: bool = False
     bytes_of_states: int | None = None
+    part: PartReport | None = None
+    parts: PartsReport | None = None
 
     @property
     def status(self) -> Status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from rnnscope.model.cells import CELLS
 from rnnscope.model.network import Node
 from rnnscope.model.states import LayerStates
 from rnnscope.running.prepare import Prepared
+from rnnscope.trace.parts.mark import SAVED
 
 WHOLE_TIME = frozenset({"input-tail", "length-cuts-input"})
 """Checks that a slice of time says nothing about: they compare lengths with the whole input."""
@@ -144,6 +145,20 @@ class RunChecks:
                 hint=f"start anew without {spell('resume')}",
             ) from error
 
+    def absorb(self, text: str) -> None:
+        """Add what `saved` returned of other sequences of the same run.
+
+        Raises
+        ------
+        TraceError
+            As `restore`.
+        """
+        other = RunChecks(self._prepared)
+        other.restore(text)
+        self._findings = merge([*self._findings, *other._findings])
+        for name, summary in other._padding.items():
+            self._padding[name].merge(summary)
+
     def _restore(self, saved: dict[str, Any]) -> None:
         self._findings = [_finding(entry) for entry in saved["findings"]]
         layers = {node.name for node in self._prepared.plan.layers}
@@ -163,6 +178,34 @@ class RunChecks:
         prepared = self._prepared
         direct = node.name in prepared.plan.from_input and not prepared.source.is_ids
         return input_steps if direct else None
+
+
+def merged_summary(saved: Iterable[str], layers: Sequence[str]) -> str:
+    """What `RunChecks.summary` says of a run, from what its parts saved, in their order.
+
+    Raises
+    ------
+    TraceError
+        A text is no such thing.
+    """
+    from rnnscope.json_values import plain
+
+    found: list[Finding] = []
+    order = {name: number for number, name in enumerate(layers)}
+    checks = {name: number for number, name in enumerate(CHECKS)}
+    try:
+        for text in saved:
+            found = merge([*found, *(_finding(entry) for entry in json.loads(text)["findings"])])
+        found.sort(key=lambda one: (order[one.layer], checks[one.check]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TraceError(
+            "What the checks found in a part is not to be understood.",
+            where=SAVED,
+            expected="as rnnscope wrote it",
+            found=f"{type(error).__name__}: {error}",
+            hint="make the part again",
+        ) from error
+    return json.dumps(plain(tuple(found)), allow_nan=False)
 
 
 def _later(place: StatePlace | None, first_step: int) -> StatePlace | None:

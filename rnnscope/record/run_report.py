@@ -40,7 +40,7 @@ def run_report(
     """What ``rnnscope run`` prints."""
     return replace(
         planned_report(planned, trace, command),
-        findings=_with_nan_allowed(planned, checks.findings()),
+        findings=with_nan_allowed(planned, checks.findings()),
         padding=tuple(PaddingVerdict(layer, verdict) for layer, verdict in checks.padding()),
         notes=tuple(
             called(note)
@@ -97,7 +97,7 @@ def planned_report(planned: PlannedRun, trace: str | None, command: str) -> RunR
     )
 
 
-def _with_nan_allowed(planned: PlannedRun, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def with_nan_allowed(planned: PlannedRun, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """What fails since the input holds NaN, which the user allows, warns."""
     if not any(source.nonfinite for source in (planned.source, planned.opened)):
         return findings

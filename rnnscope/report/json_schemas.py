@@ -21,6 +21,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 RESULTS = {
     "run": "rnnscope.record.results.RunReport",
     "runs": "rnnscope.record.several_runs.SeveralRuns",
+    "join": "rnnscope.record.joining.JoinReport",
     "inspect": "rnnscope.record.results.InspectReport",
     "trace": "rnnscope.record.inspecting.TraceContents",
     "arrays": "rnnscope.record.inspecting.FileOfArrays",

@@ -20,7 +20,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 from rnnscope.running.compute import run_plain
-from rnnscope.running.interface import Observer, Sink
+from rnnscope.running.interface import Observer, StateSink
 from rnnscope.running.memory import SliceSize
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
@@ -101,7 +101,7 @@ class LongRun:
         prepared: Prepared,
         engines: Mapping[str, LayerEngine],
         size: SliceSize,
-        sink: Sink,
+        sink: StateSink,
         thread: WritingThread,
         observer: Observer | None,
     ) -> None:

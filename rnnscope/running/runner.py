@@ -20,9 +20,10 @@ from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier
 from rnnscope.running.background import prefetch
 from rnnscope.running.compute import Computed, Merged, compute_slice
-from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, Sink
+from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, StateSink
 from rnnscope.running.long_time import LongRun
 from rnnscope.running.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
+from rnnscope.running.part_of_run import PartObserver, PartSink, common_rows, slices_of_part
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared, prepare
@@ -93,6 +94,7 @@ def run_plan(
     observe: MakeObserver | None = None,
     verifier: Verifier | None = None,
     progress: Progress | None = None,
+    rows: slice | None = None,
 ) -> RunResult:
     """Run a plan over its input and hand the states to a sink.
 
@@ -109,6 +111,9 @@ def run_plan(
         Makes who sees the states while they are at hand: the checks of a run.
     verifier : Verifier, optional
     progress : callable, optional
+    rows : slice, optional
+        Of a part of the run: these sequences alone. Everything is decided as for the whole input,
+        and the sink is given the sequences of the part, numbered from 0.
 
     Returns
     -------
@@ -145,6 +150,7 @@ def run_plan(
         )
     started = time.perf_counter()
     observer = None if observe is None else observe(prepared)
+    wanted = slice(0, source.sequences) if rows is None else rows
     headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
                if prepared.has_group(node)]  # fmt: skip
     with (
@@ -156,13 +162,19 @@ def run_plan(
                 observer.restore(sink.saved_state)
             if progress is not None:
                 progress(sink.done)
+        slices = size.rows_of(source.sequences, sink.done)
+        into: StateSink = sink
+        seen = observer
+        if rows is not None:
+            slices = slices_of_part(prepared, _names(engines), size, rows, sink.done)
+            into, seen = PartSink(sink, rows), observer and PartObserver(observer, rows)
         with WritingThread() as thread:
-            run = _SlicedRun(prepared, engines, size, sink, thread, observer, verifier)
+            run = _SlicedRun(prepared, engines, size, into, thread, seen, verifier)
             # Closed before the input is, also where `progress` is interrupted.
-            with closing(run.slices(size.rows_of(source.sequences, sink.done))) as computed:
+            with closing(run.slices(slices)) as computed:
                 for sequences in computed:
                     if progress is not None:
-                        progress(sequences.stop - sequences.start)
+                        progress(common_rows(sequences, wanted))
         if observer is not None:
             sink.set_checks(observer.summary())
     return RunResult(
@@ -170,7 +182,7 @@ def run_plan(
         notes=tuple(prepared.notes),
         engine=_names(engines),
         seconds=time.perf_counter() - started,
-        steps=prepared.steps,
+        steps=prepared.steps * (wanted.stop - wanted.start) // max(1, source.sequences),
     )
 
 
@@ -210,7 +222,7 @@ class _SlicedRun:
         prepared: Prepared,
         engines: dict[str, LayerEngine],
         size: SliceSize,
-        sink: Sink,
+        sink: StateSink,
         thread: WritingThread,
         observer: Observer | None,
         verifier: Verifier | None,

@@ -16,7 +16,7 @@ from rnnscope.files.containers.named_arrays import NamedArrays, open_named, part
 from rnnscope.states.naming import tells
 from rnnscope.states.torch_arrays import is_torch_file, open_torch_arrays
 from rnnscope.trace import Trace
-from rnnscope.trace.stored_arrays import TraceArrays
+from rnnscope.trace.stored_arrays import TraceArrays, reading_parts
 from rnnscope.trace.stores.naming import is_zarr
 
 Operand = Any
@@ -50,7 +50,7 @@ def open_operand(operand: Operand, name: str = "arrays in memory") -> NamedArray
             return part_of(TraceArrays(Trace.open(path), owned=True), part)
         if is_torch_file(Path(operand)):
             return open_torch_arrays(Path(operand))
-        return open_named(fspath(operand), tells)
+        return reading_parts(open_named(fspath(operand), tells))
     if not _has_array(operand):
         raise OptionError(
             "States cannot be read from this.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 
 import numpy as np
 
@@ -138,6 +139,12 @@ class StateSet:
     @property
     def sequences(self) -> int:
         return max((layer.sequences for layer in self.layers), default=0)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all arrays of all layers; one of two names counts twice."""
+        arrays = [array for layer in self.layers for array in layer.arrays.values()]
+        return sum(prod(array.shape) * array.dtype.itemsize for array in arrays)
 
     @property
     def timesteps(self) -> int | None:

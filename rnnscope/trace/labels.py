@@ -57,6 +57,11 @@ LABELS = {
     RESETS: ("reset", "1 at a step before which the state returns to its initial value"),
     OFFSETS: ("offset", "where each sequence begins among the steps"),
     INPUT_STEPS: ("last step of the input", "the last row that is not all zero, plus one"),
+    "part": ("part", "number of the part, from 1"),
+    "byte": ("byte", "place in a digest"),
+    "bytes": ("bytes", "size of the part's file"),
+    "sha256": ("SHA-256 of the numbers", "over the values of every array of the part"),
+    "ends_sha256": ("SHA-256 of both ends", "over the first and last 64 KiB of the part's file"),
 }
 """By the name of the dataset: what it is called, and what it is."""
 

@@ -58,6 +58,8 @@ class TraceLayout:
     selection : Selection
     offsets : ndarray of int64 (sequence + 1,) or None
         Of a ragged trace: where each sequence begins.
+    first_sequence, first_step : int
+        Of a part of a run: the number of its first sequence, and in a ragged run of its first step.
 
     Raises
     ------
@@ -75,6 +77,8 @@ class TraceLayout:
     resets: ResetState | None = None
     selection: Selection = field(default_factory=Selection)
     offsets: Array | None = None
+    first_sequence: int = 0
+    first_step: int = 0
 
     def __post_init__(self) -> None:
         arrays = {name for layer in self.layers for name in layer_arrays(layer)}
@@ -205,10 +209,11 @@ class TraceLayout:
         # xarray refuses a tree in which a group's dimension has another size than its parent's.
         shared = all(layer.timesteps in (None, self.timesteps) for layer in self.layers)
         time = TIMESTEP if shared else INPUT_TIMESTEP
-        scales = {SEQUENCE: _scale(root, SEQUENCE, np.arange(self.sequences))}
+        sequences = np.arange(self.sequences) + self.first_sequence
+        scales = {SEQUENCE: _scale(root, SEQUENCE, sequences)}
         if self.offsets is not None:
             _scale(root, OFFSETS, self.offsets)
-            scales[STEP] = _scale(root, STEP, np.arange(self.offsets[-1]))
+            scales[STEP] = _scale(root, STEP, np.arange(self.offsets[-1]) + self.first_step)
         else:
             scales[time] = self._create_scale(root, time, self.timesteps)
         if self.selection.texts():

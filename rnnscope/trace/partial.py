@@ -82,6 +82,8 @@ class PartialFile:
         to be taken up.
     commit : Commit or None
         The last one, of this run or an earlier one.
+    libver : tuple of str or None
+        What format of HDF5 a new file has; set before `open`.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class PartialFile:
         self._record = self.path.with_name(self.path.name + ".json")
         self._new_record = self._record.with_name(self._record.name + ".new")
         self._resume = resume
-        self._compress, self._libver = compress, libver_of(array_count)
+        self._compress, self.libver = compress, libver_of(array_count)
         self._reached: tuple[int, str] | None = None
         self._committed_at = -math.inf
         self._lock_path = self.path.with_name(self.path.name + ".lock")
@@ -199,7 +201,7 @@ class PartialFile:
         # A new file, not the old one emptied: ext4 writes those to the disk when they are closed.
         self.path.unlink(missing_ok=True)
         cache = CACHE_BYTES if self._compress else None
-        self.file = h5py.File(self.path, "x", rdcc_nbytes=cache, libver=self._libver)
+        self.file = h5py.File(self.path, "x", rdcc_nbytes=cache, libver=self.libver)
 
     def write_commit(self, done: int, state: str) -> None:
         """Hand everything to the operating system, then say so; nothing without a fingerprint.

@@ -30,6 +30,7 @@ from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.labels import label
 from rnnscope.trace.partial import _locked, partial_path
+from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.stores.hdf5_nodes import Hdf5Array, Hdf5Group
 from rnnscope.trace.target import check_target, publish
@@ -128,7 +129,9 @@ class PooledWriter:
                 self._require_unchanged()
                 # HDF5's own lock would collide with the one that is held here.
                 self._file = h5py.File(self._partial, "r+", locking=False)
-                require_plain(self._file, TraceError)
+                # Of a trace in parts the copy ties the same parts; only /pooled is written.
+                joined = FOLDER in self._file.attrs
+                require_plain(self._file, TraceError, allow_virtual=joined)
                 self._file.attrs["complete"] = 0
                 for header in self._headers:
                     self._create(header)

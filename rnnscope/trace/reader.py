@@ -24,6 +24,10 @@ from rnnscope.trace.attributes import (
     decode_texts,
 )
 from rnnscope.trace.groups import layer_groups, read_array, read_header
+from rnnscope.trace.parts.digest import numbers_sha256
+from rnnscope.trace.parts.joined import JoinedParts
+from rnnscope.trace.parts.mark import read_mark
+from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.recognise import check_offsets, check_schema
 from rnnscope.trace.schema import (
     INPUT_STEPS,
@@ -37,6 +41,7 @@ from rnnscope.trace.schema import (
     LayerHeader,
 )
 from rnnscope.trace.stored_layer import StoredLayer
+from rnnscope.trace.stores.hdf5_nodes import Hdf5Group
 from rnnscope.trace.stores.interface import GroupNode
 from rnnscope.trace.stores.opening import open_store
 from rnnscope.trace.structure import require_layer, require_structure
@@ -69,13 +74,25 @@ class Trace(Closing):
         What was kept, ``KEY=VALUE`` each; empty if everything was.
     offsets : ndarray of int64 (sequence + 1,) or None
         Of a ragged trace: where each sequence begins.
+    part : PartMark or None
+        Of a trace that is a part of a run: which one.
+    parts : JoinedParts or None
+        Of a trace whose values are in parts: these.
+    first_sequence : int
+        The number of its first sequence in the run; 0 but in a part.
     """
 
     def __init__(self, path: Path, root: GroupNode) -> None:
         self.path = path
         self._root = root
         self._close = ExitStack()
+        self._parts: JoinedParts | None = None
+        if FOLDER in root.attributes and isinstance(root, Hdf5Group):
+            self._parts = JoinedParts(path, root.group_, Trace.open)
+            self._root = root = root.with_values(self._parts)
         sizes = require_structure(path, root)
+        self.part = read_mark(root.attributes, sizes.sequences, path)
+        self.first_sequence = 0 if self.part is None else self.part.place.rows.start
         self.header = decode_header(dict(root.attributes))
         self.checks: str | None = root.attributes.get(CHECKS)
         self.sequences, self.timesteps = sizes.sequences, sizes.timesteps
@@ -110,6 +127,8 @@ class Trace(Closing):
                 trace = cls(as_address(called(str(place))), root)
             except UNREADABLE as error:
                 raise damaged(place, error, TraceError) from error
+            if trace._parts is not None:
+                opened.callback(trace._parts.close)
             trace._close = opened.pop_all()
             return trace
 
@@ -122,6 +141,18 @@ class Trace(Closing):
         """
         if not self._root.is_open:
             raise TraceError("The trace is closed.", where=self.path, hint="open it again")
+
+    @property
+    def parts(self) -> JoinedParts | None:
+        return self._parts
+
+    @property
+    def has_lengths(self) -> bool:
+        return LENGTHS in self._root
+
+    @property
+    def has_mask(self) -> bool:
+        return MASK in self._root
 
     @property
     def lengths(self) -> Array | None:
@@ -209,7 +240,9 @@ class Trace(Closing):
         nothing = np.empty((0, header.timesteps or 0, header.output_size), header.dtype)
         if self.is_cut(name):
             states = LayerStates({}, nothing, {}, {})
-            return LayerSlice(header.known_facts, states, first_sequence=first)
+            return LayerSlice(
+                header.known_facts, states, first_sequence=self.first_sequence + first
+            )
         states = self.read_states(name, rows, only=only)
         lengths = mask = resets = None
         if (
@@ -226,7 +259,7 @@ class Trace(Closing):
             lengths=lengths,
             mask=None if mask is None else mask.astype(np.bool_),
             input_steps=self._common(INPUT_STEPS, rows) if told else None,
-            first_sequence=first,
+            first_sequence=self.first_sequence + first,
             resets=None if resets is None else resets.astype(np.bool_),
             reset_state=self.reset_state,
         )
@@ -293,6 +326,11 @@ class Trace(Closing):
         kept = self.kept_timesteps
         valid: Array = (np.arange(self.timesteps) if kept is None else kept) < lengths[:, None]
         return valid
+
+    def numbers_sha256(self) -> str:
+        """SHA-256 over all numbers of an HDF5 trace: what a part says of its own."""
+        assert isinstance(self._root, Hdf5Group)  # a store of another kind is no part
+        return numbers_sha256(self._root.group_, self.path)
 
     def closing(self, function: Callable[[], object]) -> None:
         """Call a function, too, when the trace is closed."""

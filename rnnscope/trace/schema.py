@@ -29,6 +29,8 @@ OUTPUTS, GATES, INITIAL, FINAL = "outputs", "gates", "initial", "final"
 INPUTS, INPUT = "inputs", "input"
 """What a decoder with a loop function read, and the dimension of its width."""
 POOLED = "pooled"
+PARTS = "parts"
+"""The table of a trace whose values are in files beside it."""
 STATE_M = "m"
 
 DTYPES = ("float32", "float64")
@@ -36,8 +38,8 @@ DTYPES = ("float32", "float64")
 RESERVED = frozenset(
     {SEQUENCE, TIMESTEP, STEP, UNIT, OUTPUT, INPUT_TIMESTEP, LENGTHS, MASK, INPUT_STEPS, OFFSETS}
     | {RESETS}
-    | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, "c", "m"}
     | {"zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"}  # zarr's own files
+    | {OUTPUTS, GATES, INITIAL, FINAL, INPUTS, INPUT, POOLED, PARTS, "c", "m"}
 )
 """Names that a part of a layer's group never has."""
 

@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnscope.errors import TraceError
 from rnnscope.files.arrays.array_views import Unfolded
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.named_arrays import NamedArrays
+from rnnscope.files.hdf5.safe_hdf5 import open_h5
 from rnnscope.model.cell import Array
 from rnnscope.trace.arrays import OVER_TIME, layer_arrays
+from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.reader import Trace
 from rnnscope.trace.schema import (
     INPUT_STEPS,
@@ -18,6 +21,7 @@ from rnnscope.trace.schema import (
     MASK,
     OFFSETS,
     OUTPUTS,
+    PARTS,
     RESETS,
     STATE_M,
     LayerHeader,
@@ -64,6 +68,27 @@ class TraceArrays(NamedArrays):
     def only(self, names: tuple[str, ...], part: str) -> TraceArrays:
         """The same with some of its names."""
         return TraceArrays(self.trace, owned=self._owned, names=names, part=part)
+
+
+def reading_parts(arrays: NamedArrays) -> NamedArrays:
+    """The arrays of a file; where it is the master of a trace in parts, read from these.
+
+    Raises
+    ------
+    TraceError
+        Parts are missing or damaged.
+    """
+    if arrays.kind != "hdf5":
+        return arrays
+    with open_h5(arrays.path, error=TraceError) as file:
+        if FOLDER not in file.attrs:
+            return arrays
+    arrays.close()
+    trace = Trace.open(arrays.path)
+    return NamedArrays(
+        arrays.path, arrays.kind, arrays.names, lambda name: _node(trace, name).lazily(),
+        trace.close, arrays.part,
+    )  # fmt: skip
 
 
 class TimeArray(NamedTuple):
@@ -140,4 +165,6 @@ def layer_paths(trace: Trace) -> dict[str, str]:
 def names_of_no_states(trace: Trace) -> frozenset[str]:
     """The arrays that describe others: coordinates of dimensions, lengths, mask, offsets."""
     arrays = root_of(trace).arrays()
-    return ABOUT_THE_INPUT | {name for name, array in arrays.items() if array.is_coordinate}
+    about = {name for name, array in arrays.items()
+             if array.is_coordinate or name.startswith(f"{PARTS}/")}  # fmt: skip
+    return ABOUT_THE_INPUT | about

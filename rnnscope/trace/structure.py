@@ -86,7 +86,9 @@ def require_structure(path: Path, root: GroupNode) -> TraceSizes:
         _array(path, root, OFFSETS, "iu", (sequences + 1,))
     for name in (LENGTHS, INPUT_STEPS):
         if name in root:
-            _between(path, _array(path, root, name, "iu", (sequences,)), timesteps)
+            array = _array(path, root, name, "iu", (sequences,))
+            if not array.is_elsewhere:  # of parts, each is looked at when it is opened
+                _between(path, array, timesteps)
     for name in (MASK, RESETS):
         if name in root:
             _array(path, root, name, "iub", (sequences, kept))

@@ -21,6 +21,8 @@ from rnnscope.trace.layout import TraceLayout
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.options import check_ragged, check_storing
 from rnnscope.trace.partial import fingerprint_of
+from rnnscope.trace.parts.digest import numbers_sha256
+from rnnscope.trace.parts.mark import SAVED, SHA256, PartMark
 from rnnscope.trace.schema import (
     INPUT_STEPS,
     LENGTHS,
@@ -35,6 +37,7 @@ from rnnscope.trace.schema import (
 from rnnscope.trace.selection import Selection
 from rnnscope.trace.storage import Compression
 from rnnscope.trace.stores.drafts import DraftRequest, make_draft
+from rnnscope.trace.stores.hdf5_nodes import Hdf5Group
 from rnnscope.trace.stores.interface import ALL, Draft
 from rnnscope.trace.target import check_target, disk_errors
 
@@ -81,6 +84,8 @@ class TraceWriter:
     ragged : ndarray of int (sequence,), optional
         The lengths of all sequences: only valid steps are stored, one sequence after another. The
         write methods are given padded arrays all the same.
+    part : PartMark, optional
+        What is written is a part of a run; `sequences` are those of the part, `ragged` all.
     confirm : callable, optional
         ``confirm(whole)`` is called before each commit, and with True before the trace is
         published: what it raises ends the run, and nothing is kept.
@@ -122,6 +127,7 @@ class TraceWriter:
         selection: Selection | None = None,
         compress: Compression | None = None,
         ragged: Array | None = None,
+        part: PartMark | None = None,
         confirm: Callable[[bool], None] | None = None,
     ) -> None:
         check_storing(path, compress, resume=resume)
@@ -129,6 +135,8 @@ class TraceWriter:
             self.path = path.path
         else:
             self.path = check_target(as_address(path), force, inputs)
+        rows = slice(None) if part is None else part.place.rows
+        self._part, self._saved_state = part, ""
         self._layout = TraceLayout(
             list(layers),
             sequences,
@@ -137,7 +145,9 @@ class TraceWriter:
             has_mask=has_mask,
             resets=resets,
             selection=selection or Selection(),
-            offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged)]),
+            offsets=None if ragged is None else np.concatenate([[0], np.cumsum(ragged[rows])]),
+            first_sequence=rows.start or 0,
+            first_step=0 if ragged is None else int(ragged[: rows.start or 0].sum()),
         )
         if ragged is not None:
             check_ragged(self._layout)
@@ -183,6 +193,7 @@ class TraceWriter:
             with disk_errors(self.path):
                 for name, digest in identity.digests.items() if identity else ():
                     self._draft.root.set_attribute(name, digest)
+                self._finish_part()
                 self._draft.finish()
         except BaseException as trouble:
             self._abandon(type(trouble))
@@ -201,6 +212,7 @@ class TraceWriter:
             What the later run will find in `saved_state`.
         """
         self._confirm(False)
+        self._saved_state = state
         self._learn_fingerprint(0)
         with disk_errors(self.path):
             self._draft.write_commit(done, state)
@@ -279,6 +291,16 @@ class TraceWriter:
         with disk_errors(self.path):
             self._draft.root.set_attribute(CHECKS, storable_text(json_text))
 
+    def _finish_part(self) -> None:
+        """Keep what the checks found of a part, and the digest of its numbers."""
+        if self._part is None:
+            return
+        root = self._draft.root
+        assert isinstance(root, Hdf5Group)  # `record` makes parts of HDF5 traces alone
+        root.set_attribute(SAVED, storable_text(self._saved_state))
+        root.group_.file.flush()
+        root.set_attribute(SHA256, numbers_sha256(root.group_, self.path))
+
     def _open(self) -> None:
         left = self._draft.open()
         try:
@@ -293,6 +315,7 @@ class TraceWriter:
         commit = self._draft.commit
         if commit is not None:
             self.done, self.saved_state = commit.done, commit.state
+            self._saved_state = commit.state
             self._arrays.begin_after(commit.done)
 
     def _require_fitting_commit(self) -> None:
@@ -304,6 +327,8 @@ class TraceWriter:
         """Fill the empty store with all it will ever hold but numbers."""
         root = self._draft.root
         attributes = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "complete": 0}
+        if self._part is not None:
+            attributes |= self._part.attributes()
         for name, value in (attributes | encode_header(self._header)).items():
             root.set_attribute(name, value)
         self._layout.create(root)

@@ -161,7 +161,7 @@ def test_slices_of_a_trace_say_what_the_whole_says(good, tmp_path, monkeypatch):
     with h5py.File(path, "r+") as file:
         add("c", (1, 8, 0), 0.5)(file[LAYER])
     whole = found(path)
-    monkeypatch.setattr("rnnscope.record.trace_checks.SLICE_BYTES", 1)
+    monkeypatch.setattr("rnnscope.record.slice_checks.SLICE_BYTES", 1)
     sliced = found(path)
     keys = ("status", "measured", "place", "message")
     assert {check: [getattr(one, key) for key in keys] for check, one in sliced.items()} == {
@@ -330,7 +330,7 @@ def test_memory_does_not_grow_with_the_sequences(tmp_path, monkeypatch):
     """The arrays of a slice are all that is held."""
     import tracemalloc
 
-    monkeypatch.setattr("rnnscope.record.trace_checks.SLICE_BYTES", 2**20)
+    monkeypatch.setattr("rnnscope.record.slice_checks.SLICE_BYTES", 2**20)
     peaks = []
     for sequences in (40, 160):
         rng = np.random.default_rng(1)

@@ -45,6 +45,9 @@ def folder(tmp_path_factory):
     rnnscope.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output=path / "b.h5",
                  forget_bias=0, override=True).close()  # fmt: skip
     rnnscope.write_vectors(MASKED, path / "v", steps=6)
+    rnnscope.run_part(
+        SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", part=(1, 1), output=path / "t.h5"
+    )
     (path / "s.toml").write_text('[[case]]\ncheckpoint = "m.ckpt"\ninput = "x.npz"\n')
     return path
 
@@ -52,6 +55,7 @@ def folder(tmp_path_factory):
 LINES = {
     "run": ["run", "{m}", "{x}", "-o", "{d}/new.h5", "--force"],
     "runs": ["run", "{m}", "{x}", "{d}/none.npy", "-o", "{d}", "-f"],
+    "join": ["join", "{d}/t.h5.parts", "-o", "{d}/t.h5", "-f"],
     "inspect": ["inspect", "{m}"],
     "trace": ["inspect", "{d}/a.h5"],
     "arrays": ["inspect", "{x}"],

@@ -192,8 +192,12 @@ def walk_datasets(group: h5py.Group, error: Error = CheckpointError) -> Iterator
                 yield item
 
 
-def require_plain(file: h5py.File, error: Error = CheckpointError) -> None:
+def require_plain(
+    file: h5py.File, error: Error = CheckpointError, *, allow_virtual: bool = False
+) -> None:
     """Refuse a file that leads elsewhere, before it is written to: links are followed for writing.
+
+    Virtual datasets may be allowed by whoever writes none of the arrays that are there.
 
     Raises
     ------
@@ -202,7 +206,7 @@ def require_plain(file: h5py.File, error: Error = CheckpointError) -> None:
     """
     for dataset in walk_datasets(file, error):
         with damage_as(error, dataset.name):
-            outside = dataset.external or dataset.is_virtual
+            outside = dataset.external or (dataset.is_virtual and not allow_virtual)
         if outside:
             raise _kept_outside(dataset, error)
 

@@ -15,7 +15,7 @@ from rnnscope.report.checking.findings_text import checks_part, verify_part
 from rnnscope.report.console import text_of
 from rnnscope.report.contents.layer_tables import checkpoint_words, layers_table, options_parts
 from rnnscope.report.text_blocks import lines, pairs
-from rnnscope.wording import shape
+from rnnscope.wording import plural, shape
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,6 +74,13 @@ def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
     yield "engine", engine
     if report.trace is not None:
         yield "trace", report.trace
+    if (part := report.part) is not None:
+        last = part.first_sequence + part.sequences - 1
+        words = f"{part.number} of {part.of}, sequences {part.first_sequence}-{last}"
+        yield "part", f"{words}; it was there, and whole" if part.kept else words
+    if (parts := report.parts) is not None:
+        kept = f", {parts.kept} of them there already" if parts.kept else ""
+        yield "parts", f"{parts.of}{kept}; {plural(parts.workers, 'worker')}"
     if report.dry_run:
         size = f", about {report.bytes_of_states / 1e6:.3g} MB" if report.bytes_of_states else ""
         yield "dry run", f"nothing was computed or written{size}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rnnscope.errors import TraceError
-from rnnscope.files.arrays.stored_array import StoredArray
+from rnnscope.files.arrays.stored_array import Key, StoredArray
 from rnnscope.files.hdf5.datasets import SlicedDataset, check_storage, damaged
 from rnnscope.files.hdf5.safe_hdf5 import child, child_names, damage_as
 from rnnscope.model.cell import Array
@@ -40,17 +40,50 @@ def libver_of(array_count: int) -> tuple[str, str] | None:
     return SINCE_HDF5_1_8 if array_count > MAX_REFERENCES else None
 
 
+class VirtualValues(Protocol):
+    """Where the values of virtual datasets are read from; HDF5 itself never follows them."""
+
+    def read(self, dataset: Any, key: Any) -> Array:
+        """Some of a dataset; `key` is a slice, or slices along the first axes."""
+
+
+class ValuesElsewhere:
+    """A virtual dataset, whose slices are read when asked for."""
+
+    def __init__(self, values: VirtualValues, dataset: Any) -> None:
+        self._values, self._dataset = values, dataset
+        self.shape: tuple[int, ...] = tuple(dataset.shape)
+        self.dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
+
+    def read(self, key: Key = (), out: Array | None = None) -> Array:
+        """A part of the array; `out`, of its shape and dtype, is filled."""
+        found = self._values.read(self._dataset, key)
+        if out is None:
+            return np.ascontiguousarray(found.astype(self.dtype, copy=False))
+        out[...] = found
+        return out
+
+
 class Hdf5Array(ArrayNode, WritableArray):
     """A dataset.
 
     Parameters
     ----------
     dataset : h5py.Dataset
+    values : VirtualValues, optional
+        Where its values are, should it be a virtual dataset; without, such a one is refused.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, values: VirtualValues | None = None) -> None:
         self.dataset = dataset
         self.path = str(dataset.name)
+        self._given = values
+        self._values = values if values is not None and dataset.is_virtual else None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its values are in other files, which `VirtualValues` reads."""
+        return self._values is not None
 
     @property
     def where(self) -> str:
@@ -82,6 +115,8 @@ class Hdf5Array(ArrayNode, WritableArray):
             return bool(self.dataset.is_scale)
 
     def read(self, rows: slice = ALL) -> Array:
+        if self._values is not None:
+            return self._values.read(self.dataset, rows)
         self._require_readable()
         try:
             return np.asarray(self.dataset[rows])
@@ -89,13 +124,15 @@ class Hdf5Array(ArrayNode, WritableArray):
             raise damaged(self.where, error, TraceError) from error
 
     def lazily(self) -> StoredArray:
+        if self._values is not None:
+            return ValuesElsewhere(self._values, self.dataset)
         check_storage(self.dataset, TraceError)
         make_readable(self.dataset)
         return SlicedDataset(self.dataset, self.where)
 
     def coordinates(self, axis: int) -> ArrayNode | None:
         scales = self.dataset.dims[axis]
-        return Hdf5Array(scales[0]) if len(scales) else None
+        return Hdf5Array(scales[0], self._given) if len(scales) else None
 
     def same_as(self, other: object) -> bool:
         # h5py compares objects by their place in the file.
@@ -143,15 +180,26 @@ class Hdf5Group(GroupNode, WritableGroup):
     group : h5py.Group
     compress : Compression or None
         Of arrays over time that are made in it.
+    values : VirtualValues, optional
+        Where the values of virtual datasets in it are; without, these are refused.
     """
 
     kind = "hdf5"
 
-    def __init__(self, group: Any, compress: Compression | None = None) -> None:
+    def __init__(
+        self,
+        group: Any,
+        compress: Compression | None = None,
+        values: VirtualValues | None = None,
+    ) -> None:
         self.group_ = group
-        self._compress = compress
+        self._compress, self._values = compress, values
         self.path = str(group.name)
         self.store_name = str(group.file.filename)
+
+    def with_values(self, values: VirtualValues) -> Hdf5Group:
+        """The same group, values of virtual datasets in it read from there."""
+        return Hdf5Group(self.group_, self._compress, values)
 
     @property
     def is_open(self) -> bool:
@@ -179,10 +227,10 @@ class Hdf5Group(GroupNode, WritableGroup):
 
         found = child(self.group_, path, TraceError)
         if isinstance(found, h5py.Group):
-            return Hdf5Group(found, self._compress)
+            return Hdf5Group(found, self._compress, self._values)
         if not isinstance(found, h5py.Dataset) or found.shape is None:
             return None
-        return Hdf5Array(found)
+        return Hdf5Array(found, self._values)
 
     def arrays(self) -> dict[str, ArrayNode]:
         import h5py
@@ -191,7 +239,7 @@ class Hdf5Group(GroupNode, WritableGroup):
 
         def note(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
-                found[name] = Hdf5Array(item)
+                found[name] = Hdf5Array(item, self._values)
 
         with damage_as(TraceError, self.store_name):
             self.group_.visititems(note)

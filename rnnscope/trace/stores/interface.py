@@ -83,6 +83,11 @@ class ArrayNode(ABC):
     def is_coordinate(self) -> bool:
         """Whether it holds the coordinates of a dimension."""
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the values are in other files, which the store reads as they are asked for."""
+        return False
+
     @abstractmethod
     def read(self, rows: slice = ALL) -> Array:
         """Some rows of the first axis.

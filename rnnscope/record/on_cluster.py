@@ -1,0 +1,300 @@
+"""A run whose parts are computed by the workers of a cluster, and tied when they are all there."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rnnscope import __version__
+from rnnscope.clusters.connecting import open_cluster
+from rnnscope.clusters.interface import ClusterAddress
+from rnnscope.clusters.pieces import as_done
+from rnnscope.errors import InputError, OptionError
+from rnnscope.files.arrays.reference import split_reference
+from rnnscope.files.guarding.limits import limited
+from rnnscope.options.held_array import HeldArray
+from rnnscope.record.joining import join_parts
+from rnnscope.record.parts import (
+    ShowProgress,
+    check_joinable,
+    parts_folder,
+    record_part,
+    refuse_verifying,
+    report_of_parts,
+)
+from rnnscope.record.parts_folders import folder_for_parts, remove_parts
+from rnnscope.record.planning import PlannedRun, plan_recipe
+from rnnscope.record.recipe import REFERENCES, Recipe
+from rnnscope.record.recording import (
+    Interrupted,
+    PartOfRun,
+    Target,
+    read_digests,
+    run_digest,
+    run_settings,
+)
+from rnnscope.record.results import PartsReport, RunReport
+from rnnscope.record.run_report import bytes_of_states
+from rnnscope.running.prepare import prepare
+from rnnscope.trace import Trace
+from rnnscope.trace.parts import PartPlace
+from rnnscope.trace.parts.place import MAX_PARTS, place_of
+
+PART_BYTES = 256 * 10**6
+"""Of states in a part, where nobody says how many parts there are: seconds of work, and a file that
+is large enough for any store."""
+
+FEWEST_PARTS, MOST_PARTS = 16, 4096
+"""Where nobody says: some for each worker, and no folder that is slow to list."""
+
+
+@dataclass(frozen=True)
+class DonePart:
+    """What a worker says of a part.
+
+    Attributes
+    ----------
+    saved : str
+        What the checks found.
+    engine : str
+    notes : tuple of str
+    kept : bool
+        It was there already.
+    """
+
+    saved: str
+    engine: str
+    notes: tuple[str, ...]
+    kept: bool
+
+
+@dataclass(frozen=True)
+class PartTask:
+    """What a worker is asked to do, in texts and numbers.
+
+    Attributes
+    ----------
+    recipe, told : str
+        Recipes as JSON: with files by their whole paths; and as the user said it, for the trace.
+    trace, folder : str
+        Whole paths: of the trace, and of the folder of its parts.
+    number, of, threads : int
+        As `PartOfRun` has them.
+    command : str
+    input_sha256 : str
+        Taken once, by whoever asks.
+    input_is : tuple of int
+        Size in bytes and time of change (ns) of the input's file; empty where there is none.
+    """
+
+    recipe: str
+    told: str
+    trace: str
+    folder: str
+    number: int
+    of: int
+    threads: int
+    command: str
+    input_sha256: str
+    input_is: tuple[int, ...]
+
+
+def record_part_of(task: PartTask) -> DonePart:
+    """Record a part on a worker; one that is there, and whole, is kept."""
+    recipe = Recipe.from_json(task.recipe)
+    if _identity(recipe) != task.input_is:
+        raise InputError(
+            "The input of the run is another file where a worker runs.",
+            where=recipe.input,
+            expected=f"size and time of change {task.input_is}",
+            found=f"{_identity(recipe)}",
+            hint="leave the input as it is until the run is done, on a file system that all share",
+        )
+    part = PartOfRun(
+        task.number,
+        task.of,
+        Recipe.from_json(task.told),
+        task.threads,
+        Path(task.folder),
+        task.input_sha256,
+    )
+    report = record_part(
+        recipe,
+        Path(task.trace),
+        part,
+        resume=True,
+        command=task.command,
+        workers=1,  # a task is one processor's work: workers run several beside each other
+    )
+    assert report.trace is not None
+    assert report.part is not None
+    with Trace.open(report.trace) as written:
+        assert written.part is not None
+        return DonePart(written.part.saved, report.engine, report.notes, report.part.kept)
+
+
+def _identity(recipe: Recipe) -> tuple[int, ...]:
+    """Size and time of change of the input's file."""
+    if not isinstance(recipe.input, str) or not recipe.input:
+        return ()
+    found = split_reference(recipe.input)[0].stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def record_on_cluster(
+    recipe: Recipe,
+    target: Target,
+    address: ClusterAddress,
+    *,
+    parts: int | None = None,
+    command: str = "",
+    progress: ShowProgress | None = None,
+) -> RunReport:
+    """Run a recipe in parts on a cluster, and tie them to a trace.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    target : Target
+        With a path, on a file system that all workers share. ``resume`` keeps the parts that are
+        there and whole, and makes the others; so it mends a trace whose parts are damaged, too.
+    address : ClusterAddress
+    parts : int, optional
+        Into how many parts the sequences are divided; by their size if not given.
+    command, progress
+        As of `rnnscope.record.recording.record`.
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done; a trace that was there is as it was.
+    Interrupted
+        By the user; parts that are done are kept.
+    """
+    assert target.path is not None
+    check_joinable(target.path)
+    refuse_verifying(recipe)
+    _refuse_arrays(recipe)
+    started = time.perf_counter()
+    path = target.path.absolute()
+    located = _located(recipe)
+    with ExitStack() as opened:
+        # Threads of the connection are running: nothing is forked beside them.
+        opened.enter_context(limited(probe_always=False))
+        planned = opened.enter_context(plan_recipe(located))
+        source = planned.source
+        of = parts or _parts_for(planned)
+        places = [place_of(number + 1, of, source.sequences) for number in range(of)]
+        digests = read_digests(planned)
+        run = run_digest(digests, __version__, recipe)
+        # Of an input that Keras has gone through first, each part takes its own digest.
+        own = source.path == planned.opened.path
+        taken = digests["input_sha256"] if own else ""
+        folder, stale = folder_for_parts(path, target, run, planned.files)
+        opened.enter_context(parts_folder(folder))
+        tasks = [
+            PartTask(
+                located.to_json(), recipe.to_json(), str(path), str(folder),
+                place.number, of, run_settings(recipe).used_threads, command,
+                taken, _identity(located),
+            )
+            for place in places
+        ]  # fmt: skip
+        done, workers = _on_workers(opened, address, folder, planned, tasks, places, progress)
+        planned.require_unchanged(digests["checkpoint_sha256"], taken)
+        files = [folder / place.file_name for place in places]
+        join_parts(files, path, force=target.force or target.resume, command=command)
+        for one in stale:
+            remove_parts(one)
+        first = done[0]
+        notes = [note for part in done for note in part.notes]
+        report = report_of_parts(
+            planned, (part.saved for part in done), first.engine, str(target.path), command,
+            notes=notes,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        steps = prepare(planned.plan, source).steps
+        kept = sum(part.kept for part in done)
+        return replace(
+            report,
+            checkpoint=replace(report.checkpoint, path=recipe.checkpoint),
+            seconds=seconds,
+            steps_per_second=steps / seconds if seconds and not kept else None,
+            parts=PartsReport(of, kept, workers),
+        )
+
+
+def _on_workers(
+    opened: ExitStack,
+    address: ClusterAddress,
+    folder: Path,
+    planned: PlannedRun,
+    tasks: list[PartTask],
+    places: list[PartPlace],
+    progress: ShowProgress | None,
+) -> tuple[list[DonePart], int]:
+    """What the workers say of every part, in order; and how many there were."""
+    done: dict[int, DonePart] = {}
+    try:
+        with open_cluster(address) as cluster:
+            cluster.require_folder(folder)
+            cluster.require_files([file for file in planned.files if file.exists()])
+            workers = len(cluster.workers)
+            advance = None if progress is None else opened.enter_context(progress(planned))
+            for number, found in as_done(cluster, record_part_of, [(task,) for task in tasks]):
+                done[number] = found
+                if advance is not None:
+                    advance(places[number].count)
+    except KeyboardInterrupt as interrupt:
+        if not done:
+            raise
+        raise Interrupted(folder) from interrupt
+    return [done[number] for number in range(len(tasks))], workers
+
+
+def _parts_for(planned: PlannedRun) -> int:
+    """As many parts as the run's size asks for: the same for the same run, whoever computes it."""
+    wanted = -(-bytes_of_states(planned) // PART_BYTES)
+    most = min(MAX_PARTS, max(1, planned.source.sequences))
+    return max(1, min(most, MOST_PARTS, max(FEWEST_PARTS, wanted)))
+
+
+def _refuse_arrays(recipe: Recipe) -> None:
+    """Refuse what only this process holds.
+
+    Raises
+    ------
+    OptionError
+    """
+    held = [name for name, value in (("input", recipe.input), *recipe.options)
+            if isinstance(value, HeldArray)]  # fmt: skip
+    if held:
+        raise OptionError(
+            "A run on a cluster is given an array that no file holds.",
+            where=held[0],
+            expected="a file that all workers see",
+            found="an array in memory, or stdin",
+            hint="save it first: numpy.save",
+        )
+
+
+def _located(recipe: Recipe) -> Recipe:
+    """The recipe with its files by their whole paths: workers have folders of their own."""
+    found = replace(recipe, checkpoint=os.path.abspath(recipe.checkpoint))  # noqa: PTH100
+    if isinstance(recipe.input, str) and recipe.input:
+        found = replace(found, input=_absolute(recipe.input))
+    options = {name: value for name, value in found.options if name in REFERENCES}
+    located = {
+        name: _absolute(value)
+        for name, value in options.items()
+        if isinstance(value, str) and split_reference(value)[0].is_file()
+    }
+    return found.with_options(**located) if located else found
+
+
+def _absolute(reference: str) -> str:
+    file, key = split_reference(reference)
+    return str(file.absolute()) + ("" if key is None else f"::{key}")
