@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.printable import Printable
+from rnnscope.record.parts import check_joinable
 from rnnscope.record.run_checks import merged_summary
 from rnnscope.trace import Trace, TraceHeader, check_target
 from rnnscope.trace.parts import PartMark, parts_words
