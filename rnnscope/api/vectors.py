@@ -148,6 +148,14 @@ def check_vectors(
     ------
     RnnscopeError
         Something cannot be read, or nothing in it belongs to the vectors.
+
+    Examples
+    --------
+    >>> import rnnscope, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = rnnscope.write_vectors("sample_data/keras2_masked/model.h5", f"{folder}/v")
+    ...     rnnscope.check_vectors(f"{folder}/v", f"{folder}/v/vectors.json").status
+    'pass'
     """
     from rnnscope.vectors.checking import check_vectors as check
 

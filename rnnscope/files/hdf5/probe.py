@@ -189,7 +189,7 @@ def looks_odd(source: Path | BinaryIO, size: int) -> bool:
             source.seek(at)
             return source.read(count)
 
-        return _has_odd_heap(read_from, size)
+        return _has_odd_heap(read_from, _place_and_size(source)[1])
     # Read piece by piece: mapped, a file that is cut meanwhile would end this process.
     with source.open("rb", buffering=0) as file:
 
