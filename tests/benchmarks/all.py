@@ -24,7 +24,7 @@ RUNS = {
 """Scripts with their options, by the name of their numbers."""
 
 QUICK = {"engine": 5, "grid": 5, "cells": 3, "whole": 3, "traces": 3, "graphs": 5, "reading": 1,
-         "startup": 3, "object-stores": 2}  # fmt: skip
+         "startup": 3, "object_stores": 2}  # fmt: skip
 """Rounds where an idea of the numbers is enough."""
 
 
