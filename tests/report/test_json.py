@@ -47,6 +47,8 @@ def test_run():
         "left_out",
         "dry_run",
         "bytes_of_states",
+        "part",
+        "parts",
     ]
     assert (report["schema_version"], report["report"], report["status"]) == (1, "run", "fail")
     assert report["input"]["shape"] == [2, 10, 8]

@@ -20,6 +20,7 @@ from rnnscope.record.inspecting import (
     SuiteContents,
     TraceContents,
 )
+from rnnscope.record.joining import JoinReport
 from rnnscope.record.results import inspect_report
 from rnnscope.record.several_runs import RunOfSeveral, SeveralRuns
 from rnnscope.report.errors.error_document import ErrorReport
@@ -47,6 +48,7 @@ RESULTS = {
     "error": ErrorReport("rnnscope", "InputError", "It is not there."),
     "run": run(),
     "runs": SeveralRuns("", "m.ckpt", (RunOfSeveral("x.npy", "x.trace.h5", report=run()),)),
+    "join": JoinReport("", "t.h5", 2, 8, ("lstm",), 2048, 1024, "t.h5.parts"),
     "inspect": inspect_report(checkpoint()),
     "check": CheckReport("rnnscope check", ()),
     "diff": RESULT,
