@@ -6,7 +6,6 @@ An ``.npz`` does not say who wrote it, so ``--layout`` must. Names are those of 
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -25,7 +24,7 @@ from rnnscope.checkpoints.torch.module_names import TENSOR
 from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.errors import CheckpointError, InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
-from rnnscope.files.containers.npz import NpzFile
+from rnnscope.files.containers.npz import NpzFile, member_names
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
 
@@ -70,13 +69,7 @@ def _as_checkpoint_errors() -> Iterator[None]:
 
 def sniff(path: Path) -> bool:
     """Whether a file is a zip of nothing but ``.npy`` members. Never raises."""
-    try:
-        if not path.is_file():
-            return False
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return False
+    names = member_names(path)
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 

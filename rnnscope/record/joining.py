@@ -118,9 +118,9 @@ def _files(given: Iterable[Path]) -> Iterable[Path]:
             raise TraceError(
                 "The folder holds no parts.",
                 where=path,
-                expected="files that 'rnnscope run --part K/N' wrote",
+                expected=f"files that runs with {spell('part', 'K/N')} wrote",
                 found=", ".join(sorted(one.name for one in path.iterdir())[:5]) or "nothing",
-                hint="make them first: rnnscope run CHECKPOINT INPUT --part 1/64 -o TRACE",
+                hint=f"make them first: the run with {spell('part', '1/64')}, and so on",
             )
         yield from found
     if none:
@@ -137,11 +137,11 @@ def _look_at(path: Path) -> _Found:
             raise TraceError(
                 "This trace is no part of a run.",
                 where=path,
-                expected="what 'rnnscope run --part K/N' wrote",
+                expected=f"what a run with {spell('part', 'K/N')} wrote",
                 found=f"a whole trace of {trace.sequences} sequences"
                 if trace.part is None
                 else "a part without a digest",
-                hint="make parts with: rnnscope run CHECKPOINT INPUT --part K/N -o TRACE",
+                hint=f"make parts: the same run with {spell('part', 'K/N')}",
             )
         names = tuple(header.name for header in trace.layers)
         steps = 0 if trace.offsets is None else int(trace.offsets[-1])
@@ -177,7 +177,8 @@ def _whole_set(found: Sequence[_Found], target: Path, copy: bool) -> list[_Found
             where=f"missing: {parts_words(missing, of, sequences)}",
             expected=f"all {of} parts",
             found=f"{len(by_number)} of them",
-            hint=f"make them: rnnscope run … --part {min(missing)}/{of} -o {target.name}",
+            hint=f"make them: the same run with {spell('part', f'{min(missing)}/{of}')}"
+            f" and {spell('output', target.name)}",
         )
     parts = [by_number[number] for number in range(1, of + 1)]
     if not copy:

@@ -66,7 +66,7 @@ def copy_trace(
                 for corner, block in _blocks(source):
                     copy.write_block(np.ascontiguousarray(block), corner)
             draft.finish()
-        except BaseException:
+        except BaseException:  # nothing is swallowed: an interrupt leaves no half copy either
             draft.abandon(keep=False)
             raise
     return list(arrays.values())

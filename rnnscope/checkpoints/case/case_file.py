@@ -7,7 +7,6 @@ by the names of `rnnscope.model`. What else there is belongs to the input (``x``
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from rnnscope.checkpoints.case.layer_entries import WEIGHTS, layer_of
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.errors import CheckpointError, InputError
-from rnnscope.files.containers.npz import NpzFile
+from rnnscope.files.containers.npz import NpzFile, member_names
 from rnnscope.files.messages.json_config import parse_config
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Network, Node
@@ -27,13 +26,7 @@ INPUT = "x"
 
 def sniff(path: Path) -> bool:
     """Whether it is an ``.npz`` with a recipe and weights under their own prefix. Never raises."""
-    try:
-        if not path.is_file():
-            return False
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return False
+    names = member_names(path)
     return f"{RECIPE}.npy" in names and any(name.startswith(f"{WEIGHTS}/") for name in names)
 
 

@@ -32,6 +32,17 @@ and no array of states or inputs comes near it."""
 LOCAL_HEADER_BYTES = 30
 
 
+def member_names(path: Path) -> list[str]:
+    """The names of a zip's members; none where no zip can be listed. Never raises."""
+    try:
+        if not path.is_file():
+            return []
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return []
+
+
 class NpzFile:
     """The arrays of an ``.npz`` archive.
 

@@ -203,7 +203,7 @@ class JoinedParts:
             raise self._refusal({place: error.what}) from error
         try:
             self._require_own(place, part)
-        except BaseException:
+        except BaseException:  # nothing is swallowed: the part that was opened is closed first
             part.close()
             raise
         self._opened[at] = part
