@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "rnnscope"
 
 FLOORS = (
-    ("errors", "wording", "json_values", "printable"),
+    ("errors", "wording", "json_values", "printable", "deferred_dataclass"),
     ("model",),
     ("files",),
     ("engines", "clusters"),

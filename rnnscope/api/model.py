@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rnnscope.deferred_dataclass import dataclass
 
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace

@@ -17,12 +17,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut, Reader
 from rnnscope.checkpoints.tf1.names import read_named_model
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.files.hdf5.safe_hdf5 import (
     child,

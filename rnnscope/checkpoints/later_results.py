@@ -8,11 +8,12 @@ sequences, and whether sequences are apart, is found out by trying.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.later_result import LaterResult
 from rnnscope.model.ops import EvaluationError

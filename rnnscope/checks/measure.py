@@ -7,12 +7,12 @@ the sign of zero and the payload of a NaN, which no framework promises to keep.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import isnan
 
 import numpy as np
 
 from rnnscope.checks.interface import CheckedSlice, Finding, StatePlace, Status
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice
 

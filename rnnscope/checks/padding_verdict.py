@@ -5,12 +5,13 @@ The words tell what the arrays show, not what the rule promises; the checks comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from rnnscope.checks import steps
 from rnnscope.checks.padding import cut_rows, outputs_past, states_past, zero_tails
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.states import LayerFacts, LayerSlice
 from rnnscope.wording import plural
 

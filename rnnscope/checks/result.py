@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.checks.streamed import StreamedOutputs
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.printable import Printable
 
 CheckStatus = Literal["pass", "warn", "fail", "skip", "error"]

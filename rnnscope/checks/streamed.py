@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from rnnscope.deferred_dataclass import dataclass
 
 PREFIX = "stream-"
 """Of the ids of findings: ``stream-64`` is the run in chunks of 64 steps."""

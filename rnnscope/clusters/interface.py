@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import (
     CheckpointError,
     EngineError,

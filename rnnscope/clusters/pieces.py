@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
 from rnnscope import __version__
 from rnnscope.clusters.dask_cluster import Cluster, require_same_version
 from rnnscope.clusters.interface import TaskResult
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError, spell_options, spelling_in_use
 from rnnscope.files.guarding.limits import limited, limits
 

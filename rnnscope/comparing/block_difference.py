@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.comparing.histogram import Histogram, ulp_distances
 from rnnscope.comparing.tolerance import Tolerance
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 

@@ -6,7 +6,6 @@ slices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import floor, inf, log10, prod
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from rnnscope.comparing.exact_sum import ExactSum
 from rnnscope.comparing.histogram import Histogram
 from rnnscope.comparing.spread import Spread
 from rnnscope.comparing.tolerance import Tolerance
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal
+
+from rnnscope.deferred_dataclass import dataclass
 
 StartFrom = Literal["beginning", "A", "B"]
 """The state in front of the first step of a case: that of the run's beginning, or what A or B has

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from typing import ClassVar, Literal
 
 from rnnscope.comparing.reduction import Reduction
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.printable import Printable
 from rnnscope.states.state_set import UnreadArray
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
 
 from rnnscope.conforming.case import Case, Layout
 from rnnscope.conforming.drawing import Draw
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.cells.gru import GRUOptions, GRUWeights

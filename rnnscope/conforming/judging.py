@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.conforming.case import ARRAYS, Answer, Case, required
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 EPS_OF_A_SUM, EPS_OF_A_STEP = 12.0, 2.0

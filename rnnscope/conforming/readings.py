@@ -7,7 +7,6 @@ answers that fit no reading.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 
 from rnnscope.conforming.case import Answer, Case
@@ -35,6 +34,7 @@ from rnnscope.conforming.changed_cases import (
 )
 from rnnscope.conforming.expected import expected
 from rnnscope.conforming.judging import judge
+from rnnscope.deferred_dataclass import dataclass
 
 
 @dataclass(frozen=True)

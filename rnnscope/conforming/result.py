@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from rnnscope.conforming.engines.interface import Failure
 from rnnscope.conforming.judging import Place
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.printable import Printable
 
 Status = Literal["agree", "differs", "failed", "not offered"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from rnnscope.checkpoints.interface import Checkpoint
@@ -15,6 +15,7 @@ from rnnscope.converting.plan import plan_levels
 from rnnscope.converting.proof import Proved, prove
 from rnnscope.converting.result import ConversionReport
 from rnnscope.converting.whole_run import LIMITS
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, UnsupportedCellError, spell
 from rnnscope.model.network import Network
 from rnnscope.states.saving import save_file, save_folder

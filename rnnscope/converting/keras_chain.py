@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rnnscope.converting.chains import chain, in_the_order, input_width, tree
 from rnnscope.converting.interface import Level, Plan
 from rnnscope.converting.keras_layers import PLAIN, KerasLayer, Names, recurrent
 from rnnscope.converting.names import clean_names
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.model.layers import Embedding, Masking
 from rnnscope.model.network import Node

@@ -9,13 +9,13 @@ i, f, c, o or z, r, h; ``reset_after`` gives the bias two rows. ``get_config`` o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.converting.folding import folded_bias, second_bias
 from rnnscope.converting.interface import Abilities, Level
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import ACTIVATIONS
 from rnnscope.model.cell import Array, CellSpec, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from rnnscope.checkpoints.torch.guesses import says_backward
 from rnnscope.converting.folding import folded_bias, second_bias
 from rnnscope.converting.interface import Level, Plan
 from rnnscope.converting.names import clean_names
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER
 

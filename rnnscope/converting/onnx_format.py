@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from rnnscope.converting.names import clean_names
 from rnnscope.converting.onnx_messages import graph, model_bytes, node, value_info
 from rnnscope.converting.onnx_plain import PLAIN, Building
 from rnnscope.converting.onnx_states import exposed_states, stored_graph_states
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.layers import Embedding
 from rnnscope.model.network import Node
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from rnnscope.converting.whole_run import (
     require_same_run,
     stored_start,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.network import Network

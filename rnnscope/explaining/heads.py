@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array

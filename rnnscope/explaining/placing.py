@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.setup import altered
 from rnnscope.model.cell import Array
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, spell
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.named_arrays import NamedArrays

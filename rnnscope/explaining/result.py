@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.printable import Printable
 
 Verdict = Literal["one", "several", "none"]

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.combining import Portion, combined, grown, reading_of, readings_of_size
 from rnnscope.explaining.comparison import Comparison, PreparedViews
 from rnnscope.explaining.confusions import CONFUSIONS, Facts

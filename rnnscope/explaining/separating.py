@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.deviations import Reading, View
 from rnnscope.explaining.setup import Setup
 from rnnscope.explaining.simulation import results_of

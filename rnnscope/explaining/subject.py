@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, UnsupportedCellError, spell
 from rnnscope.explaining.heads import stored_heads
 from rnnscope.explaining.setup import DrivenLayer, Setup

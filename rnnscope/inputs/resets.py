@@ -6,11 +6,12 @@ episode before it, which is a step earlier.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, spell
 from rnnscope.files.containers.opening import ARCHIVES
 from rnnscope.inputs.lengths_masks_states import (

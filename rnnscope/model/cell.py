@@ -18,11 +18,13 @@ Readers translate every stored layout into these, once, through `reorder_gates`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnscope.deferred_dataclass import dataclass
 
 GATE_ORDER = ("i", "f", "g", "o")
 """The order of the gate blocks in every array that the core handles."""

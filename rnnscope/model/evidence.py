@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from rnnscope.deferred_dataclass import dataclass
 
 EvidenceKind = Literal["proved", "evaluated", "by data flow", "by operator", "by configuration",
                        "by name"]  # fmt: skip

@@ -7,12 +7,13 @@ them, reports and traces print ``str`` of the whole; nothing reads those words b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 from typing import Literal
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 HandoverJoin = Literal["concat", "sum"]

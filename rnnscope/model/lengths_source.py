@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 LengthsKind = Literal["unused", "input", "computed", "stored", "mask", "unknown"]

@@ -9,9 +9,10 @@ method here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer
 

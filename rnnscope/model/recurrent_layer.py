@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec, Option, Origin
 from rnnscope.model.evidence import BY_NAME, Evidence
 from rnnscope.model.initial_state import InitialState

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 

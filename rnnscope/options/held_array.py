@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from rnnscope.deferred_dataclass import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

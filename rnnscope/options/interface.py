@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError
 from rnnscope.options.kinds import ValueKind
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from math import isfinite
 from os import PathLike, fspath
 from typing import Any, Protocol
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.options.held_array import MARK, HeldArray, is_array
 
 INTEGERS = re.compile(r"\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)*,?\s*")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.recurrent_layer import RecurrentLayer

@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import (
     EngineError,
     InputError,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 import numpy as np
 
 from rnnscope.checks.interface import StatePlace
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.trace.pooled import PooledHeader
 from rnnscope.trace.schema import LayerHeader

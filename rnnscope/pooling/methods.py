@@ -9,11 +9,11 @@ lose digits that the states have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from rnnscope.checks.steps import first_valid, valid_end
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.pieces import in_order, pieces
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.pooling.interface import PooledResult, PooledSink
 from rnnscope.pooling.plan import PoolPlan, plan_pool

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.pooling.directions import Pair, find_pairs, source_of_pair
 from rnnscope.pooling.interface import Direction, Edge, PoolJob, PoolSource

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.pooling.interface import PooledResult
 from rnnscope.printable import Printable
 

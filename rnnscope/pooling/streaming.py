@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import groupby
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from rnnscope.checks.interface import StatePlace
 from rnnscope.checks.measure import differences
 from rnnscope.checks.steps import output_rows, shape, valid_steps
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerSlice
 from rnnscope.pooling.interface import (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rnnscope.checks.result import Subject
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
 from rnnscope.comparing.wording import details, headline
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, spell
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.record.recording import Target, record

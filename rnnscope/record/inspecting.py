@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError, called
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.stored_array import StoredArray

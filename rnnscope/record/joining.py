@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.printable import Printable
 from rnnscope.record.parts import check_joinable

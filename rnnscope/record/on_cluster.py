@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rnnscope import __version__
 from rnnscope.clusters.connecting import open_cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.clusters.pieces import as_done
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, OptionError
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.limits import limited

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rnnscope import __version__
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.remote.addresses import url_of
 from rnnscope.record.planning import PlannedRun, plan_recipe

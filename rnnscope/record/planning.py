@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError, spell
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.guarding.watched import WatchedFiles

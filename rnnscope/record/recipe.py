@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.guarding.limits import limits

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from rnnscope import __version__
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, called, spell
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.remote.addresses import as_address

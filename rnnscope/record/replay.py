@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import InputError, OptionError, spell

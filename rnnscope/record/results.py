@@ -6,11 +6,11 @@ The field names are the keys of the JSON report, and so are kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rnnscope.checks.interface import STATUS_ORDER, Finding, Status
 from rnnscope.checks.padding_verdict import PaddingVerdict
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import called
 from rnnscope.model.evidence import Evidence
 from rnnscope.model.network import Network, Node

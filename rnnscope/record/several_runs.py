@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from rnnscope.checks.interface import STATUS_ORDER
 from rnnscope.checks.result import CheckStatus
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, spell
 from rnnscope.printable import Printable
 from rnnscope.record.recipe import Recipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from rnnscope.checks.interface import CheckContext, CheckedSlice, Finding, Golde
 from rnnscope.checks.numbers import unit_peaks
 from rnnscope.checks.padding_verdict import PaddingSummary, PaddingVerdict
 from rnnscope.checks.settings import CheckSettings
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import HandoverJoin, join_state
 from rnnscope.model.states import LayerSlice

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from glob import glob
 from importlib import import_module
@@ -16,6 +16,7 @@ from typing import Any
 
 from rnnscope.checks.settings import CheckSettings, limit_value
 from rnnscope.comparing.tolerance import Tolerances, make_tolerances
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError
 from rnnscope.files.guarding.limits import require_inside
 from rnnscope.files.guarding.regular import require_regular

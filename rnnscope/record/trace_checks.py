@@ -6,13 +6,14 @@ import hashlib
 import os
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.interface import GoldenDiff
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import TraceError, spell
 from rnnscope.record.checks_on_cluster import check_on_cluster
 from rnnscope.record.slice_checks import SliceChecks, slices_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from rnnscope.checkpoints.case.case_file import RECIPE, VERSION, VERSION_KEY
 from rnnscope.checkpoints.case.layer_entries import WEIGHTS, entry_of, weights_of
 from rnnscope.comparing.reduction import Reduction, TriedCase
 from rnnscope.comparing.result import SideName
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.json_values import plain
 from rnnscope.model.cell import Array

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from rnnscope.comparing.reduction import StartFrom
 from rnnscope.comparing.result import SideName
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.states import LayerStates
 from rnnscope.reducing.processed import State

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +14,7 @@ from rnnscope.comparing.compare import shared_keys
 from rnnscope.comparing.histogram import Histogram
 from rnnscope.comparing.result import SideName
 from rnnscope.comparing.tolerance import DiffSettings, narrower
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.states.state_set import FINAL, INITIAL
 

@@ -8,11 +8,12 @@ their rows of the recurrent kernel below the kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.reducing.processed import State
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from rnnscope.checkpoints.case.layer_entries import KINDS
 from rnnscope.comparing.result import SideName
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError, UnsupportedCellError
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.record.recipe import Recipe

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.initial_state import ZERO_STATE

@@ -9,12 +9,13 @@ over steps; the latest start from which it still grows beyond the tolerance is f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from rnnscope.comparing.reduction import StartFrom, TriedCase
 from rnnscope.comparing.result import SideName
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.reducing.kept import (
     SHARE,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from rnnscope.comparing.compare import ORDER
 from rnnscope.comparing.result import LayerDiff, SideName
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.reducing.layer_pair import LayerPair
 from rnnscope.states.state_set import FINAL, GATES, INITIAL
 

@@ -8,10 +8,11 @@ https://github.com/testmoapp/junitxml
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.wording import printable
 
 Outcome = Literal["passed", "failed", "skipped", "error"]

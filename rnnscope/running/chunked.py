@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.inputs import InputBatch
 from rnnscope.model.cell import Array

@@ -8,10 +8,11 @@ else tells; and loop functions are put together from variables of the checkpoint
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Origin

@@ -8,10 +8,11 @@ run makes passes over the sequence, and reads outputs of earlier passes back fro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine, prefix_lengths
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.model.cell import Array

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import Feedback, RecurrentLayer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cells import CELLS
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer

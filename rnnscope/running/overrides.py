@@ -7,10 +7,11 @@ insists. A default of the class, or a guess, gives way to an option.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import CellSpec, Option

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from rnnscope.checkpoints.interface import NO_CELL_REASONS, Checkpoint
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import Unsupported

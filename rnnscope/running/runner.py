@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine, choose, one_blas_thread, prefix_lengths
 from rnnscope.engines.workspace import Workspace
 from rnnscope.errors import OptionError, spell

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError
 from rnnscope.files.arrays.array_views import Lazy, cut_to
 from rnnscope.files.arrays.stored_array import Key

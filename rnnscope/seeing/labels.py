@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, RnnscopeError, spell
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.arrays.stored_array import LoadedArray

@@ -6,11 +6,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import EngineError, OptionError, spell
 from rnnscope.printable import Printable
 from rnnscope.seeing.plots import plot_kind, refuse_others

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.printable import Printable
 from rnnscope.seeing.heatmap import CellBudget, Heatmap, read_heatmap

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.trace import LayerHeader, Trace
 from rnnscope.trace.schema import GATES, OUTPUT, OUTPUTS, SEQUENCE, TIMESTEP, UNIT, OptionValue
 from rnnscope.trace.stored_arrays import time_arrays

@@ -13,11 +13,11 @@ in Recurrent Neural Networks", 2016, arXiv:1606.07461: select a span, then match
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.seeing.state_view import StateView
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ClassVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.printable import Printable

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, get_args
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states.state_set import StateSet

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cells import CELLS
 
 STATES = {"c": "c", "cx": "c", "m": "m", "h": "m", "hx": "m", "outputs": "outputs",

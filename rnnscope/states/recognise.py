@@ -8,10 +8,11 @@ left over must agree, or the user is asked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, spell
 from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.states import state_format, state_formats

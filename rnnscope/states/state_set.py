@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.array_views import StepOf
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.model.cell import Array

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, TraceError, UnsupportedCellError, spell
 from rnnscope.files.hdf5.safe_hdf5 import has_signature
 from rnnscope.record.planning import PlannedRun, plan_recipe

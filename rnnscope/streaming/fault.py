@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 State = Mapping[str, Array]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.compiled import is_compiled
 from rnnscope.inputs import InputBatch

@@ -15,10 +15,11 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5.discarding import discard
 from rnnscope.files.hdf5.safe_hdf5 import require_plain

@@ -14,13 +14,13 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5.discarding import discard
 from rnnscope.files.hdf5.safe_hdf5 import child, load_array, open_h5, require_plain, walk_datasets

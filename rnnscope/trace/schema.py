@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.states import LayerFacts
 
 SCHEMA = "rnnscope-trace"

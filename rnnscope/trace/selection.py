@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
 from rnnscope.model.cell import Array
 

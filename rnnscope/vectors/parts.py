@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError, UnsupportedCellError
 from rnnscope.explaining.deviations import Target, View
 from rnnscope.explaining.setup import STACKABLE, DrivenLayer, Setup

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.comparison import Comparison, PreparedViews
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
 from rnnscope.explaining.deviations import Deviation, Unknown, View

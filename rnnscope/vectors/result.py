@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.result import DeviationReport
 from rnnscope.printable import Printable
 

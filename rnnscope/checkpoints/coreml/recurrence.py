@@ -11,12 +11,13 @@ coremltools have it; of two directions both are in the order of the input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rnnscope.checkpoints.onnx.graph.nodes import CELL_CLIP
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 
 SCALED_TANH = (1.7159, 2 / 3)
 ACTIVATIONS: dict[str, tuple[str, tuple[float, ...]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from rnnscope.checkpoints.keras.layer_tensor import LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.layers import PLAIN_BUILDERS
 from rnnscope.checkpoints.keras.operations import operation_layer
 from rnnscope.checkpoints.keras.weights import LayerWeights, is_seed
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Option

@@ -7,9 +7,9 @@ and up, tf_keras) and Keras 3. The version that the file itself states decides.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import ACTIVATIONS
 from rnnscope.model.layers.merges import MaskRule
 

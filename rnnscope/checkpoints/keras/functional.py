@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.keras.bidirectional import RECURRENT_BUILDERS
@@ -21,6 +20,7 @@ from rnnscope.checkpoints.keras.layer_entry import LayerEntry, Scope, input_shap
 from rnnscope.checkpoints.keras.layer_tensor import LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.masks import MASK_OPERATIONS, mask_roots, only_for_masks
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 from rnnscope.files.messages.json_config import ConfigView

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rnnscope.checkpoints.keras.graph_starts import assembled, handed_over
 from rnnscope.checkpoints.keras.layer_steps import BuiltLayer, LayerStep
 from rnnscope.checkpoints.keras.layer_tensor import LayerTensor, StateTensor
 from rnnscope.checkpoints.keras.left_states import goes_on
 from rnnscope.checkpoints.keras.masks import MaskRoot
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 from rnnscope.model.cell import Array, Option

@@ -8,7 +8,7 @@ in the root attribute ``model_config``; per layer a group ``model_weights/<layer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from rnnscope.checkpoints.keras.weights import (
     WithoutVariables,
     hdf5_variable,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, RnnscopeError
 from rnnscope.files.hdf5.safe_hdf5 import (
     attribute_text,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rnnscope.checkpoints.keras.calls.inbound_nodes import Call
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.layer_tensor import LayerTensor
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.messages.json_config import ConfigView, object_views
 
 MODEL_CLASSES = ("Functional", "Model", "Sequential")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.weights import LayerWeights
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.recurrent_layer import RecurrentLayer

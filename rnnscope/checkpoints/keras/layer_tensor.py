@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rnnscope.checkpoints.keras.calls.constants import ConstantArray
+from rnnscope.deferred_dataclass import dataclass
 
 STATES = {"h": "m", "c": "c"}
 """Our names of the states that Keras calls so, in the order of `initial_state`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, StoredVariable
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 
 

@@ -12,7 +12,7 @@ keras/protobuf/saved_metadata.proto of Keras 2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from rnnscope.checkpoints.keras.weights import LayerKey, LayerWeights, NoWeights
 from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf2.trackable import ObjectGraph, Tracked
 from rnnscope.checkpoints.weights_only.variables import natural_key
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.messages.json_config import ConfigView, parse_config
 from rnnscope.files.tensorflow.protos import parse
 

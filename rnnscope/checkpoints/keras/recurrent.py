@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rnnscope.checkpoints.keras.cells.gru import gru_cell
 from rnnscope.checkpoints.keras.cells.lstm import PEEPHOLES, lstm_cell
@@ -25,6 +25,7 @@ from rnnscope.checkpoints.keras.layer_steps import (
 )
 from rnnscope.checkpoints.keras.left_states import left_states, start_of
 from rnnscope.checkpoints.keras.weights import LayerWeights, StoredVariable
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.messages.json_config import ConfigView, object_views
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.evidence import BY_CONFIGURATION

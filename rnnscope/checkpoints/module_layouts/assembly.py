@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout, Part
 from rnnscope.checkpoints.torch.module_names import MisfitError
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import (
     GATE_ORDER,

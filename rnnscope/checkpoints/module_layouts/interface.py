@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from rnnscope.deferred_dataclass import dataclass
 
 Role = Literal["kernel", "bias"]
 Side = Literal["x", "m", "xm", "any"]

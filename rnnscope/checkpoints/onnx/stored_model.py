@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.network.sorting import sorting_nodes
 from rnnscope.checkpoints.onnx.network.wiring import LOOPS, OnnxWiring
 from rnnscope.checkpoints.onnx.proof.whole_graph import Settled, settle
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.network import Network, Node
 

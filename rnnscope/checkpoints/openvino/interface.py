@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from rnnscope.checkpoints.onnx.graph.tensors import STORED
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, damaged
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 
 ELEMENT_TYPES = {

@@ -8,9 +8,10 @@ OpenVINO documentation, "OpenVINO IR format" and "Operation sets"; versions 10 a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.xml_tree import Element
 

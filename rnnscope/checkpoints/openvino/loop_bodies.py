@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from rnnscope.checkpoints.openvino.ports import (
 from rnnscope.checkpoints.openvino.writing import write_layers
 from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 
 
 @dataclass(eq=False)

@@ -8,10 +8,9 @@ an ``axis`` is handed over in parts of that axis; ``start`` and ``stride`` say f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rnnscope.checkpoints.openvino.ir_graph import IrGraph, IrLayer, number, read_graph
 from rnnscope.checkpoints.translated.messages import NotTranslated
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.messages.xml_tree import Element
 
 TO_CONDITION = "execution_condition"

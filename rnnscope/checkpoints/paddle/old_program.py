@@ -9,11 +9,12 @@ own messages) and paddle/fluid/operators, what each operator takes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.paddle.program import PirOperation
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.proto_table import MessageTable
 

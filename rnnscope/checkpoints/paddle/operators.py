@@ -8,7 +8,7 @@ PaddlePaddle 3.3: paddle/phi/ops/yaml/ops.yaml, what each operation takes and ma
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from rnnscope.checkpoints.onnx.graph.tensors import STORED
 from rnnscope.checkpoints.paddle.program import ELEMENT_TYPES, PirOperation
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 
 Held = str | list[str]
 """The key of a value, or those of several that are handed on together."""

@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 
 MAX_BYTES = 512 * 2**20

@@ -10,12 +10,12 @@ i, f, g, o and r, z, n; r multiplies the product of m and its bias.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.paddle.operators import Held, PirScope
 from rnnscope.checkpoints.paddle.program import PirOperation
 from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 
 
 @dataclass(frozen=True)

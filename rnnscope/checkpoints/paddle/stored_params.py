@@ -9,10 +9,10 @@ version, the level of detail, a version, a TensorDesc message with its size in f
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.proto_fields import BYTES, VARINT, read_varint
 

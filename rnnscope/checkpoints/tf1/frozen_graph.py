@@ -9,7 +9,7 @@ node becomes a Const of the same name, and the op that read it an Identity.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_again, read_view_model
 from rnnscope.checkpoints.tf1.unused_ops import prune, prune_functions
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.files.tensorflow.protos import (

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rnnscope.checkpoints.interface import LeftOut
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Network, Node

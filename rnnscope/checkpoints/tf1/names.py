@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.weights_only.cells import keras_cell
@@ -35,6 +35,7 @@ from rnnscope.checkpoints.weights_only.variables import (
     natural_key,
     unsupported_class,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import spell
 from rnnscope.model.cell import CellSpec
 from rnnscope.model.layers import Embedding, Merge

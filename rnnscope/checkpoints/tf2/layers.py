@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.weights import is_seed
@@ -25,6 +25,7 @@ from rnnscope.checkpoints.weights_only.layers import (
 )
 from rnnscope.checkpoints.weights_only.variables import Bag, class_of, natural_key
 from rnnscope.checkpoints.weights_only.wiring import Feed
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Unsupported
 from rnnscope.model.layers.deferred_table import DeferredTable

@@ -7,13 +7,14 @@ A model exported by Keras 3 tracks its variables in one list, without the layers
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from rnnscope.checkpoints.tf1.graph_model import GraphModel
 from rnnscope.checkpoints.tf1.names import read_named_model
 from rnnscope.checkpoints.tf2.trackable import ObjectGraph, TrackedVariable
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node

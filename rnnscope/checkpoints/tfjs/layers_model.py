@@ -9,7 +9,7 @@ activations.ts beside it: what its layers compute.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from rnnscope.checkpoints.keras.layer_steps import Findings
 from rnnscope.checkpoints.keras.listed_weights import ListedWeights
 from rnnscope.checkpoints.keras.weights import StoredVariable
 from rnnscope.checkpoints.tfjs.model_json import JsonModel
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.containers.weight_shards import ShardedArray
 from rnnscope.files.messages.json_config import ConfigView
 from rnnscope.model.cell import Array

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.containers.weight_shards import ShardedArray, read_manifest
 from rnnscope.files.messages.json_config import MAX_CONFIG, ConfigView, parse_config

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array
 

@@ -12,7 +12,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from rnnscope.checkpoints.torch.frozen_code import FrozenModules, find_frozen
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor, Storage
 from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import AnyFile, map_file
 from rnnscope.model.cell import Array

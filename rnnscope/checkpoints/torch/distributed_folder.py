@@ -10,7 +10,6 @@ file); planner_data, of default_planner.py, has the keys of which a flat name wa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -24,6 +23,7 @@ from rnnscope.checkpoints.module_layouts import layouts_of
 from rnnscope.checkpoints.torch.containers import read_zip
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import OpaqueKey, PickledTensor, Record
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import InnerFile, map_file
 from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name

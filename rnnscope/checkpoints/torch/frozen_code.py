@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rnnscope.checkpoints.torch.module_names import DeclaredModule
+from rnnscope.deferred_dataclass import dataclass
 
 NUMBER = r"CONSTANTS\.c(\d{1,6})"
 ASSIGNED = re.compile(

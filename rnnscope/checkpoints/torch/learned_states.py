@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rnnscope.checkpoints.torch.state_names import (
     speaks_of_state,
     words_of,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import StoredState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rnnscope.checkpoints.torch.computed_weights import Resolved
 from rnnscope.checkpoints.torch.learned_states import ModuleStates, find_states
@@ -14,6 +14,7 @@ from rnnscope.checkpoints.torch.module_names import (
     Module,
     ModuleDirection,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec

@@ -7,7 +7,7 @@ layer, both directions concatenated. Between modules widths are all there is to 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.module_layouts import (
@@ -39,6 +39,7 @@ from rnnscope.checkpoints.torch.module_readings import (
     all_misfits,
     read_modules,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError, spell
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.model.cell import CellSpec, Option

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rnnscope.checkpoints.torch.computed_weights import PART
@@ -23,6 +23,7 @@ from rnnscope.checkpoints.torch.pickled_values import (
     Script,
     walk_children,
 )
+from rnnscope.deferred_dataclass import dataclass
 
 MAX_DEPTH = 100
 MAX_OBJECTS = 1_000_000

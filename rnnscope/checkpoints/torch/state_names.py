@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from rnnscope.deferred_dataclass import dataclass
 
 Kind = Literal["c", "m", "either"]
 

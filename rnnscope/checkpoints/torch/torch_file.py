@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from rnnscope.checkpoints.torch.shards import (
     shards_of,
 )
 from rnnscope.checkpoints.torch.zip_members import damaged
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.archives.inner_file import AnyFile, InnerFile
 from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name
 from rnnscope.model.cell import Array

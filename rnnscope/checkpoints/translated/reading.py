@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.interface import Checkpoint, LeftOut
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
 from rnnscope.checkpoints.translated.words import told_as
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.evidence import BY_NAME, Evidence
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer

@@ -7,12 +7,12 @@ of the usual class where they tell none (``guess``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.weights_only.variables import Bag
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import (
     Array,
     CellSpec,

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
+
+from rnnscope.deferred_dataclass import dataclass
 
 _KERNELS = "kernel|weights|Matrix"
 _BIASES = "bias|biases|Bias"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rnnscope.checkpoints.weights_only.layers import INPUT
+from rnnscope.deferred_dataclass import dataclass
 
 
 @dataclass(frozen=True)

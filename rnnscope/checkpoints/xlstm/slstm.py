@@ -13,11 +13,11 @@ what ``igate`` makes to the forget gate, as the files that are published are use
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.cell import Array
 

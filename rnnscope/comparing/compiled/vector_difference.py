@@ -5,12 +5,11 @@ Every number is made by the same operations with the same roundings as there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llvmlite import ir
 
 from rnnscope.comparing.compiled.code_writing import INT, REAL, WORD, add_to, every_lane, spread
 from rnnscope.comparing.histogram import BINS, EXACT_ULPS, MANTISSA_BITS
+from rnnscope.deferred_dataclass import dataclass
 
 FLOATS = {"float32": ir.FloatType(), "float64": REAL}
 MANTISSA, BIAS = 52, 1023

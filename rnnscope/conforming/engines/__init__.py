@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 
 from rnnscope.conforming.engines.interface import Engine
+from rnnscope.deferred_dataclass import dataclass
 
 HERE = "rnnscope.conforming.engines"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from llvmlite import ir
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.writer import INT, Writer
 
 

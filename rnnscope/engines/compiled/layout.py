@@ -6,8 +6,8 @@ Loaded without llvmlite: it is also what says whether a cell can be compiled.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cells import COMPILED_CELLS, CompiledCell
 from rnnscope.engines.compiled.cells.interface import Product, Rows
 from rnnscope.engines.compiled.tile import Tile

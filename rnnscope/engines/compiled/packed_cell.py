@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import CellSpec
 
 if TYPE_CHECKING:

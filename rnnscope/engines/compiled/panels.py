@@ -6,11 +6,11 @@ Imported only when llvmlite is installed and the work pays for loading it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cpu import Compiled, tile
 from rnnscope.engines.compiled.kernel_code import compiled
 from rnnscope.engines.compiled.layout import (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.step_order import Order
 from rnnscope.model.cell import Array
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from llvmlite import ir
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.layout import KernelKind
 from rnnscope.engines.compiled.vectors import Vector
 from rnnscope.engines.compiled.writer import INT, Writer

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from llvmlite import ir
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.vectors import Real, Vector, number
 
 INT = ir.IntType(64)

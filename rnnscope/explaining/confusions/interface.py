@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.deviations import Deviation, Unknown, View
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.subject import Subject

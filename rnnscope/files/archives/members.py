@@ -20,10 +20,11 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.first_bytes import BZIP2, GZIP, HEAD_BYTES, XZ, is_tar, may_be_model
 from rnnscope.files.archives.inner_file import InnerFile, map_file

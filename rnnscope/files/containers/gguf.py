@@ -10,13 +10,13 @@ the descriptions that is a multiple of ``general.alignment``. ggml/include/ggml.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import AnyFile, map_file
 from rnnscope.files.arrays.loadable_arrays import LoadableArray

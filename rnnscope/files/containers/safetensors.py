@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, RnnscopeError
 from rnnscope.files.archives.inner_file import AnyFile
 from rnnscope.files.arrays.array_views import Lazy, blocks

@@ -10,13 +10,13 @@ group follow one another in the bytes of its files, put together; a quantised on
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.json_config import ConfigView, object_views
 from rnnscope.model.cell import Array

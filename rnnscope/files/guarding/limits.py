@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError, spell
 
 MAX_UNPACKED_BYTES = 256 * 2**20

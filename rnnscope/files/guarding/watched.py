@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from rnnscope.deferred_dataclass import dataclass
 
 MAX_NEIGHBOURS = 5_000
 """Files of a folder that are looked at before it is known which of them are read."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 
 V = TypeVar("V")

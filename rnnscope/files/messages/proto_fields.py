@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from rnnscope.deferred_dataclass import dataclass
 
 VARINT, BYTES = 0, 2
 """Types on the wire."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from xml.parsers import expat
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError
 from rnnscope.files.guarding.limits import check_time
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle_index import (
     BundleEntry,

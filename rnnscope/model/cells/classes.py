@@ -6,8 +6,7 @@ A checkpoint without its graph names the class at best; then these defaults stan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import LSTMOptions, Option, Origin
 
 

@@ -10,11 +10,12 @@ rnn_cell.py), which has peepholes of f and o, a projection and its clip, and no 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State

@@ -7,11 +7,11 @@ equations are those of the file: `GraphComputation.run` evaluates them, op by op
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.interface import Cell
 from rnnscope.model.states import LayerStates

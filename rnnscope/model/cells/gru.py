@@ -12,11 +12,12 @@ In all of these ``m = z * m_prev + (1 - z) * n``; Cho et al. print z and 1 - z t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import NO_CLIP, Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State

@@ -12,11 +12,12 @@ population variance over the units, with 1e-12 added to the variance.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import GATE_ORDER, Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State

@@ -9,11 +9,12 @@ Keras ``SimpleRNNCell``, torch ``nn.RNN`` and the ONNX operator ``RNN`` compute 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import NO_CLIP, Array, CellSpec, Option, WeightSizes
 from rnnscope.model.cells.interface import Cell, State

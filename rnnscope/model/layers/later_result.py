@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError

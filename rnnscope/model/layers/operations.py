@@ -6,11 +6,11 @@ Keras 3 keeps them among the layers. No mask comes out of any of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.model.signal import Layer, Signal
 

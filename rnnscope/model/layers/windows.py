@@ -9,11 +9,11 @@ with every backend.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError

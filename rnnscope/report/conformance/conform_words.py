@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
 
 from rnnscope.conforming.judging import Place
 from rnnscope.conforming.result import CaseVerdict, ConformReport
+from rnnscope.deferred_dataclass import dataclass
 
 COLUMNS = ("family", "cases", "agree", "differ", "not offered", "error")
 SHOWN_CASES = 4

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from textwrap import wrap
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.seeing.summary import ShownArray, ShownLayer, TraceSummary
 from rnnscope.wording import option_value, printable
 

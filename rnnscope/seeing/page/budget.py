@@ -7,8 +7,9 @@ and whole arrays last. Whatever is given up is said on the page.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from rnnscope.deferred_dataclass import dataclass
 
 Held = Literal["stored", "float32", "int16"]
 

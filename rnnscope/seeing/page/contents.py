@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from rnnscope.checks.result import Subject
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.trace import LayerHeader, TraceHeader
 
 if TYPE_CHECKING:

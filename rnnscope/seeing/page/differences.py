@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from rnnscope.comparing.result import ArrayDiff, LayerDiff
 from rnnscope.comparing.wording import first_words
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError
 from rnnscope.seeing.divergence import subtract
 from rnnscope.seeing.page.budget import Plan

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from rnnscope.checks.result import Subject
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
 from rnnscope.seeing.labels import TokenLabels
 from rnnscope.seeing.page.budget import DEFAULT_BYTES, FEW_SEQUENCES, Plan, plan_arrays

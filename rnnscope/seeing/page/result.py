@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.printable import Printable
 from rnnscope.seeing.page.contents import PageContents
 

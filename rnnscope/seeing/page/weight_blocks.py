@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rnnscope.comparing.weights import weights_of
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.cells import CELLS
 from rnnscope.seeing.heatmap import bin_edges

@@ -6,10 +6,11 @@ files nor sizes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
 from rnnscope.seeing.plots.interface import Draw, PlotRequest, Sources
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.seeing.labels import TokenLabels
 from rnnscope.trace import Trace
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 
 MAX_PARTS = 100_000

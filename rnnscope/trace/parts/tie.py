@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5.datasets import check_storage
 from rnnscope.files.hdf5.safe_hdf5 import child, child_names, load_array, open_h5

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.model.cell import Array
 

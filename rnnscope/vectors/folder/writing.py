@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.containers.safetensors import write_safetensors
 from rnnscope.states.saving import save_folder, write_npz

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rnnscope.checkpoints.coreml.network.weights import is_quantised, read_weights
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rnnscope.checkpoints.coreml.program.values import (
 )
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction, NotTranslated
 from rnnscope.checkpoints.translated.reading import SourceOperator
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 

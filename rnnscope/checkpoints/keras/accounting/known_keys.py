@@ -8,8 +8,10 @@ tf.keras writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from rnnscope.deferred_dataclass import dataclass
 
 ANY_LAYER: Mapping[str, str] = {
     "name": "names the layer",

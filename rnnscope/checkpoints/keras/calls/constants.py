@@ -6,11 +6,11 @@ tf.keras writes them as nested lists, Keras 3 as ``{"class_name": "__numpy__" | 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 MAX_DEPTH = 8

@@ -10,7 +10,7 @@ What a call is given beside tensors is kept as well: constants, ``training``, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from rnnscope.checkpoints.keras.calls.constants import (
@@ -18,6 +18,7 @@ from rnnscope.checkpoints.keras.calls.constants import (
     constant_array,
     constant_arrays,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 
 MAX_DEPTH = 64

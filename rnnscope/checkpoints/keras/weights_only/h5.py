@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rnnscope.checkpoints.keras.h5_file import LayerGroup
@@ -22,6 +21,7 @@ from rnnscope.checkpoints.keras.weights_only.layers import (
     base_name,
     is_cell,
 )
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.hdf5.safe_hdf5 import attribute_texts, child_group
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from rnnscope.checkpoints.keras.dialect import Dialect
 from rnnscope.checkpoints.keras.weights import StoredVariable
 from rnnscope.checkpoints.keras.weights_only.cells import keras_cell
 from rnnscope.checkpoints.weights_only.cells import RecognisedCell
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, Option
 
 Roles = Mapping[str, StoredVariable]

@@ -8,7 +8,7 @@ not hold stand in the network by name only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.keras.dialect import Dialect
@@ -17,6 +17,7 @@ from rnnscope.checkpoints.keras.layers import NOTHING_AT_INFERENCE
 from rnnscope.checkpoints.keras.weights import deferred_table
 from rnnscope.checkpoints.keras.weights_only.layers import LayerDirection, LooseLayer, make_cell
 from rnnscope.checkpoints.weights_only.wiring import Feed
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.initial_state import ZERO_STATE

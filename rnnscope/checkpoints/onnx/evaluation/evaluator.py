@@ -7,7 +7,6 @@ operations of OPS.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.network.sorting import left_in_order
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.stepwise import STEPWISE
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 from rnnscope.model.ops import EvaluationError, check_size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
 from rnnscope.checkpoints.onnx.graph.tensors import BFLOAT16, FLOAT16, STORED
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

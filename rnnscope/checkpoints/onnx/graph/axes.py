@@ -7,8 +7,10 @@ Those nodes compute nothing that rnnscope needs to: they only say which axis is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from rnnscope.deferred_dataclass import dataclass
 
 Role = Literal["batch", "time", "feature", "direction", "unit"]
 """``unit``: an axis of size 1 that the graph inserted. ``direction``: that of a recurrent node."""

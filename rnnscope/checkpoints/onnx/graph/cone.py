@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
+from rnnscope.deferred_dataclass import dataclass
 
 _SIZES = ("Shape", "Size")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rnnscope.checkpoints.onnx.graph.nodes import STANDARD_DOMAINS, Body, OnnxGraph, OnnxNode
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from rnnscope.deferred_dataclass import dataclass
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 

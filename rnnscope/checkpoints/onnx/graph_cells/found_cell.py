@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, Recurrence
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from rnnscope.checkpoints.onnx.evaluation.trial import MAX_WORK, Trial
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import Body, OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

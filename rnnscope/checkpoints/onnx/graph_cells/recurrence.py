@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph.tensors import INTEGERS
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 

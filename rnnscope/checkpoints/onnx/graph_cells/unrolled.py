@@ -8,7 +8,7 @@ is a state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ from rnnscope.checkpoints.onnx.graph.cone import Cone
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
 from rnnscope.checkpoints.onnx.proof.operator import difference, limit_of
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

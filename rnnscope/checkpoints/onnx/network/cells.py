@@ -13,7 +13,6 @@ enters h. By the letter it would bound that, too (`rnnscope help conforming`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from rnnscope.checkpoints.onnx.graph.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph.nodes import CELL_CLIP, OnnxNode
 from rnnscope.checkpoints.onnx.stepwise import STEPWISE
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.activations import parametrised
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions, LSTMWeights, Option, reorder_gates
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rnnscope.checkpoints.onnx.graph.cone import Cone, first_not_computed
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.network.wiring import BuiltNode
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

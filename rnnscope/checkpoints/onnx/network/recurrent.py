@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.network.cells import NotBuilt, read_cells
 from rnnscope.checkpoints.onnx.network.sorting import sorting_nodes
 from rnnscope.checkpoints.onnx.stepwise import STEPWISE
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
 from rnnscope.checkpoints.onnx.evaluation.trial import Trial
 from rnnscope.checkpoints.onnx.network.recurrent import FIRST_STATE_INPUT, STATES
 from rnnscope.checkpoints.onnx.network.wiring import BuiltNode, OnnxWiring
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import (

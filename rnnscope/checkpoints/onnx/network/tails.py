@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.elementwise import LastStep
 from rnnscope.model.ops import EvaluationError

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rnnscope.checkpoints.onnx.graph.axes import Axis, Flow, NoFit, Role
 from rnnscope.checkpoints.onnx.graph.constants import OnnxConstants
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.network.cells import NotBuilt
 from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT, RecurrentNodes
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.layers import BidirectionalMerge, Merge, Reshape, Unsupported
 from rnnscope.model.layers.elementwise import LastStep
 from rnnscope.model.network import Network, Node

@@ -11,13 +11,13 @@ https://onnx.ai/onnx/operators/onnx__LSTM.html, onnx__GRU.html and onnx__RNN.htm
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import CELL_CLIP, OnnxNode
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, given
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import OPS, EvaluationError
 

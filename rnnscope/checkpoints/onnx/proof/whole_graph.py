@@ -7,7 +7,7 @@ they are evaluated; what does not is computed as the graph says, op by op, or re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ from rnnscope.checkpoints.onnx.proof.operator import (
     made_up,
 )
 from rnnscope.checkpoints.onnx.proof.sorted_sequences import is_same_unsorted
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.evidence import BY_OPERATOR, Evidence
 from rnnscope.model.layers import Unsupported

@@ -14,7 +14,6 @@ core/providers/cpu/rnn/uni_directional_lstm.cc and rnn_helpers.cc (what is quant
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.operations.recurrent import functions_of
 from rnnscope.checkpoints.onnx.stepwise.interface import States, StepCell
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.ops import OPS, EvaluationError
 

@@ -8,12 +8,13 @@ same for all of them and stand here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec, Option
 from rnnscope.model.cells.graph_cell import GraphComputation, GraphOptions
 from rnnscope.model.ops import EvaluationError

@@ -8,12 +8,12 @@ tensorflow/lite/kernels/lstm_shared.h: the inputs by number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
 

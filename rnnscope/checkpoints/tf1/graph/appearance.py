@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Linear, Reading
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, Option
 
 

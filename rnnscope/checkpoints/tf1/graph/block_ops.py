@@ -8,7 +8,6 @@ rnn_ops.cc), not of the class: LSTMBlockCell of TensorFlow 0.12 and 1.0 clips c 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from rnnscope.checkpoints.tf1.graph.appearance import FoundCell, Setting
 from rnnscope.checkpoints.tf1.graph.expressions import forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import LSTMOptions, LSTMWeights, Option, reorder_gates
 

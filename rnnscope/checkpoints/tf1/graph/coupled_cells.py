@@ -7,7 +7,6 @@ gate in it, it is the m of a GRU (`gru_cells`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from rnnscope.checkpoints.tf1.graph.lstm_cells import (
     stored_tensors,
 )
 from rnnscope.checkpoints.tf1.graph.outputs import Projection, outputs_of, projection_of
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Option
 from rnnscope.model.cells.coupled_lstm import (
     COUPLED_GATE_ORDER,

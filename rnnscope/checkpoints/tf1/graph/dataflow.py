@@ -8,9 +8,9 @@ the place where the next step reads it. `origins` walks through them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
+from rnnscope.deferred_dataclass import dataclass
 
 HANDS_ON_FIRST = {
     "Identity", "Enter", "RefEnter", "Exit", "RefExit", "Switch", "RefSwitch", "NextIteration",

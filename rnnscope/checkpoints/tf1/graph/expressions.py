@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, peel
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
+from rnnscope.deferred_dataclass import dataclass
 
 ACTIVATION_OPS = {
     "Sigmoid": "sigmoid",

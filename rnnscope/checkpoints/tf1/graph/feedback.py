@@ -8,7 +8,6 @@ cannot be read so is an obstacle with a name, never a plain input.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
@@ -25,6 +24,7 @@ from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.linear import Reading
 from rnnscope.checkpoints.tf1.graph.state_parts import comes_back
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, MAX_STEPS
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import spell
 from rnnscope.model.cell import Option
 from rnnscope.model.layers import Activation, ArgMax, Dense, Embedding

@@ -13,14 +13,16 @@ graph whichever TensorFlow wrote it:
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.least_inputs import LEAST_INPUTS
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
@@ -59,7 +61,7 @@ OUTPUT_NAMES = {
 }
 
 
-@dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True, order=True)  # ordered, which the deferred one is not
 class GraphTensor:
     """One output of one node."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
@@ -18,6 +18,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import VALUELESS, Chosen, handed_on
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import DRESSED, INPUT_OPS, MAX_STEPS, QUEUE_OPS
+from rnnscope.deferred_dataclass import dataclass
 
 KERNEL_SUFFIX = re.compile(
     r"(/gates|/Gates|/candidate|/Candidate)?(/Linear)?"

@@ -7,7 +7,7 @@ TensorFlow 1's GRUCell resets m before the product, ``act([x, r * m] @ candidate
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from rnnscope.checkpoints.tf1.graph.coupled_cells import Mix, read_mix
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Linear, Reading, floats
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights
 

@@ -9,7 +9,6 @@ with a name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import VALUELESS
@@ -17,6 +16,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.state_parts import KnownStates, Parts, PartWalk
 from rnnscope.checkpoints.tf1.graph.wiring import MAX_STEPS
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.initial_state import HandoverJoin
 
 TAKES_A_STEP = {"StridedSlice", "Slice", "Gather", "GatherV2", "GatherNd", "Unpack", "Split"}

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
 from rnnscope.checkpoints.tf1.graph.lstm_cells import read_products, stored_at
 from rnnscope.checkpoints.tf1.graph.outputs import outputs_of
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import GATE_ORDER, Array, Option
 from rnnscope.model.cells.layer_norm_lstm import LayerNormLSTMOptions, LayerNormLSTMWeights
 

@@ -8,7 +8,7 @@ weights that each term uses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, dropout_source, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, read_activation
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.model.cell import Array
 

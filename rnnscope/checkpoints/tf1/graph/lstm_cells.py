@@ -7,7 +7,6 @@ the sum that makes c, ``f * c_prev + i * g``, three of whose factors are gates o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
 from rnnscope.checkpoints.tf1.graph.outputs import Projection, clipped, outputs_of, projection_of
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import GATE_ORDER, Array, LSTMOptions, LSTMWeights, Option
 
 

@@ -7,13 +7,13 @@ value (Masking, ``mask_zero``) and repeats its last output, or emits zeros if it
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import SELECTS, handed_on, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.wiring import DRESSED, REVERSES
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.recurrent_layer import PaddingRule
 
 SPREADS = {"Tile": 0, "BroadcastTo": 0, "Cast": 0, **dict.fromkeys(REVERSES, 0)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
@@ -28,6 +28,7 @@ from rnnscope.checkpoints.tf1.graph.unrolled import loop_scope, with_returned
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import GraphWiring, Source
 from rnnscope.checkpoints.tf1.graph.wrappers import find_wrapper
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import CellSpec, Option
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import InitialState, OutsideState, StoredState, UncomputedState

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import Setting
 from rnnscope.checkpoints.tf1.graph.dataflow import origins, peel
 from rnnscope.checkpoints.tf1.graph.expressions import clip_of, forward, read_activation
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.linear import Reading
+from rnnscope.deferred_dataclass import dataclass
 
 COMPUTES_M = {"MatMul", "Mul", "Maximum", "Minimum", "ClipByValue"}
 CLIP_OPS = 4

@@ -7,7 +7,7 @@ Select, put beside another one or added to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import (
@@ -21,6 +21,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import (
 )
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.linear import columns, sliced
+from rnnscope.deferred_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ loop, and nothing else does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import peel
 from rnnscope.checkpoints.tf1.graph.expressions import forward
 from rnnscope.checkpoints.tf1.graph.graph_view import BRANCHES, GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.deferred_dataclass import dataclass
 
 STOPS = {"Concat", "ConcatV2", "Pack", "Switch", "Merge", "Select", "SelectV2", "If", "StatelessIf"}
 """Ops that join steps, or that keep the padding; no wrapper of a cell uses them."""

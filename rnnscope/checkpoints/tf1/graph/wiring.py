@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, SELECTS, handed_on
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, read_activation
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.layers import Activation, Dense, Embedding, Merge, Unsupported
 from rnnscope.model.network import Node
 from rnnscope.model.signal import Layer

@@ -9,13 +9,13 @@ layers of their own (`rnnscope.checkpoints.tf1.graph.wiring`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, SELECTS, WRITES, dropout_source, peel
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS, forward
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
 from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.layers import Activation, Dense, Merge
 from rnnscope.model.signal import Layer
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from rnnscope.checkpoints.tflite.model_file import LiteGraph, LiteModel, LiteOperator, LiteTensor
 from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
 from rnnscope.checkpoints.translated.messages import NotTranslated
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 DOMAIN = "tflite"

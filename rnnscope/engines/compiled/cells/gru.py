@@ -7,12 +7,12 @@ one alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cells.interface import CompiledCell, Product, Rows, Units, Weights
 from rnnscope.engines.compiled.functions import function, is_known
 from rnnscope.model.cell import Array, CellSpec

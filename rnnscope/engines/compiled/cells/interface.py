@@ -10,9 +10,9 @@ vectors, for both kinds of numbers and for every CPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, CellSpec
 
 if TYPE_CHECKING:  # llvmlite is loaded where something is compiled

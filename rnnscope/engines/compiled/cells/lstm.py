@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cells import projection
 from rnnscope.engines.compiled.cells.interface import CompiledCell, Product, Rows, Units
 from rnnscope.engines.compiled.functions import function, is_known

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cells.interface import CompiledCell, Product, Units, Weights
 from rnnscope.engines.compiled.functions import function, is_known
 from rnnscope.model.cell import Array, CellSpec

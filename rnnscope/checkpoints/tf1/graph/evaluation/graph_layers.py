@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.cells.graph_cell import GraphComputation, GraphOptions

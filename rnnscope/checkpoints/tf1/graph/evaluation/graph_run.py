@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import ChosenSizes,
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.shape_only import ShapeOnly
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, UnsupportedCellError
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError

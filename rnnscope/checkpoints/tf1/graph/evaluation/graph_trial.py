@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Reco
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import RnnscopeError
 from rnnscope.model.cell import Array

@@ -8,7 +8,6 @@ to a layer's outputs stands for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.recording import takes_sequences
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned
 from rnnscope.checkpoints.tf1.graph.graph_view import LOOPS, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.elementwise import LastStep
 from rnnscope.model.ops import EvaluationError

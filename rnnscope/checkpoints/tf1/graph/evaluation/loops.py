@@ -13,11 +13,12 @@ while_v2.py of TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from rnnscope.checkpoints.tf1.graph.dataflow import COMES_BACK, ENTERS
 from rnnscope.checkpoints.tf1.graph.graph_view import LOOPS, GraphNode, GraphTensor, GraphView
+from rnnscope.deferred_dataclass import dataclass
 
 MERGES = {"Merge", "RefMerge"}
 SWITCHES = {"Switch", "RefSwitch"}

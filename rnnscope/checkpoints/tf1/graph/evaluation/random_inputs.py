@@ -7,7 +7,6 @@ small: three sequences of four steps, so that the two axes are told apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rnnscope.checkpoints.tf1.graph.dataflow import peel
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.checkpoints.tf1.graph.wiring import GATHERS, INPUT_OPS, QUEUE_OPS
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.protos import DTYPES
 from rnnscope.model.cell import Array

@@ -6,7 +6,6 @@ steps. Where the value would matter, the evaluation stops.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.evaluation.attributes import dtype_of
 from rnnscope.checkpoints.tf1.graph.evaluation.operations import TF_OPERATIONS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.ops import EvaluationError
 
 

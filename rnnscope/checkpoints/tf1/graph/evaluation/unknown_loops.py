@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain, takewhile
 
 import numpy as np
@@ -16,6 +15,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
 GRADIENTS = re.compile(r"gradients(_\d+)?")
