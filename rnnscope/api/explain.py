@@ -104,6 +104,8 @@ def _recipe(checkpoint: Any, input_: Any, options: dict[str, Any]) -> Recipe:
 def _recipe_of(source: Any, options: dict[str, Any]) -> Recipe:
     """The recipe that a trace holds, or a recipe itself."""
     from rnnscope.api.trace import StateTrace
+    from rnnscope.checkpoints import is_checkpoint
+    from rnnscope.errors import OptionError, TraceError
     from rnnscope.record.recipe import Recipe, refuse_addresses
     from rnnscope.record.replay import Replay
     from rnnscope.record.rerun import recipe_to_rerun
@@ -114,7 +116,17 @@ def _recipe_of(source: Any, options: dict[str, Any]) -> Recipe:
         if not source.is_own:
             refuse_addresses(source.recipe, source, options)
         return source.recipe.with_options(**options) if options else source.recipe
-    return recipe_to_rerun(Path(source), Replay(options=options))
+    try:
+        return recipe_to_rerun(Path(source), Replay(options=options))
+    except TraceError:
+        if not is_checkpoint(Path(source)):
+            raise
+    raise OptionError(
+        "A model is explained over an input, and none is given.",
+        where=source,
+        expected="a checkpoint, an input and a reference; or a trace and a reference",
+        found="a checkpoint and a reference",
+    )
 
 
 def _operand(reference: Any) -> Any:

@@ -93,8 +93,8 @@ class CheckSettings:
         for glob in self.layers:
             if not any(fnmatchcase(name, glob) for name in known):
                 raise OptionError(
-                    f"{spell('layers')} fits no layer of the trace.",
-                    expected=", ".join(known) or "a trace with recurrent layers",
+                    f"{spell('layers')} fits no recurrent layer.",
+                    expected=", ".join(known) or "a run with recurrent layers",
                     found=glob,
                 )
 

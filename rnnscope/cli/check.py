@@ -252,7 +252,8 @@ def _write_files(report: CheckReport, given: dict[str, Any]) -> None:
     from rnnscope.states.saving import save_text
 
     if given["junit"]:
-        save_text(given["junit"], report.render("junit"), force=True, what="JUnit file")
+        text = report.render("junit")
+        save_text(given["junit"], text, force=True, what="JUnit file", option="junit")
     if given["github"]:
         click.echo(report.render("github"), err=True, nl=False)
         if os.environ.get(SUMMARY):

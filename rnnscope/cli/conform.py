@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from rnnscope.cli.options import format_option, limit_options, print_result
 from rnnscope.cli.terminal import stderr_to_nowhere
+from rnnscope.printable import formats_of
+from rnnscope.wording import plural
 
 if TYPE_CHECKING:
     from rnnscope.conforming.conform import Progress
@@ -79,10 +82,13 @@ class _BeforeTheCommand(click.Command):
     help="Judge the answers in FILE, a line of JSON each, instead of running an engine.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace the FILE of --write-cases if it exists.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @limit_options
 @format_option("conform")
 @click.pass_context
-def command(ctx: click.Context, /, engine: str | None, report_format: str, **given: Any) -> int:
+def command(
+    ctx: click.Context, /, engine: str | None, report_format: str, quiet: bool, **given: Any
+) -> int:
     """Run ENGINE over about 240 small LSTM, GRU and RNN cases; judge every state.
 
     ENGINE is torch, torch:cuda, torch:mps, onnxruntime, onnx-reference, tensorflow, keras or
@@ -102,21 +108,27 @@ def command(ctx: click.Context, /, engine: str | None, report_format: str, **giv
     Exits with 0 if all cases agree, with 1 if some differ or none is offered, with 2 in trouble.
     """
     words = ctx.meta.get(COMMAND)
-    _check_one(engine, words, given)
+    _refuse_unread(ctx, _check_one(engine, words, given), report_format)
     seed, only = given["seed"], given["only"]
     if given["list_"]:
         from rnnscope.conforming.conform import listed
 
-        print_result(listed(seed, only), "text" if report_format == "markdown" else report_format)
+        print_result(listed(seed, only), report_format)
         return 0
     if given["write_cases"] is not None:
-        return _write(given["write_cases"], seed, only, force=given["force"])
+        count = _write(given["write_cases"], seed, only, force=given["force"])
+        if not quiet:
+            click.echo(f"wrote {given['write_cases']} ({plural(count, 'case')})")
+        return 0
     report = _run(engine, words, given)
-    print_result(report, report_format)
-    return 0 if report.verdict == "agree" else 1
+    agrees = report.verdict == "agree"
+    if not (agrees and quiet):
+        print_result(report, report_format)
+    return 0 if agrees else 1
 
 
-def _check_one(engine: str | None, words: tuple[str, ...] | None, given: dict[str, Any]) -> None:
+def _check_one(engine: str | None, words: tuple[str, ...] | None, given: dict[str, Any]) -> str:
+    """What is asked for; refuses what is more than one thing, or none."""
     asked = {
         "ENGINE": engine is not None,
         "-- COMMAND": words is not None,
@@ -136,16 +148,32 @@ def _check_one(engine: str | None, words: tuple[str, ...] | None, given: dict[st
         near = get_close_matches(engine, ENGINES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"a program stands behind --: -- {engine}"
         raise click.UsageError(f"there is no engine '{engine}', only {', '.join(ENGINES)}; {hint}")
+    return chosen[0]
+
+
+def _refuse_unread(ctx: click.Context, chosen: str, report_format: str) -> None:
+    """Refuse an option that what is asked for does not read."""
+    goes_with = {
+        "time_limit": ("--time-limit", ("-- COMMAND",)),
+        "force": ("--force", ("--write-cases",)),
+        "quiet": ("--quiet", ("ENGINE", "-- COMMAND", "--answers", "--write-cases")),
+        "report_format": ("--format", ("ENGINE", "-- COMMAND", "--answers", "--list")),
+    }
+    for name, (option, readers) in goes_with.items():
+        if chosen not in readers and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} goes with {' or '.join(readers)}; found {chosen}")
+    if chosen == "--list" and report_format not in formats_of("cases"):
+        raise click.UsageError(f"--list is printed as {' or '.join(formats_of('cases'))}")
 
 
 def _write(path: Path, seed: int, only: str, *, force: bool) -> int:
+    """Write the cases; how many there are."""
     from rnnscope.conforming.conform import case_lines
     from rnnscope.states.saving import save_text
 
     lines = list(case_lines(seed, only))
-    save_text(path, "".join(lines), force=force, what="file of cases")
-    click.echo(f"wrote {path} ({len(lines)} {'case' if len(lines) == 1 else 'cases'})")
-    return 0
+    save_text(path, "".join(lines), force=force, what="file of cases", option="write_cases")
+    return len(lines)
 
 
 def _run(engine: str | None, words: tuple[str, ...] | None, given: dict[str, Any]) -> ConformReport:

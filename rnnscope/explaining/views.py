@@ -328,7 +328,7 @@ def _keys_of(array: ReferenceArray) -> tuple[str, ...]:
 
 
 def _no_fit(reference: Reference, results: Sequence[ResultShape]) -> InputError:
-    made = {f"{result.node} {result.key}": result.shape for result in results}
+    made = {f"{one.node} {one.key}": one.shape for one in results if not one.turned}
     held = (f"{array.source} {array.values.shape}" for array in reference.readings[0].arrays)
     return InputError(
         "The reference fits no result of the model over this input.",

@@ -251,7 +251,7 @@ def _saying_if_swapped(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except (CheckpointError, OptionError) as error:
-        if isinstance(recipe.input, str):
+        if isinstance(recipe.input, str) and recipe.input:
             other, _ = split_reference(recipe.input)
             if swapped_with(Path(recipe.checkpoint), other):
                 raise type(error)(

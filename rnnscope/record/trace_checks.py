@@ -161,7 +161,7 @@ def _picture(trace: Trace, against: Comparison, result: DiffResult) -> str:
         return ""
     with Trace.open(against.golden) as stored:
         svg = divergence_svg(trace, stored, found)
-    save_text(against.picture, svg, force=True, what="picture")
+    save_text(against.picture, svg, force=True, what="picture", option="pictures")
     return str(against.picture)
 
 

@@ -93,5 +93,6 @@ def write_case(reduction: Reduction, case: Case, target: Path, *, force: bool) -
         for name, array in arrays.items()
     )
     stored = {name: LoadedArray(np.asarray(array)) for name, array in arrays.items()}
-    save_file(target, lambda path: write_npz(path, stored), force=force, what=WHAT)
+    save_file(target, lambda path: write_npz(path, stored), force=force, what=WHAT,
+              option="reduce")  # fmt: skip
     return replace(reduction, case=str(target), arrays=held, bytes=target.stat().st_size)

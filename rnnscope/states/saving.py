@@ -195,14 +195,20 @@ def _work_folder(target: Path, *, is_folder: bool = False) -> AbstractContextMan
 
 
 def save_file(
-    target: Path, write: Callable[[Path], None], *, force: bool, what: str = "export"
+    target: Path,
+    write: Callable[[Path], None],
+    *,
+    force: bool,
+    what: str = "export",
+    option: str = "output",
 ) -> None:
     """Write a file under a temporary name beside it, and give it its own when it is whole.
 
     Raises
     ------
     TraceError
-        The disk is full, or failed; it calls the file `what`.
+        The disk is full, or failed; it calls the file `what`, and names the `option` that says
+        where it goes.
     """
     try:
         with _work_folder(target) as work:
@@ -210,10 +216,10 @@ def save_file(
             write(partial)
             publish(partial, target, force, WHAT if what == "export" else what)
     except OSError as error:
-        raise _disk_error(target, error, what) from error
+        raise _disk_error(target, error, what, option) from error
 
 
-def save_text(target: Path, text: str, *, force: bool, what: str) -> None:
+def save_text(target: Path, text: str, *, force: bool, what: str, option: str = "output") -> None:
     """Write a text in UTF-8, its line ends as they are: whole, or not at all.
 
     What is named and is no file (a pipe, ``/dev/stdout``) is written to as it is.
@@ -228,14 +234,15 @@ def save_text(target: Path, text: str, *, force: bool, what: str) -> None:
         try:
             target.write_bytes(content)
         except OSError as error:
-            raise _disk_error(target, error, what) from error
+            raise _disk_error(target, error, what, option) from error
         return
 
     def write(path: Path) -> None:
         with path.open("xb") as file:
             file.write(content)
 
-    save_file(check_target(target, force, what=what), write, force=force, what=what)
+    target = check_target(target, force, what=what, option=option)
+    save_file(target, write, force=force, what=what, option=option)
 
 
 def save_folder(target: Path, write: Callable[[Path], None]) -> None:
@@ -257,11 +264,13 @@ def save_arrays(target: Path, arrays: Arrays, *, force: bool) -> None:
         save_folder(target, lambda path: write(path, arrays))
 
 
-def _disk_error(target: Path, error: OSError, what: str = "export") -> TraceError:
+def _disk_error(
+    target: Path, error: OSError, what: str = "export", option: str = "output"
+) -> TraceError:
     return TraceError(
         f"The {what} cannot be written.",
         where=target,
         expected="room on the disk, and permission to write",
         found=str(error),
-        hint=f"nothing was kept; free some space, or name another place with {spell('output')}",
+        hint=f"nothing was kept; free some space, or name another place with {spell(option)}",
     )

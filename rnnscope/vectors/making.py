@@ -74,7 +74,8 @@ def make_vectors(
         # A larger tolerance than was gone by may undo what was told apart.
         some = each.waiting if tolerance <= begun else each.readings
         left, nothing = not_separated(each, some, tolerance)
-        readings += len(each.readings) - nothing
+        # One misreading may be made in several ways: it counts once, as it is listed once.
+        readings += len({one.name for one in each.readings if one.key not in nothing})
         same += left
         cases += _cases(each)
     recipe = planned.recipe.with_options(random=None)

@@ -96,7 +96,7 @@ class VectorsReport(Printable):
     tolerance : float
         In units of the largest value of each expected array.
     readings : int
-        Misreadings that mean something to the model, over all its parts.
+        Misreadings that mean something to the model, by name, over all its parts.
     not_separated : tuple of NotSeparated
         Those of them that differ by less than a hundred tolerances.
     cases : tuple of CaseReport

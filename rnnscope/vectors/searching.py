@@ -213,8 +213,8 @@ def _not_apart(
 
 def not_separated(
     searched: Searched, readings: list[KnownReading], tolerance: float
-) -> tuple[list[NotSeparated], int]:
-    """Those of some readings that no input tells apart, and how many mean nothing over any."""
+) -> tuple[list[NotSeparated], set[tuple[str, str, int]]]:
+    """Those of some readings that no input tells apart, and the keys of what means nothing."""
     waiting: dict[int, float | None] = dict.fromkeys(range(len(readings)))
     for one in searched.chosen:
         places = sorted(waiting)
@@ -235,4 +235,4 @@ def not_separated(
         reason = reason_of(reading, setup, difference, tolerance, searched.tried)
         name = searched.part.layer or searched.part.name
         found.setdefault(reading.name, NotSeparated(name, *reading.name, reason))
-    return list(found.values()), len(waiting) - len(meant)
+    return list(found.values()), {readings[at].key for at in waiting if at not in meant}

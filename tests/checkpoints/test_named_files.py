@@ -7,6 +7,7 @@ import struct
 import tarfile
 import textwrap
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -194,6 +195,21 @@ def test_arguments_that_are_not_swapped_are_not_told_so(tmp_path):
     with pytest.raises(RnnscopeError) as error:
         rnnscope.run(one, str(other))
     assert "other order" not in str(error.value)
+
+
+def test_a_run_without_an_input_is_not_told_to_be_swapped_with_the_folder(tmp_path, monkeypatch):
+    """Vectors and random numbers have no input: its empty name is the folder at hand."""
+    from rnnscope.checkpoints import is_checkpoint
+
+    for item in Path("sample_data/lstm_float64").iterdir():
+        if item.name.startswith(("model", "checkpoint")):
+            (tmp_path / item.name).write_bytes(item.read_bytes())
+    np.savez(tmp_path / "x.npz", x=np.zeros((7, 5), "f4"))
+    monkeypatch.chdir(tmp_path)
+    assert is_checkpoint(Path())
+    with pytest.raises(RnnscopeError) as error:
+        rnnscope.write_vectors("x.npz", "v")
+    assert "other order" not in str(error.value.hint)
 
 
 def test_every_kind_has_advice_that_fits_a_line():

@@ -45,6 +45,9 @@ def test_cases_are_written_answered_elsewhere_and_judged(rnnscope, tmp_path):
     again = rnnscope("conform", "--write-cases", written, "--only", "gru/bias")
     assert again.code == 2
     assert "exists already" in again.stderr
+    assert "name another file with --write-cases, or replace it with --force" in again.stderr
+    forced = rnnscope("conform", "--write-cases", written, "--only", "gru/bias", "-f", "-q")
+    assert (forced.code, forced.stdout) == (0, "")
     import subprocess
 
     made = subprocess.run([sys.executable, ENGINE], input=written.read_bytes(),
@@ -77,6 +80,11 @@ def test_a_list_of_cases(rnnscope):
         (("--list", "--only", "lsmt/*"), "No case has such a name."),
         (("--answers", "/nowhere"), "The answers cannot be read."),
         (("--answers", __file__), "The file holds no answer."),
+        (("rnnscope", "--force"), "--force goes with --write-cases; found ENGINE"),
+        (("rnnscope", "--time-limit", "9"), "--time-limit goes with -- COMMAND; found ENGINE"),
+        (("--list", "--quiet"), "--quiet goes with ENGINE or -- COMMAND or"),
+        (("--write-cases", "c", "--format", "json"), "--format goes with ENGINE or"),
+        (("--list", "--format", "markdown"), "--list is printed as text or json"),
         (("--", "no-such-program"), "The command cannot be started."),
         (("torch:mps",), "PyTorch"),
     ],
@@ -86,3 +94,14 @@ def test_refusals(rnnscope, arguments, said):
     assert done.code == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_quiet_says_what_is_wrong_alone(rnnscope):
+    done = rnnscope("conform", "rnnscope", "--quiet", "--only", "gru/initial")
+    assert (done.code, done.stdout) == (0, "")
+    differs = rnnscope("conform", "rnnscope", "-q", "--only", "lstm/clip/c-beyond")
+    assert differs.code == 1
+    assert differs.stdout.startswith("verdict  1 of 1 case differs\n")
+    assert "corpus   1 case, seed 0" in differs.stdout
+    one = rnnscope("conform", "rnnscope", "--only", "gru/initial/given")
+    assert one.stdout.startswith("verdict  the one case agrees\n")

@@ -6,6 +6,8 @@ truth, of which no line is rnnscope's.
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,22 @@ def test_a_program_that_does_not_answer_in_time_is_ended_and_started_again():
         ("lstm/sizes/steps-1-batch-1-units-1", "failed", "no answer within 4 s"),
         ("lstm/sizes/steps-40", "agree", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "only"),
+    [
+        # A case of 512 units is larger than a pipe holds.
+        (["sleep", "30"], "lstm/sizes/units-512"),
+        (["sh", "-c", "sleep 30 & cat > /dev/null"], "lstm/sizes/units-3"),
+    ],
+    ids=["does not read", "leaves a child behind"],
+)
+def test_no_program_holds_the_run_up_beyond_its_time(words, only):
+    began = time.monotonic()
+    (case,) = rnnscope.conform(words, only=only, time_limit=1).cases
+    assert (case.status, case.reason) == ("failed", "no answer within 1 s")
+    assert time.monotonic() - began < 20
 
 
 def test_words_where_numbers_should_be():

@@ -255,6 +255,11 @@ def test_an_unknown_topic_names_the_nearest(rnnscope):
     assert "rnnscope help checks" in result.stderr
 
 
+def test_the_page_of_commands_has_all_of_them_in_their_order():
+    page = (PACKAGE / TOPICS["commands"].page).read_text(encoding="utf-8")
+    assert re.findall(r"^## rnnscope (\S+)$", page, re.MULTILINE) == [*COMMANDS]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_help_that_a_page_names_is_there(page):
     """COMMANDS.md has the help of every command, so that their examples are held to it, too."""

@@ -175,3 +175,19 @@ def test_without_a_function_that_lets_others_run_threads_only_spin(parties, monk
 def test_steps_are_shared_where_it_pays(sequences, timesteps, units, shared):
     cell = cell_of(np.random.default_rng(36), "lstm", 2, units)
     assert fast_engine._share_steps(PackedCell(cell), sequences, timesteps) is shared
+
+
+def test_an_interrupt_before_the_work_begins_leaves_no_thread_waiting(monkeypatch):
+    """A thread of the pool that waits for ever would keep the process from ending."""
+    monkeypatch.setattr(team, "PATIENCE", 30.0)
+    worked = []
+
+    def interrupted(parties):
+        assert parties == 2
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            team.run_together(pool, 2, interrupted, worked.append)
+        assert pool.submit(lambda: "free").result(timeout=10) == "free"
+    assert worked == []

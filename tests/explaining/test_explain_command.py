@@ -213,7 +213,7 @@ def test_a_file_that_is_not_there(rnnscope, port, missing):
 def test_a_checkpoint_without_an_input(rnnscope, port):
     """Two arguments are a trace and a reference; this one is no trace."""
     words = said_in_an_error(rnnscope("explain", port.model, port.wrong))
-    assert "INPUT" in words or "input" in words
+    assert "A model is explained over an input, and none is given." in words
 
 
 def test_no_arguments_at_all(rnnscope):
@@ -225,6 +225,8 @@ def test_a_reference_of_another_width(rnnscope, port, tmp_path):
     words = said_in_an_error(rnnscope("explain", port.model, port.x, tmp_path / "wide.npz"))
     assert "5" in words
     assert str(UNITS) in words
+    # Final states of every timestep, which a misreading may have, are none of the model's results.
+    assert f"final/c (2, {UNITS})" in words
 
 
 def test_a_reference_with_nan(rnnscope, port, tmp_path):

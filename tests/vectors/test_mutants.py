@@ -147,5 +147,24 @@ def test_what_is_no_mistake_of_a_model_is_listed_by_name_with_the_reason(fresh):
     assert report.readings == document["readings"] > 200
 
 
+def test_a_misreading_counts_once_however_many_ways_there_are_to_make_it(tmp_path, monkeypatch):
+    """It is listed once where no input tells it apart, so that the difference of both is right."""
+    from rnnscope.vectors import searching
+
+    names = set()
+    known = searching.known_readings
+
+    def noted(part, *given):
+        found = known(part, *given)
+        names.update((part.name, *one.name) for one in found)
+        return found
+
+    monkeypatch.setattr(searching, "known_readings", noted)
+    report = rnnscope.write_vectors(
+        "sample_data/keras_stack/model.h5", tmp_path / "v", layers=["lstm"], steps=8, sequences=2
+    )
+    assert len(names) >= report.readings > len(names) - 20
+
+
 def test_there_are_forty():
     assert len(MUTANTS) >= 40

@@ -88,6 +88,33 @@ def test_what_the_runner_in_c_writes_is_what_check_reads(compiled, written, tmp_
 
 
 @with_gcc
+def test_a_program_that_makes_nan_of_all_is_wrong_and_not_passed_over(compiled, written, tmp_path):
+    source = tmp_path / "nan.c"
+    source.write_text(
+        """#include <math.h>
+#include "vectors.h"
+void my_rnn(const vec_case *given, vec_real ***got, vec_real *outputs) {
+  const vec_expected *layer = &given->layers[0];
+  int k, at;
+  (void)outputs;
+  for (k = 0; k < layer->array_count; k++) {
+    int steps = layer->arrays[k].over_time ? given->timesteps : 1;
+    for (at = 0; at < given->sequences * steps * layer->arrays[k].width; at++)
+      got[0][k][at] = (vec_real)sqrt(-1.0);
+  }
+}
+""",
+        encoding="utf-8",
+    )
+    done = compiled(0, "nan.json", source=source)
+    assert done.returncode == 1
+    assert done.stdout.startswith("FAIL rnn_lstm_cell-1: first wrong in 'rnn/lstm_cell': ")
+    assert "note" not in done.stdout
+    folder, _ = written("tf1, everything", weights=True)
+    assert rnnscope.check_vectors(folder, tmp_path / "nan.json", budget=0).status == "fail"
+
+
+@with_gcc
 def test_a_program_that_computes_nothing_is_no_success(compiled, tmp_path):
     empty = tmp_path / "empty.c"
     empty.write_text(

@@ -8,7 +8,7 @@ from pathlib import Path
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.graph.proto import parse_model, sniff_onnx
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
-from rnnscope.model.network import Node
+from rnnscope.model.network import Network, Node
 
 
 def read_onnx(path: Path) -> Checkpoint:
@@ -39,10 +39,26 @@ def read_onnx(path: Path) -> Checkpoint:
         framework=_framework(stored.model),
         files=(path, *stored.store.files),
         network=network,
-        notes=tuple(stored.notes(axes)),
+        notes=(*stored.notes(axes), *_clip_notes(network)),
         input_axes=axes,
         later_results=partial(_later_results, path),
     )
+
+
+def _clip_notes(network: Network) -> tuple[str, ...]:
+    """Where ONNX Runtime and the text of the operator LSTM differ, and which of them is read."""
+    clipped = [
+        f"'{node.name}' ({bound:g})"
+        for node in network.recurrent
+        if node.recurrent
+        and node.recurrent.cell.kind == "lstm"
+        and (bound := node.recurrent.cell.options.gate_clip.value)
+    ]
+    words = (
+        f"clip of {', '.join(clipped)}: as in ONNX Runtime, what enters the gates' activations is "
+        "clipped; by the text of ONNX the c that enters h would be clipped as well."
+    )
+    return (words,) if clipped else ()
 
 
 def _later_results(path: Path) -> tuple[Node, ...]:

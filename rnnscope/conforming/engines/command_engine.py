@@ -119,7 +119,9 @@ class _Program:
                 hint="a script needs its interpreter: -- python engine.py",
             ) from error
         self._lines: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._writer: threading.Thread | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @property
     def ended(self) -> bool:
@@ -147,7 +149,8 @@ class _Program:
         self._in_step = False
         until = time.monotonic() + seconds
         # A program that does not read must not make us wait beyond the limit.
-        threading.Thread(target=self._write, args=(line,), daemon=True).start()
+        self._writer = threading.Thread(target=self._write, args=(line,), daemon=True)
+        self._writer.start()
         try:
             answer = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -192,21 +195,35 @@ class _Program:
 
     def end(self) -> None:
         """End it, and what it started."""
-        for stream in (self._process.stdin,):
-            with suppress(OSError, ValueError):
-                assert stream is not None
-                stream.close()
-        with suppress(subprocess.TimeoutExpired):
-            # It reads the end of its stdin; what holds on to the machine is ended.
-            self._process.wait(0.5 if self._in_step else 0.05)
-        if self._process.poll() is None:
-            self._kill()
-        with suppress(OSError, ValueError):
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+        if not self._busy(self._writer):
+            self._close(self._process.stdin)
+            with suppress(subprocess.TimeoutExpired):
+                # It reads the end of its stdin; what holds on to the machine is ended.
+                self._process.wait(0.5 if self._in_step else 0.05)
+        self._kill()
+        # A file that a thread still waits at cannot be closed: that would wait as well.
+        for thread, stream in (
+            (self._writer, self._process.stdin),
+            (self._reader, self._process.stdout),
+        ):
+            if thread is not None:
+                thread.join(1)
+            if not self._busy(thread):
+                self._close(stream)
         self._errors.close()
 
+    @staticmethod
+    def _busy(thread: threading.Thread | None) -> bool:
+        return thread is not None and thread.is_alive()
+
+    @staticmethod
+    def _close(stream: IO[bytes] | None) -> None:
+        assert stream is not None
+        with suppress(OSError, ValueError):
+            stream.close()
+
     def _kill(self) -> None:
+        """End it, and what is left of its group: a child may outlive it and hold its stdout."""
         with suppress(OSError):
             if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -30,7 +30,7 @@ def run_together(
     """
     lock, here, begin = Lock(), Event(), Event()
     come: list[int] = []
-    closed = False
+    closed = agreed = False
 
     def help_out() -> None:
         with lock:
@@ -41,14 +41,18 @@ def run_together(
             if party == most - 1:
                 here.set()
         begin.wait()
-        work(party)
+        if agreed:
+            work(party)
 
     jobs = [pool.submit(help_out) for _ in range(most - 1)]
-    here.wait(PATIENCE)
-    with lock:
-        closed = True
-    decided(1 + len(come))
-    begin.set()
+    try:
+        here.wait(PATIENCE)
+        with lock:
+            closed = True
+        decided(1 + len(come))
+        agreed = True
+    finally:  # an interrupt here leaves no thread of the pool waiting for ever
+        begin.set()
     work(0)
     for job in jobs:
         if not job.cancel():  # those that have not begun are not waited for

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rnnscope.conforming.result import ConformReport
 from rnnscope.report.conformance.conform_words import (
     COLUMNS,
-    case_count,
     difference_words,
     differences,
     head,
@@ -17,6 +16,7 @@ from rnnscope.report.conformance.conform_words import (
     rows,
 )
 from rnnscope.report.markdown import escape, table
+from rnnscope.wording import plural
 
 
 def render(report: ConformReport, *, width: int = 100, color: bool = False) -> str:  # noqa: ARG001
@@ -32,7 +32,7 @@ def _lines(report: ConformReport) -> Iterator[str]:
     yield from table(COLUMNS, rows(report))
     for found in differences(report):
         yield ""
-        yield f"**{escape(found.title)}** ({case_count(len(found.cases))})"
+        yield f"**{escape(found.title)}** ({plural(len(found.cases), 'case')})"
         yield ""
         yield from (f"- {escape(line)}" for line in difference_words(found))
     for title, entries in (

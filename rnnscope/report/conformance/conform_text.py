@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rnnscope.conforming.result import ConformReport
 from rnnscope.report.conformance.conform_words import (
     COLUMNS,
-    case_count,
     difference_words,
     differences,
     head,
@@ -18,6 +17,7 @@ from rnnscope.report.conformance.conform_words import (
 )
 from rnnscope.report.console import text_of
 from rnnscope.report.text_blocks import heading, lines, pairs, table
+from rnnscope.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +37,7 @@ def _parts(report: ConformReport) -> Iterator[RenderableType]:
         table(COLUMNS, rows(report), right=COLUMNS[1:]),
     )
     for found in differences(report):
-        yield lines(f"{found.title} ({case_count(len(found.cases))})", difference_words(found))
+        yield lines(f"{found.title} ({plural(len(found.cases), 'case')})", difference_words(found))
     for title, entries in (
         ("not offered", not_offered(report)),
         ("not given, and so not judged", not_given(report)),

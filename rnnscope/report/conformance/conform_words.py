@@ -8,6 +8,7 @@ from math import isfinite
 from rnnscope.conforming.judging import Place
 from rnnscope.conforming.result import CaseVerdict, ConformReport
 from rnnscope.deferred_dataclass import dataclass
+from rnnscope.wording import plural
 
 COLUMNS = ("family", "cases", "agree", "differ", "not offered", "error")
 SHOWN_CASES = 4
@@ -26,15 +27,15 @@ def headline(report: ConformReport) -> str:
     count = [case.status for case in report.cases].count
     wrong, offered = count("differs") + count("failed"), len(report.cases) - count("not offered")
     if report.verdict == "nothing offered":
-        return f"none of {len(report.cases)} cases is offered"
+        return f"none of {plural(len(report.cases), 'case')} is offered"
     if report.verdict == "agree":
-        return f"all of {offered} cases agree"
-    return f"{wrong} of {offered} cases differ"
+        return f"all of {offered} cases agree" if offered > 1 else "the one case agrees"
+    return f"{wrong} of {plural(offered, 'case')} {'differs' if wrong == 1 else 'differ'}"
 
 
 def head(report: ConformReport) -> list[tuple[str, str]]:
     """What ran, and the verdict."""
-    corpus = f"{len(report.cases)} cases, seed {report.seed}"
+    corpus = f"{plural(len(report.cases), 'case')}, seed {report.seed}"
     if report.only != "*":
         corpus += f", only {report.only}"
     return [
@@ -106,11 +107,6 @@ def place_words(place: Place) -> str:
     )
 
 
-def case_count(count: int) -> str:
-    """A number of cases."""
-    return "1 case" if count == 1 else f"{count} cases"
-
-
 def not_offered(report: ConformReport) -> list[str]:
     """Why cases were not offered, most of them first."""
     groups: dict[str, int] = {}
@@ -118,7 +114,7 @@ def not_offered(report: ConformReport) -> list[str]:
         if case.status == "not offered":
             groups[case.reason] = groups.get(case.reason, 0) + 1
     ordered = sorted(groups.items(), key=lambda entry: -entry[1])
-    return [f"{reason}: {case_count(number)}" for reason, number in ordered]
+    return [f"{reason}: {plural(number, 'case')}" for reason, number in ordered]
 
 
 def not_given(report: ConformReport) -> list[str]:
@@ -127,4 +123,4 @@ def not_given(report: ConformReport) -> list[str]:
     for case in report.cases:
         for name in case.not_given:
             groups[name] = groups.get(name, 0) + 1
-    return [f"{name} of every step: {case_count(number)}" for name, number in groups.items()]
+    return [f"{name} of every step: {plural(number, 'case')}" for name, number in groups.items()]

@@ -41,7 +41,7 @@ def issue(found: Reduction, tolerance: str) -> Iterator[str]:
     yield ""
     yield escape(f"Attached: {Path(found.case).name}")
     yield ""
-    rows = [(one.name, shape(one.shape) or "one text", one.dtype) for one in found.arrays]
+    rows = [(one.name, shape(one.shape), one.dtype) for one in found.arrays]
     yield from table(("array", "shape", "dtype"), rows)
     yield ""
     yield "```sh"

@@ -15,6 +15,7 @@ from rnnscope.report.vectors.vectors_words import (
     verdict_words,
 )
 from rnnscope.vectors.result import VectorsCheck
+from rnnscope.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +38,7 @@ def _parts(found: VectorsCheck) -> Iterator[RenderableType]:
         ]
     )
     rows = [
-        (case.status, case.name, f"{len(case.compared)} arrays",
+        (case.status, case.name, plural(len(case.compared), "array"),
          f"{len(case.wrong) + len(case.misshapen)} wrong" if case.status == "fail" else "")
         for case in found.cases
     ]  # fmt: skip

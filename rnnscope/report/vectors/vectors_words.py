@@ -25,12 +25,8 @@ def size_words(size: int) -> str:
 def covered(report: VectorsReport) -> str:
     """How many misreadings the cases tell from the right one."""
     left = len(report.not_separated)
-    if not left:
-        return f"all {report.readings} that explain knows differ by 100 tolerances or more"
-    return (
-        f"{report.readings - left} of {report.readings} that explain knows differ by 100 "
-        f"tolerances or more"
-    )
+    some = f"{report.readings - left} of" if left else "all"
+    return f"{some} {report.readings} that explain knows differ by 100 tolerances or more"
 
 
 def not_separated_lines(report: VectorsReport) -> Iterator[str]:

@@ -6,7 +6,6 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.containers.safetensors import write_safetensors
 from rnnscope.states.saving import save_folder, write_npz
@@ -34,22 +33,8 @@ MOST_HEADER_BYTES = 8 * 2**20
 """Compilers take minutes for more constants than that."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How large the files of text become, about.
-
-    Attributes
-    ----------
-    document, header : int
-        Bytes.
-    """
-
-    document: int
-    header: int
-
-
-def sizes_of(vectors: VectorSet) -> Sizes:
-    """What the numbers take as text."""
+def text_bytes(vectors: VectorSet) -> int:
+    """What the numbers take as text, about: of the document, and of the header."""
     total = sum(
         array.size * BYTES_OF_NUMBER[array.dtype.name]
         for case in vectors.cases
@@ -60,7 +45,7 @@ def sizes_of(vectors: VectorSet) -> Sizes:
         for layer in vectors.layers
         for array in layer.weights.values()
     )
-    return Sizes(total, total)
+    return total
 
 
 def check_folder_target(path: Path, *, force: bool) -> Path:
@@ -127,21 +112,21 @@ def write_folder(
     TraceError
         The disk is full, or failed.
     """
-    sizes = sizes_of(vectors)
-    if sizes.document > MOST_BYTES:
+    size = text_bytes(vectors)
+    if size > MOST_BYTES:
         raise OptionError(
             "The vectors would be too large.",
             where=target,
             expected=f"{MOST_BYTES // 2**20} MB of JSON at most",
-            found=f"about {sizes.document // 2**20} MB in {len(vectors.cases)} cases",
+            found=f"about {size // 2**20} MB in {len(vectors.cases)} cases",
             hint=f"{spell('steps', '8')}, {spell('sequences', '2')}, or one layer with "
             f"{spell('layers', 'NAME')}",
         )
     notes = []
-    with_header = sizes.header <= MOST_HEADER_BYTES if header is None else header
+    with_header = size <= MOST_HEADER_BYTES if header is None else header
     if not with_header and header is None:
         notes.append(
-            f"no {HEADER} and {RUNNER_C}: they would have about {sizes.header // 2**20} MB of "
+            f"no {HEADER} and {RUNNER_C}: they would have about {size // 2**20} MB of "
             f"constants ({spell('header')} writes them)"
         )
     kept = [*OWN_FILES] if with_header else [n for n in OWN_FILES if n not in (HEADER, RUNNER_C)]

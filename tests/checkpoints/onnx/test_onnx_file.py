@@ -181,6 +181,19 @@ def test_clipped_gates_are_left_to_the_reference_engine(tmp_path):
     assert not takes(input_forget=1)
 
 
+def test_a_clip_is_told_to_be_that_of_onnxruntime(tmp_path):
+    """By the letter of ONNX an LSTM's clip bounds the c that enters h, too."""
+
+    def notes(**attributes):
+        return [note for note in read_checkpoint(simple(tmp_path / "m.onnx", **attributes)).notes
+                if "clip" in note]  # fmt: skip
+
+    assert notes() == notes(clip=0.0) == []
+    (said,) = notes(clip=0.375)
+    assert said.startswith("clip of 'lstm' (0.375): as in ONNX Runtime, what enters the gates'")
+    assert said.endswith("by the text of ONNX the c that enters h would be clipped as well.")
+
+
 def test_layout_1_is_batch_first(tmp_path):
     first = read_checkpoint(simple(tmp_path / "a.onnx", layout=1)).network
     second = read_checkpoint(simple(tmp_path / "b.onnx")).network
