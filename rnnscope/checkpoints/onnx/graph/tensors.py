@@ -39,6 +39,8 @@ STORED: dict[int, tuple[str, str]] = {
 }
 """TensorProto.DataType to the dtype of the stored bytes, and the field that lists values."""
 
+FLOATS = (FLOAT, DOUBLE, FLOAT16, BFLOAT16)
+
 INTEGERS = (2, 4, 5, 6, 7, 9, 12, 13)
 """DataTypes of indices and shapes; 8-bit integers with a sign may be quantised weights."""
 
@@ -159,6 +161,11 @@ def _shape(tensor: Any, where: str) -> tuple[int, ...]:
             hint="the file is damaged: copy it again from its source",
         )
     return shape
+
+
+def stays_in_file(tensor: Any) -> bool:
+    """Whether a tensor's values are not in memory yet: too large, or in a file beside the model."""
+    return tensor.data_location == EXTERNAL or value_in_file(tensor.raw_data) is not None
 
 
 def _raw(stored: bytes, shape: tuple[int, ...], dtype: str, where: str) -> bytes:
