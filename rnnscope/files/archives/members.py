@@ -108,7 +108,7 @@ def read_tar(path: Path) -> Members:
                 stream = archive.extractfile(info)
                 if stream is None:
                     continue
-                head = stream.peek(16)[:16] if info.size else b""
+                head = cast("io.BufferedReader", stream).peek(16)[:16] if info.size else b""
                 if may_be_model(head):
                     content = read_in_pieces(cast("BinaryIO", stream), info.size)
                     members.add(path, info.name, content)
