@@ -1,20 +1,22 @@
-"""How reading grows with what a file holds: n, 2n and 4n recurrent layers, each format.
+"""How reading grows with what a file holds, and what it takes where a file holds more: each format.
 
-    python tests/benchmarks/reading.py [--layers N] [--repeat N] [--json FILE]
+    python tests/benchmarks/reading.py [--only NAME …] [--layers N] [--repeat N] [--json FILE]
 
-Files are written first, and are not timed. The least processor time of some is shown, and its
-growth from n to 4n: 4 is linear, 16 quadratic. Then what ``inspect`` and ``run`` take of memory, as
-a process, where the file holds a large table that nobody needs.
+Files are written first, and are not timed. First n, 2n and 4n recurrent layers: the least processor
+time of some readings is shown, and its growth from n to 4n: 4 is linear, 16 quadratic. Then peak
+memory and processor time of ``inspect`` and ``run``, as processes, where the file holds a table
+of 205 MB that nobody needs. A format whose writer is not installed is a line that says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,185 +26,108 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from launcher import measured
 from machine import described, machine
+from model_files import writers
+from model_files.interface import UNITS, WIDTH, Write, drawn
 
 import rnnscope
 
-UNITS = 4
 PACKAGES = ("rnnscope", "numpy", "onnx", "torch", "keras", "tensorflow")
-
-
-def _drawn(*shape: int) -> Any:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-def npz(path: Path, layers: int) -> dict[str, str]:
-    """Kernels and biases as Keras names them."""
-    arrays = {}
-    for number in range(layers):
-        arrays[f"lstm_{number}/kernel"] = _drawn(UNITS, 4 * UNITS)
-        arrays[f"lstm_{number}/recurrent_kernel"] = _drawn(UNITS, 4 * UNITS)
-        arrays[f"lstm_{number}/bias"] = _drawn(4 * UNITS)
-    np.savez(path, **arrays)
-    return {"layout": "keras"}
-
-
-def onnx(path: Path, layers: int) -> dict[str, str]:
-    """A stack of LSTM nodes."""
-    import onnx as format_
-    from onnx import helper, numpy_helper
-
-    nodes, stored, last = [], [numpy_helper.from_array(np.array([1]), "axes")], "X"
-    for number in range(layers):
-        stored += [
-            numpy_helper.from_array(_drawn(1, 4 * UNITS, UNITS), f"{name}{number}") for name in "WR"
-        ]
-        reads = [last, f"W{number}", f"R{number}"]
-        nodes.append(helper.make_node("LSTM", reads, [f"Y{number}"], hidden_size=UNITS))
-        last = f"m{number}"
-        nodes.append(helper.make_node("Squeeze", [f"Y{number}", "axes"], [last]))
-    graph = helper.make_graph(
-        nodes, "stack", [helper.make_tensor_value_info("X", 1, [5, 2, UNITS])],
-        [helper.make_tensor_value_info(last, 1, None)], stored,
-    )  # fmt: skip
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    format_.save(made, str(path))
-    return {}
-
-
-def pt(path: Path, layers: int) -> dict[str, str]:
-    """The state dict of an nn.LSTM."""
-    import torch
-
-    torch.save(torch.nn.LSTM(UNITS, UNITS, num_layers=layers).state_dict(), path)
-    return {}
-
-
-def safetensors(path: Path, layers: int) -> dict[str, str]:
-    """The tensors of an nn.LSTM."""
-    arrays = {}
-    for number in range(layers):
-        arrays[f"rnn.weight_ih_l{number}"] = _drawn(4 * UNITS, UNITS)
-        arrays[f"rnn.weight_hh_l{number}"] = _drawn(4 * UNITS, UNITS)
-        arrays |= {f"rnn.bias_{part}_l{number}": _drawn(4 * UNITS) for part in ("ih", "hh")}
-    head, at = {}, 0
-    for name, array in arrays.items():
-        ends = [at, at := at + array.nbytes]
-        head[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": ends}
-    text = json.dumps(head).encode()
-    values = b"".join(array.tobytes() for array in arrays.values())
-    path.write_bytes(len(text).to_bytes(8, "little") + text + values)
-    return {}
-
-
-def _keras(layers: int, rows: int = 0) -> Any:
-    """A stack of LSTMs; with a table of some rows beside it."""
-    import keras
-
-    x = keras.Input((None, UNITS), name="x")
-    outputs = x
-    for number in range(layers):
-        lstm = keras.layers.LSTM(UNITS, return_sequences=True, name=f"lstm_{number}")
-        outputs = lstm(outputs)
-    if not rows:
-        return keras.Model(x, outputs)
-    ids = keras.Input((None,), dtype="int32", name="ids")
-    return keras.Model([x, ids], [outputs, keras.layers.Embedding(rows, 64)(ids)])
-
-
-def keras_file(path: Path, layers: int, rows: int = 0) -> dict[str, str]:
-    """A whole Keras model, whichever the ending."""
-    _keras(layers, rows).save(path)
-    return {}
-
-
-def saved_model(path: Path, layers: int, rows: int = 0) -> dict[str, str]:
-    """The functions of a model, as ``export`` writes them."""
-    _keras(layers, rows).export(path, verbose=False)
-    return {}
-
-
-WRITERS: dict[str, Callable[[Path, int], dict[str, str]]] = {
-    "npz": npz, "onnx": onnx, "pt": pt, "safetensors": safetensors, "h5": keras_file,
-    "keras": keras_file, "saved_model": saved_model,
+LAYERS = 250
+FEWER = {
+    "Keras .h5": 5, ".keras": 5, ".keras, compressed": 5, "Keras .weights.h5": 5,
+    "Keras 2 weights .h5": 5, "SavedModel": 10, "TensorFlow 2 checkpoint": 5,
+    "TensorFlow.js layers": 5, "TorchScript": 5, ".pt2": 10, "TensorFlow 1 Saver": 10,
+    "TensorFlow 1 Saver V1": 10, "SessionBundle": 10, "frozen graph": 10,
+    "TensorFlow.js graph": 10,
 }  # fmt: skip
-
-FEWER = {"saved_model": 5, "h5": 2, "keras": 2}
 """Slow to write: one layer for so many of the others."""
 
 ROWS = 800_000
 """Of the table that nobody needs: 205 MB."""
 
-WITH_TABLE: dict[str, Callable[[Path, int, int], dict[str, str]]] = {
-    "h5": keras_file, "keras": keras_file, "saved_model": saved_model,
-}  # fmt: skip
+
+def growth(write: Write, layers: list[int], folder: Path, repeat: int) -> list[float]:
+    """The least processor seconds of opening files of some layers."""
+    found = []
+    for number in (2, *layers):  # the first is for what is imported once
+        there = folder / str(number)
+        there.mkdir()
+        written = write(there / "model", number, 0)
+        taken = []
+        for _ in range(repeat):
+            started = time.process_time()
+            rnnscope.open_model(written.path, **written.options)
+            taken.append(time.process_time() - started)
+        found.append(min(taken))
+        shutil.rmtree(there)
+    return found[1:]
 
 
-def measure(ending: str, layers: int, folder: Path, repeat: int) -> float:
-    """The least processor seconds of opening a file of some layers."""
-    path = folder / f"{layers}.{ending}"
-    given = WRITERS[ending](path, layers)
-    taken = []
-    for _ in range(repeat):
-        started = time.process_time()
-        rnnscope.open_model(path, **given)
-        taken.append(time.process_time() - started)
-    return min(taken)
-
-
-def memory(ending: str, folder: Path) -> dict[str, float]:
-    """Peak MB of processes, measured from outside."""
-    path = folder / f"table.{ending}"
-    WITH_TABLE[ending](path, 1, ROWS)
-    run = [sys.executable, "-m", "rnnscope"]
+def beside_table(write: Write, folder: Path) -> dict[str, dict[str, float]]:
+    """Peak MB and processor seconds of commands, measured from outside."""
+    written = write(folder / "model", 1, ROWS)
+    whole = [written.path] if written.path.is_file() else []
+    stored = sum(one.stat().st_size for one in {*folder.rglob("*"), *whole} if one.is_file())
+    np.save(folder / "x.npy", drawn(2, 5, UNITS))
+    command = [sys.executable, "-m", "rnnscope"]
+    given = [part for name, value in written.options.items() for part in (f"--{name}", value)]
     todo = {
-        "inspect": [*run, "inspect", str(path)],
-        "run": [*run, "run", str(path), str(folder / "x.npy"), "-o", str(folder / "t.h5"),
-                "--force", "--quiet", "--layer", "*lstm*"],
+        "inspect": [*command, "inspect", str(written.path), *given],
+        "run": [*command, "run", str(written.path), str(folder / "x.npy"), *given, "--force",
+                "-o", str(folder / "t.h5"), "--quiet", "--layer", written.layer],
     }  # fmt: skip
-    found = {}
-    for name, command in todo.items():
-        _, _, peak, failure = measured(command)
-        found[name] = round(peak) if not failure else float("nan")
+    found = {"file": {"mb": round(stored / 1e6)}}
+    for name, line in todo.items():
+        _, processor, peak, failure = measured(line)
+        found[name] = {"peak_mb": round(peak), "processor_s": round(processor, 2)}
         if failure:
-            print(f"{ending} {name}: {failure}")
+            print(f"{name}: {failure}")
+            found[name] = {}
     return found
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--layers", type=int, default=250, help="n (default 250)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="formats, by name")
+    parser.add_argument("--layers", type=int, default=LAYERS, help=f"n (default {LAYERS})")
     parser.add_argument("--repeat", type=int, default=3, help="times each (default 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
+    parser.add_argument("--measure", choices=("growth", "table"), nargs="+",
+                        default=("growth", "table"), help="one of the two alone")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there; what "
+                        "a file that is there has of other formats stays")  # fmt: skip
     given = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     on = machine(*PACKAGES)
     print(described(on), flush=True)
-    results: dict[str, list[float]] = {}
-    peaks: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for ending in WRITERS:
-            try:
-                measure(ending, 2, folder, 1)  # what is imported once
-            except ImportError as error:
-                print(f"{ending}: left out, {error}")
-                continue
-            sizes = [given.layers // FEWER.get(ending, 1) * factor for factor in (1, 2, 4)]
-            found = [measure(ending, size, folder, given.repeat) for size in sizes]
-            results[ending] = found
-            shown = ", ".join(
-                f"{size}: {one:.2f} s" for size, one in zip(sizes, found, strict=True)
-            )
-            print(f"{ending:<12} {shown}; 4n / n {found[2] / found[0]:.1f}", flush=True)
-        print(f"\npeak MB, with a table of {ROWS * 64 * 4 / 1e6:.0f} MB that nobody needs")
-        np.save(folder / "x.npy", _drawn(2, 5, UNITS))
-        for ending in WITH_TABLE.keys() & results.keys():
-            peaks[ending] = memory(ending, folder)
-            print(f"{ending:<12} {peaks[ending]}", flush=True)
-    if given.json:
-        whole = {"machine": on, "seconds": results, "peak_mb": peaks}
-        given.json.write_text(json.dumps(whole, indent=1) + "\n")
+    results = json.loads(given.json.read_text()) if given.json and given.json.exists() else {}
+    results["machine"] = on
+    for name, write in writers().items():
+        if given.only and name not in given.only:
+            continue
+        try:
+            _measure(name, write, given, results)
+        except ImportError as error:
+            print(f"{name}: left out, {error}")
+        if given.json:
+            given.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
+
+
+def _measure(name: str, write: Write, given: argparse.Namespace, results: dict[str, Any]) -> None:
+    if "growth" in given.measure:
+        sizes = [given.layers // FEWER.get(name, 1) * factor for factor in (1, 2, 4)]
+        with tempfile.TemporaryDirectory() as folder:
+            found = growth(write, sizes, Path(folder), given.repeat)
+        results.setdefault("growth", {})[name] = {"layers": sizes, "processor_s": found}
+        shown = ", ".join(f"{size}: {one:.2f} s" for size, one in zip(sizes, found, strict=True))
+        print(f"{name:<28} {shown}; 4n / n {found[2] / found[0]:.1f}", flush=True)
+    if "table" in given.measure:
+        with tempfile.TemporaryDirectory() as folder:
+            peaks = beside_table(write, Path(folder))
+        results.setdefault("table", {})[name] = peaks
+        words = ", ".join(f"{one} {peaks[one]}" for one in peaks)
+        print(f"{name:<28} beside {ROWS * WIDTH * 4 / 1e6:.0f} MB: {words}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.proto_table import MessageTable
+from rnnscope.files.messages.values_in_file import Held, parse_file
 
 PACKAGE = "coreml"
 
@@ -263,6 +264,9 @@ SCHEMA = MODEL + PROGRAM + NETWORK + NETWORK_LAYERS
 
 TABLE = MessageTable(PACKAGE, SCHEMA)
 
+HELD = {"WeightParams": {1: Held(2, "<f4"), 2: Held(2, "<f2")}}
+"""Values that stay in the file where they are large: floats of 32 and of 16 bits."""
+
 MAX_MODEL_BYTES = 2**31 - 1
 
 LAYER_NAMES = {
@@ -277,7 +281,7 @@ LAYER_NAMES = {
 
 
 def parse_model(path: Path) -> Any:
-    """Parse a file as a Model.
+    """Parse a file as a Model; its large weights stay in the file.
 
     Raises
     ------
@@ -290,7 +294,7 @@ def parse_model(path: Path) -> Any:
     try:
         if size > MAX_MODEL_BYTES:
             raise DecodeError("larger than a protocol message can be")  # noqa: TRY301 - one error
-        return TABLE.message_class("Model").FromString(path.read_bytes())
+        return parse_file(TABLE, "Model", path, HELD)
     except DecodeError as error:
         raise CheckpointError(
             "The Core ML model does not parse: it is truncated or damaged.",

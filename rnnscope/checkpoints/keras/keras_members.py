@@ -14,15 +14,16 @@ from typing import BinaryIO, cast
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
-from rnnscope.files.archives.zip_window import FileWindow, place_of_stored
-from rnnscope.files.guarding.limits import Unpacking
+from rnnscope.files.archives.inflated_window import DeflatedBytes
+from rnnscope.files.archives.zip_window import FileWindow, place_of, place_of_stored
+from rnnscope.files.guarding.limits import Unpacking, check_time
 from rnnscope.files.hdf5.safe_hdf5 import MAX_ARRAY, MAX_RATIO
 from rnnscope.files.messages.json_config import MAX_CONFIG
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 READ_IN_PLACE_BYTES = 2**20
-"""Weights from this size on are read where they lie in the zip, if they are not compressed."""
+"""Weights from this size on are read where they lie in the zip, compressed or not."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +153,18 @@ def _opener(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, unpacking: Unpacking
 ) -> Callable[[], BinaryIO]:
     """What opens the weights, now and again; their checksum is looked at once."""
-    if info.compress_type == zipfile.ZIP_STORED and info.file_size >= READ_IN_PLACE_BYTES:
+    if info.file_size < READ_IN_PLACE_BYTES:
+        return partial(io.BytesIO, _content(archive, info, unpacking))
+    if info.compress_type == zipfile.ZIP_STORED:
         with path.open("rb") as file:
             start = place_of_stored(file, info)
         return cast("Callable[[], BinaryIO]", partial(FileWindow, path, start, info.file_size))
-    content = _content(archive, info, unpacking)
-    return partial(io.BytesIO, content)
+    unpacking.take(info.file_size, info.filename)
+    with path.open("rb") as file:
+        start = place_of(file, info)
+    check = partial(check_time, path, CheckpointError)
+    deflated = DeflatedBytes(path, start, info.compress_size, info.file_size, info.CRC, check)
+    return cast("Callable[[], BinaryIO]", deflated.open)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 
 from rnnscope.checkpoints.module_layouts.assembly import FoundParts, read_parts
@@ -99,6 +100,7 @@ def find_layout_modules(
         for array in arrays
         if array.name not in outside and not BOOKKEEPING & {*plain_name(array.name).split(".")}
     }
+    named = _NamedArrays(arrays, names)
     taken: set[str] = set()
     modules: list[Module] = []
     for layout in layouts:
@@ -109,7 +111,7 @@ def find_layout_modules(
                 groups.setdefault(part.module, FoundParts(layout)).parts.append((part, array))
         for name, found in groups.items():
             if found.looks_whole and _is_meant(found):
-                modules.append(_module(name, found, arrays, names))
+                modules.append(_module(name, found, named))
                 taken |= {array.name for _, array in found.parts}
     return modules
 
@@ -128,19 +130,40 @@ def _is_meant(found: FoundParts) -> bool:
     return True
 
 
-def _module(
-    name: str, found: FoundParts, arrays: Sequence[LoadableArray], names: dict[str, str]
-) -> Module:
+class _NamedArrays:
+    """Arrays by plain name, in order: those of one module are found without a look at the others.
+
+    Parameters
+    ----------
+    arrays : sequence of LoadableArray
+    names : dict of str to str
+        Their plain names, of those that count.
+    """
+
+    def __init__(self, arrays: Sequence[LoadableArray], names: dict[str, str]) -> None:
+        self._arrays = arrays
+        self._sorted = sorted(
+            (names[array.name], place) for place, array in enumerate(arrays) if array.name in names
+        )
+
+    def under(self, module: str) -> list[LoadableArray]:
+        """The arrays of a module and of what lies in it, in the file's order."""
+        if not module:
+            return [self._arrays[place] for place in sorted(
+                place for name, place in self._sorted if DENSE_WORDS.fullmatch(name) is None
+            )]  # fmt: skip
+        # The character behind a dot: between the two lies what begins with the module and a dot.
+        first, last = (bisect_left(self._sorted, (module + end, 0)) for end in "./")
+        return [self._arrays[place] for place in sorted(p for _, p in self._sorted[first:last])]
+
+
+def _module(name: str, found: FoundParts, named: _NamedArrays) -> Module:
     own = {array.name for _, array in found.parts}
     module = Module(name, is_cell=True)
     module.layers[0, False] = ModuleDirection(
         {f"{part.role} {part.side} {part.gate}": array for part, array in found.parts}
     )
-    module.extras = [
-        array
-        for array in arrays
-        if array.name in names and array.name not in own and _lies_under(names[array.name], name)
-    ]
+    module.extras = [array for array in named.under(name) if array.name not in own]
     module.layout = found.layout
 
     def read() -> dict[tuple[int, bool], CellSpec]:
@@ -148,9 +171,3 @@ def _module(
 
     module.read = read
     return module
-
-
-def _lies_under(name: str, module: str) -> bool:
-    if module:
-        return name.startswith(f"{module}.")
-    return DENSE_WORDS.fullmatch(name) is None

@@ -11,12 +11,11 @@ python/paddle/nn/layer/rnn.py (the equations of LSTMCell, GRUCell and SimpleRNNC
 
 from __future__ import annotations
 
-import mmap
 import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,6 +33,9 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 MARK = "StructuredToParameterName@@"
 """A key that Paddle adds to every state dict: the parameters that structured names stand for."""
 
+PIECE_BYTES = 2**20
+"""What is looked at together."""
+
 CELLS = ("cell", "cell_fw", "cell_bw")
 
 PROJECTION = re.compile(r"(.*\.)?weight_ho(_l\d+(?:_reverse)?)?")
@@ -49,10 +51,21 @@ def sniff(path: Path) -> bool:
     try:
         if not path.is_file() or not is_plain_pickle(path):
             return False
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.find(MARK.encode()) >= 0
+        with path.open("rb", buffering=0) as file:
+            return _holds(file, MARK.encode())
     except (OSError, ValueError):
         return False
+
+
+def _holds(file: BinaryIO, mark: bytes) -> bool:
+    """Whether a word stands in a file; read piece by piece, since pages of a map would stay."""
+    piece = file.read(PIECE_BYTES)
+    while len(piece) >= len(mark):
+        if mark in piece:
+            return True
+        more = file.read(PIECE_BYTES)
+        piece = piece[-len(mark) + 1 :] + more if more else b""
+    return False
 
 
 def read_pdparams(path: Path) -> Checkpoint:

@@ -23,7 +23,7 @@ from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.files.tensorflow.protos import (
     base_dtype,
     dtype_name,
-    parse,
+    parse_graph_file,
     shape_of,
     tensor_to_array,
 )
@@ -82,7 +82,7 @@ def read_frozen(path: Path) -> Checkpoint:
     CheckpointError
         If the file is no GraphDef, or its variables are not in it.
     """
-    graph = parse("GraphDef", path.read_bytes(), path)
+    graph = parse_graph_file("GraphDef", path)
     model, stored = read_frozen_graph(graph, path)
     return Checkpoint(
         path=path,
@@ -98,7 +98,7 @@ def read_frozen(path: Path) -> Checkpoint:
 
 
 def _read_file(path: Path) -> GraphModel:
-    return read_frozen_graph(parse("GraphDef", path.read_bytes(), path), path)[0]
+    return read_frozen_graph(parse_graph_file("GraphDef", path), path)[0]
 
 
 def read_frozen_graph(graph: Any, path: Path) -> tuple[GraphModel, FrozenVariables]:

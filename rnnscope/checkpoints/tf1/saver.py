@@ -93,9 +93,9 @@ def _or_by_names(model: GraphModel, stored: Variables) -> GraphModel:
 
 def read_meta(path: Path, stored: Variables) -> tuple[GraphModel, str, bool]:
     """The layers of a ``.meta`` file's graph, who wrote it, and whether an op hides weights."""
-    from rnnscope.files.tensorflow.protos import parse
+    from rnnscope.files.tensorflow.protos import parse_graph_file
 
-    meta = parse("MetaGraphDef", path.read_bytes(), path)
+    meta = parse_graph_file("MetaGraphDef", path)
     if not meta.graph_def.node:
         raise CheckpointError(
             "The .meta file holds no graph.",

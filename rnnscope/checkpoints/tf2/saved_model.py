@@ -24,7 +24,7 @@ from rnnscope.checkpoints.tf1.graph_model import (
 from rnnscope.checkpoints.tf2.trackable import GRAPH_KEY, ObjectGraph
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import TensorBundle
-from rnnscope.files.tensorflow.protos import parse
+from rnnscope.files.tensorflow.protos import parse_graph_file
 
 if TYPE_CHECKING:
     from rnnscope.checkpoints.tf2.names import FullNames
@@ -50,7 +50,7 @@ def read_saved_model(path: Path) -> Checkpoint:
     """
     folder, note = _find(path)
     file = path if path.is_file() else folder / FILE
-    saved = parse("SavedModel", file.read_bytes(), file)
+    saved = parse_graph_file("SavedModel", file)
     if not saved.meta_graphs:
         raise CheckpointError(
             "A SavedModel holds no graph.",
@@ -80,7 +80,7 @@ def read_saved_model(path: Path) -> Checkpoint:
 
 def _model_again(folder: Path) -> GraphModel:
     file = folder / FILE
-    meta, _ = _choose(parse("SavedModel", file.read_bytes(), file).meta_graphs)
+    meta, _ = _choose(parse_graph_file("SavedModel", file).meta_graphs)
     return _read(folder, meta, TensorBundle.open(folder / VARIABLES), [])[0]
 
 

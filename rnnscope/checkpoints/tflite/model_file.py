@@ -19,12 +19,17 @@ from rnnscope.checkpoints.tflite.schema import (
 )
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
+from rnnscope.files.archives.inner_file import map_file
+from rnnscope.files.messages.values_in_file import LARGE_BYTES, ValueInFile
 from rnnscope.model.cell import Array
 
 MAX_BYTES = 1 << 31
 """No FlatBuffer is larger."""
 
 MAX_TENSORS = 500_000
+
+MAPPED_BYTES = 16 * 2**20
+"""A file from this size on is mapped: tensors that nobody asks for then take no memory."""
 
 
 def sniff_tflite(path: Path) -> bool:
@@ -59,6 +64,8 @@ class LiteTensor:
         That of the channels.
     is_variable : bool
         A state that is kept from one call to the next.
+    in_file : ValueInFile or None
+        Where the floats of a large tensor lie.
     """
 
     name: str
@@ -70,6 +77,7 @@ class LiteTensor:
     zero: Array
     axis: int
     is_variable: bool
+    in_file: ValueInFile | None = None
 
     @property
     def is_quantised(self) -> bool:
@@ -176,7 +184,7 @@ def read_lite_model(path: Path) -> LiteModel:
             "The TensorFlow Lite file is larger than one can be.",
             where=path, expected=f"at most {MAX_BYTES} bytes", found=f"{size} bytes",
         )  # fmt: skip
-    data = path.read_bytes()
+    data = map_file(path) if size >= MAPPED_BYTES else path.read_bytes()
     model = SCHEMA.read(data, "Model", path)
     parts = _Parts(path, data, model)
     graphs = tuple(parts.graph(number, one) for number, one in enumerate(model.subgraphs or ()))
@@ -186,7 +194,7 @@ def read_lite_model(path: Path) -> LiteModel:
 
 
 class _Parts:
-    def __init__(self, path: Path, data: bytes, model: Any) -> None:
+    def __init__(self, path: Path, data: Any, model: Any) -> None:
         self._path = path
         self._data = data
         self._buffers = model.buffers or []
@@ -242,17 +250,27 @@ class _Parts:
             zero = np.zeros(len(scale), np.int64) if q.zero_point is None else q.zero_point
             if scale.size > 1 and not (0 <= axis < len(shape) and shape[axis] == scale.size):
                 raise self.damaged(f"tensor '{stored.name}' has {scale.size} scales")
+        data = self._stored_values(stored, shape)
         return LiteTensor(
             name=stored.name or "tensor",
             shape=shape,
             open_axes=tuple(size < 0 for size in signature),
             kind=stored.type,
-            data=self._stored_values(stored, shape),
+            data=data,
             scale=scale,
             zero=np.asarray(zero),
             axis=axis,
             is_variable=stored.is_variable,
+            in_file=None if data is None or scale.size else self._place(data),
         )
+
+    def _place(self, data: Array) -> ValueInFile | None:
+        """Where the values of a large tensor of floats lie."""
+        if data.dtype != np.float32 or data.nbytes < LARGE_BYTES:
+            return None
+        whole = np.frombuffer(self._data, np.uint8)
+        start = data.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+        return ValueInFile(str(self._path), start, data.nbytes, "<f4")
 
     def _stored_values(self, stored: Any, shape: tuple[int, ...]) -> Array | None:
         if stored.buffer >= len(self._buffers):
@@ -270,7 +288,9 @@ class _Parts:
             if stored.sparsity is not None:
                 return None  # whoever reads it says that it is not there
             raise self.damaged(f"tensor '{stored.name}' of shape {shape} in {len(raw)} bytes")
-        return np.frombuffer(raw.tobytes(), dtype).reshape(shape)
+        # Large ones stay where they are; the others are moved to where their numbers are aligned.
+        flat = raw.view(dtype) if len(raw) >= LARGE_BYTES else np.frombuffer(raw.tobytes(), dtype)
+        return flat.reshape(shape)
 
 
 class _Nothing:

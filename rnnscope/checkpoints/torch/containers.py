@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTenso
 from rnnscope.checkpoints.torch.zip_members import MAPPED_BYTES, ZipMembers, damaged
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
-from rnnscope.files.archives.inner_file import AnyFile, map_file
+from rnnscope.files.archives.inner_file import AnyFile, InnerFile, map_file
 from rnnscope.model.cell import Array
 
 DTYPES = {
@@ -186,15 +187,17 @@ def read_plain_pickle(path: AnyFile) -> TorchFile:
         It is damaged, or refused.
     """
     with path.open("rb") as stream:
-        value = read_pickle(stream, path, load_bytes=partial(_storage_in_bytes, path))
+        load_bytes = partial(_storage_in_bytes, path)
+        value = read_pickle(stream, path, load_bytes=load_bytes, content=map_file(path))
     return TorchFile(value, _from_bytes)
 
 
-def _storage_in_bytes(path: AnyFile, data: bytes) -> Any:
+def _storage_in_bytes(path: AnyFile, data: bytes | memoryview) -> Any:
     """The storage that ``torch.storage._load_from_bytes`` would load."""
-    if type(data) is not bytes or LEGACY_START.match(data) is None:
+    if type(data) not in (bytes, memoryview) or LEGACY_START.match(data) is None:
         raise ValueError("a storage in bytes that are no file of torch")
-    value, places, _ = _legacy_parts(io.BytesIO(data), len(data), data, path)
+    stream = InnerFile(path if isinstance(path, Path) else path.outer, "a storage", data).open()
+    value, places, _ = _legacy_parts(stream, len(data), data, path)
     if type(value) is not Storage or value.key not in places:
         raise ValueError("bytes of torch that hold no storage")
     start = places[value.key]

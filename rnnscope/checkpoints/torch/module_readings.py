@@ -77,9 +77,10 @@ def read_modules(
         except MisfitError as error:
             found[number] = MisfitModule(module, error)
     read = {r.module.name: r for r in found.values() if isinstance(r, ReadModule)}
+    of_layouts = _of_layouts(modules)
     states = find_states(
         {name: (reading.module, reading.cells) for name, reading in read.items()},
-        [array for array in resolved.arrays if array.name not in _of_layouts(modules)],
+        [array for array in resolved.arrays if array.name not in of_layouts],
         outside,
         constants,
     )

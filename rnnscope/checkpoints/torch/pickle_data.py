@@ -29,6 +29,11 @@ from rnnscope.checkpoints.torch.pickled_values import Name, Record, Storage
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 
+AnyBytes = bytes | memoryview
+
+LARGE_BYTES = 2**20
+"""Bytes from so many on are left in the file."""
+
 MAX_OPCODES = 4_000_000
 """Nothing that torch saves comes near it."""
 
@@ -54,6 +59,8 @@ _LITERALS = frozenset({
     "LONG", "LONG1", "LONG4", "SHORT_BINSTRING", "SHORT_BINUNICODE", "STRING", "UNICODE", "FLOAT",
     "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"
 })  # fmt: skip
+_BYTES = {"BINBYTES": "<I", "BINBYTES8": "<Q", "BYTEARRAY8": "<Q"}
+"""Opcodes of bytes, and how their length is stored in front of them."""
 _NOTHING = ("PROTO", "FRAME")
 _GETS = ("BINGET", "LONG_BINGET", "GET")
 _PUTS = ("BINPUT", "LONG_BINPUT", "PUT")
@@ -67,7 +74,8 @@ def read_pickle(
     *,
     script: bool = False,
     storages: dict[str, Storage] | None = None,
-    load_bytes: Callable[[bytes], Any] | None = None,
+    load_bytes: Callable[[AnyBytes], Any] | None = None,
+    content: memoryview | None = None,
 ) -> Any:
     """Interpret one pickle; the stream is left behind its end.
 
@@ -82,6 +90,8 @@ def read_pickle(
         Takes all storages that the pickle names, by key.
     load_bytes : callable, optional
         What a file of torch that lies in the pickle as bytes holds.
+    content : memoryview, optional
+        All that the stream reads from: large bytes are then views of it, which nobody has read.
 
     Returns
     -------
@@ -97,7 +107,7 @@ def read_pickle(
     try:
         found = {} if storages is None else storages
         budget = FREE_COPIES + COPIES_OF_FILE * _bytes_left(stream)
-        return _Machine(where, script, found, load_bytes, budget).run(stream)
+        return _Machine(where, script, found, load_bytes, budget, content).run(stream)
     except (
         ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError,
         struct.error, RecursionError,
@@ -121,9 +131,11 @@ class _Machine:
         where: object,
         script: bool,
         storages: dict[str, Storage],
-        load_bytes: Callable[[bytes], Any] | None,
+        load_bytes: Callable[[AnyBytes], Any] | None,
         budget: int,
+        content: memoryview | None,
     ) -> None:
+        self._content = content
         self._where = where
         self._budget = budget
         self._storages = storages
@@ -143,8 +155,25 @@ class _Machine:
             name, reader = opcode
             if name == "STOP":
                 return self._stack.pop()
-            self._step(name, reader(stream) if reader is not None else None)
+            argument = self._view(name, stream)
+            if argument is None and reader is not None:
+                argument = reader(stream)
+            self._step(name, argument)
         raise ValueError(f"more than {MAX_OPCODES} opcodes")
+
+    def _view(self, name: str, stream: IO[bytes]) -> memoryview | None:
+        """The bytes of a large argument where they lie; the stream is left behind them."""
+        if self._content is None or name not in _BYTES:
+            return None
+        length, start = struct.Struct(_BYTES[name]), stream.tell()
+        (size,) = length.unpack_from(self._content, start)
+        if size < LARGE_BYTES:
+            return None
+        start += length.size
+        if size > len(self._content) - start:
+            raise ValueError(f"{size} bytes from byte {start} on, of {len(self._content)}")
+        stream.seek(start + size)
+        return self._content[start : start + size]
 
     def _step(self, name: str, argument: Any) -> None:
         stack = self._stack

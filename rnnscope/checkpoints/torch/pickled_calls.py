@@ -263,10 +263,10 @@ def _fill_array(array: PickledArray, shape: Any, dtype: Any, fortran: bool, data
     if type(dtype) is not Dtype or not whole or len(shape) > MAX_AXES:
         raise ValueError("an array without a dtype or shape")
     size = re.fullmatch(r"[biufc](\d{1,2})", dtype.code)
-    if size is not None and type(data) in (bytes, bytearray):
+    if size is not None and type(data) in (bytes, bytearray, memoryview):
         if len(data) != prod(shape) * int(size[1]):
             raise ValueError(f"an array of shape {tuple(shape)} in {len(data)} bytes")
-        array.data = bytes(data)
+        array.data = data if type(data) is memoryview else bytes(data)
     array.dtype, array.shape, array.fortran = dtype, tuple(shape), fortran
 
 
@@ -294,7 +294,9 @@ def _encoded(text: Any, encoding: Any = "utf-8", *_: Any) -> bytes:
     return text.encode(encoding)
 
 
-def _bytes(data: Any = b"", encoding: Any = "latin-1", *_: Any) -> bytes:
+def _bytes(data: Any = b"", encoding: Any = "latin-1", *_: Any) -> bytes | memoryview:
+    if type(data) is memoryview:
+        return data
     if type(data) is str:
         return _encoded(data, encoding)
     if type(data) not in (bytes, bytearray):

@@ -94,14 +94,14 @@ class Storage:
     key : str
     count : int
         Elements.
-    data : bytes or None
+    data : bytes, memoryview or None
         The bytes, where the pickle itself holds them.
     """
 
     kind: str
     key: str
     count: int
-    data: bytes | None = field(default=None, repr=False)
+    data: bytes | memoryview | None = field(default=None, repr=False)
 
     @property
     def bytes(self) -> int:
@@ -149,7 +149,7 @@ class PickledArray:
     shape : tuple of int
     fortran : bool
         The first axis runs fastest.
-    data : bytes
+    data : bytes or memoryview
     objects : list
         What an array of objects holds.
     """
@@ -157,7 +157,7 @@ class PickledArray:
     dtype: Dtype | None = None
     shape: tuple[int, ...] = ()
     fortran: bool = False
-    data: bytes = field(default=b"", repr=False)
+    data: bytes | memoryview = field(default=b"", repr=False)
     objects: list[Any] = field(default_factory=list, repr=False)
 
 
@@ -184,7 +184,7 @@ def walk_children(item: Any) -> Iterator[tuple[str, Any]]:
             yield str(key), child
 
 
-_PLAIN = frozenset({int, float, str, bytes, bool, type(None), complex, bytearray, Name})
+_PLAIN = frozenset({int, float, str, bytes, bool, type(None), complex, bytearray, memoryview, Name})
 
 
 def _parts_of(record: Record) -> Iterator[tuple[Any, Any]]:

@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.archives.inner_file import AnyFile, map_file
+from rnnscope.files.archives.inner_file import AnyFile, map_file, read_in_pieces
 from rnnscope.files.archives.zip_window import place_of_stored
 from rnnscope.files.guarding.limits import Unpacking
 
@@ -78,7 +78,8 @@ class ZipMembers:
             with self._refusing():
                 data: Any = self._mapped(info)
         else:
-            data = self.read(name, cap)
+            with self._refusing(), self._archive.open(info) as member:
+                data = read_in_pieces(cast("BinaryIO", member), info.file_size)
         if is_shared:
             self._kept = (name, data)
         return data

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.proto import TABLE
 from rnnscope.checkpoints.onnx.graph.tensors import EXTERNAL, STORED
+from rnnscope.files.messages.values_in_file import ValueInFile
 from rnnscope.model.cell import Array
 
 OPSET = 21
@@ -98,6 +99,15 @@ class GraphUnderConstruction:
         self.proto.initializer.add(
             name=key, dims=array.shape, data_type=NUMBERS[array.dtype], raw_data=array.tobytes()
         )
+        return key
+
+    def in_file(self, name: str, shape: Sequence[int], value: ValueInFile) -> str:
+        """A constant that lies in the model's own file, read when it is needed."""
+        key = self.unique(name)
+        self.proto.initializer.add(
+            name=key, dims=shape, data_type=NUMBERS[np.dtype(value.dtype)],
+            raw_data=value.stand_in(),
+        )  # fmt: skip
         return key
 
     def beside(

@@ -93,6 +93,21 @@ def map_file(path: AnyFile) -> Any:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
+PIECE_BYTES = 2**20
+
+
+def read_in_pieces(stream: BinaryIO, size: int) -> memoryview:
+    """At most so many bytes of a stream that unpacks: read at once, some keep several copies."""
+    content = memoryview(bytearray(size))
+    done = 0
+    while done < size:
+        count = stream.readinto(content[done : done + PIECE_BYTES])  # type: ignore[attr-defined]
+        if not count:
+            break
+        done += count
+    return content[:done].toreadonly()
+
+
 class _ViewReader(io.RawIOBase):
     """Bytes as a file that is read without a copy of the whole."""
 

@@ -22,12 +22,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.first_bytes import BZIP2, GZIP, HEAD_BYTES, XZ, is_tar, may_be_model
-from rnnscope.files.archives.inner_file import InnerFile, map_file
+from rnnscope.files.archives.inner_file import InnerFile, map_file, read_in_pieces
 from rnnscope.files.guarding.limits import Unpacking, check_time
 
 MAX_MEMBERS = 100_000
@@ -109,9 +109,10 @@ def read_tar(path: Path) -> Members:
                 stream = archive.extractfile(info)
                 if stream is None:
                     continue
-                head = stream.read(16)
+                head = cast("io.BufferedReader", stream).peek(16)[:16] if info.size else b""
                 if may_be_model(head):
-                    members.add(path, info.name, head + stream.read(info.size))
+                    content = read_in_pieces(cast("BinaryIO", stream), info.size)
+                    members.add(path, info.name, content)
     return members
 
 

@@ -22,6 +22,21 @@ LOCAL_HEADER = struct.Struct("<4s22xHH")
 LOCAL_START = b"PK\x03\x04"
 
 
+def place_of(file: BinaryIO, info: zipfile.ZipInfo) -> int:
+    """Where the bytes of a member begin, compressed or not.
+
+    Raises
+    ------
+    zipfile.BadZipFile, struct.error
+        There is no such member, or it is encrypted.
+    """
+    file.seek(info.header_offset)
+    start, names, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    if start != LOCAL_START or info.flag_bits & 0x1:
+        raise zipfile.BadZipFile(f"{info.filename}: no header in front of it")
+    return info.header_offset + LOCAL_HEADER.size + int(names) + int(extra)
+
+
 def place_of_stored(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     """Where the bytes of a member begin that is not compressed; its checksum is right.
 
@@ -37,11 +52,9 @@ def place_of_stored(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     zipfile.BadZipFile, struct.error
         There is no such member, or its bytes are others.
     """
-    file.seek(info.header_offset)
-    start, names, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    if start != LOCAL_START or info.flag_bits & 0x1 or info.file_size != info.compress_size:
-        raise zipfile.BadZipFile(f"{info.filename}: no header in front of it")
-    begin = info.header_offset + LOCAL_HEADER.size + int(names) + int(extra)
+    if info.file_size != info.compress_size:
+        raise zipfile.BadZipFile(f"{info.filename}: two sizes of what is not compressed")
+    begin = place_of(file, info)
     file.seek(begin)
     block = memoryview(bytearray(min(info.file_size, CHECKED_BYTES)))
     checksum, left = 0, info.file_size

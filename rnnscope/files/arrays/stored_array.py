@@ -7,7 +7,7 @@ would seem to grow, and be stopped where memory is limited.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, Protocol
 
@@ -62,6 +62,33 @@ class LoadedArray:
             return np.ascontiguousarray(part).reshape(part.shape)
         np.copyto(out, part, casting="no")
         return out
+
+
+class LateArray:
+    """An array that is loaded as a whole, and only when a part of it is read.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        As stored.
+    load : callable
+        ``load() -> ndarray`` of that shape and dtype.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], load: Callable[[], Array]
+    ) -> None:
+        self.shape = shape
+        self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
+        self._load = load
+        self._loaded: LoadedArray | None = None
+
+    def read(self, key: Key = (), out: Array | None = None) -> Array:
+        """A part of the array."""
+        if self._loaded is None:
+            self._loaded = LoadedArray(self._load())
+        return self._loaded.read(key, out)
 
 
 class FileArray:

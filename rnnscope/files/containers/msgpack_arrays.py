@@ -9,16 +9,17 @@ msgpack again), 3 a scalar in the same form, 2 a complex number; arrays above 1 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.archives.inner_file import AnyFile, map_file
+from rnnscope.files.archives.inner_file import AnyFile, InnerFile, map_file
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 from rnnscope.files.guarding.limits import check_time
 from rnnscope.model.cell import Array
@@ -28,6 +29,16 @@ CHUNKED = "__msgpack_chunked_array__"
 MAX_DEPTH = 100
 MAX_AXES = 32
 HEAD = 512
+LARGE_BYTES = 2**20
+"""Values from so many bytes on are left in the file."""
+
+READ_BYTES = 4096
+"""What is handed to the parser at a time."""
+
+_LONG = {0xC6: ">I", 0xC9: ">Ib"}
+"""Bytes and extensions with a length of four bytes: the length, and the extension's type."""
+
+AnyBytes = bytes | memoryview
 DTYPES = frozenset(
     {"float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
      "uint16", "uint32", "uint64", "bool"}
@@ -81,11 +92,64 @@ def read_msgpack_arrays(path: AnyFile) -> list[LoadableArray]:
 
     try:
         data = map_file(path)
-        tree = msgpack.unpackb(data, raw=False, strict_map_key=False, max_ext_len=len(data))
-        return list(_arrays(tree, (), path))
+        return list(_arrays(_Cursor(data).value(), (), path))
     except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError,
             msgpack.UnpackException) as error:  # fmt: skip
         raise _damaged(path, str(error)) from error
+
+
+class _Extension(NamedTuple):
+    """A value of an application's own type."""
+
+    code: int
+    data: AnyBytes
+
+
+class _Cursor:
+    """Reads values one after the other; large ones are views, whose bytes nobody has read.
+
+    msgpack's own parser copies what it reads: the values of an array stand in an extension, in
+    whose bytes they stand once more.
+    """
+
+    def __init__(self, data: AnyBytes, *, raw: bool = False) -> None:
+        self._data, self._raw = memoryview(data), raw
+        self._go_to(0)
+
+    def _go_to(self, start: int) -> None:
+        import msgpack  # only such files need it
+
+        rest = InnerFile(Path(), "", self._data[start:]).open(buffering=0)
+        self._start = start
+        self._parser = msgpack.Unpacker(
+            rest, raw=self._raw, strict_map_key=False, read_size=READ_BYTES,
+            max_buffer_size=len(self._data) + READ_BYTES,
+        )  # fmt: skip
+
+    def value(self, depth: int = 0) -> Any:
+        """The next value; extensions as `_Extension`."""
+        at = self._start + self._parser.tell()
+        if depth > MAX_DEPTH + 2 or at >= len(self._data):
+            raise ValueError("values too deep within each other, or cut off")
+        kind = self._data[at]
+        if 0x80 <= kind <= 0x8F or kind in (0xDE, 0xDF):
+            return {self._parser.unpack(): self.value(depth + 1)
+                    for _ in range(self._parser.read_map_header())}  # fmt: skip
+        if 0x90 <= kind <= 0x9F or kind in (0xDC, 0xDD):
+            return [self.value(depth + 1) for _ in range(self._parser.read_array_header())]
+        if kind in _LONG:
+            head = struct.Struct(_LONG[kind])
+            size, *code = head.unpack_from(self._data, at + 1)
+            start = at + 1 + head.size
+            if size > len(self._data) - start:
+                raise ValueError(f"{size} bytes from byte {start} on, of {len(self._data)}")
+            if size >= LARGE_BYTES:
+                self._go_to(start + size)
+                found = self._data[start : start + size]
+                return _Extension(code[0], found) if code else found
+        found = self._parser.unpack()
+        is_extension = type(found).__name__ == "ExtType"
+        return _Extension(found.code, found.data) if is_extension else found
 
 
 def _arrays(tree: Any, folder: tuple[str, ...], path: AnyFile) -> Iterator[LoadableArray]:
@@ -99,16 +163,14 @@ def _arrays(tree: Any, folder: tuple[str, ...], path: AnyFile) -> Iterator[Loada
         for key, child in pairs:
             name = key.decode(errors="replace") if isinstance(key, bytes) else str(key)
             yield from _arrays(child, (*folder, name), path)
-    elif type(tree).__name__ == "ExtType" and tree.code in (ARRAY, SCALAR):
+    elif isinstance(tree, _Extension) and tree.code in (ARRAY, SCALAR):
         shape, dtype, data = _parts(tree.data)
         name = "/".join(folder)
         yield LoadableArray(name, shape, partial(_load, shape, dtype, data, f"{path}: {name}"))
 
 
-def _parts(data: bytes) -> tuple[tuple[int, ...], str, bytes]:
-    import msgpack  # as above
-
-    shape, name, values = msgpack.unpackb(data, raw=True, max_bin_len=len(data))
+def _parts(data: AnyBytes) -> tuple[tuple[int, ...], str, AnyBytes]:
+    shape, name, values = _Cursor(data, raw=True).value()
     dtype = name.decode() if isinstance(name, bytes) else str(name)
     sizes = tuple(shape)
     if len(sizes) > MAX_AXES or not all(type(size) is int and size >= 0 for size in sizes):
@@ -141,7 +203,7 @@ def _stored(dtype: str) -> np.dtype[Any]:
     return stored
 
 
-def _load(shape: tuple[int, ...], dtype: str, data: bytes, where: str) -> Array:
+def _load(shape: tuple[int, ...], dtype: str, data: AnyBytes, where: str) -> Array:
     if dtype not in DTYPES:
         raise CheckpointError(
             "A stored array has a dtype that rnnscope does not read.",

@@ -2,7 +2,7 @@
 
 A zip archive stores an uncompressed member as its bytes, one after the other, so the values of an
 ``.npy`` member lie at a known offset in the archive. Compressed members, and small ones, are loaded
-once, which checks their CRC-32 too.
+once, when a value is asked for, which checks their CRC-32 too.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import math
 import struct
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from rnnscope.errors import InputError
 from rnnscope.files.arrays import stored_array
-from rnnscope.files.arrays.stored_array import FileArray, LoadedArray, StoredArray
+from rnnscope.files.arrays.stored_array import FileArray, LateArray, LoadedArray, StoredArray
 from rnnscope.files.containers.npy import read_npy_header
 from rnnscope.files.guarding.limits import Unpacking
+from rnnscope.model.cell import Array
 
 LOAD_AT_MOST_BYTES = 8 * 2**30
 """The largest compressed member that is loaded whole."""
@@ -30,6 +32,18 @@ DEFLATE_LIMIT = 1040
 and no array of states or inputs comes near it."""
 
 LOCAL_HEADER_BYTES = 30
+
+DAMAGE = (
+    ValueError,  # damaged npy header, objects
+    OSError,
+    EOFError,
+    RuntimeError,  # encrypted, or an unknown compression method
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,  # CRC-32
+)
+"""What reading a member ends in."""
 
 
 def member_names(path: Path) -> list[str]:
@@ -80,7 +94,7 @@ class NpzFile:
             )
 
     def array(self, name: str) -> StoredArray:
-        """The member `name`: read in place if large and uncompressed, else loaded.
+        """The member `name`: read in place if large and uncompressed, else loaded once.
 
         Raises
         ------
@@ -99,19 +113,20 @@ class NpzFile:
                 array = FileArray(self.path, offset, shape, dtype, fortran)
                 self._opened.append(array)
                 return array
-            with self._archive.open(info) as member:
-                return LoadedArray(np.lib.format.read_array(member, allow_pickle=False))
-        except (
-            ValueError,  # damaged npy header, objects
-            OSError,
-            EOFError,
-            RuntimeError,  # encrypted, or an unknown compression method
-            struct.error,
-            zlib.error,
-            lzma.LZMAError,
-            zipfile.BadZipFile,  # CRC-32
-        ) as error:
+            if info.file_size >= stored_array.LOAD_BELOW_BYTES and not dtype.hasobject:
+                return LateArray(shape, dtype, partial(self._load, name))
+        except DAMAGE as error:
             raise self._unreadable(name, error) from error
+        return LoadedArray(self._load(name))
+
+    def _load(self, name: str) -> Array:
+        """The values of a member."""
+        try:
+            with self._archive.open(self._members[name]) as member:
+                loaded: Array = np.lib.format.read_array(member, allow_pickle=False)
+        except DAMAGE as error:
+            raise self._unreadable(name, error) from error
+        return loaded
 
     def close(self) -> None:
         self._archive.close()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rnnscope.errors import RnnscopeError, spell
+from rnnscope.files.archives.inflated_window import InflatedWindow
 from rnnscope.files.archives.zip_window import FileWindow
 from rnnscope.files.guarding.limits import limits
 
@@ -56,7 +57,7 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
 
     Parameters
     ----------
-    source : Path, BytesIO or FileWindow
+    source : Path, BytesIO, FileWindow or InflatedWindow
     where : str
         What messages call it.
     error : class of RnnscopeError
@@ -65,7 +66,8 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
     ------
     RnnscopeError
     """
-    if not hasattr(os, "fork") or not isinstance(source, (Path, io.BytesIO, FileWindow)):
+    known = (Path, io.BytesIO, FileWindow, InflatedWindow)
+    if not hasattr(os, "fork") or not isinstance(source, known):
         return
     place, size = _place_and_size(source)
     ended = _ended.get(place)
@@ -100,7 +102,7 @@ def _seconds(size: int) -> float:
 def _place_and_size(source: Path | BinaryIO) -> tuple[tuple[int, ...], int]:
     if isinstance(source, io.BytesIO):
         return (), len(source.getvalue())  # no copy, unlike a view of the buffer
-    if isinstance(source, FileWindow):
+    if isinstance(source, (FileWindow, InflatedWindow)):
         place, _ = _place_and_size(source.path)
         return (*place, source.start), source.size
     assert isinstance(source, Path)

@@ -77,7 +77,7 @@ class FlatSchema:
                 found[name].append(FlatField(field, int(slot), kind, bool(mark), value))
         return {table: tuple(fields) for table, fields in found.items()}
 
-    def read(self, data: bytes, root: str, where: object) -> Any:
+    def read(self, data: Any, root: str, where: object) -> Any:
         """The root table of a buffer, all that it leads to among its attributes.
 
         Scalars are numbers, vectors of them arrays, strings text, tables objects with their fields
@@ -101,7 +101,7 @@ class FlatSchema:
 
 
 class _Reading:
-    def __init__(self, schema: FlatSchema, data: bytes, where: object) -> None:
+    def __init__(self, schema: FlatSchema, data: Any, where: object) -> None:
         self._schema = schema
         self._data = data
         self._where = where

@@ -11,12 +11,14 @@ tensorflow/core/framework/{types,tensor,tensor_shape}.proto; Tensor::FromProto i
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.tensorflow.proto_schema import message_class
+from rnnscope.files.messages.values_in_file import Held, parse_file, whole_value
+from rnnscope.files.tensorflow.proto_schema import TABLE, message_class
 from rnnscope.model.cell import Array
 
 DTYPE_NAMES = {
@@ -49,6 +51,10 @@ MAX_ELEMENTS = 1 << 28
 
 MAX_RANK = 32
 """NumPy 1 arrays have no more axes."""
+
+
+HELD = {"TensorProto": {4: Held(4)}}
+"""Values that stay in their file where they are large: tensor_content."""
 
 
 def base_dtype(number: int) -> int:
@@ -90,13 +96,39 @@ def parse(message_name: str, data: bytes, where: object) -> Any:
     try:
         return message_class(message_name).FromString(data)
     except DecodeError as error:
-        raise CheckpointError(
-            "A protocol message does not parse.",
-            where=where,
-            expected=f"a {message_name}",
-            found=f"{len(data)} bytes that are none ({error})",
-            hint="the file is corrupted or of another kind: copy it again from its source",
-        ) from error
+        raise _no_message(message_name, len(data), where, error) from error
+
+
+def parse_graph_file(message_name: str, path: Path) -> Any:
+    """Parse a file as a message; its large tensors stay in the file until they are read.
+
+    Parameters
+    ----------
+    message_name : str
+        As for `parse`.
+    path : Path
+
+    Raises
+    ------
+    CheckpointError
+        If it holds no such message.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return parse_file(TABLE, message_name, path, HELD)
+    except DecodeError as error:
+        raise _no_message(message_name, path.stat().st_size, path, error) from error
+
+
+def _no_message(name: str, size: int, where: object, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        "A protocol message does not parse.",
+        where=where,
+        expected=f"a {name}",
+        found=f"{size} bytes that are none ({error})",
+        hint="the file is corrupted or of another kind: copy it again from its source",
+    )
 
 
 def shape_of(shape: Any, where: object) -> tuple[int, ...]:
@@ -151,7 +183,9 @@ def tensor_to_array(tensor: Any, where: object = "a TensorProto", *, exact: bool
     elif number not in DTYPES:
         raise unreadable_dtype(tensor.dtype, where)
     elif tensor.tensor_content:
-        return widen(_from_content(tensor.tensor_content, number, shape, where), number)
+        return widen(
+            _from_content(whole_value(tensor.tensor_content), number, shape, where), number
+        )
     else:
         values = _from_values(tensor, number)
     if len(values) > size or (len(values) == 0 and size > 0 and number == STRING):

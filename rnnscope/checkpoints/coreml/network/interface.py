@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import Any
 
-from rnnscope.checkpoints.coreml.network.weights import is_quantised, read_weights
+from rnnscope.checkpoints.coreml.network.weights import (
+    is_quantised,
+    read_weights,
+    weights_in_file,
+)
 from rnnscope.checkpoints.translated.messages import GraphUnderConstruction
 from rnnscope.checkpoints.translated.reading import SourceOperator
 from rnnscope.deferred_dataclass import dataclass
@@ -48,6 +52,9 @@ class NetworkScope:
             self.notes.append(
                 "Some weights are stored quantised; they are computed with as they are widened."
             )
+        in_file = weights_in_file(params, shape)
+        if in_file is not None:
+            return self.made.in_file(name, shape, in_file)
         return self.made.stored(name, read_weights(params, shape, name))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.tensors import MAX_BYTES
 from rnnscope.errors import CheckpointError
+from rnnscope.files.messages.values_in_file import ValueInFile, value_in_file
 from rnnscope.model.cell import Array
 
 
@@ -35,14 +36,24 @@ def read_weights(params: Any, shape: Sequence[int], where: str) -> Array:
     if params.rawValue:
         flat = _quantised(params, shape, count, where)
     elif params.float16Value:
-        if len(params.float16Value) != 2 * count:
-            raise _misfit(where, f"{2 * count} bytes", f"{len(params.float16Value)} bytes")
-        flat = np.frombuffer(params.float16Value, "<f2").astype(np.float32)
+        in_file = value_in_file(params.float16Value)
+        raw = params.float16Value if in_file is None else in_file.read()
+        dtype = np.dtype("<f2" if in_file is None else in_file.dtype)
+        if len(raw) != dtype.itemsize * count:
+            raise _misfit(where, f"{dtype.itemsize * count} bytes", f"{len(raw)} bytes")
+        flat = np.frombuffer(raw, dtype).astype(np.float32)
     else:
         flat = np.asarray(params.floatValue, np.float32)
     if flat.size != count:
         raise _misfit(where, f"values of shape {tuple(shape)}", f"{flat.size} values")
     return flat.reshape(tuple(shape))
+
+
+def weights_in_file(params: Any, shape: Sequence[int]) -> ValueInFile | None:
+    """Where the floats of a WeightParams lie that stayed in the file and fit the shape."""
+    found = None if params.rawValue else value_in_file(params.float16Value)
+    fits = found is not None and found.size == math.prod(shape) * np.dtype(found.dtype).itemsize
+    return found if fits else None
 
 
 def is_quantised(params: Any) -> bool:

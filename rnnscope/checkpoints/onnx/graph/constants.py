@@ -7,6 +7,7 @@ from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.graph.tensors import INTEGERS
 from rnnscope.model.cell import Array
+from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.ops import EvaluationError
 
 MAX_CHAIN = 100
@@ -29,6 +30,10 @@ class OnnxConstants:
     def is_stored(self, key: str) -> bool:
         """Whether a value is an initializer or a Constant, whose shape costs nothing to know."""
         return key in self._stored
+
+    def table(self, key: str) -> DeferredTable | None:
+        """See `StoredValues.table`."""
+        return self._stored.table(key)
 
     def array(self, key: str) -> Array | None:
         """The value of a key, or None if it depends on the model's input or is not computed."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.proto_fields import BYTES, VARINT, outer_fields
 from rnnscope.files.messages.proto_table import MessageTable
+from rnnscope.files.messages.values_in_file import Held, parse_file
 
 PACKAGE = "onnx"
 
@@ -54,6 +55,9 @@ StringStringEntryProto
 """
 
 TABLE = MessageTable(PACKAGE, SCHEMA)
+
+HELD = {"TensorProto": {9: Held(9), 4: Held(9, "<f4"), 10: Held(9, "<f8")}}
+"""Values that stay in the file where they are large: raw_data, float_data and double_data."""
 
 MAX_MODEL_BYTES = 2**31 - 1
 """No protocol message is larger; ONNX keeps the weights of larger models in files beside them."""
@@ -99,7 +103,7 @@ def _has_model_fields(file: BinaryIO, size: int) -> bool:
 
 
 def parse_model(path: Path) -> Any:
-    """Parse a file as a ModelProto.
+    """Parse a file as a ModelProto; its large tensors stay in the file.
 
     Raises
     ------
@@ -118,7 +122,7 @@ def parse_model(path: Path) -> Any:
             hint="save it with external data",
         )
     try:
-        return TABLE.message_class("ModelProto").FromString(path.read_bytes())
+        return parse_file(TABLE, "ModelProto", path, HELD)
     except DecodeError as error:
         raise CheckpointError(
             "The ONNX model does not parse: it is truncated or damaged.",

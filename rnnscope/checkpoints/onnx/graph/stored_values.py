@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph.tensors import TensorStore
+from rnnscope.checkpoints.onnx.graph.tensors import FLOATS, TensorStore, stays_in_file
 from rnnscope.model.cell import Array
+from rnnscope.model.layers.deferred_table import DeferredTable
+
+
+def _matrix(store: TensorStore, tensor: Any, turned: bool) -> Array:
+    array = store.array(tensor)
+    return np.ascontiguousarray(array.T) if turned else array
 
 
 class StoredValues:
@@ -28,6 +37,26 @@ class StoredValues:
         if key not in self._known:
             self._known[key] = self._array(key)
         return self._known[key]
+
+    def table(self, key: str) -> DeferredTable | None:
+        """A matrix of floats that stays in its file until a row is asked for; None of others.
+
+        It may be stored the other way round, as Core ML has embeddings.
+        """
+        producer = self._graph.producers.get(key)
+        turned = (
+            producer is not None and producer.op == "Transpose" and producer.ints("perm") == (1, 0)
+        )
+        tensor = self._graph.initializers.get(producer.input(0) if producer and turned else key)
+        if tensor is None or len(tensor.dims) != 2 or tensor.data_type not in FLOATS:
+            return None
+        if min(tensor.dims) < 0 or not stays_in_file(tensor):
+            return None
+        # A copy, so that the table does not keep the whole message.
+        own = type(tensor).FromString(tensor.SerializeToString())
+        load = partial(_matrix, self._store, own, turned)
+        rows, columns = tensor.dims[::-1] if turned else tensor.dims
+        return DeferredTable((rows, columns), load)
 
     def fill_value(self, node: OnnxNode) -> Array:
         """The value of a ConstantOfShape."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import CheckpointError
+from rnnscope.files.messages.values_in_file import value_in_file
 from rnnscope.model.cell import Array
 
 FLOAT, DOUBLE, FLOAT16, BFLOAT16 = 1, 11, 10, 16
@@ -37,6 +38,8 @@ STORED: dict[int, tuple[str, str]] = {
     BFLOAT16: ("<u2", "int32_data"),
 }
 """TensorProto.DataType to the dtype of the stored bytes, and the field that lists values."""
+
+FLOATS = (FLOAT, DOUBLE, FLOAT16, BFLOAT16)
 
 INTEGERS = (2, 4, 5, 6, 7, 9, 12, 13)
 """DataTypes of indices and shapes; 8-bit integers with a sign may be quantised weights."""
@@ -86,9 +89,7 @@ class TensorStore:
             raw = self._external(tensor, count * np.dtype(dtype).itemsize, where)
             values = np.frombuffer(raw, dtype)
         elif tensor.raw_data:
-            if len(tensor.raw_data) != count * np.dtype(dtype).itemsize:
-                raise _misfit(where, shape, f"{len(tensor.raw_data)} bytes")
-            values = np.frombuffer(tensor.raw_data, dtype)
+            values = np.frombuffer(_raw(tensor.raw_data, shape, dtype, where), dtype)
         else:
             values = _listed(getattr(tensor, field), tensor.data_type, dtype)
         if len(values) != count:
@@ -160,6 +161,24 @@ def _shape(tensor: Any, where: str) -> tuple[int, ...]:
             hint="the file is damaged: copy it again from its source",
         )
     return shape
+
+
+def stays_in_file(tensor: Any) -> bool:
+    """Whether a tensor's values are not in memory yet: too large, or in a file beside the model."""
+    return tensor.data_location == EXTERNAL or value_in_file(tensor.raw_data) is not None
+
+
+def _raw(stored: bytes, shape: tuple[int, ...], dtype: str, where: str) -> bytes:
+    """The bytes of a tensor, read now if they stayed in the file."""
+    in_file = value_in_file(stored)
+    size = len(stored) if in_file is None else in_file.size
+    if size != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise _misfit(where, shape, f"{size} bytes")
+    if in_file is None:
+        return stored
+    if in_file.dtype not in ("", dtype):
+        raise _misfit(where, shape, f"a list of {in_file.dtype}")
+    return in_file.read()
 
 
 def _listed(values: Any, number: int, dtype: str) -> Array:

@@ -20,18 +20,26 @@ from rnnscope.model.layers import (
     LayerNormalization,
     Merge,
 )
+from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.layers.elementwise import Arithmetic
 
 
 def embedding(wiring: OnnxWiring, node: OnnxNode) -> None:
     """A Gather of rows of a constant table."""
     ids = wiring.flow(node.input(1))
-    table = wiring.constants.array(node.input(0))
-    if table is None or table.ndim != 2 or table.dtype.kind != "f" or node.integer("axis"):
+    table: Array | DeferredTable | None = wiring.constants.table(node.input(0))
+    if table is None:
+        table = _floats(wiring.constants.array(node.input(0)))
+    if table is None or node.integer("axis"):
         raise NoFit("looks up something else than rows of a table")
     name = wiring.add(node, Embedding(table, name=node.name), ids)
     axes = None if ids.axes is None else (*ids.axes, Axis("feature", table.shape[1]))
     wiring.flows[node.output(0)] = Flow(name, axes)
+
+
+def _floats(array: Array | None) -> Array | None:
+    """A matrix of floats; None of anything else."""
+    return array if array is not None and array.ndim == 2 and array.dtype.kind == "f" else None
 
 
 def _with_features(flow: Flow, count: int) -> Axes | None:

@@ -46,7 +46,10 @@ class Values:
             tensor = self.graph.tensors[number]
             if tensor.data is None:
                 raise NotTranslated(f"that reads tensor '{tensor.name}', which nothing makes")
-            self.names[number] = self.build.stored(tensor.name, tensor.real)
+            self.names[number] = (
+                self.build.stored(tensor.name, tensor.real) if tensor.in_file is None
+                else self.build.in_file(tensor.name, tensor.shape, tensor.in_file)
+            )  # fmt: skip
         return self.names[number]
 
     def stored(self, number: int) -> str:

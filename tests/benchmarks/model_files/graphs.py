@@ -1,0 +1,221 @@
+"""Graphs of operators: ONNX, TensorFlow Lite, Core ML, OpenVINO, PaddlePaddle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_files.interface import UNITS, WIDTH, Write, Written, drawn
+
+sys.path.insert(
+    0, str(Path(__file__).parents[2])
+)  # where the tests keep what writes files of these
+
+
+def _onnx(layers: int, rows: int, listed: bool = False) -> Any:
+    """A stack of LSTM nodes."""
+    from onnx import helper, numpy_helper
+
+    def stored(array: Any, name: str) -> Any:
+        if listed and array.dtype == np.float32:
+            return helper.make_tensor(name, 1, array.shape, array.ravel())
+        return numpy_helper.from_array(array, name)
+
+    nodes, kept, last = [], [stored(np.array([1]), "axes")], "X"
+    inputs = [helper.make_tensor_value_info("X", 1, [None, None, UNITS])]
+    if rows:
+        kept.append(stored(drawn(rows, WIDTH), "table"))
+        nodes.append(helper.make_node("Gather", ["table", "ids"], ["rows"]))
+        inputs.append(helper.make_tensor_value_info("ids", 7, [None, None]))
+    for number in range(layers):
+        kept += [stored(drawn(1, 4 * UNITS, UNITS), f"{name}{number}") for name in "WR"]
+        reads = [last, f"W{number}", f"R{number}"]
+        nodes.append(helper.make_node("LSTM", reads, [f"Y{number}"], hidden_size=UNITS))
+        last = f"m{number}"
+        nodes.append(helper.make_node("Squeeze", [f"Y{number}", "axes"], [last]))
+    outputs = [helper.make_tensor_value_info(name, 1, None)
+               for name in (last, *(["rows"] if rows else []))]  # fmt: skip
+    graph = helper.make_graph(nodes, "stack", inputs, outputs, kept)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def onnx(path: Path, layers: int, rows: int) -> Written:
+    """Weights as raw bytes within the file."""
+    path = path.with_suffix(".onnx")
+    path.write_bytes(_onnx(layers, rows).SerializeToString())
+    return Written(path)
+
+
+def onnx_listed(path: Path, layers: int, rows: int) -> Written:
+    """Weights as lists of floats within the file."""
+    path = path.with_suffix(".onnx")
+    path.write_bytes(_onnx(layers, rows, listed=True).SerializeToString())
+    return Written(path)
+
+
+def onnx_external(path: Path, layers: int, rows: int) -> Written:
+    """Weights in a file beside it."""
+    import onnx as format_
+
+    path = path.with_suffix(".onnx")
+    format_.save(_onnx(layers, rows), str(path), save_as_external_data=True, size_threshold=64,
+                 location=f"{path.name}.data")  # fmt: skip
+    return Written(path)
+
+
+def tflite(path: Path, layers: int, rows: int) -> Written:
+    """A stack of fused LSTMs."""
+    from lite_files import LSTM_INPUTS, STATES, LiteFile, add_weights, lstm_weights
+
+    file = LiteFile()
+    last = file.tensor("x", (1, 5, UNITS), open_batch=True)
+    inputs, outputs = [last], []
+    if rows:
+        table = file.tensor("table", (rows, WIDTH), drawn(rows, WIDTH))
+        ids = file.tensor("ids", (1, 5), kind="INT32")
+        inputs.append(ids)
+        outputs.append(file.tensor("rows", (1, 5, WIDTH)))
+        file.operator("GATHER", [table, ids], [outputs[0]], "GatherOptions", axis=0)
+    rng = np.random.default_rng(0)
+    for number in range(layers):
+        places = add_weights(file, lstm_weights(rng, UNITS, UNITS), f"lstm_{number}/")
+        for state in STATES:
+            places[state] = file.tensor(f"lstm_{number}/{state}", (1, UNITS), variable=True)
+        reads = [last] + [-1] * 23
+        for role, place in LSTM_INPUTS.items():
+            reads[place] = places.get(role, -1)
+        last = file.tensor(f"m_{number}", (1, 5, UNITS), open_batch=True)
+        file.operator(
+            "UNIDIRECTIONAL_SEQUENCE_LSTM", reads, [last], "UnidirectionalSequenceLSTMOptions",
+            fusedActivationFunction=4, timeMajor=False,
+        )  # fmt: skip
+    return Written(file.write(path.with_suffix(".tflite"), inputs, [last, *outputs]))
+
+
+def coreml(path: Path, layers: int, rows: int) -> Written:
+    """A network of uniDirectionalLSTM."""
+    from rnnscope.checkpoints.coreml.proto import TABLE
+
+    path = path.with_suffix(".mlmodel")
+    model = TABLE.message_class("Model")(specificationVersion=4)
+    features = [("x", [5, 1, UNITS])] + ([("ids", [5, 1, 1])] if rows else [])
+    for name, shape in features:
+        one = model.description.input.add(name=name)
+        one.type.multiArrayType.shape.extend(shape)
+        one.type.multiArrayType.dataType = 65568
+    network = model.neuralNetwork
+    network.arrayInputShapeMapping = 1
+    if rows:
+        layer = network.layers.add(name="table", input=["ids"], output=["rows"])
+        layer.embeddingND.vocabSize, layer.embeddingND.embeddingSize = rows, WIDTH
+        layer.embeddingND.weights.floatValue.extend(drawn(rows * WIDTH))
+    last = "x"
+    gates = ("inputGate", "forgetGate", "blockInput", "outputGate")
+    for number in range(layers):
+        layer = network.layers.add(name=f"lstm_{number}", input=[last], output=[f"m_{number}"])
+        lstm = layer.uniDirectionalLSTM
+        lstm.inputVectorSize = lstm.outputVectorSize = UNITS
+        lstm.params.sequenceOutput, lstm.params.cellClipThreshold = True, 5e4
+        for activation in ("sigmoid", "tanh", "tanh"):
+            getattr(lstm.activations.add(), activation).SetInParent()
+        for gate in gates:
+            for role in ("Weight", "Recursion"):
+                held = getattr(lstm.weightParams, f"{gate}{role}Matrix")
+                held.floatValue.extend(drawn(UNITS * UNITS))
+        last = f"m_{number}"
+    for name in (last, *(["rows"] if rows else [])):
+        model.description.output.add(name=name).type.multiArrayType.dataType = 65568
+    path.write_bytes(model.SerializeToString())
+    return Written(path)
+
+
+class _Ir:
+    """An OpenVINO graph: layers, edges, and the constants beside it."""
+
+    def __init__(self) -> None:
+        self.layers: list[str] = []
+        self.edges: list[str] = []
+        self.data = bytearray()
+
+    def add(self, name: str, kind: str, reads: list[tuple[int, int]], outputs: list[list[int]],
+            version: str = "opset1", precision: str = "FP32", **data: Any) -> int:  # fmt: skip
+        own = len(self.layers)
+        held = "".join(f' {key}="{value}"' for key, value in data.items())
+        ports = "".join(f'<port id="{place}" />' for place in range(len(reads)))
+        made = "".join(
+            f'<port id="{len(reads) + place}" precision="{precision}">'
+            + "".join(f"<dim>{size}</dim>" for size in shape) + "</port>"
+            for place, shape in enumerate(outputs)
+        )  # fmt: skip
+        self.layers.append(
+            f'<layer id="{own}" name="{name}" type="{kind}" version="{version}"><data{held} />'
+            f"<input>{ports}</input><output>{made}</output></layer>"
+        )
+        self.edges += [
+            f'<edge from-layer="{layer}" from-port="{port}" to-layer="{own}" to-port="{place}" />'
+            for place, (layer, port) in enumerate(reads)
+        ]
+        return own
+
+    def constant(self, name: str, array: Any) -> tuple[int, int]:
+        kind, precision = {"float32": ("f32", "FP32"), "int64": ("i64", "I64"),
+                           "int32": ("i32", "I32")}[array.dtype.name]  # fmt: skip
+        start = len(self.data)
+        self.data += array.tobytes()
+        shape = ", ".join(map(str, array.shape))
+        made = self.add(name, "Const", [], [list(array.shape)], precision=precision,
+                        element_type=kind, shape=shape, offset=start,
+                        size=array.nbytes)  # fmt: skip
+        return made, 0
+
+    def write(self, path: Path) -> Path:
+        layers, edges = "".join(self.layers), "".join(self.edges)
+        head = '<?xml version="1.0"?><net name="stack" version="11">'
+        text = f"{head}<layers>{layers}</layers><edges>{edges}</edges></net>"
+        path.with_suffix(".xml").write_text(text)
+        path.with_suffix(".bin").write_bytes(self.data)
+        return path.with_suffix(".xml")
+
+
+def openvino(path: Path, layers: int, rows: int) -> Written:
+    """A stack of LSTMSequence."""
+    ir = _Ir()
+    last = (
+        ir.add("x", "Parameter", [], [[2, 5, UNITS]], shape=f"2,5,{UNITS}", element_type="f32"),
+        0,
+    )
+    ends = []
+    if rows:
+        ids = ir.add("ids", "Parameter", [], [[2, 5]], precision="I64", shape="2,5",
+                     element_type="i64")  # fmt: skip
+        table = ir.constant("table", drawn(rows, WIDTH))
+        axis = ir.constant("axis", np.array(0, np.int64))
+        found = ir.add("gather", "Gather", [table, (ids, 0), axis], [[2, 5, WIDTH]],
+                       version="opset8", batch_dims=0)  # fmt: skip
+        ends.append((found, 3, [2, 5, WIDTH]))
+    lengths = ir.constant("lengths", np.array([5, 5], np.int64))
+    zeros = ir.constant("zeros", np.zeros((2, 1, UNITS), np.float32))
+    direction = ir.constant("direction", np.array([1], np.int64))
+    for number in range(layers):
+        w, r = (ir.constant(f"{name}_{number}", drawn(1, 4 * UNITS, UNITS)) for name in "WR")
+        b = ir.constant(f"B_{number}", drawn(1, 4 * UNITS))
+        lstm = ir.add(
+            f"lstm_{number}", "LSTMSequence", [last, zeros, zeros, lengths, w, r, b],
+            [[2, 1, 5, UNITS], [2, 1, UNITS], [2, 1, UNITS]], version="opset5",
+            direction="forward", hidden_size=UNITS, activations="sigmoid, tanh, tanh",
+            activations_alpha="", activations_beta="", clip=0,
+        )  # fmt: skip
+        last = ir.add(f"squeeze_{number}", "Squeeze", [(lstm, 7), direction], [[2, 5, UNITS]]), 2
+    ends.append((*last, [2, 5, UNITS]))
+    for number, (layer, port, _) in enumerate(ends):
+        ir.add(f"result_{number}", "Result", [(layer, port)], [])
+    return Written(ir.write(path))
+
+
+WRITERS: dict[str, Write] = {
+    "ONNX": onnx, "ONNX, lists of floats": onnx_listed, "ONNX, external data": onnx_external,
+    "TensorFlow Lite": tflite, "Core ML": coreml, "OpenVINO": openvino,
+}  # fmt: skip
