@@ -13,8 +13,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     arguments : list of str, optional
         Those of the process if not given.
     """
+    import os
     import sys
 
+    # A thread of OpenBLAS that has nothing to do looks for work for a tenth of a second (2**28
+    # ticks), after numpy's import and after each product: on two processors another thread's time.
+    # It is read when numpy is imported.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
     try:
         from rnnscope.cli.main import main as run
     except BaseException:  # noqa: BLE001 - not even importing went well, and 1 would be a verdict

@@ -22,11 +22,18 @@ from rnnscope.running.background import prefetch
 from rnnscope.running.compute import Computed, Merged, compute_slice
 from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, StateSink
 from rnnscope.running.long_time import LongRun
-from rnnscope.running.memory import DEFAULT_BYTES, IN_FLIGHT, SliceSize, choose_slices
+from rnnscope.running.memory import (
+    DEFAULT_BYTES,
+    IN_FLIGHT,
+    LEAST_ROWS,
+    SliceSize,
+    choose_slices,
+)
 from rnnscope.running.part_of_run import PartObserver, PartSink, common_rows, slices_of_part
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared, prepare
+from rnnscope.running.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,13 @@ class RunSettings:
 
     @property
     def used_threads(self) -> int:
-        if self.threads:
-            return self.threads
-        allowed = getattr(os, "sched_getaffinity", None)
-        return len(allowed(0)) if allowed else os.cpu_count() or 1
+        return self.threads or processors()
+
+
+def processors() -> int:
+    """How many this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,8 @@ def run_plan(
     """Run a plan over its input and hand the states to a sink.
 
     Slices of sequences are read, computed and written; writing has a thread of its own, and
-    computing splits each slice over threads. Peak memory does not depend on how many there are.
+    computing splits each slice over threads. Where that would be more threads than processors,
+    each takes whole slices. Peak memory does not depend on how many slices there are.
 
     Parameters
     ----------
@@ -126,6 +137,11 @@ def run_plan(
     """
     settings = settings or RunSettings()
     prepared = prepare(plan, source)
+    compiled = all(
+        choose(node.recurrent, settings.engine, prepared.work) == "compiled"
+        for node in plan.layers
+        if node.recurrent is not None
+    )
     size = choose_slices(
         plan,
         prepared.shapes,
@@ -135,11 +151,7 @@ def run_plan(
         gates=settings.gates,
         masked=prepared.masked,
         budget=settings.memory,
-        compiled=all(
-            choose(node.recurrent, settings.engine, prepared.work) == "compiled"
-            for node in plan.layers
-            if node.recurrent is not None
-        ),
+        compiled=compiled,
         threads=settings.used_threads,
     )
     if verifier is not None and size.steps < source.timesteps:
@@ -148,13 +160,14 @@ def run_plan(
             where=source.name,
             hint=f"give more memory with {spell('memory')}, or verify on a shorter input",
         )
+    alone = compiled and verifier is None and _threads_take_slices(prepared, settings, size)
     started = time.perf_counter()
     observer = None if observe is None else observe(prepared)
     wanted = slice(0, source.sequences) if rows is None else rows
     headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
                if prepared.has_group(node)]  # fmt: skip
     with (
-        _engines(prepared, settings) as engines,
+        _engines(prepared, settings, threads=1 if alone else settings.used_threads) as engines,
         open_sink(headers, prepared.lengths, prepared.has_mask, _names(engines)) as sink,
     ):
         if sink.saved_state is not None:
@@ -169,7 +182,7 @@ def run_plan(
             slices = slices_of_part(prepared, _names(engines), size, rows, sink.done)
             into, seen = PartSink(sink, rows), observer and PartObserver(observer, rows)
         with WritingThread() as thread:
-            run = _SlicedRun(prepared, engines, size, into, thread, seen, verifier)
+            run = _SlicedRun(prepared, engines, size, into, thread, seen, verifier, alone=alone)
             # Closed before the input is, also where `progress` is interrupted.
             with closing(run.slices(slices)) as computed:
                 for sequences in computed:
@@ -186,13 +199,33 @@ def run_plan(
     )
 
 
+def _threads_take_slices(prepared: Prepared, settings: RunSettings, size: SliceSize) -> bool:
+    """Whether each thread takes slices of its own, from reading to writing, for compiled steps.
+
+    It does where two threads have two processors: a third one that writes takes one of them from
+    two that share steps, and then the other waits. With more processors it takes nothing.
+    """
+    threads, source = settings.used_threads, prepared.source
+    return (
+        threads == IN_FLIGHT
+        and settings.workers in (0, threads)
+        and processors() <= threads
+        and size.steps >= source.timesteps
+        # A slice of few sequences reads all weights for them: two threads read half of them each.
+        and LEAST_ROWS <= size.rows <= source.sequences // threads
+        and not prepared.plan.decoder_entries  # whose input is read while steps are computed
+    )
+
+
 @contextmanager
-def _engines(prepared: Prepared, settings: RunSettings) -> Iterator[dict[str, LayerEngine]]:
+def _engines(
+    prepared: Prepared, settings: RunSettings, threads: int
+) -> Iterator[dict[str, LayerEngine]]:
     """An engine for each layer, with threads to share and BLAS kept to them."""
-    threads = settings.used_threads
+    used = settings.used_threads
     with (
-        ThreadPoolExecutor(settings.workers or threads) as pool,
-        one_blas_thread(threads > 1),
+        ThreadPoolExecutor(settings.workers or used) as pool,
+        one_blas_thread(used > 1),
     ):
         yield {
             node.name: LayerEngine(
@@ -226,6 +259,8 @@ class _SlicedRun:
         thread: WritingThread,
         observer: Observer | None,
         verifier: Verifier | None,
+        *,
+        alone: bool,
     ) -> None:
         self._prepared = prepared
         self._engines = engines
@@ -233,6 +268,7 @@ class _SlicedRun:
         self._thread = thread
         self._observer = observer
         self._verifier = verifier
+        self._alone = alone
         # Results live in as many sets of arrays as may be in flight; a set is free again when it
         # is written.
         self._free: queue.SimpleQueue[dict[str, Workspace]] = queue.SimpleQueue()
@@ -249,9 +285,14 @@ class _SlicedRun:
     def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:
         """Run slices of sequences, each yielded when it is computed."""
         if self._long is None:
+            if self._alone:
+                with closing(side_by_side(every, IN_FLIGHT, self._read, self._run_alone)) as ended:
+                    yield from ended
+                return
             with closing(prefetch(every, self._read)) as batches:
-                for sequences, (batch, memory) in batches:
-                    self._run_whole(sequences, batch, memory)
+                for sequences, read in batches:
+                    write, give_back = self._compute(sequences, *read)
+                    self._thread.put(write, after=give_back)
                     yield sequences
             return
         for sequences in every:
@@ -265,7 +306,22 @@ class _SlicedRun:
         shape = (sequences.stop - sequences.start, *source.shape[1:])
         return source.read(sequences, out=memory.array("x", shape, source.dtype)), memory
 
-    def _run_whole(self, sequences: slice, batch: InputBatch, memory: Workspace) -> None:
+    def _run_alone(
+        self, sequences: slice, read: tuple[InputBatch, Workspace]
+    ) -> Callable[[], None]:
+        """Compute a slice; what is left to be done when its turn has come."""
+        write, give_back = self._compute(sequences, *read)
+
+        def end() -> None:
+            write()
+            give_back()
+
+        return end
+
+    def _compute(
+        self, sequences: slice, batch: InputBatch, memory: Workspace
+    ) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Compute a slice: what writes it, and what gives its memory back."""
         prepared = self._prepared
         given = None if prepared.lengths is None else prepared.lengths[sequences]
         common = prepared.entry(batch, sequences, slice(None)).mask
@@ -307,7 +363,7 @@ class _SlicedRun:
             self._free.put(workspaces)
             self._inputs.put(memory)
 
-        self._thread.put(write, after=give_back)
+        return write, give_back
 
     def _saved(self) -> str:
         return "" if self._observer is None else self._observer.saved()

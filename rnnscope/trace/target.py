@@ -12,6 +12,7 @@ from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.regular import refuse_no_path
 from rnnscope.files.remote.addresses import as_address, url_of
 from rnnscope.files.writing.own_files import NO_LINK
+from rnnscope.files.writing.write_back import make_safe_to_rename
 from rnnscope.trace.stores.naming import ZARR_MARK, ZARR_SUFFIX, is_zarr, require_zarr
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4")
@@ -250,10 +251,12 @@ def _exists(target: Path, what: str, option: str = "output") -> TraceError:
 
 
 def publish(partial: Path, target: Path, force: bool, what: str = "trace") -> None:
-    """Give the finished file its name; force it to the disk first where it replaces another.
+    """Give the finished file its name; see it to the disk first where it replaces another.
 
     A new trace is as safe as any file just written. One that takes an older one's place must not
-    be lost together with it if the machine stops a moment later.
+    be lost together with it if the machine stops a moment later. It may then be the older one that
+    is there, but no empty or mixed file: without waiting for the content ext4 (`auto_da_alloc`)
+    only begins to write it at the rename, and what has not arrived reads as zeros after a crash.
 
     Raises
     ------
@@ -265,7 +268,7 @@ def publish(partial: Path, target: Path, force: bool, what: str = "trace") -> No
     if target.exists():
         descriptor = os.open(partial, os.O_RDWR | NO_LINK)
         try:
-            os.fsync(descriptor)
+            make_safe_to_rename(descriptor)
         finally:
             os.close(descriptor)
     if not force:

@@ -29,7 +29,7 @@ from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.record.run_checks import RunChecks
-from rnnscope.running import plan_run, run_plan
+from rnnscope.running import plan_run, run_plan, runner
 from rnnscope.running.memory import (
     IN_FLIGHT,
     LONG_SLICE,
@@ -40,6 +40,7 @@ from rnnscope.running.memory import (
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
 from rnnscope.running.runner import RunSettings
+from rnnscope.running.side_by_side import side_by_side
 from rnnscope.running.streamable import needs_whole_time
 from rnnscope.trace import TraceHeader, TraceWriter
 from rnnscope.trace.blocks import Destination
@@ -351,6 +352,30 @@ def test_any_budget_gives_the_same_states(tmp_path, monkeypatch, network, rows, 
     )
     cut, found = case.run(threads=threads)
     assert_close(whole, cut)
+    assert verdicts(found) == verdicts(result)
+
+
+@needs_llvmlite
+@pytest.mark.parametrize("lengths", [None, [(7 * row) % 21 for row in range(150)]])
+def test_slices_that_threads_take_whole_have_the_bits_of_shared_ones(
+    tmp_path, monkeypatch, lengths
+):
+    case = make_case(tmp_path, "bidirectional", 150, 20, lengths)
+    monkeypatch.setattr(runner, "choose_slices", lambda *_, **__: SliceSize(32, 20))
+    taken = []
+
+    def watched(items, threads, *how):
+        taken.append(threads)
+        return side_by_side(items, threads, *how)
+
+    monkeypatch.setattr(runner, "side_by_side", watched)
+    monkeypatch.setattr(runner, "processors", lambda: 8)
+    shared, result = case.run(threads=2, engine="compiled")
+    assert not taken
+    monkeypatch.setattr(runner, "processors", lambda: 2)
+    alone, found = case.run(threads=2, engine="compiled")
+    assert taken == [2]
+    assert_same_bits(shared, alone)
     assert verdicts(found) == verdicts(result)
 
 

@@ -1,4 +1,4 @@
-"""A trace that takes an older one's place is on the disk before it has its name."""
+"""A trace that takes an older one's place has reached the disk before it has its name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from rnnscope.files.writing import write_back
 from rnnscope.model.states import LayerStates
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter, partial
+from rnnscope.trace import target as of_target
 
 LSTM = LayerHeader("rnn/lstm", 3, {"c": 3, "m": 3})
 
@@ -21,21 +22,17 @@ LSTM = LayerHeader("rnn/lstm", 3, {"c": 3, "m": 3})
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """What the system is asked for, in order, with the inodes meant."""
     calls: list[tuple[str, Any]] = []
-    fsync, replace = os.fsync, Path.replace
+    replace = Path.replace
 
     def note(name: str, descriptor: int) -> None:
         calls.append((name, os.fstat(descriptor).st_ino))
-
-    def noted_fsync(descriptor: int) -> None:
-        note("fsync", descriptor)
-        fsync(descriptor)
 
     def noted_replace(self: Path, target: Path) -> Path:
         if target.suffix == ".h5":
             calls.append(("rename", self.stat().st_ino))
         return replace(self, target)
 
-    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(of_target, "make_safe_to_rename", lambda number: note("safe", number))
     monkeypatch.setattr(Path, "replace", noted_replace)
     monkeypatch.setattr(partial, "begin_write_back", lambda number: note("begin", number))
     monkeypatch.setattr(partial, "release_pages", lambda path: calls.append(("release", path)))
@@ -51,7 +48,7 @@ def write(target: Path) -> None:
         writer.commit(2)
 
 
-def test_it_is_written_back_while_the_run_goes_on_and_forced_before_it_is_renamed(
+def test_it_is_written_back_while_the_run_goes_on_and_waited_for_before_it_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "t.h5"
@@ -59,7 +56,7 @@ def test_it_is_written_back_while_the_run_goes_on_and_forced_before_it_is_rename
     calls = recorded(monkeypatch)
     write(target)
     new = target.stat().st_ino
-    assert calls == [("release", target), ("begin", new), ("fsync", new), ("rename", new)]
+    assert calls == [("release", target), ("begin", new), ("safe", new), ("rename", new)]
 
 
 def test_a_new_trace_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +89,68 @@ def test_the_system_takes_the_hint(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     with path.open("r+b") as file:
-        assert begin(file.fileno()) == 0
-    assert begin(-1) == -1
+        for flags in (write_back._WRITE, write_back._WRITE_AND_WAIT):
+            assert begin(file.fileno(), flags) == 0
+    assert begin(-1, write_back._WRITE) == -1
+
+
+@pytest.mark.parametrize(
+    ("journal", "answer", "expected"),
+    [
+        (True, 0, ["wait"]),
+        (True, -1, ["wait", "fsync"]),
+        (False, 0, ["fsync"]),
+        (True, None, ["fsync"]),
+    ],
+)
+def test_the_content_alone_is_waited_for_where_a_journal_keeps_the_order(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    journal: bool,
+    answer: int | None,
+    expected: list[str],
+) -> None:
+    """An error, which the wait may tell of, is left to fsync: it says which one it is."""
+    calls: list[str] = []
+
+    def wait(_: int, flags: int) -> int:
+        assert flags == write_back._WRITE_AND_WAIT
+        calls.append("wait")
+        return answer or 0
+
+    monkeypatch.setattr(write_back, "_sync_file_range", lambda: None if answer is None else wait)
+    monkeypatch.setattr(write_back, "_has_journal", lambda _: journal)
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
+    with (tmp_path / "file").open("wb") as file:
+        write_back.make_safe_to_rename(file.fileno())
+    assert calls == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "major"), reason="devices have no numbers here")
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ("fs/ext4/disk/journal_task", True),
+        ("fs/ext4/disk/other", False),
+        ("fs/ext4/another/journal_task", False),
+        ("fs/xfs/disk/stats", True),
+        ("fs/btrfs/disk/features", False),
+    ],
+)
+def test_what_the_system_tells_of_a_file_system(tmp_path: Path, made: str, expected: bool) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    number = file.stat().st_dev
+    known = tmp_path / "dev" / "block" / f"{os.major(number)}:{os.minor(number)}"
+    entry = tmp_path / made
+    entry.parent.mkdir(parents=True)
+    entry.write_text("1")
+    with file.open("rb") as opened:
+        assert not write_back._has_journal(opened.fileno(), tmp_path)  # a device nobody knows
+        known.parent.mkdir(parents=True)
+        (tmp_path / "disk").mkdir()
+        known.symlink_to(tmp_path / "disk")
+        assert write_back._has_journal(opened.fileno(), tmp_path) == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no such hints")
