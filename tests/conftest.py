@@ -16,10 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# Runs import these in a thread. pytest parses what it imports, and Python 3.11 fails at times where
-# two threads parse at once ("AST constructor recursion depth mismatch").
-import rnnscope.engines.compiled.panels
-
 # A deadline would fail tests on a machine that is busy with others.
 settings.register_profile("rnnscope", deadline=None)
 settings.load_profile("rnnscope")
