@@ -7,6 +7,7 @@ equations in the ops that they used, so that the graphs are those of real files.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,13 +17,21 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# Runs import these in a thread. pytest parses what it imports, and Python 3.11 fails at times where
-# two threads parse at once ("AST constructor recursion depth mismatch").
-import rnnscope.engines.compiled.panels
-
 # A deadline would fail tests on a machine that is busy with others.
 settings.register_profile("rnnscope", deadline=None)
 settings.load_profile("rnnscope")
+
+
+SLOW_WEIGHS = 25
+"""How many ordinary tests a slow one takes as long as."""
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take long come first, so that no process is left with one of them at the end."""
+    weights = Counter()
+    for item in items:
+        weights[item.path] += SLOW_WEIGHS if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -178,6 +178,31 @@ def test_the_plugin_imports_next_to_nothing():
     assert done.stdout.strip() == "['rnnscope']"
 
 
+IMPORTS = """
+import sys
+from importlib.machinery import SourceFileLoader
+
+import rnnscope.model.cell
+import test_helper
+
+def test_ours_are_imported_as_they_are():
+    assert type(rnnscope.model.cell.__loader__) is SourceFileLoader
+    assert type(sys.modules[__name__].__loader__) is not SourceFileLoader
+    assert type(test_helper.__loader__) is not SourceFileLoader
+"""
+
+
+def test_pytest_rewrites_none_of_our_modules(pytester):
+    """Two threads that parse at once for a rewrite can fail; what is another's is rewritten."""
+    before = list(sys.meta_path)
+    pytester.makeconftest("import pytest; pytest.register_assert_rewrite('rnnscope')")
+    pytester.makepyfile(test_imports=IMPORTS, test_helper="")
+    result = pytester.runpytest_subprocess("-p", "rnnscope.testing", "-p", "no:randomly")
+    result.assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("-p", "rnnscope.testing", "--collect-only")
+    assert sys.meta_path == before
+
+
 def test_all_checks_pass_or_say_which_does_not(sample, damaged):
     assert_all_checks_pass(sample)
     assert_all_checks_pass(SAMPLE / "model.ckpt")

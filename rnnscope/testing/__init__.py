@@ -20,9 +20,13 @@ from rnnscope.testing.assertions import (
 __all__ = ["assert_all_checks_pass", "assert_last_output_is_m", "assert_states_close"]
 
 try:
-    from rnnscope.testing.plugin import pytest_runtest_makereport, rnnscope_run
+    from rnnscope.testing.plugin import (
+        pytest_addoption,
+        pytest_runtest_makereport,
+        rnnscope_run,
+    )
 except ModuleNotFoundError as error:
     if error.name != "pytest":
         raise
 else:
-    __all__ += ["pytest_runtest_makereport", "rnnscope_run"]
+    __all__ += ["pytest_addoption", "pytest_runtest_makereport", "rnnscope_run"]

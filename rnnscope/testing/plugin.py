@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,38 @@ if TYPE_CHECKING:
     from rnnscope.record.results import RunReport
 
 PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+MODULES = __name__.partition(".")[0] + "."
+
+
+class OrdinaryImports:
+    """Finds our modules as Python itself does, before pytest's import hook finds them.
+
+    pytest rewrites the asserts of every module of a distribution that has a plugin. Ours raise
+    AssertionError with their own words, and a run imports modules in its threads, where parsing
+    for a rewrite fails at times with "AST constructor recursion depth mismatch" (a fault of
+    earlier Pythons 3.11 and 3.12, python/cpython#106905). What is found here is not rewritten.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where a module of ours lies; None for every other module."""
+        return PathFinder.find_spec(name, path, target) if name.startswith(MODULES) else None
+
+    def pytest_unconfigure(self) -> None:
+        """Leave Python's imports as they were."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Have our modules imported as they are from here on.
+
+    There are no options: of all that pytest calls, this comes before any conftest is read.
+    """
+    finder = OrdinaryImports()
+    sys.meta_path.insert(0, finder)
+    pluginmanager.register(finder)
 
 
 @pytest.hookimpl(wrapper=True)

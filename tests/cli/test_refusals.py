@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
-TIMES = 21
+TIMES = 9
 
 
 def refuse(arguments, folder):

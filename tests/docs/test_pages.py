@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
 from rnnscope.checks.weights import WEIGHT_CHECKS
 from rnnscope.cli.help import TO_COPY, TOPICS, list_topics, read_page, render_page
-from rnnscope.cli.main import COMMANDS
+from rnnscope.cli.main import COMMANDS, run
 from rnnscope.converting import weight_formats
 from rnnscope.states import state_formats
 
@@ -115,11 +113,10 @@ def _session(block: str, folder: Path) -> str:
         *_, last = command = FOLDERS.sub("", line[2:]).split("&&")
         words = shlex.split(last)
         if words[0] == "echo" and len(command) > 1:  # rnnscope … && echo "well"
-            done = _run(shlex.split(command[-2])[1:], folder)
-            shown.append(line + (f"{words[1]}\n" if done.returncode == 0 else done.stdout))
+            output, code = _run(shlex.split(command[-2])[1:], folder)
+            shown.append(line + (output if code else f"{words[1]}\n"))
         elif words[0] == "rnnscope":
-            done = _run(words[1:], folder)
-            output, code = done.stdout, done.returncode
+            output, code = _run(words[1:], folder)
             assert "Traceback" not in output, output
             same = TIMING.sub("", output) == TIMING.sub("", before)
             shown.append(line + (before if same else output))
@@ -128,17 +125,24 @@ def _session(block: str, folder: Path) -> str:
     return "".join(shown)
 
 
-def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rnnscope", *arguments],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def _run(arguments: list[str], folder: Path) -> tuple[str, int]:
+    """What a command says on stdout and stderr, and its exit code.
+
+    In this process: there are many commands, and a process of its own takes longer to start than
+    most of them take.
+    """
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as output,
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
+    ):
+        patch.chdir(folder)
+        patch.setenv("COLUMNS", "100")
+        patch.setenv("NO_COLOR", "1")
+        code = run(arguments)
+        output.seek(0)
+        return output.read(), code
 
 
 def _prepare(folder: Path, trace: Path | None = None) -> Path:

@@ -132,7 +132,7 @@ def test_a_failed_explanation_leaves_the_old_report(rnnscope, port, tmp_path):
 
 
 def test_nothing_fits(rnnscope, port, strange):
-    done = rnnscope("explain", port.model, port.x, strange, "--format", "json")
+    done = rnnscope("explain", port.model, port.x, strange, "--budget", 1, "--format", "json")
     told = json.loads(done.stdout)
     assert (done.code, done.stderr, told["verdict"], told["fits"]) == (1, "", "none", [])
     assert told["nearest"]
@@ -272,7 +272,7 @@ def test_a_trace_whose_checkpoint_is_gone(rnnscope, port, tmp_path):
 @pytest.fixture(scope="module")
 def explanations(port, strange):
     one = rnnscope.explain(port.model, port.x, port.wrong)
-    return {"one": one, "none": rnnscope.explain(port.model, port.x, strange)}
+    return {"one": one, "none": rnnscope.explain(port.model, port.x, strange, budget=1)}
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

@@ -7,7 +7,7 @@ from explaining.asking import explained, readings_that_fit, same_value
 from explaining.cases import CASES
 from explaining.small_models import SUBJECTS
 
-BUDGET = 60
+BUDGET = 300
 """Seconds: machines that test are busy, and no time is judged here (tests/benchmarks does)."""
 
 

@@ -417,13 +417,13 @@ def test_other_hdf5_is_not_claimed(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["listed", "objects"])
 def test_no_byte_that_is_wrong_gets_through_as_another_error(path: Path, layout: str) -> None:
-    """Every 61st byte turned over, one at a time: a checkpoint, or a `CheckpointError`."""
+    """Every 127th byte turned over, one at a time: a checkpoint, or a `CheckpointError`."""
     if layout == "listed":
         write(path, {"lstm": cell("lstm", 3, 2), "gru": cell("gru", 2, 2, 3)})
     else:
         write_v3(path, {"layers/lstm/cell": arrays(3, 2), "layers/gru/cell": arrays(2, 2, 3)})
     whole = path.read_bytes()
-    for place in range(0, len(whole), 61):
+    for place in range(0, len(whole), 127):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         try:
             READER.sniff(path)
