@@ -18,6 +18,12 @@ FOLDER = "parts_folder"
 RUN = "parts_run"
 """The root attribute that every part has to have as its ``part_run``."""
 
+NOTE = "parts_note"
+"""The root attribute that tells plain readers where the values are."""
+
+OF_A_MASTER = frozenset({FOLDER, RUN, NOTE})
+"""Attributes that say where values are: a trace that holds its values itself has none of them."""
+
 BYTES, SHA256, ENDS = "bytes", "sha256", "ends_sha256"
 """Datasets of the group ``parts``, a row for each part."""
 
