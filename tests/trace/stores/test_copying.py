@@ -135,15 +135,24 @@ def test_states_of_other_files_become_a_trace_of_that_kind(tmp_path):
     [
         ("zarr", "x.h5", {}, "not called as a store of the format zarr"),
         ("hdf5", "x.zarr", {}, "not called as a store of the format hdf5"),
+        ("zarr", "x.npz", {}, r"next: output=\S*x\.zarr"),
+        ("hdf5", "x.npz", {}, "name of another kind"),
         ("zarr", "x.zarr", {"steps": "final"}, "copied whole"),
         ("zarr", "x.zarr", {"layers": ["l"]}, "copied whole"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, to, name, options, says):
     write(tmp_path / "a.h5", (1, 2, [LayerHeader("l", 2, {"m": 2})], False, 1))
-    with pytest.raises(OptionError, match=says):
+    with pytest.raises((OptionError, TraceError), match=says):
         rnnscope.export(tmp_path / "a.h5", to, tmp_path / name, **options)
     assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_file_that_is_called_as_a_store_is_not_replaced_by_one(tmp_path):
+    write(tmp_path / "a.h5", (1, 2, [LayerHeader("l", 2, {"m": 2})], False, 1))
+    (tmp_path / "b.zarr").touch()
+    with pytest.raises(TraceError, match="a file has this name"):
+        rnnscope.export(tmp_path / "a.h5", "zarr", tmp_path / "b.zarr", force=True)
 
 
 def test_an_axis_without_coordinates_is_copied_without(tmp_path):
