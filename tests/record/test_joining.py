@@ -17,6 +17,7 @@ from rnnscope.cli.main import cli
 from rnnscope.errors import OptionError, TraceError
 from rnnscope.record.inspecting import inspect_path
 from rnnscope.record.parts import record_part
+from rnnscope.record.parts_folders import folder_for_parts
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import PartOfRun, Target, record
 from rnnscope.trace import Trace
@@ -393,6 +394,17 @@ def test_inspect_names_a_part_that_is_missing(parts, tmp_path):
     (parts / "0002-of-0004.h5").unlink()
     with pytest.raises(TraceError, match="A part of the trace is missing"):
         inspect_path(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "a/b", "", 3])
+def test_a_trace_of_a_stranger_names_no_folder_whose_parts_are_removed(tmp_path, folder):
+    """With --force the parts of the trace that is replaced go when the new one is there."""
+    path = tmp_path / "here" / "t.h5"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        file.attrs["parts_folder"], file.attrs["parts_run"] = folder, "a run"
+    made, stale = folder_for_parts(path, Target(path, force=True), "another", ())
+    assert (made, stale) == (path.with_name("t.h5.parts"), [])
 
 
 def test_more_parts_than_sequences_are_refused(tmp_path):
