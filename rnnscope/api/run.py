@@ -78,8 +78,10 @@ def run(
     """
     from rnnscope.api.trace import StateTrace
     from rnnscope.clusters.interface import ClusterAddress
+    from rnnscope.record.parts import refuse_parts_alone
     from rnnscope.record.recording import Target, record
 
+    refuse_parts_alone(parts, dask)
     recipe = _recipe(checkpoint, input, options)
     target = Target(None if output is None else Path(output), force, resume)
     address = ClusterAddress.maybe(dask, jobs)

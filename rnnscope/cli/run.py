@@ -92,7 +92,7 @@ def command(
     was.
     """
     from rnnscope.cli.run_inputs import given_inputs
-    from rnnscope.cli.run_parts import refuse_mixed_parts, run_on_cluster, run_part
+    from rnnscope.cli.run_parts import plan_parts, refuse_mixed_parts, run_on_cluster, run_part
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.recording import Interrupted, Target, plan_only, record
     from rnnscope.record.results import RunReport
@@ -121,6 +121,8 @@ def command(
     cluster = given_cluster(given)
 
     def run(recipe: Recipe, target: Target) -> RunReport:
+        if given["dry_run"] and (given["part"] or given["dask"]):
+            return plan_parts(recipe, target, given["part"], given["parts"])
         if given["dry_run"]:
             return plan_only(recipe, target, command=command_line())
         progress = None if quiet else progress_bar

@@ -27,6 +27,8 @@ def refuse_mixed_parts(given: Mapping[str, Any], *, is_several: bool) -> None:
     ------
     OptionError
     """
+    from rnnscope.record.parts import refuse_parts_alone
+
     named = [name for name in ("part", "dask") if given[name] is not None]
     if len(named) > 1:
         raise OptionError(
@@ -35,14 +37,7 @@ def refuse_mixed_parts(given: Mapping[str, Any], *, is_several: bool) -> None:
             found=f"{spell('part', given['part'])} {spell('dask', given['dask'])}",
             hint=f"{spell('dask')} records all parts, {spell('part')} one without a scheduler",
         )
-    if given["parts"] is not None and given["dask"] is None:
-        raise OptionError(
-            f"{spell('parts')} says into how many parts {spell('dask')} divides a run.",
-            where=spell("parts", str(given["parts"])),
-            expected=spell("dask", "ADDRESS"),
-            found="none",
-            hint=f"a single part is {spell('part', 'K/N')}",
-        )
+    refuse_parts_alone(given["parts"], given["dask"])
     if named and is_several:
         raise OptionError(
             "A run in parts has one input.",
@@ -65,6 +60,26 @@ def run_on_cluster(
 
     return record_on_cluster(
         recipe, target, cluster, parts=parts, command=command_line(), progress=progress
+    )
+
+
+def plan_parts(recipe: Recipe, target: Target, part: str | None, parts: int | None) -> RunReport:
+    """What a run in parts would do, without doing it."""
+    from rnnscope.record.on_cluster import plan_on_cluster
+    from rnnscope.record.parts import plan_part
+    from rnnscope.record.recording import PartOfRun
+    from rnnscope.trace.parts import parse_part
+
+    if part is None:
+        return plan_on_cluster(recipe, target, parts=parts, command=command_line())
+    assert target.path is not None
+    return plan_part(
+        recipe,
+        target.path,
+        PartOfRun(*parse_part(part)),
+        force=target.force,
+        resume=target.resume,
+        command=command_line(),
     )
 
 

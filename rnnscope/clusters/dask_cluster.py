@@ -21,6 +21,7 @@ from typing import Any
 from rnnscope import __version__
 from rnnscope.clusters.interface import ClusterAddress, TaskResult
 from rnnscope.errors import EngineError, RnnscopeError, spell
+from rnnscope.files.remote.addresses import url_of
 
 ASK_SECONDS = 60
 """For workers to answer a question."""
@@ -114,7 +115,7 @@ class Cluster:
             )
 
     def require_files(self, files: Sequence[Path]) -> None:
-        """Refuse workers that do not see what the run reads.
+        """Refuse workers that do not see what is read; what is at an address they ask for.
 
         Raises
         ------
@@ -122,11 +123,13 @@ class Cluster:
             It names the file and the workers.
         """
         for file in files:
+            if url_of(file) is not None:
+                continue
             found = self._ask(os.path.exists, str(file))
             blind = {worker for worker, seen in found.items() if seen is not True}
             if blind:
                 raise EngineError(
-                    "Workers of the cluster do not see a file that the run reads.",
+                    "Workers of the cluster do not see a file that is to be read.",
                     where=_listed(blind),
                     expected=f"{file} at the same place on a file system that all share",
                     found="no such file there",

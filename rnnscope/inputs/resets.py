@@ -88,7 +88,12 @@ def with_resets(source: InputSource, options: ResetOptions, *, time_major: bool)
     """
     found = _found(source, options)
     if not found:
-        return source
+        said = [spell("reset_at", options.at)] if options.at else []
+        said += [spell("reset_to", options.state)] if options.state != OWN_RESETS.state else []
+        if not said or options.resets is not None:
+            return source
+        note = f"The input holds no resets, of which {' and '.join(said)} could say something."
+        return replace(source, notes=(*source.notes, note))
     if source.item_shape is not None:
         raise InputError(
             "Resets are given for an input whose steps are none of a sequence.",
@@ -105,6 +110,7 @@ def with_resets(source: InputSource, options: ResetOptions, *, time_major: bool)
         here = marked if at == "before" else _step_later(marked)
         if steps is not None:
             _require_same(steps, here, first, given.where)
+            notes.append(f"{given.where} says the same.")
             continue
         steps, first = here, given.where
         by_name = "as its name tells" if name in CONVENTIONS else "since nothing tells"

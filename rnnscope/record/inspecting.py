@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,17 +13,19 @@ import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import CheckpointError, InputError, RnnscopeError, called
+from rnnscope.errors import CheckpointError, InputError, RnnscopeError, TraceError, called
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.opening import ARCHIVES, open_container
 from rnnscope.files.guarding.regular import require_regular
+from rnnscope.files.hdf5.safe_hdf5 import open_h5
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.files.remote.local_copies import here
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise
 from rnnscope.trace import Trace
+from rnnscope.trace.schema import SCHEMA
 from rnnscope.trace.stores.naming import is_zarr
 from rnnscope.wording import plural
 
@@ -158,9 +161,19 @@ def _trace(path: Path) -> Printable | None:
                 return None
         trace = Trace.open(path)
     except (RnnscopeError, OSError):
+        if _says_trace(path):
+            raise  # it says itself what is wrong with it: no other reader would
         return None
     with trace:
         return _trace_contents(trace)
+
+
+def _says_trace(path: Path) -> bool:
+    """Whether an HDF5 file has the mark of a trace, be it damaged or not complete."""
+    with suppress(RnnscopeError, OSError), open_h5(path, error=TraceError) as file:
+        schema = file.attrs.get("schema")
+        return isinstance(schema, str) and schema == SCHEMA
+    return False
 
 
 def _trace_contents(trace: Trace) -> Printable:

@@ -89,7 +89,7 @@ def join_parts(
     check_joinable(output)
     files = [*_files(given)]
     target = check_target(output, force, files)
-    parts = _whole_set([_look_at(path) for path in files], target, copy)
+    parts = _whole_set([_look_at(path, _whole_path(path, target)) for path in files], target, copy)
     first = parts[0]
     checks = merged_summary((part.mark.saved for part in parts), first.layers)
     tied = [PartFile(part.path, part.mark, part.steps) for part in parts]
@@ -131,7 +131,15 @@ def _files(given: Iterable[Path]) -> Iterable[Path]:
         )
 
 
-def _look_at(path: Path) -> _Found:
+def _whole_path(path: Path, target: Path) -> Path:
+    """A part with the whole path of its folder: by the name that is beside the trace, if one is."""
+    folder = path.absolute().parent
+    if folder.name != ".." and folder.parent.resolve() == target.parent:
+        return target.parent / folder.name / path.name  # it may be a link to where the parts are
+    return folder.resolve() / path.name
+
+
+def _look_at(path: Path, whole: Path) -> _Found:
     with Trace.open(path) as trace:
         if trace.part is None or not trace.part.sha256:
             raise TraceError(
@@ -145,7 +153,7 @@ def _look_at(path: Path) -> _Found:
             )
         names = tuple(header.name for header in trace.layers)
         steps = 0 if trace.offsets is None else int(trace.offsets[-1])
-        return _Found(path, trace.part, trace.header, names, steps)
+        return _Found(whole, trace.part, trace.header, names, steps)
 
 
 def _whole_set(found: Sequence[_Found], target: Path, copy: bool) -> list[_Found]:
@@ -153,9 +161,8 @@ def _whole_set(found: Sequence[_Found], target: Path, copy: bool) -> list[_Found
     first = found[0]
     for other in found[1:]:
         _require_same_run(first, other)
-    folders = {part.path.absolute().parent for part in found}
-    own = target.absolute().with_name(target.name + PARTS_SUFFIX)
-    folder = own if own in folders else first.path.absolute().parent
+    own = target.with_name(target.name + PARTS_SUFFIX)
+    folder = own if any(part.path.parent == own for part in found) else first.path.parent
     by_number: dict[int, _Found] = {}
     for part in found:
         number = part.mark.place.number
@@ -168,7 +175,7 @@ def _whole_set(found: Sequence[_Found], target: Path, copy: bool) -> list[_Found
                 found=f"{other.path}, {part.path}",
                 hint="name the one that is right, or make it again with the others' options",
             )
-        if part.path.absolute().parent == folder and part.path.name == part.mark.place.file_name:
+        if part.path == folder / part.mark.place.file_name:
             by_number[number] = part
     of, sequences = first.mark.place.of, first.mark.place.sequences
     if missing := {*range(1, of + 1)} - by_number.keys():
@@ -216,25 +223,30 @@ def _require_same_run(first: _Found, other: _Found) -> None:
 
 
 def _require_beside(parts: Sequence[_Found], folder: Path, target: Path) -> None:
-    if (
-        folder.resolve().parent != target.resolve().parent
-        and folder.parent.resolve() != target.parent
-    ):
+    copied = f"copy the values with {spell('copy')}"
+    if folder.parent != target.parent:
         raise TraceError(
             "The folder of the parts is not beside the trace.",
             where=folder,
             expected=f"a folder in {target.parent}",
             found=str(folder.parent),
-            hint=f"name a trace beside it with {spell('output')}, or copy the values with "
-            f"{spell('copy')}",
+            hint=f"name a trace beside it with {spell('output')}, or {copied}",
         )
     for part in parts:
-        name = part.mark.place.file_name
-        if part.path.absolute() != folder / name:
+        place = folder / part.mark.place.file_name
+        if part.path != place:
             raise TraceError(
                 "A part is not where a trace looks for it.",
                 where=part.path,
-                expected=str(folder / name),
+                expected=str(place),
                 found=part.path.name,
-                hint=f"move it there, or copy the values with {spell('copy')}",
+                hint=f"move it there, or {copied}",
+            )
+        if place.is_symlink():
+            raise TraceError(
+                "A part is a link, which a trace does not follow.",
+                where=place,
+                expected="a plain file",
+                found=f"a link to {place.resolve()}",
+                hint=f"move the file there (the folder itself may be a link), or {copied}",
             )

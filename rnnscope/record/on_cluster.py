@@ -13,9 +13,10 @@ from rnnscope.clusters.connecting import open_cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.clusters.pieces import as_done
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import InputError, OptionError
+from rnnscope.errors import InputError, OptionError, spell
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.limits import limited
+from rnnscope.files.remote.addresses import is_address
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.joining import join_parts
 from rnnscope.record.parts import (
@@ -33,6 +34,7 @@ from rnnscope.record.recording import (
     Interrupted,
     PartOfRun,
     Target,
+    plan_only,
     read_digests,
     run_digest,
     run_settings,
@@ -43,6 +45,7 @@ from rnnscope.running.prepare import prepare
 from rnnscope.trace import Trace
 from rnnscope.trace.parts import PartPlace
 from rnnscope.trace.parts.place import MAX_PARTS, place_of
+from rnnscope.wording import plural
 
 PART_BYTES = 256 * 10**6
 """Of states in a part, where nobody says how many parts there are: seconds of work, and a file that
@@ -175,10 +178,8 @@ def record_on_cluster(
     Interrupted
         By the user; parts that are done are kept.
     """
+    _check(recipe, target)
     assert target.path is not None
-    check_joinable(target.path)
-    refuse_verifying(recipe)
-    _refuse_arrays(recipe)
     started = time.perf_counter()
     path = target.path.absolute()
     located = _located(recipe)
@@ -187,6 +188,8 @@ def record_on_cluster(
         opened.enter_context(limited(probe_always=False))
         planned = opened.enter_context(plan_recipe(located))
         source = planned.source
+        if parts is not None:
+            require_count(parts, source.sequences)
         of = parts or _parts_for(planned)
         places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         digests = read_digests(planned)
@@ -228,6 +231,32 @@ def record_on_cluster(
         )
 
 
+def plan_on_cluster(
+    recipe: Recipe, target: Target, *, parts: int | None = None, command: str = ""
+) -> RunReport:
+    """What `record_on_cluster` would do, without asking a cluster for anything.
+
+    Raises
+    ------
+    RnnscopeError
+        The run could not be done.
+    """
+    _check(recipe, target)
+    target = replace(target, force=target.force or target.resume)
+    report = plan_only(recipe, target, command=command)
+    if parts is not None:
+        require_count(parts, report.input.shape[0])
+    return report
+
+
+def _check(recipe: Recipe, target: Target) -> None:
+    """Refuse what cannot be run in parts by others."""
+    assert target.path is not None
+    check_joinable(target.path)
+    refuse_verifying(recipe)
+    _refuse_unshared(recipe)
+
+
 def _on_workers(
     opened: ExitStack,
     address: ClusterAddress,
@@ -263,15 +292,42 @@ def _parts_for(planned: PlannedRun) -> int:
     return max(1, min(most, MOST_PARTS, max(FEWEST_PARTS, wanted)))
 
 
-def _refuse_arrays(recipe: Recipe) -> None:
-    """Refuse what only this process holds.
+def require_count(parts: int, sequences: int) -> None:
+    """Refuse a number of parts into which so many sequences cannot be divided.
 
     Raises
     ------
     OptionError
     """
-    held = [name for name, value in (("input", recipe.input), *recipe.options)
-            if isinstance(value, HeldArray)]  # fmt: skip
+    most = min(MAX_PARTS, max(1, sequences))
+    if not 1 <= parts <= most:
+        raise OptionError(
+            "The sequences cannot be divided into so many parts.",
+            where=spell("parts", str(parts)),
+            expected=f"1 to {most} parts",
+            found=f"{parts} parts of {plural(sequences, 'sequence')}",
+        )
+
+
+def _refuse_unshared(recipe: Recipe) -> None:
+    """Refuse what workers do not see: what only this process holds, or would fetch.
+
+    Raises
+    ------
+    OptionError
+    """
+    given = {"checkpoint": recipe.checkpoint, "input": recipe.input, **dict(recipe.options)}
+    fetched = [name for name in ("checkpoint", "input", *REFERENCES) if is_address(given.get(name))]
+    if fetched:
+        raise OptionError(
+            "A run on a cluster is given an address, of which every part would fetch a copy.",
+            where=fetched[0],
+            expected="a file that all workers see",
+            found=given[fetched[0]],
+            hint="copy it to a file system that all share; or record parts with "
+            f"{spell('part', 'K/N')}, each of which fetches it",
+        )
+    held = [name for name, value in given.items() if isinstance(value, HeldArray)]
     if held:
         raise OptionError(
             "A run on a cluster is given an array that no file holds.",

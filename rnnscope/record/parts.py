@@ -14,14 +14,22 @@ from rnnscope.errors import OptionError, TraceError, spell
 from rnnscope.files.remote.addresses import url_of
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.recording import PartOfRun, Target, read_digests, record, run_digest
+from rnnscope.record.recording import (
+    PartOfRun,
+    Target,
+    plan_only,
+    read_digests,
+    record,
+    run_digest,
+)
 from rnnscope.record.results import PartReport, RunReport
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.record.run_report import planned_report, with_nan_allowed
 from rnnscope.running.interface import Progress
 from rnnscope.running.prepare import prepare
-from rnnscope.trace import Trace
+from rnnscope.trace import Trace, check_target
 from rnnscope.trace.parts import PartMark, PartPlace
+from rnnscope.trace.parts.place import check_folder_name
 from rnnscope.trace.stores.naming import is_zarr
 from rnnscope.trace.target import check_trace_name
 
@@ -74,14 +82,12 @@ def record_part(
     RnnscopeError
         The part could not be recorded; what was there is as it was.
     """
-    check_joinable(trace)
-    refuse_verifying(recipe)
-    path = part.path(trace)
+    path = _checked_path(recipe, trace, part)
     if resume and not force and path.exists():
         with plan_recipe(recipe, input_sha256=part.input_sha256) as planned:
             place = part.place(planned.source.sequences)
             run = run_digest(read_digests(planned), __version__, part.recipe or recipe)
-            kept = kept_part(path, place, run)
+            kept = kept_part(path, place, run, part.threads)
             if kept is not None:
                 report = report_of_parts(
                     planned, [kept.mark.saved], kept.engine, str(path), command
@@ -96,8 +102,65 @@ def record_part(
     return replace(made.report, part=_part_report(place))
 
 
+def plan_part(
+    recipe: Recipe,
+    trace: Path,
+    part: PartOfRun,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    command: str = "",
+) -> RunReport:
+    """What `record_part` would do, without doing it.
+
+    Raises
+    ------
+    RnnscopeError
+        The part could not be recorded.
+    """
+    path = _checked_path(recipe, trace, part)
+    if path.exists():
+        check_target(path, force or resume)
+    report = plan_only(recipe, command=command)
+    place = part.place(report.input.shape[0])
+    whole = report.bytes_of_states or 0
+    return replace(
+        report,
+        trace=str(path),
+        part=_part_report(place),
+        bytes_of_states=whole * place.count // max(1, place.sequences),
+    )
+
+
+def _checked_path(recipe: Recipe, trace: Path, part: PartOfRun) -> Path:
+    """Where a part goes, once it is known that it can be tied there."""
+    check_joinable(trace)
+    check_target(trace, force=True)  # not written here: its folder has to be there all the same
+    refuse_verifying(recipe)
+    path = part.path(trace)
+    check_folder_name(path.parent)
+    return path
+
+
 def _part_report(place: PartPlace, *, kept: bool = False) -> PartReport:
     return PartReport(place.number, place.of, place.rows.start, place.count, kept)
+
+
+def refuse_parts_alone(parts: int | None, dask: str | None) -> None:
+    """Refuse a number of parts for a run that nothing divides.
+
+    Raises
+    ------
+    OptionError
+    """
+    if parts is not None and dask is None:
+        raise OptionError(
+            f"{spell('parts')} says into how many parts {spell('dask')} divides a run.",
+            where=spell("parts", str(parts)),
+            expected=spell("dask", "ADDRESS"),
+            found="none",
+            hint=f"a single part is {spell('part', 'K/N')}",
+        )
 
 
 def check_joinable(trace: Path) -> None:
@@ -135,8 +198,11 @@ def refuse_verifying(recipe: Recipe) -> None:
         )
 
 
-def kept_part(path: Path, place: PartPlace, run: str) -> KeptPart | None:
+def kept_part(path: Path, place: PartPlace, run: str, threads: int = 0) -> KeptPart | None:
     """What is there of a part, looked through to the last number; None if it has to be made again.
+
+    It has to where it was made with other `threads`, on which its last bits depend, than all parts
+    are made with; 0: nobody says with how many.
 
     Raises
     ------
@@ -157,7 +223,8 @@ def kept_part(path: Path, place: PartPlace, run: str) -> KeptPart | None:
             found="no part of a run" if mark is None else f"{mark.place} of others",
             hint=f"name another trace with {spell('output')}, or replace it with {spell('force')}",
         )
-    return KeptPart(mark, engine) if whole else None
+    fits = 0 in (threads, mark.threads) or mark.threads == threads
+    return KeptPart(mark, engine) if whole and fits else None
 
 
 def report_of_parts(

@@ -14,7 +14,7 @@ from rnnscope.errors import RnnscopeError, TraceError, spell
 from rnnscope.files.hdf5.safe_hdf5 import has_signature, open_h5
 from rnnscope.record.recording import Target
 from rnnscope.trace import check_target
-from rnnscope.trace.parts.place import PARTS_SUFFIX, check_folder_name
+from rnnscope.trace.parts.place import PARTS_SUFFIX, check_folder_name, is_folder_name
 from rnnscope.trace.parts.table import FOLDER, RUN
 
 
@@ -62,8 +62,8 @@ def _tied_to(path: Path) -> tuple[Path | None, str]:
         return None, ""
     with suppress(RnnscopeError), open_h5(path, error=TraceError) as file:
         name, run = file.attrs.get(FOLDER), file.attrs.get(RUN)
-        if isinstance(name, str) and isinstance(run, str) and Path(name).name == name:
-            return path.with_name(name), run
+        if is_folder_name(name) and isinstance(run, str):
+            return path.with_name(str(name)), run
     return None, ""
 
 

@@ -16,12 +16,13 @@ from rnnscope.files.guarding.limits import limits
 from rnnscope.files.remote.addresses import as_address, is_address
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
 from rnnscope.options.held_array import HeldArray, is_array
+from rnnscope.options.kinds import ArrayReference
 
 RECIPE_VERSION = 1
 
 BY_NAME = {option.name: option for option in RUN_OPTIONS}
 
-REFERENCES = ("mask", "offsets", "initial_c", "initial_m", "lengths", "decoder_inputs")
+REFERENCES = tuple(option.name for option in RUN_OPTIONS if isinstance(option.kind, ArrayReference))
 """Options that may name files, relative to a suite's folder."""
 
 

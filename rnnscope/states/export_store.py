@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnscope.errors import OptionError, spell
+from rnnscope.files.remote.addresses import as_address
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.states import STORES
 from rnnscope.states.export import ExportArray, ExportRequest, ExportResult, export_states
@@ -15,7 +16,7 @@ from rnnscope.states.trace_format import is_trace
 from rnnscope.trace import Trace, check_target
 from rnnscope.trace.copying import copy_trace
 from rnnscope.trace.stored_arrays import TraceArrays
-from rnnscope.trace.stores.naming import is_zarr
+from rnnscope.trace.stores.naming import ZARR_SUFFIX, is_zarr
 from rnnscope.trace.target import check_trace_name
 
 
@@ -40,15 +41,17 @@ def export_store(
         The operand cannot be read, or the target cannot be written; nothing is left then.
     """
     _refuse_options(request)
-    check_trace_name(request.target)
-    if (request.to == "zarr") != is_zarr(request.target):
+    is_called_zarr = is_zarr(request.target) or request.target.suffix.lower() == ZARR_SUFFIX
+    if (request.to == "zarr") != is_called_zarr:
+        suffix = Path(STORES[request.to]).suffix
         raise OptionError(
             f"The target is not called as a store of the format {request.to} is.",
             where=spell("output", str(request.target)),
             expected=STORES[request.to],
             found=request.target.name,
-            hint=spell("to", "hdf5" if request.to == "zarr" else "zarr"),
+            hint=spell("output", str(as_address(request.target.with_suffix(suffix)))),
         )
+    check_trace_name(request.target)
     trace = _opened_trace(operand)
     if trace is not None:
         arrays, owned = trace

@@ -1,4 +1,7 @@
-"""A whole trace from one kind of store into another, nothing added and nothing left out."""
+"""A whole trace from one kind of store into another, nothing added and nothing left out.
+
+Of a trace in parts the copy holds the values, and what ties the parts is left out.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.model.cell import Array
+from rnnscope.trace.parts.table import OF_A_MASTER
 from rnnscope.trace.reader import Trace
-from rnnscope.trace.schema import STEP, TIMESTEP
+from rnnscope.trace.schema import PARTS, STEP, TIMESTEP
 from rnnscope.trace.storage import Compression
 from rnnscope.trace.stored_arrays import root_of
 from rnnscope.trace.stores.drafts import DraftRequest, make_draft
@@ -55,12 +59,13 @@ def copy_trace(
         The trace is damaged, or the target cannot be written; nothing is kept then.
     """
     root = root_of(trace)
-    arrays = root.arrays()
+    arrays = {name: one for name, one in root.arrays().items() if not name.startswith(f"{PARTS}/")}
     draft = make_draft(target, DraftRequest(force, False, compress, len(arrays)))
     with disk_errors(target):
         try:
             draft.open()
             pairs = list(_lay_out(root, draft.root, {}))
+            draft.root.set_attribute("complete", 0)  # as of any draft; the source's says 1
             draft.laid_out()
             for source, copy in pairs:
                 for corner, block in _blocks(source):
@@ -74,9 +79,11 @@ def copy_trace(
 
 def _lay_out(source: GroupNode, target: WritableGroup, above: Coordinates) -> Iterator[Pair]:
     """Make everything but values; the arrays whose values are to be copied."""
+    left_out = {*OF_A_MASTER, PARTS} if source.path == "/" else set()
     for name, value in source.attributes.items():
-        target.set_attribute(name, value)
-    children = {name: source.child(name) for name in source.names()}
+        if name not in left_out:
+            target.set_attribute(name, value)
+    children = {name: source.child(name) for name in source.names() if name not in left_out}
     arrays = {name: item for name, item in children.items() if isinstance(item, ArrayNode)}
     own = dict(above)
     for name, array in arrays.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.regular import refuse_no_path
-from rnnscope.files.remote.addresses import as_address, url_of
+from rnnscope.files.remote.addresses import ADDRESS, as_address, url_of
 from rnnscope.files.writing.own_files import NO_LINK
 from rnnscope.files.writing.write_back import make_safe_to_rename
 from rnnscope.trace.stores.naming import ZARR_MARK, ZARR_SUFFIX, is_zarr, require_zarr
@@ -45,6 +45,14 @@ def check_trace_name(path: str | os.PathLike[str]) -> None:
         )
     refuse_no_path(place, TraceError, is_written=True)
     suffix = place.suffix
+    if suffix.lower() == ZARR_SUFFIX:
+        raise TraceError(
+            "A zarr store is a folder, and a file has this name.",
+            where=path,
+            expected="a new name, or a zarr store",
+            found="a file",
+            hint=f"name another place with {spell('output')}",
+        )
     if suffix and suffix.lower() not in SUFFIXES:
         raise TraceError(
             "A trace is an HDF5 file or a zarr store, and this is the name of another kind.",
@@ -70,7 +78,7 @@ def trace_beside(given: str | os.PathLike[str]) -> Path:
         ``x.trace.h5``; never an input's own name.
     """
     path, _ = split_reference(os.fspath(given))
-    if url_of(path) is not None:
+    if ADDRESS.fullmatch(str(path)):
         path = Path(path.name)  # beside it, in an object store, nothing is written unasked
     if str(path) == "-":
         path = Path("stdin")

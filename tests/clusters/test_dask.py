@@ -21,7 +21,8 @@ from rnnscope.clusters.connecting import open_cluster
 from rnnscope.clusters.dask_cluster import Cluster, require_same_version
 from rnnscope.clusters.interface import ClusterAddress, TaskResult
 from rnnscope.errors import EngineError, InputError, OptionError, TraceError
-from rnnscope.record.on_cluster import record_on_cluster
+from rnnscope.files.remote.addresses import as_address
+from rnnscope.record.on_cluster import record_on_cluster, require_count
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import Interrupted, Target
 
@@ -343,6 +344,12 @@ def test_what_only_this_process_holds_cannot_be_sent(model, tmp_path):
         )
     with pytest.raises(OptionError, match="needs a file"):
         rnnscope.run(model[0], model[1], dask="tcp://a:1")
+    for given, name in (
+        (("s3://b/model.ckpt", model[1]), "checkpoint"), ((model[0], "s3://b/x.npy"), "input"),
+    ):  # fmt: skip
+        with pytest.raises(OptionError, match="given an address") as caught:
+            rnnscope.run(*given, output=tmp_path / "t.h5", dask="tcp://a:1")
+        assert caught.value.where == name
     with pytest.raises(OptionError, match="not for runs in parts"):
         rnnscope.run(
             model[0], model[1], output=tmp_path / "t.h5", dask="tcp://a:1", verify="tensorflow"
@@ -377,10 +384,30 @@ def test_workers_that_do_not_see_a_folder_or_file_are_named(tmp_path):
     with pytest.raises(EngineError, match="do not see a file") as caught:
         made(**seeing | {"exists": (OSError(), True)}).require_files([tmp_path / "x"])
     assert caught.value.where == "tcp://one"
+    address = as_address("s3://b/x.zarr").absolute()  # workers ask for it themselves
+    assert str(address) == "s3://b/x.zarr"
+    made(**seeing | {"exists": (False, False)}).require_files([address])
     with pytest.raises(EngineError, match="do not have this version") as caught:
         made(resolve_name=(rnnscope.__version__, ImportError("rnnscope"))).require_version()
     assert (caught.value.where, caught.value.found) == ("tcp://two", "no rnnscope")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("parts", [0, -1, 13, 100_001])
+def test_a_number_of_parts_that_cannot_be_is_refused_before_a_cluster_is_asked(
+    model, tmp_path, parts
+):
+    np.save(tmp_path / "x.npy", np.zeros((12, 5, 3), "f4"))
+    with pytest.raises(OptionError, match="cannot be divided into so many parts") as caught:
+        rnnscope.run(
+            model[0], tmp_path / "x.npy", output=tmp_path / "t.h5", dask="tcp://a:1", parts=parts,
+            **HOW,
+        )  # fmt: skip
+    assert (caught.value.where, caught.value.expected) == (f"parts={parts}", "1 to 12 parts")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+    require_count(100_000, 200_000)
+    with pytest.raises(OptionError):
+        require_count(100_001, 200_000)
 
 
 def test_a_worker_that_joined_later_refuses_work_of_another_version():

@@ -16,6 +16,7 @@ import pytest
 import rnnscope
 from rnnscope.cli.main import run as run_cli
 from rnnscope.errors import InputError, OptionError, TraceError
+from rnnscope.record.recipe import REFERENCES
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 from rnnscope.trace.stores.zarr_place import RemotePlace
 
@@ -130,36 +131,35 @@ def test_a_rerun_fetches_when_the_user_says_so_and_notices_a_changed_object(comm
     assert command("rerun", "t.h5", "--allow-remote", "--quiet")[0] == 1
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("rerun",), ("check", "--recompute")],
-)
+@pytest.mark.parametrize("named", ["checkpoint", "input", *sorted({"resets", *REFERENCES})])
+@pytest.mark.parametrize("arguments", [("rerun",), ("check", "--recompute")])
 def test_the_recipe_of_a_stranger_has_nothing_fetched(
-    command, stored, local, monkeypatch, arguments
+    command, stored, local, monkeypatch, arguments, named
 ):
     """Otherwise a trace could have this machine ask any store, with the user's keys."""
     shutil.copy(local, "t.h5")
     with h5py.File("t.h5", "r+") as file:
         recipe = json.loads(file.attrs["recipe"])
-        recipe["checkpoint"] = f"{stored}/model.ckpt"
+        inside = recipe if named in recipe else recipe["options"]
+        inside[named] = f"{stored}/model.ckpt"
         file.attrs["recipe"] = json.dumps(recipe)
     asked = []
     monkeypatch.setattr("rnnscope.files.remote.fetching.file_system", lambda *a: asked.append(a))
     name, *rest = arguments
     code, _, err = command(name, "t.h5", *rest)
     assert code == 2
-    assert "only you can have it fetched, not a file" in err
+    assert f"The recipe's {named} is at an address; only you can have it fetched" in err
     assert "next: if you trust the file: --allow-remote" in err
     assert asked == []
 
 
-@pytest.mark.parametrize("name", ["checkpoint", "input", "mask"])
+@pytest.mark.parametrize("name", ["checkpoint", "input", "mask", "resets"])
 def test_a_suite_has_nothing_fetched_without_leave(command, stored, name):
     """A suite may be a stranger's, too."""
     case = {"checkpoint": MODEL, "input": X, name: f"{stored}/x"}
-    mask = f"run = {{mask = '{case.pop('mask')}'}}\n" if name == "mask" else ""
+    run = f"run = {{{name} = '{case.pop(name)}'}}\n" if name in REFERENCES else ""
     lines = [f"{key} = '{value}'" for key, value in case.items()]
-    Path("rnnscope.toml").write_text("[[case]]\n" + "\n".join(lines) + f"\n{mask}")
+    Path("rnnscope.toml").write_text("[[case]]\n" + "\n".join(lines) + f"\n{run}")
     code, _, err = command("check")
     assert code == 2
     assert f"The recipe's {name} is at an address; only you can have it fetched" in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,6 +15,9 @@ from click.testing import CliRunner
 import rnnscope
 from rnnscope.cli.main import cli
 from rnnscope.errors import OptionError, TraceError
+from rnnscope.record.inspecting import inspect_path
+from rnnscope.record.parts import record_part
+from rnnscope.record.parts_folders import folder_for_parts
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import PartOfRun, Target, record
 from rnnscope.trace import Trace
@@ -203,6 +207,57 @@ def test_the_same_part_twice_is_fine_if_it_is_the_same(parts, tmp_path, inputs):
         rnnscope.join([parts, twice], tmp_path / "u.h5")
 
 
+@pytest.mark.parametrize(
+    "way", [".", "files", "..", "link beside", "link elsewhere", "linked folder"]
+)
+def test_parts_may_be_named_in_any_way(parts, tmp_path, monkeypatch, way):
+    """What was joined opens, wherever the command ran and whatever links led it to the parts."""
+    trace = tmp_path / "t.h5"
+    (tmp_path / "elsewhere").mkdir()
+    if way == ".":
+        monkeypatch.chdir(parts)
+        given, trace = ".", "../t.h5"
+    elif way == "files":
+        monkeypatch.chdir(parts)
+        given, trace = sorted(path.name for path in parts.iterdir()), "../t.h5"
+    elif way == "..":
+        (parts / "below").mkdir()
+        monkeypatch.chdir(parts / "below")
+        given = ".."
+    elif way == "link beside":
+        parts.rename(tmp_path / "elsewhere" / "p")
+        parts.symlink_to(tmp_path / "elsewhere" / "p")
+        given = parts
+    elif way == "link elsewhere":
+        given = tmp_path / "elsewhere" / "link"
+        given.symlink_to(parts)
+    else:
+        given = tmp_path / "elsewhere" / "all" / parts.name
+        given.parent.symlink_to(tmp_path)
+    report = rnnscope.join(given, trace)
+    assert Path(report.folder).resolve() == parts.resolve()
+    with Trace.open(trace) as tied:
+        assert tied.read_array("rnn/lstm_cell", "c").shape == (130, 9, 64)
+
+
+def test_a_part_that_is_a_link_is_refused_when_it_is_joined(parts, tmp_path):
+    """A trace would not open it: that is said now, and not by whoever reads the trace."""
+    other = (parts / "0002-of-0004.h5").rename(tmp_path / "two.h5")
+    (parts / "0002-of-0004.h5").symlink_to(other)
+    with pytest.raises(TraceError, match="is a link"):
+        rnnscope.join(parts, tmp_path / "t.h5")
+    rnnscope.join(parts, tmp_path / "t.h5", copy=True)
+
+
+@pytest.mark.parametrize("name", ["50%.h5", "a:b.h5", "a\\b.h5"])
+def test_a_name_that_no_trace_in_parts_can_have_is_refused_before_anything_runs(tmp_path, name):
+    with pytest.raises(TraceError, match="a name that HDF5 would read otherwise"):
+        rnnscope.run_part(CHECKPOINT, np.zeros((3, 4, 8)), part=(1, 2), output=tmp_path / name)
+    with pytest.raises(TraceError, match="folder for the trace does not exist"):
+        rnnscope.run_part(CHECKPOINT, np.zeros((3, 4, 8)), part=(1, 2), output=tmp_path / "n/t.h5")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_what_is_no_part_or_not_in_its_place_is_refused(parts, tmp_path, inputs):
     rnnscope.run(CHECKPOINT, inputs, output=tmp_path / "whole.h5").close()
     with pytest.raises(TraceError, match="no part of a run"):
@@ -296,6 +351,60 @@ def test_every_other_command_reads_a_trace_in_parts(parts, tmp_path):
     assert found.verdict
     with rnnscope.open_trace(trace) as opened:
         assert opened.layers["rnn/lstm_cell"].c[129, 0].shape == (64,)
+
+
+def test_a_part_of_other_threads_is_made_again_where_all_have_to_have_the_same(tmp_path, inputs):
+    """Else a run that another machine began would fail when it is tied, after all its work."""
+    recipe, trace = Recipe.make(CHECKPOINT, inputs, engine="numpy"), tmp_path / "t.h5"
+    record_part(recipe, trace, PartOfRun(1, 2, threads=1))
+    kept = record_part(recipe, trace, PartOfRun(1, 2, threads=1), resume=True)
+    made = record_part(recipe, trace, PartOfRun(1, 2, threads=2), resume=True)
+    assert (kept.part.kept, made.part.kept) == (True, False)
+    record_part(recipe, trace, PartOfRun(2, 2, threads=2))
+    rnnscope.join(tmp_path / "t.h5.parts", trace)
+
+
+def test_a_dry_run_of_a_part_says_what_the_part_would_be(tmp_path, inputs):
+    def dry(*more):
+        called = ["run", CHECKPOINT, str(inputs), "-o", str(tmp_path / "t.h5"), "--dry-run", *more]
+        return CliRunner().invoke(cli, called)
+
+    (tmp_path / "t.h5").touch()  # a part does not replace it
+    said = dry("--part", "2/2", "--format", "json")
+    assert said.exit_code == 0, said.output
+    report = json.loads(said.stdout)
+    assert report["trace"] == str(tmp_path / "t.h5.parts" / "0002-of-0002.h5")
+    assert (report["part"]["first_sequence"], report["part"]["sequences"]) == (65, 65)
+    (tmp_path / "t.h5").unlink()
+    whole = json.loads(dry("--format", "json").stdout)
+    assert report["bytes_of_states"] * 2 == whole["bytes_of_states"]
+    for wrong in (("--part", "3/2"), ("--part", "1/131"), ("--dask", "local", "--parts", "131")):
+        assert isinstance(dry(*wrong).exception, OptionError)
+    assert dry("--dask", "local").exit_code == 0
+    assert not [*tmp_path.iterdir()]
+
+
+def test_parts_without_a_cluster_are_refused_in_python_too(tmp_path, inputs):
+    with pytest.raises(OptionError, match="parts says into how many parts dask divides"):
+        rnnscope.run(CHECKPOINT, inputs, output=tmp_path / "t.h5", parts=4)
+
+
+def test_inspect_names_a_part_that_is_missing(parts, tmp_path):
+    rnnscope.join(parts, tmp_path / "t.h5")
+    (parts / "0002-of-0004.h5").unlink()
+    with pytest.raises(TraceError, match="A part of the trace is missing"):
+        inspect_path(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "a/b", "", 3])
+def test_a_trace_of_a_stranger_names_no_folder_whose_parts_are_removed(tmp_path, folder):
+    """With --force the parts of the trace that is replaced go when the new one is there."""
+    path = tmp_path / "here" / "t.h5"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        file.attrs["parts_folder"], file.attrs["parts_run"] = folder, "a run"
+    made, stale = folder_for_parts(path, Target(path, force=True), "another", ())
+    assert (made, stale) == (path.with_name("t.h5.parts"), [])
 
 
 def test_more_parts_than_sequences_are_refused(tmp_path):

@@ -65,10 +65,22 @@ def test_dones_that_came_with_the_observation_mark_first_steps(case, tmp_path):
     assert off(run(case, tmp_path / "in.npz", reset_at="before"), wanted) < 1e-12
 
 
+def test_what_is_said_of_resets_that_are_none_is_not_ignored_in_silence(case):
+    said = run(case, case[1], reset_at="after", reset_to="zeros").report.notes
+    assert (
+        "The input holds no resets, of which reset_at=after and reset_to=zeros could say something."
+        in said
+    )
+    for options in ({}, {"reset_to": "zeros", "resets": "none"}):
+        assert not any("no resets" in note for note in run(case, case[1], **options).report.notes)
+
+
 def test_two_arrays_have_to_agree(case, tmp_path):
     _, x, starts, wanted = case
     np.savez(tmp_path / "in.npz", x=x, episode_starts=starts, dones=ended(starts))
-    assert off(run(case, tmp_path / "in.npz"), wanted) < 1e-12
+    trace = run(case, tmp_path / "in.npz")
+    assert off(trace, wanted) < 1e-12
+    assert "in.npz::dones says the same." in trace.report.notes
     np.savez(tmp_path / "in.npz", x=x, episode_starts=starts, dones=starts)
     with pytest.raises(InputError, match="contradict") as raised:
         run(case, tmp_path / "in.npz")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from pathlib import Path
 
 from rnnscope.errors import RnnscopeError
-from rnnscope.files.remote.addresses import PROTOCOLS, without_secrets
-
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)")
-"""A URL, also one of which `Path` has made ``https:/host/file``; a drive has one letter."""
+from rnnscope.files.remote.addresses import ADDRESS, PROTOCOLS, without_secrets
 
 
 def refuse_no_path(path: Path, error: type[RnnscopeError], *, is_written: bool = False) -> None:

@@ -48,7 +48,7 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 """Every protocol that is taken. No other is ever looked up, whatever fsspec knows."""
 
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 """A URL, also one of which `Path` has made ``s3:/bucket/key``; a drive has one letter."""
 
 
@@ -57,8 +57,12 @@ class Address(type(Path())):  # type: ignore[misc]  # the class of this system's
 
     def __str__(self) -> str:
         text = super().__str__()
-        found = _ADDRESS.fullmatch(text)
+        found = ADDRESS.fullmatch(text)
         return f"{found[1]}://{found[2]}" if found else text
+
+    def absolute(self) -> Address:
+        """Itself: an address depends on no folder."""
+        return self
 
 
 def as_address(path: str | os.PathLike[str]) -> Path:
@@ -72,7 +76,7 @@ def as_address(path: str | os.PathLike[str]) -> Path:
         The address holds a key or a password, a query, or another address.
     """
     text = os.fspath(path)
-    found = _ADDRESS.match(text)
+    found = ADDRESS.match(text)
     if found is None or found[1].lower() not in PROTOCOLS:
         return Path(path)
     protocol, rest = found[1].lower(), found[2]
@@ -96,7 +100,7 @@ def url_of(path: str | os.PathLike[str]) -> str | None:
 
 def is_address(text: object) -> bool:
     """Whether a text begins as an address that is taken; ``file://`` is one, too."""
-    found = _ADDRESS.match(text) if isinstance(text, str) else None
+    found = ADDRESS.match(text) if isinstance(text, str) else None
     return found is not None and found[1].lower() in PROTOCOLS
 
 

@@ -126,8 +126,9 @@ class JoinedParts:
             where=f"{self._path}: {told}",
             expected=f"{self.file_of(place)}{' and the others' if many else ''} as joined",
             found=first if len(kinds) == 1 else f"{place.file_name}: {first}; …",
-            hint=f"the same run with {spell('resume')} makes them again; or make them with "
-            f"{spell('part', f'{place.number}/{place.of}')} and join anew",
+            hint=f"make {'each' if many else 'it'} again with "
+            f"{spell('part', f'{place.number}/{place.of}')} {spell('resume')} and join anew; a run "
+            f"with {spell('dask')} {spell('resume')} does both",
         )
 
     def require_numbers(self, place: PartPlace) -> None:

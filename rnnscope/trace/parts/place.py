@@ -16,6 +16,12 @@ MAX_PARTS = 100_000
 PARTS_SUFFIX = ".parts"
 """The folder of ``trace.h5`` is ``trace.h5.parts``, beside it."""
 
+NOT_IN_NAMES = frozenset("/\\\0%:")
+"""Of the folder: HDF5 fills numbers in where a % stands, other systems part paths at a colon and a
+backslash."""
+
+MAX_NAME = 1024
+
 LEAST_DIGITS = 4
 
 MAX_SHOWN = 12
@@ -131,18 +137,28 @@ def _sequences_words(rows: slice) -> str:
     return f"sequences {rows.start}-{rows.stop - 1}"
 
 
+def is_folder_name(name: object) -> bool:
+    """Whether a text is the plain name of a folder, that no system and not HDF5 reads otherwise."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name) < MAX_NAME
+        and name not in (".", "..")
+        and not {*name} & NOT_IN_NAMES
+    )
+
+
 def check_folder_name(folder: Path) -> None:
-    """Refuse a folder whose name HDF5 would read otherwise: it fills numbers in where a % stands.
+    """Refuse a folder whose name HDF5 or another system would read otherwise.
 
     Raises
     ------
     TraceError
     """
-    if "%" in folder.name:
+    if not is_folder_name(folder.name):
         raise TraceError(
-            "HDF5 gives % a meaning of its own in the names of parts.",
+            "The folder of the parts has a name that HDF5 would read otherwise.",
             where=folder,
-            expected="a name without %",
+            expected="a name without % (a number is filled in there), : and \\",
             found=folder.name,
             hint=f"name another trace with {spell('output')}",
         )

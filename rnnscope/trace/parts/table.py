@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from rnnscope.errors import TraceError
 from rnnscope.files.hdf5.safe_hdf5 import child, load_array
 from rnnscope.model.cell import Array
-from rnnscope.trace.parts.place import MAX_PARTS
+from rnnscope.trace.parts.place import MAX_PARTS, is_folder_name
 from rnnscope.trace.schema import PARTS
 
 FOLDER = "parts_folder"
@@ -17,6 +16,12 @@ FOLDER = "parts_folder"
 
 RUN = "parts_run"
 """The root attribute that every part has to have as its ``part_run``."""
+
+NOTE = "parts_note"
+"""The root attribute that tells plain readers where the values are."""
+
+OF_A_MASTER = frozenset({FOLDER, RUN, NOTE})
+"""Attributes that say where values are: a trace that holds its values itself has none of them."""
 
 BYTES, SHA256, ENDS = "bytes", "sha256", "ends_sha256"
 """Datasets of the group ``parts``, a row for each part."""
@@ -35,8 +40,7 @@ def folder_name(path: Path, file: Any) -> str:
     TraceError
     """
     name = file.attrs.get(FOLDER)
-    plain = isinstance(name, str) and 0 < len(name) < 1024 and name not in (".", "..")
-    if not plain or {*name} & {"/", "\\", "\0", "%", ":"} or os.path.basename(name) != name:  # noqa: PTH119
+    if not is_folder_name(name):
         raise wrong(path, FOLDER, "the plain name of a folder beside the file", f"{name!r:.200}")
     return str(name)
 

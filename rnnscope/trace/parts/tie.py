@@ -19,7 +19,7 @@ from rnnscope.trace.partial import PartialFile
 from rnnscope.trace.parts.digest import ends_sha256
 from rnnscope.trace.parts.mark import ATTRIBUTES, PartMark
 from rnnscope.trace.parts.place import check_folder_name
-from rnnscope.trace.parts.table import BYTES, ENDS, FOLDER, RUN, SHA256, escaped
+from rnnscope.trace.parts.table import BYTES, ENDS, FOLDER, NOTE, RUN, SHA256, escaped
 from rnnscope.trace.schema import (
     INPUT_STEPS,
     LENGTHS,
@@ -33,7 +33,6 @@ from rnnscope.trace.schema import (
 from rnnscope.trace.storage import make_readable
 from rnnscope.trace.stores.hdf5_nodes import MAX_REFERENCES, Hdf5Array
 
-NOTE = "parts_note"
 NOTE_TEXT = (
     "The arrays of this file are virtual datasets: their values are in the folder parts_folder "
     "beside it. HDF5 reads a part that is missing as NaN (floats) or -1 (integers) and says "

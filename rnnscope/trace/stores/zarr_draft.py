@@ -271,8 +271,6 @@ class ZarrDraft:
         assert self._work is not None
         if self._target.exists() and not self._force:
             raise exists_already(self._target)
-        if self._target.is_file():
-            self._target.unlink()
         replace_folder(self._work, self._target)
 
     def _replace(self, old: RemotePlace) -> None:
@@ -297,7 +295,8 @@ class ZarrDraft:
                 found=str(fault)[:200] or type(fault).__name__,
                 hint=f"the new trace is whole at {new.url}",
             ) from fault
-        new.remove()
+        with suppress(OSError):  # the trace is where it should be; what lies beside it is no error
+            new.remove()
 
     def _write_documents(self, documents: Mapping[str, Document]) -> None:
         self._place.write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -11,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rnnscope
-from rnnscope.errors import OptionError
+from rnnscope.errors import OptionError, TraceError
 from rnnscope.model.states import LayerFacts, LayerStates
-from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter
+from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, copying
 
 pytest.importorskip("zarr")
 
@@ -134,15 +135,24 @@ def test_states_of_other_files_become_a_trace_of_that_kind(tmp_path):
     [
         ("zarr", "x.h5", {}, "not called as a store of the format zarr"),
         ("hdf5", "x.zarr", {}, "not called as a store of the format hdf5"),
+        ("zarr", "x.npz", {}, r"next: output=\S*x\.zarr"),
+        ("hdf5", "x.npz", {}, "name of another kind"),
         ("zarr", "x.zarr", {"steps": "final"}, "copied whole"),
         ("zarr", "x.zarr", {"layers": ["l"]}, "copied whole"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, to, name, options, says):
     write(tmp_path / "a.h5", (1, 2, [LayerHeader("l", 2, {"m": 2})], False, 1))
-    with pytest.raises(OptionError, match=says):
+    with pytest.raises((OptionError, TraceError), match=says):
         rnnscope.export(tmp_path / "a.h5", to, tmp_path / name, **options)
     assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_file_that_is_called_as_a_store_is_not_replaced_by_one(tmp_path):
+    write(tmp_path / "a.h5", (1, 2, [LayerHeader("l", 2, {"m": 2})], False, 1))
+    (tmp_path / "b.zarr").touch()
+    with pytest.raises(TraceError, match="a file has this name"):
+        rnnscope.export(tmp_path / "a.h5", "zarr", tmp_path / "b.zarr", force=True)
 
 
 def test_an_axis_without_coordinates_is_copied_without(tmp_path):
@@ -156,3 +166,44 @@ def test_an_axis_without_coordinates_is_copied_without(tmp_path):
     assert everything(tmp_path / "b.h5")["/l/m"][1] == ["/sequence", "", ""]
     with Trace.open(tmp_path / "b.h5") as trace:
         assert trace.read_array("l", "m").shape == (2, 3, 2)
+
+
+def test_a_copy_in_an_object_store_says_that_it_is_complete_last_of_all(tmp_path, monkeypatch):
+    """A process that is killed meanwhile leaves no half trace that passes for a whole one."""
+    pytest.importorskip("fsspec")
+    write(tmp_path / "a.h5", (2, 3, [LayerHeader("l", 2, {"m": 2})], False, 1))
+    target = f"memory://copies/{tmp_path.name}/b.zarr"
+    seen = []
+
+    def looking(source):
+        with pytest.raises(TraceError, match="not complete"):
+            Trace.open(target)
+        seen.append(source.path)
+        return blocks(source)
+
+    blocks = copying._blocks
+    monkeypatch.setattr(copying, "_blocks", looking)
+    rnnscope.export(tmp_path / "a.h5", "zarr", target)
+    assert "/l/m" in seen
+    Trace.open(target).close()
+
+
+def test_a_copy_of_a_trace_in_parts_needs_no_parts(tmp_path):
+    """Else the copy would ask for files whose values it holds itself."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(3).normal(size=(5, 4, 8)))
+    model = "sample_data/lstm_float64/model.ckpt"
+    rnnscope.run(model, tmp_path / "x.npy", output=tmp_path / "one.h5").close()
+    for number in (1, 2):
+        rnnscope.run_part(model, tmp_path / "x.npy", part=(number, 2), output=tmp_path / "t.h5")
+    rnnscope.join(tmp_path / "t.h5.parts", tmp_path / "t.h5")
+    rnnscope.export(tmp_path / "t.h5", "zarr", tmp_path / "b.zarr")
+    rnnscope.export(tmp_path / "b.zarr", "hdf5", tmp_path / "c.h5")
+    done = rnnscope.export(tmp_path / "t.h5", "hdf5", tmp_path / "d.h5")
+    assert not [one for one in done.arrays if one.name.startswith("parts")]
+    shutil.rmtree(tmp_path / "t.h5.parts")
+    whole = everything(tmp_path / "one.h5")
+    for name in ("c.h5", "d.h5"):
+        assert rnnscope.diff(tmp_path / "one.h5", tmp_path / name, exact=True).verdict == "same"
+        found = everything(tmp_path / name)
+        assert found.keys() == whole.keys()
+        assert found["/"].keys() == whole["/"].keys()
