@@ -40,6 +40,12 @@ SHARED_BYTES = 2**20
 each reads its part of the weights alone, but all of m, which has to find room beside them in its
 second cache."""
 
+OWN_BYTES = 2**19
+"""Up to so many bytes of weights, which the second cache of each core holds, threads split the
+batch where each gets `OWN_ROWS` or more: to meet at every step costs more there than it saves."""
+
+OWN_ROWS = 2
+
 LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**17, 2**15, 2**25
 """Multiplications of a step, of a step of a single sequence, which cannot be split, and of a whole
 run, that are worth waiting for one another: they meet at every step, which takes a fifth of a
@@ -119,7 +125,7 @@ def run_fast(
     hold = layer.padding.value == "hold"
     if hold and held is None:
         held = np.zeros((sequences, layer.output_size), spec.dtype)
-    shared = _share_steps(prepared, sequences, timesteps) and pool is not None and threads > 1
+    shared = pool is not None and _share_steps(prepared, sequences, timesteps, threads)
     make_loop = _loop(prepared, x, before, states, kept, pool, threads if shared else 1)
 
     def part(number: int, parts: int) -> None:
@@ -170,11 +176,14 @@ def _loop(
     )
 
 
-def _share_steps(prepared: Prepared, sequences: int, timesteps: int) -> bool:
+def _share_steps(prepared: Prepared, sequences: int, timesteps: int, threads: int) -> bool:
     """Whether threads do better to share each step than to split the batch."""
-    if not isinstance(prepared, PackedCell):
+    if not isinstance(prepared, PackedCell) or threads < 2:
         return False
     spec = prepared.spec
+    weights = spec.weights.kernel.nbytes + spec.weights.recurrent_kernel.nbytes
+    if weights <= OWN_BYTES and sequences >= OWN_ROWS * threads:
+        return False
     if sequences * spec.output_size * spec.dtype.itemsize > SHARED_BYTES:
         return False
     step = sequences * int(spec.weights.recurrent_kernel.size)

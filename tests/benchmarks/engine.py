@@ -16,6 +16,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import statistics
 import sys
 import time
@@ -46,7 +47,7 @@ in the wrong place to more than a hundred times it; the first step of torch 2.13
 and then 1.6e-5 away from what it computes otherwise."""
 
 SETTLE_SECONDS = 0.1
-"""Between turns: threads of the peer before may spin for a while before they sleep."""
+"""Between turns, in which no contender runs: whoever is not in turn is stopped."""
 
 CALLS = 3
 """Timed calls of a turn, after one that warms caches up; their median is the turn's time."""
@@ -90,10 +91,17 @@ class Worker:
         self._process.kill()
         self._process.join()
 
+    def _signal(self, name: str) -> None:
+        """Stop it or let it go on: whoever is not in turn takes nothing of the processors."""
+        if hasattr(signal, name) and self._process.pid is not None:
+            os.kill(self._process.pid, getattr(signal, name))
+
     def _ask(self, question: tuple[str, object]) -> Any:
         try:
+            self._signal("SIGCONT")
             self._ours.send(question)
             kind, answer = self._ours.recv()
+            self._signal("SIGSTOP")
         except (EOFError, OSError):
             self._process.join(5)
             return Failed(f"its process ended with {self._process.exitcode}")

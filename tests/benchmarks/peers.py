@@ -127,7 +127,11 @@ def _rnnscope(steps: str, case: Case) -> Ready:
     from rnnscope.engines.workspace import Workspace
 
     engine = LayerEngine(
-        case.layer(), engine=steps, threads=case.threads, pool=ThreadPoolExecutor(case.threads)
+        case.layer(),
+        engine=steps,
+        threads=case.threads,
+        pool=ThreadPoolExecutor(case.threads),
+        sequences=case.shape[0],  # as a run tells
     )
     if engine.name != steps:
         raise RuntimeError(f"the engine is '{engine.name}'")

@@ -165,10 +165,10 @@ def test_cutting_the_depth_of_panels_changes_no_bit(name, dtype, monkeypatch):
 
 
 def test_small_panels_are_not_cut_and_deep_ones_are():
-    deep = np.zeros((3, 1100, 4, 16), np.float32)
-    assert compiled_steps._blocks(deep[:, :512]) == 1
+    deep = np.zeros((3, 2, 1100, 2, 8), np.float32)
+    assert compiled_steps._blocks(deep[:, :, :512]) == 1
     assert compiled_steps._blocks(deep) == 3
-    assert compiled_steps._blocks(deep[:, :0]) == 1
+    assert compiled_steps._blocks(deep[:, :, :0]) == 1
 
 
 @pytest.mark.parametrize(("tile", "units"), [(TILES[0], 17), (TILES[1], 5), (TILES[3], 40)])

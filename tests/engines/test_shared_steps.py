@@ -25,6 +25,7 @@ NARROW = Tile(4, 6, 16)
 @pytest.fixture
 def parties(monkeypatch):
     """Steps are shared whatever they cost; how many shared each call."""
+    monkeypatch.setattr(fast_engine, "OWN_BYTES", 0)
     monkeypatch.setattr(fast_engine, "LEAST_STEP", 1)
     monkeypatch.setattr(fast_engine, "LEAST_SHARED", 1)
     monkeypatch.setattr(fast_engine, "LEAST_STEP_ALONE", 1)
@@ -170,11 +171,13 @@ def test_without_a_function_that_lets_others_run_threads_only_spin(parties, monk
         (1, 1000, 128, True), (1, 1000, 64, False), (1, 400, 128, False),  # too little to do
         (4, 1000, 64, False), (8, 1000, 256, True), (32, 100, 256, True),
         (256, 100, 512, True), (512, 100, 1024, False),  # too much to read
+        (2, 1000, 128, True), (8, 1000, 128, False),  # each core holds all weights
     ],
 )  # fmt: skip
 def test_steps_are_shared_where_it_pays(sequences, timesteps, units, shared):
     cell = cell_of(np.random.default_rng(36), "lstm", 2, units)
-    assert fast_engine._share_steps(PackedCell(cell), sequences, timesteps) is shared
+    assert fast_engine._share_steps(PackedCell(cell), sequences, timesteps, 2) is shared
+    assert not fast_engine._share_steps(PackedCell(cell), sequences, timesteps, 1)
 
 
 def test_an_interrupt_before_the_work_begins_leaves_no_thread_waiting(monkeypatch):

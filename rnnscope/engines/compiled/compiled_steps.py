@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.engines.compiled.layout import ROWS_TOGETHER, row_stride
 from rnnscope.engines.compiled.meeting import DONE, letting_others_run, new_place, patience
 from rnnscope.engines.compiled.packed_cell import PackedCell
 from rnnscope.engines.compiled.schedule import Schedule
@@ -19,13 +20,13 @@ from rnnscope.engines.step_order import Order
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array
 
-PROJECTION_BYTES = 2**19
-"""Projected inputs of this size are computed ahead: a part of what a core's second cache holds, and
-at least a step's."""
+PROJECTION_BYTES = 2**18
+"""Projected inputs of this size are computed ahead: a part of what a core's second cache holds.
+Where no two steps find room, each step makes its own."""
 
-BLOCK_BYTES = 2**17
-"""The most of a panel that is multiplied by all rows before what lies deeper is: with what is
-fetched meanwhile it finds room in the second cache, of 256 KiB where that is smallest."""
+BLOCK_BYTES = 2**15
+"""The most of some columns of a panel that is multiplied by all rows before what lies deeper:
+about a first cache. Smaller blocks lose more by keeping their sums than is won."""
 
 PLACES = 2**16
 """Steps of single sequences in one call: half a megabyte of where they are."""
@@ -44,10 +45,11 @@ def _cuts(starts: Array, places: int) -> Array:
 
 
 def _blocks(matrix: Array) -> int:
-    """Into how many blocks a product cuts the depth of (panel, depth, column, lane)."""
+    """Into how many blocks a product cuts the depth of (panel, part, depth, column, lane)."""
     if not matrix.size:
         return 1
-    blocks: int = min(matrix.shape[1], -(-matrix[0].nbytes // BLOCK_BYTES))
+    row = matrix[0, 0, 0].nbytes
+    blocks: int = -(-matrix.shape[2] // max(1, BLOCK_BYTES // row))
     return blocks
 
 
@@ -81,7 +83,7 @@ class CompiledSteps:
         kind, spec = panels.kind, packed.spec
         self._schedule = Schedule(order)
         rows, lanes, dtype = len(order.rows), panels.tile.lanes, spec.dtype
-        widest = max(product.matrix.shape[2] for product in panels.products)
+        widest = max(one.matrix.shape[1] * one.matrix.shape[3] for one in panels.products)
         self._states = {
             name: aligned((2, rows, panels.stride) if name == "m" else (rows, panels.stride), dtype)
             for name in (*kind.states, *kind.buffers)
@@ -102,23 +104,19 @@ class CompiledSteps:
             "zeros": aligned((widest, lanes), dtype),
             "minus_zeros": -aligned((widest, lanes), dtype), **self._states,
         }  # fmt: skip
-        cut = False
         for number, product in enumerate(panels.products):
-            # One tile of rows takes each panel but once, however deep it is.
-            blocks = _blocks(product.matrix) if rows > panels.tile.rows else 1
-            cut = cut or blocks > 1
-            self._used[f"blocks_{number}"] = blocks
+            self._used[f"blocks_{number}"] = _blocks(product.matrix)
             self._used[f"input_blocks_{number}"] = _blocks(product.kernel)
             self._used[f"matrix_{number}"] = product.matrix
             self._used[f"kernel_{number}"] = product.kernel
             self._used[f"bias_{number}"] = product.bias
         self._used |= {f"all_{name}": all_states[name] for name in kind.states}
         self._used |= {f"gate_{name}": (kept or {})[name] for name in kind.kept}
-        kept_sums = max(rows, panels.tile.rows) if cut else panels.tile.rows
-        own = [aligned((kept_sums, widest, lanes), dtype) for _ in self._tables]
+        together = min(rows, ROWS_TOGETHER)
+        own = [aligned((2, together, widest, lanes), dtype) for _ in self._tables]
         self._own = own  # alive as long as their addresses are in tables
-        for table, sums in zip(self._tables, own, strict=True):
-            self._code.fill(table, {**self._used, "sums": sums})
+        for table, (sums, z_rows) in zip(self._tables, own, strict=True):
+            self._code.fill(table, {**self._used, "sums": sums, "z_rows": z_rows})
         self._split(1)
 
     def _split(self, parties: int) -> None:
@@ -154,16 +152,22 @@ class CompiledSteps:
         sizes = [product.bias.nbytes for product in self._panels.products]
         cuts = _cuts(found.starts, max(1, PROJECTION_BYTES // max(1, sum(sizes))))
         most = int(np.diff(found.starts[cuts]).max())
+        dtype = self._panels.parameters.dtype
         used: dict[str, Any] = {
             "chunks": len(cuts) - 1, "cuts": cuts, "starts": found.starts, "places": found.places,
             "rows": found.rows, "reads": found.reads, "writes": found.writes,
+            "x_stride": row_stride(self._used["input"], dtype.itemsize, self._panels.tile),
+            "numbers": np.arange(most),
         }  # fmt: skip
+        rows_of_x = (most, used["x_stride"])
+        ahead = most if (np.diff(cuts) > 1).any() else 0
         for number, product in enumerate(self._panels.products):
-            size = (most * product.bias.size,)
-            used[f"z_{number}"] = aligned(size, product.matrix.dtype, zeros=False)
+            size = (ahead * product.bias.size,)
+            used[f"z_{number}"] = aligned(size, dtype, zeros=False)
         used["meeting"] = place = new_place()
-        for table in self._tables:
-            self._code.fill(table, used)
+        own = [aligned(rows_of_x, dtype, zeros=False) for _ in self._tables]
+        for table, x_rows in zip(self._tables, own, strict=True):
+            self._code.fill(table, {**used, "x_rows": x_rows})
         if self._pool is None or self._threads == 1:
             self._code.steps(self._tables[0])
             return stop - start

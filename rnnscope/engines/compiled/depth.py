@@ -26,17 +26,15 @@ class DepthBlock:
         """How deep it is."""
         return self.w.minus(self.end, self.begin)
 
-    def last_of(self, base: ir.Value) -> ir.Value:
-        """What is added to the sums: nothing before the last block, where -0 changes no number."""
-        return self.w.builder.select(self.last, base, self.w["minus_zeros"])
+    def last_of(self, base: ir.Value, width: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """What is added to the sums, (row, width): before the last block -0, which changes none."""
+        choose = self.w.builder.select
+        return choose(self.last, base, self.w["minus_zeros"]), choose(self.last, width, INT(0))
 
-    def begun(self, out: ir.Value, width: int) -> dict[str, ir.Value]:
+    def begun(self, out: ir.Value, width: int) -> tuple[ir.Value, ir.Value]:
         """What sums begin with, (row, width): zero, or what the block before left in `out`."""
         choose = self.w.builder.select
-        return {
-            "begun": choose(self.first, self.w["zeros"], out),
-            "begun_width": choose(self.first, INT(0), INT(width)),
-        }
+        return choose(self.first, self.w["zeros"], out), choose(self.first, INT(0), INT(width))
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from llvmlite import ir
 from rnnscope.engines.compiled import code_cache
 from rnnscope.engines.compiled.cells.interface import Product, Rows
 from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
-from rnnscope.engines.compiled.depth import depth_blocks
-from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, KernelKind
+from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, ROWS_TOGETHER, KernelKind
 from rnnscope.engines.compiled.meeting import have_parted, part_if_late, write_meet
 from rnnscope.engines.compiled.product_code import Products
 from rnnscope.engines.compiled.tile import Tile
@@ -84,31 +83,58 @@ class _KernelWriter:
             self.module, name, self.table, own, self.real, lanes or self.tile.lanes, inner=inner
         )
 
+    def _gather(self) -> Writer:
+        """Put the rows of x for `count` places from `begin` on side by side, in `x_rows`."""
+        w = self.writer("gather", {"begin": INT, "count": INT})
+        vectors = w.builder.sdiv(w["input"], INT(w.lanes))
+        rest = w.builder.srem(w["input"], INT(w.lanes))
+        with w.loop(w["count"]) as row:
+            place = w.load(w.at(w["places"], w.plus(w["begin"], row)))
+            source = w.at(w["x"], w.times(place, w["input"]))
+            target = w.at(w["x_rows"], w.times(row, w["x_stride"]))
+            with w.loop(vectors) as vector:
+                shift = w.times(vector, w.lanes)
+                w.put(w.vector(w.at(source, shift)), w.at(target, shift))
+            with w.loop(rest) as number:
+                shift = w.plus(w.times(vectors, w.lanes), number)
+                w.builder.store(w.load(w.at(source, shift)), w.at(target, shift))
+        w.done()
+        return w
+
     def _project(self, number: int) -> Writer:
-        """``z = x[places] @ kernel + bias`` of a product, for `count` places from `begin` on."""
+        """``z = x_rows @ kernel + bias`` of a panel, for `count` rows from `first` on."""
         columns = self.columns[number]
-        w = self.writer(f"project_{number}", {"begin": INT, "count": INT})
+        own = {"panel": INT, "first": INT, "count": INT, "z": self.reals, "following": self.reals}
+        w = self.writer(f"project_{number}", own)
         width = columns * w.lanes
-        places = w.at(w["places"], w["begin"])
         size = w.times(w["input"], width)
-        with w.loop(w[f"panels_{number}"]) as index:
+        self._products.call(w, columns, {
+            "left": w["x_rows"], "places_of": w.at(w["numbers"], w["first"]),
+            "width": w["x_stride"], "inner": w["input"],
+            "panel": w.at(w[f"kernel_{number}"], w.times(w["panel"], size)),
+            "following": w["following"],
+            "base": w.at(w[f"bias_{number}"], w.times(w["panel"], width)), "base_width": INT(0),
+            "out": w["z"], "count": w["count"], "blocks": w[f"input_blocks_{number}"],
+        })  # fmt: skip
+        w.done()
+        return w
+
+    def _project_ahead(self, number: int) -> Writer:
+        """The part of x of a product, for `count` places."""
+        width = self.columns[number] * self.tile.lanes
+        w = self.writer(f"ahead_{number}", {"count": INT})
+        size = w.times(w["input"], width)
+        with (
+            w.tiles(w["count"], ROWS_TOGETHER) as (rows, first, _),
+            w.loop(w[f"panels_{number}"]) as index,
+        ):
             panel = w.plus(w[f"first_{number}"], index)
-            weights = w.at(w[f"kernel_{number}"], w.times(panel, size))
-            z = w.at(w[f"z_{number}"], w.times(w.times(panel, w["count"]), width))
-            with (
-                depth_blocks(w, w["input"], w[f"input_blocks_{number}"]) as part,
-                w.tiles(w["count"], self.tile.rows) as (rows, first, place),
-            ):
-                out = w.at(z, w.times(first, width))
-                self._products.call(w, columns, rows, {
-                    "left": w.at(w["x"], part.begin), "places_of": w.at(places, first),
-                    "width": w["input"], "inner": part.inner,
-                    "panel": w.at(weights, w.times(part.begin, width)),
-                    "following": w.at(weights, w.times(part.end, width)), "tile": place,
-                    **part.begun(out, width),
-                    "base": part.last_of(w.at(w[f"bias_{number}"], w.times(panel, width))),
-                    "base_width": INT(0), "out": out,
-                })  # fmt: skip
+            out = w.plus(w.times(panel, w["count"]), first)
+            w.call(self._projects[number], {
+                "panel": panel, "first": first, "count": rows,
+                "z": w.at(w[f"z_{number}"], w.times(out, width)),
+                "following": w.at(w[f"kernel_{number}"], w.times(w.plus(panel, 1), size)),
+            })  # fmt: skip
         w.done()
         return w
 
@@ -187,47 +213,46 @@ class _KernelWriter:
         matrix, panels = w[f"matrix_{number}"], w[f"panels_{number}"]
         size = w.times(inner, width)
         ahead_of = w.minus(w["start"], w["begin"])
+        # The part of x of a chunk of one step is not made ahead, but before each panel: so it is
+        # at hand when the sums are.
+        at_once = w.builder.icmp_signed("==", w["running"], w["count"])
         begin = w.at(matrix, w.times(w[f"first_{number}"], size))
-        with w.loop(panels) as index:
+        with (
+            w.tiles(w["running"], ROWS_TOGETHER) as (rows, first, _),
+            w.loop(panels) as index,
+        ):
             panel = w.plus(w[f"first_{number}"], index)
             weights = w.at(matrix, w.times(panel, size))
             last = w.builder.icmp_signed("==", w.plus(index, 1), panels)
-            next_panel = w.builder.select(last, begin, w.at(weights, size))
-            z = w["zeros"]
+            z, following = w["zeros"], w.at(weights, size)
             if has_x:
-                rows_before = w.plus(w.times(panel, w["count"]), ahead_of)
-                z = w.at(w[f"z_{number}"], w.times(rows_before, width))
-            joined = has_x and stage.joined
-            blocks = w[f"blocks_{number}"]
-            cut = w.builder.icmp_signed(">", blocks, INT(1))
-            with (
-                depth_blocks(w, inner, blocks) as part,
-                w.tiles(w["running"], self.tile.rows) as (rows, first, place),
-            ):
-                z_here = w.at(z, w.times(first, width)) if has_x else z
-                # Sums of one tile stay in the first cache; those of all wait for the next block.
-                shift = w.builder.select(cut, w.times(first, width), INT(0))
-                sums = w.at(w["sums"], shift)
-                beyond = w.at(weights, w.times(part.end, width))
-                base_width = INT(width if joined else 0)
-                self._products.call(w, columns, rows, {
-                    "left": w.at(w[stage.left], part.begin), "places_of": w.at(places, first),
-                    "width": w["stride"], "inner": part.inner,
-                    "panel": w.at(weights, w.times(part.begin, width)),
-                    "following": w.builder.select(part.last, next_panel, beyond), "tile": place,
-                    **part.begun(sums, width),
-                    "base": part.last_of(z_here if joined else w["zeros"]),
-                    "base_width": w.builder.select(part.last, base_width, INT(0)), "out": sums,
-                })  # fmt: skip
-                with w.builder.if_then(part.last):
-                    w.call(follow, {
-                        "count": rows, "place": w.plus(w["start"], first), "sums": sums,
-                        "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": z_here,
+                rows_before = w.plus(w.times(panel, w["count"]), w.plus(ahead_of, first))
+                ahead = w.at(w[f"z_{number}"], w.times(rows_before, width))
+                z = w.builder.select(at_once, w["z_rows"], ahead)
+                with w.builder.if_then(at_once):
+                    w.call(self._projects[number], {
+                        "panel": panel, "first": first, "count": rows, "z": z,
+                        "following": weights,
                     })  # fmt: skip
+            joined = has_x and stage.joined
+            self._products.call(w, columns, {
+                "left": w[stage.left], "places_of": w.at(places, first), "width": w["stride"],
+                "inner": inner, "panel": weights,
+                "following": w.builder.select(last, begin, following),
+                "base": z if joined else w["zeros"], "base_width": INT(width if joined else 0),
+                "out": w["sums"], "count": rows, "blocks": w[f"blocks_{number}"],
+            })  # fmt: skip
+            w.call(follow, {
+                "count": rows, "place": w.plus(w["start"], first), "sums": w["sums"],
+                "unit": w.times(panel, self.kind.blocks[number] * w.lanes), "z": z,
+            })  # fmt: skip
 
     def _steps(self) -> None:
         """The function that is called from outside: chunk after chunk, step after step."""
-        projects = [self._project(number) for number, has in enumerate(self.kind.has_x) if has]
+        with_x = [number for number, has in enumerate(self.kind.has_x) if has]
+        self._projects = {number: self._project(number) for number in with_x}
+        aheads = [self._project_ahead(number) for number in with_x]
+        gather = self._gather()
         step = self._step()
         w = self.writer("steps", {}, inner=False)
         with w.loop(w["chunks"]) as chunk:
@@ -235,8 +260,10 @@ class _KernelWriter:
             steps = w.minus(w.load(w.at(w["cuts"], w.plus(chunk, 1))), cut)
             begin = w.load(w.at(w["starts"], cut))
             count = w.minus(w.load(w.at(w["starts"], w.plus(cut, steps))), begin)
-            for project in projects:
-                w.call(project, {"begin": begin, "count": count})
+            w.call(gather, {"begin": begin, "count": count})
+            with w.builder.if_then(w.builder.icmp_signed(">", steps, INT(1))):
+                for ahead in aheads:
+                    w.call(ahead, {"count": count})
             with w.loop(steps) as number:
                 at = w.plus(cut, number)
                 start = w.load(w.at(w["starts"], at))

@@ -17,6 +17,10 @@ from rnnscope.model.cells import CELLS
 ROW_VECTOR_BYTES = 64
 """Vectors of `Rows`, on every CPU: in which order units are summed must not depend on it."""
 
+ROWS_TOGETHER = 96
+"""The most rows that go through all panels before others do: what is multiplied stays in the second
+cache meanwhile, and so do the sums of a panel until their equations follow."""
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -28,11 +32,14 @@ class Packing:
     blocks : int
         Vectors of units in a panel, each with all gates.
     panels : int
+    part : int
+        Vectors of a panel's row that lie side by side.
     """
 
     gates: int
     blocks: int
     panels: int
+    part: int
 
     @property
     def columns(self) -> int:
@@ -54,7 +61,18 @@ class Packing:
             return panels * blocks / min(1.0, rows * together / AT_ONCE), -together, blocks
 
         blocks = min((count for count in (1, 2, 4) if gates * count <= MOST), key=cost)
-        return cls(gates, blocks, -(-vectors // blocks))
+        return cls(gates, blocks, -(-vectors // blocks), tile.part(gates * blocks))
+
+
+def row_stride(width: int, real_bytes: int, tile: Tile) -> int:
+    """How far apart rows lie that products read: whole vectors, every other row half a line off.
+
+    A product reads the same place of some rows at once. Where those are as far into their cache
+    lines as one another, a first cache of eight banks hands over one at a time.
+    """
+    line = ROW_VECTOR_BYTES // real_bytes
+    odd = line // 2 if tile.lanes < line else 0  # vectors as wide as a line would lie in two
+    return -(-width // line) * line + odd
 
 
 MOST = 8
@@ -138,11 +156,15 @@ class KernelKind:
             "writes": "ints",  # and the other one, that it writes
             "x": "reals",  # (place, input)
             "input": "int",
+            "x_rows": "reals",  # (place of the chunk, x_stride), rows of x side by side
+            "x_stride": "int",
+            "numbers": "ints",  # 0, 1, 2, … as many as a chunk has places
             "units": "int",
             "depth": "int",  # width of m
             "stride": "int",  # of the rows of states, buffers and parameters
             "parameters": "reals",  # (parameter, stride)
-            "sums": "reals",  # (row, column, lane), of a tile; of all rows for some blocks
+            "sums": "reals",  # (row, column, lane), of `ROWS_TOGETHER` at most
+            "z_rows": "reals",  # the same, of the part of x
             "zeros": "reals",  # (column, lane), and -0
             "minus_zeros": "reals",
         }
@@ -152,8 +174,8 @@ class KernelKind:
                 f"panels_{number}": "int",
                 f"blocks_{number}": "int",  # into how many its depth is cut, and that of its input
                 f"input_blocks_{number}": "int",
-                f"matrix_{number}": "reals",  # (panel, left, column, lane)
-                f"kernel_{number}": "reals",  # (panel, input, column, lane)
+                f"matrix_{number}": "reals",  # (panel, part, left, column of it, lane)
+                f"kernel_{number}": "reals",  # (panel, part, input, column of it, lane)
                 f"bias_{number}": "reals",  # (panel, column, lane)
                 f"z_{number}": "reals",  # (panel, place of the chunk, column, lane)
             }

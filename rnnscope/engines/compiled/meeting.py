@@ -36,8 +36,9 @@ PRODUCTS_A_SPIN = 512
 """Multiplications that take about as long as a look: who waits for as long as a step takes is
 counted as late."""
 
-FORGIVEN, STEPS_A_DELAY = 4, 16
-"""Delays that are no reason to part, and one more for every so many steps."""
+FORGIVEN, STEPS_A_DELAY = 64, 16
+"""Delays that are no reason to part, and one more for every so many steps. A thread that has just
+woken up may be on the core of the one that waits for it, and stays there for some milliseconds."""
 
 PAUSES = {
     "x86_64": ("llvm.x86.sse2.pause", ()), "amd64": ("llvm.x86.sse2.pause", ()),

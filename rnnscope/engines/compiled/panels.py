@@ -14,11 +14,11 @@ from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cpu import Compiled, tile
 from rnnscope.engines.compiled.kernel_code import compiled
 from rnnscope.engines.compiled.layout import (
-    ROW_VECTOR_BYTES,
     KernelKind,
     Packing,
     kind_of,
     packing_of,
+    row_stride,
 )
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.workspace import aligned
@@ -31,8 +31,8 @@ class PackedProduct:
 
     Attributes
     ----------
-    matrix : ndarray (panel, left, column, lane)
-    kernel : ndarray (panel, input, column, lane)
+    matrix : ndarray (panel, part, left, column of the part, lane)
+    kernel : ndarray (panel, part, input, column of the part, lane)
     bias : ndarray (panel, column, lane)
         Both empty where the product has no part of x.
     """
@@ -52,7 +52,7 @@ class Panels:
     tile : Tile
         Lanes of the cell's own kind of numbers.
     stride : int
-        Of the rows of states, buffers and parameters: the width of the widest product, padded.
+        Of the rows of states, buffers and parameters: `row_stride` of the widest product.
     products : tuple of PackedProduct
     parameters : ndarray (parameter, stride)
     """
@@ -82,18 +82,18 @@ class Panels:
         cell = kind.entry
         packings = [packing_of(product, spec, here, rows) for product in kind.products]
         widest = max(packing.panels * packing.blocks for packing in packings) * here.lanes
-        whole = ROW_VECTOR_BYTES // spec.dtype.itemsize
-        stride = -(-widest // whole) * whole
+        stride = row_stride(widest, spec.dtype.itemsize, here)
         products = []
         for packing, weights in zip(packings, cell.weights(spec), strict=True):
             inputs: Sequence[Any] = (weights.kernel, weights.bias)
             if weights.kernel is not None and weights.bias is None:
                 inputs = (weights.kernel, np.zeros(weights.kernel.shape[1], spec.dtype))
             kernel, bias = (
-                aligned((0,), spec.dtype) if array is None
+                aligned((0,) * 5, spec.dtype) if array is None
                 else _packed(np.atleast_2d(array), packing, here.lanes)
                 for array in inputs
             )  # fmt: skip
+            bias = bias.reshape(-1, packing.columns, here.lanes)
             products.append(
                 PackedProduct(_packed(weights.matrix, packing, here.lanes), kernel, bias)
             )
@@ -108,7 +108,7 @@ class Panels:
 
 
 def _packed(matrix: Array, packing: Packing, lanes: int) -> Array:
-    """(row, gate x width) to (panel, row, column, lane), zeros past the last unit."""
+    """(row, gate x width) to (panel, part, row, column of it, lane), zeros past the last unit."""
     rows = matrix.shape[0]
     width = matrix.shape[1] // packing.gates
     packed = aligned((packing.panels, rows, packing.blocks, packing.gates, lanes), matrix.dtype)
@@ -117,4 +117,7 @@ def _packed(matrix: Array, packing: Packing, lanes: int) -> Array:
         block = gates[:, :, vector * lanes : (vector + 1) * lanes]
         panel, place = divmod(vector, packing.blocks)
         packed[panel, :, place, :, : block.shape[2]] = block
-    return packed.reshape(packing.panels, rows, packing.columns, lanes)
+    parts = packed.reshape(packing.panels, rows, -1, packing.part, lanes).swapaxes(1, 2)
+    ordered = aligned(parts.shape, matrix.dtype, zeros=False)
+    ordered[:] = parts
+    return ordered

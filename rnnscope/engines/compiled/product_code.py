@@ -1,38 +1,39 @@
-"""The product of a tile of rows and a panel, in machine code that is being written."""
+"""The product of some rows and a panel, in machine code that is being written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
+from dataclasses import dataclass
+from functools import partial
 
 from llvmlite import ir
 
+from rnnscope.engines.compiled.depth import DepthBlock, depth_blocks
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.compiled.vectors import Real, Vector
 from rnnscope.engines.compiled.writer import INT, INTS, Writer
 
 
 def product_arguments(real: Real) -> dict[str, ir.Type]:
-    """What the function of a product is handed, by name."""
+    """What the functions of a product are handed, by name."""
     reals = real.type.as_pointer()
     return {
         "left": reals,  # (place, width), of which `inner` columns count
         "places_of": INTS,
         "width": INT,
         "inner": INT,
-        "panel": reals,  # (inner, column, lane)
-        "following": reals,  # what comes next, of which a share is fetched meanwhile
-        "tile": INT,  # the place of the tile among those of the panel
-        "begun": reals,  # (row, begun_width), what the sums begin with
-        "begun_width": INT,
+        "panel": reals,  # (part, inner, column of the part, lane)
+        "following": reals,  # the panel that comes next, which is fetched meanwhile
         "base": reals,  # (row, base_width)
         "base_width": INT,
         "out": reals,  # (row, column, lane)
+        "count": INT,  # of rows
+        "blocks": INT,  # into how many the depth is cut, where the rows are more than a tile
     }
 
 
 class Products:
-    """The functions of products: one for every number of rows of a tile, and of columns.
+    """The functions of products, by the columns of a panel: of one tile of rows, and of more.
 
     Parameters
     ----------
@@ -52,61 +53,187 @@ class Products:
     ) -> None:
         self._tile = tile
         arguments = product_arguments(real)
-        self._functions: dict[int, dict[int, Writer]] = {}
+        self._of_tile: dict[int, dict[int, Writer]] = {}
+        self._of_more: dict[int, Writer] = {}
         for count in sorted(set(columns)):
-            self._functions[count] = {}
+            self._of_tile[count] = {}
             for rows in range(1, tile.rows + 1):
                 w = writer(f"product_{rows}_{count}", arguments)
-                _write_product(w, tile, rows, count)
-                self._functions[count][rows] = w
+                _write_of_tile(w, tile, rows, count)
+                self._of_tile[count][rows] = w
+            w = writer(f"product_more_{count}", arguments)
+            _write_of_more(w, tile, count)
+            self._of_more[count] = w
 
-    def call(self, w: Writer, columns: int, count: ir.Value, values: dict[str, ir.Value]) -> None:
-        """``out = base + begun + left[places] @ panel`` for up to a tile of rows."""
-        functions = self._functions[columns]
-        w.choose(count, self._tile.rows, lambda rows: w.call(functions[rows], values))
+    def call(self, w: Writer, columns: int, values: dict[str, ir.Value]) -> None:
+        """``out = base + left[places] @ panel`` for `count` rows."""
+        few, rows = self._of_tile[columns], self._tile.rows
+        one_tile = w.builder.icmp_signed("<=", values["count"], INT(rows))
+        with w.builder.if_else(one_tile) as (then, otherwise):
+            with then:
+                sizes = range(1, rows + 1)
+                w.choose(values["count"], sizes, lambda size: w.call(few[size], values))
+            with otherwise:
+                w.call(self._of_more[columns], values)
 
 
-def _write_product(w: Writer, tile: Tile, rows: int, columns: int) -> None:
-    """The function of some rows and columns."""
-    lanes = w.lanes
-    places = [w.load(w.at(w["places_of"], row)) for row in range(rows)]
-    left = [w.at(w["left"], w.times(place, w["width"])) for place in places]
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows: where each is read, on the left side, and where its sums are put."""
+
+    left: list[ir.Value]
+    out: list[ir.Value]
+
+    @classmethod
+    def of(cls, w: Writer, columns: int, first: ir.Value, count: int) -> _Rows:
+        numbers = [w.plus(first, row) for row in range(count)]
+        places = [w.load(w.at(w["places_of"], number)) for number in numbers]
+        return cls(
+            [w.at(w["left"], w.times(place, w["width"])) for place in places],
+            [w.at(w["out"], w.times(number, columns * w.lanes)) for number in numbers],
+        )
+
+
+def _write_of_tile(w: Writer, tile: Tile, rows: int, columns: int) -> None:
+    """The function of one tile of rows, or fewer: as many columns at a time as fit."""
+    part = tile.part(columns)
+    at = _Rows.of(w, columns, INT(0), rows)
     base = [w.at(w["base"], w.times(row, w["base_width"])) for row in range(rows)]
-    begun = [w.at(w["begun"], w.times(row, w["begun_width"])) for row in range(rows)]
     together = tile.vectors(rows, columns)
+    lines = max(1, columns * w.lanes // w.real.line)
     for first in range(0, columns, together):
         taken = range(first, first + together)
-        share = w.plus(w.times(w["tile"], columns // together), first // together)
-        ahead = _share(w, w["following"], share, w["inner"], columns)
-        first_sums = [
-            w.vector(w.at(begun[row], column * lanes)) for row in range(rows) for column in taken
-        ]
-        sums = iter(_sums(w, left, w["panel"], w["inner"], taken, columns, ahead, first_sums))
-        for row, column in product(range(rows), taken):
-            out = w.at(w["out"], (row * columns + column) * lanes)
-            w.put(w.vector(w.at(base[row], column * lanes)) + next(sums), out)
+        share = w.times(first // together % lines * w.real.line, w["inner"])
+        weights = _Panel(w, w["panel"], w["inner"], part)
+        sums = _sums(
+            w, at.left, weights, w["inner"], taken,
+            _Ahead(w.at(w["following"], share), INT(w.real.line)), [w.zero()] * (rows * together),
+        )  # fmt: skip
+        _put(w, sums, base, at.out, taken)
     w.done()
 
 
-def _share(w: Writer, panel: ir.Value, number: ir.Value, inner: ir.Value, columns: int) -> ir.Value:
-    """The part of the next panel that some sums fetch: a cache line for each of its rows."""
-    parts = INT(max(1, columns * w.lanes // w.real.line))
-    early = w.builder.icmp_signed("<", number, parts)
-    part = w.builder.select(early, number, INT(0))
-    return w.at(panel, w.times(w.times(part, inner), w.real.line))
+def _write_of_more(w: Writer, tile: Tile, columns: int) -> None:
+    """The function of more rows: a block of some columns stays in the first cache for all of them.
+
+    Sums of a block are kept in `out`, and go on in the next.
+    """
+    part = tile.part(columns)
+    width = part * w.lanes
+    size = w.times(w["inner"], width)
+    tiles = w.builder.sdiv(w.plus(w["count"], tile.rows - 1), INT(tile.rows))
+    # Each tile fetches its share of what comes next: all at once would wait for the third cache.
+    pace = w.least(w.real.line, w.builder.sdiv(w.plus(tiles, width - 1), tiles))
+    with depth_blocks(w, w["inner"], w["blocks"]) as depth, w.loop(columns // part) as number:
+        panel = w.at(w["panel"], w.times(number, size))
+        is_last = w.builder.icmp_signed("==", number, INT(columns // part - 1))
+        deeper = w.at(w["panel"], w.times(depth.end, width))
+        beyond = w.builder.select(depth.last, w["following"], deeper)
+        weights = w.at(panel, w.times(depth.begin, width))
+        following = w.builder.select(is_last, beyond, w.at(weights, size))
+        block = _Block(
+            w, columns, w.times(number, width), depth, _Panel(w, weights, depth.inner, part)
+        )
+        with w.tiles(w["count"], tile.rows) as (rows, first, place):
+            share = w.builder.sdiv(w.times(place, w.times(depth.inner, width)), tiles)
+            ahead = _Ahead(w.at(following, share), pace)
+            # Tiles are as even as can be, so that none has less than half of the rows.
+            sizes = range((tile.rows + 1) // 2, tile.rows + 1)
+            w.choose(rows, sizes, partial(block.write, first, ahead))
+    w.done()
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block of some columns of a panel; `shift` is where they begin in a row of sums."""
+
+    w: Writer
+    columns: int
+    shift: ir.Value
+    depth: DepthBlock
+    panel: _Panel
+
+    def write(self, first: ir.Value, ahead: _Ahead, count: int) -> None:
+        """The product with some rows from `first` on."""
+        w, taken = self.w, range(self.panel.part)
+        at = _Rows.of(w, self.columns, first, count)
+        left = [w.at(row, self.depth.begin) for row in at.left]
+        out = [w.at(row, self.shift) for row in at.out]
+        base, width = self.depth.last_of(w["base"], w["base_width"])
+        bases = [
+            w.at(base, w.plus(self.shift, w.times(w.plus(first, row), width)))
+            for row in range(count)
+        ]
+        begun, width = self.depth.begun(out[0], self.columns * w.lanes)
+        begin = [
+            w.vector(w.at(w.at(begun, w.times(row, width)), column * w.lanes))
+            for row in range(count)
+            for column in taken
+        ]
+        _put(
+            w, _sums(w, left, self.panel, self.depth.inner, taken, ahead, begin), bases, out, taken
+        )
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """What is fetched into the second cache meanwhile: from where on, and how far with each row.
+
+    Steps of less than a cache line ask for some lines twice, which costs next to nothing.
+    """
+
+    begin: ir.Value
+    pace: ir.Value
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel of weights, (part, depth, column of the part, lane)."""
+
+    w: Writer
+    begin: ir.Value
+    depth: ir.Value
+    part: int
+
+    def rows(self, k: ir.Value, columns: Iterable[int]) -> list[Vector]:
+        """Some columns of row k."""
+        w, width = self.w, self.part * self.w.lanes
+        starts: dict[int, ir.Value] = {}
+        found = []
+        for column in columns:
+            part, place = divmod(column, self.part)
+            if part not in starts:
+                begin = w.at(self.begin, w.times(self.depth, part * width)) if part else self.begin
+                starts[part] = w.at(begin, w.times(k, width))
+            found.append(w.vector(w.at(starts[part], place * w.lanes)))
+        return found
+
+
+def _put(
+    w: Writer,
+    sums: Sequence[Vector],
+    base: Sequence[ir.Value],
+    out: Sequence[ir.Value],
+    columns: range,
+) -> None:
+    """Store sums, (row, column), with what is added to them."""
+    found = iter(sums)
+    for added, row in zip(base, out, strict=True):
+        for column in columns:
+            place = column * w.lanes
+            w.put(w.vector(w.at(added, place)) + next(found), w.at(row, place))
 
 
 def _sums(
     w: Writer,
     rows: Sequence[ir.Value],
-    panel: ir.Value,
+    panel: _Panel,
     depth: ir.Value,
     taken: range,
-    columns: int,
-    ahead: ir.Value | None,
+    ahead: _Ahead,
     first: Sequence[Vector],
 ) -> list[Vector]:
-    """``rows @ panel`` for some of its vectors, all sums in registers.
+    """``rows @ panel`` for some of its columns, all sums in registers.
 
     Every sum is taken over the depth from first to last, with one rounding an addition: its
     bits do not depend on how much is taken together.
@@ -115,15 +242,12 @@ def _sums(
     ----------
     rows : sequence of pointers
         Each to `depth` numbers.
-    panel : pointer
-        (depth, column, lane).
+    panel : _Panel
     depth : int64
         At least 1.
     taken : range
         Which columns.
-    columns : int
-    ahead : pointer or None
-        What to fetch into the second cache meanwhile, a line for every row of the panel.
+    ahead : _Ahead
     first : sequence of Vector
         What the sums begin with, (row, column taken).
 
@@ -143,10 +267,8 @@ def _sums(
     for begun in first:
         kept.append(w.builder.phi(w.vector_type))
         kept[-1].add_incoming(begun.value, before)
-    if ahead is not None:
-        _fetch(w, w.at(ahead, w.times(k, w.real.line)))
-    right = w.at(panel, w.times(k, columns * w.lanes))
-    weights = [w.vector(w.at(right, column * w.lanes)) for column in taken]
+    _fetch(w, w.at(ahead.begin, w.times(k, ahead.pace)))
+    weights = panel.rows(k, taken)
     sums = iter(kept)
     grown = []
     for row in rows:

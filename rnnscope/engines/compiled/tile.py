@@ -40,3 +40,7 @@ class Tile:
             if columns % size == 0 and rows * size + weights + 1 <= self.registers:
                 return size
         return 1
+
+    def part(self, columns: int) -> int:
+        """Vectors of a panel's row that lie side by side: what whole tiles take together."""
+        return self.vectors(self.rows, columns)

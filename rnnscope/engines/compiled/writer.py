@@ -160,6 +160,10 @@ class Writer:
         align = ir.IntType(32)(self.real.bytes)
         self.builder.call(function, [value, pointer, align, taken])
 
+    def zero(self) -> Vector:
+        """Zeros."""
+        return Vector(self.builder, number(0.0, self.lanes, self.real), self.real)
+
     def every_lane(self, value: ir.Value) -> Vector:
         """A number in all lanes."""
         return Vector(self.builder, self._every_lane(value), self.real)
@@ -244,11 +248,11 @@ class Writer:
             passed = self.builder.select(is_larger, place, larger)
             yield rows, self.plus(self.times(place, least), passed), place
 
-    def choose(self, value: ir.Value, most: int, write: Callable[[int], None]) -> None:
-        """A branch for each number from 1 to `most`; `write` writes what it does."""
+    def choose(self, value: ir.Value, sizes: range, write: Callable[[int], None]) -> None:
+        """A branch for each of some numbers; `write` writes what it does."""
         after = self.builder.append_basic_block("chosen")
         switch = self.builder.switch(value, after)
-        for size in range(1, most + 1):
+        for size in sizes:
             case = self.builder.append_basic_block(f"case_{size}")
             switch.add_case(INT(size), case)
             self.builder.position_at_end(case)
