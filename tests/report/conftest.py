@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rnnscope.cli.main import as_flag
+from rnnscope.cli.spelling import as_flag
 from rnnscope.errors import spell_options
 
 
