@@ -25,9 +25,9 @@ from rnnscope.cli.ending import (
     tell,
     too_few_addresses,
 )
-from rnnscope.cli.spelling import as_flag
+from rnnscope.cli.spelling import AS_COMMAND_LINE
 from rnnscope.cli.terminal.error_output import bug_report, tell_as_json, tell_error, usage_report
-from rnnscope.errors import OptionError, RnnscopeError, spell_options
+from rnnscope.errors import OptionError, RnnscopeError, spell_as
 from rnnscope.files.guarding.limits import put_limits_back, set_limits
 
 COMMANDS = {
@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    spell_options(as_flag)
+    spell_as(AS_COMMAND_LINE)
     before = set_limits()
     try:
         with signals_as_interrupts():
@@ -150,7 +150,7 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as stop:  # while something was being tidied up
         return code_of_interrupt(stop)
     finally:
-        spell_options()
+        spell_as()
         put_limits_back(before)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.workspace import Workspace
-from rnnscope.errors import InputError, OptionError, spell
+from rnnscope.errors import InputError, OptionError, spell, spell_command
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.remote.addresses import url_of
@@ -220,7 +220,7 @@ def replayed(trace: Trace, replay: Replay) -> Recipe:
             where=f"{trace.path}: {place}",
             expected="a whole trace",
             found="a part: its recipe is that of all parts",
-            hint="rnnscope join ties the parts; "
+            hint=f"{spell_command('join')} ties the parts; "
             f"{spell('part', f'{place.number}/{place.of}')} records this one again",
         )
     recipe = replay.recipe or recipe_of(trace)
