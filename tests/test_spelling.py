@@ -142,6 +142,7 @@ def test_no_room_below_spells_a_command_itself():
             continue
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             names = "|".join(name for name in COMMANDS if name != "help")
-            if re.search(rf"\brnnscope ({names}) [A-Z{{<-]", line):
+            told = "``" not in line and "### " not in line  # neither a docstring nor a heading
+            if told and re.search(rf"\brnnscope ({names}) [A-Z{{<-]", line):
                 lines.append(f"{below}:{number}: {line.strip()}")
     assert lines == []
