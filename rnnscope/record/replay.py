@@ -24,8 +24,9 @@ from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
-from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe, refuse_verify
+from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe, refuse_addresses, refuse_execution
+from rnnscope.record.recipe_inputs import refuse_verify
 from rnnscope.running.compute import Computed, compute_slice
 from rnnscope.running.loops import find_loops
 from rnnscope.running.prepare import Prepared, prepare
