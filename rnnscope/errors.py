@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 
 class RnnscopeError(Exception):
@@ -135,7 +136,56 @@ def _as_keyword(name: str, value: str) -> str:
     return f"{name}={value}" if value else name
 
 
-_spelling: Callable[[str, str], str] = _as_keyword
+PLACEHOLDERS = ("A", "B", "CHECKPOINT", "DIR", "INPUT", "TRACE")
+"""Words in commands that stand for what the user puts there."""
+
+
+POSITIONAL = {"export": ("to", "path"), "join": ("output",), "write_vectors": ("path",)}
+"""What functions take by its place alone, and commands as an option."""
+
+
+def _as_call(function: str, arguments: tuple[object, ...], options: dict[str, object]) -> str:
+    without_name = POSITIONAL.get(function, ())
+    given = [
+        *map(_as_literal, arguments),
+        *(_as_literal(options[name]) for name in without_name if name in options),
+        *(
+            f"{name}={_as_literal(value)}"
+            for name, value in options.items()
+            if name not in without_name
+        ),
+    ]
+    return f"rnnscope.{function}({', '.join(given)})"
+
+
+def _as_literal(value: object) -> str:
+    import json
+
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_as_literal, value))}]"
+    if value in PLACEHOLDERS:
+        return str(value)
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+class Spelling(NamedTuple):
+    """What a surface calls options and commands.
+
+    Attributes
+    ----------
+    option : callable
+        ``option(name, value)``, as `spell` is called.
+    command : callable
+        ``command(function, arguments, options)``, as `spell_command` is called.
+    """
+
+    option: Callable[[str, str], str] = _as_keyword
+    command: Callable[[str, tuple[object, ...], dict[str, object]], str] = _as_call
+
+
+_spelling = Spelling()
 
 
 def spell(name: str, value: str = "") -> str:
@@ -150,7 +200,27 @@ def spell(name: str, value: str = "") -> str:
     value : str
         What to give to it, if the message says so: ``"auto"``.
     """
-    return _spelling(name, value)
+    return _spelling.option(name, value)
+
+
+def spell_command(function: str, *arguments: object, **options: object) -> str:
+    """A next step as messages name it: a Python call, or whatever a surface installs.
+
+    Parameters
+    ----------
+    function : str
+        As ``import rnnscope`` offers it: ``"run"``.
+    *arguments : str, path or number
+        What to give to it, or one of `PLACEHOLDERS`.
+    **options : str, path, number, bool or tuple of them
+        By the names that the function has; what it takes by its place alone, too.
+
+    Examples
+    --------
+    >>> spell_command("run", "CHECKPOINT", "x.npy", output="TRACE")
+    'rnnscope.run(CHECKPOINT, "x.npy", output=TRACE)'
+    """
+    return _spelling.command(function, arguments, options)
 
 
 _OPTION_IN_TEXT = re.compile(r"\{(\w+)(?:=([^}]*))?\}")
@@ -167,12 +237,12 @@ def spelled(text: str) -> str:
     return _OPTION_IN_TEXT.sub(lambda found: spell(found[1], found[2] or ""), text)
 
 
-def spelling_in_use() -> Callable[[str, str], str]:
-    """What `spell_options` installed, to install it in another process."""
+def spelling_in_use() -> Spelling:
+    """What `spell_as` installed, to install it in another process."""
     return _spelling
 
 
-def spell_options(spelling: Callable[[str, str], str] = _as_keyword) -> None:
-    """Let `spell` return ``spelling(name, value)`` from now on; without one, keywords."""
+def spell_as(spelling: Spelling = Spelling()) -> None:  # noqa: B008  # it cannot be changed
+    """Let `spell` and `spell_command` spell so from now on; without one, as Python."""
     global _spelling  # noqa: PLW0603  # one surface a process: whoever starts it says so, once
     _spelling = spelling

@@ -225,7 +225,7 @@ def _cluster(
 
 def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:
     """What to do with checkpoints where states were asked for; None if neither is one."""
-    from rnnscope.errors import OptionError, spell
+    from rnnscope.errors import OptionError, spell, spell_command
 
     sides = {name: path for name, path in (("A", a), ("B", b)) if _is_checkpoint(path)}
     if len(sides) == 2:
@@ -241,13 +241,15 @@ def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:
         return None
     (name, path), *_ = sides.items()
     other = b if name == "A" else a
+    if not isinstance(other, (str, os.PathLike)):
+        other = "B" if name == "A" else "A"
     return OptionError(
         f"{name} is a checkpoint, which holds weights and no states.",
         where=path,
         expected="states: a trace, or a file of c and m",
         found="a saved model",
-        hint=f"run it first: rnnscope run {path} INPUT -o TRACE; or let rnnscope look for why "
-        f"states differ: rnnscope explain {path} INPUT {other}",
+        hint=f"run it first: {spell_command('run', path, 'INPUT', output='TRACE')}; or let "
+        f"rnnscope look for why states differ: {spell_command('explain', path, 'INPUT', other)}",
     )
 
 

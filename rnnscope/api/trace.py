@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnscope.api.trace_dataset import OVER_TIME, attributes_of, variables_of
+from rnnscope.api.trace_layers import LayerView
 from rnnscope.errors import EngineError, RnnscopeError
 from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
@@ -18,128 +19,7 @@ if TYPE_CHECKING:
     from rnnscope.record.recipe import Recipe
     from rnnscope.record.results import RunReport
     from rnnscope.seeing.picture import Picture
-    from rnnscope.trace import LayerHeader, Trace
-
-
-OVER_TIME = ("sequence", "timestep")
-
-
-class LazyArray:
-    """An array of a trace; indexing reads just the sequences that are asked for.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : dtype
-    """
-
-    def __init__(self, trace: Trace, layer: str, name: str) -> None:
-        self._trace, self._layer, self._name = trace, layer, name
-        found = trace.read_array(layer, name, slice(0, 0))
-        self.shape: tuple[int, ...] = (trace.sequences, *found.shape[1:])
-        self.dtype: np.dtype[Any] = found.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        parts = key if isinstance(key, tuple) else (key,)
-        first, rest = parts[0] if parts else slice(None), tuple(parts[1:])
-        if isinstance(first, (int, np.integer)):
-            row = range(self.shape[0])[int(first)]  # IndexError as numpy raises it
-            inner = (0, *rest)
-            return self._read(slice(row, row + 1))[inner]
-        if isinstance(first, slice):
-            rows = range(self.shape[0])[first]
-            if rows.step == 1 or len(rows) <= 1:
-                start = rows.start if len(rows) else 0
-                inner = (slice(None), *rest)
-                return self._read(slice(start, start + len(rows)))[inner]
-        return self._read(slice(None))[key]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self._read(slice(None))
-        return array if dtype is None else array.astype(dtype)
-
-    def _read(self, rows: slice) -> Array:
-        return self._trace.read_array(self._layer, self._name, rows)
-
-    def __repr__(self) -> str:
-        return f"<{self._name} of {self._layer}: {self.shape}, {self.dtype}>"
-
-
-class LayerView:
-    """One layer of a trace.
-
-    Attributes
-    ----------
-    name : str
-    options : mapping of str to value
-        As the layer was run; `origins` says where each comes from.
-    origins : mapping of str to str
-    backward : bool
-        True if it read the sequence from its end: its final state is that of timestep 0.
-    evidence : str
-        How it is known that this is what the layer computes, in words; empty in older traces.
-    """
-
-    def __init__(self, trace: Trace, header: LayerHeader) -> None:
-        self._trace, self._header = trace, header
-        self.name: str = header.name
-        self.options: Mapping[str, Any] = {
-            name: value for name, (value, _) in header.options.items()
-        }
-        self.origins: Mapping[str, str] = {
-            name: origin for name, (_, origin) in header.options.items()
-        }
-        self.backward: bool = header.known_facts.backward
-        self.evidence: str = header.evidence
-
-    @property
-    def c(self) -> LazyArray:
-        """Cell state (sequence, timestep, num_units)."""
-        return self._array("c")
-
-    @property
-    def m(self) -> LazyArray:
-        """Output state (sequence, timestep, output), which frameworks call h."""
-        return self._array("m")
-
-    @property
-    def outputs(self) -> LazyArray:
-        """What the framework returns for every step (sequence, timestep, output)."""
-        return self._array("outputs")
-
-    @property
-    def inputs(self) -> LazyArray:
-        """The x of every step, where the layer's own outputs made it (a loop function)."""
-        return self._array("inputs")
-
-    @cached_property
-    def gates(self) -> Mapping[str, LazyArray]:
-        """``i f g o`` (sequence, timestep, num_units); empty where the run kept none."""
-        return {gate: self._array(f"gates/{gate}") for gate in self._header.gates}
-
-    @cached_property
-    def initial(self) -> Mapping[str, LazyArray]:
-        """The state before the first step, (sequence, width) by name."""
-        return {state: self._array(f"initial/{state}") for state in self._header.widths}
-
-    @cached_property
-    def final(self) -> Mapping[str, LazyArray]:
-        """The state after the last valid step, (sequence, width) by name."""
-        return {state: self._array(f"final/{state}") for state in self._header.widths}
-
-    def _array(self, name: str) -> LazyArray:
-        return LazyArray(self._trace, self.name, name)
-
-    def __repr__(self) -> str:
-        states = ", ".join(self._header.widths) or "outputs"
-        return f"<layer {self.name}: {self._header.source_class or 'merge'}, {states}>"
+    from rnnscope.trace import Trace
 
 
 class StateTrace(Closing):
@@ -254,8 +134,8 @@ class StateTrace(Closing):
             root["lengths"] = ("sequence", self.lengths)
         groups = {"/": xarray.Dataset(root if self._time_is_shared() else {})}
         for name, path in layer_paths(self._trace).items():
-            variables = dict(_variables(self._trace, self.layers[name]))
-            groups[f"/{path}"] = xarray.Dataset(variables, attrs=_attributes(self.layers[name]))
+            variables = dict(variables_of(self._trace, self.layers[name]))
+            groups[f"/{path}"] = xarray.Dataset(variables, attrs=attributes_of(self.layers[name]))
         return xarray.DataTree.from_dict(groups)
 
     def _time_is_shared(self) -> bool:
@@ -310,40 +190,6 @@ class StateTrace(Closing):
             return trace_html(self._trace)
         except (RnnscopeError, OSError, RuntimeError, ValueError, KeyError):
             return f"<pre>{escape(repr(self))}</pre>"
-
-
-def _variables(trace: Trace, layer: LayerView) -> Iterator[tuple[str, tuple[Any, Array]]]:
-    """The arrays of a layer that the trace holds, with their dimensions, and coordinates."""
-    from rnnscope.trace.stored_arrays import time_arrays
-
-    header = layer._header  # noqa: SLF001  # the two classes are one thing
-    kept: dict[str, Array] = {}
-    for name, one in time_arrays(trace, header).items():
-        width = _width_dimension(header, name)
-        kept |= {"timestep": one.steps, width: one.units}
-        short = name.replace("gates/", "gate_")
-        yield short, ((*OVER_TIME, width), trace.read_array(header.name, name))
-    for part, arrays in (("initial", layer.initial), ("final", layer.final)):
-        for state, array in arrays.items():
-            yield f"{part}_{state}", (("sequence", header.state_dimension(state)),
-                                      np.asarray(array))  # fmt: skip
-    for dimension, places in kept.items():
-        yield dimension, (dimension, places)
-
-
-def _width_dimension(header: LayerHeader, name: str) -> str:
-    if name in header.widths:
-        return header.state_dimension(name)
-    if name.startswith("gates/"):
-        return "unit"
-    return "input" if name == "inputs" else "output"
-
-
-def _attributes(layer: LayerView) -> dict[str, Any]:
-    options = {f"option_{name}": "" if value is None else value
-               for name, value in layer.options.items()}  # fmt: skip
-    origins = {f"option_{name}_origin": origin for name, origin in layer.origins.items()}
-    return {"layer": layer.name} | options | origins
 
 
 def operand_of(value: Any) -> Any:

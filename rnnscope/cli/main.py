@@ -25,8 +25,9 @@ from rnnscope.cli.ending import (
     tell,
     too_few_addresses,
 )
-from rnnscope.cli.error_output import bug_report, tell_as_json, tell_error, usage_report
-from rnnscope.errors import OptionError, RnnscopeError, spell_options
+from rnnscope.cli.spelling import AS_COMMAND_LINE
+from rnnscope.cli.terminal.error_output import bug_report, tell_as_json, tell_error, usage_report
+from rnnscope.errors import OptionError, RnnscopeError, spell_as
 from rnnscope.files.guarding.limits import put_limits_back, set_limits
 
 COMMANDS = {
@@ -48,7 +49,18 @@ COMMANDS = {
     "view": "Explore the states of a trace in the browser, however large it is.",
     "help": "Show a page about a topic, offline: formats, checks, padding, the trace, …",
 }
-"""Commands and their one line of help: a command's module is imported when it is asked for."""
+"""Commands and their one line of help, in the order in which they are listed."""
+
+FAMILIES = {
+    "seeing": ("inspect", "show", "plot", "report", "view"),
+    "running": ("run", "join", "rerun"),
+    "checking": ("check",),
+    "states": ("pool", "export"),
+    "comparing": ("diff", "explain"),
+    "porting": ("vectors", "convert", "conform"),
+    "help": ("help",),
+}
+"""The folders of this room, and the commands whose modules they hold."""
 
 FINE, VERDICT, TROUBLE = 0, 1, 2
 
@@ -57,7 +69,7 @@ OBJECTS_BEFORE_GARBAGE = 100_000
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules of `rnnscope.cli`, imported one at a time."""
+    """A group whose commands are modules of `FAMILIES`, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -65,7 +77,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"rnnscope.cli.{cmd_name}").command
+        folder = next(folder for folder, names in FAMILIES.items() if cmd_name in names)
+        command: click.Command = import_module(f"rnnscope.cli.{folder}.{cmd_name}").command
         return command
 
     def resolve_command(
@@ -127,22 +140,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-OTHER_FLAGS = {"output": "-o", "states": "--state", "methods": "--method", "units": "--unit"}
-"""Flags that are no options of a run and not called as their option is."""
-
-
-def as_flag(name: str, value: str = "") -> str:
-    """An option as the command line spells it: ``--lengths auto``."""
-    from rnnscope.options import RUN_OPTIONS
-
-    flags = {option.name: option.flag_name.partition("/")[0] for option in RUN_OPTIONS}
-    flag = (OTHER_FLAGS | flags).get(name, "--" + name.replace("_", "-"))
-    return f"{flag} {value}" if value else flag
-
-
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    spell_options(as_flag)
+    spell_as(AS_COMMAND_LINE)
     before = set_limits()
     try:
         with signals_as_interrupts():
@@ -150,7 +150,7 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as stop:  # while something was being tidied up
         return code_of_interrupt(stop)
     finally:
-        spell_options()
+        spell_as()
         put_limits_back(before)
 
 

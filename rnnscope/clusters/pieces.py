@@ -11,7 +11,7 @@ from rnnscope import __version__
 from rnnscope.clusters.dask_cluster import Cluster, require_same_version
 from rnnscope.clusters.interface import TaskResult
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import RnnscopeError, spell_options, spelling_in_use
+from rnnscope.errors import RnnscopeError, Spelling, spell_as, spelling_in_use
 from rnnscope.files.guarding.limits import limited, limits
 
 PIECES_A_WORKER = 4
@@ -91,19 +91,19 @@ class Surface:
         Of rnnscope.
     limits : dict
         Of reading files.
-    spelling : callable
-        What options are called in messages.
+    spelling : Spelling
+        What options and commands are called in messages.
     """
 
     version: str
     limits: dict[str, Any]
-    spelling: Callable[[str, str], str]
+    spelling: Spelling
 
 
 def guarded(surface: Surface, function: Callable[..., Any], call: tuple[object, ...]) -> TaskResult:
     """A call on a worker, its error as a value."""
     before = spelling_in_use()
-    spell_options(surface.spelling)
+    spell_as(surface.spelling)
     try:
         require_same_version(surface.version)
         with limited(**surface.limits):
@@ -111,4 +111,4 @@ def guarded(surface: Surface, function: Callable[..., Any], call: tuple[object, 
     except RnnscopeError as error:
         return TaskResult.of_error(error)
     finally:
-        spell_options(before)
+        spell_as(before)

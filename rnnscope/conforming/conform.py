@@ -13,7 +13,7 @@ from rnnscope.conforming.expected import expected
 from rnnscope.conforming.judging import judge, tolerance
 from rnnscope.conforming.readings import cause
 from rnnscope.conforming.result import CaseList, CaseVerdict, ConformReport, ListedCase
-from rnnscope.errors import OptionError, RnnscopeError
+from rnnscope.errors import OptionError, RnnscopeError, spell_command
 
 Progress = Callable[[str, int, int], None]
 """``progress(case, number, of how many)``."""
@@ -143,7 +143,7 @@ def _chosen(seed: int, only: str) -> list[Any]:
             where=only,
             expected=f"a pattern of a case or a family: {_some(families)}",
             found=only,
-            hint="rnnscope conform --list shows them all",
+            hint=f"{spell_command('conform_cases')} shows them all",
         )
     return found
 

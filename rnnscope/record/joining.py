@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import OptionError, TraceError, spell
+from rnnscope.errors import OptionError, TraceError, spell, spell_command
 from rnnscope.printable import Printable
 from rnnscope.record.parts import check_joinable
 from rnnscope.record.run_checks import merged_summary
@@ -127,7 +127,7 @@ def _files(given: Iterable[Path]) -> Iterable[Path]:
         raise OptionError(
             "There are no parts to join.",
             expected="parts, or the folder that they are in",
-            hint="rnnscope join trace.h5.parts -o trace.h5",
+            hint=spell_command("join", "trace.h5.parts", output="trace.h5"),
         )
 
 

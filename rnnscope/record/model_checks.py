@@ -12,7 +12,15 @@ from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.weights import WEIGHT_CHECKS, check_weights
-from rnnscope.errors import CheckpointError, OptionError, RnnscopeError, TraceError, called, spell
+from rnnscope.errors import (
+    CheckpointError,
+    OptionError,
+    RnnscopeError,
+    TraceError,
+    called,
+    spell,
+    spell_command,
+)
 from rnnscope.files.remote.local_copies import here
 from rnnscope.record.trace_checks import Comparison, check_trace
 from rnnscope.trace import Trace
@@ -43,7 +51,7 @@ def check_model(checkpoint: Checkpoint, settings: CheckSettings | None = None) -
         raise CheckpointError(
             "The file holds no recurrent layer that rnnscope reads.",
             where=checkpoint.path,
-            hint=f"rnnscope inspect {checkpoint.path} lists everything the file holds",
+            hint=f"{spell_command('open_model', checkpoint.path)} lists everything the file holds",
         )
     settings.check_layers(node.name for node in nodes)
     checks = {name: settings.limits.get(name) for name in WEIGHT_CHECKS if name in wanted}
@@ -88,7 +96,7 @@ def check_path(
             where=path,
             expected="a trace",
             found="a saved model, whose weights alone are checked",
-            hint=f"rnnscope run {path} INPUT -o TRACE makes one",
+            hint=f"{spell_command('run', path, 'INPUT', output='TRACE')} makes one",
         )
     return check_model(read_checkpoint(path), settings)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnscope import __version__
 from rnnscope.checks.padding_verdict import PaddingVerdict
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import OptionError, TraceError, spell
+from rnnscope.errors import OptionError, TraceError, spell, spell_command
 from rnnscope.files.remote.addresses import url_of
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe
@@ -177,7 +177,8 @@ def check_joinable(trace: Path) -> None:
             where=spell("output", str(trace)),
             expected="a file NAME.h5 in a folder that every part is written to",
             found="a zarr store" if is_zarr(trace) else "an address",
-            hint="run into NAME.h5, then: rnnscope export NAME.h5 --to zarr -o NAME.zarr",
+            hint="run into NAME.h5, then: "
+            + spell_command("export", "NAME.h5", to="zarr", path="NAME.zarr"),
         )
 
 
@@ -193,8 +194,8 @@ def refuse_verifying(recipe: Recipe) -> None:
             f"{spell('verify')} is not for runs in parts.",
             expected="a run on one machine",
             found=f"{spell('verify', recipe['verify'])} with {spell('part')} or {spell('dask')}",
-            hint=f"verify the trace when its parts are joined: rnnscope check TRACE "
-            f"{spell('verify', recipe['verify'])}",
+            hint="verify the trace when its parts are joined: "
+            + spell_command("check", "TRACE", verify=recipe["verify"]),
         )
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError, spell
+from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeError
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.guarding.watched import WatchedFiles
 from rnnscope.options.held_array import HeldArray
 from rnnscope.record.copies import with_copies
 from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipe_inputs import as_random, open_decoder_inputs, open_source
 from rnnscope.running.background import background_call
 from rnnscope.running.decoding import Decoding
 from rnnscope.running.overrides import LayerOptions, ValuesByLayer
@@ -185,12 +186,12 @@ def _plan_here(
     for path in checkpoint.files:
         watched.add(path)
     with ExitStack() as opened:
-        source = opened.enter_context(_open_source(ran, checkpoint))
+        source = opened.enter_context(open_source(ran, checkpoint))
         if ran is not recipe:
-            source = _as_random(source, recipe)
+            source = as_random(source, recipe)
         source = with_states_by_input_name(checkpoint.network, source)
         opened_source = source
-        decoder = _open_decoder_inputs(recipe, source, opened)
+        decoder = open_decoder_inputs(recipe, source, opened)
         if check_target is not None:
             read = (*checkpoint.files, source.path, *([] if decoder is None else [decoder.path]))
             check_target(read)
@@ -263,13 +264,6 @@ def _saying_if_swapped(recipe: Recipe) -> Iterator[None]:
         raise
 
 
-def _as_random(source: InputSource, recipe: Recipe) -> InputSource:
-    """The source under the name of what it is, with a note: nobody may take it for data."""
-    seed = recipe["seed"]
-    note = f"The input is random, between -1 and 1 (seed {seed}): a first look, and no data."
-    return replace(source, name=f"random numbers (seed {seed})", notes=(*source.notes, note))
-
-
 def _watch(recipe: Recipe) -> WatchedFiles:
     from rnnscope.files.arrays.reference import split_reference
 
@@ -296,107 +290,3 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
         return lambda: ""
     file, _ = split_reference(recipe.input)
     return background_call(lambda: files_sha256([file])).result
-
-
-def _open_source(recipe: Recipe, checkpoint: Checkpoint) -> InputSource:
-    from rnnscope.inputs import open_input
-    from rnnscope.inputs.resets import ResetOptions
-    from rnnscope.running.entrances import begins_with_ids, sequence_inputs
-    from rnnscope.running.model_inputs import check_rank, is_time_first, names_of_inputs
-
-    model_input = recipe["model_input"]
-    names = sequence_inputs(checkpoint.network)
-    ranks = {
-        len(checkpoint.input_shapes[name]) for name in names if name in checkpoint.input_shapes
-    }
-    initial = {name: recipe[name] for name in ("initial_c", "initial_m")}
-    if recipe.input == "":
-        raise OptionError(
-            "The run has no input.",
-            expected=f"INPUT, or {spell('random', 'N,T')} for a first look",
-            found="neither",
-        )
-    source = open_input(
-        _reference(recipe.input, "input"),
-        inputs_key=recipe["inputs"],
-        lengths=_reference(recipe["lengths"], "lengths"),
-        mask=_reference(recipe["mask"], "mask"),
-        initial={
-            name: _reference(value, name) for name, value in initial.items() if value is not None
-        },
-        ids=recipe["ids"],
-        integers_are_ids=model_input and begins_with_ids(checkpoint.network),
-        time_major=recipe["time_major"] or (model_input and is_time_first(checkpoint)),
-        offsets=_reference(recipe["offsets"], "offsets"),
-        resets=ResetOptions(
-            _reference(recipe["resets"], "resets"), recipe["reset_at"], recipe["reset_to"]
-        ),
-        names=names_of_inputs(checkpoint.network),
-        model_names=names,
-        model_axes=ranks.pop() if model_input and len(ranks) == 1 else None,
-        any_axes=model_input,
-    )
-    if source.resets is not None and recipe["verify"] is not None:
-        refuse_verify(recipe["verify"], source)
-    if recipe["allow_nan"]:
-        source = replace(source, allow_nan=True)
-    if model_input:
-        check_rank(checkpoint, source)
-    return source
-
-
-def refuse_verify(engine: str, source: InputSource) -> None:
-    """Refuse to hold a run with resets to an engine that knows none.
-
-    Raises
-    ------
-    OptionError
-    """
-    raise OptionError(
-        "No other engine knows resets: what it computes is another run.",
-        where=f"{spell('verify', engine)}, {source.name}",
-        expected="an input without resets",
-        hint=f"leave {spell('verify')} out, or ignore them: {spell('resets', 'none')}",
-    )
-
-
-def _open_decoder_inputs(
-    recipe: Recipe, source: InputSource, opened: ExitStack
-) -> InputSource | None:
-    from rnnscope.inputs import open_input
-    from rnnscope.inputs.resets import ResetOptions
-
-    if recipe["decoder_inputs"] is None:
-        return None
-    # Lengths, masks and states that lie beside them are those of the encoder's input.
-    return opened.enter_context(
-        open_input(
-            _reference(recipe["decoder_inputs"], "decoder_inputs"),
-            lengths="none",
-            mask="none",
-            resets=ResetOptions("none"),
-            ids=True if source.is_ids else recipe["ids"],
-            time_major=recipe["time_major"],
-            offsets="none",
-        )
-    )
-
-
-def _reference(value: Any, name: str) -> Any:
-    """What `open_input` takes: a text, or the array itself."""
-    if isinstance(value, tuple):
-        import numpy as np
-
-        # As text they are said again in messages, as the user said them.
-        return ",".join(map(str, value)) if value else np.array(value, np.int64)
-    if not isinstance(value, HeldArray):
-        return value
-    if value.array is None:
-        raise OptionError(
-            "The run was given an array that no file holds.",
-            where=name,
-            expected=str(value),
-            found="its description",
-            hint="give it again",
-        )
-    return value.array

@@ -14,7 +14,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.choose import LayerEngine
 from rnnscope.engines.workspace import Workspace
-from rnnscope.errors import InputError, OptionError, spell
+from rnnscope.errors import InputError, OptionError, spell, spell_command
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.remote.addresses import url_of
@@ -24,8 +24,9 @@ from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 from rnnscope.model.verification import KernelDifference, Verifier
-from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe, refuse_verify
+from rnnscope.record.planning import BY_LAYER, PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe, refuse_addresses, refuse_execution
+from rnnscope.record.recipe_inputs import refuse_verify
 from rnnscope.running.compute import Computed, compute_slice
 from rnnscope.running.loops import find_loops
 from rnnscope.running.prepare import Prepared, prepare
@@ -220,7 +221,7 @@ def replayed(trace: Trace, replay: Replay) -> Recipe:
             where=f"{trace.path}: {place}",
             expected="a whole trace",
             found="a part: its recipe is that of all parts",
-            hint="rnnscope join ties the parts; "
+            hint=f"{spell_command('join')} ties the parts; "
             f"{spell('part', f'{place.number}/{place.of}')} records this one again",
         )
     recipe = replay.recipe or recipe_of(trace)

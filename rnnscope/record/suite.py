@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
-from rnnscope.errors import OptionError, RnnscopeError, spell, spell_options, spelling_in_use
+from rnnscope.errors import OptionError, RnnscopeError, Spelling, spell, spell_as, spelling_in_use
 from rnnscope.files.guarding.limits import Limits, limits, put_limits_back
 from rnnscope.record.case import CaseSettings, do_case
 from rnnscope.record.suite_file import Case, read_suite
@@ -101,9 +101,9 @@ def _is_trace(path: Path) -> bool:
         return False
 
 
-def _begin(spelling: Callable[[str, str], str], known: Limits) -> None:
+def _begin(spelling: Spelling, known: Limits) -> None:
     """What a process beside this one takes over from it."""
-    spell_options(spelling)
+    spell_as(spelling)
     put_limits_back(known)
 
 

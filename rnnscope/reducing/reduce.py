@@ -9,7 +9,7 @@ from rnnscope.comparing.compare import aligned_layers
 from rnnscope.comparing.reduction import CaseSize, Reduction
 from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
-from rnnscope.errors import OptionError, UnsupportedCellError, spell
+from rnnscope.errors import OptionError, UnsupportedCellError, spell, spell_command
 from rnnscope.reducing.case import make_case
 from rnnscope.reducing.layer_pair import LayerPair
 from rnnscope.reducing.operands import (
@@ -124,7 +124,8 @@ def _roles(a: Operand, b: Operand) -> tuple[Operand, Operand]:
         where=f"{a.read.states.name} and {b.read.states.name}",
         expected="a trace with its recipe on one side",
         found="states alone on both",
-        hint="rnnscope run CHECKPOINT INPUT -o TRACE makes one; compare that",
+        hint=f"{spell_command('run', 'CHECKPOINT', 'INPUT', output='TRACE')} makes one; compare "
+        "that",
     )
 
 

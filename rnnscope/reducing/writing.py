@@ -10,6 +10,7 @@ import numpy as np
 from rnnscope import __version__
 from rnnscope.comparing.reduction import CaseSize, HeldArray, Reduction
 from rnnscope.comparing.tolerance import DiffSettings
+from rnnscope.errors import spell_command
 from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.reducing.case import Case, arrays_of
 from rnnscope.reducing.kept import Kept
@@ -49,38 +50,37 @@ def commands_of(
     target: Path, case: Case, own: Operand, settings: DiffSettings, layer: str
 ) -> tuple[str, ...]:
     """What anybody runs who has the case alone."""
-    from shlex import quote
-
-    name = quote(target.name)
+    name, trace = target.name, f"{target.stem}.trace.h5"
     options = _tolerance_options(settings, layer)
     side = own.side.lower()
-    trace = quote(f"{target.stem}.trace.h5")
     stored = f"{trace}::{side}" if len(case.layers) > 1 else trace
     return (
-        f"rnnscope diff {name}::a {name}::b{options}",
-        f"rnnscope run {name} {name} -o {trace}",
-        f"rnnscope diff {stored} {name}::{side}",
+        spell_command("diff", f"{name}::a", f"{name}::b", **options),
+        spell_command("run", name, name, output=trace),
+        spell_command("diff", stored, f"{name}::{side}"),
     )
 
 
-def _tolerance_options(settings: DiffSettings, layer: str) -> str:
-    """The tolerances of a comparison as flags; those of other layers mean nothing to the case."""
+def _tolerance_options(settings: DiffSettings, layer: str) -> dict[str, object]:
+    """The tolerances of a comparison; those of other layers mean nothing to the case."""
     from fnmatch import fnmatchcase
-    from shlex import quote
 
     given = settings.tolerances
-    words = []
+    options: dict[str, object] = {}
     for name, pairs in (("atol", given.atol), ("rtol", given.rtol)):
+        bounds = []
         for pattern, value in pairs:
             front, _, array = pattern.rpartition("/")
             if fnmatchcase(layer, front):
                 pattern = array  # noqa: PLW2901 - the case calls its layer otherwise
             array = "" if pattern == "*" else f"{pattern}:"
-            words.append(f" --{name} {quote(f'{array}{value:g}')}")
-    words += [" --exact"] * given.exact + [" --equal-nan"] * given.equal_nan
-    words += [f" --ulp {given.ulp}"] if given.ulp is not None else []
-    words += [" --padding"] * settings.padding
-    return "".join(words)
+            bounds.append(f"{array}{value:g}")
+        if bounds:
+            options[name] = tuple(bounds)
+    others = {"exact": given.exact, "equal_nan": given.equal_nan, "ulp": given.ulp,
+              "padding": settings.padding}  # fmt: skip
+    return options | {name: value for name, value in others.items()
+                      if value is not None and value is not False}  # fmt: skip
 
 
 def write_case(reduction: Reduction, case: Case, target: Path, *, force: bool) -> Reduction:

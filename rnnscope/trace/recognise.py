@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnscope.errors import TraceError
+from rnnscope.errors import TraceError, spell_command
 from rnnscope.model.cell import Array
 from rnnscope.trace.schema import SCHEMA, SCHEMA_VERSION
 from rnnscope.trace.stores.interface import GroupNode
@@ -75,7 +75,7 @@ def no_trace(path: object, found: str) -> TraceError:
     return TraceError(
         "This is no rnnscope trace.",
         where=path,
-        expected="an HDF5 file or a zarr store that `rnnscope run` wrote",
+        expected=f"an HDF5 file or a zarr store that `{spell_command('run')}` wrote",
         found=found,
-        hint="make one with: rnnscope run CHECKPOINT INPUT -o TRACE",
+        hint="make one with: " + spell_command("run", "CHECKPOINT", "INPUT", output="TRACE"),
     )

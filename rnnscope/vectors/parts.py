@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import RnnscopeError, UnsupportedCellError
+from rnnscope.errors import RnnscopeError, UnsupportedCellError, spell_command
 from rnnscope.explaining.deviations import Target, View
 from rnnscope.explaining.setup import STACKABLE, DrivenLayer, Setup
 from rnnscope.explaining.simulation import results_of
@@ -141,7 +141,8 @@ def parts_of(planned: PlannedRun) -> tuple[list[Part], list[LeftOut]]:
             where=planned.checkpoint.path,
             expected="a layer whose cell is one of " + ", ".join(sorted(STACKABLE)),
             found="; ".join(f"{one.name}: {one.reason}" for one in left) or "no recurrent layer",
-            hint="rnnscope run keeps the states of such layers in a trace, to compare with",
+            hint=f"{spell_command('run')} keeps the states of such layers in a trace, to compare "
+            "with",
         )
     return found, left
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.npz import EXAMPLES, LAYOUTS, sniff
 from rnnscope.cli.main import cli
-from rnnscope.cli.options import LAYOUTS as OFFERED
+from rnnscope.cli.options.layout import LAYOUTS as OFFERED
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import CheckpointError, OptionError, UnsupportedCellError
 

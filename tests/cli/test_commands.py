@@ -209,6 +209,6 @@ def test_what_has_a_limit_is_listed_and_completed(rnnscope):
     assert done.code == 2
     assert "error: --limit needs CHECK=VALUE.\n" in done.stderr
     assert "saturation=0.5" in done.stderr
-    from rnnscope.cli.check_arguments import complete_limits
+    from rnnscope.cli.checking.arguments import complete_limits
 
     assert complete_limits(None, None, "sat") == ["saturation=0.5"]

@@ -57,7 +57,7 @@ def test_errors_are_printed_without_importing_anything_more():
     code = (
         "import sys, rnnscope.cli.main; before = set(sys.modules); "
         "from rnnscope.errors import InputError; "
-        "tell = sys.modules['rnnscope.cli.error_output'].render_error; "
+        "tell = sys.modules['rnnscope.cli.terminal.error_output'].render_error; "
         "tell(InputError('a', where='b\\nc', hint='d')); "
         "print(sorted(set(sys.modules) - before))"
     )

@@ -170,6 +170,6 @@ def test_a_framework_that_is_missing_is_said_with_its_line(monkeypatch, framewor
 
 
 def test_every_engine_is_in_the_command():
-    from rnnscope.cli.conform import ENGINES as OFFERED
+    from rnnscope.cli.porting.conform import ENGINES as OFFERED
 
     assert tuple(ENGINES) == OFFERED

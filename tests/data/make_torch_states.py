@@ -1,4 +1,4 @@
-"""States as ``torch.save`` writes them, for tests/cli/test_diff_checkpoints.py: needs torch alone.
+"""States as ``torch.save`` writes them, for the tests of comparing checkpoints: needs torch alone.
 
     python make_torch_states.py torch_states
 

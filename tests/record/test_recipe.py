@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnscope.cli.run_options import given_options, parse_run_set, run_options
+from rnnscope.cli.options.run import given_options, parse_run_set, run_options
 from rnnscope.errors import OptionError, TraceError
 from rnnscope.options import GROUPS, RUN_OPTIONS
 from rnnscope.options.kinds import ByLayer, Many

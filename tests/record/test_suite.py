@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rnnscope.cli.run import command as run_command
+from rnnscope.cli.running.run import command as run_command
 from rnnscope.errors import OptionError
 from rnnscope.record.case import do_case
 from rnnscope.record.suite_file import RUN_KEYS, read_suite

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rnnscope.cli.main import as_flag
-from rnnscope.errors import spell_options
+from rnnscope.cli.spelling import AS_COMMAND_LINE
+from rnnscope.errors import spell_as
 
 
 @pytest.fixture(autouse=True)
 def _flags():
-    spell_options(as_flag)
+    spell_as(AS_COMMAND_LINE)
     yield
-    spell_options()
+    spell_as()

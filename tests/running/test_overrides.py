@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnnscope.errors import OptionError, UnsupportedCellError, spell_options
+from rnnscope.errors import OptionError, Spelling, UnsupportedCellError, spell_as
 from rnnscope.model.cell import CellSpec, LSTMOptions, LSTMWeights, Option
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.lengths_source import LENGTHS_UNUSED
@@ -205,12 +205,12 @@ def test_which_layers_read_from_the_end():
 
 
 def test_a_surface_spells_the_options():
-    spell_options(lambda name, value: f"<{name}>")
+    spell_as(Spelling(option=lambda name, value: f"<{name}>"))
     try:
         with pytest.raises(OptionError) as error:
             override_options(network(make_layer()), flags(go_backwards=True))
         changed = override_options(network(make_layer()), flags(go_backwards=True), insist=True)
     finally:
-        spell_options()
+        spell_as()
     assert error.value.what == "<go_backwards> contradicts the file."
     assert changed.nodes[0].layer.backward == Option(True, "flag", "<go_backwards>")

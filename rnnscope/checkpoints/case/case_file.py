@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnscope.checkpoints.case.layer_entries import WEIGHTS, layer_of
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.errors import CheckpointError, InputError
+from rnnscope.errors import CheckpointError, InputError, spell_command
 from rnnscope.files.containers.npz import NpzFile, member_names
 from rnnscope.files.messages.json_config import parse_config
 from rnnscope.model.cell import Array
@@ -22,6 +22,7 @@ from rnnscope.model.network import Network, Node
 RECIPE = "recipe"
 VERSION_KEY, VERSION = "rnnscope_case", 1
 INPUT = "x"
+AGAIN = "write the case again: {}"
 
 
 def sniff(path: Path) -> bool:
@@ -52,14 +53,14 @@ def read_case(path: Path) -> Checkpoint:
     except InputError as error:
         raise CheckpointError(
             error.what, where=error.where, expected=error.expected, found=error.found,
-            hint="write the case again: rnnscope diff A B --reduce CASE.npz",
+            hint=AGAIN.format(spell_command("diff", "A", "B", reduce="CASE.npz")),
         ) from error  # fmt: skip
     if recipe.dtype.kind != "U" or recipe.ndim:
         raise CheckpointError(
             "The recipe of the case is no text.",
             where=f"{path}: {RECIPE}", expected="one string of JSON",
             found=f"{recipe.dtype} of shape {recipe.shape}",
-            hint="write the case again: rnnscope diff A B --reduce CASE.npz",
+            hint=AGAIN.format(spell_command("diff", "A", "B", reduce="CASE.npz")),
         )  # fmt: skip
     config = parse_config(str(recipe), f"{path}: {RECIPE}")
     if (version := config.raw(VERSION_KEY)) != VERSION:

@@ -20,11 +20,11 @@ from typing import IO, Any
 from rnnscope.checkpoints.torch.pickled_calls import (
     build,
     call,
-    is_refused,
     key,
     named,
-    storage,
 )
+from rnnscope.checkpoints.torch.pickled_refusals import is_refused
+from rnnscope.checkpoints.torch.pickled_tensors import storage
 from rnnscope.checkpoints.torch.pickled_values import Name, Record, Storage
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time

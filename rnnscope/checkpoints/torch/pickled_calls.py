@@ -9,14 +9,18 @@ jax/_src/array.py (``_reconstruct_array``).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
+from rnnscope.checkpoints.torch.pickled_arrays import (
+    array_of_buffer,
+    dtype_of,
+    empty_array,
+    fill_array,
+    scalar,
+)
+from rnnscope.checkpoints.torch.pickled_tensors import tensor, tensor_of_dtype
 from rnnscope.checkpoints.torch.pickled_values import (
-    DTYPE_BYTES,
-    DTYPE_STORAGES,
     ITEM_BYTES,
     Dtype,
     Name,
@@ -25,30 +29,12 @@ from rnnscope.checkpoints.torch.pickled_values import (
     PickledTensor,
     Record,
     Script,
-    Storage,
 )
 
-MAX_AXES = 32
 MAX_KEY_PARTS = 64
 MAX_INTEGER = 1 << 64
 """Numbers with more digits take long to write down."""
 
-REFUSED_MODULES = frozenset(
-    {"os", "posix", "nt", "posixpath", "ntpath", "subprocess", "sys", "shutil", "socket", "ctypes",
-     "importlib", "runpy", "pty", "code", "codeop", "commands", "webbrowser", "pickle", "_pickle",
-     "marshal", "urllib", "requests", "http", "ftplib", "asyncio", "multiprocessing", "threading",
-     "signal", "platform", "pip", "pdb", "bdb", "timeit", "cProfile", "profile", "trace"}
-)  # fmt: skip
-"""Packages that no saved model has a use for: nothing would be executed, but such a file is no
-checkpoint, and whoever opens it elsewhere should know."""
-
-REFUSED_NAMES = frozenset(
-    {Name("builtins", name)
-     for name in ("eval", "exec", "compile", "__import__", "open", "input", "breakpoint",
-                  "execfile", "exit", "quit", "apply", "file", "globals", "locals", "vars")}
-    | {Name("torch", "load"), Name("torch.serialization", "load"), Name("torch.jit", "load"),
-       Name("torch.hub", "load"), Name("numpy", "load"), Name("joblib", "load")}
-)  # fmt: skip
 
 ALIASES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 """Modules of Python 2, by their names now."""
@@ -66,11 +52,6 @@ def named(module: str, name: str) -> Name:
     if module.startswith("numpy._core"):
         module = module.replace("numpy._core", "numpy.core", 1)
     return Name(module, name)
-
-
-def is_refused(name: Name) -> bool:
-    """Whether a name has no place in any saved model."""
-    return name.module.split(".")[0] in REFUSED_MODULES or name in REFUSED_NAMES
 
 
 def call(made: Any, arguments: Any, *, script: bool = False) -> Any:
@@ -121,7 +102,7 @@ def build(target: Any, state: Any) -> None:
         target.order = order if order in ("<", ">", "=", "|") else "="
     elif type(target) is PickledArray:
         _, shape, dtype, fortran, data = state
-        _fill_array(target, shape, dtype, bool(fortran), data)
+        fill_array(target, shape, dtype, bool(fortran), data)
     elif type(target) not in (dict, PickledTensor):
         # The versions that torch notes on an ordered dict, and hooks of a parameter, are dropped.
         raise TypeError(f"attributes of a {type(target).__name__}")
@@ -142,72 +123,6 @@ def key(value: Any) -> Any:
     return OpaqueKey(value)
 
 
-def storage(persistent: Any) -> Storage:
-    """('storage', its type, its key, the device, its number of elements, …)."""
-    if type(persistent) is not tuple or len(persistent) < 5 or persistent[0] != "storage":
-        raise ValueError("a persistent id that is no storage")
-    if any(part is not None for part in persistent[5:]):
-        raise ValueError("a storage that is a view of another")
-    _, kind, name, _, count = persistent[:5]
-    if type(kind) is not Name or kind.name not in ITEM_BYTES or type(count) is not int or count < 0:
-        raise ValueError("a storage without a type or size")
-    return Storage(kind.name, str(name), count)
-
-
-# Tensors
-
-
-def _tensor(
-    held: Any,
-    offset: Any,
-    shape: Any,
-    strides: Any,
-    _: Any = None,
-    __: Any = None,
-    bits: Any = None,
-    *___: Any,
-) -> PickledTensor:
-    kind = held.kind if type(held) is Storage else ""
-    return _view(held, offset, shape, strides, _with_bits(kind, bits))
-
-
-def _tensor_of_dtype(
-    held: Any,
-    offset: Any,
-    shape: Any,
-    strides: Any,
-    _: Any,
-    __: Any,
-    dtype: Any,
-    bits: Any = None,
-    *___: Any,
-) -> PickledTensor:
-    if type(dtype) is not Name or dtype.module != "torch":
-        raise ValueError("a tensor without a dtype")
-    kind = DTYPE_STORAGES.get(dtype.name, dtype.name)
-    return _view(held, offset, shape, strides, _with_bits(kind, bits))
-
-
-def _with_bits(kind: str, bits: Any) -> str:
-    """A kind that is read, or one that is not: ``neg`` and ``conj`` stand beside the values."""
-    asked = [str(name) for name, on in bits.items() if on] if type(bits) is dict else []
-    return f"{kind} with {', '.join(asked)}" if asked else kind
-
-
-def _view(held: Any, offset: Any, shape: Any, strides: Any, kind: str) -> PickledTensor:
-    numbers = (offset, *shape, *strides)
-    whole = all(type(number) is int and number >= 0 for number in numbers)
-    if type(held) is not Storage or not whole or not len(shape) == len(strides) <= MAX_AXES:
-        raise ValueError("a tensor without a storage, shape or strides")
-    size = ITEM_BYTES.get(kind) or DTYPE_BYTES.get(kind, 1)
-    count = held.bytes // size
-    # Where the last element lies; a tensor without elements lies nowhere.
-    steps = (stride * (size - 1) for stride, size in zip(strides, shape, strict=True))
-    if 0 not in shape and offset + sum(steps) >= count:
-        raise ValueError(f"a tensor that reaches beyond the {count} elements it views")
-    return PickledTensor(held, offset, tuple(shape), tuple(strides), kind)
-
-
 def _parameter(data: Any, *_: Any) -> Any:
     return data
 
@@ -219,58 +134,11 @@ def _of_type(function: Any, kind: Any, arguments: Any, state: Any = None, *_: An
     return made if kind in own else Record(kind, (made,), state)
 
 
-# Arrays of numpy
-
-
-def _empty_array(kind: Any, *_: Any) -> Any:
-    known = Name("numpy", "ndarray"), Name("numpy.core.memmap", "memmap"), Name("numpy", "memmap")
-    return PickledArray() if kind in known else Record(kind)
-
-
-def _scalar(dtype: Any, data: Any = b"") -> Any:
-    array = PickledArray()
-    _fill_array(array, (), dtype, False, data)
-    return array
-
-
-def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> Any:
-    array = PickledArray()
-    _fill_array(array, shape, dtype, order == "F", data)
-    return array
-
-
 def _jax_array(function: Any, arguments: Any, state: Any, *_: Any) -> Any:
     """An array of jax, which pickles as the numpy array of its values."""
     array = call(function, arguments)
     build(array, state)
     return array
-
-
-def _dtype(code: Any = "", *_: Any) -> Any:
-    return Dtype(code if type(code) is str else "")
-
-
-def _fill_array(array: PickledArray, shape: Any, dtype: Any, fortran: bool, data: Any) -> None:
-    if type(shape) is int:
-        shape = (shape,)
-    if type(data) is list:  # an array of objects
-        if type(dtype) is not Dtype or not dtype.code.startswith("O"):
-            raise ValueError("an array of numbers in a list")
-        array.objects, data = data, b""
-    if type(data) is str:  # from Python 2, where a text is bytes
-        data = data.encode("latin-1")
-    whole = all(type(size) is int and size >= 0 for size in shape)
-    if type(dtype) is not Dtype or not whole or len(shape) > MAX_AXES:
-        raise ValueError("an array without a dtype or shape")
-    size = re.fullmatch(r"[biufc](\d{1,2})", dtype.code)
-    if size is not None and type(data) in (bytes, bytearray, memoryview):
-        if len(data) != prod(shape) * int(size[1]):
-            raise ValueError(f"an array of shape {tuple(shape)} in {len(data)} bytes")
-        array.data = data if type(data) is memoryview else bytes(data)
-    array.dtype, array.shape, array.fortran = dtype, tuple(shape), fortran
-
-
-# Python's own
 
 
 def _ordered(pairs: Any = (), *_: Any) -> dict[Any, Any]:
@@ -319,9 +187,9 @@ def _complex(real: Any = 0.0, imaginary: Any = 0.0, *_: Any) -> complex:
 
 
 CALLS: dict[Name, Callable[..., Any]] = {
-    Name("torch._utils", "_rebuild_tensor"): _tensor,
-    Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    Name("torch._utils", "_rebuild_tensor_v3"): _tensor_of_dtype,
+    Name("torch._utils", "_rebuild_tensor"): tensor,
+    Name("torch._utils", "_rebuild_tensor_v2"): tensor,
+    Name("torch._utils", "_rebuild_tensor_v3"): tensor_of_dtype,
     Name("torch._utils", "_rebuild_parameter"): _parameter,
     Name("torch._utils", "_rebuild_parameter_with_state"): _parameter,
     Name("torch._utils", "_rebuild_device_tensor_from_numpy"): _parameter,
@@ -330,10 +198,10 @@ CALLS: dict[Name, Callable[..., Any]] = {
     Name("torch.nn.parameter", "Parameter"): _parameter,
     Name("torch.autograd.variable", "Variable"): _parameter,
     Name("torch", "Size"): lambda shape=(), *_: tuple(shape),
-    Name("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    Name("numpy.core.multiarray", "scalar"): _scalar,
-    Name("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    Name("numpy", "dtype"): _dtype,
+    Name("numpy.core.multiarray", "_reconstruct"): empty_array,
+    Name("numpy.core.multiarray", "scalar"): scalar,
+    Name("numpy.core.numeric", "_frombuffer"): array_of_buffer,
+    Name("numpy", "dtype"): dtype_of,
     Name("jax._src.array", "_reconstruct_array"): _jax_array,
     Name("jax._src.device_array", "reconstruct_device_array"): _jax_array,
     Name("collections", "OrderedDict"): _ordered,

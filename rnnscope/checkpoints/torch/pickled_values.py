@@ -8,6 +8,9 @@ from typing import Any
 
 from rnnscope.deferred_dataclass import dataclass
 
+MAX_AXES = 32
+"""Of a tensor or an array."""
+
 
 @dataclass(frozen=True)
 class Name:

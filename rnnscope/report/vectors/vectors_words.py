@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rnnscope.errors import spell
 from rnnscope.report.explanations.explain_words import reading_words
 from rnnscope.vectors.result import (
     CheckedCase,
@@ -34,7 +35,7 @@ def not_separated_lines(report: VectorsReport) -> Iterator[str]:
     for one in report.not_separated[:SHOWN]:
         yield f"{one.part}: {one.id}: {one.value}: {one.reason}"
     if len(report.not_separated) > SHOWN:
-        yield f"{len(report.not_separated) - SHOWN} more (--format json has all)"
+        yield f"{len(report.not_separated) - SHOWN} more ({spell('format', 'json')} has all)"
 
 
 def left_out_lines(report: VectorsReport) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from rnnscope.errors import OptionError, spell
+from rnnscope.errors import OptionError, spell, spell_command
 from rnnscope.trace.partial import PartialFile
 from rnnscope.trace.storage import Compression
 from rnnscope.trace.stores.interface import Draft
@@ -65,7 +65,7 @@ def check_zarr_options(path: Path, compress: Compression | None, *, resume: bool
             expected="an HDF5 trace, which keeps what is committed",
             found="a zarr store, of which an interrupted run leaves nothing",
             hint=f"run into NAME.h5 with {spell('resume')}, then: "
-            "rnnscope export NAME.h5 --to zarr -o NAME.zarr",
+            + spell_command("export", "NAME.h5", to="zarr", path="NAME.zarr"),
         )
     if compress is not None and compress not in ZARR_CODECS:
         raise OptionError(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import InputError
+from rnnscope.errors import InputError, spell_command
 from rnnscope.model.cell import Array
 from rnnscope.vectors.folder.document import SCHEMA, SCHEMA_VERSION
 from rnnscope.vectors.folder.writing import DOCUMENT
@@ -106,14 +106,14 @@ def read_vectors(folder: Path) -> StoredVectors:
         There are none, or they are damaged or of a later version.
     """
     path = folder / DOCUMENT if folder.is_dir() else folder
-    document = read_document(path, "a folder that rnnscope vectors wrote")
+    document = read_document(path, f"a folder that {spell_command('write_vectors')} wrote")
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError(
             "This is no document of vectors.",
             where=path,
             expected=f'"schema": "{SCHEMA}"',
             found=str(document.get("schema") if isinstance(document, dict) else type(document)),
-            hint="rnnscope vectors CHECKPOINT -o DIR writes one",
+            hint=f"{spell_command('write_vectors', 'CHECKPOINT', path='DIR')} writes one",
         )
     if document.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
@@ -142,7 +142,7 @@ def read_vectors(folder: Path) -> StoredVectors:
         raise InputError(
             "The vectors are damaged.",
             where=path,
-            expected="what rnnscope vectors wrote",
+            expected=f"what {spell_command('write_vectors')} wrote",
             found=repr(error)[:200],
             hint="write them anew",
         ) from error
@@ -169,7 +169,7 @@ def read_document(path: Path, expected: str) -> Any:
     except OSError as error:
         raise InputError(
             "There are no vectors here.", where=path, expected=expected, found=error.strerror,
-            hint="rnnscope vectors CHECKPOINT -o DIR writes them",
+            hint=f"{spell_command('write_vectors', 'CHECKPOINT', path='DIR')} writes them",
         ) from error  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise InputError(

@@ -1,0 +1,1 @@
+"""The command ``check``: its options, and what it looks at."""

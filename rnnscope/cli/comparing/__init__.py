@@ -1,0 +1,1 @@
+"""Commands that compare: ``diff``, and ``explain`` for why numbers differ."""

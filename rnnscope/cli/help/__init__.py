@@ -1,0 +1,1 @@
+"""The command ``help``: pages, and scripts that complete in shells."""

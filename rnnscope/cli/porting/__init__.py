@@ -1,0 +1,1 @@
+"""Commands for ports and other engines: ``vectors``, ``convert`` and ``conform``."""

@@ -1,0 +1,1 @@
+"""Commands that compute states: ``run``, ``rerun``, and ``join`` for runs in parts."""

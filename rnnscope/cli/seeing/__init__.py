@@ -1,0 +1,1 @@
+"""Commands that look: ``inspect``, ``show``, ``plot``, ``report`` and ``view``."""
