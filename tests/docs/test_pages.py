@@ -18,12 +18,10 @@ import pytest
 from rnnscope.checkpoints import readers
 from rnnscope.checks import CHECKS
 from rnnscope.checks.weights import WEIGHT_CHECKS
-from rnnscope.cli.help import TO_COPY, TOPICS, list_topics, read_page, render_page
-from rnnscope.cli.main import COMMANDS, run
 from rnnscope.cli.help.help import list_topics
 from rnnscope.cli.help.pages import TO_COPY, TOPICS, read_page
 from rnnscope.cli.help.rendering import render_page
-from rnnscope.cli.main import COMMANDS
+from rnnscope.cli.main import COMMANDS, run
 from rnnscope.converting import weight_formats
 from rnnscope.states import state_formats
 

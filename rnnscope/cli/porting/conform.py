@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rnnscope.cli.options import format_option, limit_options, print_result
-from rnnscope.cli.terminal import stderr_to_nowhere
-from rnnscope.printable import formats_of
-from rnnscope.wording import plural
 from rnnscope.cli.options.limits import limit_options
 from rnnscope.cli.options.report_format import format_option
 from rnnscope.cli.terminal.printing import print_result
 from rnnscope.cli.terminal.silence import stderr_to_nowhere
+from rnnscope.printable import formats_of
+from rnnscope.wording import plural
 
 if TYPE_CHECKING:
     from rnnscope.conforming.conform import Progress

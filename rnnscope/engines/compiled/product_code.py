@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from llvmlite import ir
 
+from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.depth import DepthBlock, depth_blocks
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.compiled.vectors import Real, Vector
