@@ -1,10 +1,10 @@
 """The functions that run a cell's steps, written for one kind of cell and one CPU.
 
 Weights are packed in *panels*: panel p of a product holds, for every row of its matrix, the columns
-of some vectors of units, all gates of the first side by side, then those of the next: (panel,
-depth, column, lane). The sums of a tile of rows over a whole panel stay in registers, and the
-cell's equations follow while their pre-activations are in the first cache; weights are read in
-order, from the second.
+of some vectors of units, all gates of the first side by side, then those of the next; the columns
+that a tile of rows takes together lie in a *part* of it: (panel, part, depth, column of the part,
+lane). The sums of a tile over a part stay in registers, and the cell's equations follow a panel
+while its pre-activations are in a cache near by.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class _KernelWriter:
         w = self.writer(f"ahead_{number}", {"count": INT})
         size = w.times(w["input"], width)
         with (
-            w.tiles(w["count"], ROWS_TOGETHER) as (rows, first, _),
+            w.tiles(w.split(w["count"], ROWS_TOGETHER)) as (rows, first, _),
             w.loop(w[f"panels_{number}"]) as index,
         ):
             panel = w.plus(w[f"first_{number}"], index)
@@ -218,7 +218,7 @@ class _KernelWriter:
         at_once = w.builder.icmp_signed("==", w["running"], w["count"])
         begin = w.at(matrix, w.times(w[f"first_{number}"], size))
         with (
-            w.tiles(w["running"], ROWS_TOGETHER) as (rows, first, _),
+            w.tiles(w.split(w["running"], ROWS_TOGETHER)) as (rows, first, _),
             w.loop(panels) as index,
         ):
             panel = w.plus(w[f"first_{number}"], index)

@@ -121,25 +121,26 @@ def _write_of_more(w: Writer, tile: Tile, columns: int) -> None:
     part = tile.part(columns)
     width = part * w.lanes
     size = w.times(w["inner"], width)
-    tiles = w.builder.sdiv(w.plus(w["count"], tile.rows - 1), INT(tile.rows))
+    split = w.split(w["count"], tile.rows)  # divisions take as long as dozens of products
     # Each tile fetches its share of what comes next: all at once would wait for the third cache.
-    pace = w.least(w.real.line, w.builder.sdiv(w.plus(tiles, width - 1), tiles))
-    with depth_blocks(w, w["inner"], w["blocks"]) as depth, w.loop(columns // part) as number:
-        panel = w.at(w["panel"], w.times(number, size))
-        is_last = w.builder.icmp_signed("==", number, INT(columns // part - 1))
-        deeper = w.at(w["panel"], w.times(depth.end, width))
-        beyond = w.builder.select(depth.last, w["following"], deeper)
-        weights = w.at(panel, w.times(depth.begin, width))
-        following = w.builder.select(is_last, beyond, w.at(weights, size))
-        block = _Block(
-            w, columns, w.times(number, width), depth, _Panel(w, weights, depth.inner, part)
-        )
-        with w.tiles(w["count"], tile.rows) as (rows, first, place):
-            share = w.builder.sdiv(w.times(place, w.times(depth.inner, width)), tiles)
-            ahead = _Ahead(w.at(following, share), pace)
-            # Tiles are as even as can be, so that none has less than half of the rows.
-            sizes = range((tile.rows + 1) // 2, tile.rows + 1)
-            w.choose(rows, sizes, partial(block.write, first, ahead))
+    pace = w.least(w.real.line, w.builder.sdiv(w.plus(split.tiles, width - 1), split.tiles))
+    with depth_blocks(w, w["inner"], w["blocks"]) as depth:
+        share = w.builder.sdiv(w.times(depth.inner, width), split.tiles)
+        with w.loop(columns // part) as number:
+            panel = w.at(w["panel"], w.times(number, size))
+            is_last = w.builder.icmp_signed("==", number, INT(columns // part - 1))
+            deeper = w.at(w["panel"], w.times(depth.end, width))
+            beyond = w.builder.select(depth.last, w["following"], deeper)
+            weights = w.at(panel, w.times(depth.begin, width))
+            following = w.builder.select(is_last, beyond, w.at(weights, size))
+            block = _Block(
+                w, columns, w.times(number, width), depth, _Panel(w, weights, depth.inner, part)
+            )
+            with w.tiles(split) as (rows, first, place):
+                ahead = _Ahead(w.at(following, w.times(place, share)), pace)
+                # Tiles are as even as can be, so that none has less than half of the rows.
+                sizes = range((tile.rows + 1) // 2, tile.rows + 1)
+                w.choose(rows, sizes, partial(block.write, first, ahead))
     w.done()
 
 

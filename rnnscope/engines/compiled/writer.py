@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from llvmlite import ir
 
@@ -36,6 +37,14 @@ class Table:
     def place(self, name: str) -> int:
         """Where an entry is."""
         return list(self.entries).index(name)
+
+
+class Split(NamedTuple):
+    """How rows are split into tiles: how many tiles, rows of each, and how many have one more."""
+
+    tiles: ir.Value
+    least: ir.Value
+    larger: ir.Value
 
 
 class Writer:
@@ -228,25 +237,28 @@ class Writer:
         self.builder.branch(head)
         self.builder.position_at_end(after)
 
+    def split(self, count: ir.Value, most: int) -> Split:
+        """Split `count` rows into as few tiles as hold them, as even as can be."""
+        tiles = self.builder.sdiv(self.plus(count, most - 1), INT(most))
+        some = self.builder.icmp_signed(">", tiles, INT(0))
+        divisor = self.builder.select(some, tiles, INT(1))
+        least = self.builder.sdiv(count, divisor)
+        return Split(tiles, least, self.minus(count, self.times(least, divisor)))
+
     @contextmanager
-    def tiles(self, count: ir.Value, most: int) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
-        """Split `count` rows into as few tiles as hold them, as even as can be.
+    def tiles(self, split: Split) -> Iterator[tuple[ir.Value, ir.Value, ir.Value]]:
+        """What is written inside runs for each tile.
 
         Yields
         ------
         rows, first, place : int64
             Rows of a tile, its first row and its place among the tiles.
         """
-        tiles = self.builder.sdiv(self.plus(count, most - 1), INT(most))
-        some = self.builder.icmp_signed(">", tiles, INT(0))
-        divisor = self.builder.select(some, tiles, INT(1))
-        least = self.builder.sdiv(count, divisor)
-        larger = self.minus(count, self.times(least, divisor))
-        with self.loop(tiles) as place:
-            is_larger = self.builder.icmp_signed("<", place, larger)
-            rows = self.plus(least, self.builder.zext(is_larger, INT))
-            passed = self.builder.select(is_larger, place, larger)
-            yield rows, self.plus(self.times(place, least), passed), place
+        with self.loop(split.tiles) as place:
+            is_larger = self.builder.icmp_signed("<", place, split.larger)
+            rows = self.plus(split.least, self.builder.zext(is_larger, INT))
+            passed = self.builder.select(is_larger, place, split.larger)
+            yield rows, self.plus(self.times(place, split.least), passed), place
 
     def choose(self, value: ir.Value, sizes: range, write: Callable[[int], None]) -> None:
         """A branch for each of some numbers; `write` writes what it does."""
