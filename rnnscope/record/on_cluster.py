@@ -35,11 +35,11 @@ from rnnscope.record.recording import (
     PartOfRun,
     Target,
     plan_only,
-    read_digests,
     run_digest,
     run_settings,
 )
 from rnnscope.record.results import PartsReport, RunReport
+from rnnscope.record.run_digests import read_digests
 from rnnscope.record.run_report import bytes_of_states
 from rnnscope.running.prepare import prepare
 from rnnscope.trace import Trace
@@ -196,7 +196,7 @@ def record_on_cluster(
         run = run_digest(digests, __version__, recipe)
         # Of an input that Keras has gone through first, each part takes its own digest.
         own = source.path == planned.opened.path
-        taken = digests["input_sha256"] if own else ""
+        taken = digests.input if own else ""
         folder, stale = folder_for_parts(path, target, run, planned.files)
         opened.enter_context(parts_folder(folder))
         tasks = [
@@ -208,7 +208,7 @@ def record_on_cluster(
             for place in places
         ]  # fmt: skip
         done, workers = _on_workers(opened, address, folder, planned, tasks, places, progress)
-        planned.require_unchanged(digests["checkpoint_sha256"], taken)
+        planned.require_unchanged(digests.checkpoint, taken)
         files = [folder / place.file_name for place in places]
         join_parts(files, path, force=target.force or target.resume, command=command)
         for one in stale:

@@ -18,12 +18,12 @@ from rnnscope.record.recording import (
     PartOfRun,
     Target,
     plan_only,
-    read_digests,
     record,
     run_digest,
 )
 from rnnscope.record.results import PartReport, RunReport
 from rnnscope.record.run_checks import RunChecks
+from rnnscope.record.run_digests import read_digests
 from rnnscope.record.run_report import planned_report, with_nan_allowed
 from rnnscope.running.interface import Progress
 from rnnscope.running.prepare import prepare

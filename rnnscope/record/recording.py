@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -13,7 +13,6 @@ import numpy as np
 from rnnscope import __version__
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, called, spell
-from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Array
@@ -25,6 +24,7 @@ from rnnscope.record.results import (
     RunReport,
 )
 from rnnscope.record.run_checks import RunChecks
+from rnnscope.record.run_digests import RunDigests, read_digests
 from rnnscope.record.run_report import bytes_of_states, planned_report, run_report
 from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
@@ -211,15 +211,14 @@ def record(
                 return
             known = digests.result()
             own = planned.source.path == planned.opened.path and not digest
-            planned.require_unchanged(
-                known["checkpoint_sha256"], known["input_sha256"] if own else ""
-            )
+            planned.require_unchanged(known.checkpoint, known.input if own else "")
 
         def identity(seconds: float | None) -> RunIdentity | None:
             if wait([digests], seconds).not_done:
                 return None
             known = digests.result()
-            return RunIdentity(_fingerprint(known, told) + "".join(map(repr, marks)), known)
+            fingerprint = _fingerprint(known, told) + "".join(map(repr, marks))
+            return RunIdentity(fingerprint, known.attributes)
 
         def open_writer(
             layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
@@ -309,19 +308,18 @@ def run_settings(recipe: Recipe) -> RunSettings:
     )
 
 
-def _fingerprint(digests: Mapping[str, str], recipe: Recipe) -> str:
-    """A run by what decides its results: checkpoint, input and options."""
-    inputs = (digests["input_sha256"], digests["decoder_input_sha256"])
-    return repr((digests["checkpoint_sha256"], inputs, recipe.fingerprint()))
+def _fingerprint(digests: RunDigests, recipe: Recipe) -> str:
+    """A run by what decides its results: checkpoint, input, options and the files these name."""
+    inputs = (digests.input, digests.decoder_input, *digests.named)
+    return repr((digests.checkpoint, inputs, recipe.fingerprint()))
 
 
-def run_digest(digests: Mapping[str, str], version: str, recipe: Recipe) -> str:
+def run_digest(digests: RunDigests, version: str, recipe: Recipe) -> str:
     """One text for what decides the numbers of a run; its parts have the same.
 
     Parameters
     ----------
-    digests : mapping of str to str
-        As `read_digests` gives them.
+    digests : RunDigests
     version : str
         Of rnnscope.
     recipe : Recipe
@@ -353,15 +351,6 @@ def trace_header(planned: PlannedRun, command: str) -> TraceHeader:
         rnnscope_version=__version__,
         notes=tuple(called(note) for note in (*checkpoint.notes, *source.notes)),
     )
-
-
-def read_digests(planned: PlannedRun) -> dict[str, str]:
-    """The digests of what a run reads, by the attributes of the trace that hold them."""
-    return {
-        "checkpoint_sha256": files_sha256(planned.checkpoint.files),
-        "input_sha256": planned.input_sha256(),
-        "decoder_input_sha256": planned.decoder_sha256(),
-    }
 
 
 def storable_recipe(recipe: Recipe) -> str:

@@ -314,6 +314,25 @@ def test_resume_keeps_a_whole_part_and_makes_a_damaged_one_again(parts, tmp_path
         rnnscope.run_part(CHECKPOINT, inputs, part=(1, 4), output=tmp_path / "t.h5")
 
 
+def test_parts_of_other_lengths_in_a_file_of_one_name_are_neither_joined_nor_kept(tmp_path, inputs):
+    """The recipe has the name of the file alone; what lies in it decides the numbers, too."""
+    lengths = tmp_path / "lengths.npy"
+    how = {"lengths": str(lengths), "output": tmp_path / "t.h5"}
+    np.save(lengths, np.full(130, 9))
+    rnnscope.run_part(CHECKPOINT, inputs, part=(1, 2), **how)
+    np.save(lengths, np.full(130, 2))
+    rnnscope.run_part(CHECKPOINT, inputs, part=(2, 2), **how)
+    with pytest.raises(TraceError, match="not of the same run") as caught:
+        rnnscope.join(tmp_path / "t.h5.parts", tmp_path / "t.h5")
+    assert "another content" in str(caught.value.found)
+    with pytest.raises(TraceError, match="of another run"):
+        rnnscope.run_part(CHECKPOINT, inputs, part=(1, 2), resume=True, **how)
+    np.save(lengths, np.full(130, 9))
+    rnnscope.run_part(CHECKPOINT, inputs, part=(2, 2), force=True, **how)
+    assert rnnscope.run_part(CHECKPOINT, inputs, part=(1, 2), resume=True, **how).part.kept
+    assert rnnscope.join(tmp_path / "t.h5.parts", tmp_path / "t.h5")
+
+
 def test_a_part_that_fails_leaves_neither_file_nor_folder(tmp_path):
     x = np.zeros((4, 3, 8))
     x[3, 1, 1] = np.nan
