@@ -33,8 +33,12 @@ def listen(event, arguments):
         while frame is not None:
             callers.append(frame.f_globals.get("__name__", ""))
             frame = frame.f_back
-        # namedtuple, dataclass and their kin make their methods with exec, at import.
-        own = any(caller.startswith("rnnscope.") for caller in callers[:2])
+        # namedtuple, dataclass and their kin make their methods with exec, at import; ours, of the
+        # names of its own fields, when the first instance is made.
+        makers = ("rnnscope.deferred_dataclass",)
+        own = any(
+            caller.startswith("rnnscope.") and caller not in makers for caller in callers[:2]
+        )
         if made_up and own:
             heard.append([event, str(name)])
 

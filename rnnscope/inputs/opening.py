@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from os import PathLike, fspath
@@ -13,7 +14,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, spell
 from rnnscope.files.arrays.reference import split_reference
-from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
+from rnnscope.files.arrays.stored_array import LateArray, LoadedArray, StoredArray
 from rnnscope.files.containers.opening import (
     ARCHIVES,
     Container,
@@ -313,7 +314,9 @@ def _axes_hint(shape: tuple[int, ...]) -> str | None:
 
 
 def _loaded_note(array: StoredArray, where: str) -> tuple[str, ...]:
-    size = array.array.nbytes if isinstance(array, LoadedArray) else 0
+    size = 0
+    if isinstance(array, (LoadedArray, LateArray)):
+        size = math.prod(array.shape) * array.dtype.itemsize
     if size <= MENTION_LOADED_BYTES:
         return ()
     return (

@@ -204,7 +204,7 @@ def test_a_ragged_trace_says_nothing_of_padding(folder):
 
 
 def test_layers_and_limits_that_are_not_there(good):
-    with pytest.raises(OptionError, match="layers fits no layer"):
+    with pytest.raises(OptionError, match="layers fits no recurrent layer"):
         check_trace(good, CheckSettings(layers=("decoder/*",)))
     assert found(good, layers=("rnn/*",))["finite"].status == "pass"
 

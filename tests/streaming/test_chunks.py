@@ -153,7 +153,10 @@ def test_the_report_fits_a_narrow_terminal(models, theirs):
         (["--stream", "7"], "--stream goes with TRACE"),
         (["stack.npz", "--stream", "7", "--only", "finite"], "--only does not go with --stream"),
         (["stack.npz", "--stream", "7", "--recompute"], "--recompute does not go with --stream"),
-        (["stack.npz", "--stream", "7", "--layout", "torch", "--layer", "x*"], "fits no layer"),
+        (
+            ["stack.npz", "--stream", "7", "--layout", "torch", "--layer", "x*"],
+            "fits no recurrent layer",
+        ),
         (["stack.npz", "--layout", "torch", "--stream", "7", "--outputs", "in.npz"], "need the in"),
         (["nothing.h5", "--stream", "7"], "nothing.h5"),
     ],

@@ -17,7 +17,9 @@ def quantised(rng, rows, directions, *, signed, columns):
     real = rng.normal(scale=0.6, size=(directions, rows, 4 * UNITS)).astype(np.float32)
     over = (1,) if columns else (1, 2)
     if signed:
-        scale = np.abs(real).max(axis=over) / 127
+        # Seven bits: on a CPU that has AVX2 alone, ONNX Runtime's sums of two products of signed
+        # weights end at 32,767, and it gives other states than on others.
+        scale = np.abs(real).max(axis=over) / 63
         zero = np.zeros(scale.shape, np.int8)
     else:
         low, high = np.minimum(real.min(axis=(1, 2)), 0), np.maximum(real.max(axis=(1, 2)), 0)
