@@ -21,6 +21,7 @@ from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.tensorflow.bundle import VariableInfo
 from rnnscope.files.tensorflow.protos import (
+    any_value,
     base_dtype,
     dtype_name,
     parse_graph_file,
@@ -150,12 +151,10 @@ def _weights(view: GraphView) -> Iterator[GraphNode]:
             continue
         tensor = node.attr["value"].tensor
         read_by_name = f"{node.name}/read" in view.nodes
-        if len(tensor.tensor_shape.dim) and (read_by_name or _any_value(tensor, node.name)):
+        if len(tensor.tensor_shape.dim) and (
+            read_by_name or any_value(tensor, f"node {node.name}")
+        ):
             yield node
-
-
-def _any_value(tensor: Any, name: str) -> bool:
-    return bool(tensor_to_array(tensor, f"node {name}").any())
 
 
 def sniff(path: Path) -> bool:

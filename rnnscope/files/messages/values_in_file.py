@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -73,6 +73,19 @@ class ValueInFile(NamedTuple):
     def stand_in(self) -> bytes:
         """What is stored in its place, for this process alone."""
         return _MARK + json.dumps(self).encode("ascii")
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes, `LARGE_BYTES` at a time.
+
+        Raises
+        ------
+        CheckpointError
+            The file is shorter than it was.
+        """
+        for start in range(0, self.size, LARGE_BYTES):
+            yield self._replace(
+                start=self.start + start, size=min(LARGE_BYTES, self.size - start)
+            ).read()
 
     def read(self) -> bytes:
         """The bytes.

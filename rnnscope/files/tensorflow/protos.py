@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.messages.values_in_file import Held, parse_file, whole_value
+from rnnscope.files.messages.values_in_file import Held, parse_file, value_in_file, whole_value
 from rnnscope.files.tensorflow.proto_schema import TABLE, message_class
 from rnnscope.model.cell import Array
 
@@ -198,6 +198,25 @@ def tensor_to_array(tensor: Any, where: object = "a TensorProto", *, exact: bool
         last = values[-1:] if len(values) else np.zeros(1, values.dtype)
         values = np.concatenate([values, np.repeat(last, size - len(values))])
     return values.reshape(shape)
+
+
+def any_value(tensor: Any, where: object) -> bool:
+    """Whether any value of a TensorProto is not zero.
+
+    What stayed in its file is read in pieces.
+
+    Raises
+    ------
+    CheckpointError
+        As of `tensor_to_array`.
+    """
+    held = value_in_file(tensor.tensor_content)
+    number = base_dtype(tensor.dtype)
+    if held is None or number not in STORED_DTYPES:
+        return bool(tensor_to_array(tensor, where).any())
+    if held.size % STORED_DTYPES[number].itemsize:  # damaged, which the array itself says
+        return bool(tensor_to_array(tensor, where).any())
+    return any(np.frombuffer(piece, STORED_DTYPES[number]).any() for piece in held.pieces())
 
 
 def unreadable_dtype(number: int, where: object) -> CheckpointError:
