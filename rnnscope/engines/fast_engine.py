@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnscope.engines.compiled import PackedCell
 from rnnscope.engines.lstm import FoldedLSTM, NumpySteps
+from rnnscope.engines.own_processor import own_processor
 from rnnscope.engines.padding import fill_padding
 from rnnscope.engines.step_order import Order, order_of
 from rnnscope.engines.workspace import Workspace
@@ -145,7 +146,12 @@ def run_fast(
         if shared or sequences * timesteps * spec.num_units < LEAST_WORK:
             parts = 1
     if threads > 1 and parts > 1 and pool is not None:
-        for job in [pool.submit(part, number, parts) for number in range(parts)]:
+
+        def part_beside(number: int) -> None:
+            with own_processor(threads):
+                part(number, parts)
+
+        for job in [pool.submit(part_beside, number) for number in range(parts)]:
             job.result()
     else:
         part(0, 1)

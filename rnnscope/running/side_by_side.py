@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterable
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
+from rnnscope.engines.own_processor import own_processor
+
 Item = TypeVar("Item")
 Begun = TypeVar("Begun")
 
@@ -54,7 +56,8 @@ class _Turns(Generic[Item, Begun]):
                     break
                 else:
                     return False
-            end = self._work(item, begun)
+            with own_processor():
+                end = self._work(item, begun)
             if not self._await(number):
                 return False
             end()

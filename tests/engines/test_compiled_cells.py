@@ -29,7 +29,7 @@ ULP = {"lstm": 4, "gru": 4, "simple_rnn": 4, "coupled_lstm": 4, "layer_norm_lstm
 """The most that a value may be away from the reference: units in the last place of the largest.
 Normalising divides by what is left of a variance, which makes rounding larger than the sums are."""
 
-TILES = [Tile(16, 6, 32), Tile(8, 6, 16), Tile(4, 6, 32), Tile(8, 3, 8)]
+TILES = [Tile(16, 8, 32), Tile(8, 6, 16), Tile(4, 6, 32), Tile(8, 3, 8)]
 LENGTHS = np.array([7, 3, 0, 7, 1, 5, 2, 7, 7])
 PREFIX = np.arange(7) < LENGTHS[:, None]
 HOLES = np.random.default_rng(1).random((9, 7)) < 0.6
@@ -306,7 +306,7 @@ def test_what_is_not_compiled_is_left_to_the_reference():
     assert LayerEngine(layer_with(cell), engine="compiled").name == "reference"
 
 
-WIDE, NARROW = Tile(16, 6, 32), Tile(8, 6, 16)
+WIDE, NARROW = Tile(16, 8, 32), Tile(8, 6, 16)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ llvm = pytest.importorskip("llvmlite.binding", reason="llvmlite is not installed
 
 from rnnscope.engines.compiled import cpu, kernel_code  # noqa: E402
 
-TILES = [Tile(16, 6, 32), Tile(8, 6, 16), Tile(4, 6, 32), Tile(4, 6, 16), Tile(8, 3, 8)]
+TILES = [Tile(16, 8, 32), Tile(8, 6, 16), Tile(4, 6, 32), Tile(4, 6, 16), Tile(8, 3, 8)]
 FMA = re.compile(r"^\t(?:vfn?m(?:add|sub)\d+[ps][sd]|fml[as])\b", re.MULTILINE)
 
 
@@ -42,8 +42,8 @@ def test_every_operation_has_one_meaning(name, tile):
     ("triple", "name", "tile"),
     [
         ("x86_64-linux-gnu", "haswell", Tile(8, 6, 16)),
-        ("x86_64-linux-gnu", "znver4", Tile(16, 6, 32)),
-        ("x86_64-linux-gnu", "skylake-avx512", Tile(16, 6, 32)),
+        ("x86_64-linux-gnu", "znver4", Tile(16, 8, 32)),
+        ("x86_64-linux-gnu", "skylake-avx512", Tile(16, 8, 32)),
         ("aarch64-linux-gnu", "generic", Tile(4, 6, 32)),
     ],
 )

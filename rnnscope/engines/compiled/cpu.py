@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 
 from rnnscope.engines.compiled.tile import Tile
+from rnnscope.engines.own_processor import free_to_move
 from rnnscope.model.cell import Array
 
 
@@ -22,7 +23,7 @@ def tile() -> Tile:
     """What suits the CPU at hand: its widest vectors, and rows until its registers are full."""
     features = _features().split(",")
     if "+avx512f" in features:
-        return Tile(lanes=16, rows=6, registers=32)
+        return Tile(lanes=16, rows=8, registers=32)
     if "+avx" in features:
         return Tile(lanes=8, rows=6, registers=16)
     is_arm = platform.machine().lower() in ("aarch64", "arm64")
@@ -120,4 +121,6 @@ class Compiled:
 
     def steps(self, memory: Array) -> None:
         """Run the steps that a table says."""
-        self._steps(memory.ctypes.data)
+        address = memory.ctypes.data
+        free_to_move()
+        self._steps(address)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
 
+from rnnscope.engines.own_processor import own_processor
+
 PATIENCE = 0.002
 """Seconds that threads of the pool have to come; without them the work is done all the same."""
 
@@ -42,7 +44,8 @@ def run_together(
                 here.set()
         begin.wait()
         if agreed:
-            work(party)
+            with own_processor(most):
+                work(party)
 
     jobs = [pool.submit(help_out) for _ in range(most - 1)]
     try:
@@ -53,7 +56,8 @@ def run_together(
         agreed = True
     finally:  # an interrupt here leaves no thread of the pool waiting for ever
         begin.set()
-    work(0)
+    with own_processor():
+        work(0)
     for job in jobs:
         if not job.cancel():  # those that have not begun are not waited for
             job.result()
