@@ -6,7 +6,6 @@ looks in a format; they are imported by name when a report is asked for.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
@@ -101,6 +100,8 @@ def renderer(kind: str, format_name: str) -> Render:
     """
     known = formats_of(kind)
     if format_name not in known:
+        from difflib import get_close_matches
+
         near = get_close_matches(format_name, known, n=1)
         raise OptionError(
             f"A report of {kind} has no such format.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from glob import escape
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +147,8 @@ def _no_reader(path: Path) -> CheckpointError:
     from rnnscope.files.archives.file_kinds import name_file, name_folder
 
     if not path.exists():
+        from glob import escape
+
         siblings = sorted(other.name for other in path.parent.glob(escape(path.name[:4]) + "*"))
         return CheckpointError(
             "The checkpoint does not exist.",

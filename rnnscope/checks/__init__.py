@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from math import inf, isnan
 
 from rnnscope.checks.compared import COMPARED_CHECKS
@@ -96,6 +95,8 @@ def select_checks(only: Iterable[str] | None = None) -> list[Check]:
         return list(CHECKS.values())
     wanted = set(only)
     for name in sorted(wanted - CHECKS.keys()):
+        from difflib import get_close_matches
+
         near = get_close_matches(name, CHECKS, n=1)
         raise OptionError(
             f"There is no check '{name}'.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,8 @@ class HeldArray:
         import numpy as np
 
         held = np.asarray(array)
+        import hashlib
+
         digest = hashlib.sha256(np.ascontiguousarray(held).tobytes()).hexdigest()
         return cls(tuple(held.shape), str(held.dtype), digest, held)
 

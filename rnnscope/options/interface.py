@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from rnnscope.deferred_dataclass import dataclass
@@ -90,6 +89,8 @@ def accept(kind: ValueKind, value: Any, *, called: str, where: object = None) ->
     try:
         return kind.accept(value)
     except ValueError as error:
+        from difflib import get_close_matches
+
         near = get_close_matches(str(value), getattr(kind, "names", ()), n=1)
         raise OptionError(
             f"{called} does not understand its value.",
@@ -127,6 +128,8 @@ def option_named(
     known = {option.name: option for option in options}
     if name in known:
         return known[name]
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [*others, *known], n=1)
     raise OptionError(
         f"There is no {what} '{name}'.",

@@ -27,7 +27,7 @@ from rnnscope.record.run_digests import read_digests
 from rnnscope.record.run_report import planned_report, with_nan_allowed
 from rnnscope.running.interface import Progress
 from rnnscope.running.prepare import prepare
-from rnnscope.trace import Trace, check_target
+from rnnscope.trace import check_target
 from rnnscope.trace.parts import PartMark, PartPlace
 from rnnscope.trace.parts.place import check_folder_name
 from rnnscope.trace.stores.naming import is_zarr
@@ -210,6 +210,8 @@ def kept_part(path: Path, place: PartPlace, run: str, threads: int = 0) -> KeptP
     TraceError
         It is a part of another run, which is not replaced without being asked.
     """
+    from rnnscope.trace.reader import Trace
+
     try:
         with Trace.open(path) as found:
             mark, engine = found.part, found.header.engine

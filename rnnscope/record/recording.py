@@ -7,6 +7,7 @@ from concurrent.futures import wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,7 +35,6 @@ from rnnscope.running.prepare import Prepared
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import (
     LayerHeader,
-    Trace,
     TraceHeader,
     TraceWriter,
     check_target,
@@ -46,6 +46,9 @@ from rnnscope.trace.partial import fingerprint_of
 from rnnscope.trace.parts import PartMark, PartPlace, part_path
 from rnnscope.trace.parts.place import place_of
 from rnnscope.trace.target import check_trace_name
+
+if TYPE_CHECKING:
+    from rnnscope.trace.reader import Trace
 
 MAX_RECIPE_BYTES = 32 * 2**10
 
@@ -134,6 +137,8 @@ class Recording:
         if self.memory is not None:
             return self.memory.trace()
         assert self.report.trace is not None
+        from rnnscope.trace.reader import Trace
+
         return Trace.open(self.report.trace)
 
 

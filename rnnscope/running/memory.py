@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cells import CELLS
@@ -67,6 +68,14 @@ class SliceSize:
             if self.least_rows and left <= rows:
                 rows = max(self.least_rows, (left + 1) // 2)
             yield slice(start, start := min(start + rows, sequences))
+
+    def side_by_side(self, sequences: int, threads: int) -> SliceSize:
+        """The same for threads that take slices in turn, each slice ended in its turn.
+
+        All are alike, and each thread has as many: who has a short one waits for the others.
+        """
+        turns = -(-sequences // (self.rows * threads))
+        return replace(self, rows=max(1, -(-sequences // (turns * threads))), least_rows=0)
 
     def steps_of(self, timesteps: int, *, backward: bool = False) -> Iterator[slice]:
         """Slices of time, from the first step on or from the last."""

@@ -21,7 +21,6 @@ from rnnscope.model.verification import Verifier
 from rnnscope.running.background import prefetch
 from rnnscope.running.compute import Computed, Merged, compute_slice
 from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, StateSink
-from rnnscope.running.long_time import LongRun
 from rnnscope.running.memory import (
     DEFAULT_BYTES,
     IN_FLIGHT,
@@ -161,6 +160,8 @@ def run_plan(
             hint=f"give more memory with {spell('memory')}, or verify on a shorter input",
         )
     alone = compiled and verifier is None and _threads_take_slices(prepared, settings, size)
+    if alone:
+        size = size.side_by_side(source.sequences, IN_FLIGHT)
     started = time.perf_counter()
     observer = None if observe is None else observe(prepared)
     wanted = slice(0, source.sequences) if rows is None else rows
@@ -280,6 +281,8 @@ class _SlicedRun:
             self._inputs.put(Workspace())
         self._long = None
         if size.steps < prepared.source.timesteps:
+            from rnnscope.running.long_time import LongRun
+
             self._long = LongRun(prepared, engines, size, sink, thread, observer)
 
     def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:

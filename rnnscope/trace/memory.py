@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnscope.trace.partial import Commit
-from rnnscope.trace.reader import Trace
 from rnnscope.trace.stores.hdf5_nodes import SINCE_HDF5_1_8, Hdf5Group
+
+if TYPE_CHECKING:
+    from rnnscope.trace.reader import Trace
 
 GROW_BYTES = 16 * 2**20
 """HDF5 asks for so much memory at a time."""
@@ -41,6 +42,8 @@ class MemoryFile:
 
     def restart(self) -> None:
         """Begin with an empty file."""
+        import uuid
+
         import h5py
 
         self.close()
@@ -80,6 +83,8 @@ class MemoryFile:
 
     def trace(self) -> Trace:
         """The whole trace; closing it gives the memory back."""
+        from rnnscope.trace.reader import Trace
+
         trace = Trace(self.path, self.root)
         trace.closing(self.close)
         return trace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -207,6 +206,8 @@ def _places(key: str, value: str) -> Places:
 
 
 def _unknown(where: str, found: str, known: Iterable[str]) -> OptionError:
+    import difflib
+
     near = difflib.get_close_matches(found, list(known), n=1)
     return OptionError(
         f"The selection names something unknown: '{found}'.",

@@ -91,14 +91,12 @@ def test_without_a_folder_nothing_is_kept_and_nothing_fails(tmp_path, monkeypatc
 
 def test_a_second_process_compiles_nothing(folder, monkeypatch):
     pytest.importorskip("llvmlite", reason="llvmlite is not installed")
-    from rnnscope.engines.compiled import PackedCell, kernel_code
+    from rnnscope.engines.compiled import PackedCell, kernels
 
-    monkeypatch.setattr(kernel_code, "_compiled", kernel_code._compiled.__wrapped__)
+    monkeypatch.setattr(kernels, "_compiled", kernels._compiled.__wrapped__)
     made, cell = [], make_layer(np.random.default_rng(0), 3, 4).cell
-    compile_ = kernel_code.machine_code
-    monkeypatch.setattr(
-        kernel_code, "machine_code", lambda module: made.append(1) or compile_(module)
-    )
+    compile_ = kernels.machine_code
+    monkeypatch.setattr(kernels, "machine_code", lambda module: made.append(1) or compile_(module))
     for _ in range(2):
         PackedCell(cell).compile()
     assert made == [1]

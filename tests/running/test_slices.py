@@ -38,3 +38,31 @@ def test_the_last_slices_grow_shorter() -> None:
     assert rows(SliceSize(128, 9, 32), 400) == [128, 128, 128, 16]
     assert rows(SliceSize(128, 9, 32), 384) == [128, 128, 64, 32, 32]
     assert rows(SliceSize(128, 9), 300) == [128, 128, 44]
+
+
+@given(
+    rows=st.integers(1, 80),
+    least=st.integers(0, 40),
+    sequences=st.integers(1, 3000),
+    threads=st.integers(1, 4),
+)
+def test_threads_that_take_slices_in_turn_have_as_many_each(
+    rows: int, least: int, sequences: int, threads: int
+) -> None:
+    size = SliceSize(rows, 5, least).side_by_side(sequences, threads)
+    lengths = [one.stop - one.start for one in size.rows_of(sequences)]
+    assert sum(lengths) == sequences
+    assert max(lengths) <= rows  # what fits the memory still does
+    assert len({*lengths[:-1]}) <= 1
+    assert len(lengths) <= threads * -(-sequences // (rows * threads))
+
+
+def test_slices_side_by_side_by_hand() -> None:
+    def lengths(sequences: int) -> list[int]:
+        size = SliceSize(64, 100, 16).side_by_side(sequences, 2)
+        return [one.stop - one.start for one in size.rows_of(sequences)]
+
+    assert lengths(1024) == [64] * 16
+    assert lengths(192) == [48] * 4
+    assert lengths(200) == [50] * 4
+    assert lengths(130) == [33, 33, 33, 31]

@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,6 +64,8 @@ def load(name: str) -> bytes | None:
 
 def save(name: str, code: bytes) -> None:
     """Keep code under a name, if that is possible."""
+    import tempfile
+
     with contextlib.suppress(OSError, RuntimeError):
         place = folder()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)

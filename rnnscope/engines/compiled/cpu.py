@@ -6,16 +6,18 @@ import ctypes
 import platform
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
 
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.own_processor import free_to_move
 from rnnscope.model.cell import Array
+
+if TYPE_CHECKING:  # loaded where code is written
+    from llvmlite import ir
 
 
 @cache

@@ -9,48 +9,16 @@ while its pre-activations are in a cache near by.
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from threading import Lock
-
 from llvmlite import ir
 
-from rnnscope.engines.compiled import code_cache
 from rnnscope.engines.compiled.cells.interface import Product, Rows
-from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
 from rnnscope.engines.compiled.layout import ROW_VECTOR_BYTES, ROWS_TOGETHER, KernelKind
-from rnnscope.engines.compiled.meeting import have_parted, part_if_late, write_meet
+from rnnscope.engines.compiled.meeting_code import have_parted, part_if_late, write_meet
 from rnnscope.engines.compiled.product_code import Products
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.compiled.units_code import Place, RowCode, UnitsCode
 from rnnscope.engines.compiled.vectors import REALS
 from rnnscope.engines.compiled.writer import INT, Table, Writer
-
-_one_at_a_time = Lock()
-
-
-def compiled(kind: KernelKind, tile: Tile) -> Compiled:
-    """The function ``steps`` for a kind of cell, compiled once in a process.
-
-    Parameters
-    ----------
-    kind : KernelKind
-    tile : Tile
-        Lanes of the cell's own kind of numbers.
-    """
-    with _one_at_a_time:  # threads that ask for the same wait for the first
-        return _compiled(kind, tile)
-
-
-@cache
-def _compiled(kind: KernelKind, tile: Tile) -> Compiled:
-    sources = sorted(map(str, Path(__file__).parent.rglob("*.py")))
-    name = code_cache.name(repr((kind, tile)), target(), sources=sources)
-    code = code_cache.load(name)
-    if code is None:
-        code = machine_code(module_of(kind, tile))
-        code_cache.save(name, code)
-    return Compiled(code, kind.table(), kind.dtype)
 
 
 def module_of(kind: KernelKind, tile: Tile, machine: str | None = None) -> ir.Module:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.compiled.cpu import Compiled, tile
-from rnnscope.engines.compiled.kernel_code import compiled
+from rnnscope.engines.compiled.kernels import compiled
 from rnnscope.engines.compiled.layout import (
     KernelKind,
     Packing,

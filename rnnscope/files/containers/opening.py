@@ -5,7 +5,6 @@ To add a kind, write its class and add a line to `CONTAINERS`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,7 +15,6 @@ import numpy as np
 from rnnscope.errors import InputError
 from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
 from rnnscope.files.containers.npy import NpyFile
-from rnnscope.files.containers.npz import NpzFile
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.hdf5.datasets import Hdf5File
 from rnnscope.files.remote.local_copies import here
@@ -118,6 +116,12 @@ class ContainerKind(NamedTuple):
     open: Callable[[Path], Container]
 
 
+def _npz(path: Path) -> Container:
+    from rnnscope.files.containers.npz import NpzFile
+
+    return NpzFile(path)
+
+
 def _mat(path: Path) -> Container:
     from rnnscope.files.containers.mat import MatFile
 
@@ -141,7 +145,7 @@ ARCHIVES = ("npz", "mat")
 
 CONTAINERS = (
     ContainerKind("NumPy .npy", lambda head: head.startswith(b"\x93NUMPY"), NpyFile),
-    ContainerKind("NumPy .npz", lambda head: head[:4] in (b"PK\x03\x04", b"PK\x05\x06"), NpzFile),
+    ContainerKind("NumPy .npz", lambda head: head[:4] in (b"PK\x03\x04", b"PK\x05\x06"), _npz),
     ContainerKind("MATLAB .mat", lambda head: head.startswith(b"MATLAB 5.0 MAT-file"), _mat),
     # It is HDF5 behind a user block, with the axes in reverse.
     ContainerKind(
@@ -228,6 +232,8 @@ def open_container(path: Path) -> Container:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """A hint that names the most similar of `names`, or None."""
+    import difflib
+
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else None
 

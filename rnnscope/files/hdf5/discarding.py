@@ -9,7 +9,6 @@ there is room, and then nowhere.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from typing import Any
 
@@ -46,6 +45,8 @@ def _lead_elsewhere(descriptor: int) -> None:
     elif hasattr(os, "memfd_create"):
         room = os.memfd_create("rnnscope")
     else:
+        import tempfile
+
         room, name = tempfile.mkstemp()
         os.unlink(name)  # noqa: PTH108
     try:

@@ -20,12 +20,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeGuard
 
 from rnnscope.errors import RnnscopeError, spell
-from rnnscope.files.archives.inflated_window import InflatedWindow
-from rnnscope.files.archives.zip_window import FileWindow
 from rnnscope.files.guarding.limits import limits
+
+if TYPE_CHECKING:
+    from rnnscope.files.archives.inflated_window import InflatedWindow
+    from rnnscope.files.archives.zip_window import FileWindow
 
 SHARE_OF_TIME = 1 / 15
 """Of the time for reading a file: the child only walks over it."""
@@ -66,8 +68,8 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
     ------
     RnnscopeError
     """
-    known = (Path, io.BytesIO, FileWindow, InflatedWindow)
-    if not hasattr(os, "fork") or not isinstance(source, known):
+    known = isinstance(source, (Path, io.BytesIO)) or _is_window(source)
+    if not hasattr(os, "fork") or not known:
         return
     place, size = _place_and_size(source)
     ended = _ended.get(place)
@@ -95,6 +97,15 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
     )
 
 
+def _is_window(source: object) -> TypeGuard[FileWindow | InflatedWindow]:
+    if isinstance(source, Path):  # most are, and need nothing more to be loaded
+        return False
+    from rnnscope.files.archives.inflated_window import InflatedWindow
+    from rnnscope.files.archives.zip_window import FileWindow
+
+    return isinstance(source, (FileWindow, InflatedWindow))
+
+
 def _seconds(size: int) -> float:
     return limits().max_seconds * SHARE_OF_TIME + size / BYTES_A_SECOND
 
@@ -102,7 +113,7 @@ def _seconds(size: int) -> float:
 def _place_and_size(source: Path | BinaryIO) -> tuple[tuple[int, ...], int]:
     if isinstance(source, io.BytesIO):
         return (), len(source.getvalue())  # no copy, unlike a view of the buffer
-    if isinstance(source, (FileWindow, InflatedWindow)):
+    if _is_window(source):
         place, _ = _place_and_size(source.path)
         return (*place, source.start), source.size
     assert isinstance(source, Path)

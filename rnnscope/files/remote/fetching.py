@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import atexit
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
@@ -202,6 +200,9 @@ def _check_sizes(url: str, sizes: Names, folder: Path, error: Error, what: str) 
             found=f"{total} bytes in {len(sizes)} files",
             hint=f"allow more with {spell('max_bytes')}",
         )
+    import shutil
+    import tempfile
+
     free = shutil.disk_usage(folder).free
     if total > free:
         raise error(

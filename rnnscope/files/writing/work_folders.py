@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +47,9 @@ def work_folder(
     ------
     OSError
     """
+    import shutil
+    import tempfile
+
     where = Path(tempfile.gettempdir()) if place is None else place
     sweep(prefix, suffix, where, target)
     folder, lock = _locked_folder(prefix, suffix, where)
@@ -62,6 +63,8 @@ def work_folder(
 
 def sweep(prefix: str, suffix: str, place: Path, target: Path | None = None) -> None:
     """Remove the folders of that name that no living process has; never raises."""
+    import shutil
+
     if sys.platform == "win32":  # no locks that end with their process
         return
     name = re.compile(re.escape(prefix) + RANDOM + re.escape(suffix))
@@ -103,6 +106,8 @@ def _finish(folder: Path, target: Path) -> None:
 
 
 def _locked_folder(prefix: str, suffix: str, place: Path) -> tuple[Path, int | None]:
+    import tempfile
+
     for _ in range(100):
         folder = Path(tempfile.mkdtemp(suffix, prefix, place))
         if sys.platform == "win32":

@@ -9,7 +9,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops.interface import EvaluationError
 from rnnscope.model.signal import Layer, Signal
 
 PieceFunction = Callable[[tuple[Array, ...], Array | None], Array]

@@ -16,8 +16,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
 from rnnscope.model.cell import Array
-from rnnscope.model.ops import EvaluationError
-from rnnscope.model.ops.linear import windows
+from rnnscope.model.ops.interface import EvaluationError
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,8 @@ class Windows:
         ndarray (sequence, *windows, feature, *size)
             A view.
         """
+        from rnnscope.model.ops.linear import windows
+
         reach = [(k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True)]
         padded = np.pad(
             values,

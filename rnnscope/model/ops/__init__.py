@@ -8,32 +8,26 @@ limit.
 
 from __future__ import annotations
 
-from rnnscope.model.ops.activations import ACTIVATIONS
-from rnnscope.model.ops.elementwise import ELEMENTWISE
-from rnnscope.model.ops.indexing import INDEXING
+from typing import TYPE_CHECKING, Any
+
 from rnnscope.model.ops.interface import (
     EvaluationError,
     Operation,
     RandomNumbersError,
     check_size,
 )
-from rnnscope.model.ops.linear import LINEAR
-from rnnscope.model.ops.normalisation import NORMALISATION
-from rnnscope.model.ops.quantised import QUANTISED
-from rnnscope.model.ops.reductions import REDUCTIONS
-from rnnscope.model.ops.shapes import SHAPES
-from rnnscope.model.ops.spectra import SPECTRA
+
+if TYPE_CHECKING:
+    from rnnscope.model.ops.table import OPS
 
 __all__ = ["OPS", "EvaluationError", "Operation", "RandomNumbersError", "check_size"]
 
-OPS: dict[str, Operation] = {
-    **ELEMENTWISE,
-    **ACTIVATIONS,
-    **SHAPES,
-    **INDEXING,
-    **REDUCTIONS,
-    **LINEAR,
-    **NORMALISATION,
-    **QUANTISED,
-    **SPECTRA,
-}
+
+def __getattr__(name: str) -> Any:
+    """`OPS`, loaded when it is asked for: most files hold no computation to be evaluated."""
+    if name != "OPS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rnnscope.model.ops.table import OPS
+
+    globals()[name] = OPS
+    return OPS
