@@ -160,15 +160,15 @@ def test_cutting_the_depth_of_panels_changes_no_bit(name, dtype, monkeypatch):
     x, initial = rng.standard_normal((9, 5, 37)).astype(dtype), states_for(rng, cell, 9)
     whole = run(layer, x, HOLES[:, :5], initial)
     for size in (4096, 1024, 1):
-        monkeypatch.setattr(compiled_steps, "BLOCK_BYTES", size)
+        monkeypatch.setattr(panels, "BLOCK_BYTES", size)
         assert_same(whole, run(layer, x, HOLES[:, :5], initial))
 
 
 def test_small_panels_are_not_cut_and_deep_ones_are():
     deep = np.zeros((3, 2, 1100, 2, 8), np.float32)
-    assert compiled_steps._blocks(deep[:, :, :512]) == 1
-    assert compiled_steps._blocks(deep) == 3
-    assert compiled_steps._blocks(deep[:, :, :0]) == 1
+    assert panels._blocks(deep[:, :, :512]) == 1
+    assert panels._blocks(deep) == 3
+    assert panels._blocks(deep[:, :, :0]) == 1
 
 
 @pytest.mark.parametrize(("tile", "units"), [(TILES[0], 17), (TILES[1], 5), (TILES[3], 40)])

@@ -24,10 +24,6 @@ PROJECTION_BYTES = 2**18
 """Projected inputs of this size are computed ahead: a part of what a core's second cache holds.
 Where no two steps find room, each step makes its own."""
 
-BLOCK_BYTES = 2**15
-"""The most of some columns of a panel that is multiplied by all rows before what lies deeper:
-about a first cache. Smaller blocks lose more by keeping their sums than is won."""
-
 PLACES = 2**16
 """Steps of single sequences in one call: half a megabyte of where they are."""
 
@@ -42,15 +38,6 @@ def _cuts(starts: Array, places: int) -> Array:
     wanted = np.arange(0, starts[-1], places, dtype=np.int64)
     cuts = np.searchsorted(starts, wanted, side="right") - 1
     return np.append(cuts[np.diff(cuts, prepend=-1) > 0], len(starts) - 1).astype(np.int64)
-
-
-def _blocks(matrix: Array) -> int:
-    """Into how many blocks a product cuts the depth of (panel, part, depth, column, lane)."""
-    if not matrix.size:
-        return 1
-    row = matrix[0, 0, 0].nbytes
-    blocks: int = -(-matrix.shape[2] // max(1, BLOCK_BYTES // row))
-    return blocks
 
 
 class CompiledSteps:
@@ -82,8 +69,7 @@ class CompiledSteps:
         panels = self._panels = packed.panels
         kind, spec = panels.kind, packed.spec
         self._schedule = Schedule(order)
-        rows, lanes, dtype = len(order.rows), panels.tile.lanes, spec.dtype
-        widest = max(one.matrix.shape[1] * one.matrix.shape[3] for one in panels.products)
+        rows, dtype = len(order.rows), spec.dtype
         self._states = {
             name: aligned((2, rows, panels.stride) if name == "m" else (rows, panels.stride), dtype)
             for name in (*kind.states, *kind.buffers)
@@ -91,33 +77,23 @@ class CompiledSteps:
         for name in kind.states:
             first = self._states[name][0] if name == "m" else self._states[name]
             first[:, : before[name].shape[1]] = before[name][order.rows]
-        self._each = sum(one.kernel.size + one.matrix.size for one in panels.products)
+        self._each = panels.multiplications
         self._widths = {name: before[name].shape[1] for name in kind.states}
         self._code = panels.code()
         self._pool = pool
         self._threads = threads if pool is not None else 1
-        self._tables = [self._code.new_table() for _ in range(self._threads)]
+        self._tables = [panels.new_table() for _ in range(self._threads)]
         self._used: dict[str, Any] = {
-            "x": x, "input": x.shape[2], "units": spec.num_units, "depth": spec.output_size,
-            "stride": panels.stride, "parameters": panels.parameters,
-            "patience": patience(rows * self._each), "yields": letting_others_run(),
-            "zeros": aligned((widest, lanes), dtype),
-            "minus_zeros": -aligned((widest, lanes), dtype), **self._states,
+            "x": x, "input": x.shape[2], "patience": patience(rows * self._each),
+            "yields": letting_others_run(), **self._states,
         }  # fmt: skip
-        for number, product in enumerate(panels.products):
-            self._used[f"blocks_{number}"] = _blocks(product.matrix)
-            self._used[f"input_blocks_{number}"] = _blocks(product.kernel)
-            self._used[f"matrix_{number}"] = product.matrix
-            self._used[f"kernel_{number}"] = product.kernel
-            self._used[f"bias_{number}"] = product.bias
         self._used |= {f"all_{name}": all_states[name] for name in kind.states}
         self._used |= {f"gate_{name}": (kept or {})[name] for name in kind.kept}
         together = min(rows, ROWS_TOGETHER)
-        own = [aligned((2, together, widest, lanes), dtype) for _ in self._tables]
-        self._own = own  # alive as long as their addresses are in tables
-        for table, (sums, z_rows) in zip(self._tables, own, strict=True):
-            self._code.fill(table, {**self._used, "sums": sums, "z_rows": z_rows})
-        self._split(1)
+        sums = (2, together, *panels.zeros.shape)
+        self._own = own = [aligned(sums, dtype, zeros=False) for _ in self._tables]  # kept alive
+        for table, (of_m, of_x) in zip(self._tables, own, strict=True):
+            self._code.fill(table, {**self._used, "sums": of_m, "z_rows": of_x})
 
     def _split(self, parties: int) -> None:
         """Which panels each of some threads takes."""
@@ -149,8 +125,8 @@ class CompiledSteps:
     def _advance(self, start: int, stop: int) -> int:
         """Run some steps; how many were done, which may be less where threads shared them."""
         found = self._schedule.at(start, stop)
-        sizes = [product.bias.nbytes for product in self._panels.products]
-        cuts = _cuts(found.starts, max(1, PROJECTION_BYTES // max(1, sum(sizes))))
+        sizes = sum(product.bias.nbytes for product in self._panels.products)
+        cuts = _cuts(found.starts, max(1, PROJECTION_BYTES // max(1, sizes)))
         most = int(np.diff(found.starts[cuts]).max())
         dtype = self._panels.parameters.dtype
         used: dict[str, Any] = {

@@ -6,6 +6,7 @@ Imported only when llvmlite is installed and the work pays for loading it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ from rnnscope.engines.compiled.layout import (
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array, CellSpec
+
+
+BLOCK_BYTES = 2**15
+"""The most of some columns of a panel that is multiplied by all rows before what lies deeper:
+about a first cache. Smaller blocks lose more by keeping their sums than is won."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Panels:
     kind : KernelKind
     tile : Tile
         Lanes of the cell's own kind of numbers.
+    units, depth : int
+        Of the cell; the width of its m.
     stride : int
         Of the rows of states, buffers and parameters: `row_stride` of the widest product.
     products : tuple of PackedProduct
@@ -59,6 +67,8 @@ class Panels:
 
     kind: KernelKind
     tile: Tile
+    units: int
+    depth: int
     stride: int
     products: tuple[PackedProduct, ...]
     parameters: Array
@@ -100,11 +110,65 @@ class Panels:
         parameters = aligned((len(kind.parameters), stride), spec.dtype)
         for row, value in zip(parameters, cell.parameters(spec).values(), strict=True):
             row[: np.size(value) if np.ndim(value) else None] = value
-        return cls(kind, here, stride, tuple(products), parameters)
+        sizes = spec.num_units, spec.output_size
+        return cls(kind, here, *sizes, stride, tuple(products), parameters)
 
     def code(self) -> Compiled:
         """The function that runs such a cell."""
         return compiled(self.kind, self.tile)
+
+    @cached_property
+    def multiplications(self) -> int:
+        """Of a step of one row."""
+        return sum(one.kernel.size + one.matrix.size for one in self.products)
+
+    @cached_property
+    def zeros(self) -> Array:
+        """(column, lane) of the widest panel."""
+        widest = max(one.matrix.shape[1] * one.matrix.shape[3] for one in self.products)
+        return aligned((widest, self.tile.lanes), self.parameters.dtype)
+
+    def new_table(self) -> Array:
+        """A table for the code, with what is the same in every call: one thread takes all panels.
+
+        The arrays in it live as long as these panels.
+        """
+        return self._table.copy()
+
+    @cached_property
+    def _table(self) -> Array:
+        code = self.code()
+        table = code.new_table()
+        values: dict[str, Any] = {
+            "units": self.units, "depth": self.depth, "stride": self.stride,
+            "parameters": self.parameters, "zeros": self.zeros, "minus_zeros": self._minus_zeros,
+            "party": 0, "parties": 1,
+        }  # fmt: skip
+        for number, product in enumerate(self.products):
+            values |= {
+                f"first_{number}": 0, f"panels_{number}": len(product.matrix),
+                f"blocks_{number}": _blocks(product.matrix),
+                f"input_blocks_{number}": _blocks(product.kernel),
+                f"matrix_{number}": product.matrix, f"kernel_{number}": product.kernel,
+                f"bias_{number}": product.bias,
+            }  # fmt: skip
+        code.fill(table, values)
+        return table
+
+    @cached_property
+    def _minus_zeros(self) -> Array:
+        minus: Array = aligned(self.zeros.shape, self.zeros.dtype)
+        np.negative(self.zeros, out=minus)
+        return minus
+
+
+def _blocks(matrix: Array) -> int:
+    """Into how many blocks a product cuts the depth of (panel, part, depth, column, lane)."""
+    if not matrix.size:
+        return 1
+    row = matrix[0, 0, 0].nbytes
+    blocks: int = -(-matrix.shape[2] // max(1, BLOCK_BYTES // row))
+    return blocks
 
 
 def _packed(matrix: Array, packing: Packing, lanes: int) -> Array:
