@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Target
     from rnnscope.record.results import RunReport
     from rnnscope.record.several_runs import SeveralRuns
+    from rnnscope.record.targets import Target
 
 
 def run(
@@ -79,7 +79,8 @@ def run(
     from rnnscope.api.trace import StateTrace
     from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.parts import refuse_parts_alone
-    from rnnscope.record.recording import Target, record
+    from rnnscope.record.recording import record
+    from rnnscope.record.targets import Target
 
     refuse_parts_alone(parts, dask)
     recipe = _recipe(checkpoint, input, options)
@@ -145,7 +146,8 @@ def plan(
     >>> planned.layers[0].name, planned.bytes_of_states
     ('rnn/lstm_cell', 30720)
     """
-    from rnnscope.record.recording import Target, plan_only
+    from rnnscope.record.recording import plan_only
+    from rnnscope.record.targets import Target
 
     target = Target(None if output is None else Path(output), force)
     return plan_only(_recipe(checkpoint, input, options), target, command="rnnscope.plan")
@@ -193,8 +195,9 @@ def run_several(
     ('pass', 'inputs.trace.h5')
     """
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Target, record
+    from rnnscope.record.recording import record
     from rnnscope.record.several_runs import inputs_in, record_several, traces_of
+    from rnnscope.record.targets import Target
 
     command = "rnnscope.run_several"
     found = inputs_in(os.fspath(one) for one in inputs)
@@ -252,7 +255,7 @@ def run_part(
     (0, 2)
     """
     from rnnscope.record.parts import record_part
-    from rnnscope.record.recording import PartOfRun
+    from rnnscope.record.targets import PartOfRun
     from rnnscope.trace.parts import parse_part
 
     number, of = parse_part("/".join(map(str, part)))

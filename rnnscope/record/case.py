@@ -12,9 +12,10 @@ from rnnscope.comparing.wording import details, headline
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, spell
 from rnnscope.files.writing.work_folders import work_folder
-from rnnscope.record.recording import Target, record
+from rnnscope.record.recording import record
 from rnnscope.record.replay import Replay
 from rnnscope.record.suite_file import Case
+from rnnscope.record.targets import Target
 from rnnscope.record.trace_checks import RECOMPUTED, Comparison, check_trace, picture_path
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise

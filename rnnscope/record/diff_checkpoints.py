@@ -13,8 +13,9 @@ from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.files.containers.named_arrays import open_named
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.recording import Target, record
+from rnnscope.record.recording import record
 from rnnscope.record.results import RunReport
+from rnnscope.record.targets import Target
 from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.recognise import Recognised
 from rnnscope.states.trace_format import readings as trace_readings

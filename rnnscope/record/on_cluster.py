@@ -30,17 +30,12 @@ from rnnscope.record.parts import (
 from rnnscope.record.parts_folders import folder_for_parts, remove_parts
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import REFERENCES, Recipe
-from rnnscope.record.recording import (
-    Interrupted,
-    PartOfRun,
-    Target,
-    plan_only,
-    run_digest,
-    run_settings,
-)
+from rnnscope.record.recording import Interrupted, plan_only, run_settings
 from rnnscope.record.results import PartsReport, RunReport
 from rnnscope.record.run_digests import read_digests
 from rnnscope.record.run_report import bytes_of_states
+from rnnscope.record.targets import PartOfRun, Target
+from rnnscope.record.trace_headers import run_digest
 from rnnscope.running.prepare import prepare
 from rnnscope.trace import Trace
 from rnnscope.trace.parts import PartPlace

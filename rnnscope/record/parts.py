@@ -14,17 +14,13 @@ from rnnscope.errors import OptionError, TraceError, spell, spell_command
 from rnnscope.files.remote.addresses import url_of
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.recording import (
-    PartOfRun,
-    Target,
-    plan_only,
-    record,
-    run_digest,
-)
+from rnnscope.record.recording import plan_only, record
 from rnnscope.record.results import PartReport, RunReport
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.record.run_digests import read_digests
 from rnnscope.record.run_report import planned_report, with_nan_allowed
+from rnnscope.record.targets import PartOfRun, Target
+from rnnscope.record.trace_headers import run_digest
 from rnnscope.running.interface import Progress
 from rnnscope.running.prepare import prepare
 from rnnscope.trace import check_target

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rnnscope.errors import RnnscopeError, TraceError, spell
 from rnnscope.files.hdf5.safe_hdf5 import has_signature, open_h5
-from rnnscope.record.recording import Target
+from rnnscope.record.targets import Target
 from rnnscope.trace import check_target
 from rnnscope.trace.parts.place import PARTS_SUFFIX, check_folder_name, is_folder_name
 from rnnscope.trace.parts.table import FOLDER, RUN

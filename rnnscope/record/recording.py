@@ -9,12 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from rnnscope import __version__
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import OptionError, called, spell
-from rnnscope.files.remote.addresses import as_address
+from rnnscope.errors import OptionError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier
@@ -25,8 +21,10 @@ from rnnscope.record.results import (
     RunReport,
 )
 from rnnscope.record.run_checks import RunChecks
-from rnnscope.record.run_digests import RunDigests, read_digests
+from rnnscope.record.run_digests import read_digests
 from rnnscope.record.run_report import bytes_of_states, planned_report, run_report
+from rnnscope.record.targets import PartOfRun, Target
+from rnnscope.record.trace_headers import fingerprint, run_digest, storable_recipe, trace_header
 from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
 from rnnscope.running.interface import Progress
@@ -35,87 +33,17 @@ from rnnscope.running.prepare import Prepared
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import (
     LayerHeader,
-    TraceHeader,
     TraceWriter,
     check_target,
     parse_selection,
 )
 from rnnscope.trace.identity import RunIdentity
 from rnnscope.trace.memory import MemoryFile
-from rnnscope.trace.partial import fingerprint_of
-from rnnscope.trace.parts import PartMark, PartPlace, part_path
-from rnnscope.trace.parts.place import place_of
+from rnnscope.trace.parts import PartMark
 from rnnscope.trace.target import check_trace_name
 
 if TYPE_CHECKING:
     from rnnscope.trace.reader import Trace
-
-MAX_RECIPE_BYTES = 32 * 2**10
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a trace goes.
-
-    Attributes
-    ----------
-    path : Path or None
-        A path, or an address of a zarr store. None: it stays in memory.
-    force : bool
-        Replace an existing file.
-    resume : bool
-        Continue a run of the same recipe that was interrupted.
-    """
-
-    path: Path | None = None
-    force: bool = False
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        if self.path is not None:
-            object.__setattr__(self, "path", as_address(self.path))
-
-
-@dataclass(frozen=True)
-class PartOfRun:
-    """Which part of a run is recorded.
-
-    Attributes
-    ----------
-    number, of : int
-        The first is 1.
-    recipe : Recipe or None
-        What the part tells as its recipe, where files are named otherwise to whoever records it.
-    threads : int
-        Into how many parts a slice is split, as a run on one machine would; 0: as the recipe says.
-    folder : Path or None
-        Of the parts, where it is another than the trace's own.
-    input_sha256 : str
-        The digest of the input, where whoever ties the parts has taken it and sees to it that the
-        input stays as it is: a part need not read all of it.
-    """
-
-    number: int
-    of: int
-    recipe: Recipe | None = None
-    threads: int = 0
-    folder: Path | None = None
-    input_sha256: str = ""
-
-    def path(self, trace: Path) -> Path:
-        """Where the part of a trace goes."""
-        own = part_path(trace, self.number, self.of)
-        return own if self.folder is None else self.folder / own.name
-
-    def place(self, sequences: int) -> PartPlace:
-        """The part of a run of so many sequences.
-
-        Raises
-        ------
-        OptionError
-            There are fewer sequences than parts.
-        """
-        return place_of(self.number, self.of, sequences)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,8 +150,8 @@ def record(
             if wait([digests], seconds).not_done:
                 return None
             known = digests.result()
-            fingerprint = _fingerprint(known, told) + "".join(map(repr, marks))
-            return RunIdentity(fingerprint, known.attributes)
+            decides = fingerprint(known, told) + "".join(map(repr, marks))
+            return RunIdentity(decides, known.attributes)
 
         def open_writer(
             layers: list[LayerHeader], lengths: Array | None, has_mask: bool, engine: str
@@ -313,25 +241,6 @@ def run_settings(recipe: Recipe) -> RunSettings:
     )
 
 
-def _fingerprint(digests: RunDigests, recipe: Recipe) -> str:
-    """A run by what decides its results: checkpoint, input, options and the files these name."""
-    inputs = (digests.input, digests.decoder_input, *digests.named)
-    return repr((digests.checkpoint, inputs, recipe.fingerprint()))
-
-
-def run_digest(digests: RunDigests, version: str, recipe: Recipe) -> str:
-    """One text for what decides the numbers of a run; its parts have the same.
-
-    Parameters
-    ----------
-    digests : RunDigests
-    version : str
-        Of rnnscope.
-    recipe : Recipe
-    """
-    return fingerprint_of(_fingerprint(digests, recipe), version)
-
-
 def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:
     if lengths is None:
         raise OptionError(
@@ -340,33 +249,6 @@ def _ragged_lengths(lengths: Array | None, source: InputSource) -> Array:
             hint=f"give them with {spell('lengths')}, or leave {spell('ragged')} out",
         )
     return lengths
-
-
-def trace_header(planned: PlannedRun, command: str) -> TraceHeader:
-    """Where a trace comes from, without the digests of what is read."""
-    checkpoint, source, decoder = planned.checkpoint, planned.source, planned.plan.decoder_source
-    return TraceHeader(
-        command=command,
-        recipe=storable_recipe(planned.recipe),
-        checkpoint=checkpoint.path.name,
-        checkpoint_format=checkpoint.format,
-        framework=checkpoint.framework,
-        input=source.name,
-        decoder_input="" if decoder is None else decoder.name,
-        rnnscope_version=__version__,
-        notes=tuple(called(note) for note in (*checkpoint.notes, *source.notes)),
-    )
-
-
-def storable_recipe(recipe: Recipe) -> str:
-    """The recipe as a trace can hold it: HDF5 keeps no attribute of more than 64 KiB.
-
-    Many lengths are told by their digest alone; the trace has them as an array of its own.
-    """
-    text = recipe.to_json()
-    if len(text) <= MAX_RECIPE_BYTES or not isinstance(recipe["lengths"], tuple):
-        return text
-    return recipe.with_options(lengths=np.array(recipe["lengths"], np.int64)).to_json()
 
 
 def plan_only(recipe: Recipe, target: Target | None = None, *, command: str = "") -> RunReport:

@@ -11,8 +11,9 @@ from rnnscope.comparing import DiffResult, DiffSettings, diff_states
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.record.planning import PlannedRun
 from rnnscope.record.recipe import Recipe, refuse_execution
-from rnnscope.record.recording import Recording, Target, record
+from rnnscope.record.recording import Recording, record
 from rnnscope.record.replay import Replay, replayed
+from rnnscope.record.targets import Target
 from rnnscope.running.interface import Progress
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise

@@ -12,8 +12,8 @@ from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, spell
 from rnnscope.printable import Printable
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.recording import Target
 from rnnscope.record.results import RunReport
+from rnnscope.record.targets import Target
 from rnnscope.trace.target import trace_beside
 
 SUFFIXES = (".npy", ".npz", ".csv", ".mat", ".parquet")

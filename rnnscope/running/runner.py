@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import queue
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from functools import partial
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.engines.choose import LayerEngine, choose, one_blas_thread, prefix_lengths
-from rnnscope.engines.workspace import Workspace
+from rnnscope.engines.choose import LayerEngine, choose, one_blas_thread
 from rnnscope.errors import OptionError, spell
-from rnnscope.inputs import InputBatch, InputSource
-from rnnscope.model.cell import Array
+from rnnscope.inputs import InputSource
 from rnnscope.model.verification import Verifier
-from rnnscope.running.background import prefetch
-from rnnscope.running.compute import Computed, Merged, compute_slice
-from rnnscope.running.interface import MakeObserver, Observer, OpenSink, Progress, StateSink
+from rnnscope.running.interface import MakeObserver, OpenSink, Progress, StateSink
 from rnnscope.running.memory import (
     DEFAULT_BYTES,
     IN_FLIGHT,
@@ -32,7 +26,7 @@ from rnnscope.running.part_of_run import PartObserver, PartSink, common_rows, sl
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
 from rnnscope.running.prepare import Prepared, prepare
-from rnnscope.running.side_by_side import side_by_side
+from rnnscope.running.sliced_run import SlicedRun
 
 
 @dataclass(frozen=True)
@@ -183,7 +177,7 @@ def run_plan(
             slices = slices_of_part(prepared, _names(engines), size, rows, sink.done)
             into, seen = PartSink(sink, rows), observer and PartObserver(observer, rows)
         with WritingThread() as thread:
-            run = _SlicedRun(prepared, engines, size, into, thread, seen, verifier, alone=alone)
+            run = SlicedRun(prepared, engines, size, into, thread, seen, verifier, alone=alone)
             # Closed before the input is, also where `progress` is interrupted.
             with closing(run.slices(slices)) as computed:
                 for sequences in computed:
@@ -246,127 +240,3 @@ def _engines(
 def _names(engines: Mapping[str, LayerEngine]) -> str:
     """The engines that run, each once."""
     return ", ".join(dict.fromkeys(engine.name for engine in engines.values()))
-
-
-class _SlicedRun:
-    """Hands slices of sequences from reading to computing to writing."""
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        engines: dict[str, LayerEngine],
-        size: SliceSize,
-        sink: StateSink,
-        thread: WritingThread,
-        observer: Observer | None,
-        verifier: Verifier | None,
-        *,
-        alone: bool,
-    ) -> None:
-        self._prepared = prepared
-        self._engines = engines
-        self._sink = sink
-        self._thread = thread
-        self._observer = observer
-        self._verifier = verifier
-        self._alone = alone
-        # Results live in as many sets of arrays as may be in flight; a set is free again when it
-        # is written.
-        self._free: queue.SimpleQueue[dict[str, Workspace]] = queue.SimpleQueue()
-        for _ in range(IN_FLIGHT):
-            self._free.put({name: Workspace() for name in engines})
-        # As many for the input: one more is computed meanwhile, and one is read.
-        self._inputs: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
-        for _ in range(IN_FLIGHT + 2):
-            self._inputs.put(Workspace())
-        self._long = None
-        if size.steps < prepared.source.timesteps:
-            from rnnscope.running.long_time import LongRun
-
-            self._long = LongRun(prepared, engines, size, sink, thread, observer)
-
-    def slices(self, every: Iterable[slice]) -> Generator[slice, None, None]:
-        """Run slices of sequences, each yielded when it is computed."""
-        if self._long is None:
-            if self._alone:
-                with closing(side_by_side(every, IN_FLIGHT, self._read, self._run_alone)) as ended:
-                    yield from ended
-                return
-            with closing(prefetch(every, self._read)) as batches:
-                for sequences, read in batches:
-                    write, give_back = self._compute(sequences, *read)
-                    self._thread.put(write, after=give_back)
-                    yield sequences
-            return
-        for sequences in every:
-            self._long.run(sequences)
-            self._thread.put(partial(self._sink.commit, sequences.stop, self._saved()))
-            yield sequences
-
-    def _read(self, sequences: slice) -> tuple[InputBatch, Workspace]:
-        """A slice of the input, and the memory that it is in."""
-        source, memory = self._prepared.source, self._inputs.get()
-        shape = (sequences.stop - sequences.start, *source.shape[1:])
-        return source.read(sequences, out=memory.array("x", shape, source.dtype)), memory
-
-    def _run_alone(
-        self, sequences: slice, read: tuple[InputBatch, Workspace]
-    ) -> Callable[[], None]:
-        """Compute a slice; what is left to be done when its turn has come."""
-        write, give_back = self._compute(sequences, *read)
-
-        def end() -> None:
-            write()
-            give_back()
-
-        return end
-
-    def _compute(
-        self, sequences: slice, batch: InputBatch, memory: Workspace
-    ) -> tuple[Callable[[], None], Callable[[], None]]:
-        """Compute a slice: what writes it, and what gives its memory back."""
-        prepared = self._prepared
-        given = None if prepared.lengths is None else prepared.lengths[sequences]
-        common = prepared.entry(batch, sequences, slice(None)).mask
-        workspaces = self._free.get()
-        made: list[Computed | Merged] = []
-        observations: list[Callable[[], None]] = []
-        finals: dict[str, Mapping[str, Array]] = {}
-        for one in compute_slice(prepared, self._engines, batch, sequences, workspaces):
-            made.append(one)
-            if isinstance(one, Merged):
-                continue
-            if common is None and not prepared.plan.decodes(one.node):
-                common = one.mask
-            finals[one.node.name] = one.states.final
-            if self._observer is not None:
-                start = prepared.handed_over(one.node, finals)
-                observe = partial(
-                    self._observer.see_layer,
-                    one.node, one.states, one.mask, prefix_lengths(one.mask), batch.input_steps,
-                    sequences, start,
-                )  # fmt: skip
-                observations.append(observe)
-            if self._verifier is not None:
-                self._verifier.compare(one.node, one.x, one.mask, one.initial, one.states)
-        mask = common if prepared.has_mask else None
-
-        def write() -> None:
-            for observe in observations:
-                observe()
-            for one in made:
-                if isinstance(one, Merged):
-                    self._sink.write_outputs(one.node.name, one.outputs, sequences)
-                else:
-                    self._sink.write_layer(one.node.name, one.states, sequences)
-            self._sink.write_common(sequences, given, mask, batch.input_steps, batch.resets)
-            self._sink.commit(sequences.stop, self._saved())
-
-        def give_back() -> None:
-            self._free.put(workspaces)
-            self._inputs.put(memory)
-
-        return write, give_back
-
-    def _saved(self) -> str:
-        return "" if self._observer is None else self._observer.saved()

@@ -91,7 +91,8 @@ def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
     ) -> Path:
         __tracebackhide__ = True
         from rnnscope.record.recipe import Recipe
-        from rnnscope.record.recording import Target, record
+        from rnnscope.record.recording import record
+        from rnnscope.record.targets import Target
 
         recipe = Recipe.make(checkpoint, inputs, where="rnnscope_run", **options)
         trace = tmp_path_factory.mktemp("rnnscope") / "trace.h5"

@@ -49,7 +49,8 @@ def main() -> None:
     from rnnscope.record.joining import join_parts
     from rnnscope.record.on_cluster import record_on_cluster
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import PartOfRun, Target, record
+    from rnnscope.record.recording import record
+    from rnnscope.record.targets import PartOfRun, Target
     from rnnscope.trace import Trace
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -24,7 +24,8 @@ from rnnscope.errors import EngineError, InputError, OptionError, TraceError
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.record.on_cluster import record_on_cluster, require_count
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.recording import Interrupted, Target
+from rnnscope.record.recording import Interrupted
+from rnnscope.record.targets import Target
 
 distributed = pytest.importorskip("distributed")
 

@@ -88,7 +88,9 @@ def test_more_threads_than_panels_have_nothing_to_do_and_do_not_mind(parties):
 def test_who_waits_too_often_goes_on_alone_from_the_step_that_is_done(name, parties, monkeypatch):
     def crowded():
         place = meeting.new_place()
-        place[meeting.LATE] = meeting_code.FORGIVEN + 3  # forgiven from step 48 on: never asked there
+        place[meeting.LATE] = (
+            meeting_code.FORGIVEN + 3
+        )  # forgiven from step 48 on: never asked there
         return place
 
     monkeypatch.setattr(compiled_steps, "new_place", crowded)

@@ -19,7 +19,8 @@ from rnnscope.record.inspecting import inspect_path
 from rnnscope.record.parts import record_part
 from rnnscope.record.parts_folders import folder_for_parts
 from rnnscope.record.recipe import Recipe
-from rnnscope.record.recording import PartOfRun, Target, record
+from rnnscope.record.recording import record
+from rnnscope.record.targets import PartOfRun, Target
 from rnnscope.trace import Trace
 
 CHECKPOINT = "sample_data/lstm_float64/model.ckpt"

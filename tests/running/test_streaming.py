@@ -29,7 +29,7 @@ from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.record.run_checks import RunChecks
-from rnnscope.running import plan_run, run_plan, runner
+from rnnscope.running import plan_run, run_plan, runner, sliced_run
 from rnnscope.running.memory import (
     IN_FLIGHT,
     LONG_SLICE,
@@ -368,7 +368,7 @@ def test_slices_that_threads_take_whole_have_the_bits_of_shared_ones(
         taken.append(threads)
         return side_by_side(items, threads, *how)
 
-    monkeypatch.setattr(runner, "side_by_side", watched)
+    monkeypatch.setattr(sliced_run, "side_by_side", watched)
     monkeypatch.setattr(runner, "processors", lambda: 8)
     shared, result = case.run(threads=2, engine="compiled")
     assert not taken

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.planning import PlannedRun
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Target
     from rnnscope.record.results import RunReport
+    from rnnscope.record.targets import Target
     from rnnscope.running.interface import Progress
 
 ShowProgress = Callable[["PlannedRun"], AbstractContextManager["Progress | None"]]
@@ -67,7 +67,7 @@ def plan_parts(recipe: Recipe, target: Target, part: str | None, parts: int | No
     """What a run in parts would do, without doing it."""
     from rnnscope.record.on_cluster import plan_on_cluster
     from rnnscope.record.parts import plan_part
-    from rnnscope.record.recording import PartOfRun
+    from rnnscope.record.targets import PartOfRun
     from rnnscope.trace.parts import parse_part
 
     if part is None:
@@ -86,7 +86,7 @@ def plan_parts(recipe: Recipe, target: Target, part: str | None, parts: int | No
 def run_part(recipe: Recipe, target: Target, part: str, progress: ShowProgress | None) -> RunReport:
     """Record one part."""
     from rnnscope.record.parts import record_part
-    from rnnscope.record.recording import PartOfRun
+    from rnnscope.record.targets import PartOfRun
     from rnnscope.trace.parts import parse_part
 
     assert target.path is not None

@@ -52,9 +52,10 @@ def command(
     Without -o the new states are compared with those of TRACE: exits with 0 if they are the same,
     1 if they differ. With -o as 'rnnscope run'. Exits with 2 if the run could not be done.
     """
-    from rnnscope.record.recording import Interrupted, Target
+    from rnnscope.record.recording import Interrupted
     from rnnscope.record.replay import Replay
     from rnnscope.record.rerun import rerun, rerun_and_compare
+    from rnnscope.record.targets import Target
 
     replay = Replay(given["checkpoint"], given["inputs"], parse_run_set(given["run"]))
     progress = None if quiet else progress_bar

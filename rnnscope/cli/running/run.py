@@ -96,9 +96,10 @@ def command(
         run_part,
     )
     from rnnscope.record.recipe import Recipe
-    from rnnscope.record.recording import Interrupted, Target, plan_only, record
+    from rnnscope.record.recording import Interrupted, plan_only, record
     from rnnscope.record.results import RunReport
     from rnnscope.record.several_runs import record_several, traces_of
+    from rnnscope.record.targets import Target
     from rnnscope.trace.target import trace_beside
 
     options = given_options(given)

@@ -25,7 +25,6 @@ from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array, CellSpec
 
-
 BLOCK_BYTES = 2**15
 """The most of some columns of a panel that is multiplied by all rows before what lies deeper:
 about a first cache. Smaller blocks lose more by keeping their sums than is won."""
@@ -133,7 +132,8 @@ class Panels:
 
         The arrays in it live as long as these panels.
         """
-        return self._table.copy()
+        table: Array = self._table.copy()
+        return table
 
     @cached_property
     def _table(self) -> Array:
