@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from rnnscope.checkpoints.module_layouts import find_layout_modules
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
+from rnnscope.checkpoints.torch.building import StateDict
 from rnnscope.checkpoints.torch.module_names import TENSOR, DeclaredModule
-from rnnscope.checkpoints.torch.network import StateDict, read_state_dict
+from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.files.arrays.loadable_arrays import LoadableArray
 
 PARAMETERS = (

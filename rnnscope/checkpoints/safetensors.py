@@ -11,7 +11,8 @@ import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.module_layouts import layouts_of
-from rnnscope.checkpoints.torch.network import StateDict, read_state_dict
+from rnnscope.checkpoints.torch.building import StateDict
+from rnnscope.checkpoints.torch.network import read_state_dict
 from rnnscope.checkpoints.torch.shards import (
     INDEX_END,
     is_index,

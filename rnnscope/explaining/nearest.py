@@ -9,7 +9,7 @@ import numpy as np
 from rnnscope.explaining.deviations import Reading, Target, View
 from rnnscope.explaining.result import DeviationReport, NearReport
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.simulated import results_of
 from rnnscope.explaining.subject import Subject
 from rnnscope.model.cell import Array
 

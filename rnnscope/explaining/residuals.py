@@ -10,7 +10,8 @@ from rnnscope.explaining.comparison import PreparedTarget
 from rnnscope.explaining.deviations import Unknown, View
 from rnnscope.explaining.grouping import groups
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import Results, prepared, simulate
+from rnnscope.explaining.simulated import prepared
+from rnnscope.explaining.simulation import Results, simulate
 from rnnscope.model.cell import Array
 
 FAR = 1e6

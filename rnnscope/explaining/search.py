@@ -24,7 +24,8 @@ from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
 from rnnscope.explaining.grouping import groups
 from rnnscope.explaining.reference import Reference
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import beginnings_of, prepared, results_of, simulate
+from rnnscope.explaining.simulated import beginnings_of, prepared, results_of
+from rnnscope.explaining.simulation import simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
 from rnnscope.explaining.tolerance import rounding, tolerance_of

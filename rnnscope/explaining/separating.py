@@ -12,7 +12,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.explaining.deviations import Reading, View
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.simulated import results_of
 from rnnscope.explaining.subject import Subject
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.model.cell import Array

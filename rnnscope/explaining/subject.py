@@ -12,7 +12,7 @@ from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, UnsupportedCellError, spell
 from rnnscope.explaining.heads import stored_heads
 from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.simulated import results_of
 from rnnscope.explaining.views import ResultShape
 from rnnscope.model.cell import Array
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking, PassThrough

@@ -5,18 +5,16 @@ TensorFlow is handed in, never imported here.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import EngineError, spell
-from rnnscope.model.cell import Array, CellSpec
+from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import RecurrentLayer
-from rnnscope.oracles.importing import import_framework
+from rnnscope.oracles.tensorflow_steps import import_keras, keras_activation, stepper
 
 STEPWISE = "TensorFlow ops"
 """The kernel's name where every step is spelled out in elementary ops."""
@@ -194,13 +192,13 @@ class Task:
         )
 
     def _keras(self) -> Result:
-        keras = _import_keras()
+        keras = import_keras()
         cell, layer = self.layer.cell, self.layer
         weights, options = cell.weights, cell.options
         lstm = keras.layers.LSTM(
             cell.num_units,
-            activation=_keras_activation(self.tf, options.activation.value, self.name),
-            recurrent_activation=_keras_activation(
+            activation=keras_activation(self.tf, options.activation.value, self.name),
+            recurrent_activation=keras_activation(
                 self.tf, options.recurrent_activation.value, self.name
             ),
             return_sequences=True,
@@ -227,7 +225,7 @@ class Task:
 
     def _stepwise(self, kernel: str) -> Result:
         tf = self.tf
-        step = _stepper(tf, self.layer.cell, self.name)
+        step = stepper(tf, self.layer.cell, self.name)
         x, counts = self.turn(tf.constant(self.x)), self._counts()
         c, m = tf.constant(self.initial["c"]), tf.constant(self.initial["m"])
         every: dict[str, list[Any]] = {"c": [], "m": []}
@@ -270,99 +268,3 @@ def _onnx_only(layer: RecurrentLayer) -> str:
     if options.coupled.value:
         return "coupled forget gate"
     return "" if options.gate_clip.value is None else "clip of the gates"
-
-
-def _stepper(tf: Any, cell: CellSpec, name: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-    """``step(x, c, m) -> (c, m)``, after LSTMCell.call of TensorFlow's rnn_cell_impl.py.
-
-    The clip of the gates and the coupled forget gate are the ONNX operator's.
-    """
-    weights, options = cell.weights, cell.options
-    kernel = tf.constant(np.concatenate([weights.kernel, weights.recurrent_kernel]))
-    act = _activation(tf, options.activation.value, name)
-    out_act = _activation(tf, options.output_activation.value, name)
-    rec_act = _activation(tf, options.recurrent_activation.value, name)
-    forget_bias = tf.constant(options.forget_bias.value, kernel.dtype)
-
-    def peep(z: Any, diagonal: Array | None, c: Any) -> Any:
-        return z if diagonal is None else z + tf.constant(diagonal) * c
-
-    def clip(value: Any, bound: float | None) -> Any:
-        return value if bound is None else tf.clip_by_value(value, -bound, bound)
-
-    def gate(z: Any) -> Any:
-        return rec_act(clip(z, options.gate_clip.value))
-
-    def step(x: Any, c_prev: Any, m_prev: Any) -> tuple[Any, Any]:
-        z = tf.nn.bias_add(tf.matmul(tf.concat([x, m_prev], 1), kernel), weights.bias)
-        z_i, z_f, z_g, z_o = tf.split(z, 4, axis=1)
-        i = gate(peep(z_i, weights.peephole_i, c_prev))
-        f = gate(peep(z_f + forget_bias, weights.peephole_f, c_prev))
-        f = 1 - i if options.coupled.value else f
-        g = act(clip(z_g, options.gate_clip.value))
-        c = clip(f * c_prev + i * g, options.cell_clip.value)
-        m = gate(peep(z_o, weights.peephole_o, c)) * out_act(c)
-        if weights.projection is not None:
-            m = clip(tf.matmul(m, weights.projection), options.proj_clip.value)
-        return c, m
-
-    return step
-
-
-def _activation(tf: Any, name: str, layer: str) -> Callable[[Any], Any]:
-    """TensorFlow's own function for a name in ACTIVATIONS."""
-    known: dict[str, Callable[[Any], Any]] = {
-        "tanh": tf.tanh,
-        "sigmoid": tf.sigmoid,
-        # Keras 1 and 2, whose backends spelled it out in these ops.
-        "hard_sigmoid": lambda z: tf.clip_by_value(0.2 * z + 0.5, 0.0, 1.0),
-        "hard_sigmoid_keras3": lambda z: tf.nn.relu6(z + 3.0) / 6.0,
-        "relu": tf.nn.relu,
-        "relu6": tf.nn.relu6,
-        "linear": tf.identity,
-        "elu": tf.nn.elu,
-        "selu": tf.nn.selu,
-        "softplus": tf.nn.softplus,
-        "softsign": tf.nn.softsign,
-        "softmax": tf.nn.softmax,
-        "swish": tf.nn.silu,
-        "gelu": lambda z: tf.nn.gelu(z, approximate=False),
-        "gelu_tanh": lambda z: tf.nn.gelu(z, approximate=True),
-        "mish": lambda z: z * tf.tanh(tf.nn.softplus(z)),
-        "exponential": tf.exp,
-    }
-    if name not in known:
-        raise EngineError(
-            f"The TensorFlow cross-check does not know the activation '{name}'.",
-            where=f"layer '{layer}'",
-            expected="one of " + ", ".join(known),
-            found=name,
-            hint=f"leave out {spell('verify')}",
-        )
-    return known[name]
-
-
-def _keras_activation(tf: Any, name: str, layer: str) -> Any:
-    """Keras' own activation of that name; Keras 3 has no other name for two of ours."""
-    own = {
-        "hard_sigmoid_keras3": "hard_sigmoid",
-        "swish": "silu",
-    }
-    if name in ("hard_sigmoid", "gelu_tanh"):
-        return _activation(tf, name, layer)
-    return own.get(name, name)
-
-
-def _import_keras() -> Any:
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    keras = import_framework("keras", spell("verify", "tensorflow"), f"leave out {spell('verify')}")
-    backend = keras.config.backend()
-    if backend != "tensorflow":
-        raise EngineError(
-            "Keras is set to another backend than TensorFlow.",
-            where=spell("verify", "tensorflow"),
-            expected="tensorflow",
-            found=backend,
-            hint="set KERAS_BACKEND=tensorflow in the environment",
-        )
-    return keras

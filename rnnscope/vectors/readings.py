@@ -14,7 +14,8 @@ from rnnscope.explaining.confusions import CONFUSIONS, Facts
 from rnnscope.explaining.deviations import Deviation, Unknown, View
 from rnnscope.explaining.grouping import groups
 from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.simulation import prepared, simulate
+from rnnscope.explaining.simulated import prepared
+from rnnscope.explaining.simulation import simulate
 from rnnscope.vectors.parts import Part, Results, view_of
 
 APART = 100.0

@@ -10,7 +10,7 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import results_of
+from rnnscope.explaining.simulated import results_of
 from rnnscope.vectors.drawing import SCALES, Drawn, plain_case, searched_case
 from rnnscope.vectors.parts import Part, Results
 from rnnscope.vectors.readings import (

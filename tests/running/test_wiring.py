@@ -18,7 +18,7 @@ from rnnscope.model.lengths_source import LENGTHS_UNUSED
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.overrides import LayerOptions, ValuesByLayer, override_options
-from rnnscope.running.plan import plan_run
+from rnnscope.running.planner import plan_run
 from rnnscope.running.wiring import FED_INPUT, rewire
 
 
