@@ -17,7 +17,7 @@ from rnnscope.errors import CheckpointError, InputError, RnnscopeError, TraceErr
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.arrays.stored_array import StoredArray
-from rnnscope.files.containers.npy import ObjectArray
+from rnnscope.files.containers.npy import ObjectArrayError
 from rnnscope.files.containers.opening import ARCHIVES, Container, open_container
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.hdf5.safe_hdf5 import open_h5
@@ -238,7 +238,7 @@ def _contents(container: Container, name: str) -> ArrayContents:
     try:
         array = container.array(name)
     except InputError as error:
-        if not isinstance(error.__cause__, ObjectArray):
+        if not isinstance(error.__cause__, ObjectArrayError):
             raise
         # Who runs the file need not read it: it is listed, and no pickle is loaded.
         return ArrayContents(name, error.__cause__.shape, "object")
