@@ -267,7 +267,7 @@ def _is_checkpoint(operand: Any) -> bool:
 
 
 def _explain_command(a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions]) -> str:
-    """What looks for the reason of a difference, where one side is a trace that can be explained."""
+    """What looks for the reason of a difference, where one side is a trace that `explain` takes."""
     from rnnscope.errors import spell_command
 
     sides = recipe_trace(a, b)
