@@ -207,8 +207,8 @@ class Cluster:
         if error is None and future.status == "finished":
             try:
                 result = future.result(timeout=ASK_SECONDS)
-            except (OSError, TimeoutError, *CANCELLED) as error:  # it ends as its result is fetched
-                raise self._gone("the scheduler does not answer", str(error)) from error
+            except (OSError, TimeoutError, *CANCELLED) as ended:  # it ends as its result is fetched
+                raise self._gone("the scheduler does not answer", str(ended)) from ended
             assert isinstance(result, TaskResult)
             return result.unpacked()
         if isinstance(error, ImportError):

@@ -46,6 +46,7 @@ from rnnscope.record.run_report import bytes_of_states
 from rnnscope.running.prepare import prepare
 from rnnscope.trace import Trace
 from rnnscope.trace.parts import PartPlace
+from rnnscope.trace.parts.kept_pooled import holds_pooled
 from rnnscope.trace.parts.place import MAX_PARTS, place_of
 from rnnscope.wording import plural
 
@@ -86,7 +87,7 @@ class RunInParts:
     recipe : str
         As JSON, as the user said it: what the trace tells.
     places : dict of str to str
-        Whole paths of the files that it names, by `PLACED` and options: workers run elsewhere.
+        Whole paths of the files that it names, by what names them: workers run elsewhere.
     trace, folder : str
         Whole paths: of the trace, and of the folder of its parts.
     of, threads : int
@@ -173,7 +174,8 @@ def record_on_cluster(
         there and whole, and makes the others; so it mends a trace whose parts are damaged, too.
     address : ClusterAddress
     parts : int, optional
-        Into how many parts the sequences are divided; by their size if not given.
+        Into how many parts the sequences are divided; if not given, as those that are continued,
+        else by their size.
     command, progress
         As of `rnnscope.record.recording.record`.
 
@@ -197,14 +199,14 @@ def record_on_cluster(
         source = planned.source
         if parts is not None:
             require_count(parts, source.sequences)
-        of = parts or _parts_for(planned)
-        places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         digests = read_digests(planned)
         run = run_digest(digests, __version__, recipe)
         # Of an input that Keras has gone through first, each part takes its own digest.
         own = source.path == planned.opened.path
         taken = digests.input if own else ""
-        folder, stale = folder_for_parts(path, target, run, planned.files)
+        folder, stale, begun = folder_for_parts(path, target, run, planned.files, parts)
+        of = begun or _parts_for(planned)
+        places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         opened.enter_context(parts_folder(folder))
         shared = RunInParts(
             recipe.to_json(), whole_paths, str(path), str(folder), of,
@@ -217,14 +219,21 @@ def record_on_cluster(
         for one in stale:
             remove_parts(one)
         first = done[0]
+        kept = sum(part.kept for part in done)
         notes = [note for part in done for note in part.notes]
+        if target.resume and kept < of and holds_pooled(path):
+            were = "was" if of - kept == 1 else "were"
+            notes.append(
+                f"{plural(of - kept, 'part')} of {of} {were} made again, and the pooled arrays are "
+                f"those that were there: pool again with {spell('force')} what was pooled from "
+                "damaged parts."
+            )
         report = report_of_parts(
             planned, (part.saved for part in done), first.engine, str(target.path), command,
             notes=notes,
         )  # fmt: skip
         seconds = time.perf_counter() - started
         steps = prepare(planned.plan, source).steps
-        kept = sum(part.kept for part in done)
         return replace(
             report,
             checkpoint=replace(report.checkpoint, path=recipe.checkpoint),
@@ -342,10 +351,6 @@ def _refuse_unshared(recipe: Recipe) -> None:
         )
 
 
-PLACED = ("checkpoint", "input")
-"""What a recipe names beside its options."""
-
-
 def _places(recipe: Recipe) -> dict[str, str]:
     """The files of a recipe by their whole paths: workers have folders of their own."""
     found = {"checkpoint": os.path.abspath(recipe.checkpoint)}  # noqa: PTH100
@@ -360,8 +365,9 @@ def _places(recipe: Recipe) -> dict[str, str]:
 
 def _placed(recipe: Recipe, places: Mapping[str, str]) -> Recipe:
     """A recipe with its files where they are."""
-    found = replace(recipe, **{name: places[name] for name in PLACED if name in places})
-    options = {name: place for name, place in places.items() if name not in PLACED}
+    options = dict(places)
+    found = replace(recipe, checkpoint=options.pop("checkpoint"))
+    found = replace(found, input=options.pop("input", found.input))
     return found.with_options(**options) if options else found
 
 
