@@ -29,7 +29,7 @@ from rnnscope.record.parts import (
     refuse_verifying,
     report_of_parts,
 )
-from rnnscope.record.parts_folders import folder_for_parts, remove_parts
+from rnnscope.record.parts_folders import folder_for_parts, refuse_another_number, remove_parts
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import REFERENCES, Recipe
 from rnnscope.record.recording import (
@@ -254,6 +254,9 @@ def plan_on_cluster(
         The run could not be done.
     """
     _check(recipe, target)
+    if target.resume:
+        assert target.path is not None
+        refuse_another_number(target.path, parts)
     target = replace(target, force=target.force or target.resume)
     report = plan_only(recipe, target, command=command)
     if parts is not None:

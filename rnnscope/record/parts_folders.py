@@ -85,6 +85,17 @@ def folder_for_parts(
     return folder, [] if replaced is None else [replaced], parts
 
 
+def refuse_another_number(path: Path, parts: int | None) -> None:
+    """Refuse to continue a run with another number of parts than it has, by their names alone.
+
+    Raises
+    ------
+    TraceError
+    """
+    own = path.with_name(path.name + PARTS_SUFFIX)
+    _number_to_continue(_tied_to(path)[0] or own, parts)
+
+
 def _number_to_continue(folder: Path, parts: int | None) -> int | None:
     """Into how many parts a run goes on: as many as it began with.
 

@@ -13,7 +13,7 @@ import rnnscope
 from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.errors import EngineError, TraceError
-from rnnscope.record.on_cluster import record_on_cluster
+from rnnscope.record.on_cluster import plan_on_cluster, record_on_cluster
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import Interrupted, Target
 from rnnscope.trace.pooled import load_pooled
@@ -119,6 +119,11 @@ def test_parts_of_another_number_are_not_mixed_with_new_ones(files, state):
         with pytest.raises(Interrupted):
             run(6, act=stop)
     before = files_below(files)
+    recipe = Recipe.make("lstm.npz", "x.npy", layout="torch")
+    target = Target(Path("t.h5"), resume=True)
+    plan_on_cluster(recipe, target, parts=6)
+    with pytest.raises(TraceError, match="of another number of parts"):
+        plan_on_cluster(recipe, target, parts=4)
     with pytest.raises(TraceError, match="of another number of parts") as caught:
         run(4, resume=True)
     assert (caught.value.expected, caught.value.found) == ("parts=6", "parts=4")
