@@ -223,18 +223,26 @@ def spell_command(function: str, *arguments: object, **options: object) -> str:
     return _spelling.command(function, arguments, options)
 
 
-_OPTION_IN_TEXT = re.compile(r"\{(\w+)(?:=([^}]*))?\}")
+_IN_TEXT = re.compile(r"\{(\w+)(?:=([^}]*)|\(([^)]*)\))?\}")
 
 
 def spelled(text: str) -> str:
-    """A text that was written before anyone knew the surface, with its options as `spell` has them.
+    """A text that was written before anyone knew the surface, spelled as that surface does.
 
     Parameters
     ----------
     text : str
-        Options in braces: ``"give {lengths}, or {lengths=auto}"``.
+        Options in braces: ``"give {lengths}, or {lengths=auto}"``; next steps with their
+        placeholders: ``"look at it: {show(TRACE)}"``.
     """
-    return _OPTION_IN_TEXT.sub(lambda found: spell(found[1], found[2] or ""), text)
+
+    def one(found: re.Match[str]) -> str:
+        name, value, given = found.groups()
+        if given is None:
+            return spell(name, value or "")
+        return spell_command(name, *(word.strip() for word in given.split(",") if word.strip()))
+
+    return _IN_TEXT.sub(one, text)
 
 
 def spelling_in_use() -> Spelling:

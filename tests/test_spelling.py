@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import pytest
 import rnnscope as api
 from rnnscope.cli.main import COMMANDS
 from rnnscope.cli.spelling import AS_COMMAND_LINE
-from rnnscope.errors import OptionError, Spelling, TraceError, spell_as, spell_command
+from rnnscope.errors import Spelling, spell_as, spell_command
+from rnnscope.errors import spelled as texts_spelled
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "sample_data/lstm_float64"
@@ -117,7 +119,21 @@ def no_trace_at_all():
     api.open_trace(SAMPLE / "inputs.npz")
 
 
+def a_trace_for_a_model():
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "t.h5"
+        api.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output=path).close()
+        api.open_model(path)
+
+
+def another_kind_of_file():
+    api.run(SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", output="t.npz")
+
+
 ERRORS = {
+    a_trace_for_a_model: "look at it: rnnscope.show(TRACE); compute it again: "
+    "rnnscope.rerun(TRACE)",
+    another_kind_of_file: 'rnnscope.export(TRACE, "torch", "h_c.npz") writes a trace',
     zarr_continued: 'then: rnnscope.export("NAME.h5", "zarr", "NAME.zarr")',
     no_such_case: "rnnscope.conform_cases() shows them all",
     states_of_a_checkpoint: f'rnnscope.run("{SAMPLE / "model.ckpt"}", INPUT, output=TRACE)',
@@ -127,10 +143,33 @@ ERRORS = {
 
 @pytest.mark.parametrize("do", ERRORS, ids=lambda do: do.__name__)
 def test_errors_in_python_speak_python(do):
-    with pytest.raises((OptionError, TraceError)) as error:
+    with pytest.raises(api.RnnscopeError) as error:
         do()
     assert ERRORS[do] in error.value.hint
     assert not re.search(r" --?[a-z]", error.value.hint)
+
+
+def test_texts_that_nobody_spelled_yet():
+    """Advice of checks and kinds of files: written once, and spelled where it is shown."""
+    text = "{diff(A, B)} tells, or {open_model(CHECKPOINT)}; {update_golden} keeps {lengths=auto}"
+    assert texts_spelled(text) == (
+        "rnnscope.diff(A, B) tells, or rnnscope.open_model(CHECKPOINT); update_golden keeps "
+        "lengths=auto"
+    )
+    spell_as(AS_COMMAND_LINE)
+    try:
+        assert texts_spelled(text) == (
+            "rnnscope diff A B tells, or rnnscope inspect CHECKPOINT; --update-golden keeps "
+            "--lengths auto"
+        )
+    finally:
+        spell_as()
+
+
+def test_what_was_left_out_is_looked_at_with_python_in_python():
+    model = ROOT / "sample_data/keras2_masked/model.h5"
+    report = api.plan(model, model.parent / "inputs.npz")
+    assert f'rnnscope.open_model("{model}")' in report.render("text", width=500)
 
 
 def test_no_room_below_spells_a_command_itself():
@@ -143,6 +182,7 @@ def test_no_room_below_spells_a_command_itself():
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             names = "|".join(name for name in COMMANDS if name != "help")
             told = "``" not in line and "### " not in line  # neither a docstring nor a heading
-            if told and re.search(rf"\brnnscope ({names}) [A-Z{{<-]", line):
+            typed = rf"\brnnscope ({names}) [A-Z{{<-]|'rnnscope ({names})'"
+            if told and re.search(typed, line):
                 lines.append(f"{below}:{number}: {line.strip()}")
     assert lines == []

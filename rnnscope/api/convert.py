@@ -73,10 +73,12 @@ def convert(
     from rnnscope.checkpoints import read_checkpoint
     from rnnscope.converting.convert import ConversionRequest, convert_checkpoint
     from rnnscope.converting.interface import FormatOptions
+    from rnnscope.options.unread import refuse_unread
     from rnnscope.record.planning import layer_options
     from rnnscope.record.recipe import Recipe
     from rnnscope.running import override_options
 
+    refuse_unread(options, ("layer",), "weights are written, and nothing is run over an input")
     recipe = Recipe.make(checkpoint, "", **options)
     found = read_checkpoint(Path(checkpoint), layout=recipe["layout"])
     network = override_options(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
     from rnnscope.errors import RnnscopeError
     from rnnscope.states.interface import ReadOptions
-    from rnnscope.states.state_set import StateSet
 
 
 def diff(
@@ -192,7 +191,7 @@ def _diff_states(
             )
     if found.verdict != "differ":
         return found
-    return replace(found, explain=_explain_command((a, one.states), (b, other.states)))
+    return replace(found, explain=_explain_command(a, b, reading))
 
 
 def _cluster(
@@ -267,37 +266,27 @@ def _is_checkpoint(operand: Any) -> bool:
         return False
 
 
-def _explain_command(*sides: tuple[Any, StateSet]) -> str:
-    """What looks for the reason of a difference, where one side is a trace with its recipe."""
-    from shlex import join
+def _explain_command(a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions]) -> str:
+    """What looks for the reason of a difference, where one side is a trace that `explain` takes."""
+    from rnnscope.errors import spell_command
 
-    if not all(isinstance(given, (str, os.PathLike)) for given, _ in sides):
+    sides = recipe_trace(a, b)
+    if sides is None or not isinstance(sides[1], (str, os.PathLike)):
         return ""
-    for (trace, states), (reference, _) in (sides, sides[::-1]):
-        if states.has_recipe and Path(trace).is_file():
-            return join(["rnnscope", "explain", os.fspath(trace), os.fspath(reference)])
-    return ""
+    trace, reference = sides
+    how = reading[1 if trace is a else 0].format
+    options = {} if how is None else {"reference_format": how}
+    return spell_command("explain", os.fspath(trace), os.fspath(reference), **options)
 
 
 def recipe_trace(a: Any, b: Any) -> tuple[Any, Any] | None:
-    """The side that is a trace's file with its recipe, and the other one; None if neither is."""
+    """The side that is the file of a trace that can be explained, and the other one, or None."""
+    from rnnscope.explaining.explainable import is_explainable
+
     for trace, reference in ((a, b), (b, a)):
-        if isinstance(trace, (str, os.PathLike)) and _holds_recipe(os.fspath(trace)):
+        if isinstance(trace, (str, os.PathLike)) and is_explainable(Path(os.fspath(trace))):
             return trace, reference
     return None
-
-
-def _holds_recipe(path: str) -> bool:
-    from rnnscope.errors import RnnscopeError
-    from rnnscope.trace import Trace
-
-    try:
-        if not Path(path).is_file():
-            return False
-        with Trace.open(Path(path)) as trace:
-            return bool(trace.header.recipe)
-    except (RnnscopeError, OSError):
-        return False
 
 
 def _read_options(side: str, format_name: Any, num_units: Any, time_major: Any) -> ReadOptions:

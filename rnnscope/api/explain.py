@@ -46,7 +46,8 @@ def explain(
     progress : callable, optional
         ``progress(words, part)``: what is searched, and how much of it is done, from 0 to 1.
     **options
-        Options of the run, as of `rnnscope.run`.
+        Options of the run that say what is computed, as of `rnnscope.run`; those that say how, and
+        what is kept in a trace, would change nothing.
 
     Returns
     -------
@@ -73,9 +74,13 @@ def explain(
     from rnnscope.explaining.explain import explain as explain_recipe
     from rnnscope.options.interface import accept
     from rnnscope.options.kinds import Choice
+    from rnnscope.options.table import OF_THE_MODEL
+    from rnnscope.options.unread import refuse_unread
     from rnnscope.states import READ_FORMAT_NAMES
     from rnnscope.states.interface import ReadOptions
 
+    refuse_unread(options, OF_THE_MODEL, "readings are computed in a way of their own, "
+                  "and no trace is written")  # fmt: skip
     if reference is None:
         recipe, reference = _recipe_of(checkpoint, options), input
     else:

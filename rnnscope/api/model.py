@@ -114,7 +114,7 @@ class Model:
         inputs : array (sequence, timestep, feature), str or path
             As `rnnscope.run` takes it.
         **options
-            Options of a run: ``lengths``, ``initial_c``, ``layers``, …
+            Options of a run that say what is computed: ``lengths``, ``initial_c``, ``layers``, …
 
         Yields
         ------
@@ -134,11 +134,14 @@ class Model:
         >>> [step["rnn/lstm_cell"].c.shape for step in model.steps(x)]
         [(1, 64), (1, 64), (1, 64)]
         """
+        from rnnscope.options.table import OF_THE_MODEL
+        from rnnscope.options.unread import refuse_unread
         from rnnscope.record.planning import plan_recipe
         from rnnscope.record.recipe import Recipe
         from rnnscope.running.prepare import prepare
         from rnnscope.running.stepping import step_through
 
+        refuse_unread(options, OF_THE_MODEL, "steps are computed one at a time, and none is kept")
         recipe = Recipe.make(self.path, inputs, **self._with_layout(options))
         with plan_recipe(recipe) as planned:
             yield from step_through(prepare(planned.plan, planned.source))

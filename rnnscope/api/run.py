@@ -53,7 +53,7 @@ def run(
     jobs : int, optional
         With ``dask="local"``: processes.
     parts : int, optional
-        With `dask`: into how many parts; by their size if not given.
+        With `dask`: into how many parts; if not given, as those that are resumed, else by size.
     **options
         Any option of ``rnnscope run`` with _ for -, as text or as Python has it:
         ``lengths=[10, 6]``, ``mask=array``, ``forget_bias=1.0`` or ``{"encoder/*": 1.0}``.

@@ -72,12 +72,15 @@ def write_vectors(
     """
     from contextlib import ExitStack
 
+    from rnnscope.options.unread import refuse_unread
     from rnnscope.vectors.explained import planned_for_vectors
     from rnnscope.vectors.folder.writing import check_folder_target, write_folder
     from rnnscope.vectors.making import make_vectors
     from rnnscope.vectors.result import CaseReport, VectorsReport
     from rnnscope.vectors.searching import VectorsRequest
 
+    refuse_unread(options, ("network", "decoder", "layer"), "inputs are searched, and what is "
+                  "expected is computed in forty digits")  # fmt: skip
     request = VectorsRequest(sequences, steps, seed, weights)
     request.require_sense()
     target = check_folder_target(Path(path), force=force)

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnscope.errors import CheckpointError, OptionError, spell
+from rnnscope.errors import CheckpointError, OptionError, spell, spelled
 from rnnscope.files.guarding.limits import time_to_read
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.remote.local_copies import here
@@ -176,7 +176,7 @@ def _no_reader(path: Path) -> CheckpointError:
         f"No reader takes this {'folder' if path.is_dir() else 'file'}: it is {named.title}.",
         where=path,
         found=named.detail or None,
-        hint=named.advice,
+        hint=spelled(named.advice),
     )
 
 

@@ -74,6 +74,9 @@ class Checkpoint:
         network, plain nodes (`LaterResult`) that read them by name, each held to what the whole
         graph gives for random input. The file is read again when it is called. None where a format
         has no such computation, or the network holds all of it.
+    own_arrays : frozenset of str or None
+        Of a file that may hold an input as well, the arrays that the reader has taken, by their
+        names in the file; None where arrays of the file have no such names.
     """
 
     path: Path
@@ -90,6 +93,7 @@ class Checkpoint:
     input_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     input_shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     later_results: Callable[[], tuple[Node, ...]] | None = None
+    own_arrays: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

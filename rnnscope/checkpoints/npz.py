@@ -109,6 +109,7 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
             found=", ".join(list(variables.variables)[:8]),
             hint="is it another layout? Or rename the arrays",
         )
+    left = {one.name for one in model.left_out}
     return Checkpoint(
         path=path,
         format=READER.name,
@@ -118,6 +119,9 @@ def read_npz(path: Path, layout: str | None = None) -> Checkpoint:
         left_out=model.left_out,
         notes=model.notes,
         read_variable=variables.read,
+        own_arrays=frozenset(
+            name for name in variables.variables if not {name, _torch_name(name)} & left
+        ),
     )
 
 

@@ -170,7 +170,7 @@ COMPARED_CHECKS = (
         title="The states are what another engine's own kernel computes",
         advice=(
             "One of both reads the checkpoint otherwise: compare gate order, forget_bias and "
-            "activations in 'rnnscope inspect'."
+            "activations in {open_model(CHECKPOINT)}."
         ),
         requires=("verified",),
         function=_kernel,
@@ -180,8 +180,8 @@ COMPARED_CHECKS = (
         id="golden",
         title="The states equal a stored trace within its tolerances",
         advice=(
-            "'rnnscope diff' of both traces shows where they part; if the change is meant, store "
-            "the new trace ({update_golden} of a suite)."
+            "{diff(A, B)} of both traces shows where they part; if the change is meant, store the "
+            "new trace ({update_golden} of a suite)."
         ),
         requires=("golden",),
         function=_golden,

@@ -20,7 +20,8 @@ def as_flag(name: str, value: str = "") -> str:
     return f"{flag} {value}" if value else flag
 
 
-COMMANDS = {"conform_cases": "conform --list", "open_model": "inspect", "write_vectors": "vectors"}
+COMMANDS = {"conform_cases": "conform --list", "open_model": "inspect", "open_trace": "inspect",
+            "write_vectors": "vectors"}  # fmt: skip
 """Functions of Python whose command is not called as they are."""
 
 

@@ -13,7 +13,7 @@ import os
 import pkgutil
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,10 @@ class Cluster:
                 )
 
     def run(
-        self, function: Callable[..., TaskResult], calls: Sequence[Call]
+        self,
+        function: Callable[..., TaskResult],
+        calls: Sequence[Call],
+        shared: Mapping[str, object] | None = None,
     ) -> Iterator[tuple[int, object]]:
         """Run a function once for each tuple of arguments; results come as they are done.
 
@@ -149,6 +152,9 @@ class Cluster:
         function : callable
             At the top of a module that workers have.
         calls : sequence of tuple
+        shared : mapping of str to object, optional
+            The last argument of every call, of Python's own types. The scheduler keeps it once,
+            however many calls there are, and workers hand it to each other.
 
         Yields
         ------
@@ -163,9 +169,12 @@ class Cluster:
         import distributed
 
         wait: Any = distributed.wait
+        # A task and not scattered data: what lost workers had of it is made again. `dict` needs no
+        # rnnscope, so that a worker without one fails in a call, which is told, and not before it.
+        last = () if shared is None else (self._client.submit(dict, {**shared}, pure=False),)
         # Not pure: the same call later is to be computed again, not to be taken from before.
         futures = {
-            self._client.submit(function, *call, pure=False): number
+            self._client.submit(function, *call, *last, pure=False): number
             for number, call in enumerate(calls)
         }
         waiting, alone_since = set(futures), 0.0
@@ -187,7 +196,7 @@ class Cluster:
                     raise self._gone("no worker is left", f"none for {ALONE_SECONDS} s")
         finally:
             with suppress(Exception):
-                self._client.cancel(list(waiting), force=True)
+                self._client.cancel([*waiting, *last], force=True)
 
     def _value(self, future: Any) -> object:
         if future.status == "cancelled":
@@ -196,7 +205,10 @@ class Cluster:
         with suppress(Exception):
             error = future.exception(timeout=ASK_SECONDS)
         if error is None and future.status == "finished":
-            result = future.result(timeout=ASK_SECONDS)
+            try:
+                result = future.result(timeout=ASK_SECONDS)
+            except (OSError, TimeoutError, *CANCELLED) as ended:  # it ends as its result is fetched
+                raise self._gone("the scheduler does not answer", str(ended)) from ended
             assert isinstance(result, TaskResult)
             return result.unpacked()
         if isinstance(error, ImportError):

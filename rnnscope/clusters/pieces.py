@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -68,9 +68,19 @@ def in_order(
 
 
 def as_done(
-    cluster: Cluster, function: Callable[..., Any], calls: Sequence[tuple[object, ...]]
+    cluster: Cluster,
+    function: Callable[..., Any],
+    calls: Sequence[tuple[object, ...]],
+    shared: Mapping[str, object] | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """The results of calls that workers do, as they come: which call, and its value.
+
+    Parameters
+    ----------
+    cluster, function, calls
+        As of `in_order`.
+    shared : mapping of str to object, optional
+        Keywords of every call, of Python's own types: sent once, and not with each.
 
     Raises
     ------
@@ -78,7 +88,7 @@ def as_done(
         That of a call, or of the cluster.
     """
     surface = Surface(__version__, {**asdict(limits()), "probe_always": False}, spelling_in_use())
-    yield from cluster.run(guarded, [(surface, function, call) for call in calls])
+    yield from cluster.run(guarded, [(surface, function, call) for call in calls], shared)
 
 
 @dataclass(frozen=True)
@@ -100,14 +110,19 @@ class Surface:
     spelling: Spelling
 
 
-def guarded(surface: Surface, function: Callable[..., Any], call: tuple[object, ...]) -> TaskResult:
+def guarded(
+    surface: Surface,
+    function: Callable[..., Any],
+    call: tuple[object, ...],
+    shared: Mapping[str, Any] | None = None,
+) -> TaskResult:
     """A call on a worker, its error as a value."""
     before = spelling_in_use()
     spell_as(surface.spelling)
     try:
         require_same_version(surface.version)
         with limited(**surface.limits):
-            return TaskResult(function(*call))
+            return TaskResult(function(*call, **(shared or {})))
     except RnnscopeError as error:
         return TaskResult.of_error(error)
     finally:

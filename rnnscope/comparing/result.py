@@ -243,8 +243,8 @@ class DiffResult(Printable):
     notes : tuple of str
     command : str
     explain : str
-        The command that looks for the reason, where they differ and a trace with its recipe is at
-        hand; else empty.
+        The command, in Python the call, that looks for the reason, where they differ and one side
+        is a trace that can be explained; else empty.
     reduced : Reduction or None
         The smallest case of it, where one was asked for.
     """

@@ -20,7 +20,7 @@ from rnnscope.comparing.result import (
 )
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.comparing.weight_hints import weight_hints
-from rnnscope.errors import CheckpointError
+from rnnscope.errors import CheckpointError, spell_command
 from rnnscope.files.arrays.stored_array import LoadedArray
 from rnnscope.model.cell import Array, CellSpec, LSTMOptions
 from rnnscope.model.cells import CELLS
@@ -52,7 +52,8 @@ def diff_weights(
             raise CheckpointError(
                 "The file holds no recurrent layer that rnnscope reads.",
                 where=checkpoint.path,
-                hint="'rnnscope inspect' lists everything the file holds",
+                hint=f"{spell_command('open_model', checkpoint.path)} lists everything the file "
+                "holds",
             )
     pairs, rest_a, rest_b = _match(a.network.recurrent, b.network.recurrent)
     settings.tolerances.check_arrays(_weights_by_layer(pairs, rest_a))

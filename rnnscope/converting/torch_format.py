@@ -111,8 +111,11 @@ def _notes(plan: Plan) -> tuple[str, ...]:
         if node.recurrent is not None and node.recurrent.padding.value == "hold"
     ]
     if held:
+        which = f"layer {held[0]} goes on giving its"
+        if len(held) > 1:
+            which = f"layers {', '.join(held[:-1])} and {held[-1]} go on giving their"
         notes.append(
-            f"Past a length {', '.join(held)} repeat their last output, torch gives zeros."
+            f"Past a sequence's length {which} last valid output, where torch gives zeros."
         )
     return tuple(notes)
 

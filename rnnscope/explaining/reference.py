@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import InputError, spell
+from rnnscope.errors import InputError, spell, spell_command
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
@@ -243,7 +243,7 @@ def _refuse_nonfinite(array: ReferenceArray, name: str) -> None:
         where=f"{name}, {array.source}, {list(place)}",
         expected="finite numbers",
         found=array.values[place],
-        hint="'rnnscope diff' names every such place",
+        hint=f"{spell_command('diff', 'A', 'B')} names every such place",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import InputError, UnsupportedCellError, spell
+from rnnscope.errors import InputError, UnsupportedCellError, spell, spell_command
 from rnnscope.explaining.heads import stored_heads
 from rnnscope.explaining.setup import DrivenLayer, Setup
 from rnnscope.explaining.simulated import results_of
@@ -22,6 +22,8 @@ from rnnscope.model.signal import Signal
 from rnnscope.record.planning import PlannedRun
 from rnnscope.running.compute import run_plain
 from rnnscope.running.prepare import Prepared, prepare
+
+COMPARE = "run it, and compare the traces: {}"
 
 MOST_INPUT_VALUES = 2_000_000
 """Values of the input that are looked at: whole sequences, from the first on."""
@@ -96,7 +98,7 @@ def subject_of(planned: PlannedRun) -> Subject:
             "returned.",
             where=", ".join(f"'{node.name}'" for node in plan.layers if plan.decodes(node)),
             expected="layers that read the input, or a decoder with inputs of its own",
-            hint="run it, and compare the traces with 'rnnscope diff'",
+            hint=COMPARE.format(spell_command("diff", "A", "B")),
         )
     if not source.sequences or not source.timesteps:
         raise InputError("The input is empty.", where=source.name, found=f"shape {source.shape}")
@@ -163,7 +165,7 @@ def _setup(planned: PlannedRun, prepared: Prepared, rows: int) -> _Found:
             "A decoder with a mask of its own cannot be explained yet.",
             where=", ".join(f"'{name}'" for name in decoding),
             expected="decoder inputs of which every step counts",
-            hint="run it, and compare the traces with 'rnnscope diff'",
+            hint=COMPARE.format(spell_command("diff", "A", "B")),
         )
     shared = [name for name in read if name not in decoding]
     inputs = {name: inputs[name] for name in (*shared, *decoding)}
@@ -198,7 +200,7 @@ def _one_mask(masks: Sequence[Array | None], names: Sequence[str]) -> Array | No
                 "A model whose layers read inputs with different masks cannot be explained yet.",
                 where=", ".join(f"'{name}'" for name in names),
                 expected="the same steps to count for all of them",
-                hint="run it, and compare the traces with 'rnnscope diff'",
+                hint=COMPARE.format(spell_command("diff", "A", "B")),
             )
     return masks[0] if masks else None
 

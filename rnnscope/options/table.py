@@ -32,6 +32,10 @@ GROUPS = {
 }
 """Groups of options, in the order in which help and pages list them."""
 
+OF_THE_MODEL = ("input", "network", "decoder", "layer")
+"""Groups that say what is computed. The others say how, and what is kept of it: they mean nothing
+to what computes in a way of its own and writes no trace."""
+
 ENGINES = ("auto", "numpy", "compiled", "reference")
 LAYOUTS = ("tf1", "keras", "torch", "onnx", "equinox", "mlx", "flax", "haiku", "custom")
 PADDING_RULES = ("zeros", "hold", "none")

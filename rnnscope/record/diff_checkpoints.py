@@ -12,8 +12,10 @@ from rnnscope.comparing.result import DiffResult
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.files.containers.named_arrays import open_named
 from rnnscope.files.writing.work_folders import work_folder
+from rnnscope.options.unread import refuse_unread
 from rnnscope.record.recipe import Recipe
 from rnnscope.record.recording import record
+from rnnscope.record.rerun import COMPARED, ONLY_COMPARED
 from rnnscope.record.results import RunReport
 from rnnscope.record.targets import Target
 from rnnscope.states.interface import ReadOptions, StateReading
@@ -66,6 +68,7 @@ def diff_checkpoints(
     CheckpointError, InputError, UnsupportedCellError
         As a run would.
     """
+    refuse_unread(options, COMPARED, ONLY_COMPARED)
     recipe = Recipe.make("", inputs, **options)
     with work_folder("rnnscope-diff-") as folder:
         sides = []

@@ -15,12 +15,15 @@ from rnnscope.checkpoints import find_reader, read_checkpoint
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError, TraceError, called
 from rnnscope.files.arrays.array_views import blocks
+from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.arrays.stored_array import StoredArray
-from rnnscope.files.containers.opening import ARCHIVES, open_container
+from rnnscope.files.containers.npy import ObjectArrayError
+from rnnscope.files.containers.opening import ARCHIVES, Container, open_container
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.hdf5.safe_hdf5 import open_h5
 from rnnscope.files.remote.addresses import as_address
 from rnnscope.files.remote.local_copies import here
+from rnnscope.inputs.lengths_masks_states import choose_name
 from rnnscope.printable import Printable
 from rnnscope.record.results import inspect_report
 from rnnscope.seeing.summary import TraceSummary, summarise
@@ -127,6 +130,7 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
     Parameters
     ----------
     path : Path
+        Also ``FILE::NAME``, one array of a file.
     layout : str, optional
         Whose names and gate order the arrays of an ``.npz`` of weights have; without it an
         ``.npz`` is an input.
@@ -144,6 +148,9 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
     if is_zarr(place):
         with Trace.open(place) as trace:
             return _trace_contents(trace)
+    file, key = split_reference(str(path))
+    if key is not None and file.is_file():
+        return _one_array(file, key)
     path = here(place, CheckpointError, "checkpoint")
     require_regular(path, CheckpointError)  # a pipe would be waited for
     if layout is None:
@@ -198,14 +205,14 @@ def _arrays(path: Path) -> Printable | None:
     if not path.is_file():
         return None
     reader = find_reader(path)
-    if reader is not None and not reader.options:
+    if reader is not None and not reader.takes_any_arrays:
         return None
     try:
         container = open_container(path)
     except InputError:
         return None
     try:
-        found = tuple(_contents(name, container.array(name)) for name in container.names)
+        found = tuple(_contents(container, name) for name in container.names)
     finally:
         container.close()
     if not found:
@@ -215,7 +222,30 @@ def _arrays(path: Path) -> Printable | None:
     )
 
 
-def _contents(name: str, array: StoredArray) -> ArrayContents:
+def _one_array(path: Path, key: str) -> Printable:
+    """The array that ``FILE::NAME`` names, as `rnnscope.run` takes it."""
+    container = open_container(path)
+    try:
+        name = choose_name(container, path, key, "the array")
+        found = (_contents(container, name),)
+    finally:
+        container.close()
+    notes = tuple(_notes(found, container.kind))
+    return FileOfArrays(called(f"{path}::{key}"), container.kind, found, notes)
+
+
+def _contents(container: Container, name: str) -> ArrayContents:
+    try:
+        array = container.array(name)
+    except InputError as error:
+        if not isinstance(error.__cause__, ObjectArrayError):
+            raise
+        # Who runs the file need not read it: it is listed, and no pickle is loaded.
+        return ArrayContents(name, error.__cause__.shape, "object")
+    return _contents_of(name, array)
+
+
+def _contents_of(name: str, array: StoredArray) -> ArrayContents:
     shape, dtype = tuple(int(size) for size in array.shape), np.dtype(array.dtype)
     last = name.rpartition("/")[2]
     role = ROLES.get(last, last if last in COMPANIONS else "")

@@ -204,8 +204,9 @@ def _require_same_run(first: _Found, other: _Found) -> None:
         differ.append(f"one of {ours.of} parts of {ours.sequences} sequences, "
                       f"one of {theirs.of} parts of {theirs.sequences}")  # fmt: skip
     if first.mark.run != other.mark.run and not differ:
-        differ.append("other options (see the recipe of each: 'rnnscope inspect'), or a file that "
-                      "an option names has another content")  # fmt: skip
+        recipe = spell_command("open_trace", other.path)
+        differ.append(f"other options (each tells its recipe: {recipe}), or a file that an option "
+                      "names has another content")  # fmt: skip
     if first.layers != other.layers:
         differ.append(f"layers: {', '.join(first.layers)}; {', '.join(other.layers)}")
     if first.mark.threads != other.mark.threads:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rnnscope import __version__
 from rnnscope.clusters.connecting import open_cluster
@@ -27,7 +29,7 @@ from rnnscope.record.parts import (
     refuse_verifying,
     report_of_parts,
 )
-from rnnscope.record.parts_folders import folder_for_parts, remove_parts
+from rnnscope.record.parts_folders import folder_for_parts, refuse_another_number, remove_parts
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import REFERENCES, Recipe
 from rnnscope.record.recording import Interrupted, plan_only, run_settings
@@ -39,6 +41,7 @@ from rnnscope.record.trace_headers import run_digest
 from rnnscope.running.prepare import prepare
 from rnnscope.trace import Trace
 from rnnscope.trace.parts import PartPlace
+from rnnscope.trace.parts.kept_pooled import holds_pooled
 from rnnscope.trace.parts.place import MAX_PARTS, place_of
 from rnnscope.wording import plural
 
@@ -71,16 +74,18 @@ class DonePart:
 
 
 @dataclass(frozen=True)
-class PartTask:
-    """What a worker is asked to do, in texts and numbers.
+class RunInParts:
+    """What the tasks of a run have in common, in texts and numbers: it is sent once.
 
     Attributes
     ----------
-    recipe, told : str
-        Recipes as JSON: with files by their whole paths; and as the user said it, for the trace.
+    recipe : str
+        As JSON, as the user said it: what the trace tells.
+    places : dict of str to str
+        Whole paths of the files that it names, by what names them: workers run elsewhere.
     trace, folder : str
         Whole paths: of the trace, and of the folder of its parts.
-    number, of, threads : int
+    of, threads : int
         As `PartOfRun` has them.
     command : str
     input_sha256 : str
@@ -90,10 +95,9 @@ class PartTask:
     """
 
     recipe: str
-    told: str
+    places: dict[str, str]
     trace: str
     folder: str
-    number: int
     of: int
     threads: int
     command: str
@@ -101,31 +105,34 @@ class PartTask:
     input_is: tuple[int, ...]
 
 
-def record_part_of(task: PartTask) -> DonePart:
-    """Record a part on a worker; one that is there, and whole, is kept."""
-    recipe = Recipe.from_json(task.recipe)
-    if _identity(recipe) != task.input_is:
+def record_part_of(number: int, **shared: Any) -> DonePart:
+    """Record a part on a worker; one that is there, and whole, is kept.
+
+    Parameters
+    ----------
+    number : int
+        Of the part; the first is 1.
+    **shared
+        The attributes of `RunInParts`.
+    """
+    run = RunInParts(**shared)
+    told = Recipe.from_json(run.recipe)
+    recipe = _placed(told, run.places)
+    if _identity(recipe) != run.input_is:
         raise InputError(
             "The input of the run is another file where a worker runs.",
             where=recipe.input,
-            expected=f"size and time of change {task.input_is}",
+            expected=f"size and time of change {run.input_is}",
             found=f"{_identity(recipe)}",
             hint="leave the input as it is until the run is done, on a file system that all share",
         )
-    part = PartOfRun(
-        task.number,
-        task.of,
-        Recipe.from_json(task.told),
-        task.threads,
-        Path(task.folder),
-        task.input_sha256,
-    )
+    part = PartOfRun(number, run.of, told, run.threads, Path(run.folder), run.input_sha256)
     report = record_part(
         recipe,
-        Path(task.trace),
+        Path(run.trace),
         part,
         resume=True,
-        command=task.command,
+        command=run.command,
         workers=1,  # a task is one processor's work: workers run several beside each other
     )
     assert report.trace is not None
@@ -162,7 +169,8 @@ def record_on_cluster(
         there and whole, and makes the others; so it mends a trace whose parts are damaged, too.
     address : ClusterAddress
     parts : int, optional
-        Into how many parts the sequences are divided; by their size if not given.
+        Into how many parts the sequences are divided; if not given, as those that are continued,
+        else by their size.
     command, progress
         As of `rnnscope.record.recording.record`.
 
@@ -177,7 +185,8 @@ def record_on_cluster(
     assert target.path is not None
     started = time.perf_counter()
     path = target.path.absolute()
-    located = _located(recipe)
+    whole_paths = _places(recipe)
+    located = _placed(recipe, whole_paths)
     with ExitStack() as opened:
         # Threads of the connection are running: nothing is forked beside them.
         opened.enter_context(limited(probe_always=False))
@@ -185,38 +194,41 @@ def record_on_cluster(
         source = planned.source
         if parts is not None:
             require_count(parts, source.sequences)
-        of = parts or _parts_for(planned)
-        places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         digests = read_digests(planned)
         run = run_digest(digests, __version__, recipe)
         # Of an input that Keras has gone through first, each part takes its own digest.
         own = source.path == planned.opened.path
         taken = digests.input if own else ""
-        folder, stale = folder_for_parts(path, target, run, planned.files)
+        folder, stale, begun = folder_for_parts(path, target, run, planned.files, parts)
+        of = begun or _parts_for(planned)
+        places = [place_of(number + 1, of, source.sequences) for number in range(of)]
         opened.enter_context(parts_folder(folder))
-        tasks = [
-            PartTask(
-                located.to_json(), recipe.to_json(), str(path), str(folder),
-                place.number, of, run_settings(recipe).used_threads, command,
-                taken, _identity(located),
-            )
-            for place in places
-        ]  # fmt: skip
-        done, workers = _on_workers(opened, address, folder, planned, tasks, places, progress)
+        shared = RunInParts(
+            recipe.to_json(), whole_paths, str(path), str(folder), of,
+            run_settings(recipe).used_threads, command, taken, _identity(located),
+        )  # fmt: skip
+        done, workers = _on_workers(opened, address, planned, shared, places, progress)
         planned.require_unchanged(digests.checkpoint, taken)
         files = [folder / place.file_name for place in places]
         join_parts(files, path, force=target.force or target.resume, command=command)
         for one in stale:
             remove_parts(one)
         first = done[0]
+        kept = sum(part.kept for part in done)
         notes = [note for part in done for note in part.notes]
+        if target.resume and kept < of and holds_pooled(path):
+            were = "was" if of - kept == 1 else "were"
+            notes.append(
+                f"{plural(of - kept, 'part')} of {of} {were} made again, and the pooled arrays are "
+                f"those that were there: pool again with {spell('force')} what was pooled from "
+                "damaged parts."
+            )
         report = report_of_parts(
             planned, (part.saved for part in done), first.engine, str(target.path), command,
             notes=notes,
         )  # fmt: skip
         seconds = time.perf_counter() - started
         steps = prepare(planned.plan, source).steps
-        kept = sum(part.kept for part in done)
         return replace(
             report,
             checkpoint=replace(report.checkpoint, path=recipe.checkpoint),
@@ -237,6 +249,9 @@ def plan_on_cluster(
         The run could not be done.
     """
     _check(recipe, target)
+    if target.resume:
+        assert target.path is not None
+        refuse_another_number(target.path, parts)
     target = replace(target, force=target.force or target.resume)
     report = plan_only(recipe, target, command=command)
     if parts is not None:
@@ -255,21 +270,22 @@ def _check(recipe: Recipe, target: Target) -> None:
 def _on_workers(
     opened: ExitStack,
     address: ClusterAddress,
-    folder: Path,
     planned: PlannedRun,
-    tasks: list[PartTask],
+    shared: RunInParts,
     places: list[PartPlace],
     progress: ShowProgress | None,
 ) -> tuple[list[DonePart], int]:
     """What the workers say of every part, in order; and how many there were."""
     done: dict[int, DonePart] = {}
+    folder = Path(shared.folder)
+    calls = [(place.number,) for place in places]
     try:
         with open_cluster(address) as cluster:
             cluster.require_folder(folder)
             cluster.require_files([file for file in planned.files if file.exists()])
             workers = len(cluster.workers)
             advance = None if progress is None else opened.enter_context(progress(planned))
-            for number, found in as_done(cluster, record_part_of, [(task,) for task in tasks]):
+            for number, found in as_done(cluster, record_part_of, calls, vars(shared)):
                 done[number] = found
                 if advance is not None:
                     advance(places[number].count)
@@ -277,7 +293,7 @@ def _on_workers(
         if not done:
             raise
         raise Interrupted(folder) from interrupt
-    return [done[number] for number in range(len(tasks))], workers
+    return [done[number] for number in range(len(places))], workers
 
 
 def _parts_for(planned: PlannedRun) -> int:
@@ -333,18 +349,24 @@ def _refuse_unshared(recipe: Recipe) -> None:
         )
 
 
-def _located(recipe: Recipe) -> Recipe:
-    """The recipe with its files by their whole paths: workers have folders of their own."""
-    found = replace(recipe, checkpoint=os.path.abspath(recipe.checkpoint))  # noqa: PTH100
+def _places(recipe: Recipe) -> dict[str, str]:
+    """The files of a recipe by their whole paths: workers have folders of their own."""
+    found = {"checkpoint": os.path.abspath(recipe.checkpoint)}  # noqa: PTH100
     if isinstance(recipe.input, str) and recipe.input:
-        found = replace(found, input=_absolute(recipe.input))
-    options = {name: value for name, value in found.options if name in REFERENCES}
-    located = {
-        name: _absolute(value)
-        for name, value in options.items()
-        if isinstance(value, str) and split_reference(value)[0].is_file()
-    }
-    return found.with_options(**located) if located else found
+        found["input"] = _absolute(recipe.input)
+    for name, value in recipe.options:
+        is_named = name in REFERENCES and isinstance(value, str)
+        if is_named and split_reference(value)[0].is_file():
+            found[name] = _absolute(value)
+    return found
+
+
+def _placed(recipe: Recipe, places: Mapping[str, str]) -> Recipe:
+    """A recipe with its files where they are."""
+    options = dict(places)
+    found = replace(recipe, checkpoint=options.pop("checkpoint"))
+    found = replace(found, input=options.pop("input", found.input))
+    return found.with_options(**options) if options else found
 
 
 def _absolute(reference: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,11 @@ class PlannedRun:
         read = set[str]()
         decoder = self.plan.decoder_source
         if decoder is not None and decoder.path == self.opened.path:
-            read = decoder.container.read
+            read |= decoder.container.read
+        if realpath(self.opened.path) in map(realpath, self.checkpoint.files):
+            if self.checkpoint.own_arrays is None:
+                return ()  # which of them the model is made of, nobody can say by these names
+            read |= self.checkpoint.own_arrays
         return tuple(name for name in self.opened.container.unread if name not in read)
 
     @property

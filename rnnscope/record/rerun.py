@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rnnscope.comparing import DiffResult, DiffSettings, diff_states
 from rnnscope.files.writing.work_folders import work_folder
+from rnnscope.options.table import GROUPS
+from rnnscope.options.unread import refuse_unread
 from rnnscope.record.planning import PlannedRun
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.record.recording import Recording, record
@@ -18,6 +20,10 @@ from rnnscope.running.interface import Progress
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.recognise import recognise
 from rnnscope.trace import Trace
+
+COMPARED = tuple(group for group in GROUPS if group != "check")
+ONLY_COMPARED = "the states are compared with each other, and what another engine says is not shown"
+"""Which options are read where a run is only compared, and why the others are not."""
 
 ShowProgress = Callable[[PlannedRun], AbstractContextManager[Progress | None]]
 
@@ -71,6 +77,8 @@ def rerun_and_compare(
     RnnscopeError
         As `record`.
     """
+    if replay is not None:
+        refuse_unread(replay.options, COMPARED, ONLY_COMPARED)
     with work_folder("rnnscope-rerun-") as folder:
         target = Target(folder / f"{trace.stem[:40]} again.h5")
         rerun(trace, target, replay, command=command, progress=progress)

@@ -15,6 +15,8 @@ from rnnscope.checks.result import Subject
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import TraceError, spell
+from rnnscope.options.table import OF_THE_MODEL
+from rnnscope.options.unread import refuse_unread
 from rnnscope.record.checks_on_cluster import check_on_cluster
 from rnnscope.record.slice_checks import SliceChecks, slices_of
 from rnnscope.trace import Trace
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rnnscope.record.replay import Recomputation, Replay
 
 RECOMPUTED = frozenset({"padding-leak", "float-drift", "framework-kernel"})
+BY_ITSELF = "the run is computed again by the engine numpy, and no trace is written"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def check_trace(
         if against.replay is not None and ids & RECOMPUTED:
             from rnnscope.record.replay import open_recomputation
 
+            refuse_unread(against.replay.options, OF_THE_MODEL, BY_ITSELF)
             again = opened.enter_context(open_recomputation(trace, against.replay))
         checks = SliceChecks(trace, settings, ids, again, golden)
         if cluster is not None:

@@ -175,8 +175,9 @@ def _other_numbers(own: Operand, layer: str, search: StepSearch) -> UnsupportedC
         where=f"{own.read.states.name}: {layer}, sequence {search.target.sequence}",
         expected="its own numbers, but for rounding",
         found="others" if last is None else f"others, in {last.what}",
-        hint="was the checkpoint or the input changed? 'rnnscope rerun' tells; "
-        "a difference of a few ULP may be no more than the rounding of two engines",
+        hint="was the checkpoint or the input changed? "
+        f"{spell_command('rerun', 'TRACE')} tells; a difference of a few ULP may be no more than "
+        "the rounding of two engines",
     )
 
 

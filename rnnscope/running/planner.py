@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
 from rnnscope.checkpoints.interface import NO_CELL_REASONS, Checkpoint
-from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell
+from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell, spell_command
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import Unsupported
 from rnnscope.model.network import Network, Node
@@ -230,7 +230,8 @@ class _Planner:
                 where=self._checkpoint.path,
                 expected="an LSTM, GRU or simple recurrent layer",
                 found="; ".join((unsupported + reasons)[:6]) or "no variables",
-                hint="'rnnscope inspect' lists everything the file holds",
+                hint=f"{spell_command('open_model', self._checkpoint.path)} lists everything the "
+                "file holds",
             )
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
@@ -279,7 +280,8 @@ class _Planner:
             "None of the file's recurrent layers can be run on this input.",
             where=self._checkpoint.path,
             found=" ".join(dict.fromkeys(notes)),
-            hint="'rnnscope inspect' lists the layers and what each reads",
+            hint=f"{spell_command('open_model', self._checkpoint.path)} lists the layers and what "
+            "each reads",
         )
 
     def _no_entry(self, roots: list[Node]) -> InputError | UnsupportedCellError:

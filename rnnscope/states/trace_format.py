@@ -255,7 +255,7 @@ def _write_slice(writer: TraceWriter, states: StateSet, rows: slice) -> None:
 STATE_FORMAT = StateFormat(
     NAME,
     "rnnscope trace (HDF5)",
-    "a file that `rnnscope run` wrote",
+    "a trace, which a run of rnnscope wrote",
     "everything",
     readings,
     write,

@@ -15,6 +15,8 @@ from rnnscope.checks.settings import CheckSettings
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, TraceError, UnsupportedCellError, spell
 from rnnscope.files.hdf5.safe_hdf5 import has_signature
+from rnnscope.options.table import OF_THE_MODEL
+from rnnscope.options.unread import refuse_unread
 from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipe import Recipe, refuse_execution
 from rnnscope.record.replay import Replay, open_recomputation
@@ -29,6 +31,9 @@ DEFAULT_LENGTHS = (1, 7, 64)
 
 RANDOM_SIZE = (3, 150)
 """Sequences and timesteps of an input of random numbers: more than two chunks of 64."""
+
+
+FED_IN_CHUNKS = "the run is fed in chunks, and no trace is written"
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ def stream_trace(trace: Trace, replay: Replay, settings: StreamSettings) -> Subj
     RnnscopeError
         As `stream_recipe`; or the run cannot be done again.
     """
+    refuse_unread(replay.options, OF_THE_MODEL, FED_IN_CHUNKS, "engine")
     with open_recomputation(trace, replay) as again:
         subject = _subject(again.planned, again.prepared, settings, str(trace.path))
         return replace(subject, notes=(*again.notes, *subject.notes))
@@ -160,6 +166,7 @@ def model_recipe(
     OptionError
         Outputs were streamed of some input, and it is not given.
     """
+    refuse_unread(options, OF_THE_MODEL, FED_IN_CHUNKS, "engine")
     if input_ is None and settings.outputs is not None and "random" not in options:
         raise OptionError(
             "Outputs of a stream need the input that was streamed.",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnscope.errors import TraceError, spell
+from rnnscope.errors import TraceError, spell, spell_command
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.regular import refuse_no_path
 from rnnscope.files.remote.addresses import ADDRESS, as_address, url_of
@@ -60,7 +60,8 @@ def check_trace_name(path: str | os.PathLike[str]) -> None:
             expected=", ".join((*SUFFIXES, ZARR_SUFFIX)),
             found=suffix,
             hint=f"{spell('output', str(Path(path).with_suffix('.h5')))}; "
-            "'rnnscope export' writes a trace's states in other formats",
+            f"{spell_command('export', 'TRACE', to='torch', path='h_c.npz')} writes a trace's "
+            "states in another format",
         )
 
 

@@ -7,6 +7,7 @@ import pytest
 from checkpoint_truth import DATA
 from click.testing import CliRunner
 
+import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.npz import EXAMPLES, LAYOUTS, sniff
 from rnnscope.cli.main import cli
@@ -250,3 +251,16 @@ def test_a_matrix_inside_a_tree_of_modules_is_a_part_of_its_module(tmp_path):
     arrays = {**torch(), "lstm.gate": np.zeros((2, 2), "f4")}
     with pytest.raises(UnsupportedCellError, match=r"lstm\.gate"):
         read_checkpoint(save(tmp_path / "w.npz", arrays), layout="torch")
+
+
+@pytest.mark.parametrize("layout", ["torch", "keras"])
+def test_weights_beside_their_input_are_not_told_as_read_by_nobody(tmp_path, layout):
+    shapes = {
+        "torch": {"enc_w_ih": (16, 3), "enc_w_hh": (16, 4), "enc_b_ih": 16, "enc_b_hh": 16},
+        "keras": {"lstm/kernel": (3, 16), "lstm/recurrent_kernel": (4, 16), "lstm/bias": 16},
+    }[layout]
+    weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    path = tmp_path / "both.npz"
+    np.savez(path, x=np.ones((2, 5, 3), np.float32), other=np.zeros(3), **weights)
+    trace = rnnscope.run(path, path, layout=layout, inputs="x")
+    assert trace.report.input.unread == ("other",)

@@ -77,3 +77,24 @@ def test_the_pickle_is_plain_opcodes_and_three_names(tmp_path):
     assert found == {
         "collections OrderedDict", "torch DoubleStorage", "torch._utils _rebuild_tensor_v2"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            "keras2_masked",
+            "Past a sequence's length layer 'lstm' goes on giving its last valid output, where "
+            "torch gives zeros.",
+        ),
+        (
+            "keras_stack",
+            "Past a sequence's length layers 'lstm', 'lstm_1' and 'lstm_2' go on giving their last "
+            "valid output, where torch gives zeros.",
+        ),
+    ],
+)
+def test_what_torch_gives_past_a_length_is_told_in_a_sentence(model, said):
+    """Read once: the name is that of a layer, and the verb agrees with it."""
+    done = rnnscope.convert(ROOT / f"sample_data/{model}/model.h5", "torch", dry_run=True)
+    assert [note for note in done.notes if "zeros." in note and "packed" not in note] == [said]

@@ -135,3 +135,15 @@ def test_a_decoder_with_another_start_is_not_explained_by_something_else(model):
 def test_a_decoder_that_feeds_itself_is_refused(model):
     with pytest.raises(UnsupportedCellError, match="decoder that feeds itself"):
         explained(model, states(), loop_function="identity")
+
+
+@pytest.mark.parametrize(("loop", "proposed"), [("none", True), ("identity", False)])
+def test_a_diff_proposes_to_explain_what_is_explained_alone(model, tmp_path, loop, proposed):
+    trace, reference = tmp_path / "t.h5", tmp_path / "theirs.npz"
+    np.save(tmp_path / "x.npy", X)
+    rnnscope.run(
+        model, tmp_path / "x.npy", output=trace, decoder_inputs=str(model.parent / "y.npy"),
+        loop_function=loop,
+    ).close()  # fmt: skip
+    np.savez(reference, **states(blocks="iofg"))
+    assert bool(rnnscope.diff(trace, reference).explain) is proposed

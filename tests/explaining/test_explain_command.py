@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from types import SimpleNamespace
 
@@ -375,6 +376,65 @@ def test_a_diff_has_nothing_to_add_where_nothing_differs_or_no_model_is_at_hand(
     assert (same.code, "explain" in same.stdout) == (0, False)
     bare = rnnscope("diff", port.right, port.wrong)
     assert (bare.code, "explain" in bare.stdout) == (1, False)
+
+
+def proposed(rnnscope, *words):
+    """What a diff that finds differences sends people to: the words of a command, or none."""
+    done = rnnscope("diff", *words, "--format", "json")
+    assert done.code == 1
+    return shlex.split(json.loads(done.stdout)["explain"])[1:]
+
+
+def refused(rnnscope, trace, reference):
+    done = rnnscope("explain", trace, reference)
+    return done.code == 2
+
+
+def test_a_part_of_a_trace_is_what_is_explained_and_never_what_explains(rnnscope, port, tmp_path):
+    recorded = ("run", port.model, port.x, "-o", tmp_path / "t.h5", "-q")
+    for part in ("1/2", "2/2"):
+        assert rnnscope(*recorded, "--part", part).code == 0
+    first, second = sorted((tmp_path / "t.h5.parts").iterdir())
+    assert refused(rnnscope, first, port.trace)
+    for sides in ((first, port.trace), (port.trace, first)):
+        words = proposed(rnnscope, *sides)
+        assert words == ["explain", str(port.trace), str(first)]
+        assert rnnscope(*words).code in (0, 1)
+    assert proposed(rnnscope, first, second) == []
+
+
+@pytest.mark.parametrize("what", ["resets", "an array in memory", "a checkpoint that is gone"])
+def test_a_diff_does_not_propose_what_explain_refuses(rnnscope, port, tmp_path, what):
+    import rnnscope as package
+
+    x, model = np.load(port.x), tmp_path / "model.safetensors"
+    model.write_bytes(port.model.read_bytes())
+    np.savez(tmp_path / "x.npz", x=x)
+    np.savez(tmp_path / "resets.npz", x=x, resets=np.ones(x.shape[:2], bool))
+    given = {"resets": tmp_path / "resets.npz", "an array in memory": x}
+    ours = tmp_path / "ours.h5"
+    package.run(model, given.get(what, tmp_path / "x.npz"), output=ours).close()
+    if "gone" in what:
+        model.unlink()
+    assert refused(rnnscope, ours, port.wrong)
+    assert proposed(rnnscope, ours, port.wrong) == []
+    assert package.diff(ours, port.wrong).explain == ""
+
+
+def test_what_was_said_of_the_reference_is_said_again(rnnscope, port, tmp_path):
+    theirs = tmp_path / "m.npy"
+    with np.load(port.wrong) as wrong:
+        np.save(theirs, wrong["m"])
+    words = proposed(rnnscope, theirs, port.trace, "--a-format", "single:m")
+    assert words == ["explain", str(port.trace), str(theirs), "--reference-format", "single:m"]
+    assert rnnscope(*words).code == 0
+
+
+def test_python_is_shown_a_call(port):
+    import rnnscope as package
+
+    found = package.diff(port.trace, port.wrong)
+    assert found.explain == f'rnnscope.explain("{port.trace}", "{port.wrong}")'
 
 
 def test_an_assertion_that_fails_says_the_explanation(port):

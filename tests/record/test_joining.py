@@ -423,8 +423,63 @@ def test_a_trace_of_a_stranger_names_no_folder_whose_parts_are_removed(tmp_path,
     path.parent.mkdir()
     with h5py.File(path, "w") as file:
         file.attrs["parts_folder"], file.attrs["parts_run"] = folder, "a run"
-    made, stale = folder_for_parts(path, Target(path, force=True), "another", ())
-    assert (made, stale) == (path.with_name("t.h5.parts"), [])
+    made = folder_for_parts(path, Target(path, force=True), "another", ())
+    assert made == (path.with_name("t.h5.parts"), [], None)
+
+
+def test_joining_anew_keeps_what_was_pooled_from_the_same_run(tmp_path, inputs, monkeypatch):
+    """A part that was mended needs its parts joined again; of another run nothing stays."""
+    monkeypatch.setattr("rnnscope.trace.parts.kept_pooled.BLOCK_BYTES", 10_000)
+    trace = tmp_path / "t.h5"
+    run = Recipe.make(STACK, np.ones((40, 7, 5), "f4"))
+    for number in (1, 2):
+        record_part(run, trace, PartOfRun(number, 2))
+    rnnscope.join(tmp_path / "t.h5.parts", trace)
+    rnnscope.pool(trace, "all", state=("c", "m"), store=True)
+    before = every_array(trace)
+    attributes = attributes_of(trace)
+    rnnscope.join(tmp_path / "t.h5.parts", trace, force=True)
+    after = every_array(trace)
+    assert before.keys() == after.keys()
+    assert all(values.tobytes() == after[name].tobytes() for name, values in before.items())
+    assert attributes == attributes_of(trace)
+    assert sum(name.startswith("pooled/") for name in after) >= 3 * 2 * 6
+    with rnnscope.open_trace(trace) as opened, rnnscope.open_trace(trace) as other:
+        assert rnnscope.diff(opened, other, exact=True).verdict == "same"
+    rnnscope.pool(trace, "mean", state=("c", "m"), store=True, force=True)
+    for number in (1, 2):
+        record_part(run.with_options(padding="zeros", override=True), trace,
+                    PartOfRun(number, 2), force=True)  # fmt: skip
+    rnnscope.join(tmp_path / "t.h5.parts", trace, force=True)
+    assert not [name for name in every_array(trace) if name.startswith("pooled")]
+
+
+def attributes_of(path):
+    """Every attribute of what is pooled, and where its axes lie."""
+    found = {}
+
+    def note(name, item):
+        own = {key: str(value) for key, value in item.attrs.items() if "LIST" not in key}
+        axes = [axis[0].name for axis in item.dims if len(axis)] if hasattr(item, "dims") else []
+        found[name] = own, axes
+
+    with h5py.File(path) as file:
+        file["pooled"].visititems(note)
+    return found
+
+
+def test_pooled_arrays_that_cannot_be_kept_are_told_before_they_are_gone(tmp_path, inputs):
+    trace = tmp_path / "t.h5"
+    for number in (1, 2):
+        rnnscope.run_part(CHECKPOINT, inputs, part=(number, 2), output=trace)
+    rnnscope.join(tmp_path / "t.h5.parts", trace)
+    rnnscope.pool(trace, "mean", store=True)
+    with h5py.File(trace, "r+") as file:
+        file["pooled/elsewhere"] = h5py.SoftLink("/sequence")
+    before = trace.read_bytes()
+    with pytest.raises(TraceError, match="pooled arrays of the trace that is replaced"):
+        rnnscope.join(tmp_path / "t.h5.parts", trace, force=True)
+    assert trace.read_bytes() == before
 
 
 def test_more_parts_than_sequences_are_refused(tmp_path):

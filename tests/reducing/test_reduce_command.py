@@ -39,6 +39,19 @@ def test_the_case_is_written_and_told(pair, rnnscope):
     assert codes == [1, 0, 0]
 
 
+def test_a_case_that_is_run_over_itself_names_what_neither_side_reads(pair, rnnscope):
+    """Its weights and its recipe are the checkpoint's: only what was compared is left."""
+    rnnscope("diff", "ours.h5", "theirs.npz", "--reduce", "case.npz")
+    done = rnnscope("run", "case.npz", "case.npz", "-o", "t.h5", "--format", "json")
+    assert (done.code, done.stderr) == (0, "")
+    unread = json.loads(done.stdout)["input"]["unread"]
+    assert unread == ["b/initial/c", "b/initial/m", "a/c", "a/m", "b/c", "b/m"]
+    np.savez("x.npz", **read_case("case.npz"))
+    done = rnnscope("run", "case.npz", "x.npz", "-o", "t.h5", "-f", "--format", "json")
+    unread = json.loads(done.stdout)["input"]["unread"]
+    assert {"recipe", "a/c", "b/c"} < {*unread}, "another file's own are read by nobody"
+
+
 @pytest.mark.parametrize("width", [60, 100])
 def test_lines_keep_to_the_terminal(pair, width):
     import rnnscope

@@ -88,6 +88,7 @@ def read_case(path: Path) -> Checkpoint:
         files=(path,),
         network=Network((INPUT,), tuple(nodes)),
         read_variable=read,
+        own_arrays=frozenset({RECIPE, *arrays}),
     )
 
 

@@ -63,9 +63,11 @@ def refuse_mixtures(given: dict[str, Any]) -> None:
         raise click.UsageError("--state, --lengths and --padding go with --outputs")
     if given["suite"] is None and (given["update_golden"] or given["cases"]):
         raise click.UsageError("--update-golden and --case go with --suite")
-    again = any(given[name] for name in ("checkpoint", "inputs", "recompute", "verify", "run"))
+    again = any(given[name] for name in ("checkpoint", "inputs", "recompute", "verify"))
     if again and not given["traces"]:
         raise click.UsageError("--recompute, --verify, --checkpoint and --input go with TRACE")
+    if not again and any(given[name] for name in ("run", "model_input", "layout")):
+        raise click.UsageError("--run, --model-input and --layout go with --recompute or --stream")
     if given["dask"] is not None and (again or not given["traces"]):
         raise click.UsageError(
             "--dask goes with TRACE alone: nothing is recomputed on a cluster, and the cases of a "

@@ -17,7 +17,11 @@ from rnnscope.cli.checking.arguments import (
 )
 from rnnscope.cli.checking.stream_option import stream_option
 from rnnscope.cli.checking.subjects import settings_of, subjects_of
-from rnnscope.cli.checking.vectors_option import check_given_vectors, vectors_options
+from rnnscope.cli.checking.vectors_option import (
+    check_given_vectors,
+    refuse_without_vectors,
+    vectors_options,
+)
 from rnnscope.cli.options.cluster import dask_option
 from rnnscope.cli.options.completion import complete_checks, complete_layers
 from rnnscope.cli.options.layout import layout_option
@@ -203,8 +207,10 @@ def command(**given: Any) -> int:
     """
     from rnnscope.checks.result import CheckReport
 
+    context = click.get_current_context()
     if given["vectors"] is not None:
-        return check_given_vectors(given, click.get_current_context())
+        return check_given_vectors(given, context)
+    refuse_without_vectors(context)
     settings = settings_of(given)
     find_suite(given)
     refuse_mixtures(given)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 NOT_WITH_STREAM = ("suite", "state", "lengths", "padding", "only", "skip", "limits", "recompute",
-                   "verify", "golden", "update_golden", "cases", "pictures", "dask")  # fmt: skip
+                   "verify", "golden", "update_golden", "cases", "pictures", "dask", "jobs", "atol",
+                   "rtol")  # fmt: skip
 """Options that say something of other checks."""
 
 

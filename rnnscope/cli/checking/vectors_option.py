@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rnnscope.cli.terminal.printing import print_result
 from rnnscope.cli.terminal.progress_line import progress_line
@@ -34,6 +35,12 @@ def vectors_options(function: F) -> F:
         metavar="DIR",
         help="Hold THEIRS, what an implementation computed, to what 'rnnscope vectors' wrote.",
     )(function)
+
+
+def refuse_without_vectors(context: click.Context) -> None:
+    """Refuse what says something of --vectors alone."""
+    if context.get_parameter_source("explain_budget") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--explain-budget goes with --vectors")
 
 
 def check_given_vectors(given: dict[str, Any], context: click.Context) -> int:

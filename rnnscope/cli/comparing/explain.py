@@ -9,7 +9,7 @@ import click
 
 from rnnscope.cli.options.limits import limit_options
 from rnnscope.cli.options.report_format import format_option
-from rnnscope.cli.options.run import given_options, run_options
+from rnnscope.cli.options.run import given_options, model_options
 from rnnscope.cli.terminal.printing import print_result
 from rnnscope.cli.terminal.progress_line import progress_line
 from rnnscope.states import READ_FORMAT_NAMES
@@ -45,7 +45,7 @@ from rnnscope.states import READ_FORMAT_NAMES
     type=click.Choice(READ_FORMAT_NAMES),
     help="How REFERENCE keeps its states, where that is not clear.",
 )
-@run_options
+@model_options
 @limit_options
 @format_option("explain")
 def command(

@@ -10,6 +10,7 @@ import click
 from rnnscope.cli.options.completion import complete_layers, complete_values
 from rnnscope.options import RUN_OPTIONS, RunOption, option_named
 from rnnscope.options.kinds import ByLayer, Choice, Integer, ValueKind
+from rnnscope.options.table import OF_THE_MODEL
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,10 +25,19 @@ def run_options(function: F) -> F:
     return function
 
 
+def model_options(function: F) -> F:
+    """Those that say what is computed, for commands that compute it in a way of their own."""
+    return _options_of(OF_THE_MODEL, function)
+
+
 def layer_options(function: F) -> F:
     """The options of layers, for commands that read a checkpoint and run nothing over an input."""
+    return _options_of(("layer",), function)
+
+
+def _options_of(groups: tuple[str, ...], function: F) -> F:
     for option in reversed(RUN_OPTIONS):
-        if option.group == "layer":
+        if option.group in groups:
             function = as_click_option(option)(function)
     return function
 

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     "--parts",
     type=click.IntRange(min=1),
     metavar="N",
-    help="With --dask: divide the sequences into N parts [default: by their size].",
+    help="With --dask: divide the sequences into N parts [default: by their size; with --resume as "
+    "they are].",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace an existing TRACE.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is wrong.")

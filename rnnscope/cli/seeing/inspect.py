@@ -24,7 +24,8 @@ def command(path: Path, layout: str | None, report_format: str) -> None:
     --layout, an .npz of named arrays: a file, a folder, or the prefix of a TensorFlow checkpoint.
     Its cells, sizes, options and where each comes from are shown, and weights that are NaN, all
     zero or of an odd size. It is read as data: nothing of it is executed, and no framework is
-    imported. Of a trace the tree, shapes, options and recipe are shown, of an input its arrays.
+    imported. Of a trace the tree, shapes, options and recipe are shown, of an input its arrays;
+    FILE::NAME is one of them.
 
     \b
     rnnscope inspect sample_data/lstm_float64/model.ckpt

@@ -122,7 +122,7 @@ def _pickle(head: bytes, _: Path) -> bool:
 
 
 TRACE = "rnnscope-trace"
-FOR_TRACES = "look at it with 'rnnscope show'; to compute it again: 'rnnscope rerun'"
+FOR_TRACES = "look at it: {show(TRACE)}; compute it again: {rerun(TRACE)}"
 RELOAD = "load it with the library that wrote it, and save the weights as an .npz"
 TO_ONNX = "export the model to ONNX, or give the checkpoint that it was converted from"
 DOWNLOAD = "download it again: this is not the file itself"

@@ -18,6 +18,14 @@ ODD_HEADERS = (SyntaxError, TokenError, TypeError, OverflowError, RecursionError
 """What numpy raises beside ValueError: it reads the header as a literal of Python."""
 
 
+class ObjectArrayError(ValueError):
+    """The header of an array of objects, of which the ``shape`` alone is known without pickle."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__("an object array, which only pickle could load")
+        self.shape = shape
+
+
 class NpyFile:
     """One array in NumPy's ``.npy`` format, read in place when large."""
 
@@ -68,7 +76,7 @@ def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
     Raises
     ------
     ValueError
-        It is no such header, or that of an array of objects.
+        It is no such header; an `ObjectArrayError` if it is that of an array of objects.
     """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -80,7 +88,7 @@ def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
     except ODD_HEADERS as error:
         raise ValueError(f"a header that is no description of an array ({error})") from error
     if dtype.hasobject:
-        raise ValueError("an object array, which only pickle could load")
+        raise ObjectArrayError(shape)
     if not all(type(size) is int and 0 <= size < 2**62 for size in shape):
         raise ValueError(f"a header that declares the shape {shape}")
     return shape, fortran, dtype

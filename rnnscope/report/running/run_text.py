@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rnnscope.errors import spell_command
 from rnnscope.record.results import RunReport
 from rnnscope.report.checking.findings_text import checks_part, verify_part
 from rnnscope.report.console import text_of
@@ -89,7 +90,7 @@ def _run_head(report: RunReport) -> Iterator[tuple[str, str]]:
         for group in report.left_out:
             counts[_kind(group.reason)] += len(group.entries)
         shown = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        yield "left out", f"{shown} ('rnnscope inspect' lists them)"
+        yield "left out", f"{shown}: {spell_command('open_model', report.checkpoint.path)}"
 
 
 def _kind(reason: str) -> str:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from rnnscope.checks.result import Subject
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import OptionError, spell
+from rnnscope.errors import OptionError, spell, spell_command
 from rnnscope.seeing.labels import TokenLabels
 from rnnscope.seeing.page.budget import DEFAULT_BYTES, FEW_SEQUENCES, Plan, plan_arrays
 from rnnscope.seeing.page.contents import (
@@ -229,7 +229,7 @@ def _left_out(views: Sequence[StateView], others: Sequence[OtherViews]) -> Itera
         names = [f"{view.name} of {view.layer.name}" for view in views]
         yield (
             f"{plural(len(views), 'array')} did not fit into this page: {some(names)}. "
-            f"'rnnscope view' shows them all; {more}"
+            f"{spell_command('view', 'TRACE')} shows them all; {more}"
         )
     if others:
         names = [f"{pair.key[1]} of {pair.key[0]} in {pair.name}" for pair in others]

@@ -110,6 +110,14 @@ def part_path(trace: Path, number: int, of: int) -> Path:
     return trace.with_name(trace.name + PARTS_SUFFIX) / PartPlace(number, of, 0).file_name
 
 
+def numbers_of_parts(folder: Path) -> set[int]:
+    """Into how many parts runs were divided whose parts, begun or whole, are in a folder."""
+    if not folder.is_dir():
+        return set()
+    names = (re.match(r"\.?[0-9]+-of-([0-9]{1,9})\.h5", one.name) for one in folder.iterdir())
+    return {int(match[1]) for match in names if match}
+
+
 def parts_words(numbers: Iterable[int], of: int, sequences: int) -> str:
     """``parts 3, 17-20 of 64 (sequences 32-47, 256-319)``."""
     ranges = _ranges(sorted({*numbers}))

@@ -17,6 +17,7 @@ from rnnscope.trace.attributes import CHECKS
 from rnnscope.trace.labels import label
 from rnnscope.trace.partial import PartialFile
 from rnnscope.trace.parts.digest import ends_sha256
+from rnnscope.trace.parts.kept_pooled import copy_attribute, copy_attributes, keep_pooled
 from rnnscope.trace.parts.mark import ATTRIBUTES, PartMark
 from rnnscope.trace.parts.place import check_folder_name
 from rnnscope.trace.parts.table import BYTES, ENDS, FOLDER, NOTE, RUN, SHA256, escaped
@@ -43,11 +44,6 @@ COPIED_BYTES = 16 * 2**20
 
 SMALL = frozenset({f"/{LENGTHS}", f"/{INPUT_STEPS}"})
 """A number for each sequence: copied, so that nobody opens every part to know them."""
-
-OF_HDF5 = frozenset(
-    {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
-)
-"""Attributes that dimension scales make; they are made anew."""
 
 SINCE_HDF5_1_10 = ("v108", "v110")
 
@@ -87,7 +83,8 @@ def tie(
     checks : str or None
         The findings of all parts, as JSON.
     force : bool
-        Replace a file that is there, when the new one is whole.
+        Replace a file that is there, when the new one is whole. Pooled arrays of a master of the
+        same run stay.
     copy : bool
         Copy the values.
 
@@ -106,6 +103,7 @@ def tie(
             partial.libver = SINCE_HDF5_1_10 if many else None
             partial.open()
             _Tied(partial.file, first, parts, copy).write(checks)
+            keep_pooled(output, partial.file, parts[0].mark.run)
             partial.finish()
     except (OSError, RuntimeError) as error:
         partial.abandon(keep=False)
@@ -135,7 +133,7 @@ class _Tied:
         """Fill the empty file."""
         for name in self._first.attrs:
             if name not in ATTRIBUTES:
-                _copy_attribute(self._first, self._file, name)
+                copy_attribute(self._first, self._file, name)
         self._file.attrs["complete"] = 0
         if checks is not None:
             self._file.attrs[CHECKS] = storable_text(checks)
@@ -166,7 +164,7 @@ class _Tied:
                 continue
             made = self._file.require_group(group.name)
             for name in group.attrs:
-                _copy_attribute(group, made, name)
+                copy_attribute(group, made, name)
         if not self._copy:
             self._write_table()
 
@@ -183,9 +181,7 @@ class _Tied:
             made = self._copied(source, bounds)
         else:
             made = self._virtual(source, bounds)
-        for name in source.attrs:
-            if name not in OF_HDF5:
-                _copy_attribute(source, made, name)
+        copy_attributes(source, made)
         return made
 
     def _bounds(self, source: Any) -> Array | None:
@@ -268,11 +264,6 @@ def _dataset(file: Any, name: str) -> Any:
 
 def _as_bytes(digests: Sequence[bytes]) -> Array:
     return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), 32)
-
-
-def _copy_attribute(source: Any, target: Any, name: str) -> None:
-    stored = source.attrs.get_id(name)
-    target.attrs.create(name, source.attrs[name], shape=stored.shape, dtype=stored.dtype)
 
 
 def _groups(group: Any) -> list[Any]:

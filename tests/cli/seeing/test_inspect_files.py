@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -171,3 +172,47 @@ def test_what_needs_a_run_is_refused_of_a_model(rnnscope):
     done = rnnscope("check", SAMPLE / "model.ckpt", "--recompute")
     assert done.code == 2
     assert done.stderr.startswith("error: --recompute, --verify and --golden go with a trace.\n")
+
+
+def test_a_dict_of_arrays_that_numpy_pickled_is_inspected_as_it_is_run(rnnscope, tmp_path):
+    """It was taken for an array of numbers, and refused, while ``run`` read its layer."""
+    path = tmp_path / "lstm.npy"
+    shapes = {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "bias_ih_l0": 16, "bias_hh_l0": 16}
+    arrays = {f"lstm.{name}": RNG.normal(size=shape) for name, shape in shapes.items()}
+    np.save(path, np.array(arrays, object), allow_pickle=True)
+    done = rnnscope("inspect", path)
+    assert (done.code, done.stderr) == (0, "")
+    assert "(npy-objects, " in done.stdout
+    np.save(tmp_path / "x.npy", RNG.normal(size=(2, 5, 3)))
+    done = rnnscope("run", path, tmp_path / "x.npy", "--quiet", "-o", tmp_path / "t.h5")
+    assert (done.code, done.stderr) == (0, "")
+
+
+def test_an_array_of_objects_beside_an_input_is_listed(rnnscope, tmp_path):
+    """``run`` takes the input and never looks at it; damage is still told."""
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.ones((2, 5, 8)), words=np.array([{"a": 1}, None, "b"], object))
+    done = rnnscope("inspect", path, "--format", "json")
+    assert (done.code, done.stderr) == (0, "")
+    words = json.loads(done.stdout)["arrays"][1]
+    assert (words["name"], words["shape"], words["dtype"]) == ("words", [3], "object")
+    done = rnnscope("run", SAMPLE / "model.ckpt", path, "--quiet", "-o", tmp_path / "t.h5")
+    assert (done.code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["in.npz::x", "in.h5::/group/x", "in.h5::group/x"])
+def test_one_array_is_inspected_by_the_name_that_run_takes(rnnscope, tmp_path, name):
+    np.savez(tmp_path / "in.npz", x=np.ones((2, 5, 8)), y=np.zeros(3))
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["group/x"], file["y"] = np.ones((2, 5, 8)), np.zeros(3)
+    done = rnnscope("inspect", tmp_path / name, "--format", "json")
+    assert (done.code, done.stderr) == (0, "")
+    (array,) = json.loads(done.stdout)["arrays"]
+    assert (array["name"].rpartition("/")[2], array["shape"], array["role"]) == (
+        "x", [2, 5, 8], "input",
+    )  # fmt: skip
+    done = rnnscope("run", SAMPLE / "model.ckpt", tmp_path / name, "-q", "-o", tmp_path / "t.h5")
+    assert (done.code, done.stderr) == (0, "")
+    done = rnnscope("inspect", f"{tmp_path / name}z")
+    assert done.code == 2
+    assert "holds no array" in done.stderr
