@@ -6,15 +6,17 @@
 1024 sequences of 100 steps, 128 features, 256 units: c and m of every step from a Keras file,
 beside scripts that use torch and TensorFlow for the same, and one of ONNX Runtime for m alone.
 The processes take turns, round after round, each with a fresh target and then once more over what
-it has just written; times and peak memory are the system's. Rounds in which nothing else ran are
-judged, where there are any. Memory is measured at four times the sequences, too. A script that
-fails is a line that says so.
+it has just written. Before each the disk is given all that others wrote: what one leaves to be
+written would take time of the next. Times and peak memory are the system's. Rounds in which nothing
+else ran are judged, where there are any. Memory is measured at four times the sequences, too. A
+script that fails is a line that says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -95,6 +97,7 @@ def set_up(folder: Path) -> None:
 
 def timed_beside(command: list[str]) -> tuple[Taken, float]:
     """Run a process; and what others took of one processor meanwhile, as far as it is told."""
+    os.sync()
     before = busy_seconds()
     taken = timed(command)
     after = busy_seconds()
