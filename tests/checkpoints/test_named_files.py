@@ -158,7 +158,7 @@ def test_a_trace_is_no_model(tmp_path):
         file.attrs["schema"] = "rnnscope-trace"
     with pytest.raises(CheckpointError, match="a trace, not a saved model") as error:
         read_checkpoint(path)
-    assert "rnnscope show" in error.value.hint
+    assert "rnnscope.show(TRACE)" in error.value.hint
 
 
 @pytest.mark.parametrize(("mark", "title", "advice"), FOLDERS)

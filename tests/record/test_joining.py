@@ -468,14 +468,17 @@ def attributes_of(path):
     return found
 
 
-def test_pooled_arrays_that_cannot_be_kept_are_told_before_they_are_gone(tmp_path, inputs):
+@pytest.mark.parametrize(
+    "odd", [h5py.SoftLink("/sequence"), np.array([b"a", b"b"], object)], ids=["link", "texts"]
+)
+def test_pooled_arrays_that_cannot_be_kept_are_told_before_they_are_gone(tmp_path, inputs, odd):
     trace = tmp_path / "t.h5"
     for number in (1, 2):
         rnnscope.run_part(CHECKPOINT, inputs, part=(number, 2), output=trace)
     rnnscope.join(tmp_path / "t.h5.parts", trace)
     rnnscope.pool(trace, "mean", store=True)
     with h5py.File(trace, "r+") as file:
-        file["pooled/elsewhere"] = h5py.SoftLink("/sequence")
+        file["pooled/odd"] = odd
     before = trace.read_bytes()
     with pytest.raises(TraceError, match="pooled arrays of the trace that is replaced"):
         rnnscope.join(tmp_path / "t.h5.parts", trace, force=True)

@@ -340,4 +340,4 @@ def test_a_file_without_recurrent_layers_tells_what_it_holds():
     with pytest.raises(UnsupportedCellError) as error:
         plan_run(empty, source())
     assert "strange/kernel: [x, m] is split into 3 gates" in error.value.found
-    assert "inspect" in error.value.hint
+    assert "rnnscope.open_model(" in error.value.hint

@@ -88,6 +88,10 @@ def _copied(array: Any, made: Any) -> Any:
     """An array with its values, some rows at a time: there may be millions of sequences."""
     check_storage(array, TraceError)
     check_size(array, TraceError)
+    if array.dtype.kind not in "fiu":
+        raise TraceError(
+            "A pooled array holds no numbers.", where=array.name, found=str(array.dtype)
+        )
     new = made.create_dataset(array.name, array.shape, array.dtype)
     each = max(1, BLOCK_BYTES // max(1, array.dtype.itemsize * math.prod(array.shape[1:])))
     for start in range(0, array.shape[0], each):
