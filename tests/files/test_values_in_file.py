@@ -76,7 +76,7 @@ def test_no_file_can_hold_a_stand_in_for_another(tmp_path):
     """A stand-in of another process is bytes like any others: its mark differs."""
     secret = tmp_path / "secret"
     secret.write_bytes(b"1234")
-    forged = bytearray(ValueInFile(str(secret), 0, 4).stand_in())
+    forged = bytearray(ValueInFile.at(str(secret), 0, 4).stand_in())
     forged[0] ^= 1
     assert value_in_file(bytes(forged)) is None
     assert whole_value(bytes(forged)) == bytes(forged)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.proto import TABLE
 from rnnscope.checkpoints.onnx.graph.tensors import EXTERNAL, STORED
-from rnnscope.files.messages.values_in_file import ValueInFile
+from rnnscope.files.messages.values_in_file import HeldValue
 from rnnscope.model.cell import Array
 
 OPSET = 21
@@ -101,7 +101,7 @@ class GraphUnderConstruction:
         )
         return key
 
-    def in_file(self, name: str, shape: Sequence[int], value: ValueInFile) -> str:
+    def in_file(self, name: str, shape: Sequence[int], value: HeldValue) -> str:
         """A constant that lies in the model's own file, read when it is needed."""
         key = self.unique(name)
         self.proto.initializer.add(

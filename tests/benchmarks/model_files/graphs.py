@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def onnx_external(path: Path, layers: int, rows: int) -> Written:
     return Written(path)
 
 
-def tflite(path: Path, layers: int, rows: int) -> Written:
+def tflite(path: Path, layers: int, rows: int, stored: str = "FLOAT32") -> Written:
     """A stack of fused LSTMs."""
     from lite_files import LSTM_INPUTS, STATES, LiteFile, add_weights, lstm_weights
 
@@ -74,11 +75,9 @@ def tflite(path: Path, layers: int, rows: int) -> Written:
     last = file.tensor("x", (1, 5, UNITS), open_batch=True)
     inputs, outputs = [last], []
     if rows:
-        table = file.tensor("table", (rows, WIDTH), drawn(rows, WIDTH))
-        ids = file.tensor("ids", (1, 5), kind="INT32")
-        inputs.append(ids)
+        inputs.append(file.tensor("ids", (1, 5), kind="INT32"))
         outputs.append(file.tensor("rows", (1, 5, WIDTH)))
-        file.operator("GATHER", [table, ids], [outputs[0]], "GatherOptions", axis=0)
+        _lite_rows(file, rows, stored, inputs[-1], outputs[-1])
     rng = np.random.default_rng(0)
     for number in range(layers):
         places = add_weights(file, lstm_weights(rng, UNITS, UNITS), f"lstm_{number}/")
@@ -93,6 +92,26 @@ def tflite(path: Path, layers: int, rows: int) -> Written:
             fusedActivationFunction=4, timeMajor=False,
         )  # fmt: skip
     return Written(file.write(path.with_suffix(".tflite"), inputs, [last, *outputs]))
+
+
+def _lite_rows(file: Any, rows: int, stored: str, ids: int, result: int) -> None:
+    """Rows of a table, of as many bytes however they are stored."""
+    each = {"FLOAT32": 1, "FLOAT16": 2, "INT8": 4}[stored]
+    values, scale = drawn(rows, WIDTH), None
+    if stored == "INT8":
+        values, scale = np.rint(values * 20).astype(np.int8), 0.05
+    values = np.tile(values.astype(stored.lower()), (each, 1))
+    table = file.tensor("table", values.shape, values, kind=stored, scale=scale)
+    if stored == "FLOAT16":  # as the converter has it: widened first
+        wide = file.tensor("wide", values.shape)
+        file.operator("DEQUANTIZE", [table], [wide])
+        table = wide
+    found = result
+    if stored == "INT8":  # and here, rows of whole numbers
+        found = file.tensor("whole rows", (1, 5, WIDTH), kind=stored, scale=scale)
+    file.operator("GATHER", [table, ids], [found], "GatherOptions", axis=0)
+    if stored == "INT8":
+        file.operator("DEQUANTIZE", [found], [result])
 
 
 def coreml(path: Path, layers: int, rows: int) -> Written:
@@ -217,5 +236,7 @@ def openvino(path: Path, layers: int, rows: int) -> Written:
 
 WRITERS: dict[str, Write] = {
     "ONNX": onnx, "ONNX, lists of floats": onnx_listed, "ONNX, external data": onnx_external,
-    "TensorFlow Lite": tflite, "Core ML": coreml, "OpenVINO": openvino,
+    "TensorFlow Lite": tflite, "TensorFlow Lite, float16": partial(tflite, stored="FLOAT16"),
+    "TensorFlow Lite, int8": partial(tflite, stored="INT8"), "Core ML": coreml,
+    "OpenVINO": openvino,
 }  # fmt: skip

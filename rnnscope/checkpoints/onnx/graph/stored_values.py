@@ -43,6 +43,7 @@ class StoredValues:
 
         It may be stored the other way round, as Core ML has embeddings.
         """
+        key = self._graph.behind(key, ("Identity",))
         producer = self._graph.producers.get(key)
         turned = (
             producer is not None and producer.op == "Transpose" and producer.ints("perm") == (1, 0)
