@@ -24,7 +24,7 @@ SLOW = (
 )  # fmt: skip
 KINDS = (
     "msgpack", "npz, compressed", "npy of objects", "pickle of arrays", "Paddle .pdparams", "ONNX",
-    "ONNX, lists of floats", "Core ML",
+    "ONNX, lists of floats", "ONNX, float16", "ONNX, int8", "Core ML",
     *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
 )  # fmt: skip
 

@@ -16,8 +16,8 @@ sys.path.insert(
 )  # where the tests keep what writes files of these
 
 
-def _onnx(layers: int, rows: int, listed: bool = False) -> Any:
-    """A stack of LSTM nodes."""
+def _onnx(layers: int, rows: int, listed: bool = False, table: str = "float32") -> Any:
+    """A stack of LSTM nodes; the table has as many bytes however it is stored."""
     from onnx import helper, numpy_helper
 
     def stored(array: Any, name: str) -> Any:
@@ -28,8 +28,15 @@ def _onnx(layers: int, rows: int, listed: bool = False) -> Any:
     nodes, kept, last = [], [stored(np.array([1]), "axes")], "X"
     inputs = [helper.make_tensor_value_info("X", 1, [None, None, UNITS])]
     if rows:
-        kept.append(stored(drawn(rows, WIDTH), "table"))
-        nodes.append(helper.make_node("Gather", ["table", "ids"], ["rows"]))
+        values = np.tile(drawn(rows, WIDTH), ({"float32": 1, "float16": 2, "int8": 4}[table], 1))
+        kept.append(stored(values.astype(table), "table"))
+        if table == "float16":
+            nodes.append(helper.make_node("Cast", ["table"], ["wide"], to=1))
+        if table == "int8":
+            kept.append(stored(np.float32(0.1), "scale"))
+            nodes.append(helper.make_node("DequantizeLinear", ["table", "scale"], ["wide"]))
+        from_ = "table" if table == "float32" else "wide"
+        nodes.append(helper.make_node("Gather", [from_, "ids"], ["rows"]))
         inputs.append(helper.make_tensor_value_info("ids", 7, [None, None]))
     for number in range(layers):
         kept += [stored(drawn(1, 4 * UNITS, UNITS), f"{name}{number}") for name in "WR"]
@@ -54,6 +61,13 @@ def onnx_listed(path: Path, layers: int, rows: int) -> Written:
     """Weights as lists of floats within the file."""
     path = path.with_suffix(".onnx")
     path.write_bytes(_onnx(layers, rows, listed=True).SerializeToString())
+    return Written(path)
+
+
+def onnx_narrow(path: Path, layers: int, rows: int, table: str) -> Written:
+    """A table in fewer bits, widened by an operator before rows are taken."""
+    path = path.with_suffix(".onnx")
+    path.write_bytes(_onnx(layers, rows, table=table).SerializeToString())
     return Written(path)
 
 
@@ -236,6 +250,8 @@ def openvino(path: Path, layers: int, rows: int) -> Written:
 
 WRITERS: dict[str, Write] = {
     "ONNX": onnx, "ONNX, lists of floats": onnx_listed, "ONNX, external data": onnx_external,
+    "ONNX, float16": partial(onnx_narrow, table="float16"),
+    "ONNX, int8": partial(onnx_narrow, table="int8"),
     "TensorFlow Lite": tflite, "TensorFlow Lite, float16": partial(tflite, stored="FLOAT16"),
     "TensorFlow Lite, int8": partial(tflite, stored="INT8"), "Core ML": coreml,
     "OpenVINO": openvino,
