@@ -71,8 +71,9 @@ class Network:
     inputs: tuple[str, ...]
     nodes: tuple[Node, ...]
 
-    @property
+    @cached_property
     def recurrent(self) -> tuple[Node, ...]:
+        """The nodes that are recurrent layers."""
         return tuple(node for node in self.nodes if node.recurrent)
 
     @cached_property

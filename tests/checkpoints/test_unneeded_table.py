@@ -18,10 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests/benchmarks"
 LARGE_MB = 64
 OPEN = "import sys, rnnscope; rnnscope.open_model(sys.argv[1], **eval(sys.argv[2]))"
-SLOW = (".keras, compressed", "frozen graph", "TensorFlow Lite")
+SLOW = (
+    ".keras, compressed", "frozen graph", "TensorFlow Lite", "TensorFlow Lite, float16",
+    "TensorFlow Lite, int8", "TensorFlow.js graph", "TensorFlow.js graph, uint8",
+)  # fmt: skip
 KINDS = (
     "msgpack", "npz, compressed", "npy of objects", "pickle of arrays", "Paddle .pdparams", "ONNX",
-    "ONNX, lists of floats", "Core ML",
+    "ONNX, lists of floats", "ONNX, float16", "ONNX, int8", "Core ML",
     *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
 )  # fmt: skip
 

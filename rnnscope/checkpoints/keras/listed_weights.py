@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -76,27 +75,35 @@ class ListedWeights(ABC):
 
     def layers(self, keys: Sequence[LayerKey]) -> tuple[LayerWeights, ...]:
         """By name: the trainable variables of all layers come before the others of all."""
-        exact = {key.name: self._named(re.escape(key.name)) for key in keys}
-        claimed = {name for names in exact.values() for name in names}
+        below, numbered = self._scopes()
+        claimed = {name for key in keys for name in below.get(key.name, ())}
+        others = tuple(name for name in self.names if name not in claimed)
         found: list[LayerWeights] = []
         for key in keys:
-            # TensorFlow 1 makes a name that was taken unique: lstm_1 for lstm.
-            names = exact[key.name] or tuple(
-                name for name in self._named(re.escape(key.name) + r"_\d+") if name not in claimed
+            names = below.get(key.name, ()) or tuple(
+                name for name in numbered.get(key.name, ()) if name not in claimed
             )
             # Variables of a nested model need not bear its name.
             if not names and key.is_model:
-                names = tuple(name for name in self.names if name not in claimed)
+                names = others
             found.append(self.of(names))
         return tuple(found)
 
-    def _named(self, pattern: str) -> tuple[str, ...]:
-        """The variables below a scope of that name."""
-        return tuple(
-            name
-            for name in self.names
-            if any(re.fullmatch(pattern, part) for part in name.split("/")[:-1])
-        )
+    def _scopes(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        """The variables below every scope, and those below a scope with a number behind its name.
+
+        TensorFlow 1 makes a name that was taken unique: ``lstm_1`` for ``lstm``.
+        """
+        below: dict[str, list[str]] = {}
+        numbered: dict[str, dict[str, None]] = {}
+        for name in self.names:
+            for scope in dict.fromkeys(name.split("/")[:-1]):
+                below.setdefault(scope, []).append(name)
+                base, line, number = scope.rpartition("_")
+                if line and number.isdecimal():
+                    numbered.setdefault(base, {})[name] = None
+        return ({scope: tuple(names) for scope, names in below.items()},
+                {scope: tuple(names) for scope, names in numbered.items()})  # fmt: skip
 
 
 def _is_backward(name: str) -> bool:

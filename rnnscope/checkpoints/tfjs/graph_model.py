@@ -8,9 +8,8 @@ Const is taken out of it and written under the node's name.
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
 from rnnscope.checkpoints.tf1.frozen_graph import read_frozen_graph
@@ -19,6 +18,7 @@ from rnnscope.checkpoints.tf1.unused_ops import prune
 from rnnscope.checkpoints.tfjs.model_json import TOPOLOGY, JsonModel
 from rnnscope.checkpoints.tfjs.plain_graph import enter_as_constants, unfuse
 from rnnscope.errors import CheckpointError
+from rnnscope.files.messages.values_in_file import LARGE_BYTES
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.files.tensorflow.protos import DTYPE_NAMES
 
@@ -92,21 +92,21 @@ def _results(model: JsonModel) -> list[str]:
 
 
 def _fill(node: Any, model: JsonModel) -> None:
-    """The value of a constant, from the shards."""
+    """The value of a constant, from the shards; a large one stays there until it is needed."""
     stored = model.arrays.get(node.name)
     if stored is None:
         return  # it holds its value itself
     if stored.dtype == "complex64":
         return
-    array = np.asarray(stored.load())
+    held = stored.in_file if math.prod(stored.shape) * 4 >= LARGE_BYTES else None
     number = {"bool": 10, "float32": 1, "int32": 3, "uint8": 4}[stored.dtype]
     tensor = node.attr["value"].tensor
     tensor.Clear()
     tensor.dtype = node.attr["dtype"].type = number
     tensor.tensor_shape.SetInParent()
-    for size in array.shape:
+    for size in stored.shape:
         tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_content = array.tobytes()
+    tensor.tensor_content = stored.load().tobytes() if held is None else held.stand_in()
 
 
 def _numbered(value: Any, depth: int = 0) -> Any:

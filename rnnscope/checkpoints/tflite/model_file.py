@@ -20,7 +20,14 @@ from rnnscope.checkpoints.tflite.schema import (
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import map_file
-from rnnscope.files.messages.values_in_file import LARGE_BYTES, ValueInFile
+from rnnscope.files.messages.values_in_file import (
+    LARGE_BYTES,
+    Grid,
+    HeldValue,
+    ValueInFile,
+    WidenedValue,
+    floats_on_grid,
+)
 from rnnscope.model.cell import Array
 
 MAX_BYTES = 1 << 31
@@ -64,8 +71,10 @@ class LiteTensor:
         That of the channels.
     is_variable : bool
         A state that is kept from one call to the next.
-    in_file : ValueInFile or None
-        Where the floats of a large tensor lie.
+    place : ValueInFile or None
+        Where the numbers of a large tensor lie, as they are stored.
+    in_file : HeldValue or None
+        `real` of a large tensor, not read yet.
     """
 
     name: str
@@ -77,7 +86,8 @@ class LiteTensor:
     zero: Array
     axis: int
     is_variable: bool
-    in_file: ValueInFile | None = None
+    place: ValueInFile | None = None
+    in_file: HeldValue | None = None
 
     @property
     def is_quantised(self) -> bool:
@@ -93,15 +103,10 @@ class LiteTensor:
         """The floats that a stored tensor stands for; whole numbers that stand for themselves."""
         assert self.data is not None
         if self.is_quantised and self.data.dtype.kind in "iu":
-            along = [1] * self.data.ndim
-            if self.scale.size > 1:
-                along[self.axis] = -1
-            whole = self.data.astype(np.int64) - np.resize(self.zero, self.scale.size).reshape(
-                along if self.scale.size > 1 else ()
+            made = floats_on_grid(
+                self.data.ravel(), self.scale, self.zero, shape=self.shape, axis=self.axis
             )
-            scale = self.scale.reshape(along if self.scale.size > 1 else ())
-            made: Array = (whole * scale.astype(np.float64)).astype(np.float32)
-            return made
+            return made.astype(np.float32).reshape(self.shape)
         return self.data.astype(np.float32) if self.data.dtype == np.float16 else self.data
 
     def same_grid(self, other: LiteTensor) -> bool:
@@ -251,6 +256,12 @@ class _Parts:
             if scale.size > 1 and not (0 <= axis < len(shape) and shape[axis] == scale.size):
                 raise self.damaged(f"tensor '{stored.name}' has {scale.size} scales")
         data = self._stored_values(stored, shape)
+        place = None if data is None or data.nbytes < LARGE_BYTES else self._place(data)
+        in_file: HeldValue | None = place
+        if data is not None and place is not None and scale.size and data.dtype.kind in "iu":
+            in_file = WidenedValue(place, shape, self._grid(scale, zero, axis))
+        elif data is not None and place is not None and data.dtype == np.float16:
+            in_file = WidenedValue(place, shape)
         return LiteTensor(
             name=stored.name or "tensor",
             shape=shape,
@@ -261,16 +272,21 @@ class _Parts:
             zero=np.asarray(zero),
             axis=axis,
             is_variable=stored.is_variable,
-            in_file=None if data is None or scale.size else self._place(data),
+            place=place,
+            in_file=in_file,
         )
 
-    def _place(self, data: Array) -> ValueInFile | None:
-        """Where the values of a large tensor of floats lie."""
-        if data.dtype != np.float32 or data.nbytes < LARGE_BYTES:
-            return None
+    def _place(self, view: Array) -> ValueInFile:
+        """Where numbers lie that are a view of the file."""
         whole = np.frombuffer(self._data, np.uint8)
-        start = data.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-        return ValueInFile(str(self._path), start, data.nbytes, "<f4")
+        start = view.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+        return ValueInFile.at(str(self._path), start, view.nbytes, view.dtype.str)
+
+    def _grid(self, scale: Array, zero: Array, axis: int) -> Grid:
+        """The grid of a large tensor; lists of scales stay where they are, too."""
+        if scale.size == 1:
+            return Grid(float(scale[0]), int(zero[0]) if len(zero) else 0)
+        return Grid(self._place(scale), self._place(zero) if zero.any() else 0, axis=axis)
 
     def _stored_values(self, stored: Any, shape: tuple[int, ...]) -> Array | None:
         if stored.buffer >= len(self._buffers):

@@ -59,6 +59,7 @@ class Building:
     declared: Mapping[str, DeclaredModule]
     nodes: list[Node] = field(default_factory=list)
     modules: list[PlacedModule] = field(default_factory=list)
+    by_name: dict[str, PlacedModule] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -101,7 +102,7 @@ class Building:
             }
             reads = (self._add_layer(own, pair, reads, wiring if layer == 0 else "config"),)
         width = sum(cells[count - 1, backward].output_size for backward in backwards)
-        self.modules.append(PlacedModule(name, reads[0], first.input_size, width, source))
+        self._place(PlacedModule(name, reads[0], first.input_size, width, source))
         if (
             module.layout is None
             and first.kind == "simple_rnn"
@@ -159,12 +160,15 @@ class Building:
         reads, _ = self._source(name, takes, note=False)
         self.nodes.append(Node(name, Unsupported("recurrent module", name, reason), reads, "guess"))
         self.notes.append(f"'{name}' is not computed: it {reason}.")
-        self.modules.append(PlacedModule(name, name, takes, gives, reads, computed=False))
+        self._place(PlacedModule(name, name, takes, gives, reads, computed=False))
+
+    def _place(self, placed: PlacedModule) -> None:
+        self.modules.append(placed)
+        self.by_name.setdefault(placed.name, placed)
 
     def _name(self, module: Module, default: str) -> str:
-        taken = {built.name for built in self.modules}
         name = module.name or default + ("cell" if module.is_cell else "")
-        return f"{name}_cell" if name in taken else name
+        return f"{name}_cell" if name in self.by_name else name
 
     def _add_layer(
         self, name: str, layers: Mapping[bool, RecurrentLayer], reads: tuple[str, ...], wiring: str
@@ -199,8 +203,8 @@ class Building:
                 "is a guess from widths. To feed it otherwise, run it alone with "
                 f"{spell('layers')} and its own input."
             )
-        misfit = next((one for one in self.modules if not one.computed and one.name == feeds), None)
-        if misfit is not None and misfit.input_size in (None, width):
+        misfit = self.by_name.get(feeds)
+        if misfit is not None and not misfit.computed and misfit.input_size in (None, width):
             # Its own input and that of the module in front of it look the same.
             return (), "guess"
         return (feeds,), "guess"

@@ -48,7 +48,7 @@ def _before_in_list(modules: Sequence[PlacedModule], name: str) -> PlacedModule 
     if found is None or found["number"] == "0":
         return None
     wanted = f"{found['stem']}{int(found['number']) - 1}"
-    return next((one for one in modules if one.name == wanted), None)
+    return next((one for one in reversed(modules) if one.name == wanted), None)
 
 
 def _same_input(first: PlacedModule, width: int | None) -> str | None:
@@ -62,9 +62,10 @@ def _same_input(first: PlacedModule, width: int | None) -> str | None:
 
 def _before(modules: Sequence[PlacedModule], width: int | None) -> str | None:
     """The nearest module in front that returns so many features."""
-    before = [one for one in reversed(modules) if one.output_size in (width, None)]
+    if width is None:
+        return None
     # Where nothing fits, the module waits for an input of its own width.
-    return before[0].last if before and width is not None else None
+    return next((one.last for one in reversed(modules) if one.output_size in (width, None)), None)
 
 
 def looks_like_embedding(array: LoadableArray) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.proto import TABLE
 from rnnscope.checkpoints.onnx.graph.tensors import EXTERNAL, STORED
-from rnnscope.files.messages.values_in_file import ValueInFile
+from rnnscope.files.messages.values_in_file import HeldValue
 from rnnscope.model.cell import Array
 
 OPSET = 21
@@ -38,7 +38,7 @@ class OnnxModel:
     def __init__(self) -> None:
         self.proto = TABLE.message_class("ModelProto")(ir_version=10)
         self.proto.opset_import.add(version=OPSET)
-        self.graph = GraphUnderConstruction(self.proto.graph, set())
+        self.graph = GraphUnderConstruction(self.proto.graph, {})
 
 
 class GraphUnderConstruction:
@@ -48,11 +48,12 @@ class GraphUnderConstruction:
     ----------
     proto : GraphProto
         It is filled.
-    taken : set of str
-        Names that are taken, of nodes and of values alike; shared with bodies.
+    taken : dict of str to int
+        Names that are taken, of nodes and of values alike, and the number that is tried first
+        where one is wanted again; shared with bodies.
     """
 
-    def __init__(self, proto: Any, taken: set[str]) -> None:
+    def __init__(self, proto: Any, taken: dict[str, int]) -> None:
         self.proto = proto
         self._taken = taken
 
@@ -62,10 +63,11 @@ class GraphUnderConstruction:
 
     def unique(self, wanted: str) -> str:
         """A name that nothing has yet."""
-        name, number = wanted, 2
+        name, number = wanted, self._taken.get(wanted, 2)
         while name in self._taken:
             name, number = f"{wanted}_{number}", number + 1
-        self._taken.add(name)
+        self._taken[wanted] = number
+        self._taken.setdefault(name, 2)
         return name
 
     def input(self, name: str, data_type: int, dims: Sequence[int | str] | None) -> str:
@@ -101,7 +103,7 @@ class GraphUnderConstruction:
         )
         return key
 
-    def in_file(self, name: str, shape: Sequence[int], value: ValueInFile) -> str:
+    def in_file(self, name: str, shape: Sequence[int], value: HeldValue) -> str:
         """A constant that lies in the model's own file, read when it is needed."""
         key = self.unique(name)
         self.proto.initializer.add(

@@ -29,6 +29,9 @@ METADATA = "_METADATA"
 MAX_METADATA = 64 * 2**20
 MAX_FILES = 100_000
 MAX_AXES = 32
+INDEX_POOL, INDEX_CACHE = "cache_pool#index", 64 * 2**20
+"""Where TensorStore keeps what it read of a database's index, and how many bytes of it."""
+
 ARRAY_MARKS = (".zarray", "zarr.json")
 STEP = re.compile(r"(?:.*_)?(\d{1,18})")
 
@@ -83,14 +86,17 @@ def read_orbax(folder: Path) -> list[LoadableArray]:
         ) from error
     base: dict[str, Any] = {"driver": "file", "path": f"{folder.absolute()}/"}
     if (folder / MANIFEST).is_file():
-        base = {"driver": "ocdbt", "base": f"file://{folder.absolute()}/"}
+        place = f"file://{folder.absolute()}/"
+        base = {"driver": "ocdbt", "base": place, "cache_pool": INDEX_POOL}
+    # One cache for all: else each array would read and decode the database's index anew.
+    context = tensorstore.Context({INDEX_POOL: {"total_bytes_limit": INDEX_CACHE}})
     unpacking = Unpacking(folder, _stored_bytes(folder), CheckpointError)
     keys = _keys(folder)
     try:
-        listed = tensorstore.KvStore.open(base).result().list().result()
+        listed = tensorstore.KvStore.open(base, context=context).result().list().result()
         names = [key.decode() for key in listed]
         return [
-            _array(tensorstore, base, name, keys, folder, unpacking)
+            _array(partial(tensorstore.open, context=context), base, name, keys, folder, unpacking)
             for name in sorted(names)
             if name.endswith(tuple(f"/{mark}" for mark in ARRAY_MARKS))
         ]
@@ -99,7 +105,7 @@ def read_orbax(folder: Path) -> list[LoadableArray]:
 
 
 def _array(
-    tensorstore: Any,
+    open_array: Any,
     base: Mapping[str, Any],
     name: str,
     keys: Mapping[str, str],
@@ -112,7 +118,7 @@ def _array(
         "driver": "zarr" if mark == ".zarray" else "zarr3",
         "kvstore": {**base, "path": f"{base.get('path', '')}{place}/"},
     }
-    opened = tensorstore.open(spec, open=True, read=True).result()
+    opened = open_array(spec, open=True, read=True).result()
     shape = tuple(int(size) for size in opened.shape)
     if len(shape) > MAX_AXES:
         raise ValueError(f"'{place}' of {len(shape)} axes")

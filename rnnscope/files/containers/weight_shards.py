@@ -10,7 +10,9 @@ group follow one another in the bytes of its files, put together; a quantised on
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,13 @@ import numpy as np
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.json_config import ConfigView, object_views
+from rnnscope.files.messages.values_in_file import (
+    Grid,
+    HeldValue,
+    Place,
+    ValueInFile,
+    WidenedValue,
+)
 from rnnscope.model.cell import Array
 
 DTYPES = {"bool": "?", "complex64": "<c8", "float32": "<f4", "int32": "<i4", "uint8": "<u1"}
@@ -60,14 +69,31 @@ class ShardedArray:
         """In bytes."""
         return math.prod(self.shape) * np.dtype(self.stored).itemsize
 
+    @property
+    def in_file(self) -> HeldValue | None:
+        """The values, not read yet; None of those that reading rounds."""
+        places = self.group.places(self.start, self.size, self.name)
+        stored = ValueInFile(places, self.stored)
+        if self.stored == DTYPES[self.dtype] and self.scale is None:
+            return stored
+        if self.dtype != "float32":
+            return None
+        grid = None if self.scale is None else Grid(self.scale, least=self.least)
+        return WidenedValue(stored, self.shape, grid)
+
     def load(self) -> Array:
         """The values."""
-        values = np.frombuffer(self.group.read(self.start, self.size, self.name), self.stored)
-        if self.scale is not None:
-            made = values.astype(np.float64) * self.scale + self.least
-            values = np.floor(made + 0.5) if self.dtype == "int32" else made
-        dtype = np.dtype(DTYPES[self.dtype]).newbyteorder("=")
-        return values.astype(dtype).reshape(self.shape)
+        dtype = np.dtype(DTYPES[self.dtype])
+        value = self.in_file
+        if value is not None:
+            found = np.frombuffer(value.read(), dtype)
+        else:
+            stored = ValueInFile(self.group.places(self.start, self.size, self.name))
+            made = np.frombuffer(stored.read(), self.stored).astype(np.float64)
+            if self.scale is not None:
+                made = made * self.scale + self.least
+            found = np.floor(made + 0.5) if self.dtype == "int32" else made
+        return found.astype(dtype.newbyteorder("="), copy=False).reshape(self.shape)
 
 
 class ShardGroup:
@@ -110,12 +136,20 @@ class ShardGroup:
         )  # fmt: skip
 
     @cached_property
+    def _sizes(self) -> list[int]:
+        return [path.stat().st_size for path in self.files]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return list(accumulate(self._sizes, initial=0))
+
+    @property
     def size(self) -> int:
         """Of all files together, in bytes."""
-        return sum(path.stat().st_size for path in self.files)
+        return self._starts[-1]
 
-    def read(self, start: int, count: int, name: str) -> bytes:
-        """Bytes of the group, across its files."""
+    def places(self, start: int, count: int, name: str) -> tuple[Place, ...]:
+        """Where bytes of the group lie, in one file or in several."""
         if start + count > self.size:
             raise CheckpointError(
                 "The files of weights are shorter than the manifest says.",
@@ -124,16 +158,15 @@ class ShardGroup:
                 found=f"{self.size} bytes in {len(self.files)} files",
                 hint="a file is truncated or missing: copy or download them again",
             )
-        parts, left = [], count
-        for path in self.files:
-            size = path.stat().st_size
-            if start < size and left:
-                with path.open("rb") as file:
-                    file.seek(start)
-                    parts.append(file.read(min(left, size - start)))
-                left -= len(parts[-1])
-            start = max(0, start - size)
-        return b"".join(parts)
+        found: list[Place] = []
+        number = bisect_right(self._starts, start) - 1
+        while count:
+            at = start - self._starts[number]
+            size = min(count, self._sizes[number] - at)
+            if size:
+                found.append(Place(str(self.files[number]), at, size))
+            start, count, number = start + size, count - size, number + 1
+        return tuple(found)
 
 
 def read_manifest(manifest: list[Any], path: Path) -> dict[str, ShardedArray]:

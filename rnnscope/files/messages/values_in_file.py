@@ -1,227 +1,273 @@
-"""Large values of a protocol message that stay in their file until somebody asks for them.
+"""Large values that stay in their files until somebody asks for them.
 
-A message is parsed whole, and so would be a table of gigabytes that no layer needs. Here the fields
-of a large file are looked at first, by their headers alone, and in the place of a large value a
-stand-in is parsed: where its bytes lie. What is small, and a file that is, is parsed as it is.
-
-References
-----------
-protobuf.dev, Encoding: a tag, then a number, 4 or 8 bytes, or a length and so many bytes. Packed
-lists of floats are their bytes, little-endian.
+In a message, a stand-in takes the place of such a value: it says where the bytes lie, and how they
+become the value if they are not the value themselves.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+
+import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.guarding.limits import check_time
-from rnnscope.files.messages.proto_fields import BYTES, VARINT, read_varint
-from rnnscope.files.messages.proto_table import MessageTable
+from rnnscope.model.cell import Array
 
 LARGE_BYTES = 2**20
-"""A value of less is parsed with the message."""
-
-MAX_FIELDS = 500_000
-"""A file in which more are looked at is parsed whole: looking would take longer than it saves."""
-
-MAX_DEPTH = 32
-
-_WIDTHS = {1: 8, 5: 4}
-"""Bytes of the types on the wire that have a fixed width."""
+"""A value of less is no large one; of a large one so much is read at a time."""
 
 _MARK = secrets.token_bytes(32)
 """What a stand-in begins with: no file can hold one, since nobody knows it before this process."""
 
 
-class Held(NamedTuple):
-    """What becomes of a large field of a message.
+class HeldValue(Protocol):
+    """A value that is in no memory.
 
     Attributes
     ----------
-    field : int
-        The field of bytes that takes the stand-in: the field itself, or another.
+    size : int
+        In bytes, once it is read.
     dtype : str
-        What is listed in the field, in numpy's words; empty where it is bytes.
+        What it is a list of, in numpy's words; empty where it is bytes.
     """
 
-    field: int
-    dtype: str = ""
+    @property
+    def size(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    def stand_in(self) -> bytes:
+        """What is stored in its place, for this process alone."""
+
+    def pieces(self) -> Iterator[Any]:
+        """Its bytes, piece by piece; no element of an array is in two pieces."""
+
+    def read(self) -> memoryview:
+        """Its bytes.
+
+        Raises
+        ------
+        CheckpointError
+            A file is shorter than it was.
+        """
 
 
-class ValueInFile(NamedTuple):
-    """Bytes of a file.
-
-    Attributes
-    ----------
-    path : str
-    start, size : int
-        In bytes.
-    dtype : str
-        See `Held`.
-    """
+class Place(NamedTuple):
+    """Bytes of a file that follow one another."""
 
     path: str
     start: int
     size: int
+
+
+class ValueInFile(NamedTuple):
+    """A value that is stored as it is; implements `HeldValue`.
+
+    Attributes
+    ----------
+    places : tuple of Place
+        Its bytes are those of all places, put together.
+    dtype : str
+    """
+
+    places: tuple[Place, ...]
     dtype: str = ""
 
+    @classmethod
+    def at(cls, path: str, start: int, size: int, dtype: str = "") -> ValueInFile:
+        """A value that lies in one place."""
+        return cls((Place(path, start, size),), dtype)
+
+    @property
+    def size(self) -> int:
+        return sum(place.size for place in self.places)
+
     def stand_in(self) -> bytes:
-        """What is stored in its place, for this process alone."""
-        return _MARK + json.dumps(self).encode("ascii")
+        """See `HeldValue`."""
+        return _stand_in("stored", self)
 
-    def pieces(self) -> Iterator[bytes]:
-        """The bytes, `LARGE_BYTES` at a time.
+    def pieces(self) -> Iterator[Any]:
+        """See `HeldValue`; all but the last are of `LARGE_BYTES`."""
+        piece = bytearray()
+        for place in self.places:
+            with Path(place.path).open("rb", buffering=0) as file:
+                file.seek(place.start)
+                left = place.size
+                while left:
+                    part = bytearray(min(left, LARGE_BYTES - len(piece)))
+                    _fill(file, memoryview(part), place)
+                    left -= len(part)
+                    piece = piece + part if piece else part
+                    if len(piece) == LARGE_BYTES:
+                        yield piece
+                        piece = bytearray()
+        if piece:
+            yield piece
 
-        Raises
-        ------
-        CheckpointError
-            The file is shorter than it was.
-        """
-        for start in range(0, self.size, LARGE_BYTES):
-            yield self._replace(
-                start=self.start + start, size=min(LARGE_BYTES, self.size - start)
-            ).read()
-
-    def read(self) -> bytes:
-        """The bytes.
-
-        Raises
-        ------
-        CheckpointError
-            The file is shorter than it was.
-        """
-        with Path(self.path).open("rb") as file:
-            file.seek(self.start)
-            found = file.read(self.size)
-        if len(found) != self.size:
-            raise CheckpointError(
-                "The file is shorter than it was when it was opened.",
-                where=self.path,
-                expected=f"{self.size} bytes from byte {self.start} on",
-                found=f"{len(found)}",
-                hint="has another program changed it meanwhile?",
-            )
-        return found
+    def read(self) -> memoryview:
+        """See `HeldValue`."""
+        made = np.empty(self.size, np.uint8).data
+        done = 0
+        for place in self.places:
+            with Path(place.path).open("rb", buffering=0) as file:
+                file.seek(place.start)
+                _fill(file, made[done : done + place.size], place)
+            done += place.size
+        return made.toreadonly()
 
 
-def value_in_file(stored: bytes) -> ValueInFile | None:
+class Grid(NamedTuple):
+    """What whole numbers stand for: ``(number - zero) * scale + least``.
+
+    Attributes
+    ----------
+    scale : float or ValueInFile
+        One number, or where a list of them lies, one for every place on an axis.
+    zero : int or ValueInFile
+        Likewise; a list of fewer numbers is repeated.
+    least : float
+    axis : int
+        That of the lists.
+    """
+
+    scale: float | ValueInFile
+    zero: int | ValueInFile = 0
+    least: float = 0.0
+    axis: int = 0
+
+
+class WidenedValue(NamedTuple):
+    """Floats of 32 bits that are stored in fewer, or on a grid; implements `HeldValue`.
+
+    Attributes
+    ----------
+    stored : ValueInFile
+        Its `dtype` is that of the stored numbers.
+    shape : tuple of int
+    grid : Grid or None
+        None of what are floats already.
+    dtype : str
+    """
+
+    stored: ValueInFile
+    shape: tuple[int, ...]
+    grid: Grid | None = None
+    dtype: str = "<f4"
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def stand_in(self) -> bytes:
+        """See `HeldValue`."""
+        return _stand_in("widened", self)
+
+    def pieces(self) -> Iterator[Array]:
+        """See `HeldValue`."""
+        dtype, first = np.dtype(self.stored.dtype), 0
+        lists = None if self.grid is None else [_numbers(self.grid.scale), _numbers(self.grid.zero)]
+        for piece in self.stored.pieces():
+            numbers = np.frombuffer(piece, dtype)
+            if lists is None or self.grid is None:
+                yield numbers.astype(self.dtype)
+            else:
+                yield floats_on_grid(
+                    numbers, lists[0], lists[1], self.grid.least,
+                    first=first, shape=self.shape, axis=self.grid.axis,
+                ).astype(self.dtype)  # fmt: skip
+            first += len(numbers)
+
+    def read(self) -> memoryview:
+        """See `HeldValue`."""
+        made, done = np.empty(math.prod(self.shape), self.dtype), 0
+        for piece in self.pieces():
+            made[done : done + len(piece)] = piece
+            done += len(piece)
+        return made.view(np.uint8).data.toreadonly()
+
+
+def floats_on_grid(
+    numbers: Array, scale: Array, zero: Array, least: float = 0.0, *,
+    first: int = 0, shape: tuple[int, ...], axis: int = 0,
+) -> Array:  # fmt: skip
+    """What elements of an array of whole numbers stand for, float64; see `Grid`.
+
+    Parameters
+    ----------
+    numbers : ndarray (element,)
+        Of those of the whole array, in order, some that follow one another.
+    scale : ndarray
+        One, or one for every place on an axis.
+    zero : ndarray
+        Repeated until there are as many.
+    least : float
+    first : int
+        The number of the first element.
+    shape : tuple of int
+        That of the whole array.
+    axis : int
+    """
+    zero = np.resize(zero, scale.size)
+    if scale.size > 1:
+        within = math.prod(shape[axis + 1 :])
+        own = np.arange(first, first + numbers.size) // within % scale.size
+        scale, zero = scale[own], zero[own]
+    made: Array = (numbers.astype(np.int64) - zero) * scale.astype(np.float64)
+    return made + least if least else made
+
+
+def value_in_file(stored: bytes) -> HeldValue | None:
     """What a stand-in stands for; None of bytes that are the value themselves."""
     if not stored.startswith(_MARK):
         return None
-    return ValueInFile(*json.loads(stored[len(_MARK) :]))
+    kind, told = json.loads(stored[len(_MARK) :])
+    return _stored(told) if kind == "stored" else _widened(told)
 
 
-def whole_value(stored: bytes) -> bytes:
+def whole_value(stored: bytes) -> bytes | memoryview:
     """The bytes of a value, read now if they stayed in their file."""
     found = value_in_file(stored)
     return stored if found is None else found.read()
 
 
-def parse_file(
-    table: MessageTable, name: str, path: Path, held: Mapping[str, Mapping[int, Held]]
-) -> Any:
-    """Parse a file as a message; its large values stay where they are.
-
-    Parameters
-    ----------
-    table : MessageTable
-    name : str
-        The message that the file is.
-    path : Path
-    held : mapping
-        What becomes of large fields, by the message's name and the field's number.
-
-    Raises
-    ------
-    google.protobuf.message.DecodeError
-        It is no such message.
-    """
-    made = table.message_class(name)
-    if path.stat().st_size < LARGE_BYTES:
-        return made.FromString(path.read_bytes())
-    with path.open("rb") as file:
-        try:
-            data = _Walk(file, path, held).message(made.DESCRIPTOR, 0, path.stat().st_size)
-        except ValueError:  # what is wrong with it, the parser says
-            data = path.read_bytes()
-    return made.FromString(data)
+def _stand_in(kind: str, value: tuple[Any, ...]) -> bytes:
+    return _MARK + json.dumps([kind, value]).encode("ascii")
 
 
-class _Walk:
-    def __init__(self, file: BinaryIO, path: Path, held: Mapping[str, Mapping[int, Held]]) -> None:
-        self._file = file
-        self._path = path
-        self._held = held
-        self._fields = 0
-
-    def message(self, message: Any, start: int, stop: int, depth: int = 0) -> bytes:
-        """A message without its large values."""
-        if depth > MAX_DEPTH:
-            raise ValueError(f"more than {MAX_DEPTH} messages within each other")
-        check_time(self._path, CheckpointError)
-        parts: list[bytes] = []
-        kept = at = start
-        while at < stop:
-            number, body, end = self._field(at, stop)
-            if body is not None and end - body >= LARGE_BYTES:
-                made = self._slimmer(message, number, body, end, depth)
-                if made is not None:
-                    parts += [self._bytes(kept, at), made]
-                    kept = end
-            at = end
-        return b"".join([*parts, self._bytes(kept, stop)])
-
-    def _slimmer(self, message: Any, number: int, body: int, end: int, depth: int) -> bytes | None:
-        """A large field with stand-ins; None of one that is left as it is."""
-        held = self._held.get(message.full_name.partition(".")[2], {}).get(number)
-        if held is not None:
-            value = ValueInFile(str(self._path), body, end - body, held.dtype)
-            return _with_header(held.field, value.stand_in())
-        field = message.fields_by_number.get(number)
-        if field is None or field.message_type is None:
-            return None
-        return _with_header(number, self.message(field.message_type, body, end, depth + 1))
-
-    def _field(self, at: int, stop: int) -> tuple[int, int | None, int]:
-        """A field's number, where its bytes begin if it has any, and its end."""
-        self._fields += 1
-        if self._fields > MAX_FIELDS:
-            raise ValueError(f"more than {MAX_FIELDS} fields")
-        self._file.seek(at)
-        number, kind = divmod(read_varint(self._file), 8)
-        if kind in _WIDTHS:
-            body, end = None, self._file.tell() + _WIDTHS[kind]
-        elif kind == VARINT:
-            read_varint(self._file)
-            body, end = None, self._file.tell()
-        elif kind == BYTES:
-            size = read_varint(self._file)
-            body = self._file.tell()
-            end = body + size
-        else:
-            raise ValueError(f"a field of the type {kind}")
-        if end > stop:
-            raise ValueError(f"a field that ends at byte {end} of {stop}")
-        return number, body, end
-
-    def _bytes(self, start: int, stop: int) -> bytes:
-        self._file.seek(start)
-        return self._file.read(stop - start)
+def _stored(told: Iterable[Any]) -> ValueInFile:
+    places, dtype = told
+    return ValueInFile(tuple(Place(*one) for one in places), dtype)
 
 
-def _with_header(number: int, content: bytes) -> bytes:
-    return _varint(number * 8 + BYTES) + _varint(len(content)) + content
+def _widened(told: Iterable[Any]) -> WidenedValue:
+    stored, shape, grid, dtype = told
+    if grid is not None:
+        scale, zero = (_stored(one) if isinstance(one, list) else one for one in grid[:2])
+        grid = Grid(scale, zero, *grid[2:])
+    return WidenedValue(_stored(stored), tuple(shape), grid, dtype)
 
 
-def _varint(value: int) -> bytes:
-    made = bytearray()
-    while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
+def _numbers(stated: float | ValueInFile) -> Array:
+    """One number, or a list that is read now."""
+    if isinstance(stated, ValueInFile):
+        return np.frombuffer(stated.read(), stated.dtype)
+    return np.asarray([stated])
+
+
+def _fill(file: BinaryIO, buffer: memoryview, place: Place) -> None:
+    done = 0
+    while done < len(buffer):
+        count = cast("Any", file).readinto(buffer[done:])
+        if not count:
+            raise CheckpointError(
+                "The file is shorter than it was when it was opened.",
+                where=place.path,
+                expected=f"{place.size} bytes from byte {place.start} on",
+                found=f"{Path(place.path).stat().st_size} bytes in all",
+                hint="has another program changed it meanwhile?",
+            )
+        done += count

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import CheckpointError
-from rnnscope.files.messages.values_in_file import Held, parse_file, value_in_file, whole_value
+from rnnscope.files.messages.slim_messages import Held, parse_file
+from rnnscope.files.messages.values_in_file import value_in_file, whole_value
 from rnnscope.files.tensorflow.proto_schema import TABLE, message_class
 from rnnscope.model.cell import Array
 
@@ -230,7 +231,9 @@ def unreadable_dtype(number: int, where: object) -> CheckpointError:
     )
 
 
-def _from_content(content: bytes, number: int, shape: tuple[int, ...], where: object) -> Array:
+def _from_content(
+    content: bytes | memoryview, number: int, shape: tuple[int, ...], where: object
+) -> Array:
     dtype = STORED_DTYPES[number]
     expected = math.prod(shape) * dtype.itemsize
     if len(content) != expected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ sys.path.insert(
 )  # where the tests keep what writes files of these
 
 
-def _onnx(layers: int, rows: int, listed: bool = False) -> Any:
-    """A stack of LSTM nodes."""
+def _onnx(layers: int, rows: int, listed: bool = False, table: str = "float32") -> Any:
+    """A stack of LSTM nodes; the table has as many bytes however it is stored."""
     from onnx import helper, numpy_helper
 
     def stored(array: Any, name: str) -> Any:
@@ -27,8 +28,15 @@ def _onnx(layers: int, rows: int, listed: bool = False) -> Any:
     nodes, kept, last = [], [stored(np.array([1]), "axes")], "X"
     inputs = [helper.make_tensor_value_info("X", 1, [None, None, UNITS])]
     if rows:
-        kept.append(stored(drawn(rows, WIDTH), "table"))
-        nodes.append(helper.make_node("Gather", ["table", "ids"], ["rows"]))
+        values = np.tile(drawn(rows, WIDTH), ({"float32": 1, "float16": 2, "int8": 4}[table], 1))
+        kept.append(stored(values.astype(table), "table"))
+        if table == "float16":
+            nodes.append(helper.make_node("Cast", ["table"], ["wide"], to=1))
+        if table == "int8":
+            kept.append(stored(np.float32(0.1), "scale"))
+            nodes.append(helper.make_node("DequantizeLinear", ["table", "scale"], ["wide"]))
+        from_ = "table" if table == "float32" else "wide"
+        nodes.append(helper.make_node("Gather", [from_, "ids"], ["rows"]))
         inputs.append(helper.make_tensor_value_info("ids", 7, [None, None]))
     for number in range(layers):
         kept += [stored(drawn(1, 4 * UNITS, UNITS), f"{name}{number}") for name in "WR"]
@@ -56,6 +64,13 @@ def onnx_listed(path: Path, layers: int, rows: int) -> Written:
     return Written(path)
 
 
+def onnx_narrow(path: Path, layers: int, rows: int, table: str) -> Written:
+    """A table in fewer bits, widened by an operator before rows are taken."""
+    path = path.with_suffix(".onnx")
+    path.write_bytes(_onnx(layers, rows, table=table).SerializeToString())
+    return Written(path)
+
+
 def onnx_external(path: Path, layers: int, rows: int) -> Written:
     """Weights in a file beside it."""
     import onnx as format_
@@ -66,7 +81,7 @@ def onnx_external(path: Path, layers: int, rows: int) -> Written:
     return Written(path)
 
 
-def tflite(path: Path, layers: int, rows: int) -> Written:
+def tflite(path: Path, layers: int, rows: int, stored: str = "FLOAT32") -> Written:
     """A stack of fused LSTMs."""
     from lite_files import LSTM_INPUTS, STATES, LiteFile, add_weights, lstm_weights
 
@@ -74,11 +89,9 @@ def tflite(path: Path, layers: int, rows: int) -> Written:
     last = file.tensor("x", (1, 5, UNITS), open_batch=True)
     inputs, outputs = [last], []
     if rows:
-        table = file.tensor("table", (rows, WIDTH), drawn(rows, WIDTH))
-        ids = file.tensor("ids", (1, 5), kind="INT32")
-        inputs.append(ids)
+        inputs.append(file.tensor("ids", (1, 5), kind="INT32"))
         outputs.append(file.tensor("rows", (1, 5, WIDTH)))
-        file.operator("GATHER", [table, ids], [outputs[0]], "GatherOptions", axis=0)
+        _lite_rows(file, rows, stored, inputs[-1], outputs[-1])
     rng = np.random.default_rng(0)
     for number in range(layers):
         places = add_weights(file, lstm_weights(rng, UNITS, UNITS), f"lstm_{number}/")
@@ -93,6 +106,26 @@ def tflite(path: Path, layers: int, rows: int) -> Written:
             fusedActivationFunction=4, timeMajor=False,
         )  # fmt: skip
     return Written(file.write(path.with_suffix(".tflite"), inputs, [last, *outputs]))
+
+
+def _lite_rows(file: Any, rows: int, stored: str, ids: int, result: int) -> None:
+    """Rows of a table, of as many bytes however they are stored."""
+    each = {"FLOAT32": 1, "FLOAT16": 2, "INT8": 4}[stored]
+    values, scale = drawn(rows, WIDTH), None
+    if stored == "INT8":
+        values, scale = np.rint(values * 20).astype(np.int8), 0.05
+    values = np.tile(values.astype(stored.lower()), (each, 1))
+    table = file.tensor("table", values.shape, values, kind=stored, scale=scale)
+    if stored == "FLOAT16":  # as the converter has it: widened first
+        wide = file.tensor("wide", values.shape)
+        file.operator("DEQUANTIZE", [table], [wide])
+        table = wide
+    found = result
+    if stored == "INT8":  # and here, rows of whole numbers
+        found = file.tensor("whole rows", (1, 5, WIDTH), kind=stored, scale=scale)
+    file.operator("GATHER", [table, ids], [found], "GatherOptions", axis=0)
+    if stored == "INT8":
+        file.operator("DEQUANTIZE", [found], [result])
 
 
 def coreml(path: Path, layers: int, rows: int) -> Written:
@@ -217,5 +250,9 @@ def openvino(path: Path, layers: int, rows: int) -> Written:
 
 WRITERS: dict[str, Write] = {
     "ONNX": onnx, "ONNX, lists of floats": onnx_listed, "ONNX, external data": onnx_external,
-    "TensorFlow Lite": tflite, "Core ML": coreml, "OpenVINO": openvino,
+    "ONNX, float16": partial(onnx_narrow, table="float16"),
+    "ONNX, int8": partial(onnx_narrow, table="int8"),
+    "TensorFlow Lite": tflite, "TensorFlow Lite, float16": partial(tflite, stored="FLOAT16"),
+    "TensorFlow Lite, int8": partial(tflite, stored="INT8"), "Core ML": coreml,
+    "OpenVINO": openvino,
 }  # fmt: skip

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from model_files.interface import UNITS, WIDTH, Write, Written
 
@@ -106,8 +109,11 @@ def frozen(path: Path, layers: int, rows: int) -> Written:
     return Written(path)
 
 
-def tfjs_graph(path: Path, layers: int, rows: int) -> Written:
-    """The frozen graph as TensorFlow.js keeps one: its constants in shards of 4 MiB."""
+def tfjs_graph(path: Path, layers: int, rows: int, eight_bits: bool = False) -> Written:
+    """The frozen graph as TensorFlow.js keeps one: its constants in shards of 4 MiB.
+
+    A table of 8 bits has four times the rows, so that it has as many bytes.
+    """
     from google.protobuf import json_format
     from tensorflow import make_ndarray
 
@@ -121,6 +127,10 @@ def tfjs_graph(path: Path, layers: int, rows: int) -> Written:
             if array.dtype.name in kinds:
                 entries.append({"name": node.name, "shape": list(array.shape),
                                 "dtype": kinds[array.dtype.name]})  # fmt: skip
+                if eight_bits and node.name == "table":
+                    array = np.random.default_rng(0).integers(0, 256, (4 * rows, WIDTH), np.uint8)
+                    entries[-1]["shape"] = list(array.shape)
+                    entries[-1]["quantization"] = {"dtype": "uint8", "scale": 0.1, "min": -2.5}
                 parts.append(array.tobytes())
                 node.attr["value"].tensor.ClearField("tensor_content")
                 node.attr["value"].tensor.ClearField("float_val")
@@ -137,4 +147,5 @@ def tfjs_graph(path: Path, layers: int, rows: int) -> Written:
 WRITERS: dict[str, Write] = {
     "TensorFlow 1 Saver": saver, "TensorFlow 1 Saver V1": saver_v1,
     "SessionBundle": session_bundle, "frozen graph": frozen, "TensorFlow.js graph": tfjs_graph,
+    "TensorFlow.js graph, uint8": partial(tfjs_graph, eight_bits=True),
 }  # fmt: skip

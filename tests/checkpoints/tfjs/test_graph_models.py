@@ -67,3 +67,33 @@ def test_a_fused_op_that_is_not_known_stays(tmp_path):
 def test_a_graph_that_is_none(tmp_path, value):
     with pytest.raises(CheckpointError):
         read_checkpoint(copied(tmp_path, lambda graph: graph.update(node=value)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["TensorFlow.js graph", "TensorFlow.js graph, uint8"])
+def test_a_large_table_stays_in_its_shards(tmp_path, monkeypatch, kind):
+    """One that lies in several, behind other constants; eight bits as TensorFlow.js widens them."""
+    pytest.importorskip("tensorflow")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    from model_files import writers
+
+    path = writers()[kind](tmp_path / "m", 1, 40_000).path
+    (group,) = json.loads(path.read_text())["weightsManifest"]
+    data = b"".join((path.parent / name).read_bytes() for name in group["paths"])
+    start = 0
+    for entry in group["weights"]:
+        eight = "quantization" in entry
+        count = int(np.prod(entry["shape"]))
+        if entry["name"] == "table":
+            break
+        start += count * (1 if entry["dtype"] == "bool" else 4)
+    stored = np.frombuffer(data, np.uint8 if eight else "<f4", count, start)
+    true = stored * 0.1 - 2.5 if eight else stored
+    checkpoint = read_checkpoint(path)
+    made = checkpoint.read_variable("table")
+    assert made.shape == tuple(entry["shape"])
+    np.testing.assert_array_equal(made.ravel(), true.astype(np.float32))
+    shard = path.parent / group["paths"][1]
+    shard.write_bytes(shard.read_bytes()[:-8])
+    with pytest.raises(CheckpointError, match="shorter than it was"):
+        checkpoint.read_variable("table")

@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.tensors import MAX_BYTES
 from rnnscope.errors import CheckpointError
-from rnnscope.files.messages.values_in_file import ValueInFile, value_in_file
+from rnnscope.files.messages.values_in_file import HeldValue, value_in_file
 from rnnscope.model.cell import Array
 
 
@@ -49,7 +49,7 @@ def read_weights(params: Any, shape: Sequence[int], where: str) -> Array:
     return flat.reshape(tuple(shape))
 
 
-def weights_in_file(params: Any, shape: Sequence[int]) -> ValueInFile | None:
+def weights_in_file(params: Any, shape: Sequence[int]) -> HeldValue | None:
     """Where the floats of a WeightParams lie that stayed in the file and fit the shape."""
     found = None if params.rawValue else value_in_file(params.float16Value)
     fits = found is not None and found.size == math.prod(shape) * np.dtype(found.dtype).itemsize

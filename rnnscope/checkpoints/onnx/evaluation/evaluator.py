@@ -87,6 +87,7 @@ class Evaluation:
         self._starts: dict[OnnxNode, Mapping[int, Any]] = {}
         self.returned: dict[OnnxNode, tuple[Any, ...]] = {}
         self._known = bound
+        self._failed: dict[str, tuple[type[EvaluationError], tuple[Any, ...]]] = {}
         self._outer = outer
         self._body = body
 
@@ -114,6 +115,7 @@ class Evaluation:
         """
         self.watched[node] = ([], [])
         self._starts[node] = starts
+        self._failed.clear()
 
     def known(self, key: str) -> Any:
         """The value of a key that was computed before; None of one that is left out."""
@@ -135,15 +137,31 @@ class Evaluation:
         return run
 
     def _compute(self, wanted: str) -> None:
-        """Compute a value after all that it needs: without recursion, since chains are long."""
+        """Compute a value after all that it needs: without recursion, since chains are long.
+
+        What failed is not tried again: of a long chain, every value would go back to the same one.
+        """
         pending = [wanted]
         asked: dict[str, set[str]] = {}
+        try:
+            self._compute_all(pending, asked)
+        except EvaluationError as error:
+            if not self.work.exhausted:  # then it is no matter of the value
+                failed = [key for key in (*asked, pending[-1]) if key not in self._known]
+                self._failed.update(dict.fromkeys(failed, (type(error), error.args)))
+            raise
+
+    def _compute_all(self, pending: list[str], asked: dict[str, set[str]]) -> None:
+        """Compute values, the last one first; `asked` is what each was waiting for."""
         while pending:
             check_time("evaluating the graph", CheckpointError)
             key = pending[-1]
             if key in self._known:
                 pending.pop()
                 continue
+            if key in self._failed:
+                kind, words = self._failed[key]
+                raise kind(*words)
             missing = [name for name in self._needs(key) if name not in self._known]
             if not missing:
                 self._known.update(self._made(key))

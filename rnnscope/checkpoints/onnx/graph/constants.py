@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
 from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
+from rnnscope.checkpoints.onnx.evaluation.every_operation import EVERY_OPERATION
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
-from rnnscope.checkpoints.onnx.graph.tensors import INTEGERS
+from rnnscope.checkpoints.onnx.graph.tensors import DOUBLE, FLOAT, FLOATS, INTEGERS
+from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
 from rnnscope.model.ops import EvaluationError
 
 MAX_CHAIN = 100
 """How many nodes may stand between a stored tensor and what is made of it."""
+
+WIDENING = ("Cast", "DequantizeLinear")
+"""Operators that make floats of a table in fewer bits."""
 
 MAX_WORK = 1 << 31
 """What may be spent on all constants of a file."""
@@ -32,8 +42,28 @@ class OnnxConstants:
         return key in self._stored
 
     def table(self, key: str) -> DeferredTable | None:
-        """See `StoredValues.table`."""
-        return self._stored.table(key)
+        """See `StoredValues.table`; one that is stored in fewer bits, too."""
+        found = self._stored.table(key)
+        return self._widened_table(key) if found is None else found
+
+    def holds_whole_numbers(self, key: str) -> bool:
+        """Whether a value is stored, and of no floats: it need not be read to know that."""
+        tensor = self._graph.initializers.get(key)
+        return tensor is not None and tensor.data_type not in FLOATS
+
+    def _widened_table(self, key: str) -> DeferredTable | None:
+        """A matrix in the file that an operator makes wider floats of, which is done later."""
+        node = self._graph.producers.get(self._graph.behind(key, ("Identity",)))
+        if node is None or node.op not in WIDENING or "block_size" in node.attributes:
+            return None
+        if node.op == "Cast" and node.integer("to") not in (FLOAT, DOUBLE):
+            return None
+        found = self._stored.matrix_in_file(node.input(0))
+        if found is None or not all(name in self._stored for name in node.inputs[1:] if name):
+            return None
+        others = [self._stored.array(name) if name else None for name in node.inputs[1:]]
+        shape, load = found
+        return DeferredTable(shape, partial(_widened, node, shape, load, others))
 
     def array(self, key: str) -> Array | None:
         """The value of a key, or None if it depends on the model's input or is not computed."""
@@ -102,6 +132,25 @@ class OnnxConstants:
     def before_expansion(self, key: str) -> Array | None:
         """A constant that the graph only repeats along axes of size 1 (a learned initial state)."""
         return self.array(self._graph.behind(key, ("Expand", "Tile", "Identity")))
+
+
+def _widened(
+    node: OnnxNode, shape: tuple[int, ...], load: Callable[[], Array], others: list[Array | None]
+) -> Array:
+    stored, made, words = load(), None, ""
+    try:
+        made = np.asarray(EVERY_OPERATION[node.op](node, [stored, *others]))
+    except (EvaluationError, ValueError, IndexError, TypeError, AttributeError) as error:
+        words = str(error).partition("\n")[0]
+    if made is None or made.shape != shape or made.dtype.kind != "f":
+        raise CheckpointError(
+            "A stored table does not fit the operator that makes floats of it.",
+            where=f"{node.op} '{node.name}'",
+            expected=f"floats of shape {shape}",
+            found=words if made is None else f"{made.dtype} of shape {made.shape}",
+            hint="the model is damaged: export it again",
+        )
+    return made
 
 
 def _varying(program: OnnxProgram) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.proto_fields import BYTES, VARINT, outer_fields
 from rnnscope.files.messages.proto_table import MessageTable
-from rnnscope.files.messages.values_in_file import Held, parse_file
+from rnnscope.files.messages.slim_messages import Held, parse_file
 
 PACKAGE = "onnx"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph.tensors import FLOATS, TensorStore, stays_in_file
+from rnnscope.checkpoints.onnx.graph.tensors import FLOATS, STORED, TensorStore, stays_in_file
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
 
@@ -16,6 +17,11 @@ from rnnscope.model.layers.deferred_table import DeferredTable
 def _matrix(store: TensorStore, tensor: Any, turned: bool) -> Array:
     array = store.array(tensor)
     return np.ascontiguousarray(array.T) if turned else array
+
+
+def _copy(tensor: Any) -> Any:
+    """A tensor of its own, so that who keeps it does not keep the whole message."""
+    return type(tensor).FromString(tensor.SerializeToString())
 
 
 class StoredValues:
@@ -43,6 +49,7 @@ class StoredValues:
 
         It may be stored the other way round, as Core ML has embeddings.
         """
+        key = self._graph.behind(key, ("Identity",))
         producer = self._graph.producers.get(key)
         turned = (
             producer is not None and producer.op == "Transpose" and producer.ints("perm") == (1, 0)
@@ -52,11 +59,19 @@ class StoredValues:
             return None
         if min(tensor.dims) < 0 or not stays_in_file(tensor):
             return None
-        # A copy, so that the table does not keep the whole message.
-        own = type(tensor).FromString(tensor.SerializeToString())
-        load = partial(_matrix, self._store, own, turned)
+        load = partial(_matrix, self._store, _copy(tensor), turned)
         rows, columns = tensor.dims[::-1] if turned else tensor.dims
         return DeferredTable((rows, columns), load)
+
+    def matrix_in_file(self, key: str) -> tuple[tuple[int, int], Callable[[], Array]] | None:
+        """The shape of a stored matrix of any numbers, and what reads it; None of one in memory."""
+        tensor = self._graph.initializers.get(self._graph.behind(key, ("Identity",)))
+        if tensor is None or len(tensor.dims) != 2 or tensor.data_type not in STORED:
+            return None
+        if min(tensor.dims) < 0 or not stays_in_file(tensor):
+            return None
+        rows, columns = tensor.dims
+        return (rows, columns), partial(_matrix, self._store, _copy(tensor), turned=False)
 
     def fill_value(self, node: OnnxNode) -> Array:
         """The value of a ConstantOfShape."""

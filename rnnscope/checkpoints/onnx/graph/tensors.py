@@ -168,7 +168,7 @@ def stays_in_file(tensor: Any) -> bool:
     return tensor.data_location == EXTERNAL or value_in_file(tensor.raw_data) is not None
 
 
-def _raw(stored: bytes, shape: tuple[int, ...], dtype: str, where: str) -> bytes:
+def _raw(stored: bytes, shape: tuple[int, ...], dtype: str, where: str) -> bytes | memoryview:
     """The bytes of a tensor, read now if they stayed in the file."""
     in_file = value_in_file(stored)
     size = len(stored) if in_file is None else in_file.size
@@ -176,7 +176,7 @@ def _raw(stored: bytes, shape: tuple[int, ...], dtype: str, where: str) -> bytes
         raise _misfit(where, shape, f"{size} bytes")
     if in_file is None:
         return stored
-    if in_file.dtype not in ("", dtype):
+    if in_file.dtype and np.dtype(in_file.dtype) != dtype:
         raise _misfit(where, shape, f"a list of {in_file.dtype}")
     return in_file.read()
 

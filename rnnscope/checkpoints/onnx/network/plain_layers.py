@@ -28,7 +28,7 @@ def embedding(wiring: OnnxWiring, node: OnnxNode) -> None:
     """A Gather of rows of a constant table."""
     ids = wiring.flow(node.input(1))
     table: Array | DeferredTable | None = wiring.constants.table(node.input(0))
-    if table is None:
+    if table is None and not wiring.constants.holds_whole_numbers(node.input(0)):
         table = _floats(wiring.constants.array(node.input(0)))
     if table is None or node.integer("axis"):
         raise NoFit("looks up something else than rows of a table")

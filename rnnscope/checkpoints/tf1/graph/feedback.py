@@ -243,10 +243,7 @@ class Feedbacks:
 
     def _circle(self, name: str) -> set[str]:
         """The layers that read a layer, each other or themselves, and that it reads."""
-        reads = {
-            layer: {other for other, _, _ in reached.states}
-            for layer, reached in self._reached.items()
-        }
+        reads = self._reads
 
         def behind(start: str) -> set[str]:
             pending, found = [*reads[start]], set[str]()
@@ -261,6 +258,14 @@ class Feedbacks:
         if name not in ahead:
             return set()  # no way leads back, and no layer on it need be asked
         return {layer for layer in ahead if name in behind(layer)}
+
+    @cached_property
+    def _reads(self) -> dict[str, set[str]]:
+        """The layers whose states make each layer's x."""
+        return {
+            layer: {other for other, _, _ in reached.states}
+            for layer, reached in self._reached.items()
+        }
 
     def _probed(self, name: str) -> int:
         """The step whose x tells: the first that can be made of an earlier one."""

@@ -16,5 +16,5 @@ class LiteGraphUnderConstruction(GraphUnderConstruction):
     """
 
     def __init__(self) -> None:
-        super().__init__(TABLE.message_class("GraphProto")(), set())
+        super().__init__(TABLE.message_class("GraphProto")(), {})
         self.reversed: dict[str, tuple[str, int]] = {}

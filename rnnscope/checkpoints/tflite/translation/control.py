@@ -85,4 +85,4 @@ def _var_handle(site: Site) -> None:
         raise NotTranslated(
             f"of a variable '{site.options.shared_name}' that the file gives no value"
         )
-    site.alias(site.build.stored(site.options.shared_name, tensor.real))
+    site.alias(site.values.constant(site.options.shared_name, tensor))

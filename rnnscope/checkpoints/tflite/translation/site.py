@@ -46,10 +46,7 @@ class Values:
             tensor = self.graph.tensors[number]
             if tensor.data is None:
                 raise NotTranslated(f"that reads tensor '{tensor.name}', which nothing makes")
-            self.names[number] = (
-                self.build.stored(tensor.name, tensor.real) if tensor.in_file is None
-                else self.build.in_file(tensor.name, tensor.shape, tensor.in_file)
-            )  # fmt: skip
+            self.names[number] = self.constant(tensor.name, tensor)
         return self.names[number]
 
     def stored(self, number: int) -> str:
@@ -58,8 +55,17 @@ class Values:
         if tensor.data is None or not tensor.is_quantised:
             return self.value(number)
         if number not in self._stored:
-            self._stored[number] = self.build.stored(tensor.name, tensor.data)
+            self._stored[number] = (
+                self.build.stored(tensor.name, tensor.data) if tensor.place is None
+                else self.build.in_file(tensor.name, tensor.shape, tensor.place)
+            )  # fmt: skip
         return self._stored[number]
+
+    def constant(self, name: str, tensor: LiteTensor) -> str:
+        """A constant: what a stored tensor stands for; a large one stays in the file."""
+        if tensor.in_file is None:
+            return self.build.stored(name, tensor.real)
+        return self.build.in_file(name, tensor.shape, tensor.in_file)
 
 
 @dataclass(eq=False)
