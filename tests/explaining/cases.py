@@ -290,7 +290,7 @@ TRIPLES = (
          forget_bias="1"),
     many("torch", "c and m", reversed="within length", gate_order="i o f g",
          state_order="c and m swapped"),
-    many("keras, masked", "everything", mask="ignored", gate_order="i g f o",
+    many("keras, masked", "c and m", mask="ignored", gate_order="i g f o",
          recurrent_activation="hard_sigmoid"),
     many("keras, embedding", "outputs", embedding="ids + 1", gate_order="i o f g",
          forget_bias="1"),
