@@ -65,18 +65,34 @@ class PreparedTarget:
         return largest
 
 
-TargetsOfNodes = dict[str, list[tuple[PreparedTarget, Array]]]
-"""By node: what is said of it, and the places of the views that say so."""
+class TargetsOfNode:
+    """What is said of a node: targets, and the views that say so.
+
+    Attributes
+    ----------
+    targets : list of (PreparedTarget, ndarray of int)
+        With the places of the views.
+    said_by : ndarray of bool (target, view)
+        The same as a table.
+    """
+
+    def __init__(self, targets: list[tuple[PreparedTarget, Array]], views: int) -> None:
+        self.targets = targets
+        self.said_by = np.zeros((len(targets), views), bool)
+        for at, (_, of_views) in enumerate(targets):
+            self.said_by[at, of_views] = True
 
 
 class PreparedViews:
     """The targets of views, cut once for each number of sequences."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, bool], TargetsOfNodes] = {}
+        self._made: dict[tuple[int, bool], dict[str, TargetsOfNode]] = {}
         self.wanted: dict[tuple[str, str], bool] = {}
 
-    def targets(self, views: Sequence[View], sequences: int, *, transposed: bool) -> TargetsOfNodes:
+    def targets(
+        self, views: Sequence[View], sequences: int, *, transposed: bool
+    ) -> dict[str, TargetsOfNode]:
         """What the views say of each node, every target once."""
         found = self._made.get((sequences, transposed))
         if found is None:
@@ -86,10 +102,11 @@ class PreparedViews:
                 for target in view.targets:
                     targets[id(target)] = target
                     places.setdefault(id(target), []).append(at)
-            found = {}
+            of_nodes: dict[str, list[tuple[PreparedTarget, Array]]] = {}
             for key, target in targets.items():
                 cut = PreparedTarget(target, sequences, transposed=transposed)
-                found.setdefault(target.node, []).append((cut, np.array(places[key])))
+                of_nodes.setdefault(target.node, []).append((cut, np.array(places[key])))
+            found = {node: TargetsOfNode(said, len(views)) for node, said in of_nodes.items()}
             self._made[sequences, transposed] = found
         return found
 
@@ -97,7 +114,7 @@ class PreparedViews:
         """Which views say something of these sequences."""
         found = np.zeros(len(views), bool)
         for members in self.targets(views, sequences, transposed=transposed).values():
-            for target, of_views in members:
+            for target, of_views in members.targets:
                 found[of_views] |= bool(target.known.any())
         return found
 
@@ -160,7 +177,8 @@ class Comparison:
         """Whether any view says something of a result."""
         found = self._wanted.get((node, key))
         if found is None:
-            found = any(key in target.key for target, _ in self._targets.get(node, ()))
+            said = self._targets[node].targets if node in self._targets else ()
+            found = any(key in target.key for target, _ in said)
             self._wanted[node, key] = found
         return found
 
@@ -168,9 +186,11 @@ class Comparison:
         """Strike out the pairs that differ."""
         informed = np.zeros(self.alive.shape[1], bool)
         possible: Array = self.alive.any(axis=0)
-        for target, of_views in self._targets[node]:
+        said = self._targets[node]
+        for at in np.flatnonzero((said.said_by & possible).any(axis=1)):
+            target, of_views = said.targets[at]
             views = of_views[possible[of_views]]
-            if not len(views):
+            if not len(views):  # what was said before it struck them out
                 continue
             got = results.get(target.key)
             if got is not None:
@@ -183,6 +203,7 @@ class Comparison:
                 informed[views] = True
             self.errors[:, views] = np.maximum(self.errors[:, views], error[:, None])
             self.alive[:, views] &= error[:, None] <= self._tolerances[:, views]
+            possible[views] = self.alive[:, views].any(axis=0)
         keep: Array = self.alive.any(axis=1)
         if done is not None and informed.any():
             steps = int(done[0].sum(axis=1).max(initial=0))

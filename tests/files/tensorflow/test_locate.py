@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,13 +15,11 @@ from rnnscope.files.guarding.limits import put_limits_back, set_limits
 from rnnscope.files.tensorflow.checkpoint_state import latest_checkpoint
 from rnnscope.files.tensorflow.locate import Located, locate, sniff
 
-v1 = tf.compat.v1
-
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as training leaves it: steps 100, 200 and 1000, the graph beside the last one."""
-    folder = tmp_path_factory.mktemp("trained")
+    folder, v1 = tmp_path_factory.mktemp("trained"), tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         v1.get_variable("kernel", [2, 4], use_resource=False)
         session.run(v1.global_variables_initializer())
@@ -197,7 +194,8 @@ def test_other_files_are_not_claimed(tmp_path: Path) -> None:
     assert not sniff(Path("nul\0"))
 
 
-def test_v1_checkpoints_are_left_to_their_own_reader(tmp_path: Path) -> None:
+def test_v1_checkpoints_are_left_to_their_own_reader(tf, tmp_path: Path) -> None:
+    v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         v1.get_variable("kernel", [2, 4], use_resource=False)
         session.run(v1.global_variables_initializer())
@@ -212,10 +210,10 @@ def test_v1_checkpoints_are_left_to_their_own_reader(tmp_path: Path) -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
 def test_the_checkpoint_file_is_read_as_protobuf_wrote_it(
-    tmp_path_factory: pytest.TempPathFactory, name: str
+    tf, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "checkpoint"
-    message = v1.train.generate_checkpoint_state_proto("/elsewhere", name)
+    message = tf.compat.v1.train.generate_checkpoint_state_proto("/elsewhere", name)
     path.write_text(str(message))
     assert latest_checkpoint(path) == message.model_checkpoint_path
 

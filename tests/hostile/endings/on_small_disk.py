@@ -1,6 +1,6 @@
 """Every command that writes, on a disk of so many kilobytes: whole, or refused and nothing changed.
 
-``unshare -rm python on_small_disk.py SOURCE KILOBYTES`` mounts a disk of that size for itself
+``unshare -rm python on_small_disk.py SOURCE KILOBYTES...`` mounts a disk of each size for itself
 alone, runs all commands there in this one process, and tells what went wrong, a line each. SOURCE
 holds ``w.npz``, ``x.npy``, ``t.h5`` and ``other.h5``.
 """
@@ -50,7 +50,7 @@ COMMANDS = {
 def numbers(target: Path) -> dict[str, object]:
     """What a file or folder holds, without times."""
     if target.is_dir():
-        return {str(file): file.read_bytes() for file in target.rglob("*.npy")}
+        return {str(file.relative_to(target)): file.read_bytes() for file in target.rglob("*.npy")}
     if target.suffix == ".npz":
         with np.load(target) as file:
             return {name: array.tobytes() for name, array in file.items()}
@@ -126,20 +126,28 @@ def one(name: str, source: Path, place: Path, right: object = None) -> list[str]
     return [f"{name}: {text}" for text in wrong]
 
 
-def main() -> None:
-    source, kilobytes = Path(sys.argv[1]), sys.argv[2]
+def on_disk(kilobytes: str, source: Path, right: dict[str, object]) -> list[str]:
+    """What goes wrong on a disk of that size."""
     disk = source / f"disk{kilobytes}"
     disk.mkdir()
-    told, right = [], {}
-    for name in COMMANDS:
-        told += one(name, source, disk / "place")
-        right[name] = numbers(disk / "place" / name)
     size = f"size={kilobytes}k"
     subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], check=True)
+    told: list[str] = []
     for name in COMMANDS:
         told += one(name, source, disk / "place", right[name])
     os.chdir("/")
     subprocess.run(["umount", disk], check=True)
+    return [f"{kilobytes} KB: {text}" for text in told]
+
+
+def main() -> None:
+    source = Path(sys.argv[1])
+    told, right = [], {}
+    for name in COMMANDS:
+        told += one(name, source, source / "room")
+        right[name] = numbers(source / "room" / name)
+    for kilobytes in sys.argv[2:]:
+        told += on_disk(kilobytes, source, right)
     gc.collect()
     sys.stdout.write("".join(f"{line}\n" for line in [*told, "done"]))
 
