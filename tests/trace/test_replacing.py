@@ -154,18 +154,39 @@ def test_what_the_system_tells_of_a_file_system(tmp_path: Path, made: str, expec
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no such hints")
-@pytest.mark.parametrize(("age", "expected"), [(0, 0), (3600, 1)])
+@pytest.mark.parametrize(
+    ("waiting", "age", "expected"),
+    [(0, 0, 1), (1, 3600, 0), (None, 0, 0), (None, 3600, 1)],
+    ids=["on the disk", "on its way", "not told, new", "not told, old"],
+)
 def test_pages_of_a_file_that_is_still_being_written_back_are_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, expected: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: int | None,
+    age: int,
+    expected: int,
 ) -> None:
     """Releasing them would force the file to the disk that is about to be replaced."""
     path, asked = tmp_path / "file", []
     path.write_bytes(b"abc" * 10**6)
     written = time.time() - age
     os.utime(path, (written, written))
+    monkeypatch.setattr(write_back, "_pages_waiting", lambda _: waiting)
     monkeypatch.setattr(os, "posix_fadvise", lambda *given: asked.append(given))
     write_back.release_pages(path)
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
             thread.join(5)
     assert len(asked) == expected
+
+
+def test_linux_tells_which_pages_wait(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("w+b") as file:
+        if write_back._pages_waiting(file.fileno()) is None:
+            pytest.skip("the system does not tell")
+        file.write(b"abc" * 10**6)
+        file.flush()
+        assert write_back._pages_waiting(file.fileno()) > 0
+        os.fsync(file.fileno())
+        assert write_back._pages_waiting(file.fileno()) == 0

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 WRITTEN_BACK_AFTER = 60
-"""Seconds after which the system has put a file on the disk: Linux begins after 30."""
+"""Seconds after which the system has put a file on the disk, where it does not tell: Linux begins
+after 30."""
 
 
 def begin_write_back(descriptor: int) -> None:
@@ -61,25 +62,55 @@ def release_pages(path: Path) -> None:
     """Give back the memory in which the system keeps a file that is about to be replaced.
 
     The one that is written in its place takes it: on virtual machines memory that was never
-    used before is slow to come by. The file stays as it is. One that was written a moment ago is
-    left alone: it may be on its way to the disk, and the system would first write all of it, beside
-    the new one and for nothing. Large files take some time, which nobody waits for.
+    used before is slow to come by. The file stays as it is. One that is still on its way to the
+    disk is left alone: the system would first write all of it, beside the new one and for nothing.
+    Large files take some time, which nobody waits for.
     """
-    if not hasattr(os, "posix_fadvise"):
-        return
-    with suppress(OSError):
-        if time.time() - path.stat().st_mtime > WRITTEN_BACK_AFTER:
-            threading.Thread(target=_release, args=(path,), daemon=True).start()
+    if hasattr(os, "posix_fadvise"):
+        threading.Thread(target=_release, args=(path,), daemon=True).start()
 
 
 def _release(path: Path) -> None:
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            if _is_on_disk(descriptor):
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 
+
+def _is_on_disk(descriptor: int) -> bool:
+    """Whether nothing of a file waits to be written; by its age where the system does not tell."""
+    waiting = _pages_waiting(descriptor)
+    if waiting is None:
+        return time.time() - os.fstat(descriptor).st_mtime > WRITTEN_BACK_AFTER
+    return waiting == 0
+
+
+def _pages_waiting(descriptor: int) -> int | None:
+    """How many pages of a file are yet to be written; None where it is not told.
+
+    Linux tells it since 6.5 (``cachestat``, whose number is the same on all of its platforms since
+    numbers are given to all alike).
+    """
+    import ctypes
+    import sys
+
+    if sys.platform != "linux":
+        return None
+    whole = (ctypes.c_uint64 * 2)(0, 0)  # from the first byte to the last
+    found = (ctypes.c_uint64 * 5)()  # pages kept, changed, being written, and two more
+    call = getattr(ctypes.CDLL(None), "syscall", None)
+    if call is None:
+        return None
+    number = ctypes.c_long(_CACHESTAT)
+    if call(number, ctypes.c_uint(descriptor), whole, found, ctypes.c_uint(0)) != 0:
+        return None
+    return found[1] + found[2]
+
+
+_CACHESTAT = 451
 
 _WRITE, _WRITE_AND_WAIT = 2, 1 | 2 | 4
 """SYNC_FILE_RANGE_WRITE alone, and with WAIT_BEFORE and WAIT_AFTER: errors are told then."""
