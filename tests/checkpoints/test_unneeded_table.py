@@ -1,7 +1,7 @@
 """What no layer needs is not read: peak memory of a process over a file with a large table.
 
 The files are those of ``tests/benchmarks/reading.py``. Memory is measured from outside, of children
-that open a file with a small table and one with a large one; they may differ by a quarter of what
+that open a file with a small table and one with a large one; they may differ by a third of what
 the table takes.
 """
 
@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests/benchmarks"
-LARGE_MB = 64
+LARGE_MB = 32
 OPEN = "import sys, rnnscope; rnnscope.open_model(sys.argv[1], **eval(sys.argv[2]))"
 SLOW = (
     ".keras, compressed", "frozen graph", "TensorFlow Lite", "TensorFlow Lite, float16",
@@ -55,4 +55,4 @@ def test_a_table_that_nobody_needs_takes_no_memory(tmp_path, monkeypatch, kind):
         rows = int(mb * 2**20) // (4 * WIDTH)
         written = writers()[kind](folder / "model", 1, rows)
         taken.append(peak_mb(written.path, dict(written.options)))
-    assert taken[1] - taken[0] < LARGE_MB / 4, f"{taken} MB"
+    assert taken[1] - taken[0] < LARGE_MB / 3, f"{taken} MB"

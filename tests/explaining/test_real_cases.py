@@ -21,14 +21,27 @@ def test_the_case_is_built_as_it_should_be(tmp_path, case):
     assert rnnscope.diff(trace, given.right, padding=True, atol=2e-6).verdict == "same"
 
 
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory):
+    """``explained(case)``: what is given, and what is said of it, which several tests ask for."""
+    told = {}
+
+    def once(case):
+        if case.name not in told:
+            given = case.make(tmp_path_factory.mktemp("case"))
+            budget = 60 if case.reading else 5  # others may be at work on the machine
+            found = rnnscope.explain(
+                given.checkpoint, given.input, given.reference, budget=budget, **given.options
+            )
+            told[case.name] = given, found.to_dict()
+        return told[case.name]
+
+    return once
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_mistake_is_named_and_nothing_else(tmp_path, case):
-    given = case.make(tmp_path)
-    budget = 60 if case.reading else 5  # others may be at work on the machine
-    found = rnnscope.explain(
-        given.checkpoint, given.input, given.reference, budget=budget, **given.options
-    )
-    told = found.to_dict()
+def test_the_mistake_is_named_and_nothing_else(explained, case):
+    _, told = explained(case)
     readings = [sorted((one["id"], one["value"]) for one in fit["reading"]) for fit in told["fits"]]
     if not case.reading:
         assert (told["verdict"], readings) == ("none", [])
@@ -57,14 +70,11 @@ SAYABLE = {"forget-bias", "recurrent-activation", "lengths", "mask"}
     ],
     ids=str,
 )
-def test_the_command_gives_the_numbers_of_the_reference(tmp_path, rnnscope, case):
+def test_the_command_gives_the_numbers_of_the_reference(tmp_path, explained, rnnscope, case):
     import rnnscope as package
 
-    given = case.make(tmp_path)
-    found = package.explain(
-        given.checkpoint, given.input, given.reference, budget=60, **given.options
-    )
-    (fit,) = found.to_dict()["fits"]
+    given, told = explained(case)
+    (fit,) = told["fits"]
     words = shlex.split(fit["command"])
     assert words[:2] == ["rnnscope", "run"]
     trace = tmp_path / "same.h5"

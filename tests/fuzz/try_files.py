@@ -38,6 +38,10 @@ from fuzz.audit import AUDIT, watch
 from fuzz.mutate import mutated
 from fuzz.samples import Sample, make_samples
 
+if __name__ == "__main__":
+    # A module that a try is the first to need would be cached beside its source: no find.
+    sys.dont_write_bytecode = True
+
 SECONDS_EACH = 20
 """Of computing, so that a busy machine is no find."""
 
