@@ -77,7 +77,7 @@ def test_a_run_of_what_lies_in_a_bucket_gives_the_states_of_tensorflow(command, 
     assert (code, err) == (0, "")
     assert out.startswith(f"checkpoint  {stored}/model.ckpt (tf1-saver, TensorFlow 1.15.5)\n")
     assert command("diff", "t.h5", LSTM / "truth.npz", "--quiet") == (0, "", "")
-    assert work_folders() == before
+    assert not {*work_folders()} - {*before}  # what killed processes left is swept
     with h5py.File("t.h5") as file:
         recipe = json.loads(file.attrs["recipe"])
         assert (recipe["checkpoint"], recipe["input"]) == (
@@ -427,4 +427,4 @@ def test_a_process_ends_and_leaves_no_copy(server, bucket, stored, here):
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
-    assert work_folders() == before
+    assert not {*work_folders()} - {*before}  # what killed processes left is swept

@@ -117,7 +117,11 @@ def keras_with(folder, attack, how):
 
 def guarded(folder, *arguments):
     """Run a command under the audit hook; it must end with an answer or a named error."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
+        "PYTHONDONTWRITEBYTECODE": "1",  # of a module that nobody has imported before
+    }
     found = subprocess.run(
         [sys.executable, "-c", GUARDED, *arguments],
         cwd=folder,
