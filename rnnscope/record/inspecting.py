@@ -213,6 +213,8 @@ def _arrays(path: Path) -> Printable | None:
         return None
     try:
         found = tuple(_contents(container, name) for name in container.names)
+        if found and all(one.dtype == "object" for one in found):
+            container.array(found[0].name)  # nothing that could be run: refused as there
     finally:
         container.close()
     if not found:
