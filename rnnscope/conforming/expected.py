@@ -1,8 +1,9 @@
-"""The states that are right: the readable numpy engine in float64, on a case's own numbers.
+"""The states that are right: the readable numpy engine on a case's own numbers, in long double.
 
-A case's weights are those of its dtype; the truth is what they give without rounding on the way.
-Its own error is that of float64 (a test sums in another order and measures it), so that only cases
-in float64 have a tolerance anywhere near it.
+A case's weights are those of its dtype; the truth is what they give without rounding on the way,
+rounded to float64 once. Where long double is no wider (Windows, ARM on macOS), its own error is that
+of sums in float64, whose order each CPU's products choose; a test sums in another one and measures
+it. Only cases in float64 have a tolerance anywhere near it.
 
 The operator ONNX LSTM is the one place where the truth is not what rnnscope computes for a file:
 its ``clip`` "is applied to the input of activations", and h is one of the activations f, g, h, so
@@ -29,6 +30,9 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
 
 
+WIDE = np.dtype(np.longdouble)
+
+
 def expected(case: Case, *, clip_reaches_c: bool = True) -> Answer:
     """Every state of a case, by direction, sequence first, in float64.
 
@@ -49,16 +53,16 @@ def expected(case: Case, *, clip_reaches_c: bool = True) -> Answer:
 
 def _direction(case: Case, number: int, clip_reaches_c: bool) -> Mapping[str, Array]:
     layer = case.layers[number]
-    layer = replace(layer, cell=layer.cell.in_double())
-    start = {name: value.astype(np.float64) for name, value in case.start(number).items()}
-    x = case.x.astype(np.float64)
+    layer = replace(layer, cell=layer.cell.in_dtype(WIDE))
+    start = {name: value.astype(WIDE) for name, value in case.start(number).items()}
+    x = case.x.astype(WIDE)
     clipped = clip_reaches_c and case.cell == "lstm" and case.option("gate_clip")
     run = _run_clipping_c if clipped else run_layer
     states = run(layer, x, case.mask, start)
     found = {"outputs": states.outputs, "final_m": states.final["m"]}
     if "c" in states.states:
         found |= {"c": states.states["c"], "final_c": states.final["c"]}
-    return found
+    return {name: array.astype(np.float64) for name, array in found.items()}
 
 
 def _run_clipping_c(
@@ -78,7 +82,7 @@ def _run_clipping_c(
         order = np.where(order < lengths[:, None], lengths[:, None] - 1 - order, order)
     state = dict(start)
     shape = (*x.shape[:2], layer.cell.num_units)
-    arrays = {name: np.zeros(shape) for name in ("c", "m", "outputs")}
+    arrays = {name: np.zeros(shape, x.dtype) for name in ("c", "m", "outputs")}
     rows = np.arange(len(x))
     for t in steps:
         one = run_layer(forward, x[rows, order[:, t]][:, None], None, state, gates=True)

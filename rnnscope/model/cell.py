@@ -254,10 +254,14 @@ class CellSpec:
 
     def in_double(self) -> CellSpec:
         """The cell with weights in float64; that of a stored graph keeps its own."""
+        return self.in_dtype(np.dtype(np.float64))
+
+    def in_dtype(self, dtype: np.dtype[Any]) -> CellSpec:
+        """The cell with weights of a dtype; that of a stored graph keeps its own."""
         if self.kind == "graph":
             return self
         arrays = {
-            item.name: value.astype(np.float64)
+            item.name: value.astype(dtype)
             for item in fields(self.weights)
             if isinstance(value := getattr(self.weights, item.name), np.ndarray)
         }
