@@ -1,9 +1,9 @@
 """The states that are right: the readable numpy engine on a case's own numbers, in long double.
 
 A case's weights are those of its dtype; the truth is what they give without rounding on the way,
-rounded to float64 once. Where long double is no wider (Windows, ARM on macOS), its own error is that
-of sums in float64, whose order each CPU's products choose; a test sums in another one and measures
-it. Only cases in float64 have a tolerance anywhere near it.
+rounded to float64 once. Where long double is no wider (Windows, macOS on ARM) its own error is that
+of sums in float64, in an order that the CPU's products choose. A test sums in another one and
+measures it; only cases in float64 have a tolerance anywhere near it.
 
 The operator ONNX LSTM is the one place where the truth is not what rnnscope computes for a file:
 its ``clip`` "is applied to the input of activations", and h is one of the activations f, g, h, so
@@ -28,7 +28,6 @@ from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.states import LayerStates
-
 
 WIDE = np.dtype(np.longdouble)
 

@@ -148,7 +148,8 @@ def run_fast(
     if threads > 1 and parts > 1 and pool is not None:
 
         def part_beside(number: int) -> None:
-            with own_processor(threads):
+            # Steps in numpy would stay where they began: only machine code lets go.
+            with own_processor(threads if isinstance(prepared, PackedCell) else 0):
                 part(number, parts)
 
         for job in [pool.submit(part_beside, number) for number in range(parts)]:

@@ -106,8 +106,10 @@ def _number_to_continue(folder: Path, parts: int | None) -> int | None:
         or they are of several.
     """
     there = sorted(numbers_of_parts(folder))
-    if not there or there == ([parts] if parts is not None else there[:1]):
-        return there[0] if there else parts
+    if not there:
+        return parts
+    if len(there) == 1 and parts in (None, *there):
+        return there[0]
     numbers = [spell("parts", str(number)) for number in there]
     anew = f"all anew with {spell('force')} in place of {spell('resume')}"
     if len(there) > 1:

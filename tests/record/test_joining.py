@@ -429,7 +429,7 @@ def test_a_trace_of_a_stranger_names_no_folder_whose_parts_are_removed(tmp_path,
 
 def test_joining_anew_keeps_what_was_pooled_from_the_same_run(tmp_path, inputs, monkeypatch):
     """A part that was mended needs its parts joined again; of another run nothing stays."""
-    monkeypatch.setattr("rnnscope.trace.parts.kept_pooled.BLOCK_BYTES", 10_000)
+    monkeypatch.setattr("rnnscope.trace.parts.kept_pooled.COPIED_BYTES", 10_000)
     trace = tmp_path / "t.h5"
     run = Recipe.make(STACK, np.ones((40, 7, 5), "f4"))
     for number in (1, 2):

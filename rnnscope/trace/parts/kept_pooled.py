@@ -19,7 +19,8 @@ from rnnscope.files.hdf5.safe_hdf5 import (
 from rnnscope.trace.parts.table import RUN
 from rnnscope.trace.schema import POOLED
 
-BLOCK_BYTES = 16 * 2**20
+COPIED_BYTES = 16 * 2**20
+"""Of an array, read and written at a time."""
 
 OF_HDF5 = frozenset(
     {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
@@ -93,7 +94,7 @@ def _copied(array: Any, made: Any) -> Any:
             "A pooled array holds no numbers.", where=array.name, found=str(array.dtype)
         )
     new = made.create_dataset(array.name, array.shape, array.dtype)
-    each = max(1, BLOCK_BYTES // max(1, array.dtype.itemsize * math.prod(array.shape[1:])))
+    each = max(1, COPIED_BYTES // max(1, array.dtype.itemsize * math.prod(array.shape[1:])))
     for start in range(0, array.shape[0], each):
         with damage_as(TraceError, str(array.name)):
             block = array[start : start + each]

@@ -17,7 +17,12 @@ from rnnscope.trace.attributes import CHECKS
 from rnnscope.trace.labels import label
 from rnnscope.trace.partial import PartialFile
 from rnnscope.trace.parts.digest import ends_sha256
-from rnnscope.trace.parts.kept_pooled import copy_attribute, copy_attributes, keep_pooled
+from rnnscope.trace.parts.kept_pooled import (
+    COPIED_BYTES,
+    copy_attribute,
+    copy_attributes,
+    keep_pooled,
+)
 from rnnscope.trace.parts.mark import ATTRIBUTES, PartMark
 from rnnscope.trace.parts.place import check_folder_name
 from rnnscope.trace.parts.table import BYTES, ENDS, FOLDER, NOTE, RUN, SHA256, escaped
@@ -39,8 +44,6 @@ NOTE_TEXT = (
     "beside it. HDF5 reads a part that is missing as NaN (floats) or -1 (integers) and says "
     "nothing; rnnscope names it."
 )
-
-COPIED_BYTES = 16 * 2**20
 
 SMALL = frozenset({f"/{LENGTHS}", f"/{INPUT_STEPS}"})
 """A number for each sequence: copied, so that nobody opens every part to know them."""
