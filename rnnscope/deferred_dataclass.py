@@ -1,20 +1,24 @@
-"""`dataclass`, but ``__init__`` is compiled when the first instance is made.
+"""`dataclass`, but ``__init__`` is compiled when it has been called some times.
 
 The standard library compiles the text of up to six methods for each class that it decorates, half a
 millisecond to more than one for a frozen class. A small run imports some 235 such classes, makes
 instances of a hundred, compares three and prints none: that was half of the time before its first
 step. Here the standard library still finds the fields, so that `dataclasses.fields`, `replace`,
 `asdict` and `is_dataclass` work as ever; what compares, prints and refuses assignment are plain
-closures; and ``__init__`` waits until it is asked for.
+closures; and ``__init__`` sets the fields one by one until it is asked for or called often.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property, partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 __all__ = ["dataclass"]
+
+FEW = 16
+"""So many instances of a class are made without an ``__init__`` of its own."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,16 +76,90 @@ def _decorate(cls: type, frozen: bool, eq: bool) -> type:
 
 
 class _Init:
-    """Stands for ``__init__`` until somebody asks for it, and then puts the compiled one there."""
+    """Stands for ``__init__`` until it is called often, and then puts the compiled one there.
+
+    To compile it takes as long as to set the fields of some thirty instances one by one, and most
+    classes have one or two instances in a run.
+    """
 
     def __init__(self, cls: type, frozen: bool) -> None:
         self.cls = cls
         self.frozen = frozen
+        self.made = 0
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        method = _compiled_init(self.cls, self.frozen)
+        if instance is not None and self.made < FEW:
+            self.made += 1
+            return partial(self.set_fields, instance)
+        method = self.compiled
         self.cls.__init__ = method  # type: ignore[misc]
         return method if instance is None else method.__get__(instance, owner)
+
+    @cached_property
+    def compiled(self) -> Any:
+        return _compiled_init(self.cls, self.frozen)
+
+    @cached_property
+    def parameters(self) -> _Parameters | None:
+        return _parameters(self.cls)
+
+    def set_fields(self, instance: Any, /, *args: Any, **given: Any) -> None:
+        """What the compiled one does, where it would not complain; it words its own errors."""
+        names = self.parameters
+        if names is None or len(args) > len(names.positional):
+            return self.compiled(instance, *args, **given)  # type: ignore[no-any-return]
+        values = dict(zip(names.positional, args)) if args else {}  # noqa: B905, fewer may be given
+        if not (
+            given.keys() <= names.allowed
+            and values.keys().isdisjoint(given)
+            and names.required <= values.keys() | given.keys()
+        ):
+            return self.compiled(instance, *args, **given)  # type: ignore[no-any-return]
+        values |= given
+        assign = object.__setattr__ if self.frozen else setattr
+        for name, field in names.fields:
+            if name in values:
+                value = values[name]
+            elif field.default_factory is not dataclasses.MISSING:
+                value = field.default_factory()
+            else:
+                value = field.default
+            assign(instance, name, value)
+        if names.then is not None:
+            names.then(instance)
+        return None
+
+
+class _Parameters(NamedTuple):
+    """What ``__init__`` of a class takes, and sets."""
+
+    positional: tuple[str, ...]
+    allowed: frozenset[str]
+    required: frozenset[str]
+    fields: tuple[tuple[str, dataclasses.Field[Any]], ...]
+    then: Any
+
+
+def _parameters(cls: type) -> _Parameters | None:
+    """None where fields are in an order that no signature can have."""
+    fields = dataclasses.fields(cls)
+    unset = dataclasses.MISSING
+    given = [f for f in fields if f.init]
+    positional = [f for f in given if not f.kw_only]
+    needed = [f.default is unset and f.default_factory is unset for f in positional]
+    if needed != sorted(needed, reverse=True):
+        return None
+    return _Parameters(
+        tuple(f.name for f in positional),
+        frozenset(f.name for f in given),
+        frozenset(
+            f.name for f in given if f.default is unset and f.default_factory is unset
+        ),
+        # Without ``init`` and a default, __post_init__ sets it.
+        tuple((f.name, f) for f in fields
+              if f.init or f.default is not unset or f.default_factory is not unset),
+        getattr(cls, "__post_init__", None),
+    )  # fmt: skip
 
 
 def _compiled_init(cls: type, frozen: bool) -> Any:

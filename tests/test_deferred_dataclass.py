@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 import rnnscope
-from rnnscope.deferred_dataclass import dataclass
+from rnnscope.deferred_dataclass import FEW, dataclass
 
 ROOT = Path(rnnscope.__file__).parent
 ORDERED = ROOT / "checkpoints" / "tf1" / "graph" / "graph_view.py"
@@ -179,25 +179,57 @@ def seen(cls: type, args: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any
     ]
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["field by field", "compiled"])
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__func__.__name__)
 @pytest.mark.parametrize(("args", "keywords"), CALLS)
 def test_instances_are_those_of_the_standard_library(
-    body: Any, args: tuple[Any, ...], keywords: dict[str, Any]
+    body: Any, args: tuple[Any, ...], keywords: dict[str, Any], *, first: bool
 ) -> None:
     """Values, errors and their messages, equality, hash, text, refusals: all the same."""
     ours, theirs = body.__func__(dataclass), body.__func__(dataclasses.dataclass)
+    if not first:
+        assert inspect.isfunction(ours.__init__)  # which it is as soon as it is looked at
     assert seen(ours, args, keywords) == seen(theirs, args, keywords)
     assert [(f.name, f.type) for f in dataclasses.fields(ours)] == [
         (f.name, f.type) for f in dataclasses.fields(theirs)
     ]
 
 
-def test_init_is_compiled_with_the_first_instance() -> None:
-    """Until then it is not there, which is why importing is quick."""
+def test_init_is_compiled_when_it_is_called_often() -> None:
+    """Until then it is not there, which is why a start is quick; the instances are alike."""
     made = Bodies.frozen(dataclass)
-    assert not inspect.isfunction(vars(made)["__init__"])
-    made(3)
+    instances = []
+    for _ in range(FEW):
+        instances.append(made(3, note="n"))
+        assert not inspect.isfunction(vars(made)["__init__"])
+    instances.append(made(3, note="n"))
     assert inspect.isfunction(vars(made)["__init__"])
+    assert all(vars(one) == vars(instances[-1]) for one in instances)
+
+
+def test_a_class_that_sets_its_own_way_is_asked() -> None:
+    """Only a frozen class is filled behind its own back."""
+
+    @dataclass
+    class Loud:
+        units: int
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            object.__setattr__(self, name, 2 * value)
+
+    assert [Loud(3).units for _ in range(FEW + 1)] == [6] * (FEW + 1)
+
+
+def test_fields_in_an_order_that_no_signature_has_are_told() -> None:
+    """With the first instance."""
+
+    @dataclass
+    class Unordered:
+        name: str = "lstm"
+        units: int  # type: ignore[misc]
+
+    with pytest.raises(SyntaxError):
+        Unordered("gru", 3)
 
 
 @dataclass(frozen=True)
