@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
 import signal
 import sys
@@ -10,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from rnnscope.errors import RnnscopeError
 
@@ -141,6 +143,27 @@ def leave_at_once(code: int) -> None:
     if fetching is not None:
         fetching.drop_copies()
     os._exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, and take nothing apart: the system frees it all in half of the time.
+
+    What was registered for the end is done first. Where more hangs on the way that Python ends, a
+    thread, a debugger, output that could not be written, it ends that way.
+    """
+    watched = sys.flags.interactive or sys.gettrace() or sys.getprofile()
+    others = [thread for thread in threading.enumerate()
+              if not thread.daemon and thread is not threading.current_thread()]  # fmt: skip
+    if not (watched or others):
+        # Of the standard library itself: there is no other way to do what `atexit` was told.
+        atexit._run_exitfuncs()  # noqa: SLF001
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    # Looking for garbage in all that was imported would take as long as --help.
+    gc.freeze()
+    sys.exit(code)
 
 
 def drop_remarks_of_h5py() -> None:

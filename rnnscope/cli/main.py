@@ -17,6 +17,7 @@ from rnnscope.cli.ending import (
     any_character,
     code_of_interrupt,
     drop_remarks_of_h5py,
+    leave,
     leave_at_once,
     let_go_of,
     named,
@@ -135,9 +136,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     code = TROUBLE if too_few_addresses() else run(arguments)
     if code == TROUBLE:
         leave_at_once(code)
-    # The process ends: looking for garbage in all that was imported would take as long as --help.
-    gc.freeze()
-    sys.exit(code)
+    if arguments is not None:  # of a caller in Python, who may have more to do
+        sys.exit(code)
+    leave(code)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -135,6 +135,7 @@ def run_plan(
         for node in plan.layers
         if node.recurrent is not None
     )
+    blas = verifier is not None or multiplies_in_blas(plan, compiled)
     size = choose_slices(
         plan,
         prepared.shapes,
@@ -162,6 +163,7 @@ def run_plan(
     headers = [prepared.header(node, gates=settings.gates) for node in plan.nodes
                if prepared.has_group(node)]  # fmt: skip
     with (
+        one_blas_thread(blas and settings.used_threads > 1),
         _engines(prepared, settings, threads=1 if alone else settings.used_threads) as engines,
         open_sink(headers, prepared.lengths, prepared.has_mask, _names(engines)) as sink,
     ):
@@ -212,16 +214,17 @@ def _threads_take_slices(prepared: Prepared, settings: RunSettings, size: SliceS
     )
 
 
+def multiplies_in_blas(plan: Plan, compiled: bool) -> bool:
+    """Whether numpy multiplies matrices in a run; to look for its BLAS takes milliseconds."""
+    return not compiled or any(node.recurrent is None for node in plan.nodes)
+
+
 @contextmanager
 def _engines(
     prepared: Prepared, settings: RunSettings, threads: int
 ) -> Iterator[dict[str, LayerEngine]]:
-    """An engine for each layer, with threads to share and BLAS kept to them."""
-    used = settings.used_threads
-    with (
-        ThreadPoolExecutor(settings.workers or used) as pool,
-        one_blas_thread(used > 1),
-    ):
+    """An engine for each layer, with threads to share."""
+    with ThreadPoolExecutor(settings.workers or settings.used_threads) as pool:
         yield {
             node.name: LayerEngine(
                 node.recurrent,
