@@ -13,6 +13,7 @@ pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 from llvmlite import ir
 
 from rnnscope.engines.compiled import cpu
+from rnnscope.engines.compiled.loaded_code import Compiled
 from rnnscope.engines.compiled.vectors import REALS
 from rnnscope.engines.compiled.writer import Table, Writer
 
@@ -46,7 +47,7 @@ def computed(name, z):
     count = -(-z.size // lanes)
     padded, out = np.zeros((2, count * lanes), z.dtype)
     padded[: z.size] = z
-    made = cpu.Compiled(cpu.machine_code(module), table, real.name)
+    made = Compiled(cpu.machine_code(module), table, real.name)
     memory = made.new_table()
     made.fill(memory, {"z": padded, "out": out, "count": count})
     made.steps(memory)

@@ -14,7 +14,8 @@ from rnnscope.comparing.compiled.pass_code import PEAKS, TABLE, TOTALS, module_o
 from rnnscope.comparing.compiled.vector_difference import COUNTERS, PassKind
 from rnnscope.comparing.histogram import BINS, Histogram, bins_by_leading_bits
 from rnnscope.engines.compiled import code_cache
-from rnnscope.engines.compiled.cpu import LoadedCode, machine_code, target
+from rnnscope.engines.compiled.cpu import machine_code, target
+from rnnscope.engines.compiled.loaded_code import LoadedCode
 from rnnscope.engines.workspace import Workspace
 from rnnscope.model.cell import Array
 

@@ -1,23 +1,116 @@
-"""The CPU at hand: what suits it, and code for it in memory."""
+"""The CPU at hand: what suits it, and machine code for it.
+
+LLVM says what it can do. Its answer is kept (`code_cache`) under what the system says of the CPU:
+to load LLVM only to ask would take longer than all else that kept code needs.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import json
 import platform
-from collections.abc import Callable, Mapping
+import sys
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import llvmlite
-import llvmlite.binding as llvm
-import numpy as np
-
+from rnnscope.engines.compiled import code_cache
+from rnnscope.engines.compiled.image import link
 from rnnscope.engines.compiled.tile import Tile
-from rnnscope.engines.own_processor import free_to_move
-from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:  # loaded where code is written
+    import llvmlite.binding as llvm
     from llvmlite import ir
+
+CPU_LISTING = Path("/proc/cpuinfo")
+"""Where Linux tells of each processor."""
+
+CPU_FACTS = frozenset({
+    "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
+    "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
+})  # fmt: skip
+"""What of it is the same whenever it is asked."""
+
+LISTING_BYTES = 8192
+"""Enough for one processor; the system writes the list of hundreds only as far as it is read."""
+
+IS_LINKED = sys.platform.startswith(("linux", "freebsd")) and platform.machine() in (
+    "x86_64",
+    "amd64",
+)
+"""Whether object files are what `link` knows; elsewhere LLVM loads them."""
+
+
+class Target(NamedTuple):
+    """What LLVM says of this machine.
+
+    Attributes
+    ----------
+    llvmlite : str
+        Its version.
+    triple : str
+        Of processor, vendor and system.
+    cpu : str
+    features : str
+        ``+avx,+fma,-sse4a``; empty where LLVM does not tell.
+    """
+
+    llvmlite: str
+    triple: str
+    cpu: str
+    features: str
+
+
+@cache
+def _target() -> Target:
+    """What LLVM says, or what it said of the same CPU, system and version of LLVM."""
+    told = _told_by_system()
+    version = _llvmlite_version()
+    if told is None or version is None:
+        return _ask_llvm()
+    name = code_cache.name("target", told, sources=[__file__, str(version)])
+    kept = code_cache.load(name)
+    if kept is not None:
+        return Target(*json.loads(kept))
+    found = _ask_llvm()
+    code_cache.save(name, json.dumps(found).encode())
+    return found
+
+
+def _told_by_system() -> str | None:
+    """The CPU at hand as Linux describes it; None where it does not."""
+    try:
+        with CPU_LISTING.open("rb") as file:
+            text = file.read(LISTING_BYTES).decode()
+    except (OSError, ValueError):
+        return None
+    facts = dict(line.partition(":")[::2] for line in text.partition("\n\n")[0].splitlines())
+    known = {name.strip(): value for name, value in facts.items() if name.strip() in CPU_FACTS}
+    if "\n\n" not in text or known.keys().isdisjoint({"flags", "Features"}):
+        return None
+    return repr((known, platform.release(), platform.machine()))
+
+
+def _llvmlite_version() -> Path | None:
+    """The file that llvmlite keeps its version in, found without importing it."""
+    found = find_spec("llvmlite")
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).with_name("_version.py")
+    return path if path.is_file() else None
+
+
+def _ask_llvm() -> Target:
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    try:
+        features = str(llvm.get_host_cpu_features().flatten())
+    except RuntimeError:  # LLVM does not tell on every system
+        features = ""
+    return Target(
+        llvmlite.__version__, llvm.get_default_triple(), llvm.get_host_cpu_name(), features
+    )
 
 
 @cache
@@ -34,95 +127,42 @@ def tile() -> Tile:
 
 def _features() -> str:
     """What the CPU at hand can do, as LLVM writes it: ``+avx,+fma,-sse4a``."""
-    try:
-        return str(llvm.get_host_cpu_features().flatten())
-    except RuntimeError:  # LLVM does not tell on every system
-        return ""
-
-
-def _machine() -> llvm.TargetMachine:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=_features(),
-        opt=3,
-    )
+    return _target().features
 
 
 def target() -> str:
     """What machine code depends on beside what it is written from."""
-    cpu = llvm.get_host_cpu_name(), _features()
-    return repr((llvmlite.__version__, llvm.get_default_triple(), *cpu))
+    return repr((*_target()[:3], _features()))
 
 
-def machine_code(module: ir.Module) -> bytes:
+def machine(*, movable: bool = False) -> llvm.TargetMachine:
+    """What makes code for the CPU at hand.
+
+    Parameters
+    ----------
+    movable : bool
+        Code that may lie anywhere in memory, as `link` takes it.
+    """
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    more = {"reloc": "pic", "codemodel": "small"} if movable else {}
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=_target().cpu, features=_features(), opt=3, **more
+    )
+
+
+def object_file(module: ir.Module, *, movable: bool = False) -> bytes:
     """A module for the CPU at hand, as an object file."""
+    import llvmlite.binding as llvm
+
     module.triple = llvm.get_default_triple()
-    code: bytes = _machine().emit_object(llvm.parse_assembly(str(module)))
+    code: bytes = machine(movable=movable).emit_object(llvm.parse_assembly(str(module)))
     return code
 
 
-class LoadedCode:
-    """An object file in memory, whose functions can be called.
-
-    Parameters
-    ----------
-    code : bytes
-        What `machine_code` returned on this machine.
-    """
-
-    def __init__(self, code: bytes) -> None:
-        machine = _machine()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)  # owns the code
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
-
-    def function(self, name: str) -> Callable[[int], None]:
-        """A function of one address; while it runs, Python's global lock is free."""
-        address = self._engine.get_function_address(name)
-        function: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
-        return function
-
-
-class Compiled:
-    """The function ``steps`` of an object file, in memory.
-
-    Calling it lets go of Python's global lock. It trusts that arrays are large enough.
-
-    Parameters
-    ----------
-    code : bytes
-        What `machine_code` returned on this machine.
-    table : mapping of str to str
-        What it is handed: ``"int"``, or an array of ``"ints"`` or ``"reals"``, by name, in order.
-    dtype : str
-        Of the reals.
-    """
-
-    def __init__(self, code: bytes, table: Mapping[str, str], dtype: str) -> None:
-        self._code = LoadedCode(code)
-        self._table = {name: (place, kind) for place, (name, kind) in enumerate(table.items())}
-        self._dtypes = {"ints": np.dtype(np.int64), "reals": np.dtype(dtype)}
-        self._steps = self._code.function("steps")
-
-    def fill(self, memory: Array, values: Mapping[str, Any]) -> None:
-        """Put some values, arrays by address, into the memory of a table."""
-        for name, value in values.items():
-            place, kind = self._table[name]
-            if kind != "int":
-                assert value.flags.c_contiguous, name
-                assert value.dtype == self._dtypes[kind], name
-                memory[place] = value.__array_interface__["data"][0]  # faster than `ctypes.data`
-            else:
-                memory[place] = value
-
-    def new_table(self) -> Array:
-        """Memory for a table."""
-        return np.zeros(len(self._table), np.int64)
-
-    def steps(self, memory: Array) -> None:
-        """Run the steps that a table says."""
-        address = memory.ctypes.data
-        free_to_move()
-        self._steps(address)
+def machine_code(module: ir.Module) -> bytes:
+    """A module for the CPU at hand: an image where it can be linked to one, or an object file."""
+    image = link(object_file(module, movable=True)) if IS_LINKED else None
+    return image or object_file(module)

@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Lock
 
 from rnnscope.engines.compiled import code_cache
-from rnnscope.engines.compiled.cpu import Compiled, machine_code, target
+from rnnscope.engines.compiled.cpu import machine_code, target
 from rnnscope.engines.compiled.layout import KernelKind
+from rnnscope.engines.compiled.loaded_code import Compiled
 from rnnscope.engines.compiled.tile import Tile
 
 _one_at_a_time = Lock()

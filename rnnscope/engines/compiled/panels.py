@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.engines.compiled.cpu import Compiled, tile
+from rnnscope.engines.compiled.cpu import tile
 from rnnscope.engines.compiled.kernels import compiled
 from rnnscope.engines.compiled.layout import (
     KernelKind,
@@ -21,6 +21,7 @@ from rnnscope.engines.compiled.layout import (
     packing_of,
     row_stride,
 )
+from rnnscope.engines.compiled.loaded_code import Compiled
 from rnnscope.engines.compiled.tile import Tile
 from rnnscope.engines.workspace import aligned
 from rnnscope.model.cell import Array, CellSpec
