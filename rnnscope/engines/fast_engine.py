@@ -47,7 +47,7 @@ batch where each gets `OWN_ROWS` or more: to meet at every step costs more there
 
 OWN_ROWS = 2
 
-LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**17, 2**15, 2**25
+LEAST_STEP, LEAST_STEP_ALONE, LEAST_SHARED = 2**17, 2**15, 3 * 2**22
 """Multiplications of a step, of a step of a single sequence, which cannot be split, and of a whole
 run, that are worth waiting for one another: they meet at every step, which takes a fifth of a
 microsecond, and some fifty pass until a thread has woken up."""

@@ -36,6 +36,11 @@ class Order:
     within: bool
     holes: Array | None = None
 
+    @cached_property
+    def full(self) -> bool:
+        """Whether every row is as long as there are timesteps."""
+        return bool((self.lengths == self.timesteps).all())
+
     @property
     def late(self) -> bool:
         """Whether a layer reads the whole axis from its end, where it meets the padding first."""
@@ -85,7 +90,9 @@ class Order:
 
     def part(self, number: int, parts: int) -> Order:
         """The rows of one of some threads."""
-        if bool((self.lengths == self.timesteps).all()):
+        if self.full:
+            if parts == 1:
+                return self
             size = len(self.rows)
             mine = slice(number * size // parts, (number + 1) * size // parts)
         else:

@@ -170,7 +170,8 @@ def test_without_a_function_that_lets_others_run_threads_only_spin(parties, monk
 @pytest.mark.parametrize(
     ("sequences", "timesteps", "units", "shared"),
     [
-        (1, 1000, 128, True), (1, 1000, 64, False), (1, 400, 128, False),  # too little to do
+        (1, 1000, 128, True), (1, 250, 128, True),
+        (1, 1000, 64, False), (1, 150, 128, False),  # too little to do
         (4, 1000, 64, False), (8, 1000, 256, True), (32, 100, 256, True),
         (256, 100, 512, True), (512, 100, 1024, False),  # too much to read
         (2, 1000, 128, True), (8, 1000, 128, False),  # each core holds all weights

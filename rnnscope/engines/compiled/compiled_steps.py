@@ -79,7 +79,7 @@ class CompiledSteps:
             first[:, : before[name].shape[1]] = before[name][order.rows]
         self._each = panels.multiplications
         self._widths = {name: before[name].shape[1] for name in kind.states}
-        self._code = panels.code()
+        self._code = panels.code
         self._pool = pool
         self._threads = threads if pool is not None else 1
         self._tables = [panels.new_table() for _ in range(self._threads)]
@@ -107,13 +107,10 @@ class CompiledSteps:
 
     def run(self) -> dict[str, Array]:
         """The states after the last step, (row, width), by name."""
-        running = self._schedule.running
-        busy = np.flatnonzero(running)
-        if busy.size:
-            first, last = int(busy[0]), int(busy[-1]) + 1
-            steps = max(1, min(PLACES, PRODUCTS // self._each) // int(running.max()))
-            while first < last:
-                first += self._advance(first, min(first + steps, last))
+        first, last, most = self._schedule.span()
+        while first < last:
+            steps = max(1, min(PLACES, PRODUCTS // self._each) // most)
+            first += self._advance(first, min(first + steps, last))
         return {
             name: array.reshape(-1, array.shape[-1])[
                 self._schedule.last if name == "m" else slice(None), : self._widths[name]

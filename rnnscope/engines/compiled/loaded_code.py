@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnscope.engines.compiled.image import unpack
 from rnnscope.engines.own_processor import free_to_move
+from rnnscope.engines.workspace import address
 from rnnscope.model.cell import Array
 
 EXECUTABLE = 1 | 4
@@ -38,8 +39,7 @@ class LoadedCode:
 
     def function(self, name: str) -> Callable[[int], None]:
         """A function of one address; while it runs, Python's global lock is free."""
-        address = self._address(name)
-        function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+        function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._address(name))
         function.memory = self._memory  # which goes when nothing holds it
         return function  # type: ignore[no-any-return]
 
@@ -54,11 +54,11 @@ def _executable(content: bytes) -> tuple[mmap.mmap, int]:
     """
     memory = mmap.mmap(-1, len(content), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.write(content)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     system = ctypes.CDLL(None, use_errno=True)
-    if system.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(len(content)), EXECUTABLE):
+    if system.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(content)), EXECUTABLE):
         raise OSError(ctypes.get_errno(), "the system lets no memory be run")
-    return memory, address
+    return memory, start
 
 
 def _loaded_by_llvm(code: bytes) -> tuple[Any, Callable[[str], int]]:
@@ -101,7 +101,7 @@ class Compiled:
             if kind != "int":
                 assert value.flags.c_contiguous, name
                 assert value.dtype == self._dtypes[kind], name
-                memory[place] = value.__array_interface__["data"][0]  # faster than `ctypes.data`
+                memory[place] = address(value)
             else:
                 memory[place] = value
 
@@ -111,6 +111,6 @@ class Compiled:
 
     def steps(self, memory: Array) -> None:
         """Run the steps that a table says."""
-        address = memory.ctypes.data
+        table = address(memory)
         free_to_move()
-        self._steps(address)
+        self._steps(table)

@@ -40,4 +40,4 @@ class PackedCell:
 
     def compile(self) -> None:
         """Pack the weights and make the code, once; threads that come meanwhile wait for it."""
-        self.panels.code()
+        self.panels.code  # noqa: B018, made where it is asked for

@@ -113,6 +113,7 @@ class Panels:
         sizes = spec.num_units, spec.output_size
         return cls(kind, here, *sizes, stride, tuple(products), parameters)
 
+    @cached_property
     def code(self) -> Compiled:
         """The function that runs such a cell."""
         return compiled(self.kind, self.tile)
@@ -138,7 +139,7 @@ class Panels:
 
     @cached_property
     def _table(self) -> Array:
-        code = self.code()
+        code = self.code
         table = code.new_table()
         values: dict[str, Any] = {
             "units": self.units, "depth": self.depth, "stride": self.stride,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.engines.step_order import Order
 from rnnscope.model.cell import Array
+
+KEPT_PLACES = 2**12
+"""The places of a call of so many are kept for the next of the same size: to find them takes as
+long as some ten steps of a small cell."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,20 @@ class Schedule:
         counts: Array = np.count_nonzero(self._valid, axis=0)
         return counts
 
+    @property
+    def all_run(self) -> bool:
+        """Whether all rows run at all steps."""
+        return self._valid is None and self._order.full
+
+    def span(self) -> tuple[int, int, int]:
+        """The first step at which a row runs, one past the last, and the most rows of a step."""
+        if self.all_run:
+            rows = len(self._order.rows)
+            return 0, self._order.timesteps if rows else 0, rows
+        running = self.running
+        busy = np.flatnonzero(running)
+        return (int(busy[0]), int(busy[-1]) + 1, int(running.max())) if busy.size else (0, 0, 0)
+
     @cached_property
     def last(self) -> Array:
         """Where each row wrote its last m: (row,), as in `Places.reads`."""
@@ -63,7 +81,7 @@ class Schedule:
     def at(self, start: int, stop: int) -> Places:
         """The rows that run at some processed steps."""
         order = self._order
-        if self._valid is None and bool((order.lengths == order.timesteps).all()):
+        if self.all_run:
             return self._all_at(start, stop)
         if self._valid is not None:
             steps, rows = np.nonzero(self._valid.T[start:stop])
@@ -88,20 +106,30 @@ class Schedule:
         )
 
     def _all_at(self, start: int, stop: int) -> Places:
-        """The same where all rows run at all steps: told without looking for them."""
-        order, count = self._order, len(self._order.rows)
-        steps = np.arange(start, stop)
-        rows = np.arange(count)
-        times = order.timesteps - 1 - steps if order.backward else steps
-        odd = (count * (steps % 2))[:, None]
+        """The same where all rows run at all steps, one sequence behind the other."""
+        order = self._order
+        first, count = int(order.rows[0]), len(order.rows)
+        find = _all_rows if (stop - start) * count <= KEPT_PLACES else _all_rows.__wrapped__
+        return find(first, count, order.timesteps, order.backward, start, stop)
 
-        def flat(places: Array) -> Array:
-            return np.ascontiguousarray(places, dtype=np.int64).ravel()
 
-        return Places(
-            starts=count * np.arange(len(steps) + 1, dtype=np.int64),
-            places=flat(order.rows * order.timesteps + times[:, None]),
-            rows=flat(np.broadcast_to(rows, (len(steps), count))),
-            reads=flat(rows + odd),
-            writes=flat(rows + (count - odd)),
-        )
+@lru_cache(maxsize=8)
+def _all_rows(
+    first: int, count: int, timesteps: int, backward: bool, start: int, stop: int
+) -> Places:
+    """Where `count` sequences from `first` on are, at steps `start` to `stop`."""
+    steps = np.arange(start, stop)
+    rows = np.arange(count)
+    times = timesteps - 1 - steps if backward else steps
+    odd = (count * (steps % 2))[:, None]
+
+    def flat(places: Array) -> Array:
+        return np.ascontiguousarray(places, dtype=np.int64).ravel()
+
+    return Places(
+        starts=count * np.arange(len(steps) + 1, dtype=np.int64),
+        places=flat((first + rows) * timesteps + times[:, None]),
+        rows=flat(np.broadcast_to(rows, (len(steps), count))),
+        reads=flat(rows + odd),
+        writes=flat(rows + (count - odd)),
+    )
