@@ -51,8 +51,10 @@ READER_MODULES = (
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
 SIGNATURES = {
-    b"\x89HDF\r\n\x1a\n": ("keras.h5_file", "keras.weights_only.file", "elmo"),
+    HDF5: ("keras.h5_file", "keras.weights_only.file", "elmo"),
     b"PK\x03\x04": (
         "keras.keras_file",
         "xlstm.state_dict_file",
@@ -140,6 +142,10 @@ def _likely(path: Path) -> tuple[str, ...]:
             head = file.read(max(map(len, SIGNATURES)))
     except OSError:
         return ()
+    if head.startswith(HDF5):
+        from rnnscope.files.hdf5.probe import begin
+
+        begin(path)  # while readers are imported
     return next((names for start, names in SIGNATURES.items() if head.startswith(start)), ())
 
 

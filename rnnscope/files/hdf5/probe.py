@@ -54,6 +54,25 @@ _ended: dict[tuple[int, ...], int] = {}
 """How the child ended, of files that were looked at already: by device, inode, size and time."""
 
 
+_begun: dict[tuple[int, ...], int] = {}
+"""The child that looks at a file, where `begin` has sent one that nobody has waited for."""
+
+
+def begin(source: Path) -> None:
+    """Send a child to look at a file that will be opened, and go on: `probe` waits for it.
+
+    What else a reader needs is imported meanwhile, which takes about as long.
+    """
+    if not (hasattr(os, "fork") and limits().probe_always):
+        return
+    try:
+        place, size = _place_and_size(source)
+    except OSError:  # told by whoever opens it
+        return
+    if place not in _ended and place not in _begun:
+        _begun[place] = _send(source, _seconds(size))
+
+
 def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> None:
     """Refuse a file that makes HDF5 hang or crash; whatever else is wrong with it is found later.
 
@@ -74,8 +93,10 @@ def probe(source: Path | BinaryIO, where: str, error: type[RnnscopeError]) -> No
     place, size = _place_and_size(source)
     ended = _ended.get(place)
     if ended is None:
-        odd = limits().probe_always or looks_odd(source, size)
-        ended = _look(source, _seconds(size)) if odd else 0
+        process = _begun.pop(place, None)
+        if process is None and (limits().probe_always or looks_odd(source, size)):
+            process = _send(source, _seconds(size))
+        ended = 0 if process is None else _end_of(process)
     if place:
         _ended[place] = ended
     if ended == 0:
@@ -121,21 +142,15 @@ def _place_and_size(source: Path | BinaryIO) -> tuple[tuple[int, ...], int]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), found.st_size
 
 
-def _look(source: Path | BinaryIO, seconds: float) -> int:
-    """Walk over a file in a child; the signal that ended it, or 0."""
+def _send(source: Path | BinaryIO, seconds: float) -> int:
+    """A child that walks over a file, by its number."""
     import h5py  # noqa: F401  # before the fork: the child must not wait for a lock of imports
 
     sys.stdout.flush()
     sys.stderr.flush()
     process = os.fork()
     if process:
-        try:
-            _, status = os.waitpid(process, 0)
-        except BaseException:  # a signal to this process: the child is not left to itself
-            os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
-            raise
-        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        return process
     try:
         # The kernel ends the child, whatever it is in the middle of, by what it has computed: a
         # busy machine or a slow disk is no reason.
@@ -147,6 +162,17 @@ def _look(source: Path | BinaryIO, seconds: float) -> int:
         walk(source)
     finally:
         os._exit(0)
+
+
+def _end_of(process: int) -> int:
+    """The signal that ended a child, or 0."""
+    try:
+        _, status = os.waitpid(process, 0)
+    except BaseException:  # a signal to this process: the child is not left to itself
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        raise
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def walk(source: Path | BinaryIO) -> None:

@@ -187,8 +187,9 @@ def test_a_heap_that_keeps_hdf5_for_ever(tmp_path, limited):
 
 
 @posix
+@pytest.mark.parametrize("sent", ["with the question", "ahead"])
 @pytest.mark.parametrize("ended", ["crash", "hang"])
-def test_how_the_child_ends_is_told(tmp_path, limited, monkeypatch, ended):
+def test_how_the_child_ends_is_told(tmp_path, limited, monkeypatch, ended, sent):
     import os
 
     with_heap(tmp_path / "m.h5")
@@ -201,11 +202,26 @@ def test_how_the_child_ends_is_told(tmp_path, limited, monkeypatch, ended):
             pass
 
     monkeypatch.setattr(hdf5_probe, "walk", walk)
+    if sent == "ahead":
+        hdf5_probe.begin(tmp_path / "m.h5")
+        monkeypatch.setattr(hdf5_probe, "_send", lambda *_: pytest.fail("sent twice"))
+        hdf5_probe.begin(tmp_path / "m.h5")
     words = "crashes on it" if ended == "crash" else "does not come to an end"
     for _ in range(2):  # the second time it is known
         with pytest.raises(CheckpointError, match=words):
             hdf5_probe.probe(tmp_path / "m.h5", "m.h5", CheckpointError)
-        monkeypatch.setattr(hdf5_probe, "_look", lambda *_: pytest.fail("looked at twice"))
+        monkeypatch.setattr(hdf5_probe, "_send", lambda *_: pytest.fail("looked at twice"))
+    hdf5_probe.begin(tmp_path / "m.h5")
+
+
+@posix
+def test_no_child_is_sent_ahead_in_a_program_of_python(tmp_path, limited, monkeypatch):
+    """A fork would cut off its threads; and what is not there is told by whoever opens it."""
+    monkeypatch.setattr(hdf5_probe, "_send", lambda *_: pytest.fail("forked"))
+    with_heap(tmp_path / "m.h5")
+    hdf5_probe.begin(tmp_path / "m.h5")
+    limited(probe_always=True)
+    hdf5_probe.begin(tmp_path / "nothing.h5")
 
 
 def test_good_heaps_are_not_odd(tmp_path):
