@@ -38,7 +38,7 @@ ENGINES = {
 
 COMPILING_PAYS_FROM = {"numpy": 1_000_000, "reference": 250_000}
 """Cell-steps (sequence x timestep x unit) from which compiled steps are taken, by the engine that
-would run without them: loading them takes some 10 ms (a quarter of a second the first time, when
+would run without them: loading them takes some 10 ms (a fifth of a second the first time, when
 they are compiled), and they save 11 to 110 ns a cell-step of the loop in numpy, 47 in the usual
 batch, and several times as much of the reference (tests/benchmarks/engine.py and cells.py)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,9 +16,6 @@ from rnnscope.cli.running.progress_bar import progress_bar
 from rnnscope.cli.spelling import command_line
 from rnnscope.cli.terminal.printing import print_result
 from rnnscope.cli.terminal.silence import stderr_to_nowhere
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("run")
