@@ -11,8 +11,11 @@ from rnnscope.comparing import measure
 from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
 from rnnscope.comparing.block_difference import Measured, block_difference
 from rnnscope.comparing.compiled import CompiledPass
+from rnnscope.comparing.compiled.pass_code import module_of
+from rnnscope.comparing.compiled.vector_difference import PassKind
 from rnnscope.comparing.histogram import BINS, Histogram, _bins_above, bins_by_leading_bits
 from rnnscope.comparing.tolerance import Tolerance, narrower
+from rnnscope.engines.compiled import cpu, image
 from rnnscope.files.arrays.stored_array import LoadedArray
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-42]
@@ -101,3 +104,12 @@ def test_a_comparison_reports_the_same(monkeypatch, backward, masked):
     assert found == diff_arrays("c", pair, Tolerance(1e-5, 1e-5))
     assert found.exceed > 100
     assert found.first.place[1] == (69 if backward else 0) or masked
+
+
+@pytest.mark.skipif(not cpu.IS_LINKED, reason="LLVM loads the code on such a machine")
+@pytest.mark.parametrize("by_ulp", [False, True])
+def test_its_code_is_an_image(by_ulp):
+    """A diff that finds it kept does not load LLVM."""
+    kind = PassKind("float32", "float64", "float32", by_ulp, False)
+    functions, code = image.unpack(cpu.machine_code(module_of(kind)))
+    assert 0 <= functions["measure"] < len(code)
