@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from rnnscope.api.vectors import check_vectors, write_vectors
     from rnnscope.api.view import view
     from rnnscope.errors import RnnscopeError
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.report.json_schemas import report_schema
 
 _HOMES = {
     "Model": "rnnscope.api.model",
-    "Recipe": "rnnscope.record.recipe",
+    "Recipe": "rnnscope.record.recipes.recipe",
     "RnnscopeError": "rnnscope.errors",
     "StateTrace": "rnnscope.api.trace",
     "check": "rnnscope.api.check",

@@ -99,9 +99,9 @@ def check(
     from rnnscope.checks.settings import CheckSettings, limit_value
     from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.errors import OptionError, spell
-    from rnnscope.record.model_checks import check_model, check_path
-    from rnnscope.record.replay import Replay
-    from rnnscope.record.trace_checks import Comparison, check_trace, picture_path
+    from rnnscope.record.checking.model_checks import check_model, check_path
+    from rnnscope.record.checking.trace_checks import Comparison, check_trace, picture_path
+    from rnnscope.record.replaying.replayed_recipe import Replay
 
     settings = CheckSettings(
         only=tuple(only),
@@ -166,7 +166,7 @@ def _streamed(
     """A trace, a path or a model, fed in chunks."""
     from rnnscope.api.model import Model
     from rnnscope.api.trace import StateTrace
-    from rnnscope.record.replay import Replay
+    from rnnscope.record.replaying.replayed_recipe import Replay
     from rnnscope.streaming.check_stream import (
         StreamSettings,
         accept_lengths,

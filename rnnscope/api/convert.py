@@ -75,7 +75,7 @@ def convert(
     from rnnscope.converting.interface import FormatOptions
     from rnnscope.options.unread import refuse_unread
     from rnnscope.record.planning import layer_options
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.running import override_options
 
     refuse_unread(options, ("layer",), "weights are written, and nothing is run over an input")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnscope.explaining.explain import Progress
     from rnnscope.explaining.result import Explanation
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
 
 
 def explain(
@@ -99,7 +99,7 @@ def explain(
 
 
 def _recipe(checkpoint: Any, input_: Any, options: dict[str, Any]) -> Recipe:
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
 
     if isinstance(checkpoint, Recipe):
         return checkpoint.reading(None, input_).with_options(**options)
@@ -111,9 +111,9 @@ def _recipe_of(source: Any, options: dict[str, Any]) -> Recipe:
     from rnnscope.api.trace import StateTrace
     from rnnscope.checkpoints import is_checkpoint
     from rnnscope.errors import OptionError, TraceError
-    from rnnscope.record.recipe import Recipe, refuse_addresses
-    from rnnscope.record.replay import Replay
-    from rnnscope.record.rerun import recipe_to_rerun
+    from rnnscope.record.recipes.recipe import Recipe, refuse_addresses
+    from rnnscope.record.replaying.replayed_recipe import Replay
+    from rnnscope.record.replaying.rerun import recipe_to_rerun
 
     if isinstance(source, Recipe):
         return source.with_options(**options) if options else source

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rnnscope.record.joining import JoinReport
+    from rnnscope.record.parts.joining import JoinReport
 
 
 def join(
@@ -51,7 +51,7 @@ def join(
     >>> rnnscope.join("many.h5.parts", "many.h5").sequences
     8
     """
-    from rnnscope.record.joining import join_parts
+    from rnnscope.record.parts.joining import join_parts
 
     given = [parts] if isinstance(parts, (str, os.PathLike)) else list(parts)
     return join_parts(

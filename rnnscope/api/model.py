@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnnscope.model.cell import Option
     from rnnscope.model.evidence import Evidence
     from rnnscope.model.network import Network, Node
-    from rnnscope.record.results import InspectReport
+    from rnnscope.record.results.inspect_report import InspectReport
     from rnnscope.running.stepping import StepStates
 
 
@@ -96,7 +96,7 @@ class Model:
     @property
     def report(self) -> InspectReport:
         """What ``rnnscope inspect`` prints."""
-        from rnnscope.record.results import inspect_report
+        from rnnscope.record.results.inspect_report import inspect_report
 
         return inspect_report(self.checkpoint)
 
@@ -137,7 +137,7 @@ class Model:
         from rnnscope.options.table import OF_THE_MODEL
         from rnnscope.options.unread import refuse_unread
         from rnnscope.record.planning import plan_recipe
-        from rnnscope.record.recipe import Recipe
+        from rnnscope.record.recipes.recipe import Recipe
         from rnnscope.running.prepare import prepare
         from rnnscope.running.stepping import step_through
 

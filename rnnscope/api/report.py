@@ -194,7 +194,7 @@ def checked(trace: Trace, request: PageRequest) -> Subject:
     from glob import escape
 
     from rnnscope.checks.settings import CheckSettings
-    from rnnscope.record.trace_checks import check_trace
+    from rnnscope.record.checking.trace_checks import check_trace
 
     recurrent = {header.name for header in trace.layers}
     names = [escape(name) for name in request.choose_layers(trace) if name in recurrent]
@@ -218,7 +218,7 @@ def _pictures(
     folder: Path, trace: Trace, others: Iterable[tuple[OtherTrace, Trace]]
 ) -> dict[Path, str]:
     """A small SVG for each trace that differs, by the file that it is to be."""
-    from rnnscope.record.trace_checks import picture_path
+    from rnnscope.record.checking.trace_checks import picture_path
     from rnnscope.seeing.divergence_svg import divergence_svg
 
     return {

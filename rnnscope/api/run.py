@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnscope.api.trace import StateTrace
     from rnnscope.clusters.interface import ClusterAddress
-    from rnnscope.record.recipe import Recipe
-    from rnnscope.record.results import RunReport
+    from rnnscope.record.recipes.recipe import Recipe
+    from rnnscope.record.results.run_report import RunReport
     from rnnscope.record.several_runs import SeveralRuns
     from rnnscope.record.targets import Target
 
@@ -78,7 +78,7 @@ def run(
     """
     from rnnscope.api.trace import StateTrace
     from rnnscope.clusters.interface import ClusterAddress
-    from rnnscope.record.parts import refuse_parts_alone
+    from rnnscope.record.parts.refusals import refuse_parts_alone
     from rnnscope.record.recording import record
     from rnnscope.record.targets import Target
 
@@ -97,7 +97,7 @@ def _run_on_cluster(
 ) -> StateTrace:
     from rnnscope.api.trace import StateTrace
     from rnnscope.errors import OptionError, spell
-    from rnnscope.record.on_cluster import record_on_cluster
+    from rnnscope.record.parts.on_cluster import record_on_cluster
     from rnnscope.trace import Trace
 
     if target.path is None:
@@ -194,7 +194,7 @@ def run_several(
     >>> found.status, found.runs[0].trace
     ('pass', 'inputs.trace.h5')
     """
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.record.recording import record
     from rnnscope.record.several_runs import inputs_in, record_several, traces_of
     from rnnscope.record.targets import Target
@@ -254,7 +254,7 @@ def run_part(
     >>> report.part.first_sequence, report.part.sequences
     (0, 2)
     """
-    from rnnscope.record.parts import record_part
+    from rnnscope.record.parts.one_part import record_part
     from rnnscope.record.targets import PartOfRun
     from rnnscope.trace.parts import parse_part
 
@@ -272,7 +272,7 @@ def run_part(
 def _recipe(
     checkpoint: str | os.PathLike[str] | Recipe, given: Any, options: dict[str, Any]
 ) -> Recipe:
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
 
     if not isinstance(checkpoint, Recipe):
         return Recipe.make(checkpoint, given, **options)
@@ -317,9 +317,9 @@ def rerun(
     same
     """
     from rnnscope.api.trace import StateTrace
-    from rnnscope.record.recipe import refuse_addresses, refuse_execution
-    from rnnscope.record.replay import Replay
-    from rnnscope.record.rerun import recipe_to_rerun
+    from rnnscope.record.recipes.recipe import refuse_addresses, refuse_execution
+    from rnnscope.record.replaying.replayed_recipe import Replay
+    from rnnscope.record.replaying.rerun import recipe_to_rerun
 
     if isinstance(trace, StateTrace):
         recipe = trace.recipe

@@ -16,8 +16,8 @@ from rnnscope.files.writing.closing import Closing
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
-    from rnnscope.record.recipe import Recipe
-    from rnnscope.record.results import RunReport
+    from rnnscope.record.recipes.recipe import Recipe
+    from rnnscope.record.results.run_report import RunReport
     from rnnscope.seeing.picture import Picture
     from rnnscope.trace import Trace
 
@@ -92,7 +92,7 @@ class StateTrace(Closing):
     @property
     def recipe(self) -> Recipe:
         """What was run: checkpoint, input and every option."""
-        from rnnscope.record.replay import recipe_of
+        from rnnscope.record.replaying.replayed_recipe import recipe_of
 
         return self._recipe or recipe_of(self._trace)
 

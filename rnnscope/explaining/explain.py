@@ -15,9 +15,9 @@ from rnnscope.explaining.search import Search
 from rnnscope.explaining.separating import separate, write_input
 from rnnscope.explaining.subject import Subject, subject_of
 from rnnscope.explaining.tolerance import rounding
-from rnnscope.record.command_line import run_command
 from rnnscope.record.planning import plan_recipe
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipes.command_line import run_command
+from rnnscope.record.recipes.recipe import Recipe
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.operands import Operand
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnscope.errors import RnnscopeError
 from rnnscope.options.held_array import HeldArray
-from rnnscope.record.rerun import recipe_to_rerun
+from rnnscope.record.replaying.rerun import recipe_to_rerun
 from rnnscope.trace import Trace
 
 

@@ -13,10 +13,10 @@ from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.files.containers.named_arrays import open_named
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.options.unread import refuse_unread
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipes.recipe import Recipe
 from rnnscope.record.recording import record
-from rnnscope.record.rerun import COMPARED, ONLY_COMPARED
-from rnnscope.record.results import RunReport
+from rnnscope.record.replaying.rerun import COMPARED, ONLY_COMPARED
+from rnnscope.record.results.run_report import RunReport
 from rnnscope.record.targets import Target
 from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.recognise import Recognised

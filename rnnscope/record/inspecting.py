@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import field
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
-from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError, TraceError, called
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.reference import split_reference
@@ -25,8 +22,15 @@ from rnnscope.files.remote.addresses import as_address
 from rnnscope.files.remote.local_copies import here
 from rnnscope.inputs.lengths_masks_states import choose_name
 from rnnscope.printable import Printable
-from rnnscope.record.results import inspect_report
-from rnnscope.seeing.summary import TraceSummary, summarise
+from rnnscope.record.results.file_contents import (
+    ArrayContents,
+    CaseContents,
+    FileOfArrays,
+    SuiteContents,
+    TraceContents,
+)
+from rnnscope.record.results.inspect_report import inspect_report
+from rnnscope.seeing.summary import summarise
 from rnnscope.trace import Trace
 from rnnscope.trace.schema import SCHEMA
 from rnnscope.trace.stores.naming import is_zarr
@@ -36,92 +40,6 @@ ROLES = {"inputs": "input", "x": "input", "ids": "ids for an embedding"}
 """What ``rnnscope run`` takes an array of an ``.npz`` for, by its name; others go by their own."""
 
 COMPANIONS = ("lengths", "mask", "offsets", "initial_c", "initial_m")
-
-
-@dataclass(frozen=True)
-class TraceContents(Printable):
-    """What a trace holds, and what made it.
-
-    Attributes
-    ----------
-    trace : TraceSummary
-    recipe : mapping
-        The run's checkpoint, input and options; empty where the trace keeps none.
-    """
-
-    report_kind: ClassVar[str] = "trace"
-
-    trace: TraceSummary
-    recipe: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ArrayContents:
-    """One array of a file.
-
-    Attributes
-    ----------
-    name : str
-        Empty where the file holds one without a name.
-    shape : tuple of int
-    dtype : str
-    role : str
-        What ``rnnscope run`` takes it for; empty where that is for the user to say.
-    not_finite : int
-        Values that are NaN or infinite.
-    is_zero : bool
-        Whether every value is 0.
-    minimum, maximum : float or None
-        Of the finite values; None where there are none.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    role: str = ""
-    not_finite: int = 0
-    is_zero: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-
-
-@dataclass(frozen=True)
-class FileOfArrays(Printable):
-    """A file of arrays, such as an input.
-
-    Attributes
-    ----------
-    path, kind : str
-    arrays : tuple of ArrayContents
-    notes : tuple of str
-    """
-
-    report_kind: ClassVar[str] = "arrays"
-
-    path: str
-    kind: str
-    arrays: tuple[ArrayContents, ...]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class CaseContents:
-    """A case of a suite: its recipe in words, the checks that are done, its golden trace."""
-
-    name: str
-    recipe: str
-    checks: int
-    golden: str = ""
-
-
-@dataclass(frozen=True)
-class SuiteContents(Printable):
-    """The cases of a suite."""
-
-    report_kind: ClassVar[str] = "suite"
-
-    path: str
-    cases: tuple[CaseContents, ...]
 
 
 def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
@@ -191,7 +109,7 @@ def _trace_contents(trace: Trace) -> Printable:
 def _suite(path: Path) -> Printable | None:
     if path.suffix.lower() != ".toml":
         return None
-    from rnnscope.record.suite_file import read_suite
+    from rnnscope.record.suites.suite_file import read_suite
 
     cases = [
         CaseContents(case.name, str(case.recipe), len(case.settings.ids()), str(case.golden or ""))

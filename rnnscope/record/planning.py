@@ -14,9 +14,9 @@ from rnnscope.errors import CheckpointError, InputError, OptionError, RnnscopeEr
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.files.guarding.watched import WatchedFiles
 from rnnscope.options.held_array import HeldArray
-from rnnscope.record.copies import with_copies
-from rnnscope.record.recipe import Recipe
-from rnnscope.record.recipe_inputs import as_random, open_decoder_inputs, open_source
+from rnnscope.record.recipes.copies import with_copies
+from rnnscope.record.recipes.recipe import Recipe
+from rnnscope.record.recipes.recipe_inputs import as_random, open_decoder_inputs, open_source
 from rnnscope.running.background import background_call
 from rnnscope.running.decoding import Decoding
 from rnnscope.running.overrides import LayerOptions, ValuesByLayer
@@ -184,7 +184,7 @@ def _plan_here(
         checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
     ran = recipe
     if recipe["random"] is not None:
-        from rnnscope.record.random_input import random_input
+        from rnnscope.record.recipes.random_input import random_input
 
         held = random_input(recipe, checkpoint)
         ran, hashed = replace(recipe, input=held), lambda: held.sha256

@@ -16,13 +16,11 @@ from rnnscope.model.cell import Array
 from rnnscope.model.verification import Verifier
 from rnnscope.options.kinds import bytes_of
 from rnnscope.record.planning import PlannedRun, plan_recipe
-from rnnscope.record.recipe import Recipe
-from rnnscope.record.results import (
-    RunReport,
-)
+from rnnscope.record.recipes.recipe import Recipe
+from rnnscope.record.reporting import bytes_of_states, planned_report, run_report
+from rnnscope.record.results.run_report import RunReport
 from rnnscope.record.run_checks import RunChecks
 from rnnscope.record.run_digests import read_digests
-from rnnscope.record.run_report import bytes_of_states, planned_report, run_report
 from rnnscope.record.targets import PartOfRun, Target
 from rnnscope.record.trace_headers import fingerprint, run_digest, storable_recipe, trace_header
 from rnnscope.running import run_plan

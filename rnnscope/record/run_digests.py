@@ -8,7 +8,7 @@ from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.record.planning import PlannedRun
-from rnnscope.record.recipe import REFERENCES, Recipe
+from rnnscope.record.recipes.recipe import REFERENCES, Recipe
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from rnnscope.checks.result import CheckStatus
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, RnnscopeError, spell
 from rnnscope.printable import Printable
-from rnnscope.record.recipe import Recipe
-from rnnscope.record.results import RunReport
+from rnnscope.record.recipes.recipe import Recipe
+from rnnscope.record.results.run_report import RunReport
 from rnnscope.record.targets import Target
 from rnnscope.trace.target import trace_beside
 

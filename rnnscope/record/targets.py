@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.remote.addresses import as_address
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipes.recipe import Recipe
 from rnnscope.trace.parts import PartPlace, part_path
 from rnnscope.trace.parts.place import place_of
 

@@ -7,7 +7,7 @@ import numpy as np
 from rnnscope import __version__
 from rnnscope.errors import called
 from rnnscope.record.planning import PlannedRun
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipes.recipe import Recipe
 from rnnscope.record.run_digests import RunDigests
 from rnnscope.trace import TraceHeader
 from rnnscope.trace.partial import fingerprint_of

@@ -11,8 +11,9 @@ from rnnscope.comparing.result import SideName
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError, UnsupportedCellError
 from rnnscope.files.arrays.reference import split_reference
-from rnnscope.record.recipe import Recipe
-from rnnscope.record.replay import Recomputation, Replay, open_recomputation
+from rnnscope.record.recipes.recipe import Recipe
+from rnnscope.record.replaying.recomputation import Recomputation, open_recomputation
+from rnnscope.record.replaying.replayed_recipe import Replay
 from rnnscope.reducing.layer_pair import LayerPair
 from rnnscope.reducing.processed import ProcessedSequence
 from rnnscope.reducing.target import Target

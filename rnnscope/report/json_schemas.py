@@ -19,13 +19,13 @@ from rnnscope.printable import REPORTS, SCHEMA_VERSION
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 RESULTS = {
-    "run": "rnnscope.record.results.RunReport",
+    "run": "rnnscope.record.results.run_report.RunReport",
     "runs": "rnnscope.record.several_runs.SeveralRuns",
-    "join": "rnnscope.record.joining.JoinReport",
-    "inspect": "rnnscope.record.results.InspectReport",
-    "trace": "rnnscope.record.inspecting.TraceContents",
-    "arrays": "rnnscope.record.inspecting.FileOfArrays",
-    "suite": "rnnscope.record.inspecting.SuiteContents",
+    "join": "rnnscope.record.parts.joining.JoinReport",
+    "inspect": "rnnscope.record.results.inspect_report.InspectReport",
+    "trace": "rnnscope.record.results.file_contents.TraceContents",
+    "arrays": "rnnscope.record.results.file_contents.FileOfArrays",
+    "suite": "rnnscope.record.results.file_contents.SuiteContents",
     "check": "rnnscope.checks.result.CheckReport",
     "diff": "rnnscope.comparing.result.DiffResult",
     "explain": "rnnscope.explaining.result.Explanation",

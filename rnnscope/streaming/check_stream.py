@@ -18,8 +18,9 @@ from rnnscope.files.hdf5.safe_hdf5 import has_signature
 from rnnscope.options.table import OF_THE_MODEL
 from rnnscope.options.unread import refuse_unread
 from rnnscope.record.planning import PlannedRun, plan_recipe
-from rnnscope.record.recipe import Recipe, refuse_execution
-from rnnscope.record.replay import Replay, open_recomputation
+from rnnscope.record.recipes.recipe import Recipe, refuse_execution
+from rnnscope.record.replaying.recomputation import open_recomputation
+from rnnscope.record.replaying.replayed_recipe import Replay
 from rnnscope.running.prepare import Prepared, prepare
 from rnnscope.states.operands import Operand
 from rnnscope.streaming.judging import judge_outputs

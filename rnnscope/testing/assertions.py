@@ -190,7 +190,7 @@ def _first(array: ArrayDiff) -> str:
 
 def _last_outputs_of(path: Path, glob: str) -> list[str]:
     from rnnscope.checks.settings import CheckSettings
-    from rnnscope.record.trace_checks import check_trace
+    from rnnscope.record.checking.trace_checks import check_trace
     from rnnscope.trace import Trace
 
     check = "last-output-is-m"

@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rnnscope.model.cell import Array
-    from rnnscope.record.results import RunReport
+    from rnnscope.record.results.run_report import RunReport
 
 PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 MODULES = __name__.partition(".")[0] + "."
@@ -90,7 +90,7 @@ def rnnscope_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
         checkpoint: str | os.PathLike[str], inputs: str | os.PathLike[str] | Array, **options: Any
     ) -> Path:
         __tracebackhide__ = True
-        from rnnscope.record.recipe import Recipe
+        from rnnscope.record.recipes.recipe import Recipe
         from rnnscope.record.recording import record
         from rnnscope.record.targets import Target
 

@@ -77,7 +77,7 @@ class TraceHeader:
     command : str
         The command line, or the function, that made it.
     recipe : str
-        The run as JSON (`rnnscope.record.recipe`); empty in traces of schema 1.
+        The run as JSON (`rnnscope.record.recipes.recipe`); empty in traces of schema 1.
     checkpoint, checkpoint_format, checkpoint_sha256, framework : str
         Name, reader, digest over its files, and who wrote it as far as it tells.
     input, input_sha256 : str

@@ -17,7 +17,7 @@ from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.record.planning import PlannedRun, plan_recipe
-from rnnscope.record.recipe import Recipe, refuse_execution
+from rnnscope.record.recipes.recipe import Recipe, refuse_execution
 from rnnscope.vectors.folder.reading import StoredCase, StoredVectors
 from rnnscope.vectors.parts import Part, parts_of
 from rnnscope.vectors.result import ExplainedCase, ExplainedReading

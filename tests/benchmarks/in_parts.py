@@ -46,9 +46,9 @@ def main() -> None:
     from distributed import Client, LocalCluster
 
     from rnnscope.clusters.interface import ClusterAddress
-    from rnnscope.record.joining import join_parts
-    from rnnscope.record.on_cluster import record_on_cluster
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.parts.joining import join_parts
+    from rnnscope.record.parts.on_cluster import record_on_cluster
+    from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.record.recording import record
     from rnnscope.record.targets import PartOfRun, Target
     from rnnscope.trace import Trace

@@ -22,8 +22,8 @@ from rnnscope.clusters.dask_cluster import Cluster, require_same_version
 from rnnscope.clusters.interface import ClusterAddress, TaskResult
 from rnnscope.errors import EngineError, InputError, OptionError, TraceError
 from rnnscope.files.remote.addresses import as_address
-from rnnscope.record.on_cluster import record_on_cluster, require_count
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.parts.on_cluster import record_on_cluster, require_count
+from rnnscope.record.recipes.recipe import Recipe
 from rnnscope.record.recording import Interrupted
 from rnnscope.record.targets import Target
 
@@ -227,7 +227,7 @@ def test_an_error_of_the_run_is_told_as_it_is_and_leaves_nothing(cluster, model,
 
 
 def test_check_pool_and_diff_say_what_one_process_says(cluster, model, tmp_path, monkeypatch):
-    for room in ("pooling.streaming", "record.slice_checks"):
+    for room in ("pooling.streaming", "record.checking.slice_checks"):
         monkeypatch.setattr(f"rnnscope.{room}.SLICE_BYTES", 10**5)
     monkeypatch.setattr("rnnscope.clusters.pieces.PIECE_BYTES", 2 * 10**5)
     monkeypatch.setattr("rnnscope.clusters.pieces.PIECES_A_WORKER", 3)

@@ -13,8 +13,8 @@ import rnnscope
 from rnnscope.clusters.dask_cluster import Cluster
 from rnnscope.clusters.interface import ClusterAddress
 from rnnscope.errors import EngineError, TraceError
-from rnnscope.record.on_cluster import plan_on_cluster, record_on_cluster
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.parts.on_cluster import plan_on_cluster, record_on_cluster
+from rnnscope.record.recipes.recipe import Recipe
 from rnnscope.record.recording import Interrupted
 from rnnscope.record.targets import Target
 from rnnscope.trace.pooled import load_pooled
@@ -54,7 +54,7 @@ def here(monkeypatch):
     def opened(address):
         yield cluster
 
-    monkeypatch.setattr("rnnscope.record.on_cluster.open_cluster", opened)
+    monkeypatch.setattr("rnnscope.record.parts.on_cluster.open_cluster", opened)
     return cluster
 
 

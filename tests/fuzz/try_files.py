@@ -242,10 +242,7 @@ def import_everything() -> None:
     import rnnscope.api.export
     import rnnscope.api.pool
     import rnnscope.comparing.compare
-    import rnnscope.record.recording
-    import rnnscope.record.rerun
-    import rnnscope.record.suite
-    import rnnscope.record.trace_checks  # noqa: F401
+    import rnnscope.record.checking.trace_checks  # noqa: F401
     from rnnscope.checkpoints import readers
     from rnnscope.cli.main import COMMANDS, cli
 

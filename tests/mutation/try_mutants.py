@@ -29,7 +29,7 @@ TESTS = {
     "model/cells/": ("tests/model/cells",),
     "model/ops/": ("tests/model/ops",),
     "model/": ("tests/model",),
-    "checks/": ("tests/checks", "tests/record/test_trace_checks.py"),
+    "checks/": ("tests/checks", "tests/record/checking/test_trace_checks.py"),
     "comparing/": ("tests/comparing",),
     "states/": ("tests/states",),
     "trace/": ("tests/trace",),

@@ -16,7 +16,7 @@ import pytest
 import rnnscope
 from rnnscope.cli.main import run as run_cli
 from rnnscope.errors import InputError, OptionError, TraceError
-from rnnscope.record.recipe import REFERENCES
+from rnnscope.record.recipes.recipe import REFERENCES
 from rnnscope.trace import LayerHeader, TraceHeader, TraceWriter
 from rnnscope.trace.stores.zarr_place import RemotePlace
 

@@ -10,7 +10,7 @@ import rnnscope
 from rnnscope.cli.main import cli
 from rnnscope.errors import OptionError
 from rnnscope.options import RUN_OPTIONS
-from rnnscope.record.recipe import Recipe
+from rnnscope.record.recipes.recipe import Recipe
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data/lstm_float64"
 MODEL, INPUT, TRUTH = SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", SAMPLE / "truth.npz"

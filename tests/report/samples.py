@@ -17,7 +17,8 @@ from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.verification import KernelDifference
-from rnnscope.record.results import CheckpointReport, InputReport, RunReport, layer_report
+from rnnscope.record.results.model_report import CheckpointReport, layer_report
+from rnnscope.record.results.run_report import InputReport, RunReport
 
 
 def cell(inputs=8, units=64, projection=None, **weights):

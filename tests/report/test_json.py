@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnscope.json_values import plain
-from rnnscope.record.results import inspect_report
+from rnnscope.record.results.inspect_report import inspect_report
 from rnnscope.report.json_document import render
 
 from .samples import BIDIRECTIONAL_STACK, checkpoint, findings, run

@@ -13,15 +13,15 @@ from rnnscope.conforming.result import CaseList, ListedCase
 from rnnscope.errors import OptionError
 from rnnscope.pooling.result import PoolReport
 from rnnscope.printable import REPORTS, formats_of
-from rnnscope.record.inspecting import (
+from rnnscope.record.parts.joining import JoinReport
+from rnnscope.record.results.file_contents import (
     ArrayContents,
     CaseContents,
     FileOfArrays,
     SuiteContents,
     TraceContents,
 )
-from rnnscope.record.joining import JoinReport
-from rnnscope.record.results import inspect_report
+from rnnscope.record.results.inspect_report import inspect_report
 from rnnscope.record.several_runs import RunOfSeveral, SeveralRuns
 from rnnscope.report.errors.error_document import ErrorReport
 from rnnscope.seeing.page.result import HeldArray, PageReport

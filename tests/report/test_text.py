@@ -11,7 +11,8 @@ from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checks.interface import Finding, StatePlace, index
 from rnnscope.errors import CheckpointError
 from rnnscope.model.evidence import BY_NAME
-from rnnscope.record.results import inspect_report, left_out_groups
+from rnnscope.record.results.inspect_report import inspect_report
+from rnnscope.record.results.model_report import left_out_groups
 from rnnscope.report.errors.error_text import render_error
 from rnnscope.wording import number, option_value, printable, shape, some
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from rnnscope.record.trace_checks import check_trace
+from rnnscope.record.checking.trace_checks import check_trace
 from rnnscope.trace import Trace
 
 FOLDER = Path(__file__).parent / "schema_1"

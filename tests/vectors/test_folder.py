@@ -58,7 +58,7 @@ def test_expected_numbers_are_those_that_keras_computes():
     from rnnscope.explaining.simulated import results_of
     from rnnscope.explaining.subject import subject_of
     from rnnscope.record.planning import plan_recipe
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.vectors.exact.run import ExactRun
 
     truth = np.load(MASKED.with_name("truth.npz"))

@@ -232,7 +232,7 @@ def command(**given: Any) -> int:
 def _notes(given: dict[str, Any]) -> tuple[str, ...]:
     if not given["suite"] or given["cases"]:
         return ()
-    from rnnscope.record.suite import unused_golden
+    from rnnscope.record.suites.suite import unused_golden
 
     return tuple(f"{path} is the golden trace of no case" for path in unused_golden(given["suite"]))
 

@@ -45,7 +45,7 @@ def refuse_with_stream(given: dict[str, Any]) -> None:
 
 def streamed_subjects(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
     """Each TRACE or MODEL, fed in chunks."""
-    from rnnscope.record.replay import Replay
+    from rnnscope.record.replaying.replayed_recipe import Replay
     from rnnscope.streaming.check_stream import (
         StreamSettings,
         as_subject,

@@ -12,7 +12,7 @@ from rnnscope.cli.spelling import command_line
 if TYPE_CHECKING:
     from rnnscope.checks.result import Subject
     from rnnscope.checks.settings import CheckSettings
-    from rnnscope.record.trace_checks import Comparison
+    from rnnscope.record.checking.trace_checks import Comparison
 
 RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 """GitHub's folder for a job's own files, and ours inside it: what a step uploads as artifacts."""
@@ -21,7 +21,7 @@ RUNNER_TEMP, PICTURES = "RUNNER_TEMP", "rnnscope"
 def subjects_of(given: dict[str, Any], settings: CheckSettings) -> list[Subject]:
     """Everything that is to be checked, checked."""
     if given["suite"]:
-        from rnnscope.record.suite import run_suite
+        from rnnscope.record.suites.suite import run_suite
 
         return run_suite(given["suite"], settings, cases=given["cases"], jobs=given["jobs"] or 1,
                          update_golden=given["update_golden"],
@@ -31,12 +31,12 @@ def subjects_of(given: dict[str, Any], settings: CheckSettings) -> list[Subject]
 
         return streamed_subjects(given, settings)
     if given["outputs"]:
-        from rnnscope.record.bare_arrays import check_arrays
+        from rnnscope.record.checking.bare_arrays import check_arrays
 
         return [check_arrays(given["outputs"], given["state"], given["lengths"], given["padding"],
                              settings)]  # fmt: skip
     from rnnscope.cli.options.cluster import opened_cluster
-    from rnnscope.record.model_checks import check_or_error
+    from rnnscope.record.checking.model_checks import check_or_error
 
     against = _comparison(given)
     with opened_cluster(given) as cluster:
@@ -63,11 +63,11 @@ def settings_of(given: dict[str, Any]) -> CheckSettings:
 
 
 def _comparison(given: dict[str, Any]) -> Comparison:
-    from rnnscope.record.trace_checks import Comparison, picture_path
+    from rnnscope.record.checking.trace_checks import Comparison, picture_path
 
     replay = None
     if given["checkpoint"] or given["inputs"] or given["recompute"] or given["verify"]:
-        from rnnscope.record.replay import Replay
+        from rnnscope.record.replaying.replayed_recipe import Replay
 
         options = {name: given[name] for name in ("model_input", "layout") if given[name]}
         options |= parse_run_set(given["run"])

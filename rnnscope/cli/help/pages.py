@@ -43,7 +43,7 @@ TOPICS: dict[str, Topic] = {
     "pages": Topic("report/page/PAGES.md", "A page to explore states"),
     "checks": Topic("checks/CHECKS.md", "The checks"),
     "streaming": Topic("streaming/STREAMING.md", "Fed in chunks"),
-    "suites": Topic("record/SUITES.md", "Suites of cases, in CI and in pytest"),
+    "suites": Topic("record/suites/SUITES.md", "Suites of cases, in CI and in pytest"),
     "pooling": Topic("pooling/POOLING.md", "Pooling over valid steps"),
     "comparing": Topic("comparing/COMPARING.md", "Comparing states and checkpoints"),
     "explaining": Topic("explaining/EXPLAINING.md", "Why do these numbers differ?"),
@@ -59,8 +59,8 @@ TOPICS: dict[str, Topic] = {
 
 
 TO_COPY: dict[str, Topic] = {
-    "action": Topic("record/ci/action.yml", "A GitHub Action to copy"),
-    "pre-commit": Topic("record/ci/pre-commit-hooks.yaml", "Hooks for pre-commit to copy"),
+    "action": Topic("record/suites/ci/action.yml", "A GitHub Action to copy"),
+    "pre-commit": Topic("record/suites/ci/pre-commit-hooks.yaml", "Hooks for pre-commit to copy"),
 }
 """Files that are printed as they are."""
 

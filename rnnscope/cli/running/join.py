@@ -49,7 +49,7 @@ def command(
     Exits with 0, or with 2 if parts are missing (it says which, with their sequences) or are not of
     one run; then nothing is written.
     """
-    from rnnscope.record.joining import join_parts
+    from rnnscope.record.parts.joining import join_parts
 
     report = join_parts(parts, output, force=force, copy=copy, command=command_line())
     if not quiet:

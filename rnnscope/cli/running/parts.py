@@ -12,8 +12,8 @@ from rnnscope.errors import OptionError, spell
 if TYPE_CHECKING:
     from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.record.planning import PlannedRun
-    from rnnscope.record.recipe import Recipe
-    from rnnscope.record.results import RunReport
+    from rnnscope.record.recipes.recipe import Recipe
+    from rnnscope.record.results.run_report import RunReport
     from rnnscope.record.targets import Target
     from rnnscope.running.interface import Progress
 
@@ -27,7 +27,7 @@ def refuse_mixed_parts(given: Mapping[str, Any], *, is_several: bool) -> None:
     ------
     OptionError
     """
-    from rnnscope.record.parts import refuse_parts_alone
+    from rnnscope.record.parts.refusals import refuse_parts_alone
 
     named = [name for name in ("part", "dask") if given[name] is not None]
     if len(named) > 1:
@@ -56,7 +56,7 @@ def run_on_cluster(
     progress: ShowProgress | None,
 ) -> RunReport:
     """Run in parts on a cluster."""
-    from rnnscope.record.on_cluster import record_on_cluster
+    from rnnscope.record.parts.on_cluster import record_on_cluster
 
     return record_on_cluster(
         recipe, target, cluster, parts=parts, command=command_line(), progress=progress
@@ -65,8 +65,8 @@ def run_on_cluster(
 
 def plan_parts(recipe: Recipe, target: Target, part: str | None, parts: int | None) -> RunReport:
     """What a run in parts would do, without doing it."""
-    from rnnscope.record.on_cluster import plan_on_cluster
-    from rnnscope.record.parts import plan_part
+    from rnnscope.record.parts.on_cluster import plan_on_cluster
+    from rnnscope.record.parts.one_part import plan_part
     from rnnscope.record.targets import PartOfRun
     from rnnscope.trace.parts import parse_part
 
@@ -85,7 +85,7 @@ def plan_parts(recipe: Recipe, target: Target, part: str | None, parts: int | No
 
 def run_part(recipe: Recipe, target: Target, part: str, progress: ShowProgress | None) -> RunReport:
     """Record one part."""
-    from rnnscope.record.parts import record_part
+    from rnnscope.record.parts.one_part import record_part
     from rnnscope.record.targets import PartOfRun
     from rnnscope.trace.parts import parse_part
 

@@ -53,8 +53,8 @@ def command(
     1 if they differ. With -o as 'rnnscope run'. Exits with 2 if the run could not be done.
     """
     from rnnscope.record.recording import Interrupted
-    from rnnscope.record.replay import Replay
-    from rnnscope.record.rerun import rerun, rerun_and_compare
+    from rnnscope.record.replaying.replayed_recipe import Replay
+    from rnnscope.record.replaying.rerun import rerun, rerun_and_compare
     from rnnscope.record.targets import Target
 
     replay = Replay(given["checkpoint"], given["inputs"], parse_run_set(given["run"]))

@@ -93,9 +93,9 @@ def command(
         run_on_cluster,
         run_part,
     )
-    from rnnscope.record.recipe import Recipe
+    from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.record.recording import Interrupted, plan_only, record
-    from rnnscope.record.results import RunReport
+    from rnnscope.record.results.run_report import RunReport
     from rnnscope.record.several_runs import record_several, traces_of
     from rnnscope.record.targets import Target
     from rnnscope.trace.target import trace_beside

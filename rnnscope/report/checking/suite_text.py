@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rnnscope.record.inspecting import SuiteContents
+from rnnscope.record.results.file_contents import SuiteContents
 from rnnscope.report.console import text_of
 from rnnscope.report.text_blocks import pairs
 from rnnscope.wording import plural

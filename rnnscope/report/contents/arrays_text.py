@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rnnscope.record.inspecting import FileOfArrays
+from rnnscope.record.results.file_contents import FileOfArrays
 from rnnscope.report.console import text_of
 from rnnscope.report.text_blocks import lines, pairs, table
 from rnnscope.wording import number, shape

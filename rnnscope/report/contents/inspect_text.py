@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rnnscope.record.results import InspectReport, LayerReport, LeftOutGroup
+from rnnscope.record.results.inspect_report import InspectReport
+from rnnscope.record.results.model_report import LayerReport, LeftOutGroup
 from rnnscope.report.console import text_of
 from rnnscope.report.contents.layer_tables import checkpoint_words, layers_table, options_parts
 from rnnscope.report.text_blocks import lines, pairs

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnnscope.model.evidence import Evidence
-from rnnscope.record.results import CheckpointReport, LayerReport
+from rnnscope.record.results.model_report import CheckpointReport, LayerReport
 from rnnscope.report.text_blocks import heading, pairs, table
 from rnnscope.wording import option_value, plural, some
 

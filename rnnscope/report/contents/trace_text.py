@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.json_values import plain
-from rnnscope.record.inspecting import TraceContents
+from rnnscope.record.results.file_contents import TraceContents
 from rnnscope.report.console import text_of
 from rnnscope.report.contents.tree_text import tree_lines
 from rnnscope.report.states.show_text import head

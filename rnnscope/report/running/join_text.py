@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnscope.record.joining import JoinReport
+from rnnscope.record.parts.joining import JoinReport
 from rnnscope.report.console import text_of
 from rnnscope.report.text_blocks import pairs
 from rnnscope.wording import plural

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import spell_command
-from rnnscope.record.results import RunReport
+from rnnscope.record.results.run_report import RunReport
 from rnnscope.report.checking.findings_text import checks_part, verify_part
 from rnnscope.report.console import text_of
 from rnnscope.report.contents.layer_tables import checkpoint_words, layers_table, options_parts

@@ -126,7 +126,7 @@ def test_a_file_written_a_moment_before_is_fine(run):
 def test_a_recomputation_says_it_too(run, rnnscope, monkeypatch):
     make_old("x.npy", "w.npz")
     assert run().code == 0
-    from rnnscope.record.replay import Recomputation
+    from rnnscope.record.replaying.recomputation import Recomputation
 
     real = Recomputation.alone
 

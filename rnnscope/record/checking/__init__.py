@@ -1,0 +1,1 @@
+"""Checks of what is there: a trace, bare arrays, a saved model."""

@@ -1,0 +1,1 @@
+"""A suite of cases: its file, each case done, all of them in processes beside each other."""
