@@ -140,7 +140,7 @@ def _explanation(
             f"more than the input ({subject.front})"
         )
     elif len(fits) > 1:
-        separation = separate(fits, subject, search.tolerance)
+        separation = separate(fits, subject, search.trials.tolerance)
         if not separation.inputs:
             notes.append("no input that was tried tells these readings apart: for this model they "
                          "are the same")  # fmt: skip
@@ -154,9 +154,9 @@ def _explanation(
     reports = tuple(_fit(reading, recipe) for reading in fits)
     near: tuple[NearReport, ...] = ()
     if not fits:
-        plain = [view for view in search.views if view.origin is None]
-        near = nearest(search.promising(), plain, subject, search.tolerance)
-    view = fits[0].view if fits else search.views[0]
+        plain = [view for view in search.trials.views if view.origin is None]
+        near = nearest(search.promising(), plain, subject, search.trials.tolerance)
+    view = fits[0].view if fits else search.trials.views[0]
     if view is not None and view.not_compared:
         notes.append(f"not compared, since no result has its shape: {', '.join(view.not_compared)}")
     return Explanation(
@@ -168,8 +168,8 @@ def _explanation(
         input=str(recipe.input),
         reference=reference.name,
         read_as=_read_as(view.format, view.words) if view is not None and fits else (),
-        tolerance=search.tolerance,
-        tried=search.tried,
+        tolerance=search.trials.tolerance,
+        tried=search.trials.tried,
         seconds=time.monotonic() - started,
         complete=search.finished and not search.cut_short,
         notes=tuple(notes),

@@ -11,24 +11,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field, replace
-from functools import cached_property
-
-import numpy as np
+from dataclasses import field
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.combining import Portion, combined, grown, reading_of, readings_of_size
-from rnnscope.explaining.comparison import Comparison, PreparedViews
+from rnnscope.explaining.combining import Portion, combined, grown, readings_of_size
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
-from rnnscope.explaining.deviations import Deviation, Reading, Unknown, View
-from rnnscope.explaining.grouping import groups
+from rnnscope.explaining.deviations import Deviation, Reading, Unknown
+from rnnscope.explaining.late_deviations import late_deviations
+from rnnscope.explaining.ranking import ranked
 from rnnscope.explaining.reference import Reference
 from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import beginnings_of, prepared, results_of
-from rnnscope.explaining.simulation import simulate
 from rnnscope.explaining.solving import affects_first_step, solve
 from rnnscope.explaining.subject import Subject
-from rnnscope.explaining.tolerance import rounding, tolerance_of
+from rnnscope.explaining.tolerance import rounding
+from rnnscope.explaining.trials import OutOfTimeError, Trials
 from rnnscope.explaining.view_variants import plain_views, with_looks
 
 MOST_DEVIATIONS = 3
@@ -43,20 +39,10 @@ OFTEN_TOGETHER = frozenset(
 
 SOLVED_AT_ONCE = 64
 
-WORK_AT_ONCE = 2_000_000
-"""Cell-steps (sequence x timestep x unit) between two looks at the clock."""
-
 MOST_PROMISING = 12
 """Readings that are looked at again where none fits."""
 
-LOOK_SEQUENCES = 8
-"""A look takes the first sequences: two, and more until a short and a long one are among them."""
-
 Progress = Callable[[str, float], None]
-
-
-class OutOfTimeError(Exception):
-    """The budget is spent."""
 
 
 @dataclass
@@ -65,48 +51,28 @@ class Search:
 
     Attributes
     ----------
-    subject : Subject
-    views : list of View
-        Every way to read the reference; those with deviations behind those without.
-    tolerance : float
-        In units of the largest value of each array.
-    deadline : float
-        Of `time.monotonic`.
-    tried : int
-        Readings that were computed.
-    rounded : bool
-        Whether the reference's values are of half precision.
+    trials : Trials
+        What was computed and held to the reference.
+    progress : callable, optional
+        ``progress(what, part)`` is called as the search goes on.
+    fixed, lone : list of Deviation
+        Those that stand beside others, the usual ones first, and those that stand alone.
+    unknowns : list of Unknown
+        Numbers that are solved for.
     finished : bool
         False where the budget ended before all readings were tried.
     cut_short : bool
         Not every number was solved for beside every deviation, for want of time.
     """
 
-    subject: Subject
-    views: list[View]
-    tolerance: float
-    deadline: float
+    trials: Trials
     progress: Progress | None = None
-    most: int = MOST_DEVIATIONS
-    rounded: bool = False
-    tried: int = 0
-    finished: bool = True
-    cut_short: bool = False
     fixed: list[Deviation] = field(default_factory=list)
     lone: list[Deviation] = field(default_factory=list)
     unknowns: list[Unknown] = field(default_factory=list)
-    found: list[Reading] = field(default_factory=list)
-    _partial: dict[int, list[Reading]] = field(default_factory=dict)
+    finished: bool = True
+    cut_short: bool = False
     _late: set[int] = field(default_factory=set)
-    _prepared_views: PreparedViews = field(default_factory=PreparedViews)
-
-    @cached_property
-    def _ids_of_views(self) -> list[set[str]]:
-        return [{one.id for one in view.deviations} for view in self.views]
-
-    @cached_property
-    def _looked_at(self) -> set[str]:
-        return set[str]().union(*self._ids_of_views)
 
     @classmethod
     def of(
@@ -143,62 +109,46 @@ class Search:
             tolerance = rounding(subject, reference)
         lone = [one for one in fixed if one.alone]
         fixed = sorted((one for one in fixed if not one.alone), key=lambda one: not one.usual)
-        return cls(
+        trials = Trials(
             subject=subject,
             views=with_looks(plain, looks),
             tolerance=tolerance,
             deadline=time.monotonic() + budget,
-            progress=progress,
             most=most,
-            fixed=fixed,
-            lone=lone,
-            unknowns=unknowns,
             rounded=reference.rounded in ("float16", "bfloat16"),
         )
+        return cls(trials, progress, fixed, lone, unknowns)
 
     def run(self) -> list[Reading]:
         """The readings that fit with the fewest deviations, best first; none if none does."""
-        found = self.found
-        look = self.look_setup()
+        trials = self.trials
+        found, look = trials.found, trials.look_setup()
         try:
-            for size in range(self.most + 1):
+            for size in range(trials.most + 1):
                 self._say(size, 0.0)
-                self._partial[size] = []
+                trials.partial[size] = []
                 for batch in self._batches(size, look):
                     if size == MOST_DEVIATIONS and not batch and self._at(found, size):
                         break  # what grew from pairs fits; more would be another such triple
-                    self._fitting(batch, size)
+                    trials.try_all(batch, size)
                 if size and (size == 1 or not self._at(found, size)):
                     self._solved(size, look)
                 if size == 1:
-                    self._late = self._find_late(look)
+                    self._late = late_deviations(self.fixed, look)
                 if self._at(found, size):
-                    return self._ranked(self._at(found, size))
+                    return ranked(self._at(found, size), trials.tolerance)
         except OutOfTimeError:
             self.finished = False
         best = min((len(one.every) for one in found), default=0)
-        return self._ranked([one for one in found if len(one.every) == best])
+        return ranked([one for one in found if len(one.every) == best], trials.tolerance)
 
     def promising(self) -> list[Reading]:
         """The plain reading, and those that agreed with the reference for most steps."""
-        partial = [one for size in (1, 2) for one in self._partial.get(size, ())]
+        partial = [one for size in (1, 2) for one in self.trials.partial.get(size, ())]
         partial.sort(key=lambda one: -one.reached)
         chosen = [(), *(one.deviations for one in partial[:MOST_PROMISING])]
-        found = [self.whole(deviations) for deviations in chosen]
+        found = [self.trials.whole(deviations) for deviations in chosen]
         return [one for one in found if one is not None]
-
-    def look_setup(self) -> Setup:
-        """The setup of the few sequences that are computed first."""
-        setup = self.subject.setup
-        count = min(setup.sequences, 2)
-        lengths = setup.lengths
-        if lengths is not None:
-            for rows in range(count, min(setup.sequences, LOOK_SEQUENCES) + 1):
-                count = rows
-                part = lengths[:rows]
-                if part.min() < setup.timesteps and part.max() == setup.timesteps:
-                    break
-        return setup.rows(np.arange(count))
 
     def _say(self, size: int, part: float) -> None:
         if self.progress is not None:
@@ -220,7 +170,7 @@ class Search:
         elif size < MOST_DEVIATIONS:
             yield from self._timed(size, combined(size, look, self.fixed))
         else:
-            yield from self._timed(size, grown(self._partial.get(2, ()), look, self.fixed))
+            yield from self._timed(size, grown(self.trials.partial.get(2, ()), look, self.fixed))
             yield []
             early = self._early()
             usual = [one for one in early if one.usual]
@@ -232,7 +182,7 @@ class Search:
     def _timed(self, size: int, portions: Iterable[Portion]) -> Iterator[list[Reading]]:
         """Portions, as long as there is time for them."""
         for readings, part in portions:
-            self._check_time()
+            self.trials.check_time()
             self._say(size, part)
             yield readings
 
@@ -241,111 +191,17 @@ class Search:
         late = self._late
         return [one for one in self.fixed if id(one) not in late]
 
-    def _find_late(self, look: Setup) -> set[int]:
-        """The deviations that leave the first step of the first sequence as it is."""
-        one = look.rows(np.arange(1))
-        cut = one.first_steps(1)
-        begun = cut is None  # a backward layer begins at the end
-        if cut is None:
-            cut = one
-        plain = beginnings_of(cut, 1) if begun else results_of(cut)
-        late = set()
-        for deviation in self.fixed:
-            assert deviation.change is not None
-            other = deviation.change(cut)
-            if other is None or (other.first_steps(1) is None) != begun:
-                continue
-            made = beginnings_of(other, 1) if begun else results_of(other)
-            if made.keys() == plain.keys() and all(
-                np.array_equal(made[node][key], array)
-                for node, results in plain.items()
-                for key, array in results.items()
-                if key in made[node]
-            ):
-                late.add(id(deviation))
-        return late
-
-    def _check_time(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise OutOfTimeError
-
-    def _fitting(self, readings: Sequence[Reading], size: int) -> None:
-        """Find the readings of the look that fit the whole as well, with view and error."""
-        portion = self._portion()
-        for start in range(0, len(readings), portion):
-            part = readings[start : start + portion]
-            fitting, partial = self._compare(part)
-            self.tried += len(part)
-            self._partial[size] += partial
-            if part[0].setup.sequences < self.subject.setup.sequences:
-                whole = [self.whole(reading.deviations) for reading, _, _ in fitting]
-                distinct = {id(one): one for one in whole if one is not None}
-                fitting, _ = self._compare(list(distinct.values()))
-            self.found += [
-                replace(reading, view=self.views[view], error=error)
-                for reading, view, error in fitting
-            ]
-
-    def _portion(self) -> int:
-        """Readings that are tried before the clock is looked at: few of a model that takes long."""
-        look = self.look_setup()
-        units = sum(one.cell.num_units for one in look.layers.values())
-        work = units * look.timesteps * look.sequences
-        return int(np.clip(WORK_AT_ONCE // max(work, 1), 4, 1024))
-
-    def _compare(
-        self, readings: Sequence[Reading]
-    ) -> tuple[list[tuple[Reading, int, float]], list[Reading]]:
-        """The readings that agree with a view, with view and error; and those that do at first."""
-        found, partial = [], []
-        setups = [prepared(reading.setup) for reading in readings]
-        for members in groups(setups):
-            self._check_time()
-            sizes = np.array([len(readings[at].deviations) for at in members])
-            tolerances = np.array(
-                [tolerance_of(readings[at], self.tolerance, rounded=self.rounded) for at in members]
-            )
-            first = readings[members[0]].setup
-            comparison = Comparison(
-                self.views,
-                sizes,
-                self.most,
-                np.broadcast_to(tolerances[:, None], (len(members), len(self.views))).copy(),
-                first.sequences,
-                transposed=first.transposed,
-                prepared_views=self._prepared_views,
-                whole=first.sequences == self.subject.setup.sequences,
-            )
-            # One confusion at a time of each kind: two that undo each other would only hide steps.
-            for place, at in enumerate(members):
-                ids = {one.id for one in readings[at].deviations}
-                if ids & self._looked_at:
-                    comparison.alive[place] &= [not ids & of for of in self._ids_of_views]
-            kept = simulate([setups[at] for at in members], comparison)
-            for place, at in enumerate(kept):
-                for view in np.flatnonzero(comparison.alive[place]):
-                    error = float(comparison.errors[place, view])
-                    found.append((readings[members[at]], int(view), error))
-            given_up = np.setdiff1d(np.flatnonzero(comparison.reached), kept)
-            partial += [replace(readings[members[at]], reached=int(comparison.reached[at]))
-                        for at in given_up]  # fmt: skip
-        return found, partial
-
-    def whole(self, deviations: Sequence[Deviation]) -> Reading | None:
-        """A reading over all sequences."""
-        return reading_of(deviations, self.subject.setup)
-
     def _solved(self, size: int, look: Setup) -> None:
         """Find readings with an unknown among their deviations, solved for.
 
         Pairs of them take a third of the time that is left at most: triples come after them.
         """
-        now = time.monotonic()
-        until = self.deadline if size == 1 else now + (self.deadline - now) / 3
+        trials, now = self.trials, time.monotonic()
+        until = trials.deadline if size == 1 else now + (trials.deadline - now) / 3
         for unknown in self.unknowns:
             if size > 1 and len(unknown.starts[0]) > 1:
                 continue
-            for view in self.views:
+            for view in trials.views:
                 others = size - 1 - len(view.deviations)
                 if others < 0 or others > MOST_COMBINED:
                     continue
@@ -358,13 +214,13 @@ class Search:
                         self.cut_short = True
                         return
                     solved = solve(
-                        [one.setup for one in part], unknown, view, self.tolerance,
-                        self._check_time,
+                        [one.setup for one in part], unknown, view, trials.tolerance,
+                        trials.check_time,
                     )  # fmt: skip
                     readings = [
                         part[at].and_also(unknown.at(numbers)) for at, numbers in solved.items()
                     ]
-                    self._fitting([one for one in readings if one is not None], size)
+                    trials.try_all([one for one in readings if one is not None], size)
 
     def _bases(
         self, unknown: Unknown, others: int, look: Setup, *, early: bool | None
@@ -374,31 +230,10 @@ class Search:
             return [Reading((), look)]
         if early is False:
             # What it does not change must be right already.
-            return [one for one in self._partial.get(others, ())
+            return [one for one in self.trials.partial.get(others, ())
                     if unknown.id not in {d.id for d in one.deviations}]  # fmt: skip
         among = [one for one in self.fixed if one.id != unknown.id and one.usual]
         return list(readings_of_size(others, look, among)) if others == 1 else []
-
-    def _ranked(self, found: Iterable[Reading]) -> list[Reading]:
-        """Best first; of readings that say the same, one; none far behind the best."""
-        best: dict[object, Reading] = {}
-        for reading in sorted(found, key=lambda one: one.error):
-            best.setdefault(reading.key, reading)
-        readings = list(best.values())
-        if not readings:
-            return []
-        limit = max(readings[0].error * 1000, 1e-12, self.tolerance / 100)
-        readings = [one for one in readings if one.error <= limit]
-        # Numbers that were solved for come near whatever there is: what has fewer of them stands.
-        fewest: dict[frozenset[str], int] = {}
-        for one in readings:
-            ids = frozenset(deviation.id for deviation in one.every)
-            fewest[ids] = min(fewest.get(ids, one.numbers), one.numbers)
-        return [
-            one
-            for one in readings
-            if one.numbers == fewest[frozenset(deviation.id for deviation in one.every)]
-        ]
 
 
 def _alike(bases: Sequence[Reading]) -> Iterator[list[Reading]]:

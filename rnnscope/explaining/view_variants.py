@@ -11,8 +11,9 @@ import numpy as np
 from rnnscope.explaining.confusions.cell_weights import unprojected_advice
 from rnnscope.explaining.deviations import Deviation, View
 from rnnscope.explaining.reference import Reference
+from rnnscope.explaining.result_places import scale_of
 from rnnscope.explaining.subject import Subject
-from rnnscope.explaining.views import scale_of, views_of
+from rnnscope.explaining.views import views_of
 from rnnscope.model.layers import BidirectionalMerge
 
 MOST_LOOKS = 2

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, permutations, product
-from typing import NamedTuple
-
-import numpy as np
 
 from rnnscope.errors import InputError
-from rnnscope.explaining.deviations import Target, View
-from rnnscope.explaining.placing import Part, placed
-from rnnscope.explaining.reference import Reference, ReferenceArray, ReferenceReading
+from rnnscope.explaining.deviations import View
+from rnnscope.explaining.placing import Part
+from rnnscope.explaining.reference import Reference, ReferenceReading
+from rnnscope.explaining.result_places import Placed, ResultShape, places_of
 from rnnscope.model.cell import Array
 
 MOST_VIEWS = 48
@@ -25,42 +23,6 @@ MOST_COMBINATIONS = 4096
 
 MOST_ORDERED = 5
 """Layers of which every order is tried where their names say nothing and their shapes do."""
-
-NO_SCALE = float(np.finfo(np.float32).tiny)
-"""The scale of an array of zeros: nothing but zeros is near it."""
-
-
-def scale_of(values: Array) -> float:
-    """The largest value of an array, which differences are measured in."""
-    return float(np.nanmax(np.abs(values), initial=0.0)) or NO_SCALE
-
-
-class ResultShape(NamedTuple):
-    """One result of a model: a node's array.
-
-    Attributes
-    ----------
-    node, key : str
-        ``c``, ``m``, ``outputs``, ``unprojected``, ``gates/i``, ``final/c``, ``final/m``, and
-        ``value`` of a node without states.
-    shape : tuple of int
-        (sequence, timestep, width) or (sequence, width).
-    turned : bool
-        A final state of each timestep, as there is where sequences are taken for timesteps.
-    """
-
-    node: str
-    key: str
-    shape: tuple[int, ...]
-    turned: bool = False
-
-    @property
-    def over_time(self) -> bool:
-        return len(self.shape) == 3
-
-    @property
-    def width(self) -> int:
-        return self.shape[-1]
 
 
 def views_of(
@@ -163,16 +125,16 @@ def _named_places(
     sequences: int,
     *,
     turned: bool,
-) -> tuple[Mapping[str, str], list[list[_Placed]]]:
+) -> tuple[Mapping[str, str], list[list[Placed]]]:
     """Which layer each layer of the reference is, and where each array may stand then.
 
     Layers whose names are unknown stand in the model's order; in another one where only that has
     a place for all of every array.
     """
 
-    def placed_as(names: Mapping[str, str]) -> list[list[_Placed]]:
+    def placed_as(names: Mapping[str, str]) -> list[list[Placed]]:
         return [
-            list(_places(array, names.get(array.layer), results, sequences, turned=turned))
+            list(places_of(array, names.get(array.layer), results, sequences, turned=turned))
             for array in reading.arrays
         ]
 
@@ -189,7 +151,7 @@ def _named_places(
     return names, places
 
 
-def _all_whole(places: Sequence[Sequence[_Placed]]) -> bool:
+def _all_whole(places: Sequence[Sequence[Placed]]) -> bool:
     return all(any(one.part == Part() for one in found) for found in places)
 
 
@@ -205,20 +167,7 @@ def _start(
     return found
 
 
-class _Placed(NamedTuple):
-    """An array of the reference in one place."""
-
-    target: Target
-    part: Part
-    array: ReferenceArray
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        values = self.target.values
-        return self.part.words(values.shape[1] if values.ndim == 3 else 1)
-
-
-def _combinations(choices: Sequence[Sequence[_Placed]]) -> Iterator[tuple[_Placed, ...]]:
+def _combinations(choices: Sequence[Sequence[Placed]]) -> Iterator[tuple[Placed, ...]]:
     """One place for each array.
 
     No two are in one place, where steps or sequences are missing they are the same of each, arrays
@@ -263,68 +212,6 @@ def _layer_names(layers: Sequence[str], recurrent: Sequence[str]) -> dict[str, s
     if len(layers) == len(recurrent) and len(layers) > 1:
         return dict(zip(layers, recurrent, strict=True))
     return known
-
-
-def _places(
-    array: ReferenceArray,
-    layer: str | None,
-    results: Sequence[ResultShape],
-    sequences: int,
-    *,
-    turned: bool,
-) -> Iterator[_Placed]:
-    """Where an array may belong: every result whose shape it can have."""
-    values = array.values
-    if turned:
-        if values.ndim != 3:
-            # Final states have no time; they belong to both ways of reading the rest.
-            yield from _places(array, layer, results, sequences, turned=False)
-            return
-        values = values.swapaxes(0, 1)
-    scale = array.scale or scale_of(values)
-    for result in results:
-        if not _may_be(array, layer, result):
-            continue
-        for filled, part in placed(values, result.shape, sequences):
-            target = Target(result.node, result.key, filled, scale, array.source, result.turned)
-            yield _Placed(target, part, array)
-
-
-def _may_be(array: ReferenceArray, layer: str | None, result: ResultShape) -> bool:
-    flat = array.values.ndim == 2 and array.values.shape[1] == np.prod(result.shape[1:])
-    if array.values.shape[-1] != result.width and not flat:
-        return False
-    if flat and array.key.startswith("final/") and result.over_time:
-        # One row of all steps, under the name of a state.
-        return result.key == array.key.removeprefix("final/")
-    if layer is not None and result.node != layer:
-        # Names of one direction's layer, or of a wrapper, may stand for what joins them.
-        return False
-    return result.key in _keys_of(array)
-
-
-def _keys_of(array: ReferenceArray) -> tuple[str, ...]:
-    """The results that an array of this name may be."""
-    key = array.key
-    if key == "array":
-        return (
-            "outputs",
-            "c",
-            "value",
-            "final/m",
-            "final/c",
-            "unprojected outputs",
-            "final/unprojected",
-        )
-    if key == "outputs":
-        return ("outputs", "value", "final/m", "unprojected outputs")
-    if key == "final/m":
-        return ("final/m", "value", "final/unprojected")
-    if key in ("c", "m") and array.values.ndim == 2:
-        return (key, f"final/{key}")
-    if key == "m":
-        return ("m", "value", "unprojected")
-    return (key,)
 
 
 def _no_fit(reference: Reference, results: Sequence[ResultShape]) -> InputError:
