@@ -150,7 +150,7 @@ def _likely(path: Path) -> tuple[str, ...]:
 
 
 def _no_reader(path: Path) -> CheckpointError:
-    from rnnscope.files.archives.file_kinds import name_file, name_folder
+    from rnnscope.files.archives.naming import name_file, name_folder
 
     if not path.exists():
         from glob import escape
@@ -188,7 +188,7 @@ def _no_reader(path: Path) -> CheckpointError:
 
 def swapped_with(checkpoint: Path, other: Path) -> bool:
     """Whether a checkpoint is an array, and the input beside it a saved model. Never raises."""
-    from rnnscope.files.archives.file_kinds import name_file
+    from rnnscope.files.archives.naming import name_file
 
     try:
         named = name_file(checkpoint) if checkpoint.is_file() else None

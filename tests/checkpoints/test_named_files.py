@@ -17,13 +17,8 @@ from checkpoint_truth import DATA
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import CheckpointError, RnnscopeError
-from rnnscope.files.archives.file_kinds import (
-    FILE_KINDS,
-    FOLDERS,
-    NamedFile,
-    name_file,
-    name_folder,
-)
+from rnnscope.files.archives.file_kinds import FILE_KINDS, FOLDERS
+from rnnscope.files.archives.naming import NamedFile, name_file, name_folder
 from rnnscope.report.errors.error_text import render_error
 
 MOST_LINES, COLUMNS = 8, 80
