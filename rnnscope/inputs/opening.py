@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, spell
 from rnnscope.files.arrays.reference import split_reference
-from rnnscope.files.arrays.stored_array import LateArray, LoadedArray, StoredArray
 from rnnscope.files.containers.opening import (
     ARCHIVES,
     Container,
@@ -22,7 +18,6 @@ from rnnscope.files.containers.opening import (
     ReadNames,
     open_container,
 )
-from rnnscope.inputs.axes import Layout
 from rnnscope.inputs.lengths_masks_states import (
     ArrayReference,
     LocatedArray,
@@ -31,6 +26,7 @@ from rnnscope.inputs.lengths_masks_states import (
 )
 from rnnscope.inputs.ragged import check_offsets
 from rnnscope.inputs.resets import OWN_RESETS, ResetOptions, with_resets
+from rnnscope.inputs.shaping import IDS_NAME, ModelAxes, shaped
 from rnnscope.inputs.sibling_arrays import (
     NO_NAMES,
     OFFSETS,
@@ -40,7 +36,6 @@ from rnnscope.inputs.sibling_arrays import (
 )
 from rnnscope.inputs.source import InputSource
 from rnnscope.model.cell import Array
-from rnnscope.inputs.shaping import IDS_NAME, ModelAxes, _shaped
 
 INPUT_NAMES = ("inputs", "x")
 IN_MEMORY = "array in memory"
@@ -131,7 +126,7 @@ def open_input(
         key = _choose_input(container, path, name or inputs_key, model_names, names)
         given = _given_offsets(container, path, offsets)
         axes = ModelAxes(model_axes, any_axes)
-        source = _shaped(container, path, key, ids, time_major, integers_are_ids, axes)
+        source = shaped(container, path, key, ids, time_major, integers_are_ids, axes)
         if given is not None:
             source = _as_ragged(source, given)
         whole = accompany(

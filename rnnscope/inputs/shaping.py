@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +10,12 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, spell
-from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.arrays.stored_array import LateArray, LoadedArray, StoredArray
-from rnnscope.files.containers.opening import (
-    ARCHIVES,
-    Container,
-    MemoryArray,
-    ReadNames,
-    open_container,
-)
+from rnnscope.files.containers.opening import ReadNames
 from rnnscope.inputs.axes import Layout
-from rnnscope.inputs.lengths_masks_states import (
-    ArrayReference,
-    LocatedArray,
-    choose_name,
-    find_array,
-)
-from rnnscope.inputs.ragged import check_offsets
-from rnnscope.inputs.resets import OWN_RESETS, ResetOptions, with_resets
-from rnnscope.inputs.sibling_arrays import (
-    NO_NAMES,
-    OFFSETS,
-    ModelNames,
-    accompany,
-    is_companion,
-)
 from rnnscope.inputs.source import InputSource
 from rnnscope.model.cell import Array
+
 IDS_NAME = "ids"
 MENTION_LOADED_BYTES = 64 * 2**20
 """Arrays that must be loaded whole and are larger than this are mentioned."""
@@ -72,7 +48,7 @@ class ModelAxes:
         return None
 
 
-def _shaped(
+def shaped(
     container: ReadNames,
     path: Path,
     key: str,

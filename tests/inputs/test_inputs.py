@@ -313,7 +313,7 @@ def test_a_large_array_that_must_be_loaded_is_mentioned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its size, and with what would help."""
-    monkeypatch.setattr("rnnscope.inputs.opening.MENTION_LOADED_BYTES", 100)
+    monkeypatch.setattr("rnnscope.inputs.shaping.MENTION_LOADED_BYTES", 100)
     np.savez_compressed(tmp_path / "x.npz", x=np.zeros((50, 100, 100), np.float32))
     with open_input(tmp_path / "x.npz") as source:
         (note,) = source.notes
