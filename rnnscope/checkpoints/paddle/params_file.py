@@ -20,9 +20,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint, Reader
-from rnnscope.checkpoints.torch.containers import is_plain_pickle, load_array, read_plain_pickle
 from rnnscope.checkpoints.torch.network import read_state_dict
+from rnnscope.checkpoints.torch.older_files import is_plain_pickle, read_plain_pickle
 from rnnscope.checkpoints.torch.pickled_values import PickledArray
+from rnnscope.checkpoints.torch.stored_tensors import load_array
 from rnnscope.checkpoints.translated.words import reworded, told_as
 from rnnscope.errors import CheckpointError
 from rnnscope.files.arrays.loadable_arrays import LoadableArray, reading_by_name

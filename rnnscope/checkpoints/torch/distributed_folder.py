@@ -20,9 +20,9 @@ import numpy as np
 from rnnscope.checkpoints.array_trees import read_tree
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.module_layouts import layouts_of
-from rnnscope.checkpoints.torch.containers import read_zip
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import OpaqueKey, PickledTensor, Record
+from rnnscope.checkpoints.torch.zip_archive import read_zip
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import InnerFile, map_file

@@ -14,17 +14,15 @@ from rnnscope.checkpoints.module_layouts import layouts_of
 from rnnscope.checkpoints.module_layouts.interface import ModuleLayout
 from rnnscope.checkpoints.module_layouts.jax_libraries import EQUINOX, MLX
 from rnnscope.checkpoints.torch.computed_weights import PART
-from rnnscope.checkpoints.torch.containers import (
-    TorchFile,
-    is_legacy,
-    is_plain_pickle,
-    load_array,
-    read_legacy,
-    read_plain_pickle,
-    read_zip,
-)
 from rnnscope.checkpoints.torch.module_names import TENSOR, DeclaredModule
 from rnnscope.checkpoints.torch.network import read_state_dict
+from rnnscope.checkpoints.torch.older_files import (
+    is_legacy,
+    is_plain_pickle,
+    read_legacy,
+    read_plain_pickle,
+)
+from rnnscope.checkpoints.torch.opened_file import TorchFile
 from rnnscope.checkpoints.torch.pickled_values import PickledArray, PickledTensor
 from rnnscope.checkpoints.torch.saved_objects import (
     EndlessObjectsError,
@@ -38,6 +36,8 @@ from rnnscope.checkpoints.torch.shards import (
     sharded_words,
     shards_of,
 )
+from rnnscope.checkpoints.torch.stored_tensors import load_array
+from rnnscope.checkpoints.torch.zip_archive import read_zip
 from rnnscope.checkpoints.torch.zip_members import damaged
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.files.archives.inner_file import AnyFile, InnerFile

@@ -9,9 +9,10 @@ import numpy as np
 
 from rnnscope.checkpoints.interface import LeftOut
 from rnnscope.checkpoints.safetensors import read_arrays
-from rnnscope.checkpoints.torch.containers import load_array, read_zip
 from rnnscope.checkpoints.torch.pickled_values import PickledArray
 from rnnscope.checkpoints.torch.saved_objects import walk_saved
+from rnnscope.checkpoints.torch.stored_tensors import load_array
+from rnnscope.checkpoints.torch.zip_archive import read_zip
 from rnnscope.checkpoints.translated.messages import OnnxModel
 from rnnscope.checkpoints.translated.reading import SourceOperator, Translation
 from rnnscope.checkpoints.xlstm.slstm import BEHIND, KERNEL, SLSTMLayer

@@ -12,9 +12,9 @@ import pytest
 from checkpoint_truth import DATA
 
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.torch.containers import load_array
 from rnnscope.checkpoints.torch.pickle_data import read_pickle
 from rnnscope.checkpoints.torch.pickled_values import Name, Record
+from rnnscope.checkpoints.torch.stored_tensors import load_array
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 
 
