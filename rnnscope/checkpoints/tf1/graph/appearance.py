@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Linear, Reading
+from rnnscope.checkpoints.tf1.graph.linear import Reading
+from rnnscope.checkpoints.tf1.graph.linear_terms import Gate, Linear
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, Option
 

@@ -20,7 +20,8 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
 )
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading
+from rnnscope.checkpoints.tf1.graph.linear import Reading
+from rnnscope.checkpoints.tf1.graph.linear_terms import Gate
 from rnnscope.checkpoints.tf1.graph.lstm_cells import (
     forget_bias,
     read_products,

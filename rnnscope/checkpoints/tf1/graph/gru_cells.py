@@ -22,7 +22,8 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
 from rnnscope.checkpoints.tf1.graph.coupled_cells import Mix, read_mix
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Linear, Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear_terms import Gate, Linear
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array, Option
 from rnnscope.model.cells.gru import GRU_GATE_ORDER, GRUOptions, GRUWeights

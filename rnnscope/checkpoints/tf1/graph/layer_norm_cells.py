@@ -24,7 +24,8 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, forward, read_activation
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear_terms import Gate
 from rnnscope.checkpoints.tf1.graph.lstm_cells import read_products, stored_at
 from rnnscope.checkpoints.tf1.graph.outputs import outputs_of
 from rnnscope.deferred_dataclass import dataclass

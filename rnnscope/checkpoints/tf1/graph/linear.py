@@ -15,11 +15,10 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, dropout_source, peel
 from rnnscope.checkpoints.tf1.graph.expressions import both_ways, read_activation
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.linear_terms import FactorPart, Gate, Linear, Product
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
-from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError, UnsupportedCellError
 from rnnscope.model.cell import Array
-from rnnscope.checkpoints.tf1.graph.linear_terms import FactorPart, Gate, Linear, Product
 
 MAX_DEPTH = 12
 """Terms within terms: a Keras GRU has six."""

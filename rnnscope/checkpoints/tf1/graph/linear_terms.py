@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from rnnscope.checkpoints.tf1.graph.dataflow import ADDS, dropout_source, peel
-from rnnscope.checkpoints.tf1.graph.expressions import both_ways, read_activation
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
-from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import CheckpointError, UnsupportedCellError
-from rnnscope.model.cell import Array
 
 
 @dataclass(frozen=True)

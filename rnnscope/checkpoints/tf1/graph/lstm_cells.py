@@ -21,7 +21,8 @@ from rnnscope.checkpoints.tf1.graph.appearance import (
 )
 from rnnscope.checkpoints.tf1.graph.dataflow import ADDS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear import Reading, floats
+from rnnscope.checkpoints.tf1.graph.linear_terms import Gate
 from rnnscope.checkpoints.tf1.graph.outputs import Projection, clipped, outputs_of, projection_of
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import GATE_ORDER, Array, LSTMOptions, LSTMWeights, Option

@@ -13,7 +13,8 @@ from rnnscope.checkpoints.tf1.graph.appearance import FoundCell, inputs_of, kern
 from rnnscope.checkpoints.tf1.graph.dataflow import origins
 from rnnscope.checkpoints.tf1.graph.expressions import ACTIVATION_OPS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
-from rnnscope.checkpoints.tf1.graph.linear import Gate, Reading
+from rnnscope.checkpoints.tf1.graph.linear import Reading
+from rnnscope.checkpoints.tf1.graph.linear_terms import Gate
 from rnnscope.model.cell import Option
 from rnnscope.model.cells.simple_rnn import SimpleRNNOptions, SimpleRNNWeights
 
