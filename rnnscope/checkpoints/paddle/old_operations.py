@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.paddle.program import PirOperation
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import CheckpointError
-from rnnscope.files.messages.proto_table import MessageTable
+
 FIELDS = {0: "i", 1: "f", 2: "s", 3: "ints", 4: "floats", 5: "strings", 6: "b", 7: "bools",
           9: "l", 11: "longs"}  # fmt: skip
 """Where an attribute of each type keeps its value."""
@@ -26,7 +24,7 @@ TYPES = {0: "0.t_bool", 1: "0.t_i16", 2: "0.t_i32", 3: "0.t_i64", 4: "0.t_f16", 
 
 
 @dataclass(eq=False)
-class _Telling:
+class Telling:
     """Makes operations of later programs of those of a block."""
 
     types: dict[str, Any]
@@ -112,14 +110,14 @@ def _held(value: Any) -> Any:
     return list(value) if hasattr(value, "extend") else value
 
 
-How = Callable[[_Telling, _Op], bool]
+How = Callable[[Telling, _Op], bool]
 """``how(telling, op) -> bool``: tells an operation; False where it takes what is not read."""
 
 
 def _plain(kind: str, inputs: tuple[str, ...], **renamed: str) -> How:
     """An operation of other names alone; `renamed` are attributes, ours by Paddle's."""
 
-    def how(telling: _Telling, op: _Op) -> bool:
+    def how(telling: Telling, op: _Op) -> bool:
         attributes = {ours: op.attributes[theirs] for ours, theirs in renamed.items()
                       if theirs in op.attributes}  # fmt: skip
         telling.add(kind, attributes, op.given(*inputs), op.out())
@@ -129,7 +127,7 @@ def _plain(kind: str, inputs: tuple[str, ...], **renamed: str) -> How:
 
 
 def _elementwise(kind: str) -> How:
-    def how(telling: _Telling, op: _Op) -> bool:
+    def how(telling: Telling, op: _Op) -> bool:
         if op.attributes.get("axis", -1) != -1:
             return False
         telling.add(kind, {}, op.given("X", "Y"), op.out())
@@ -141,7 +139,7 @@ def _elementwise(kind: str) -> How:
 def _with_ints(kind: str, attribute: str, *others: str) -> How:
     """An operation whose attribute of whole numbers became an input."""
 
-    def how(telling: _Telling, op: _Op) -> bool:
+    def how(telling: Telling, op: _Op) -> bool:
         if op.has(*others):
             return False
         values = op.attributes[attribute]
@@ -152,12 +150,12 @@ def _with_ints(kind: str, attribute: str, *others: str) -> How:
     return how
 
 
-def _feed(telling: _Telling, op: _Op) -> bool:
+def _feed(telling: Telling, op: _Op) -> bool:
     telling.add("data", {"name": op.out()[0]}, [], op.out())
     return True
 
 
-def _slice(telling: _Telling, op: _Op) -> bool:
+def _slice(telling: Telling, op: _Op) -> bool:
     if op.has("StartsTensor", "EndsTensor", "StartsTensorList", "EndsTensorList"):
         return False
     bounds = [telling.ints(op.attributes[key]) for key in ("starts", "ends")]
@@ -166,7 +164,7 @@ def _slice(telling: _Telling, op: _Op) -> bool:
     return True
 
 
-def _fill_constant(telling: _Telling, op: _Op) -> bool:
+def _fill_constant(telling: Telling, op: _Op) -> bool:
     told = op.attributes.get("str_value") or op.attributes.get("value", 0.0)
     attributes = {"value": float(told), "shape": op.attributes.get("shape", [])}
     if op.has("ValueTensor"):
@@ -186,7 +184,7 @@ def _fill_constant(telling: _Telling, op: _Op) -> bool:
     return True
 
 
-def _scale(telling: _Telling, op: _Op) -> bool:
+def _scale(telling: Telling, op: _Op) -> bool:
     if op.has("ScaleTensor"):
         return False
     factor = telling.fresh("factor")
@@ -199,7 +197,7 @@ def _scale(telling: _Telling, op: _Op) -> bool:
     return True
 
 
-def _joined(telling: _Telling, op: _Op) -> bool:
+def _joined(telling: Telling, op: _Op) -> bool:
     if op.has("AxisTensor"):
         return False
     several, axis = telling.fresh("several"), int(op.attributes.get("axis", 0))
@@ -211,7 +209,7 @@ def _joined(telling: _Telling, op: _Op) -> bool:
     return True
 
 
-def _dropout(telling: _Telling, op: _Op) -> bool:
+def _dropout(telling: Telling, op: _Op) -> bool:
     """Dropout does nothing where a model is used, unless it scales then."""
     if op.attributes.get("dropout_implementation") != "upscale_in_train":
         return False
@@ -219,7 +217,7 @@ def _dropout(telling: _Telling, op: _Op) -> bool:
     return True
 
 
-def _rnn(telling: _Telling, op: _Op) -> bool:
+def _rnn(telling: Telling, op: _Op) -> bool:
     held = {role: telling.fresh(role) for role in ("states", "weights", "finals")}
     telling.add("combine", {}, op.given("PreState"), [held["states"]])
     telling.add("combine", {}, op.given("WeightList"), [held["weights"]])

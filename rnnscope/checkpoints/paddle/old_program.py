@@ -8,16 +8,13 @@ own messages).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from rnnscope.checkpoints.paddle.old_operations import Telling
 from rnnscope.checkpoints.paddle.program import PirOperation
-from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.messages.proto_table import MessageTable
-from rnnscope.checkpoints.paddle.old_operations import _Telling
 
 SCHEMA = """
 ProgramDesc
@@ -69,7 +66,7 @@ def read_old_program(path: Path) -> tuple[list[PirOperation], dict[str, Any]]:
     if len(program.blocks) != 1:
         raise _damaged(path, "a program of one block, without loops", f"{len(program.blocks)}")
     block = program.blocks[0]
-    telling = _Telling({one.name: one.type for one in block.vars})
+    telling = Telling({one.name: one.type for one in block.vars})
     for one in sorted(block.vars, key=lambda one: str(one.name)):
         if one.persistable and one.type.type == DENSE_TENSOR:
             telling.add("p", {"name": one.name, "kept": True}, [], [one.name])

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tflite.schema import (
-    ACTIVATIONS,
-    DTYPES,
-    IDENTIFIER,
-    OPERATORS,
-    PLACEHOLDER,
-    SCHEMA,
-)
+from rnnscope.checkpoints.tflite.schema import ACTIVATIONS, DTYPES
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.errors import CheckpointError
-from rnnscope.files.archives.inner_file import map_file
-from rnnscope.files.messages.values_in_file import (
-    LARGE_BYTES,
-    Grid,
-    HeldValue,
-    ValueInFile,
-    WidenedValue,
-    floats_on_grid,
-)
+from rnnscope.files.messages.values_in_file import HeldValue, ValueInFile, floats_on_grid
 from rnnscope.model.cell import Array
 
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tflite.schema import (
-    ACTIVATIONS,
-    DTYPES,
-    IDENTIFIER,
-    OPERATORS,
-    PLACEHOLDER,
-    SCHEMA,
-)
-from rnnscope.deferred_dataclass import dataclass
+from rnnscope.checkpoints.tflite.lite_model import LiteGraph, LiteModel, LiteOperator, LiteTensor
+from rnnscope.checkpoints.tflite.schema import DTYPES, IDENTIFIER, OPERATORS, PLACEHOLDER, SCHEMA
 from rnnscope.errors import CheckpointError
 from rnnscope.files.archives.inner_file import map_file
 from rnnscope.files.messages.values_in_file import (
@@ -26,10 +18,8 @@ from rnnscope.files.messages.values_in_file import (
     HeldValue,
     ValueInFile,
     WidenedValue,
-    floats_on_grid,
 )
 from rnnscope.model.cell import Array
-from rnnscope.checkpoints.tflite.lite_model import LiteGraph, LiteModel, LiteOperator, LiteTensor
 
 MAX_BYTES = 1 << 31
 """No FlatBuffer is larger."""

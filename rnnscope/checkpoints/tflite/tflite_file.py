@@ -8,7 +8,8 @@ from pathlib import Path
 from rnnscope.checkpoints.interface import Checkpoint, Reader
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
 from rnnscope.checkpoints.onnx.stored_model import StoredModel
-from rnnscope.checkpoints.tflite.model_file import LiteModel, read_lite_model, sniff_tflite
+from rnnscope.checkpoints.tflite.lite_model import LiteModel
+from rnnscope.checkpoints.tflite.model_file import read_lite_model, sniff_tflite
 from rnnscope.checkpoints.tflite.translation.site import DOMAIN
 from rnnscope.checkpoints.tflite.translation.whole_model import translated
 from rnnscope.checkpoints.translated.messages import NotTranslated

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rnnscope.checkpoints.tflite.model_file import LiteGraph
+from rnnscope.checkpoints.tflite.lite_model import LiteGraph
 from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
 from rnnscope.checkpoints.tflite.translation.site import Site, Tell, Values
 from rnnscope.checkpoints.translated.messages import NotTranslated

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tflite.model_file import LiteTensor
+from rnnscope.checkpoints.tflite.lite_model import LiteTensor
 from rnnscope.checkpoints.tflite.translation.site import Site, Tell
 from rnnscope.checkpoints.translated.messages import NUMBERS, NotTranslated
 

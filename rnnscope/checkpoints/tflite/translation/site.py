@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tflite.model_file import LiteGraph, LiteModel, LiteOperator, LiteTensor
+from rnnscope.checkpoints.tflite.lite_model import LiteGraph, LiteModel, LiteOperator, LiteTensor
 from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
 from rnnscope.checkpoints.translated.messages import NotTranslated
 from rnnscope.deferred_dataclass import dataclass

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.proto import TABLE
-from rnnscope.checkpoints.tflite.model_file import LiteGraph, LiteModel, LiteOperator, LiteTensor
+from rnnscope.checkpoints.tflite.lite_model import LiteGraph, LiteModel, LiteOperator, LiteTensor
 from rnnscope.checkpoints.tflite.translation.builder import LiteGraphUnderConstruction
 from rnnscope.checkpoints.tflite.translation.control import control
 from rnnscope.checkpoints.tflite.translation.elementwise import ELEMENTWISE
