@@ -7,7 +7,8 @@ from rnnscope.checkpoints.onnx.evaluation.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
 from rnnscope.checkpoints.onnx.graph_cells.handed_on import handed_on, last_step
 from rnnscope.checkpoints.onnx.graph_cells.layers import as_layer, graph_cell
-from rnnscope.checkpoints.onnx.graph_cells.loops import LoopRecurrence, find_loops
+from rnnscope.checkpoints.onnx.graph_cells.loop_recurrence import LoopRecurrence
+from rnnscope.checkpoints.onnx.graph_cells.loops import find_loops
 from rnnscope.checkpoints.onnx.graph_cells.recurrence import Recurrence
 from rnnscope.checkpoints.onnx.graph_cells.unrolled import UNROLLED, find_unrolled
 from rnnscope.checkpoints.onnx.network.fronts import Fronts

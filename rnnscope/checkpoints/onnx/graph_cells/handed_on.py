@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation.trial import Trial
 from rnnscope.checkpoints.onnx.graph_cells.found_cell import GraphCell
-from rnnscope.checkpoints.onnx.network.pieces import Source
+from rnnscope.checkpoints.onnx.network.sources import Source
 from rnnscope.checkpoints.onnx.proof.operator import difference, limit_of
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.elementwise import LastStep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
-from rnnscope.checkpoints.onnx.evaluation.trial import MAX_WORK, Trial
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import Body, OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
+from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, stored_floats
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
-from rnnscope.model.ops import EvaluationError
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +70,7 @@ class LoopRecurrence:
     ) -> Record:
         """See `Recurrence`."""
         evaluation = program.evaluation(bound, work)
-        skip, first, carried = _offsets(self.node, self.body)
+        skip, first, carried = carried_offsets(self.node, self.body)
         evaluation.watch(
             self.node, {first + self.states[name]: value for name, value in initial.items()}
         )
@@ -137,7 +134,7 @@ class Collected:
         return None
 
 
-def _offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
+def carried_offsets(node: OnnxNode, body: Body) -> tuple[int, int, int]:
     """Where carried values begin among the body's outputs, and inputs; how many there are."""
     if node.op == "Loop":
         return 1, 2, len(body.inputs) - 2

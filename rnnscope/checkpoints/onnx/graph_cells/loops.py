@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +12,13 @@ from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
 from rnnscope.checkpoints.onnx.evaluation.trial import MAX_WORK, Trial
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import Body, OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph_cells.recurrence import Record, c_of, stored_floats
-from rnnscope.deferred_dataclass import dataclass
-from rnnscope.model.cell import Array
+from rnnscope.checkpoints.onnx.graph_cells.loop_recurrence import (
+    Collected,
+    LoopRecurrence,
+    carried_offsets,
+)
+from rnnscope.checkpoints.onnx.graph_cells.recurrence import c_of
 from rnnscope.model.ops import EvaluationError
-from rnnscope.checkpoints.onnx.graph_cells.loop_recurrence import Collected, LoopRecurrence, _offsets
 
 
 def find_loops(program: OnnxProgram, trial: Trial) -> list[LoopRecurrence]:
@@ -49,7 +49,7 @@ def _loop(program: OnnxProgram, trial: Trial, node: OnnxNode) -> LoopRecurrence:
     handed, turns = evaluation.watched[node]
     if not turns:
         raise EvaluationError("it takes no turn")
-    skip, first, carried = _offsets(node, body)
+    skip, first, carried = carried_offsets(node, body)
     states = [
         at for at in range(carried)
         if _is_state([made[skip + at] for made in turns])

@@ -12,8 +12,9 @@ from rnnscope.checkpoints.onnx.evaluation.evaluator import MisfitError, OnnxProg
 from rnnscope.checkpoints.onnx.evaluation.network_values import NetworkValues
 from rnnscope.checkpoints.onnx.evaluation.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
-from rnnscope.checkpoints.onnx.network.pieces import Piece, Pieces, Source
+from rnnscope.checkpoints.onnx.network.pieces import Piece, Pieces
 from rnnscope.checkpoints.onnx.network.recurrent import LENGTHS_INPUT
+from rnnscope.checkpoints.onnx.network.sources import Source
 from rnnscope.checkpoints.onnx.network.whole_time import WHOLE_TIME, are_whole_time
 from rnnscope.checkpoints.onnx.network.wiring import BuiltNode, OnnxWiring
 from rnnscope.checkpoints.onnx.proof.operator import difference, in_order, limit_of

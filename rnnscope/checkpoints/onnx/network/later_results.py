@@ -17,18 +17,13 @@ from rnnscope.checkpoints.onnx.evaluation.trial import Sizes, Trial
 from rnnscope.checkpoints.onnx.graph.cone import Cone, first_not_computed
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
 from rnnscope.checkpoints.onnx.network.fronts import MAX_FRONT_WORK
-from rnnscope.checkpoints.onnx.network.pieces import (
-    COMPUTED,
-    ends_source,
-    input_source,
-    outputs_source,
-)
-from rnnscope.checkpoints.onnx.network.recurrent import LENGTHS_INPUT, RECURRENT
+from rnnscope.checkpoints.onnx.network.layer_outputs import LayerOutputs
+from rnnscope.checkpoints.onnx.network.pieces import COMPUTED
+from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.network.sources import ends_source, input_source, outputs_source
 from rnnscope.checkpoints.onnx.network.tails import SizedInput, Tail, TailSource
 from rnnscope.checkpoints.onnx.network.wiring import BuiltNode, OnnxWiring
 from rnnscope.checkpoints.onnx.proof.whole_graph import Settled
-from rnnscope.errors import InputError
-from rnnscope.model.cell import Array
 from rnnscope.model.layers.elementwise import LastStep
 from rnnscope.model.network import Node
 from rnnscope.model.ops import EvaluationError
@@ -74,6 +69,7 @@ class _Tails:
             self._add_sources(built)
         self._stops = {key for one in self._built for key in one.node.outputs if key}
         self._cells = settled.graph_cells
+        self._outputs = LayerOutputs(self._built, self._cells)
         self._results = _results(program.graph)
         if self._trials and self._cells:
             self._find_outputs(self._trials[0])
@@ -95,7 +91,7 @@ class _Tails:
         """The values of the graph that are what its graph cells return, nearest to the results."""
         graph = self._program.graph
         try:
-            outputs = self._cell_outputs(trial)
+            outputs = self._outputs.of_graph_cells(trial)
         except EvaluationError:
             return
         pending, seen = list(self._results), {*self._stops, *self._inputs.graph.inputs}
@@ -132,23 +128,6 @@ class _Tails:
             return TailSource(key, (name,), lambda arrays: arrays[0], (pick,))
         return None
 
-    def _cell_outputs(self, trial: Trial) -> dict[str, Signal]:
-        """What graph cells return in a trial, (sequence, timestep, width), in the input's order."""
-        found = {}
-        for name, cell in self._cells.items():
-            back = slice(None, None, -1 if cell.recurrence.backward else 1)
-            x = cell.in_order(np.asarray(trial.value(cell.x)))[:, back]
-            lengths, mask = None, None
-            if cell.lengths:
-                lengths = np.asarray(trial.bound[cell.lengths[0]], np.int64).ravel()
-                mask = np.arange(x.shape[1]) < lengths[:, None]
-            try:
-                outputs = cell.run(x, lengths, {}).outputs
-            except InputError as error:
-                raise EvaluationError(str(error)) from error
-            found[name] = Signal(outputs[:, back], mask)
-        return found
-
     def nodes(self) -> Iterator[Node]:
         for key in self._results:
             node = self._node_or_none(key)
@@ -165,7 +144,7 @@ class _Tails:
         tail, kind = self._tail(key)
         samples = list(self._samples(tail))
         if samples:
-            known = list(self._known(self._trials[0]))
+            known = list(self._outputs.known(self._trials[0]))
         else:
             samples = [self._made_up(tail)]
             known = [signal.values for signal in samples[0].signals]
@@ -230,7 +209,7 @@ class _Tails:
         for trial in self._trials:
             try:
                 value = trial.value(tail.key)
-                signals = self._signals(trial)
+                signals = self._outputs.of_all(trial)
             except EvaluationError:
                 return
             made = [
@@ -271,41 +250,6 @@ class _Tails:
         order = [roles.index(role) for role in ("batch", "time", "feature")]
         return Signal(np.transpose(trial.bound[name], order))
 
-    def _signals(self, trial: Trial) -> dict[str, Signal]:
-        """The outputs of every layer in a trial, (sequence, timestep, width)."""
-        found = {}
-        for built in self._built:
-            outputs, *_ = _returned(trial, built)
-            lengths = built.node.input(LENGTHS_INPUT)
-            for name, values in zip(
-                built.layers, outputs_source(built).taken(outputs), strict=True
-            ):
-                mask = None
-                if lengths:
-                    counts = np.ravel(trial.value(lengths))[:, None]
-                    mask = np.arange(values.shape[1]) < counts
-                found[name] = Signal(values, mask)
-        return found | self._cell_outputs(trial)
-
-    def _known(self, trial: Trial) -> Iterator[Array]:
-        """What there is without any tail: outputs and final states, apart and put together."""
-        of_all: dict[int, list[Array]] = {}
-        for built in self._built:
-            outputs, *finals = _returned(trial, built)
-            every = [outputs_source(built).taken(outputs)]
-            every += [ends_source(built).taken(final) for final in finals]
-            for number, parts in enumerate(every):
-                yield from parts
-                yield np.concatenate(parts, axis=-1)
-                of_all.setdefault(number, []).extend(parts)
-        # torch returns the final states of all layers in one array.
-        for number in (1, 2):
-            finals = of_all.get(number, [])
-            if len({final.shape for final in finals}) == 1:
-                yield np.stack(finals, axis=1)
-        for signal in self._cell_outputs(trial).values():
-            yield from (signal.values, signal.values[:, 0], signal.values[:, -1])
-
 
 _PURE = COMPUTED.difference(RECURRENT, CONTROL)
 """Operators without a recurrence of their own."""
@@ -328,14 +272,6 @@ def _trials(program: OnnxProgram, settled: Settled) -> Iterator[Trial]:
         return
     other.evaluation.work.allow(MAX_FRONT_WORK)
     yield other
-
-
-def _returned(trial: Trial, built: BuiltNode) -> tuple[Array, ...]:
-    """All outputs of a recurrent node, those without a name among them."""
-    trial.value(next(filter(None, built.node.outputs)))
-    if built.node not in trial.evaluation.returned:
-        raise EvaluationError(f"'{built.name}' is not evaluated")
-    return trial.evaluation.returned[built.node]
 
 
 def _results(graph: OnnxGraph) -> Sequence[str]:

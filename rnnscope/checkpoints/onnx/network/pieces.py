@@ -14,11 +14,16 @@ from rnnscope.checkpoints.onnx.evaluation.trial import ModelInputs, Trial
 from rnnscope.checkpoints.onnx.graph.cone import Cone, first_not_computed
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.network.sources import (
+    Source,
+    ends_source,
+    input_source,
+    outputs_source,
+)
 from rnnscope.checkpoints.onnx.network.wiring import BuiltNode
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError
-from rnnscope.checkpoints.onnx.network.sources import Source, ends_source, input_source, outputs_source
 
 COMPUTED = {*EVERY_OPERATION, *CONTROL, "Constant", "ConstantOfShape", "If"}
 

@@ -7,17 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.onnx.evaluation.control import CONTROL
-from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
-from rnnscope.checkpoints.onnx.evaluation.every_operation import EVERY_OPERATION
-from rnnscope.checkpoints.onnx.evaluation.trial import ModelInputs, Trial
-from rnnscope.checkpoints.onnx.graph.cone import Cone, first_not_computed
-from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
-from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.network.wiring import BuiltNode
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
-from rnnscope.model.ops import EvaluationError
 
 
 @dataclass(frozen=True, eq=False)
