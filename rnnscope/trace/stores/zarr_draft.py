@@ -10,118 +10,23 @@ from __future__ import annotations
 
 import json
 import uuid
-import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.remote.addresses import plain_errors, url_of
 from rnnscope.files.writing.work_folders import KEPT_NEW, replace_folder, work_folder
-from rnnscope.model.cell import Array
 from rnnscope.trace.storage import Compression
-from rnnscope.trace.stores.interface import (
-    Commit,
-    Corner,
-    NewArray,
-    WritableArray,
-    WritableGroup,
-)
+from rnnscope.trace.stores.interface import Commit, WritableGroup
 from rnnscope.trace.stores.naming import ZARR_MARK
+from rnnscope.trace.stores.zarr_documents import array_documents, group_document
+from rnnscope.trace.stores.zarr_draft_tree import Document, DraftGroup, DraftTree
 from rnnscope.trace.stores.zarr_filling import Budget, Filling
-from rnnscope.trace.stores.zarr_metadata import SAME_AS, json_value
 from rnnscope.trace.stores.zarr_place import FolderPlace, RemotePlace
-from rnnscope.trace.stores.zarr_shapes import Cut, cut
+from rnnscope.trace.stores.zarr_shapes import cut
 from rnnscope.trace.target import exists_already
-
-Document = dict[str, Any]
-"""The metadata of a group or an array as JSON has them."""
-
-
-class DraftArray(WritableArray):
-    """An array that is to be made, and is filled once it is laid out."""
-
-    def __init__(self, path: str, new: NewArray, values: Array | None = None) -> None:
-        self.path, self.new, self.values = path, new, values
-        self.attributes: Document = {}
-        self.filling: Filling | None = None
-        self.twin: DraftArray | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.new.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.new.dtype
-
-    def set_attribute(self, name: str, value: Any) -> None:
-        self.attributes[name] = json_value(value)
-
-    def write_block(self, array: Array, corner: Corner) -> None:
-        assert self.filling is not None
-        with plain_errors():
-            self.filling.write(array, corner)
-            if self.twin is not None:
-                self.twin.write_block(array, corner)
-
-    def read_block(self, out: Array, corner: Corner) -> None:
-        assert self.filling is not None
-        with plain_errors():
-            self.filling.read(out, corner)
-
-
-class DraftGroup(WritableGroup):
-    """A group that is to be made."""
-
-    def __init__(self, draft: ZarrDraft, path: str) -> None:
-        self._draft, self._path = draft, path
-        draft.groups.setdefault(path, {})
-
-    def set_attribute(self, name: str, value: Any) -> None:
-        self._draft.groups[self._path][name] = json_value(value)
-
-    def create_group(self, path: str) -> WritableGroup:
-        whole = self._path
-        for part in path.split("/"):
-            whole = f"{whole}/{part}".strip("/")
-            self._draft.groups.setdefault(whole, {})
-        return DraftGroup(self._draft, whole)
-
-    def create_coordinates(self, name: str, places: Array) -> WritableArray:
-        values = places.astype(np.int64)
-        return self._add(name, NewArray(values.shape, values.dtype, (name,)), values)
-
-    def create_array(
-        self,
-        path: str,
-        new: NewArray,
-        coordinates: Mapping[str, WritableArray],  # noqa: ARG002  # axes are told by name alone
-    ) -> WritableArray:
-        return self._add(path, new)
-
-    def create_name(self, name: str, of: str) -> None:
-        original = self._draft.arrays[self._inside(of)]
-        twin = self._add(name, original.new)
-        twin.attributes = {**original.attributes, SAME_AS: of}
-        original.twin = twin
-
-    def writable(self, path: str) -> WritableArray | None:
-        return self._draft.arrays.get(self._inside(path))
-
-    def _add(self, path: str, new: NewArray, values: Array | None = None) -> DraftArray:
-        folder, _, _ = path.rpartition("/")
-        if folder:
-            self.create_group(folder)
-        array = DraftArray(f"/{self._inside(path)}", new, values)
-        self._draft.arrays[self._inside(path)] = array
-        return array
-
-    def _inside(self, path: str) -> str:
-        return f"{self._path}/{path}".strip("/")
 
 
 class ZarrDraft:
@@ -140,16 +45,14 @@ class ZarrDraft:
     ----------
     commit, fingerprint : None or str
         Of no use: nothing can be taken up again.
-    groups : dict of str to dict
-        Attributes by path; the root's is empty text.
-    arrays : dict of str to DraftArray
+    tree : DraftTree
+        What is to be made.
     """
 
     def __init__(self, target: Path, force: bool, compress: Compression | None) -> None:
         self.commit: Commit | None = None
         self.fingerprint: str | None = None
-        self.groups: dict[str, Document] = {}
-        self.arrays: dict[str, DraftArray] = {}
+        self.tree = DraftTree()
         self._target, self._force, self._compress = target, force, compress
         self._open = ExitStack()
         self._work: Path | None = None
@@ -162,7 +65,7 @@ class ZarrDraft:
     @property
     def root(self) -> WritableGroup:
         """The root group."""
-        return DraftGroup(self, "")
+        return DraftGroup(self.tree, "")
 
     @property
     def kept(self) -> None:
@@ -184,18 +87,20 @@ class ZarrDraft:
 
     def restart(self) -> None:
         """Begin with no groups and arrays."""
-        self.groups, self.arrays = {}, {}
+        self.tree.clear()
 
     def laid_out(self) -> None:
         """Write all metadata, and the coordinates."""
-        large = sum(one.new.over_time for one in self.arrays.values())
+        large = sum(one.new.over_time for one in self.tree.arrays.values())
         cuts = {path: cut(one.new, large)
-                for path, one in self.arrays.items()}  # fmt: skip
-        self._documents = {path: _group(attributes) for path, attributes in self.groups.items()}
-        self._documents |= _array_documents(self.arrays, cuts, self._compress)
+                for path, one in self.tree.arrays.items()}  # fmt: skip
+        self._documents = {
+            path: group_document(attributes) for path, attributes in self.tree.groups.items()
+        }
+        self._documents |= array_documents(self.tree.arrays, cuts, self._compress)
         self._write_documents(self._documents)
         budget = Budget()
-        for path, array in self.arrays.items():
+        for path, array in self.tree.arrays.items():
             array.filling = Filling(
                 array.shape, cuts[path].objects, array.dtype, _Later(self, path), budget
             )
@@ -208,11 +113,11 @@ class ZarrDraft:
     def finish(self) -> None:
         """Write what is left, then the root as complete; a folder then gets its name."""
         with plain_errors():
-            for array in self.arrays.values():
+            for array in self.tree.arrays.values():
                 if array.filling is not None:
                     array.filling.finish()
-        self.groups[""]["complete"] = 1
-        root = _group(self.groups[""]) | {
+        self.tree.groups[""]["complete"] = 1
+        root = group_document(self.tree.groups[""]) | {
             "consolidated_metadata": {
                 "kind": "inline",
                 "must_understand": False,
@@ -251,7 +156,7 @@ class ZarrDraft:
 
     def _claim(self, url: str) -> None:
         place = RemotePlace(url)
-        claim = json.dumps(_group({"schema": "rnnscope-trace", "complete": 0})).encode()
+        claim = json.dumps(group_document({"schema": "rnnscope-trace", "complete": 0})).encode()
         if place.sizes():
             if not self._force:
                 raise exists_already(self._target)
@@ -280,9 +185,8 @@ class ZarrDraft:
         new = self._place
         try:
             # Readers are told from here on that it is not complete.
-            old.write({ZARR_MARK: json.dumps(_group({"schema": "rnnscope-trace",
-                                                     "schema_version": 2,
-                                                     "complete": 0})).encode()})  # fmt: skip
+            mark = group_document({"schema": "rnnscope-trace", "schema_version": 2, "complete": 0})
+            old.write({ZARR_MARK: json.dumps(mark).encode()})
             keys = sorted(new.sizes().keys() - {ZARR_MARK})
             old.remove(sorted(old.sizes().keys() - {ZARR_MARK}))
             old.copy_from(new, keys)
@@ -316,40 +220,3 @@ class _Later:
         if self._found is None:
             self._found = self._draft.values(self._path)
         return self._found
-
-
-def _group(attributes: Document) -> Document:
-    return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-
-
-def _array_documents(
-    arrays: Mapping[str, DraftArray], cuts: Mapping[str, Cut], compress: Compression | None
-) -> dict[str, Document]:
-    """The metadata of arrays as zarr writes them, made in memory."""
-    import zarr
-    from zarr.codecs import GzipCodec, ZstdCodec
-    from zarr.storage import MemoryStore
-
-    codecs = {"gzip": GzipCodec(level=4), "zstd": ZstdCodec(level=3)}
-    kept: dict[str, Any] = {}
-    store = MemoryStore(kept)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for path, array in arrays.items():
-            how = cuts[path]
-            packed = compress if array.new.over_time and array.dtype.kind == "f" else None
-            zarr.create_array(
-                store,
-                name=path,
-                shape=array.shape,
-                dtype=array.dtype,
-                chunks=how.chunks or how.objects,
-                shards=None if how.chunks is None else how.objects,
-                compressors=None if packed is None else codecs[packed],
-                filters=None,
-                # A part that is missing is never a number that might be one.
-                fill_value=float("nan") if array.dtype.kind == "f" else 0,
-                dimension_names=list(array.new.dimensions),
-                attributes=array.attributes,
-            )
-    return {path: json.loads(kept[f"{path}/{ZARR_MARK}"].to_bytes()) for path in arrays}
