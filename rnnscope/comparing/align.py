@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.comparing.arrays import AlignedArrays
+from rnnscope.comparing.array_measure import AlignedArrays
 from rnnscope.files.arrays.array_views import cut_to
 from rnnscope.model.cell import Array
 from rnnscope.states.state_set import FINAL, GATES, INITIAL, INPUTS, StateLayer, StateSet

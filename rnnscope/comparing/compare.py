@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from rnnscope.comparing.align import LayerOfSet, align, length_differences
-from rnnscope.comparing.arrays import ArrayMeasure, diff_arrays
+from rnnscope.comparing.array_measure import ArrayMeasure
+from rnnscope.comparing.arrays import diff_arrays
 from rnnscope.comparing.gates import gate_of
 from rnnscope.comparing.hints import layer_hints
 from rnnscope.comparing.length_hints import length_hints, short_sequence_hints

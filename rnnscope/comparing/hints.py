@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnscope.comparing.align import LayerOfSet, valid_steps
-from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
+from rnnscope.comparing.array_measure import AlignedArrays
+from rnnscope.comparing.arrays import coordinates_of, diff_arrays
 from rnnscope.comparing.tolerance import DiffSettings
 from rnnscope.errors import spell
 from rnnscope.files.arrays.array_views import Joined, Reversed, Span, Turned

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.interface import Checkpoint
-from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
+from rnnscope.comparing.array_measure import AlignedArrays
+from rnnscope.comparing.arrays import coordinates_of, diff_arrays
 from rnnscope.comparing.result import (
     ArrayDiff,
     DiffResult,

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnscope.comparing.align import LayerOfSet, align
-from rnnscope.comparing.arrays import AlignedArrays
+from rnnscope.comparing.array_measure import AlignedArrays
 from rnnscope.comparing.block_difference import Measured, block_difference
 from rnnscope.comparing.compare import shared_keys
 from rnnscope.comparing.histogram import Histogram

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rnnscope.comparing import measure
-from rnnscope.comparing.arrays import AlignedArrays, coordinates_of, diff_arrays
+from rnnscope.comparing.array_measure import AlignedArrays
+from rnnscope.comparing.arrays import coordinates_of, diff_arrays
 from rnnscope.comparing.block_difference import Measured, block_difference
 from rnnscope.comparing.compiled import CompiledPass
 from rnnscope.comparing.compiled.pass_code import module_of
