@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from rnnscope.clusters.interface import ClusterAddress
     from rnnscope.comparing.result import DiffResult
     from rnnscope.comparing.tolerance import Bounds, DiffSettings
-    from rnnscope.errors import RnnscopeError
     from rnnscope.states.interface import ReadOptions
-from rnnscope.api.diff_advice import _checkpoints_for_states, _explain_command
+from rnnscope.api.diff_advice import explain_command, refusal_of_checkpoints
 
 
 def diff(
@@ -166,7 +165,7 @@ def _diff_states(
     try:
         one, other = recognise((operand_of(a), operand_of(b)), reading)
     except (InputError, CheckpointError) as error:
-        raise (_checkpoints_for_states(a, b) or error) from error
+        raise (refusal_of_checkpoints(a, b) or error) from error
     with one.states, other.states:
         measured = None
         if address is not None:
@@ -192,7 +191,7 @@ def _diff_states(
             )
     if found.verdict != "differ":
         return found
-    return replace(found, explain=_explain_command(a, b, reading))
+    return replace(found, explain=explain_command(a, b, reading))
 
 
 def _cluster(

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnscope.checkpoints.interface import Checkpoint
-    from rnnscope.clusters.interface import ClusterAddress
-    from rnnscope.comparing.result import DiffResult
-    from rnnscope.comparing.tolerance import Bounds, DiffSettings
     from rnnscope.errors import RnnscopeError
     from rnnscope.states.interface import ReadOptions
 
 
-def _checkpoints_for_states(a: Any, b: Any) -> RnnscopeError | None:
+def refusal_of_checkpoints(a: Any, b: Any) -> RnnscopeError | None:
     """What to do with checkpoints where states were asked for; None if neither is one."""
     from rnnscope.errors import OptionError, spell, spell_command
 
@@ -63,7 +55,7 @@ def _is_checkpoint(operand: Any) -> bool:
         return False
 
 
-def _explain_command(a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions]) -> str:
+def explain_command(a: Any, b: Any, reading: tuple[ReadOptions, ReadOptions]) -> str:
     """What looks for the reason of a difference, where one side is a trace that `explain` takes."""
     from rnnscope.errors import spell_command
 

@@ -146,7 +146,7 @@ EXPLAIN_SECONDS = 5.0
 
 def _explanation(actual: Any, expected: Any) -> str:
     """Why the states differ, where one side is a trace with its recipe; empty where none tells."""
-    from rnnscope.api.diff import recipe_trace
+    from rnnscope.api.diff_advice import recipe_trace
     from rnnscope.api.explain import explain
     from rnnscope.errors import RnnscopeError
     from rnnscope.report.explanations.explain_words import headline
