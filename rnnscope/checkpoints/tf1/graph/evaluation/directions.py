@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import (
     backward,
     forward,

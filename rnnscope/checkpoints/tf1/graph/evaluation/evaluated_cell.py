@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.settling_network import SettlingNetwork
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
     held_past_lengths,

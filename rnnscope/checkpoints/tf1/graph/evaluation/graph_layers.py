@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.deferred_dataclass import dataclass

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import ChosenSizes, FedTensor
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
 from rnnscope.checkpoints.tf1.graph.evaluation.shape_only import ShapeOnly
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.deferred_dataclass import dataclass

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
@@ -16,7 +17,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     smallest_vocabulary,
 )
 from rnnscope.checkpoints.tf1.graph.evaluation.recorded_signals import RecordedSignals
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GivenStates, GraphRun, ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import OutsideState, StatePart

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.recorded_signals import (
     RecordedSignals,
     gap_of,
@@ -18,7 +19,6 @@ from rnnscope.checkpoints.tf1.graph.evaluation.recorded_signals import (
     rows_alike,
     takes_every_step,
 )
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import other_directions, turned
 from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Fault, Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor

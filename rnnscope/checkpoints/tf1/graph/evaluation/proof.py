@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
@@ -18,12 +19,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
     random_values,
     smallest_vocabulary,
 )
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import (
-    CellRecord,
-    Obstacle,
-    Recorder,
-    takes_sequences,
-)
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder, takes_sequences
 from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork

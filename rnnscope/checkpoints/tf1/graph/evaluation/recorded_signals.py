@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord
 from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned
 from rnnscope.checkpoints.tf1.graph.evaluation.verdict import LIMITS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor

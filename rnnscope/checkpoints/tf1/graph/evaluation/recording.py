@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,15 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.block_ops import OPS as BLOCK_OPS
 from rnnscope.checkpoints.tf1.graph.dataflow import WRITES
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle, StepsError
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.state_parts import loop_variable
 from rnnscope.checkpoints.tf1.graph.unrolled import copied_through, handed_on_like
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
-from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.ops import EvaluationError, RandomNumbersError
-from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle, StepsError
 
 
 class Recorder:

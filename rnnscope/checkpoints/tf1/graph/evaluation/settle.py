@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rnnscope.checkpoints.tf1.graph.dataflow import peel
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluated_cell import as_graph_cell, attends_unrolled
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.settling_network import SettlingNetwork
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_layers import add_unknown_layers
 from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Verdict

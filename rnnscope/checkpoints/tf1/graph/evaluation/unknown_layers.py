@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluated_cell import padding_options
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.settling_network import SettlingNetwork
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
     UnknownLoop,

@@ -10,10 +10,11 @@ from itertools import chain, takewhile
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.recording import CellRecord, Obstacle, Recorder
+from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
