@@ -7,18 +7,17 @@ sequences, and whether sequences are apart, is found out by trying.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
+from rnnscope.checkpoints.later_rows import ByRows, Layout, SignalFunction, rows_of
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.later_result import LaterResult
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.signal import Signal
-from rnnscope.checkpoints.later_rows import ByRows, Layout, SignalFunction, _taken
 
 LIMITS = {"f4": 1e-5, "f8": 1e-11}
 """By dtype: how far rounding takes a value apart, relative to the largest (at least 1)."""
@@ -144,7 +143,7 @@ def _require_apart(made: ByRows, sample: Sample) -> None:
     for count in TRIED_COUNTS:
         signals = tuple(_random_like(signal, count, rng) for signal in sample.signals)
         together = made(signals)
-        alone = [made(_taken(signals, np.array([row]))) for row in range(count)]
+        alone = [made(rows_of(signals, np.array([row]))) for row in range(count)]
         if not agree(together, np.concatenate(alone)):
             raise EvaluationError("its sequences depend on each other")
         if agree(together[:1], together[1:2]):

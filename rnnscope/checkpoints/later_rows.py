@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
-from rnnscope.model.layers.later_result import LaterResult
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.signal import Signal
 
@@ -112,7 +110,7 @@ class ByRows:
         for at in range(0, count, self.group):
             # Made up to a whole group by repeating the last one.
             rows = np.minimum(np.arange(at, at + self.group), count - 1)
-            made.append(self._together(_taken(signals, rows))[: count - at])
+            made.append(self._together(rows_of(signals, rows))[: count - at])
         return np.concatenate(made)
 
     def _together(self, signals: tuple[Signal, ...]) -> Array:
@@ -124,7 +122,8 @@ class ByRows:
             raise EvaluationError(str(error) or type(error).__name__) from error
 
 
-def _taken(signals: tuple[Signal, ...], rows: Array) -> tuple[Signal, ...]:
+def rows_of(signals: tuple[Signal, ...], rows: Array) -> tuple[Signal, ...]:
+    """Some sequences of each signal."""
     return tuple(
         Signal(signal.values[rows], None if signal.mask is None else signal.mask[rows])
         for signal in signals

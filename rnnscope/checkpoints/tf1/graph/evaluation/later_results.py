@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.later_results import MISFITS, Sample, later_result
+from rnnscope.checkpoints.later_results import Sample, later_result
+from rnnscope.checkpoints.later_rows import MISFITS
 from rnnscope.checkpoints.tf1.graph.dataflow import DROPOUT_DEPTH
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ALIASES, ForwardFlow

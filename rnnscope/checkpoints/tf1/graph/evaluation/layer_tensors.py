@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from rnnscope.checkpoints.later_results import MISFITS, agree
+from rnnscope.checkpoints.later_results import agree
+from rnnscope.checkpoints.later_rows import MISFITS
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ForwardFlow
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_trial import GraphTrial
