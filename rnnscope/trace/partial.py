@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,11 +22,12 @@ from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import TraceError, spell
 from rnnscope.files.hdf5.discarding import discard
 from rnnscope.files.hdf5.safe_hdf5 import require_plain
-from rnnscope.files.writing.own_files import NO_LINK, is_own, read_own, write_new
+from rnnscope.files.writing.own_files import is_own, read_own, write_new
 from rnnscope.files.writing.write_back import begin_write_back, release_pages
 from rnnscope.trace.storage import CACHE_BYTES, Compression
 from rnnscope.trace.stores.hdf5_nodes import Hdf5Group, libver_of
 from rnnscope.trace.target import publish
+from rnnscope.trace.write_lock import locked
 
 MAX_FILE_NAME = 255
 """Bytes that file systems allow in a name, most of them."""
@@ -140,7 +140,7 @@ class PartialFile:
         """
         import h5py
 
-        self._lock = _locked(self._lock_path, self._target)
+        self._lock = locked(self._lock_path, self._target)
         self._target_exists = self._target.exists()
         if self._target_exists:
             release_pages(self._target)
@@ -277,44 +277,6 @@ def partial_path(target: Path) -> Path:
 def fingerprint_of(*parts: object) -> str:
     """One text for many things; the same for the same."""
     return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
-
-
-def _locked(path: Path, target: Path) -> int:
-    """A descriptor of the lock file, made if need be, that holds its lock."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
-        try:
-            if not is_own(os.fstat(descriptor)):
-                path.unlink()  # a second name of somebody's file, or no file: ours is made anew
-            elif sys.platform != "win32":
-                _lock(descriptor)
-            # Its last owner may have removed it between the two calls.
-            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise TraceError(
-                "Another run is writing this trace.",
-                where=target,
-                expected="one run at a time",
-                found=f"{path.name} is locked",
-                hint=f"wait for it, or name another file with {spell('output')}",
-            ) from error
-        except BaseException:  # nothing is swallowed: the descriptor holds a lock
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        pass  # a file system without locks: one run at a time is then the user's to see to
 
 
 def _read_commit(path: Path) -> Commit | None:

@@ -29,11 +29,12 @@ from rnnscope.model.cell import Array
 from rnnscope.trace.attributes import LAYER
 from rnnscope.trace.groups import layer_groups
 from rnnscope.trace.labels import label
-from rnnscope.trace.partial import _locked, partial_path
+from rnnscope.trace.partial import partial_path
 from rnnscope.trace.parts.table import FOLDER
 from rnnscope.trace.schema import OUTPUT, POOLED, SEQUENCE, UNIT, group_paths
 from rnnscope.trace.stores.hdf5_nodes import Hdf5Array, Hdf5Group
 from rnnscope.trace.target import check_target, publish
+from rnnscope.trace.write_lock import locked
 
 COPY_BYTES = 4 * 2**20
 
@@ -124,7 +125,7 @@ class PooledWriter:
 
         try:
             with self._disk_errors():
-                self._lock = _locked(self._partial, self.path)
+                self._lock = locked(self._partial, self.path)
                 self._copy_trace(self._lock)
                 self._require_unchanged()
                 # HDF5's own lock would collide with the one that is held here.
