@@ -152,8 +152,11 @@ def test_a_kill_between_two_renames_loses_nothing(tmp_path, step):
 def with_limit(limit, value, *arguments):
     """Run a command under a limit of the system."""
     before = lambda: resource.setrlimit(limit, (value, value))  # noqa: E731
+    # Python keeps bytecode that a limit of files' sizes has cut off, and fails on it later.
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, check=False, preexec_fn=before
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, preexec_fn=before,
+        env=env,
     )  # fmt: skip
 
 

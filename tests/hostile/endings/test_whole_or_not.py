@@ -46,6 +46,7 @@ def test_a_full_disk_keeps_the_old_file(traces, command):
         [sys.executable, "-m", "rnnscope", *command.split()],
         capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # it would be cut off, and kept
     )  # fmt: skip
     assert found.returncode == 2
     assert "cannot be written" in found.stderr
