@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 from hypothesis import settings
+from one_process import no_thread_goes_on, pytest_runtest_setup  # noqa: F401 - pytest finds them
 
 # A deadline would fail tests on a machine that is busy with others.
 settings.register_profile("rnnscope", deadline=None)

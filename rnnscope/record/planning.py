@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from os.path import realpath
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from rnnscope.deferred_dataclass import dataclass
@@ -178,19 +179,19 @@ def _plan_here(
     from rnnscope.running.given_states import with_states_by_input_name
 
     watched = _watch(recipe)
-    known = (lambda: input_sha256) if input_sha256 else None
-    hashed = known or _hash_in_background(recipe)  # while the checkpoint is read
-    with _saying_if_swapped(recipe):
-        checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
-    ran = recipe
-    if recipe["random"] is not None:
-        from rnnscope.record.recipes.random_input import random_input
-
-        held = random_input(recipe, checkpoint)
-        ran, hashed = replace(recipe, input=held), lambda: held.sha256
-    for path in checkpoint.files:
-        watched.add(path)
     with ExitStack() as opened:
+        known = (lambda: input_sha256) if input_sha256 else None
+        hashed = known or _hash_in_background(recipe, opened)  # while the checkpoint is read
+        with _saying_if_swapped(recipe):
+            checkpoint = read_checkpoint(Path(recipe.checkpoint), layout=recipe["layout"])
+        ran = recipe
+        if recipe["random"] is not None:
+            from rnnscope.record.recipes.random_input import random_input
+
+            held = random_input(recipe, checkpoint)
+            ran, hashed = replace(recipe, input=held), lambda: held.sha256
+        for path in checkpoint.files:
+            watched.add(path)
         source = opened.enter_context(open_source(ran, checkpoint))
         if ran is not recipe:
             source = as_random(source, recipe)
@@ -285,7 +286,8 @@ def layer_options(recipe: Recipe) -> LayerOptions:
     return LayerOptions(**options, go_backwards=ValuesByLayer(every), backward=ValuesByLayer(named))
 
 
-def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
+def _hash_in_background(recipe: Recipe, opened: ExitStack) -> Callable[[], str]:
+    """The digest of the input, which is given up when what is opened for the run is closed."""
     from rnnscope.files.arrays.reference import split_reference
 
     if isinstance(recipe.input, HeldArray):
@@ -294,4 +296,9 @@ def _hash_in_background(recipe: Recipe) -> Callable[[], str]:
     if not recipe.input:  # refused, or random
         return lambda: ""
     file, _ = split_reference(recipe.input)
-    return background_call(lambda: files_sha256([file])).result
+    closed = Event()
+    with suppress(OSError):  # whoever opens it says what is wrong with it
+        if file.is_file():  # else it is refused soon, and a pipe or a device might never end
+            opened.callback(closed.set)
+            return background_call(lambda: files_sha256([file], lambda: not closed.is_set())).result
+    return lambda: files_sha256([file])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import h5py
@@ -11,6 +14,8 @@ import numpy as np
 import pytest
 
 import rnnscope
+from rnnscope.errors import RnnscopeError
+from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.record import planning
 
 
@@ -50,9 +55,9 @@ def test_a_run_waits_for_no_digest_before_its_states_are_computed(
     weights, x = files
     computed, taken = threading.Event(), planning.files_sha256
 
-    def held_back(paths: list[Path]) -> str:
+    def held_back(paths: list[Path], *is_wanted: Callable[[], bool]) -> str:
         assert computed.wait(60)
-        return taken(paths)
+        return taken(paths, *is_wanted)
 
     set_checks = rnnscope.record.recording.TraceWriter.set_checks
 
@@ -71,10 +76,49 @@ def test_a_file_that_can_no_longer_be_read_ends_the_run(
 ) -> None:
     weights, x = files
 
-    def broken(paths: list[Path]) -> str:
+    def broken(paths: list[Path], *_: Callable[[], bool]) -> str:
         raise OSError(5, "Input/output error", str(paths[0]))
 
     monkeypatch.setattr(planning, "files_sha256", broken)
     with pytest.raises(OSError, match="Input/output error"):
         rnnscope.run(weights, x, output=tmp_path / "t.h5", layout="tf1", forget_bias=1.0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w.npz", "x.npy"]
+
+
+def background_threads() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name == "background"}
+
+
+def test_a_digest_that_is_no_longer_wanted_is_given_up(files: tuple[Path, Path]) -> None:
+    assert files_sha256([files[1]], lambda: True) == sha256(files[1])
+    with pytest.raises(CancelledError):
+        files_sha256([files[1]], lambda: False)
+
+
+def test_a_refused_run_leaves_nobody_reading_its_input(files: tuple[Path, Path]) -> None:
+    """Four terabytes of a sparse file would keep a thread reading for an hour."""
+    weights, x = files
+    os.truncate(x, 2**42)
+    before = background_threads()
+    with pytest.raises(RnnscopeError):
+        rnnscope.run(weights, x, layout="tf1", layers=["nothing"])
+    for thread in background_threads() - before:
+        thread.join(10)
+    assert background_threads() <= before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_read_in_the_background(
+    files: tuple[Path, Path], tmp_path: Path, kind: str
+) -> None:
+    """A device has no end, and a pipe without a writer keeps whoever opens it."""
+    odd = tmp_path / "odd"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to("/dev/zero")
+    before = background_threads()
+    with pytest.raises(RnnscopeError):
+        rnnscope.run(files[0], odd, layout="tf1")
+    assert background_threads() <= before

@@ -173,10 +173,11 @@ def test_pages_of_a_file_that_is_still_being_written_back_are_left_alone(
     os.utime(path, (written, written))
     monkeypatch.setattr(write_back, "_pages_waiting", lambda _: waiting)
     monkeypatch.setattr(os, "posix_fadvise", lambda *given: asked.append(given))
+    before = set(threading.enumerate())
     write_back.release_pages(path)
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(5)
+    for thread in set(threading.enumerate()) - before:  # those of others never end
+        thread.join(10)
+        assert not thread.is_alive()
     assert len(asked) == expected
 
 

@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import h5py
@@ -136,6 +137,8 @@ def on_disk(kilobytes: str, source: Path, right: dict[str, object]) -> list[str]
     for name in COMMANDS:
         told += one(name, source, disk / "place", right[name])
     os.chdir("/")
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(10)  # one may still give back the pages of a file on the disk
     subprocess.run(["umount", disk], check=True)
     return [f"{kilobytes} KB: {text}" for text in told]
 
