@@ -21,7 +21,8 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.record.planning import PlannedRun
 from rnnscope.running.compute import run_plain
-from rnnscope.running.prepare import Prepared, prepare
+from rnnscope.running.prepare import prepare
+from rnnscope.running.prepared import Prepared
 
 COMPARE = "run it, and compare the traces: {}"
 

@@ -27,7 +27,7 @@ from rnnscope.running import run_plan
 from rnnscope.running.background import background_call
 from rnnscope.running.interface import Progress
 from rnnscope.running.part_of_run import is_alike_in_any_slice
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.running.runner import RunSettings
 from rnnscope.trace import (
     LayerHeader,

@@ -23,7 +23,7 @@ from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.network import Node
 from rnnscope.model.states import LayerStates
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.trace.parts.mark import SAVED
 
 WHOLE_TIME = frozenset({"input-tail", "length-cuts-input"})

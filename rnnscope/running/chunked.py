@@ -15,7 +15,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 from rnnscope.running.compute import run_plain
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 
 
 @dataclass

@@ -16,7 +16,7 @@ from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Layer, Signal
 from rnnscope.model.states import LayerStates, joined
 from rnnscope.running.loops import Loop
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from rnnscope.model.network import Node
 from rnnscope.model.states import LayerStates
 
 if TYPE_CHECKING:
-    from rnnscope.running.prepare import Prepared
+    from rnnscope.running.prepared import Prepared
     from rnnscope.trace import LayerHeader
 
 Progress = Callable[[int], None]

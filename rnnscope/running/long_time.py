@@ -25,7 +25,7 @@ from rnnscope.running.interface import Observer, StateSink
 from rnnscope.running.memory import SliceSize
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.running.streamable import needs_whole_time
 
 

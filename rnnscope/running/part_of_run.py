@@ -23,7 +23,7 @@ from rnnscope.model.states import LayerStates
 from rnnscope.running.interface import Observer, StateSink
 from rnnscope.running.memory import SliceSize
 from rnnscope.running.plan import Plan
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 
 WITHOUT_SUMS = (
     Embedding, Masking, StoredMask, Merge, BidirectionalMerge, PassThrough, LastStep, LastOutput,

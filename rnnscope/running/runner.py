@@ -25,7 +25,8 @@ from rnnscope.running.memory import (
 from rnnscope.running.part_of_run import PartObserver, PartSink, common_rows, slices_of_part
 from rnnscope.running.pipeline import WritingThread
 from rnnscope.running.plan import Plan
-from rnnscope.running.prepare import Prepared, prepare
+from rnnscope.running.prepare import prepare
+from rnnscope.running.prepared import Prepared
 from rnnscope.running.sliced_run import SlicedRun
 
 

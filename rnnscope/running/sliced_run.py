@@ -17,7 +17,7 @@ from rnnscope.running.compute import Computed, Merged, compute_slice
 from rnnscope.running.interface import Observer, StateSink
 from rnnscope.running.memory import IN_FLIGHT, SliceSize
 from rnnscope.running.pipeline import WritingThread
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.running.side_by_side import side_by_side
 
 

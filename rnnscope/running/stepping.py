@@ -11,7 +11,7 @@ from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
 from rnnscope.running.chunked import ChunkedRun
 from rnnscope.running.plan import Plan
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.running.streamable import needs_whole_time
 
 

@@ -21,7 +21,8 @@ from rnnscope.record.planning import PlannedRun, plan_recipe
 from rnnscope.record.recipes.recipe import Recipe, refuse_execution
 from rnnscope.record.replaying.recomputation import open_recomputation
 from rnnscope.record.replaying.replayed_recipe import Replay
-from rnnscope.running.prepare import Prepared, prepare
+from rnnscope.running.prepare import prepare
+from rnnscope.running.prepared import Prepared
 from rnnscope.states.operands import Operand
 from rnnscope.streaming.judging import judge_outputs
 from rnnscope.streaming.proof import prove

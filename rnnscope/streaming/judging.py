@@ -11,7 +11,7 @@ from rnnscope.checks.streamed import OUTPUTS_CHECK, StreamedOutputs
 from rnnscope.errors import UnsupportedCellError
 from rnnscope.explaining.reference import Reference, read_reference
 from rnnscope.record.planning import PlannedRun
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.states.interface import ReadOptions
 from rnnscope.states.operands import Operand
 from rnnscope.streaming.proof import mask_of

@@ -16,7 +16,7 @@ from rnnscope.model.cell import Array
 from rnnscope.model.network import Network, Node
 from rnnscope.model.states import LayerStates
 from rnnscope.running.compute import Computed, compute_slice
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.streaming.streamed_model import StreamedModel, stream_engine
 from rnnscope.wording import plural
 

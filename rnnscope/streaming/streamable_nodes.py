@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 
 
 def upstream_of(prepared: Prepared, nodes: Sequence[Node]) -> frozenset[str]:

@@ -22,7 +22,7 @@ from rnnscope.model.signal import Signal
 from rnnscope.model.states import LayerStates
 from rnnscope.running.chunked import ChunkedRun
 from rnnscope.running.compute import run_plain
-from rnnscope.running.prepare import Prepared
+from rnnscope.running.prepared import Prepared
 from rnnscope.streaming.fault import ZEROS, Facts, Fault, Feed, Handover, States
 from rnnscope.streaming.streamable_nodes import reasons_against, upstream_of
 

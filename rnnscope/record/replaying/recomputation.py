@@ -26,7 +26,8 @@ from rnnscope.record.recipes.recipe_inputs import refuse_verify
 from rnnscope.record.replaying.replayed_recipe import Replay, replayed
 from rnnscope.running.compute import Computed, compute_slice
 from rnnscope.running.loops import find_loops
-from rnnscope.running.prepare import Prepared, prepare
+from rnnscope.running.prepare import prepare
+from rnnscope.running.prepared import Prepared
 from rnnscope.trace import Trace
 
 
