@@ -25,6 +25,7 @@ SLOW = (
 KINDS = (
     "msgpack", "npz, compressed", "npy of objects", "pickle of arrays", "Paddle .pdparams", "ONNX",
     "ONNX, lists of floats", "ONNX, float16", "ONNX, int8", "Core ML",
+    "Core ML, 4 bits",
     *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
 )  # fmt: skip
 

@@ -264,8 +264,8 @@ SCHEMA = MODEL + PROGRAM + NETWORK + NETWORK_LAYERS
 
 TABLE = MessageTable(PACKAGE, SCHEMA)
 
-HELD = {"WeightParams": {1: Held(2, "<f4"), 2: Held(2, "<f2")}}
-"""Values that stay in the file where they are large: floats of 32 and of 16 bits."""
+HELD = {"WeightParams": {1: Held(2, "<f4"), 2: Held(2, "<f2"), 30: Held(30), 31: Held(31)}}
+"""Values that stay in the file where they are large: floats of 32 and of 16 bits, whole numbers."""
 
 MAX_MODEL_BYTES = 2**31 - 1
 

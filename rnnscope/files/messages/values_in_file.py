@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
@@ -88,7 +88,7 @@ class ValueInFile(NamedTuple):
 
     def stand_in(self) -> bytes:
         """See `HeldValue`."""
-        return _stand_in("stored", self)
+        return make_stand_in("stored", self)
 
     def pieces(self) -> Iterator[Any]:
         """See `HeldValue`; all but the last are of `LARGE_BYTES`."""
@@ -164,7 +164,7 @@ class WidenedValue(NamedTuple):
 
     def stand_in(self) -> bytes:
         """See `HeldValue`."""
-        return _stand_in("widened", self)
+        return make_stand_in("widened", self)
 
     def pieces(self) -> Iterator[Array]:
         """See `HeldValue`."""
@@ -225,7 +225,7 @@ def value_in_file(stored: bytes) -> HeldValue | None:
     if not stored.startswith(_MARK):
         return None
     kind, told = json.loads(stored[len(_MARK) :])
-    return _stored(told) if kind == "stored" else _widened(told)
+    return KINDS[kind](told)
 
 
 def whole_value(stored: bytes) -> bytes | memoryview:
@@ -234,11 +234,13 @@ def whole_value(stored: bytes) -> bytes | memoryview:
     return stored if found is None else found.read()
 
 
-def _stand_in(kind: str, value: tuple[Any, ...]) -> bytes:
+def make_stand_in(kind: str, value: tuple[Any, ...]) -> bytes:
+    """What is stored in the place of a value of one of `KINDS`: what it is a tuple of, as JSON."""
     return _MARK + json.dumps([kind, value]).encode("ascii")
 
 
-def _stored(told: Iterable[Any]) -> ValueInFile:
+def stored_value(told: Iterable[Any]) -> ValueInFile:
+    """A value from what its stand-in tells."""
     places, dtype = told
     return ValueInFile(tuple(Place(*one) for one in places), dtype)
 
@@ -246,9 +248,13 @@ def _stored(told: Iterable[Any]) -> ValueInFile:
 def _widened(told: Iterable[Any]) -> WidenedValue:
     stored, shape, grid, dtype = told
     if grid is not None:
-        scale, zero = (_stored(one) if isinstance(one, list) else one for one in grid[:2])
+        scale, zero = (stored_value(one) if isinstance(one, list) else one for one in grid[:2])
         grid = Grid(scale, zero, *grid[2:])
-    return WidenedValue(_stored(stored), tuple(shape), grid, dtype)
+    return WidenedValue(stored_value(stored), tuple(shape), grid, dtype)
+
+
+KINDS: dict[str, Callable[[Any], HeldValue]] = {"stored": stored_value, "widened": _widened}
+"""What makes a value of what its stand-in tells; a module of another kind adds its own."""
 
 
 def _numbers(stated: float | ValueInFile) -> Array:

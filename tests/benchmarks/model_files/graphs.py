@@ -128,8 +128,8 @@ def _lite_rows(file: Any, rows: int, stored: str, ids: int, result: int) -> None
         file.operator("DEQUANTIZE", [found], [result])
 
 
-def coreml(path: Path, layers: int, rows: int) -> Written:
-    """A network of uniDirectionalLSTM."""
+def coreml(path: Path, layers: int, rows: int, bits: int = 32) -> Written:
+    """A network of uniDirectionalLSTM; the table has as many bytes however it is stored."""
     from rnnscope.checkpoints.coreml.proto import TABLE
 
     path = path.with_suffix(".mlmodel")
@@ -143,8 +143,14 @@ def coreml(path: Path, layers: int, rows: int) -> Written:
     network.arrayInputShapeMapping = 1
     if rows:
         layer = network.layers.add(name="table", input=["ids"], output=["rows"])
-        layer.embeddingND.vocabSize, layer.embeddingND.embeddingSize = rows, WIDTH
-        layer.embeddingND.weights.floatValue.extend(drawn(rows * WIDTH))
+        table, count = layer.embeddingND, rows * 32 // bits
+        table.vocabSize, table.embeddingSize = count, WIDTH
+        if bits == 32:
+            table.weights.floatValue.extend(drawn(rows * WIDTH))
+        else:
+            table.weights.rawValue = drawn(rows * WIDTH).tobytes()
+            table.weights.quantization.numberOfBits = bits
+            table.weights.quantization.linearQuantization.scale.extend([0.01] * WIDTH)
     last = "x"
     gates = ("inputGate", "forgetGate", "blockInput", "outputGate")
     for number in range(layers):
@@ -254,5 +260,6 @@ WRITERS: dict[str, Write] = {
     "ONNX, int8": partial(onnx_narrow, table="int8"),
     "TensorFlow Lite": tflite, "TensorFlow Lite, float16": partial(tflite, stored="FLOAT16"),
     "TensorFlow Lite, int8": partial(tflite, stored="INT8"), "Core ML": coreml,
+    "Core ML, 4 bits": partial(coreml, bits=4),
     "OpenVINO": openvino,
 }  # fmt: skip

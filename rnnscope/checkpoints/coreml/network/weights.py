@@ -16,7 +16,13 @@ import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.tensors import MAX_BYTES
 from rnnscope.errors import CheckpointError
-from rnnscope.files.messages.values_in_file import HeldValue, value_in_file
+from rnnscope.files.messages.packed_values import MAX_LISTED, PackedValue, unpacked
+from rnnscope.files.messages.values_in_file import (
+    HeldValue,
+    ValueInFile,
+    value_in_file,
+    whole_value,
+)
 from rnnscope.model.cell import Array
 
 
@@ -50,10 +56,41 @@ def read_weights(params: Any, shape: Sequence[int], where: str) -> Array:
 
 
 def weights_in_file(params: Any, shape: Sequence[int]) -> HeldValue | None:
-    """Where the floats of a WeightParams lie that stayed in the file and fit the shape."""
-    found = None if params.rawValue else value_in_file(params.float16Value)
+    """The floats of a WeightParams whose values stayed in the file and fit the shape."""
+    if params.rawValue:
+        return _packed_in_file(params, shape)
+    found = value_in_file(params.float16Value)
     fits = found is not None and found.size == math.prod(shape) * np.dtype(found.dtype).itemsize
     return found if fits else None
+
+
+def _packed_in_file(params: Any, shape: Sequence[int]) -> PackedValue | None:
+    """Whole numbers that stayed in the file; None where `read_weights` says what is wrong."""
+    stored, count = value_in_file(params.rawValue), math.prod(shape)
+    bits = int(params.quantization.numberOfBits)
+    if params.int8RawValue or not isinstance(stored, ValueInFile) or not 1 <= bits <= 8:
+        return None
+    if stored.size != (count * bits + 7) // 8 or count * 4 > MAX_BYTES:
+        return None
+    rows = shape[0] if len(shape) > 1 else 1
+    scale, bias, table = (tuple(one) for one in _lists(params))
+    if table:
+        fits = 1 << bits <= len(table) <= MAX_LISTED
+    else:
+        fits = rows <= MAX_LISTED and {len(scale), len(bias)} <= {1, rows}
+    return PackedValue(stored, count, bits, count // rows, scale, bias, table) if fits else None
+
+
+def _lists(params: Any) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+    """Scales, biases and the table: none, or one of both kinds."""
+    quantization = params.quantization
+    kind = quantization.WhichOneof("QuantizationType")
+    if kind == "lookupTableQuantization":
+        return (), (), quantization.lookupTableQuantization.floatValue
+    if kind != "linearQuantization":
+        return (), (), ()
+    linear = quantization.linearQuantization
+    return linear.scale, linear.bias if len(linear.bias) else (0.0,), ()
 
 
 def is_quantised(params: Any) -> bool:
@@ -66,34 +103,23 @@ def _quantised(params: Any, shape: Sequence[int], count: int, where: str) -> Arr
     bits = int(quantization.numberOfBits)
     if not 1 <= bits <= 8:
         raise _misfit(where, "values of 1 to 8 bits", f"{bits} bits")
-    raw = np.frombuffer(params.rawValue, np.uint8)
+    raw = np.frombuffer(whole_value(params.rawValue), np.uint8)
     if len(raw) != (count * bits + 7) // 8:
         raise _misfit(where, f"{(count * bits + 7) // 8} bytes", f"{len(raw)} bytes")
-    values = _unpacked(raw, count, bits)
+    values = unpacked(raw, bits)[:count]
+    scale, bias, table = (np.asarray(one, np.float32) for one in _lists(params))
     kind = quantization.WhichOneof("QuantizationType")
     if kind == "lookupTableQuantization":
-        table = np.asarray(quantization.lookupTableQuantization.floatValue, np.float32)
         if len(table) <= int(values.max(initial=0)):
             raise _misfit(where, f"a table of {1 << bits} values", f"{len(table)} values")
         return table[values]
     if kind != "linearQuantization":
         raise _misfit(where, "a scale or a table", "neither")
-    linear = quantization.linearQuantization
-    scale = np.asarray(linear.scale, np.float32)
-    bias = np.asarray(linear.bias if len(linear.bias) else [0.0], np.float32)
     rows = values.astype(np.float32).reshape(shape[0] if len(shape) > 1 else 1, -1)
     if scale.size not in (1, len(rows)) or bias.size not in (1, len(rows)):
         raise _misfit(where, f"one scale, or {len(rows)}", f"{scale.size} and {bias.size}")
     made: Array = rows * scale.reshape(-1, 1) + bias.reshape(-1, 1)
     return made.ravel()
-
-
-def _unpacked(raw: Array, count: int, bits: int) -> Array:
-    if bits == 8:
-        return raw
-    each = np.unpackbits(raw)[: count * bits].reshape(count, bits)
-    made: Array = each @ (1 << np.arange(bits - 1, -1, -1))
-    return made
 
 
 def _misfit(where: str, expected: str, found: str) -> CheckpointError:
