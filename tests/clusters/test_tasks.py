@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -166,6 +168,96 @@ def test_what_was_pooled_stays_when_parts_are_mended(files):
     assert told[0] == []
     assert told[1][0].startswith("1 part of 6 was made again, and the pooled arrays are those")
     assert rnnscope.check("t.h5").status == "pass"
+
+
+def values(trace):
+    with rnnscope.open_trace(trace) as opened:
+        return {
+            key: np.asarray(getattr(next(iter(opened.layers.values())), key)) for key in ("c", "m")
+        }
+
+
+def other_input(files):
+    np.save(files / "x.npy", np.random.default_rng(9).normal(size=(SEQUENCES, STEPS, 3)))
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("how", ["renamed", "copied"])
+def test_parts_of_a_trace_with_another_name_are_not_removed(files, how):
+    """A master may be renamed: parts of its name were removed for whoever made the name anew."""
+    run(4)
+    kept = files / "kept.h5"
+    kept.write_bytes((files / "t.h5").read_bytes())
+    if how == "renamed":
+        (files / "t.h5").unlink()
+    before, parts = values("kept.h5"), files_below(files / "t.h5.parts")
+    other_input(files)
+    run(4, force=True)
+    assert files_below(files / "t.h5.parts") == parts
+    after = values("kept.h5")
+    assert all(after[key].tobytes() == before[key].tobytes() for key in before)
+    assert rnnscope.check("kept.h5").status == rnnscope.check("t.h5").status == "pass"
+    assert not np.array_equal(values("t.h5")["c"], before["c"], equal_nan=True)
+    run(4, force=True)
+    assert files_below(files / "t.h5.parts") == parts
+    assert len([*files.glob("t.h5.parts*")]) == 2, "those of the trace that was replaced are gone"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_name_is_free_where_its_parts_are_those_of_a_renamed_trace(files):
+    run(4)
+    (files / "t.h5").rename(files / "kept.h5")
+    other_input(files)
+    run(4)
+    assert rnnscope.check("kept.h5").status == rnnscope.check("t.h5").status == "pass"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("same", [True, False])
+def test_a_run_goes_on_with_the_parts_of_a_renamed_trace_if_they_are_its_own(files, same):
+    run(4)
+    (files / "t.h5").rename(files / "kept.h5")
+    if not same:
+        other_input(files)
+        recipe = Recipe.make("lstm.npz", "x.npy", layout="torch")
+        plan_on_cluster(recipe, Target(Path("t.h5"), resume=True), parts=2)
+    assert run(4, resume=True).parts.kept == (4 if same else 0)
+    assert rnnscope.check("kept.h5").status == rnnscope.check("t.h5").status == "pass"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_folder_whose_name_only_begins_alike_is_left_alone(files):
+    run(4)
+    shutil.copytree(files / "t.h5.parts", files / "t.h5.parts-2026-11 backup")
+    before = files_below(files / "t.h5.parts-2026-11 backup")
+    run(4, force=True)
+    assert files_below(files / "t.h5.parts-2026-11 backup") == before
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("same", [True, False])
+def test_force_tells_what_became_of_pooled_arrays(files, same):
+    """Of the same run they stayed without a word, of another they went without one."""
+    run(4)
+    rnnscope.pool("t.h5", ["mean"], store=True)
+    if not same:
+        other_input(files)
+    (note,) = [note for note in run(4, force=True).notes if "pooled" in note]
+    assert bool(load_pooled("t.h5")) == same
+    assert ("those that were there" in note) == same
+    assert ("went with it" in note) != same
+    assert not [note for note in run(4, force=True).notes if "went with it" in note]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("attribute", [["a", "b"], 5, None])
+def test_a_foreign_file_is_replaced_whatever_it_calls_pooled(files, attribute):
+    with h5py.File("t.h5", "w") as file:
+        file["pooled/x"] = h5py.SoftLink("/nowhere")
+        if attribute is not None:
+            file.attrs["parts_run"] = attribute
+    assert run(4, force=True).parts.of == 4
+    assert load_pooled("t.h5") == {}
 
 
 class Ending:

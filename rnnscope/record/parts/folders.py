@@ -58,17 +58,19 @@ def folder_for_parts(
     own = path.with_name(path.name + PARTS_SUFFIX)
     check_folder_name(own)
     replaced, old_run = _tied_to(path)
-    every = [own, *sorted(path.parent.glob(f"{escape(own.name)}-[0-9]*"))]
-    used = [one for one in every if one.is_dir() and any(one.iterdir())]
+    used = _used_folders(own)
+    others = _tied_by_others(path, used)
     if target.resume and old_run == run and replaced is not None:
         # Damaged parts are made again.
         going_on = _number_to_continue(replaced, parts)
-        return replaced, [one for one in used if one != replaced], going_on
+        return replaced, [one for one in used if one not in (replaced, *others)], going_on
     check_target(path, target.force, files)
-    begun = [one for one in used if one != replaced]
-    if begun and target.resume:
-        going_on = _number_to_continue(begun[-1], parts)
-        return begun[-1], [one for one in used if one != begun[-1]], going_on
+    begun = [one for one in used if one != replaced and one not in others]
+    # Those of a trace that has another name by now are as good, if they are of the same run.
+    going = begun or [one for one in used if run in others.get(one, ())]
+    if going and target.resume:
+        going_on = _number_to_continue(going[-1], parts)
+        return going[-1], [one for one in used if one not in (going[-1], *others)], going_on
     if begun and not target.force:
         raise TraceError(
             "Parts of an earlier run are there.",
@@ -83,7 +85,32 @@ def folder_for_parts(
     while os.path.lexists(folder):
         folder = own.with_name(f"{own.name}-{number}")
         number += 1
-    return folder, [] if replaced is None else [replaced], parts
+    return folder, [] if replaced is None or replaced in others else [replaced], parts
+
+
+def _used_folders(own: Path) -> list[Path]:
+    """The folders of parts of a trace that hold something: NAME.parts, NAME.parts-2, and so on."""
+    numbers = {own: 1}
+    for one in own.parent.glob(f"{escape(own.name)}-[0-9]*"):
+        number = one.name[len(own.name) + 1 :]
+        if number.isdecimal():  # a copy that somebody made may be called NAME.parts-2026-11 old
+            numbers[one] = int(number)
+    every = sorted(numbers, key=lambda one: numbers[one])
+    return [one for one in every if one.is_dir() and any(one.iterdir())]
+
+
+def _tied_by_others(path: Path, folders: list[Path]) -> dict[Path, set[str]]:
+    """Folders to which traces of other names are tied, and of which runs these are.
+
+    A trace in parts may have been renamed or copied, and still reads the folder of its first name.
+    """
+    found: dict[Path, set[str]] = {}
+    if folders:
+        for one in path.parent.iterdir():
+            folder, run = (None, "") if one.name == path.name else _tied_to(one)
+            if folder in folders:
+                found.setdefault(folder, set()).add(run)
+    return found
 
 
 def refuse_another_number(path: Path, parts: int | None) -> None:
@@ -94,7 +121,9 @@ def refuse_another_number(path: Path, parts: int | None) -> None:
     TraceError
     """
     own = path.with_name(path.name + PARTS_SUFFIX)
-    _number_to_continue(_tied_to(path)[0] or own, parts)
+    folder = _tied_to(path)[0]
+    if folder is not None or not _tied_by_others(path, [own]):
+        _number_to_continue(folder or own, parts)
 
 
 def _number_to_continue(folder: Path, parts: int | None) -> int | None:

@@ -111,19 +111,15 @@ def record_on_cluster(
         done, workers = _on_workers(opened, address, planned, shared, places, progress)
         planned.require_unchanged(digests.checkpoint, taken)
         files = [folder / place.file_name for place in places]
+        pooled = holds_pooled(path)
         join_parts(files, path, force=target.force or target.resume, command=command)
         for one in stale:
             remove_parts(one)
         first = done[0]
         kept = sum(part.kept for part in done)
         notes = [note for part in done for note in part.notes]
-        if target.resume and kept < of and holds_pooled(path):
-            were = "was" if of - kept == 1 else "were"
-            notes.append(
-                f"{plural(of - kept, 'part')} of {of} {were} made again, and the pooled arrays are "
-                f"those that were there: pool again with {spell('force')} what was pooled from "
-                "damaged parts."
-            )
+        if pooled:
+            notes += _notes_on_pooled(of, of - kept, stayed=holds_pooled(path))
         report = report_of_parts(
             planned, (part.saved for part in done), first.engine, str(target.path), command,
             notes=notes,
@@ -137,6 +133,20 @@ def record_on_cluster(
             steps_per_second=steps / seconds if seconds and not kept else None,
             parts=PartsReport(of, kept, workers),
         )
+
+
+def _notes_on_pooled(of: int, made: int, *, stayed: bool) -> list[str]:
+    """What became of the pooled arrays of the trace that was there."""
+    if not stayed:
+        return ["The pooled arrays of the trace that was replaced went with it: pool again."]
+    if not made:
+        return []
+    were = "was" if made == 1 else "were"
+    words = (
+        f"{plural(made, 'part')} of {of} {were} made again, and the pooled arrays are those that "
+        f"were there: pool again with {spell('force')} what was pooled from damaged parts."
+    )
+    return [words]
 
 
 def plan_on_cluster(

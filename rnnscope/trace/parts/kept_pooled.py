@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,8 +53,11 @@ def keep_pooled(replaced: Path, made: Any, run: str) -> None:
         return
     try:
         with open_h5(replaced, error=TraceError) as old:
+            stated = old.attrs.get(RUN)
+            if not isinstance(stated, str) or stated != run:
+                return
             pooled = child_group(old, POOLED, TraceError)
-            if pooled is not None and old.attrs.get(RUN) == run:
+            if pooled is not None:
                 _copy(pooled, made)
     except TraceError as error:
         raise TraceError(
@@ -103,9 +107,15 @@ def _copied(array: Any, made: Any) -> Any:
 
 
 def holds_pooled(trace: Path) -> bool:
-    """Whether a trace holds pooled arrays."""
-    with open_h5(trace, error=TraceError) as file:
-        return child_group(file, POOLED, TraceError) is not None
+    """Whether a trace holds pooled arrays; not of what is none, or damaged."""
+    if not trace.is_file() or not has_signature(trace):
+        return False
+    with suppress(TraceError), open_h5(trace, error=TraceError) as file:
+        pooled = child_group(file, POOLED, TraceError)
+        return (
+            pooled is not None and next(iter(walk_datasets(pooled, TraceError)), None) is not None
+        )
+    return False
 
 
 def copy_attributes(source: Any, target: Any) -> None:
