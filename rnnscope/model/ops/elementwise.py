@@ -89,8 +89,10 @@ def gelu(x: Array, *, approximate: bool = False) -> Any:
 def clip(x: Array, low: Any = None, high: Any = None) -> Any:
     """Values kept between two bounds, either of which may be missing."""
     if low is not None and np.size(low):
+        broadcast_size(x, low)
         x = np.maximum(x, np.asarray(low, x.dtype))
     if high is not None and np.size(high):
+        broadcast_size(x, high)
         x = np.minimum(x, np.asarray(high, x.dtype))
     return x
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.ops.interface import EvaluationError, Operation, check_size
+from rnnscope.model.ops.interface import EvaluationError, Operation, broadcast_size, check_size
 
 
 def matmul(left: Array, right: Array, *, turn_left: bool = False, turn_right: bool = False) -> Any:
@@ -32,7 +32,8 @@ def einsum(*arrays: Array, equation: str) -> Any:
 def bias_add(x: Array, bias: Array, *, channels_first: bool = False) -> Any:
     """A bias for each channel, which is the last axis or the second."""
     if channels_first and x.ndim > 2:
-        return x + np.reshape(bias, (-1,) + (1,) * (x.ndim - 2))
+        bias = np.reshape(bias, (-1,) + (1,) * (x.ndim - 2))
+    broadcast_size(x, bias)
     return x + bias
 
 

@@ -7,24 +7,29 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.ops.interface import Operation
+from rnnscope.model.ops.interface import EvaluationError, Operation, broadcast_size, check_size
 
 
-def _along(parameter: Array, rank: int, axis: int) -> Array:
+def _along(parameter: Array, x: Array, axis: int) -> Array:
     """One parameter for all elements, or one for each place on an axis."""
-    if parameter.ndim != 1 or parameter.size == 1 or rank <= 1:
-        return parameter.reshape(()) if parameter.size == 1 else parameter
-    shape = [1] * rank
-    shape[axis] = -1
-    return parameter.reshape(shape)
+    if parameter.size == 1:
+        return parameter.reshape(())
+    if parameter.ndim == 1 and x.ndim > 1:
+        shape = [1] * x.ndim
+        shape[axis] = -1
+        parameter = parameter.reshape(shape)
+    places = zip(reversed(x.shape), reversed(parameter.shape), strict=False)
+    if parameter.ndim > x.ndim or any(own not in (1, size) for size, own in places):
+        raise EvaluationError(f"scales or zeros of shape {parameter.shape} for {x.shape} numbers")
+    return parameter
 
 
 def dequantize(x: Array, scale: Array, zero: Array | None = None, *, axis: int = 1) -> Any:
     """The floats that whole numbers stand for."""
-    factor = _along(np.asarray(scale), x.ndim, axis)
+    factor = _along(np.asarray(scale), x, axis)
     whole = x.astype(np.int32)
     if zero is not None:
-        whole = whole - _along(np.asarray(zero), x.ndim, axis).astype(np.int32)
+        whole = whole - _along(np.asarray(zero), x, axis).astype(np.int32)
     return whole.astype(factor.dtype) * factor
 
 
@@ -32,9 +37,9 @@ def quantize(
     x: Array, scale: Array, zero: Array | None = None, *, axis: int = 1, dtype: Any = np.uint8
 ) -> Any:
     """The whole numbers nearest to ``x / scale + zero``, halves to even, within their dtype."""
-    made = np.rint(x / _along(np.asarray(scale), x.ndim, axis))
+    made = np.rint(x / _along(np.asarray(scale), x, axis))
     if zero is not None:
-        made = made + _along(np.asarray(zero), x.ndim, axis).astype(x.dtype)
+        made = made + _along(np.asarray(zero), x, axis).astype(x.dtype)
     bounds = np.iinfo(dtype)
     return np.clip(made, bounds.min, bounds.max).astype(dtype)
 
@@ -54,9 +59,15 @@ def matmul_whole(
     a, b = left.astype(np.int32), right.astype(np.int32)
     if left_zero is not None:
         offset = np.asarray(left_zero, np.int32)
-        a = a - (offset[:, None] if offset.ndim == 1 and offset.size > 1 else offset)
+        offset = offset[:, None] if offset.ndim == 1 and offset.size > 1 else offset
+        broadcast_size(a, offset)
+        a = a - offset
     if right_zero is not None:
+        broadcast_size(b, right_zero)
         b = b - np.asarray(right_zero, np.int32)
+    if a.ndim >= 2 and b.ndim >= 2:
+        leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        check_size((*leading, a.shape[-2], b.shape[-1]), np.int32)
     return a @ b
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array
-from rnnscope.model.ops.interface import EvaluationError, Operation, check_size
+from rnnscope.model.ops.interface import EvaluationError, Operation, broadcast_size, check_size
 
 
 def reshape(x: Array, shape: Array) -> Any:
@@ -98,7 +98,13 @@ def gather_nd(x: Array, indices: Array, *, batch: int = 0) -> Any:
 
 def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Any:
     """At each place of `indices`, the element with that index along an axis."""
-    return np.take_along_axis(x, np.asarray(indices), axis=axis)
+    where = np.asarray(indices)
+    if where.ndim == x.ndim:  # on the other axes they are broadcast against each other
+        places = np.broadcast_shapes(np.take(x, [], axis).shape, np.take(where, [], axis).shape)
+        sizes = [*places]
+        sizes[axis] = where.shape[axis]
+        check_size(sizes, x.dtype)
+    return np.take_along_axis(x, where, axis=axis)
 
 
 def scatter_nd(indices: Array, updates: Array, shape: Array) -> Any:
@@ -179,6 +185,7 @@ def one_hot(indices: Array, depth: Any, on: Any = 1.0, off: Any = 0.0, *, axis: 
     where = np.asarray(indices)
     check_size((*where.shape, size), np.asarray(on).dtype)
     hot = where[..., None] == np.arange(size)
+    broadcast_size(hot, on, off)
     return np.moveaxis(np.where(hot, on, off).astype(np.asarray(on).dtype), -1, axis)
 
 

@@ -12,6 +12,7 @@ from onnx_node_cases import assert_alike, evaluate, node_cases
 from rnnscope.checkpoints.onnx.evaluation.control import CONTROL
 from rnnscope.checkpoints.onnx.operations import OPERATIONS
 from rnnscope.model.ops import OPS, EvaluationError, check_size
+from rnnscope.model.ops.interface import at_most
 
 onnx = pytest.importorskip("onnx")
 
@@ -251,6 +252,43 @@ def test_what_does_not_fit_or_is_too_large_is_refused_by_the_node_s_name(op, inp
     node = onnx.helper.make_node(op, names, ["out"], name="here", **attributes)
     with pytest.raises(EvaluationError, match="here"):
         run(node, inputs, 13)
+
+
+N = 1 << 18
+WIDE, TALL = (np.broadcast_to(np.int8(1), shape) for shape in ((1, N), (N, 1)))
+SCALE = np.broadcast_to(np.float32(1), (N, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "options"),
+    [
+        ("dequantize", [WIDE, SCALE], {}),
+        ("dequantize", [WIDE, np.float32(1), TALL], {}),
+        ("quantize", [WIDE, SCALE], {}),
+        ("quantize", [WIDE, np.float32(1), TALL], {}),
+        ("matmul_whole", [TALL, WIDE], {}),
+        ("matmul_whole", [WIDE, TALL, TALL], {}),
+        ("matmul_whole", [WIDE, TALL, None, WIDE], {}),
+        ("clip", [WIDE, TALL], {}),
+        ("clip", [WIDE, None, TALL], {}),
+        ("bias_add", [WIDE, TALL], {}),
+        ("bias_add", [SCALE, WIDE], {"channels_first": True}),
+        ("gather_elements", [WIDE, TALL], {"axis": 0}),
+        ("one_hot", [WIDE, 8, TALL[:, :, None]], {}),
+    ],
+)
+def test_no_operation_grows_beyond_the_limit_by_broadcasting(name, arrays, options):
+    """A scale of (262144, 1, 1) made 64 GiB of a row: a file of a megabyte was enough."""
+    with pytest.raises(EvaluationError):
+        OPS[name](*arrays, **options)
+
+
+def test_a_table_may_be_larger_than_what_an_evaluation_makes():
+    """Tables of quantised numbers are widened as a whole, whatever their size is."""
+    rows = np.ones((64, 8), np.int8)
+    with at_most(1024):
+        made = OPS["dequantize"](rows, np.ones(8, np.float32), np.ones(8, np.int8))
+    assert made.shape == rows.shape
 
 
 def test_sizes_have_a_limit():
