@@ -87,7 +87,7 @@ def _write(scope: PirScope, op: PirOperation) -> None:
             made = list(operator(scope, op))
         except NotTranslated as error:
             reason = str(error)
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
             raise CheckpointError(
                 "An operation of the PaddlePaddle program is damaged.",
                 where=f"operation {op.kind}",

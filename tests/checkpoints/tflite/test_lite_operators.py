@@ -235,6 +235,15 @@ def test_operator(tmp_path, op, number):
         np.testing.assert_allclose(made, expected, rtol=2e-5, atol=2e-6)
 
 
+def test_a_number_is_not_turned_round(tmp_path):
+    """A number has no axes: that ended the program, and the operator is named now."""
+    path, _ = written(tmp_path / "m.tflite", "REVERSE_V2", [X[0, 0, 0], C(i32(0))], NO, {})
+    (node,) = [
+        one for one in translated(read_lite_model(path)).graph.node if "REVERSE" in one.op_type
+    ]
+    assert node.op_type == "REVERSE_V2 whose parts do not fit"
+
+
 def held_to_the_kernel(path, x):
     """A whole file against the interpreter."""
     (true,) = kernel(path, {0: x})

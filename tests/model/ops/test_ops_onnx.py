@@ -254,27 +254,45 @@ def test_what_does_not_fit_or_is_too_large_is_refused_by_the_node_s_name(op, inp
         run(node, inputs, 13)
 
 
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes"),
+    [
+        ("Pad", [X[0, 0, 0], ids(), np.float32(0), ids(0)], {}),
+        ("Split", [ROW], {"num_outputs": 0}),
+        ("GroupNormalization", [X[:0], ROW[:0], ROW[:0]], {"num_groups": 0}),
+        ("LayerNormalization", [X[0, 0, 0], ROW[0]], {}),
+        ("RMSNormalization", [X[0, 0, 0], ROW[0]], {}),
+    ],
+)
+def test_a_division_by_no_axes_or_parts_is_refused_by_the_node_s_name(op, inputs, attributes):
+    """A ZeroDivisionError ended the program."""
+    names = [f"in{n}" for n in range(len(inputs))]
+    node = onnx.helper.make_node(op, names, ["out"], name="here", **attributes)
+    with pytest.raises(EvaluationError, match="here"):
+        run(node, inputs, 23)
+
+
 N = 1 << 18
-WIDE, TALL = (np.broadcast_to(np.int8(1), shape) for shape in ((1, N), (N, 1)))
+BROAD, TALL = (np.broadcast_to(np.int8(1), shape) for shape in ((1, N), (N, 1)))
 SCALE = np.broadcast_to(np.float32(1), (N, 1, 1))
 
 
 @pytest.mark.parametrize(
     ("name", "arrays", "options"),
     [
-        ("dequantize", [WIDE, SCALE], {}),
-        ("dequantize", [WIDE, np.float32(1), TALL], {}),
-        ("quantize", [WIDE, SCALE], {}),
-        ("quantize", [WIDE, np.float32(1), TALL], {}),
-        ("matmul_whole", [TALL, WIDE], {}),
-        ("matmul_whole", [WIDE, TALL, TALL], {}),
-        ("matmul_whole", [WIDE, TALL, None, WIDE], {}),
-        ("clip", [WIDE, TALL], {}),
-        ("clip", [WIDE, None, TALL], {}),
-        ("bias_add", [WIDE, TALL], {}),
-        ("bias_add", [SCALE, WIDE], {"channels_first": True}),
-        ("gather_elements", [WIDE, TALL], {"axis": 0}),
-        ("one_hot", [WIDE, 8, TALL[:, :, None]], {}),
+        ("dequantize", [BROAD, SCALE], {}),
+        ("dequantize", [BROAD, np.float32(1), TALL], {}),
+        ("quantize", [BROAD, SCALE], {}),
+        ("quantize", [BROAD, np.float32(1), TALL], {}),
+        ("matmul_whole", [TALL, BROAD], {}),
+        ("matmul_whole", [BROAD, TALL, TALL], {}),
+        ("matmul_whole", [BROAD, TALL, None, BROAD], {}),
+        ("clip", [BROAD, TALL], {}),
+        ("clip", [BROAD, None, TALL], {}),
+        ("bias_add", [BROAD, TALL], {}),
+        ("bias_add", [SCALE, BROAD], {"channels_first": True}),
+        ("gather_elements", [BROAD, TALL], {"axis": 0}),
+        ("one_hot", [BROAD, 8, TALL[:, :, None]], {}),
     ],
 )
 def test_no_operation_grows_beyond_the_limit_by_broadcasting(name, arrays, options):

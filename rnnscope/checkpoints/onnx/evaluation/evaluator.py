@@ -262,7 +262,7 @@ class Evaluation:
         return np.full(check_size(np.ravel(shape), value.dtype), value, value.dtype)
 
 
-_MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError,
+_MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
             MemoryError, AssertionError)  # fmt: skip
 """What numpy and the entries of EVERY_OPERATION raise where a damaged graph hands them nonsense."""
 

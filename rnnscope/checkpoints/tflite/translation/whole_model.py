@@ -124,7 +124,7 @@ def _name_or_none(values: Values, place: int) -> str:
         return ""
 
 
-_MISFITS = (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError)
+_MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError)
 """What a damaged file leads to: options of another operator, constants of another shape."""
 
 

@@ -62,6 +62,11 @@ class _Scope:
         self.outer = outer
 
 
+_MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
+            MemoryError, AssertionError)  # fmt: skip
+"""What numpy and OPERATIONS raise where a damaged graph hands them nonsense."""
+
+
 class GraphEvaluator:
     """Computes tensors of a graph.
 
@@ -217,7 +222,7 @@ class GraphEvaluator:
                 raise EvaluationError(f"op {node.op} (node '{node.name}') is not computed")
             try:
                 made = operation(node, inputs)
-            except (ValueError, IndexError, TypeError, KeyError) as error:
+            except _MISFITS as error:
                 raise EvaluationError(
                     f"op {node.op} (node '{node.name}') cannot be computed: {error}"
                 ) from error
