@@ -147,7 +147,7 @@ def _one_array(path: Path, key: str) -> Printable:
     container = open_container(path)
     try:
         name = choose_name(container, path, key, "the array")
-        found = (_contents(container, name),)
+        found = (_contents_of(name, container.array(name)),)
     finally:
         container.close()
     notes = tuple(_notes(found, container.kind))

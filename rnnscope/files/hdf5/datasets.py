@@ -40,7 +40,9 @@ class Hdf5File:
         names: list[str] = []
 
         def note(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
+            if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiub":
+                return
+            if item.shape is not None:  # one without a shape holds no values
                 names.append(name)
 
         def note_link(name: str, link: Any) -> None:

@@ -216,3 +216,26 @@ def test_one_array_is_inspected_by_the_name_that_run_takes(rnnscope, tmp_path, n
     done = rnnscope("inspect", f"{tmp_path / name}z")
     assert done.code == 2
     assert "holds no array" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["inspect", "run"])
+def test_an_array_of_objects_that_is_named_is_refused(rnnscope, tmp_path, command):
+    """``inspect`` listed it, though ``run`` does not take it."""
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.ones((2, 5, 8)), words=np.array([{"a": 1}, None, "b"], object))
+    model = [SAMPLE / "model.ckpt"] if command == "run" else []
+    done = rnnscope(command, *model, f"{path}::words")
+    assert done.code == 2
+    assert "an object array, which only pickle could load" in done.stderr
+
+
+def test_a_dataset_of_no_values_is_no_array(rnnscope, tmp_path):
+    """It was said to lie outside of the file, and refused all that is beside it."""
+    path = tmp_path / "in.h5"
+    with h5py.File(path, "w") as file:
+        file["x"], file["nothing"] = np.ones((2, 5, 8)), h5py.Empty("f4")
+    done = rnnscope("inspect", path, "--format", "json")
+    assert (done.code, done.stderr) == (0, "")
+    assert [one["name"] for one in json.loads(done.stdout)["arrays"]] == ["x"]
+    done = rnnscope("run", SAMPLE / "model.ckpt", f"{path}::x", "-q", "-o", tmp_path / "t.h5")
+    assert (done.code, done.stderr) == (0, "")
