@@ -11,10 +11,8 @@ from checkpoint_truth import DATA
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.coreml.network.weights import read_weights, weights_in_file
-from rnnscope.checkpoints.coreml.proto import SCHEMA, TABLE, parse_model
+from rnnscope.checkpoints.coreml.proto import SCHEMA, TABLE
 from rnnscope.errors import CheckpointError, RnnscopeError, UnsupportedCellError
-from rnnscope.files.messages.values_in_file import value_in_file
 
 FOLDER = DATA / "coreml"
 CLOSE = {"atol": 3e-6, "rtol": 0}
@@ -165,79 +163,6 @@ def test_a_manifest_that_points_outside(tmp_path):
     (path / "Manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="names no model"):
         read_checkpoint(path)
-
-
-@pytest.mark.parametrize("bits", [1, 3, 5, 8])
-def test_quantised_values_are_unpacked(bits):
-    """The highest bit first, each value behind the other; a scale for every row."""
-    values = np.random.default_rng(bits).integers(0, 1 << bits, (3, 7))
-    text = "".join(f"{one:0{bits}b}" for one in values.ravel())
-    text += "0" * (-len(text) % 8)
-    raw = bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
-    params = TABLE.message_class("WeightParams")(rawValue=raw)
-    params.quantization.numberOfBits = bits
-    params.quantization.linearQuantization.scale.extend([0.5, 2.0, -1.0])
-    params.quantization.linearQuantization.bias.extend([1.0, 0.0, 3.0])
-    made = read_weights(params, (3, 7), "w")
-    expected = values * np.array([[0.5], [2.0], [-1.0]]) + np.array([[1.0], [0.0], [3.0]])
-    np.testing.assert_array_equal(made, expected)
-
-
-QUANTISED = {
-    **{f"{bits} bits, a scale a row": (bits, "rows", 7 * 2**18) for bits in (1, 3, 5, 8)},
-    "8 bits, one scale": (8, "one", 7 * 2**18),
-    "a table": (4, "table", 7 * 2**18),
-    "a table of odd bits": (7, "table", 7 * 2**18 + 1),
-}
-
-
-@pytest.mark.parametrize("name", QUANTISED)
-def test_large_quantised_values_stay_in_the_file(tmp_path, name):
-    """They are what they are in memory, bit for bit, and none of them is held before."""
-    bits, kind, columns = QUANTISED[name]
-    rng, count = np.random.default_rng(3), 5 * columns
-    raw = rng.integers(0, 256, (count * bits + 7) // 8, np.uint8).tobytes()
-    model = TABLE.message_class("Model")(specificationVersion=4)
-    params = model.neuralNetwork.layers.add(name="table").embeddingND.weights
-    params.rawValue, params.quantization.numberOfBits = raw, bits
-    if kind == "table":
-        table = rng.standard_normal(1 << bits)
-        params.quantization.lookupTableQuantization.floatValue.extend(table)
-    else:
-        linear = params.quantization.linearQuantization
-        linear.scale.extend(rng.standard_normal(5 if kind == "rows" else 1))
-        linear.bias.extend(rng.standard_normal(5))
-    path = tmp_path / "m.mlmodel"
-    path.write_bytes(model.SerializeToString())
-    large = parse_model(path).neuralNetwork.layers[0].embeddingND.weights
-    assert len(large.SerializeToString()) < 10_000
-    held = weights_in_file(large, (5, columns))
-    expected = read_weights(params, (5, columns), "w")
-    np.testing.assert_array_equal(np.frombuffer(held.read(), "<f4"), expected.ravel())
-    again = value_in_file(held.stand_in())
-    pieces = [np.frombuffer(piece, "<f4") for piece in again.pieces()]
-    assert max(map(len, pieces)) <= 8 * 2**20 // bits + 8
-    np.testing.assert_array_equal(np.concatenate(pieces), expected.ravel())
-    np.testing.assert_array_equal(read_weights(large, (5, columns), "w"), expected)
-
-
-@pytest.mark.parametrize("damage", ["short", "bits", "scales", "table", "nothing"])
-def test_large_quantised_values_that_do_not_fit_are_refused(tmp_path, damage):
-    model = TABLE.message_class("Model")(specificationVersion=4)
-    params = model.neuralNetwork.layers.add(name="table").embeddingND.weights
-    params.rawValue = b"\xff" * (2 * 2**20 - (damage == "short"))
-    params.quantization.numberOfBits = 9 if damage == "bits" else 8
-    if damage == "table":
-        params.quantization.lookupTableQuantization.floatValue.extend([1.0] * 255)
-    elif damage != "nothing":
-        scales = [1.0] * (3 if damage == "scales" else 2)
-        params.quantization.linearQuantization.scale.extend(scales)
-    path = tmp_path / "m.mlmodel"
-    path.write_bytes(model.SerializeToString())
-    large = parse_model(path).neuralNetwork.layers[0].embeddingND.weights
-    assert weights_in_file(large, (2, 2**20)) is None
-    with pytest.raises(CheckpointError, match="do not fit"):
-        read_weights(large, (2, 2**20), "w")
 
 
 def lines():

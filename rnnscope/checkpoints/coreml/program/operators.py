@@ -216,6 +216,10 @@ def _layer_norm(scope: ProgramScope, op: Any) -> Sequence[str]:
     return [made_of]
 
 
+BYTES = {21, 31}
+"""MIL's DataType of whole numbers of 8 bits, with a sign and without."""
+
+
 def _affine_dequantize(scope: ProgramScope, op: Any) -> Sequence[str]:
     """Whole numbers as ``scale (q - zero_point)``, along an axis."""
     made, name = scope.made, name_of(op)
@@ -225,9 +229,14 @@ def _affine_dequantize(scope: ProgramScope, op: Any) -> Sequence[str]:
         raise NotTranslated("is compressed in another way than by a scale and a zero point")
     rank = len(values["quantized_data"].type.tensorType.dimensions)
     axis = int(op.attributes["axis"].immediateValue.tensor.ints.values[0]) % max(rank, 1)
+    stored = [scope.store(f"{name}/{role}", value) for role, value in values.items()]
+    ranks = {len(value.type.tensorType.dimensions) for value in (*values.values(),)[1:]}
+    kinds = {values[role].type.tensorType.dataType for role in ("quantized_data", "zero_point")}
+    if ranks <= {0, 1} and len(kinds) == 1 and kinds <= BYTES:
+        return [made.one("DequantizeLinear", stored, name, axis=axis)]  # a table stays in its file
     parts = {}
-    for role, value in values.items():
-        wide = made.one("Cast", [scope.store(f"{name}/{role}", value)], f"{name}/{role}", to=1)
+    for key, (role, value) in zip(stored, values.items(), strict=True):
+        wide = made.one("Cast", [key], f"{name}/{role}", to=1)
         if role != "quantized_data" and len(value.type.tensorType.dimensions) == 1:
             shape = made.ints([-1 if number == axis else 1 for number in range(rank)])
             wide = made.one("Reshape", [wide, shape], f"{name}/{role}")
