@@ -20,6 +20,7 @@ from rnnscope.files.messages.values_in_file import (
     WidenedValue,
 )
 from rnnscope.model.cell import Array
+from rnnscope.wording import plural
 
 MAX_BYTES = 1 << 31
 """No FlatBuffer is larger."""
@@ -121,6 +122,11 @@ class _Parts:
             zero = np.zeros(len(scale), np.int64) if q.zero_point is None else q.zero_point
             if scale.size > 1 and not (0 <= axis < len(shape) and shape[axis] == scale.size):
                 raise self.damaged(f"tensor '{stored.name}' has {scale.size} scales")
+            if len(zero) not in {0, 1, scale.size}:
+                raise self.damaged(f"tensor '{stored.name}' has {len(zero)} zero points and "
+                                   f"{plural(scale.size, 'scale')}")  # fmt: skip
+            if scale.size and DTYPES.get(stored.type) == "<u8":
+                raise self.damaged(f"tensor '{stored.name}' of uint64 has a scale")
         data = self._stored_values(stored, shape)
         place = None if data is None or data.nbytes < LARGE_BYTES else self._place(data)
         in_file: HeldValue | None = place
@@ -166,6 +172,8 @@ class _Parts:
         if raw is None or not len(raw) or stored.type not in DTYPES:
             return None
         dtype = np.dtype(DTYPES[stored.type])
+        if any(size < 0 for size in shape):
+            raise self.damaged(f"tensor '{stored.name}' of shape {shape}")
         if stored.sparsity is not None or math.prod(shape) * dtype.itemsize != len(raw):
             if stored.sparsity is not None:
                 return None  # whoever reads it says that it is not there

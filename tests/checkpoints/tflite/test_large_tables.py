@@ -116,3 +116,55 @@ def test_a_scale_for_each_row_or_column(tmp_path, axis, zeros):
         np.frombuffer(tensor.place.read(), np.int8).reshape(NUMBERS.shape), NUMBERS
     )
     assert len(tensor.in_file.stand_in()) < 1024
+
+
+def odd(tmp_path, change, values):
+    """A file whose table was changed, on its way into the file."""
+    file = LiteFile()
+    kind = {"i1": "INT8", "u8": "UINT64"}[values.dtype.str[1:]]
+    ids, table = (
+        file.tensor("ids", (2,), kind="INT32"),
+        file.tensor("table", values.shape, values, kind=kind, scale=0.5),
+    )
+    rows = file.tensor("rows", (2, values.shape[1]))
+    file.operator("GATHER", [table, ids], [rows], "GatherOptions", axis=0, batchDims=0)
+    file.end([ids], [rows])
+    change(file.graph.tensors[table])
+    return file.write(tmp_path / "m.tflite")
+
+
+def on_grid(scales, zeros):
+    def change(tensor):
+        quantization = tensor.quantization
+        quantization.scale, quantization.zeroPoint = [0.5] * scales, [3] * zeros
+        quantization.quantizedDimension = 1
+
+    return change
+
+
+@pytest.mark.parametrize("rows", [4, 2**18])
+@pytest.mark.parametrize(("scales", "zeros"), [(6, 2), (6, 9), (1, 6)])
+def test_zero_points_of_another_number_than_scales_are_refused(tmp_path, rows, scales, zeros):
+    """As the interpreter refuses them; they were repeated, or left out in silence."""
+    path = odd(tmp_path, on_grid(scales, zeros), np.ones((rows, 6), np.int8))
+    with pytest.raises(CheckpointError, match="do not fit each other") as caught:
+        read_lite_model(path)
+    assert f"{scales} scale" in caught.value.found
+    assert f"{zeros} zero points" in caught.value.found
+
+
+def test_sizes_below_zero_are_damage(tmp_path):
+    """Two of them make a number that the bytes fit: a ValueError of numpy ended the program."""
+    path = odd(tmp_path, lambda tensor: setattr(tensor, "shape", [-4, -6]), np.ones((4, 6), "i1"))
+    with pytest.raises(CheckpointError, match="do not fit each other") as caught:
+        read_lite_model(path)
+    assert "(-4, -6)" in caught.value.found
+
+
+@pytest.mark.parametrize("rows", [4, 2**18])
+def test_whole_numbers_of_64_bits_without_a_sign_have_no_grid(tmp_path, rows):
+    """They were taken for numbers with a sign: 2**63 for -2**63."""
+    path = odd(tmp_path, lambda tensor: None, np.full((rows, 6), 2**63, np.uint64))
+    with pytest.raises(CheckpointError, match="do not fit each other") as caught:
+        read_lite_model(path)
+    assert "uint64" in caught.value.found
