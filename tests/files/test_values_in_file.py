@@ -155,3 +155,11 @@ def test_a_place_behind_the_end_of_its_file_is_named(tmp_path, read):
     (tmp_path / "short").write_bytes(b"123456")
     with pytest.raises(CheckpointError, match="shorter than it was"):
         read(ValueInFile.at(str(tmp_path / "short"), 4, 4))
+
+
+@pytest.mark.parametrize("read", [ValueInFile.read, lambda value: list(value.pieces())])
+def test_a_file_that_is_gone_meanwhile_is_named(tmp_path, read):
+    """A FileNotFoundError of Python ended the program, days into a run."""
+    with pytest.raises(CheckpointError, match="cannot be read any more") as caught:
+        read(ValueInFile.at(str(tmp_path / "gone"), 4, 4))
+    assert str(caught.value.where) == str(tmp_path / "gone")

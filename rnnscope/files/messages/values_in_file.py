@@ -10,6 +10,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
@@ -94,7 +95,7 @@ class ValueInFile(NamedTuple):
         """See `HeldValue`; all but the last are of `LARGE_BYTES`."""
         piece = bytearray()
         for place in self.places:
-            with Path(place.path).open("rb", buffering=0) as file:
+            with _opened(place) as file:
                 file.seek(place.start)
                 left = place.size
                 while left:
@@ -113,7 +114,7 @@ class ValueInFile(NamedTuple):
         made = np.empty(self.size, np.uint8).data
         done = 0
         for place in self.places:
-            with Path(place.path).open("rb", buffering=0) as file:
+            with _opened(place) as file:
                 file.seek(place.start)
                 _fill(file, made[done : done + place.size], place)
             done += place.size
@@ -262,6 +263,21 @@ def _numbers(stated: float | ValueInFile) -> Array:
     if isinstance(stated, ValueInFile):
         return np.frombuffer(stated.read(), stated.dtype)
     return np.asarray([stated])
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[BinaryIO]:
+    """The file of a place, without a buffer; it may be long since its name was looked at."""
+    try:
+        with Path(place.path).open("rb", buffering=0) as file:
+            yield cast("BinaryIO", file)
+    except OSError as error:
+        raise CheckpointError(
+            "The file cannot be read any more.",
+            where=place.path,
+            found=error.strerror or str(error),
+            hint="leave it where it is until the run is done",
+        ) from error
 
 
 def _fill(file: BinaryIO, buffer: memoryview, place: Place) -> None:
