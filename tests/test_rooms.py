@@ -114,3 +114,15 @@ def test_no_module_imports_itself_through_others():
         if module not in state:
             visit(module, [module])
     assert circles == []
+
+
+def test_nothing_in_the_house_is_left_behind_by_an_editor_or_a_merge():
+    """A `.orig` of a module was shipped."""
+    known = {".py", ".md", ".json", ".js", ".mjs", ".css", ".html", ".c", ".yml", ".yaml", ".typed"}
+    found = [
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+        if path.suffix not in known and path.name != "py.typed"
+    ]
+    assert found == []
