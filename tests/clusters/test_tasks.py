@@ -260,6 +260,21 @@ def test_a_foreign_file_is_replaced_whatever_it_calls_pooled(files, attribute):
     assert load_pooled("t.h5") == {}
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("how", ["force", "resume"])
+def test_a_trace_that_opens_no_more_is_replaced(files, how):
+    """Nothing can be kept of it; it was refused at the very end, when all was computed."""
+    run(4)
+    whole = (files / "t.h5").read_bytes()
+    (files / "t.h5").write_bytes(whole[: len(whole) // 2])
+    if how == "resume":
+        with pytest.raises(TraceError, match="exists already"):
+            run(4, resume=True)
+    else:
+        assert run(4, force=True).parts.of == 4
+        assert rnnscope.check("t.h5").status == "pass"
+
+
 class Ending:
     """A future that is done, and whose scheduler ends before its result is there."""
 

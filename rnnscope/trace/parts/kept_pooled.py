@@ -38,7 +38,8 @@ def keep_pooled(replaced: Path, made: Any, run: str) -> None:
     Parameters
     ----------
     replaced : Path
-        What is there under the trace's name: any file, or none.
+        What is there under the trace's name: any file, or none. One that opens no more has nothing
+        that could be kept.
     made : h5py.File
         The new master, with all its arrays but these.
     run : str
@@ -49,7 +50,7 @@ def keep_pooled(replaced: Path, made: Any, run: str) -> None:
     TraceError
         They cannot be read.
     """
-    if not replaced.is_file() or not has_signature(replaced):
+    if not replaced.is_file() or not has_signature(replaced) or not _opens(replaced):
         return
     try:
         with open_h5(replaced, error=TraceError) as old:
@@ -67,6 +68,12 @@ def keep_pooled(replaced: Path, made: Any, run: str) -> None:
             found=error.what if error.found is None else error.found,
             hint="move it away, tie the parts, which are as they were, and pool again",
         ) from error
+
+
+def _opens(path: Path) -> bool:
+    with suppress(TraceError), open_h5(path, error=TraceError):
+        return True
+    return False
 
 
 def _copy(pooled: Any, made: Any) -> None:
