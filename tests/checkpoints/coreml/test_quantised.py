@@ -13,6 +13,7 @@ from rnnscope.checkpoints import read_checkpoint
 from rnnscope.checkpoints.coreml.network.weights import read_weights, weights_in_file
 from rnnscope.checkpoints.coreml.proto import TABLE, parse_model
 from rnnscope.errors import CheckpointError
+from rnnscope.files.messages.packed_values import MAX_LISTED
 from rnnscope.files.messages.values_in_file import value_in_file
 from rnnscope.model.layers.deferred_table import DeferredTable
 
@@ -71,6 +72,22 @@ def test_large_quantised_values_stay_in_the_file(tmp_path, name):
     assert max(map(len, pieces)) <= 8 * 2**20 // bits + 8
     np.testing.assert_array_equal(np.concatenate(pieces), expected.ravel())
     np.testing.assert_array_equal(read_weights(large, (5, columns), "w"), expected)
+
+
+def test_many_scales_are_read_with_their_numbers(tmp_path):
+    """A stand-in holds all scales, and is to stay small."""
+    rows = MAX_LISTED + 1
+    model = TABLE.message_class("Model")(specificationVersion=4)
+    params = model.neuralNetwork.layers.add(name="table").embeddingND.weights
+    params.rawValue, params.quantization.numberOfBits = bytes(range(256)) * (rows * 16 // 256), 8
+    params.rawValue += bytes(rows * 16 - len(params.rawValue))
+    params.quantization.linearQuantization.scale.extend(np.linspace(0, 1, rows))
+    path = tmp_path / "m.mlmodel"
+    path.write_bytes(model.SerializeToString())
+    large = parse_model(path).neuralNetwork.layers[0].embeddingND.weights
+    assert weights_in_file(large, (rows, 16)) is None
+    expected = read_weights(params, (rows, 16), "w")
+    np.testing.assert_array_equal(read_weights(large, (rows, 16), "w"), expected)
 
 
 @pytest.mark.parametrize("damage", ["short", "bits", "scales", "table", "nothing"])
