@@ -162,6 +162,9 @@ def _run(arguments: list[str] | None) -> int:
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__cause__, EOFError):
+            # click takes it for the end of what a user types; no command asks for anything.
+            return _unforeseen(stop.__cause__, arguments)
         tell("interrupted: nothing was kept\n")
         return code_of_interrupt(stop)
     except click.ClickException as error:
@@ -177,17 +180,22 @@ def _run(arguments: list[str] | None) -> int:
         sys.stderr.close()
         return TROUBLE
     except Exception as error:  # noqa: BLE001 - 1 must stay a verdict
-        refused = named(error)
-        # What is no refusal is a bug: its traceback must be seen.
-        if refused is None:
-            tell(traceback.format_exc())
-            tell_as_json(arguments, bug_report, error)
-        else:
-            tell_error(refused, arguments)
-        if isinstance(error, OSError) and _is_stuck():
-            let_go_of(sys.stdout)
-        return TROUBLE
+        return _unforeseen(error, arguments)
     return result if isinstance(result, int) else FINE
+
+
+def _unforeseen(error: Exception, arguments: list[str] | None) -> int:
+    """Tell an error that is none of ours: what the machine refused, or a bug."""
+    refused = named(error)
+    # What is no refusal is a bug: its traceback must be seen.
+    if refused is None:
+        tell("".join(traceback.format_exception(error)))
+        tell_as_json(arguments, bug_report, error)
+    else:
+        tell_error(refused, arguments)
+    if isinstance(error, OSError) and _is_stuck():
+        let_go_of(sys.stdout)
+    return TROUBLE
 
 
 def refuse_empty(arguments: Sequence[str]) -> None:

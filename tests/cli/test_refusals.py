@@ -88,3 +88,16 @@ def test_an_empty_argument_is_refused(rnnscope, arguments, name):
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert lines[:2] == ["error: An argument is empty.", f"  where: {name}"]
+
+
+def test_the_end_of_something_is_no_interrupt(rnnscope, monkeypatch):
+    """A module cut off in the cache of Python ends in EOFError, which click takes for Ctrl-D."""
+
+    def cut_off(*_, **__):
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr("rnnscope.checkpoints.read_checkpoint", cut_off)
+    found = rnnscope("inspect", SAMPLES / "lstm_float64/model.ckpt")
+    assert found.code == 2
+    assert "EOFError: marshal data too short" in found.stderr
+    assert "interrupted" not in found.stderr
