@@ -78,8 +78,6 @@ class LayerEngine:
         self.name = choose(layer, engine, work)
         self._packed = PackedCell(layer.cell, gates, sequences) if self.name == "compiled" else None
         self._folded = FoldedLSTM(layer.cell) if self.name == "numpy" else None
-        if self._packed is not None and pool is not None:
-            pool.submit(self._packed.compile)  # while the trace is opened
 
     def run(
         self,
