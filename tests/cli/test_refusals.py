@@ -96,7 +96,7 @@ def test_the_end_of_something_is_no_interrupt(rnnscope, monkeypatch):
     def cut_off(*_, **__):
         raise EOFError("marshal data too short")
 
-    monkeypatch.setattr("rnnscope.checkpoints.read_checkpoint", cut_off)
+    monkeypatch.setattr("rnnscope.cli.main.import_module", cut_off)  # where commands are found
     found = rnnscope("inspect", SAMPLES / "lstm_float64/model.ckpt")
     assert found.code == 2
     assert "EOFError: marshal data too short" in found.stderr
