@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from cell_cases import CASES, cell_of
 
-from rnnscope.engines.compiled import code_cache, cpu, image, kernel_code
+from rnnscope.engines.compiled import code_cache, cpu, image, kernel_code, loaded_code
 from rnnscope.engines.compiled.layout import kind_of
 from rnnscope.engines.compiled.loaded_code import LoadedCode
+from rnnscope.errors import EngineError
 
 ir = pytest.importorskip("llvmlite.ir", reason="llvmlite is not installed")
 linked = pytest.mark.skipif(not cpu.IS_LINKED, reason="LLVM loads the code on such a machine")
@@ -133,6 +134,16 @@ def test_no_memory_is_written_and_run_at_once():
             break
     else:
         pytest.fail("the code lies nowhere")
+
+
+@linked
+def test_a_system_that_lets_no_memory_be_run_is_told(monkeypatch):
+    """As where a policy forbids it; what runs without is named."""
+    monkeypatch.setattr(loaded_code, "EXECUTABLE", 1 << 24)  # which no system knows
+    with pytest.raises(EngineError, match="Machine code cannot be run here") as told:
+        LoadedCode(cpu.machine_code(written(adds_a_table)))
+    assert "engine" in told.value.hint
+    assert "numpy" in told.value.hint
 
 
 TELLS = """

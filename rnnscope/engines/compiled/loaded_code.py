@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rnnscope.engines.compiled.image import unpack
 from rnnscope.engines.own_processor import free_to_move
 from rnnscope.engines.workspace import address
+from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array
 
 EXECUTABLE = 1 | 4
@@ -49,7 +51,7 @@ def _executable(content: bytes) -> tuple[mmap.mmap, int]:
 
     Raises
     ------
-    OSError
+    EngineError
         The system lets no memory be run.
     """
     memory = mmap.mmap(-1, len(content), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -57,7 +59,12 @@ def _executable(content: bytes) -> tuple[mmap.mmap, int]:
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     system = ctypes.CDLL(None, use_errno=True)
     if system.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(content)), EXECUTABLE):
-        raise OSError(ctypes.get_errno(), "the system lets no memory be run")
+        raise EngineError(
+            "Machine code cannot be run here.",
+            expected="a system that lets memory which was written be run",
+            found=os.strerror(ctypes.get_errno()),
+            hint=f"{spell('engine')} numpy runs none",
+        )
     return memory, start
 
 
