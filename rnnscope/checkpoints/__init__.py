@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnscope.errors import CheckpointError, OptionError, spell, spelled
+from rnnscope.files.archives.first_bytes import HDF5, ZIP
 from rnnscope.files.guarding.limits import time_to_read
 from rnnscope.files.guarding.regular import require_regular
 from rnnscope.files.remote.local_copies import here
@@ -51,11 +52,9 @@ READER_MODULES = (
 """Modules of this package that hold a ``READER``; imported only when a file is opened."""
 
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-
 SIGNATURES = {
     HDF5: ("keras.h5_file", "keras.weights_only.file", "elmo"),
-    b"PK\x03\x04": (
+    ZIP: (
         "keras.keras_file",
         "xlstm.state_dict_file",
         "torch.torch_file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from cell_cases import CASES, cell_of
 
-from rnnscope.engines.compiled import code_cache, cpu, image, kernel_code, loaded_code
+from rnnscope.engines.compiled import code_cache, cpu, image, kernel_code
 from rnnscope.engines.compiled.layout import kind_of
 from rnnscope.engines.compiled.loaded_code import LoadedCode
 from rnnscope.errors import EngineError
@@ -139,7 +140,7 @@ def test_no_memory_is_written_and_run_at_once():
 @linked
 def test_a_system_that_lets_no_memory_be_run_is_told(monkeypatch):
     """As where a policy forbids it; what runs without is named."""
-    monkeypatch.setattr(loaded_code, "EXECUTABLE", 1 << 24)  # which no system knows
+    monkeypatch.setattr(mmap, "PROT_EXEC", 1 << 24)  # which no system knows
     with pytest.raises(EngineError, match="Machine code cannot be run here") as told:
         LoadedCode(cpu.machine_code(written(adds_a_table)))
     assert "engine" in told.value.hint

@@ -16,7 +16,7 @@ from rnnscope.comparing.histogram import BINS, Histogram, bins_by_leading_bits
 from rnnscope.engines.compiled import code_cache
 from rnnscope.engines.compiled.cpu import machine_code, target
 from rnnscope.engines.compiled.loaded_code import LoadedCode
-from rnnscope.engines.workspace import Workspace
+from rnnscope.engines.workspace import Workspace, address
 from rnnscope.model.cell import Array
 
 
@@ -109,5 +109,5 @@ class CompiledPass:
                 table[place] = whole[name]
             else:
                 assert found[name].flags.c_contiguous, name
-                table[place] = found[name].ctypes.data
-        self._measure(table.ctypes.data)
+                table[place] = address(found[name])
+        self._measure(address(table))

@@ -26,7 +26,7 @@ ALIGNMENT = 64
 ELF64 = b"\x7fELF\x02\x01\x01"  # of 64 bits, little endian, version 1
 RELOCATABLE, X86_64 = 1, 62
 PROGBITS, SYMTAB, RELA, REL = 1, 2, 4, 9
-WRITE, ALLOC, CODE = 1, 2, 4
+WRITE, ALLOC = 1, 2
 GLOBAL_FUNCTION = 1 << 4 | 2
 UNWINDING = b".eh_frame"
 

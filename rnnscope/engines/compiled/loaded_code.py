@@ -16,9 +16,6 @@ from rnnscope.engines.workspace import address
 from rnnscope.errors import EngineError, spell
 from rnnscope.model.cell import Array
 
-EXECUTABLE = 1 | 4
-"""PROT_READ | PROT_EXEC."""
-
 
 class LoadedCode:
     """Machine code in memory, whose functions can be called.
@@ -57,8 +54,8 @@ def _executable(content: bytes) -> tuple[mmap.mmap, int]:
     memory = mmap.mmap(-1, len(content), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.write(content)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    system = ctypes.CDLL(None, use_errno=True)
-    if system.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(content)), EXECUTABLE):
+    system, run = ctypes.CDLL(None, use_errno=True), mmap.PROT_READ | mmap.PROT_EXEC
+    if system.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(content)), run):
         raise EngineError(
             "Machine code cannot be run here.",
             expected="a system that lets memory which was written be run",

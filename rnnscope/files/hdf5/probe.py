@@ -48,7 +48,6 @@ ReadAt = Callable[[int, int], bytes]
 """``read(at, count)``: so many bytes of a file, fewer at its end."""
 
 HEAP = b"GCOL"
-SUPERBLOCK = b"\x89HDF\r\n\x1a\n"
 
 _ended: dict[tuple[int, ...], int] = {}
 """How the child ended, of files that were looked at already: by device, inode, size and time."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from rnnscope.errors import CheckpointError, RnnscopeError
+from rnnscope.files.archives.first_bytes import HDF5
 from rnnscope.files.guarding.limits import Unpacking
 from rnnscope.files.guarding.regular import refuse_no_path
 from rnnscope.files.hdf5.probe import probe
@@ -25,7 +26,6 @@ from rnnscope.model.cell import Array
 if TYPE_CHECKING:
     import h5py
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 MAX_ARRAY = 16 * 2**30
 """The largest array that is read, in bytes."""
@@ -50,7 +50,7 @@ def has_signature(path: Path) -> bool:
     """True if the file begins as an HDF5 file does. Never raises."""
     try:
         with path.open("rb") as file:
-            return file.read(len(SIGNATURE)) == SIGNATURE
+            return file.read(len(HDF5)) == HDF5
     except OSError:
         return False
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rnnscope.model.ops.interface import (
+    MISFITS,
     EvaluationError,
     Operation,
     RandomNumbersError,
@@ -20,7 +21,7 @@ from rnnscope.model.ops.interface import (
 if TYPE_CHECKING:
     from rnnscope.model.ops.table import OPS
 
-__all__ = ["OPS", "EvaluationError", "Operation", "RandomNumbersError", "check_size"]
+__all__ = ["MISFITS", "OPS", "EvaluationError", "Operation", "RandomNumbersError", "check_size"]
 
 
 def __getattr__(name: str) -> Any:

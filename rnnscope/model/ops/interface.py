@@ -39,6 +39,11 @@ class EvaluationError(Exception):
     """An operation of a stored graph that cannot be computed; the message says which and why."""
 
 
+MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
+           MemoryError, AssertionError)  # fmt: skip
+"""What numpy and operations raise where a damaged graph hands them nonsense."""
+
+
 class RandomNumbersError(EvaluationError):
     """A value depends on random numbers, which nothing in the graph turns off."""
 

@@ -22,7 +22,7 @@ from rnnscope.checkpoints.onnx.stepwise import STEPWISE
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
-from rnnscope.model.ops import EvaluationError, check_size
+from rnnscope.model.ops import MISFITS, EvaluationError, check_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +248,7 @@ class Evaluation:
             raise
         except EvaluationError as error:
             raise NodeError(_failure(node, error)) from error
-        except _MISFITS as error:
+        except MISFITS as error:
             raise MisfitError(_failure(node, error)) from error
         values = made if isinstance(made, tuple) else (made,)
         arrays = tuple(
@@ -260,11 +260,6 @@ class Evaluation:
     def _filled(self, node: OnnxNode, shape: Any) -> Any:
         value = self.program.stored.fill_value(node)
         return np.full(check_size(np.ravel(shape), value.dtype), value, value.dtype)
-
-
-_MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
-            MemoryError, AssertionError)  # fmt: skip
-"""What numpy and the entries of EVERY_OPERATION raise where a damaged graph hands them nonsense."""
 
 
 def _failure(node: OnnxNode, error: Exception) -> str:

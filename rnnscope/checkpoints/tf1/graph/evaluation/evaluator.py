@@ -37,7 +37,7 @@ from rnnscope.checkpoints.tf1.graph.weights import VARIABLES, GraphWeights
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
 from rnnscope.files.tensorflow.protos import tensor_to_array
-from rnnscope.model.ops import EvaluationError, RandomNumbersError
+from rnnscope.model.ops import MISFITS, EvaluationError, RandomNumbersError
 
 PLACEHOLDERS = {"Placeholder", "PlaceholderV2"}
 MOST_RECORDED = 1 << 33
@@ -60,11 +60,6 @@ class _Scope:
     def __init__(self, values: dict[GraphTensor, Any], outer: _Scope | None) -> None:
         self.values = values
         self.outer = outer
-
-
-_MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
-            MemoryError, AssertionError)  # fmt: skip
-"""What numpy and OPERATIONS raise where a damaged graph hands them nonsense."""
 
 
 class GraphEvaluator:
@@ -222,7 +217,7 @@ class GraphEvaluator:
                 raise EvaluationError(f"op {node.op} (node '{node.name}') is not computed")
             try:
                 made = operation(node, inputs)
-            except _MISFITS as error:
+            except MISFITS as error:
                 raise EvaluationError(
                     f"op {node.op} (node '{node.name}') cannot be computed: {error}"
                 ) from error
