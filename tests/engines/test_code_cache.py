@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -103,3 +105,23 @@ def test_a_second_process_compiles_nothing(folder, monkeypatch):
         PackedCell(cell).compile()
     assert made == [1]
     assert len(list(folder.iterdir())) == before + 1
+
+
+def test_threads_that_come_together_pack_the_weights_once(folder, monkeypatch):
+    """Python locks a cached property up to 3.11 alone; twice the weights may not find room."""
+    pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    from rnnscope.engines.compiled import PackedCell
+    from rnnscope.engines.compiled.panels import Panels
+
+    packed, made, of = PackedCell(make_layer(np.random.default_rng(0), 3, 4).cell), [], Panels.of
+
+    def slowly(*args, **keywords):
+        made.append(1)
+        time.sleep(0.1)
+        return of(*args, **keywords)
+
+    monkeypatch.setattr(Panels, "of", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        for job in [pool.submit(packed.compile) for _ in range(2)]:
+            job.result()
+    assert made == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rnnscope.deferred_dataclass import dataclass
@@ -10,6 +11,8 @@ from rnnscope.model.cell import CellSpec
 
 if TYPE_CHECKING:
     from rnnscope.engines.compiled.panels import Panels
+
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
@@ -40,4 +43,5 @@ class PackedCell:
 
     def compile(self) -> None:
         """Pack the weights and make the code, once; threads that come meanwhile wait for it."""
-        self.panels.code  # noqa: B018, made where it is asked for
+        with _one_at_a_time:  # from Python 3.12 on a cached property has no lock of its own
+            self.panels.code  # noqa: B018, made where it is asked for

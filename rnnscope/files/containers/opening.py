@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rnnscope.errors import InputError
+from rnnscope.files.archives.first_bytes import HDF5
 from rnnscope.files.arrays.stored_array import LoadedArray, StoredArray
 from rnnscope.files.containers.npy import NpyFile
 from rnnscope.files.guarding.regular import require_regular
@@ -155,7 +156,7 @@ CONTAINERS = (
     # A user block of 512, 1024 or 2048 bytes may stand before the HDF5 signature.
     ContainerKind(
         "HDF5",
-        lambda head: any(head[at : at + 8] == b"\x89HDF\r\n\x1a\n" for at in (0, 512, 1024, 2048)),
+        lambda head: any(head[at : at + 8] == HDF5 for at in (0, 512, 1024, 2048)),
         Hdf5File,
     ),
     # Last, because any text with a digit in it passes.
