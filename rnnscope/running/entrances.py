@@ -234,7 +234,7 @@ class Entrances:
             if isinstance(node.layer, EvaluatedMask):
                 pass  # it reads ids beside what it hands on
             elif _takes_ids(node) and self._embedding in (None, node.name):
-                return node.reads[0]
+                return self._before_masks(node.reads[0], self._source)
             name = node.reads[0]
         chosen = "no embedding" if self._embedding is None else f"'{self._embedding}' does not"
         stands = "stands" if self._embedding is None else "stand"

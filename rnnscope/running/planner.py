@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from rnnscope.checkpoints.interface import NO_CELL_REASONS, Checkpoint
 from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell, spell_command
 from rnnscope.inputs import InputSource
-from rnnscope.model.layers import Unsupported
+from rnnscope.model.layers import PassThrough, Unsupported
+from rnnscope.model.layers.evaluated import EvaluatedMask
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.decoding import Decoding, wire_decoder
@@ -252,7 +254,12 @@ class _Planner:
         for node in self._network.nodes:
             if node.name not in needed or node.name in points:
                 continue
-            if not node.reads or not known.issuperset(node.reads):
+            if isinstance(node.layer, EvaluatedMask) and not known.issuperset(node.reads):
+                passed = self._without_mask(node, known)
+                if passed is not None:
+                    known.add(node.name)
+                    run.append(passed)
+            elif not node.reads or not known.issuperset(node.reads):
                 self._skip(node, "reads", "what it reads was not computed")
             elif not isinstance(node.layer, RecurrentLayer) and not node.layer.computed:
                 self._note_uncomputed(node)
@@ -266,6 +273,28 @@ class _Planner:
                 known.add(node.name)
                 run.append(node)
         return run
+
+    def _without_mask(self, node: Node, known: Collection[str]) -> Node | None:
+        """What hands on the same values without lengths that are computed of what is not given.
+
+        None where they are needed: the run is given no others.
+        """
+        masked, *others = node.reads
+        if masked not in known:
+            self._skip(node, "reads", "what it reads was not computed")
+            return None
+        missing = " and ".join(f"'{name}'" for name in others if name not in known)
+        if self._source.lengths is None and self._source.mask is None:
+            words = f"the model computes its lengths of {missing}, which is not given; give them"
+            for layer in self._network.recurrent:
+                if node.name in layer.reads:
+                    self._skip(layer, "lengths", f"{words} with {spell('lengths')}")
+            return None
+        self._notes.append(
+            f"The lengths or mask given are used; '{node.name}' of the file, which would compute "
+            f"lengths of {missing}, was not run."
+        )
+        return replace(node, layer=PassThrough("lengths"), reads=(masked,))
 
     def _note_uncomputed(self, node: Node) -> None:
         layer = node.layer

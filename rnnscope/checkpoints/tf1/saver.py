@@ -111,8 +111,9 @@ def read_meta(path: Path, stored: Variables) -> tuple[GraphModel, str, bool]:
 READER = Reader(
     name="tf1-saver",
     title="TensorFlow 1 Saver checkpoint (V2)",
-    reads="variables, and from the .meta graph: cells, options, wiring, use of sequence_length; "
-    "without a .meta: cells by the names of every era, options by flag",
+    reads="variables, and from the .meta graph: cells, options, wiring, sequence_length, "
+    "also where it is counted from ids or rows; without a .meta: cells by the names of every era, "
+    "options by flag",
     does_not_read="without a .meta: options and wiring, which are then guessed and said to be",
     sniff=locate.sniff,
     read=read_saver,

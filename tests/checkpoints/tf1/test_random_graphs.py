@@ -117,9 +117,26 @@ def _true_layers(path):
     return dict(layers)
 
 
+def _to_the_end(name, arrays, meta):
+    """A true state of every step: a loop that computes its lengths ends with the longest one.
+
+    TensorFlow recorded no more of it; past a length a state is the final one.
+    """
+    array, final = arrays[name], arrays.get(f"final_{name}")
+    drawn = meta["drawn"]
+    missing = drawn["steps"] - max(meta["lengths"] or [drawn["steps"]])
+    ended = drawn["lengths"] == "computed" and final is not None and array.ndim == 3
+    if not (ended and missing and array.shape[1] == drawn["steps"] - missing):
+        return array
+    return np.concatenate([array, np.repeat(final[:, None], missing, axis=1)], axis=1)
+
+
 def _compare(case, meta, trace):
     """Outcome and detail of a run that was done."""
-    truth = _true_layers(case / "truth.npz")
+    truth = {
+        prefix: {name: _to_the_end(name, arrays, meta) for name in arrays}
+        for prefix, arrays in _true_layers(case / "truth.npz").items()
+    }
     faults, gaps, found = [], [], set()
     for view in trace.layers.values():
         if not view.final:

@@ -38,6 +38,8 @@ class Appearances:
     name: str
     cells: list[FoundCell]
     selects: list[Chosen] = field(default_factory=list)
+    lengths: tuple[GraphTensor, ...] = ()
+    """Tensors that may hold its lengths, the likeliest first."""
 
 
 @dataclass

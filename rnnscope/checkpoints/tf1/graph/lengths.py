@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, walk
+from rnnscope.checkpoints.tf1.graph.dataflow import Chosen, peel, walk
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask
 from rnnscope.checkpoints.tf1.graph.wiring import INPUT_OPS
@@ -14,6 +14,9 @@ from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource
 COMPARES = {"GreaterEqual", "Greater", "LessEqual", "Less", "LogicalNot", "SequenceMask",
             "LogicalOr", "LogicalAnd", "Maximum", "Minimum"}  # fmt: skip
 SHAPES = {"Tile", "ExpandDims", "BroadcastTo", "Reshape", "Transpose"}
+
+MAX_TENSORS = 200
+"""Behind a condition, that are looked at."""
 
 
 def read_lengths(
@@ -51,10 +54,36 @@ def read_lengths(
     return LengthsSource("computed", f"computed in the graph (node '{tensors[0].node}')")
 
 
+def length_candidates(
+    view: GraphView, selects: list[Chosen], beside: GraphTensor | None
+) -> tuple[GraphTensor, ...]:
+    """Tensors that may hold a layer's lengths, those nearest to the comparison first.
+
+    Parameters
+    ----------
+    view, selects, beside
+        As of `read_lengths`.
+    """
+    pending = [] if beside is None else [beside]
+    pending += [chosen.condition for chosen in selects]
+    found: dict[GraphTensor, None] = {}
+    while pending and len(found) < MAX_TENSORS:
+        current = peel(view, pending.pop(0))
+        if current in found:
+            continue
+        found[current] = None
+        node = view.node(current)
+        if node is not None and node.op in COMPARES:
+            pending.extend(node.inputs)
+        elif node is not None and node.op in SHAPES:
+            pending.append(node.inputs[0])
+    return tuple(found)
+
+
 def _behind_condition(view: GraphView, tensor: GraphTensor) -> Iterable[tuple[GraphTensor, Any]]:
     """What a Select's condition compares: placeholders and constants behind it."""
     pending, seen = [tensor], set[GraphTensor]()
-    while pending and len(seen) < 200:
+    while pending and len(seen) < MAX_TENSORS:
         current = pending.pop(0)
         if current in seen:
             continue

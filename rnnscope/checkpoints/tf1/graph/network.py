@@ -18,7 +18,7 @@ from rnnscope.checkpoints.tf1.graph.feedback import Entangled, Feedbacks, FoundF
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.grouping import Appearances, group
 from rnnscope.checkpoints.tf1.graph.handover import Handover, Handovers
-from rnnscope.checkpoints.tf1.graph.lengths import read_lengths
+from rnnscope.checkpoints.tf1.graph.lengths import length_candidates, read_lengths
 from rnnscope.checkpoints.tf1.graph.linear import Reading
 from rnnscope.checkpoints.tf1.graph.masks import computed_mask, padding_rule
 from rnnscope.checkpoints.tf1.graph.names import class_of, is_keras
@@ -147,6 +147,7 @@ class _Builder:
             return
         spec = self._cell_spec(name)
         lengths = read_lengths(self._view, layer.selects, source.lengths)
+        layer.lengths = length_candidates(self._view, layer.selects, source.lengths)
         wrapper = self._wrappers.get(name)
         if wrapper is not None:
             self._used.update(wrapper.names)

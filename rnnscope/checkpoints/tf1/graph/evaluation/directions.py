@@ -42,7 +42,7 @@ class Directions:
         self._full = recorder
 
     def aligned(
-        self, layer: RecurrentLayer, cells: list[FoundCell], source: ModelInput
+        self, name: str, layer: RecurrentLayer, cells: list[FoundCell], source: ModelInput
     ) -> RecurrentLayer:
         """The layer in the direction that its x shows: which end of the input comes first in it."""
         first = self._influence(cells, source, 0)
@@ -55,12 +55,12 @@ class Directions:
             return layer
         if begins:
             return forward(layer)
-        within = self._turned_within(cells, source)
+        within = self._turned_within(name, cells, source)
         return backward(layer, "within length" if within else "whole")
 
-    def _turned_within(self, cells: list[FoundCell], source: ModelInput) -> bool:
+    def _turned_within(self, name: str, cells: list[FoundCell], source: ModelInput) -> bool:
         """Whether the last step within its length is the first of a shorter sequence."""
-        lengths = held_counts(self._proof)
+        lengths = self._lengths_of(name)
         if lengths is None or len(lengths) < 2 or lengths[1] >= self._proof.sizes.timesteps:
             return False
         found = self._influence(cells, source, int(lengths[1]) - 1, sequence=1)
@@ -72,10 +72,16 @@ class Directions:
         """By step of a layer, whether its x depends on one step of the model's input."""
         given = dict(self._proof.given)
         value = np.array(given[source.fed.tensor])
-        if value.ndim < 3 or not cells:
+        if value.ndim < (2 if source.is_ids else 3) or not cells:
             return None
         by_sequence = value.swapaxes(0, 1) if self._proof.sizes.time_major else value
-        by_sequence[sequence, step] += 1
+        if source.is_ids:
+            other = _other_id(by_sequence, int(by_sequence[sequence, step]))
+            if other is None:
+                return None
+            by_sequence[sequence, step] = other
+        else:
+            by_sequence[sequence, step] += 1
         given[source.fed.tensor] = value
         recorder = self._full
         evaluator = recorder.evaluator([cells], given)
@@ -85,12 +91,27 @@ class Directions:
             return None
         if changed.x.shape != before.x.shape:
             return None
-        different: Array = np.any(changed.x[:, sequence] != before.x[:, sequence], axis=-1)
-        return different
+        different = changed.x[:, sequence] != before.x[:, sequence]
+        any_of_step: Array = np.any(different.reshape(len(different), -1), axis=1)
+        return any_of_step
 
-    def of_x(self, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer:
+    def of_loop(
+        self,
+        name: str,
+        layer: RecurrentLayer,
+        cell: FoundCell,
+        record: CellRecord,
+        source: ModelInput,
+    ) -> RecurrentLayer | None:
+        """The direction of a loop that is no known cell, by its x; None where it is not told."""
+        found = self._of_x(name, layer, record)
+        if found is None and self.told([cell], [source]):
+            found = self.aligned(name, layer, [cell], source)
+        return found
+
+    def _of_x(self, name: str, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer | None:
         """The layer in the direction in which it reads what one of the inputs was fed."""
-        lengths = held_counts(self._proof)
+        lengths = self._lengths_of(name)
         for value in self._proof.given.values():
             array = np.asarray(value)
             if array.ndim != 3:
@@ -101,7 +122,12 @@ class Directions:
             for other in (layer, *other_directions(layer)):
                 if np.array_equal(turned(other, values, lengths).swapaxes(0, 1), record.x):
                     return other
-        return layer
+        return None
+
+    def _lengths_of(self, name: str) -> Array | None:
+        """The lengths that a layer had: those that the graph computed, else those it was fed."""
+        made = self._proof.lengths.get(name)
+        return held_counts(self._proof) if made is None else made[1]
 
     @cached_property
     def _turns(self) -> bool:
@@ -120,6 +146,12 @@ class Directions:
             if found is not None and np.any(found):
                 return _is_local(found)
         return False
+
+
+def _other_id(ids: Array, current: int) -> int | None:
+    """One of some ids that is neither another's nor 0, which may stand for padding."""
+    others = ids[(ids != current) & (ids != 0)]
+    return int(others.flat[0]) if others.size else None
 
 
 def _is_local(influence: Array) -> bool:

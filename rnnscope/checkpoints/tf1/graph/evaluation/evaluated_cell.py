@@ -12,6 +12,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Ob
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop
 from rnnscope.checkpoints.tf1.graph.evaluation.settling_network import SettlingNetwork
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_loops import (
+    held_past,
     held_past_lengths,
 )
 from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Verdict
@@ -52,9 +53,13 @@ def as_graph_cell(
         return found.words
     evaluated, source = found
     if "input" in verdict.kinds():
-        layer = settled.directions.aligned(layer, settled.cells(node.name), source)
+        layer = settled.directions.aligned(node.name, layer, settled.cells(node.name), source)
         evaluated = replace(evaluated, layer=layer)
-    holds = held_past_lengths(settled.proof, record)
+    computed = settled.computes_lengths(node.name, source)
+    if computed:
+        holds = held_past(settled.proof.lengths[node.name][1], record)
+    else:
+        holds = held_past_lengths(settled.proof, record)
     evaluated = replace(evaluated, zeros_past_length=holds and len(cells) > 1)
     behind = settled.variables_behind(
         [*cells[0].after.values(), cells[0].x, *([] if written is None else [written])]
@@ -68,7 +73,10 @@ def as_graph_cell(
         "" if evaluated.placeholders else "what the graph computes",
     )  # fmt: skip
     made = replace(made, initial_state=Option(start, "graph"), **padding_options(holds=holds))
-    settled.nodes[node.name] = Node(node.name, made, (settled.entry(source),))
+    reads = settled.entry(source)
+    if computed and holds:
+        made, reads = settled.behind_lengths(node.name, made, reads, source)
+    settled.nodes[node.name] = Node(node.name, made, (reads,))
     words = "; ".join(dict.fromkeys(_told(verdict)))
     settled.notes.append(
         f"'{node.name}' is no stock cell ({words}): its states are what the graph computes, "
@@ -92,7 +100,8 @@ def _unclear_state(
     ):
         return "which end of its input it begins at is not told"
     within = layer.backward.value and layer.reversal == "within length"
-    if within and layer.lengths.value.kind in ("computed", "stored"):
+    made = layer.lengths.value.kind in ("computed", "stored")
+    if within and made and settled.source_of_lengths(node.name) is None:
         return "it is turned within lengths that the graph makes"
     if not verdict.kinds() & {"state", "start"}:
         return ""

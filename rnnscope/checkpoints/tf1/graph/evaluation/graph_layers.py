@@ -42,6 +42,9 @@ class EvaluatedLayer:
     assumed : tuple of str
         Switches and numbers that a run has no value for and that matter, with what they are taken
         for: ``"'is_training' as false"``.
+    whole_time : bool
+        Whether the layer has as many steps as its input, though a loop may take fewer: it ends with
+        the longest of the lengths that the graph computes.
     """
 
     run: GraphRun
@@ -51,6 +54,7 @@ class EvaluatedLayer:
     placeholders: Mapping[str, GraphTensor]
     zeros_past_length: bool = False
     assumed: tuple[str, ...] = ()
+    whole_time: bool = False
 
     def states(self, x: Array, lengths: Array | None, initial: Mapping[str, Array]) -> LayerStates:
         """As `GraphComputation.run` says."""
@@ -114,7 +118,7 @@ class EvaluatedLayer:
         within = self.layer.backward.value and self.layer.reversal == "within length"
         record = self.run.records(values, lengths if within else None)[self.name]
         x = record.x.swapaxes(0, 1)
-        if within and x.shape[1] < values.shape[1]:
+        if (within or self.whole_time) and x.shape[1] < values.shape[1]:
             missing = values.shape[1] - x.shape[1]
             x = np.concatenate([x, np.zeros((x.shape[0], missing, x.shape[2]), x.dtype)], axis=1)
         return turned(self.layer, x, lengths)
@@ -148,6 +152,25 @@ class EvaluatedLayer:
         """What stands between the model's input and the layer."""
         model_input = self.run.model_input
         return GraphFront(name, self.x, model_input.features, model_input.is_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class ComputedLengths:
+    """Lengths that the graph computes from the model's input: the function of an `EvaluatedMask`.
+
+    Attributes
+    ----------
+    run : GraphRun
+    tensor : GraphTensor
+        What the layer compares its steps with.
+    """
+
+    run: GraphRun
+    tensor: GraphTensor
+
+    def __call__(self, arrays: tuple[Array, ...], lengths: Array | None) -> Array:  # noqa: ARG002
+        """As `PieceFunction` says."""
+        return self.run.lengths(self.tensor, arrays[0])
 
 
 def _flat(array: Array) -> Array:

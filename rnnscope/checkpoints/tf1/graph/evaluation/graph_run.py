@@ -164,10 +164,39 @@ class GraphRun:
             self._last = (key, self._in_batches(x, lengths, states))
         return self._last[1]
 
+    def lengths(self, tensor: GraphTensor, x: Array) -> Array:
+        """What the graph computes as the lengths (sequence,) of its input.
+
+        Raises
+        ------
+        InputError
+            The input has another number of steps than the graph is written for.
+        EvaluationError
+            Naming what cannot be computed.
+        """
+        self._require_steps(x)
+        found = [
+            self._recorder.evaluator((), self.model_input.values(x[rows], None, {})).value(tensor)
+            for rows in self._batches(x.shape[0])
+        ]
+        return np.concatenate(found)[: x.shape[0]].astype(np.int64)
+
     def _in_batches(
         self, x: Array, lengths: Array | None, states: GivenStates
     ) -> dict[str, CellRecord]:
         """As many sequences at a time as the graph is written for, where it says how many."""
+        self._require_steps(x)
+        batches = self._batches(x.shape[0])
+        parts = []
+        for rows in batches:
+            counts = None if lengths is None else lengths[rows]
+            some = {one: value[rows] for one, value in states.items()}
+            parts.append(self._evaluate(x[rows], counts, some))
+        if isinstance(batches[0], slice):
+            return parts[0]
+        return {name: _beside([part[name] for part in parts], x.shape[0]) for name in self.cells}
+
+    def _require_steps(self, x: Array) -> None:
         steps = self.model_input.fixed(1)
         if steps is not None and x.shape[1] != steps:
             raise InputError(
@@ -177,16 +206,17 @@ class GraphRun:
                 found=f"{x.shape[1]} steps",
                 hint="pad the input to that many and give its lengths",
             )
+
+    def _batches(self, sequences: int) -> list[slice] | list[Array]:
+        """The rows of each evaluation: all, or as many as the graph is written for.
+
+        Where fewer are left, the last one fills up.
+        """
         batch = self.model_input.fixed(0)
-        if batch is None or x.shape[0] == batch:
-            return self._evaluate(x, lengths, states)
-        parts = []
-        for start in range(0, x.shape[0], batch):
-            rows = np.minimum(np.arange(start, start + batch), x.shape[0] - 1)
-            counts = None if lengths is None else lengths[rows]
-            some = {one: value[rows] for one, value in states.items()}
-            parts.append(self._evaluate(x[rows], counts, some))
-        return {name: _beside([part[name] for part in parts], x.shape[0]) for name in self.cells}
+        if batch is None or sequences in (0, batch):
+            return [slice(None)]
+        starts = range(0, sequences, batch)
+        return [np.minimum(np.arange(start, start + batch), sequences - 1) for start in starts]
 
     def _evaluate(
         self, x: Array, lengths: Array | None, states: GivenStates

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
+from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GivenStates, GraphRun, ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
@@ -60,6 +61,31 @@ class InputSearch:
                 return found, source
         return obstacle
 
+    def of_lengths(self, tensor: GraphTensor) -> ModelInput | None:
+        """The one input that the graph computes lengths from, each sequence's from its own."""
+        wanted = self._proof.recorder.try_value(self._evaluator(self._proof.given), tensor)
+        for source in self.inputs():
+            x = self._by_sequence(source)
+            made = self._lengths(source, tensor, x)
+            if made is None or not same(made, wanted):
+                continue
+            other = self._lengths(source, tensor, _first_changed(source, x))
+            if other is not None and same(made[1:], other[1:]):
+                return source
+        return None
+
+    def _lengths(self, source: ModelInput, tensor: GraphTensor, x: Array) -> Array | None:
+        """What comes of one input alone, and of what tells no more than sizes."""
+        values = source.values(x, None, {})
+        for one in source.others:
+            if one.is_lengths and not one.has_default:
+                del values[one.tensor]
+        made = self._proof.recorder.try_value(self._evaluator(values), tensor)
+        return None if isinstance(made, Obstacle) else np.asarray(made)
+
+    def _evaluator(self, values: Mapping[GraphTensor, Any]) -> GraphEvaluator:
+        return self._proof.recorder.evaluator((), values)
+
     def inputs(self, states: frozenset[GraphTensor] = frozenset()) -> Iterator[ModelInput]:
         """What layers may be computed from: features first, then ids, then anything else.
 
@@ -77,14 +103,17 @@ class InputSearch:
         """
         if made.x.shape[1] < 2:
             return False
-        x = self._by_sequence(source).copy()
-        x[0] = x[0] + 1 if source.fed.dtype.kind == "f" else x[-1]
+        x = _first_changed(source, self._by_sequence(source))
         other = self._tried(trial, source, name, x)
         if isinstance(other, Obstacle):
             return True
+        steps = min(made.steps, other.steps)
         pairs = [(made.x, other.x), *((a, other.states[s]) for s, a in made.states.items()),
                  *((a, other.written[t]) for t, a in made.written.items())]  # fmt: skip
-        return not all(same(one[:, 1:], two[:, 1:]) for one, two in pairs)
+        if not all(same(one[:steps, 1:], two[:steps, 1:]) for one, two in pairs):
+            return True
+        # A loop ends with the longest sequence; the others must have come to their end before.
+        return not (_ended(made, steps) and _ended(other, steps))
 
     def _assumed(
         self, trial: GraphRun, source: ModelInput, name: str, made: CellRecord
@@ -130,6 +159,22 @@ def _is_that(made: CellRecord, wanted: CellRecord) -> bool:
     return same(made.x, wanted.x) and all(
         same(array, wanted.carried[state]) for state, array in made.carried.items()
     )
+
+
+def _ended(record: CellRecord, steps: int) -> bool:
+    """Whether after so many steps all sequences but the first hold their states and write zeros."""
+    if record.steps == steps:
+        return True
+    held = (same(array[steps:, 1:], np.broadcast_to(array[steps - 1, 1:], array[steps:, 1:].shape))
+            for array in record.states.values())  # fmt: skip
+    return all(held) and not any(np.any(one[steps:, 1:]) for one in record.written.values())
+
+
+def _first_changed(source: ModelInput, x: Array) -> Array:
+    """Values (sequence, timestep, …), the first sequence others than before."""
+    changed: Array = x.copy()
+    changed[0] = x[0] + 1 if source.fed.dtype.kind == "f" else x[-1]
+    return changed
 
 
 def same(one: Array, other: Array) -> bool:

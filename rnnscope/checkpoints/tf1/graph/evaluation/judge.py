@@ -53,6 +53,8 @@ class Judge:
         How many steps the graph is written out for, by layer that lies in no loop.
     lengths : list of ndarray (sequence,)
         What was fed as lengths.
+    computed : mapping of str to ndarray (sequence,)
+        The lengths that the graph computes, by layer.
     fed_steps : list of ndarray (sequence, input)
         What was fed for single steps.
     time_major : bool
@@ -67,6 +69,7 @@ class Judge:
         loops: Mapping[str, str],
         unrolled: Mapping[str, int],
         lengths: list[Array],
+        computed: Mapping[str, Array],
         fed_steps: list[Array],
         *,
         time_major: bool,
@@ -77,6 +80,7 @@ class Judge:
         self._loops = loops
         self._unrolled = unrolled
         self._lengths = lengths
+        self._computed = computed
         self._fed_steps = fed_steps
         self._signals = RecordedSignals(network, records, value_of, lengths, time_major=time_major)
 
@@ -161,6 +165,8 @@ class Judge:
             verdict.faults.append(Fault("lengths", "skips steps that are no padding"))
             return
         known = self._lengths if lengths.kind == "input" else []
+        if lengths.kind == "computed" and node.name in self._computed:
+            known = [self._computed[node.name]]
         if lengths.values is not None and lengths.values.shape == counts.shape:
             known = [lengths.values]
         if lengths.kind == "stored" and not known:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
+from rnnscope.checkpoints.tf1.graph.evaluation.computed_lengths import made_lengths
+from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.judge import Judge
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.random_inputs import (
@@ -25,6 +27,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, Gr
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.deferred_dataclass import dataclass
+from rnnscope.model.cell import Array
 
 MOST_UNROLLED = 6
 """Steps of an unrolled layer that are compared: what is right for them is right for all."""
@@ -50,6 +53,9 @@ class Proof:
     given : dict of GraphTensor to ndarray
         The random values.
     sizes : ChosenSizes
+    recorder : Recorder
+    lengths : dict of str to tuple of GraphTensor and ndarray of int (sequence,)
+        What makes the lengths of a layer, where the graph computes them, and those that it made.
     """
 
     verdicts: dict[str, Verdict]
@@ -59,6 +65,7 @@ class Proof:
     given: dict[GraphTensor, Any]
     sizes: ChosenSizes
     recorder: Recorder
+    lengths: dict[str, tuple[GraphTensor, Array]]
 
 
 def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
@@ -90,6 +97,7 @@ class _Prover:
         self._view = view
         self._weights = weights
         self._network = built.network
+        self._appearances = built.appearances
         self._cells = {
             node.name: built.appearances[node.name].cells for node in self._network.recurrent
         }
@@ -122,6 +130,7 @@ class _Prover:
                 records[name] = made
             else:
                 obstacles[name] = made
+        computed = self._computed_lengths(evaluator, sizes.sequences)
         judge = Judge(
             self._network,
             records,
@@ -129,6 +138,7 @@ class _Prover:
             {name: self._loop_of(name) for name in self._cells},
             {name: len(cells) for name, cells in self._cells.items() if not self._loop_of(name)},
             [given[one.tensor] for one in self._fed if one.is_lengths and one.tensor in given],
+            {name: value for name, (_, value) in computed.items()},
             [value for value in given.values() if np.ndim(value) == 2 and value.dtype.kind == "f"],
             time_major=time_major,
         )
@@ -137,7 +147,23 @@ class _Prover:
             for name, node in self._network.by_name.items()
             if name in records
         }
-        return Proof(verdicts, obstacles, records, self._fed, given, sizes, self._recorder)
+        return Proof(
+            verdicts, obstacles, records, self._fed, given, sizes, self._recorder, computed
+        )
+
+    def _computed_lengths(
+        self, evaluator: GraphEvaluator, sequences: int
+    ) -> dict[str, tuple[GraphTensor, Array]]:
+        """By layer, the tensor that its steps are compared with, where the graph computes it."""
+        found = {}
+        for node in self._network.recurrent:
+            if node.recurrent is None or node.recurrent.lengths.value.kind != "computed":
+                continue
+            candidates = self._appearances[node.name].lengths
+            made = made_lengths(self._recorder, evaluator, candidates, sequences)
+            if made is not None:
+                found[node.name] = made
+        return found
 
     def _unrolled(self) -> int:
         """The steps that the graph is written out for; the usual number where it has loops."""

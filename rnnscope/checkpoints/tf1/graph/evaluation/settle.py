@@ -11,7 +11,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.settling_network import SettlingNetwork
 from rnnscope.checkpoints.tf1.graph.evaluation.unknown_layers import add_unknown_layers
-from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Verdict
+from rnnscope.checkpoints.tf1.graph.evaluation.verdict import Fault, Verdict
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
@@ -56,15 +56,33 @@ def _settle_layer(settled: SettlingNetwork, node: Node, layer: RecurrentLayer) -
                 f"'{node.name}' was read by data flow, and could not be held to what the graph "
                 f"computes: {obstacle.words}."
             )
-    elif not verdict.faults:
-        settled.nodes[node.name] = replace(node, layer=replace(layer, evidence=verdict.evidence))
-    elif verdict.kinds() == {"input"} and _front(settled, node, layer, verdict):
-        return
-    else:
+    elif not _taken(settled, node, layer, verdict):
+        if layer.lengths.value.kind == "computed" and not verdict.kinds() - {"input"}:
+            verdict.faults.append(Fault("lengths", "computes its lengths"))
         turns = "turn" in verdict.kinds()
         why = "" if turns else as_graph_cell(settled, node, layer, verdict)
         if why or turns:
             _refuse(settled, node, layer, verdict, why)
+
+
+def _taken(settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
+    """Take a layer as it was read, if the graph agrees, or differs in nothing but what is read."""
+    if not verdict.faults:
+        return _proved(settled, node, layer, verdict)
+    return verdict.kinds() == {"input"} and _front(settled, node, layer, verdict)
+
+
+def _proved(settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
+    """Take a layer as it was read, behind a mask of the lengths that the graph computes for it."""
+    layer, reads = replace(layer, evidence=verdict.evidence), node.reads
+    if layer.lengths.value.kind == "computed":
+        source = settled.source_of_lengths(node.name)
+        if source is None or not reads:
+            return False
+        layer, name = settled.behind_lengths(node.name, layer, reads[0], source)
+        reads = (name,)
+    settled.nodes[node.name] = replace(node, layer=layer, reads=reads)
+    return True
 
 
 def _front(settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict: Verdict) -> bool:
@@ -79,7 +97,13 @@ def _front(settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict:
     masking = _masking_of(settled, node, layer, source)
     if masking is None:
         return False
-    layer = settled.directions.aligned(layer, settled.cells(node.name), source)
+    layer = settled.directions.aligned(node.name, layer, settled.cells(node.name), source)
+    if layer.lengths.value.kind == "computed":
+        # Past the longest length the loop reads nothing.
+        if settled.proof.records[node.name].steps != settled.proof.sizes.timesteps:
+            return False
+        evaluated = replace(evaluated, whole_time=True)
+        layer, masking = settled.behind_lengths(node.name, layer, source.name, source)
     evaluated = replace(evaluated, layer=layer)
     name = node.reads[0] if node.reads else ""
     if not name or name in settled.built.network.by_name or name == source.name:
@@ -102,6 +126,8 @@ def _masking_of(
     Empty where the layer takes no mask that the graph makes; None where the mask is not one of
     the input that the front begins with, and would be lost.
     """
+    if layer.lengths.value.kind == "computed":
+        return "" if settled.computes_lengths(node.name, source) else None
     if layer.lengths.value.kind != "mask":
         return ""
     name = node.reads[0] if node.reads else ""

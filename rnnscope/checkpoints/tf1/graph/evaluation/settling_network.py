@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.directions import Directions
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import EvaluatedLayer
-from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import ModelInput
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_layers import ComputedLengths, EvaluatedLayer
+from rnnscope.checkpoints.tf1.graph.evaluation.graph_run import GraphRun, ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.input_search import InputSearch
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
@@ -23,7 +23,10 @@ from rnnscope.model.initial_state import (
     UncomputedState,
 )
 from rnnscope.model.layers import IdsAsFeatures, Unsupported
+from rnnscope.model.layers.evaluated import EvaluatedMask
+from rnnscope.model.lengths_source import LengthsSource
 from rnnscope.model.network import Network, Node
+from rnnscope.model.recurrent_layer import RecurrentLayer
 
 
 class SettlingNetwork:
@@ -134,6 +137,43 @@ class SettlingNetwork:
         name = f"{source.name}[numbers]"
         self.nodes.setdefault(name, Node(name, IdsAsFeatures(), (source.name,)))
         return name
+
+    def source_of_lengths(self, name: str) -> ModelInput | None:
+        """The one input that the graph computes a layer's lengths from; None for no one."""
+        found = self.proof.lengths.get(name)
+        return None if found is None else self.search.of_lengths(found[0])
+
+    def computes_lengths(self, name: str, source: ModelInput) -> bool:
+        """Whether the graph computes a layer's lengths from this input alone."""
+        found = self.source_of_lengths(name)
+        return found is not None and found.name == source.name
+
+    def behind_lengths(
+        self, name: str, layer: RecurrentLayer, reads: str, source: ModelInput
+    ) -> tuple[RecurrentLayer, str]:
+        """A layer with the lengths that the graph computes, and the node that masks `reads`."""
+        tensor, _ = self.proof.lengths[name]
+        self.inputs.setdefault(source.name)
+        self.used.update(self.variables_behind([tensor]))
+        lengths = ComputedLengths(GraphRun(self.full, source, {}), tensor)
+        own = self._mask_name(str(tensor), (reads, source.name))
+        mask = EvaluatedMask(tensor.node, lengths, ids=source.is_ids)
+        self.nodes.setdefault(own, Node(own, mask, (reads, source.name)))
+        words = f"sequence_length computed from '{source.name}' (node '{tensor.node}')"
+        return replace(layer, lengths=Option(LengthsSource("mask", words), "graph")), own
+
+    def _mask_name(self, name: str, reads: tuple[str, ...]) -> str:
+        """A name for a node that makes a mask, with a number where one that does not is called so.
+
+        Layers that read the same behind the same mask share its node.
+        """
+        number, found = 1, name
+        while (there := self.nodes.get(found) or self.built.network.by_name.get(found)) is not None:
+            if isinstance(there.layer, EvaluatedMask) and there.reads == reads:
+                break
+            number += 1
+            found = f"{name}_{number}"
+        return found
 
     def is_obstructed(self, node: Node) -> bool:
         """Whether the layer reads a stand-in, which says why it cannot be run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluated_cell import padding_options
 from rnnscope.checkpoints.tf1.graph.evaluation.settling_network import SettlingNetwork
@@ -51,18 +53,29 @@ def _as_layer(settled: SettlingNetwork, unknown: UnknownLoop) -> None:
     name = common_scope(_own_weights(settled, unknown)) or unknown.loop.name
     while name in settled.nodes:
         name = f"{name}/{unknown.loop.name.rpartition('/')[2]}"
-    layer = settled.directions.of_x(_plain_layer(unknown), unknown.record)
     if unknown.record.steps != settled.proof.sizes.timesteps:
         settled.add_refused(name, f"it takes {unknown.record.steps} steps of its input's")
         return
-    found = settled.search.find(name, [unknown.cell], unknown.record, layer, unknown.written)
+    if unknown.lengths is not None:
+        settled.proof.lengths[name] = unknown.lengths
+    plain = _plain_layer(unknown)
+    found = settled.search.find(name, [unknown.cell], unknown.record, plain, unknown.written)
     if isinstance(found, Obstacle):
         settled.add_refused(name, f"its states are no stock cell's, and {found.words}")
         return
     evaluated, source = found
+    layer = settled.directions.of_loop(name, plain, unknown.cell, unknown.record, source)
+    computed = unknown.lengths is not None and settled.computes_lengths(name, source)
+    if layer is None or (unknown.lengths is not None and not computed):
+        told = "which end of its input it begins at" if layer is None else "where its lengths end"
+        settled.add_refused(name, f"its states are no stock cell's, and {told} is not told")
+        return
+    evaluated = replace(evaluated, layer=layer)
     settled.used.update(behind)
-    made = evaluated.as_cell(unknown.record, tuple(behind))
-    settled.nodes[name] = Node(name, made, (settled.entry(source),))
+    made, reads = evaluated.as_cell(unknown.record, tuple(behind)), settled.entry(source)
+    if computed:
+        made, reads = settled.behind_lengths(name, made, reads, source)
+    settled.nodes[name] = Node(name, made, (reads,))
     states = ", ".join(unknown.cell.before)
     settled.notes.append(
         f"'{name}' is no stock cell: its states ({states}) are what the graph computes, op by op."

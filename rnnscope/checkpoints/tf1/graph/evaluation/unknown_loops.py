@@ -10,12 +10,15 @@ from itertools import chain, takewhile
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
+from rnnscope.checkpoints.tf1.graph.dataflow import origins
 from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
+from rnnscope.checkpoints.tf1.graph.evaluation.computed_lengths import made_lengths
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.evaluation.proof import Proof
 from rnnscope.checkpoints.tf1.graph.evaluation.recording import Recorder
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.lengths import length_candidates
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 
@@ -38,14 +41,18 @@ class UnknownLoop:
         On the random inputs of the proof.
     written : GraphTensor or None
         What holds the outputs; None where the loop writes none.
+    lengths : tuple of GraphTensor and ndarray of int (sequence,), or None
+        What makes the lengths past which its states are held, where the graph computes them, and
+        those that it made.
     holds : bool
-        Whether its states are held past the lengths that the graph was fed.
+        Whether its states are held past lengths.
     """
 
     loop: Loop
     cell: FoundCell
     record: CellRecord
     written: GraphTensor | None
+    lengths: tuple[GraphTensor, Array] | None
     holds: bool
 
 
@@ -157,9 +164,21 @@ class _Finder:
         record = self._record(cell)
         if isinstance(record, str):
             return record
-        return UnknownLoop(
-            self._loop, cell, record, written, held_past_lengths(self._proof, record)
+        fed = held_past_lengths(self._proof, record)
+        lengths = None if fed else self._computed_lengths(states, record)
+        return UnknownLoop(self._loop, cell, record, written, lengths, fed or lengths is not None)
+
+    def _computed_lengths(
+        self, states: Iterable[GraphTensor], record: CellRecord
+    ) -> tuple[GraphTensor, Array] | None:
+        """What steps are compared with where a state is held, if the states are held past it."""
+        updates = [self._loop.variables[one].update for one in states]
+        selects = list(chain.from_iterable(origins(self._view, one)[1] for one in updates))
+        candidates = length_candidates(self._view, selects, None)
+        found = made_lengths(
+            self._recorder, self._evaluator, candidates, self._proof.sizes.sequences
         )
+        return found if found is not None and held_past(found[1], record) else None
 
     def _record(self, cell: FoundCell) -> CellRecord | str:
         evaluator = self._recorder.evaluator([[cell]], self._proof.given)
@@ -228,8 +247,11 @@ def held_counts(proof: Proof) -> Array | None:
 def held_past_lengths(proof: Proof, record: CellRecord) -> bool:
     """Whether every state is held past the lengths that the graph was fed."""
     lengths = held_counts(proof)
-    if lengths is None:
-        return False
+    return lengths is not None and held_past(lengths, record)
+
+
+def held_past(lengths: Array, record: CellRecord) -> bool:
+    """Whether every state is held past some lengths (sequence,), and there is a step past one."""
     past = np.arange(record.steps)[:, None] >= lengths
     if not past.any() or past.shape[1] != record.x.shape[1]:
         return False
