@@ -103,6 +103,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     """As `read_graph_model`, from a view of the graph."""
     from rnnscope.checkpoints.tf1.graph.evaluation.proof import prove
     from rnnscope.checkpoints.tf1.graph.evaluation.settle import settle
+    from rnnscope.checkpoints.tf1.graph.evaluation.shape_probes import without_shape_probes
     from rnnscope.checkpoints.tf1.graph.finders import find_cells, find_suspects
     from rnnscope.checkpoints.tf1.graph.network import build_network
     from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
@@ -115,6 +116,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
         for cell in find_cells(view, weights)
         if all(name in stored.variables for name in weights.variables(cell.kernel))
     ]
+    cells = without_shape_probes(view, weights, cells)
     known = {name for cell in cells for name in weights.variables(cell.kernel)}
     suspects = find_suspects(view, weights, known)
     found = build_network(view, weights, cells)

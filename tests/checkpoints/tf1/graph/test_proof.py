@@ -15,7 +15,7 @@ from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.model.cell import Option
 
 SAMPLES = Path(__file__).resolve().parents[4] / "sample_data"
-X = np.random.default_rng(3).normal(size=(3, 5, 3)).astype(np.float32)
+X = np.random.default_rng(4).normal(size=(3, 6, 3)).astype(np.float32)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("lstm_float32", 9), ("lstm_float64", 10)])
@@ -115,3 +115,32 @@ def test_a_switch_that_matters_is_said(tf, tf1):
     checkpoint = read_saver(prefix)
     assert checkpoint.network.recurrent
     assert "'doubled' as false" in " ".join(checkpoint.notes)
+
+
+def test_a_scan_that_returns_all_states_in_one_tensor_is_proved(tf, tf1, control_flow):
+    """`tf.scan` of stacked (m, c), a matrix a gate, as many write it by hand."""
+
+    def build():
+        x = tf1.placeholder()
+        parts = [
+            (tf1.v1.get_variable(f"w{gate}", (3, 4)), tf1.v1.get_variable(f"u{gate}", (4, 4)),
+             tf1.v1.get_variable(f"b{gate}", (4,)))
+            for gate in "ifog"
+        ]  # fmt: skip
+
+        def step(states, x):
+            m, c = tf.unstack(states)
+            i, f, o, g = (x @ w + m @ u + b for w, u, b in parts)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            return tf.stack([tf.sigmoid(o) * tf.tanh(c), c])
+
+        zeros = tf.zeros((2, tf.shape(x)[0], 4))
+        return tf.scan(step, tf.transpose(x, (1, 0, 2)), initializer=zeros)
+
+    prefix, states = tf1.save(build, {"x": X})
+    (node,) = read_saver(prefix).network.recurrent
+    assert node.recurrent.evidence.kind == "proved"
+    with rnnscope.run(prefix, X) as trace:
+        (layer,) = trace.layers.values()
+        np.testing.assert_allclose(layer.m[...], states[:, 0].swapaxes(0, 1), atol=1e-6)
+        np.testing.assert_allclose(layer.c[...], states[:, 1].swapaxes(0, 1), atol=1e-6)
