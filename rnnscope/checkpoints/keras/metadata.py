@@ -131,15 +131,13 @@ class ObjectWeights:
         *attributes: str,
         sizes: Sequence[int] | None = None,  # noqa: ARG002
     ) -> tuple[LayerWeights, ...]:
-        return tuple(self._part(attribute) for attribute in attributes)
+        return tuple(self._part(attribute, place) for place, attribute in enumerate(attributes))
 
-    def _part(self, attribute: str) -> LayerWeights:
+    def _part(self, attribute: str, place: int) -> LayerWeights:
         container, _, name = attribute.partition("/")
         found = self.graph.child(self.found, container)
         if found is not None and name:
-            # cells/lstm_cell_1 is the second of the cells; here they go by numbers.
-            number = name.rpartition("_")[2]
-            place = int(number) if number.isdecimal() else 0
+            # Cells go by numbers here, whatever their classes are called: cells/0, cells/1.
             numbered = sorted((key for key in found.children if key.isdecimal()), key=int)
             if place >= len(numbered):
                 return NoWeights()
