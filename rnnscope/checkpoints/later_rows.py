@@ -9,15 +9,11 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops import MISFITS, EvaluationError
 from rnnscope.model.signal import Signal
 
 SignalFunction = Callable[[tuple[Signal, ...]], Array]
 """``function(signals) -> value``; it raises `EvaluationError` where it cannot take them."""
-
-MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError,
-           AssertionError, MemoryError)  # fmt: skip
-"""What numpy and operations raise where a graph hands them what does not fit."""
 
 AXES_OF_RESULTS = (2, 3)
 """(sequence, width) and (sequence, timestep, width)."""

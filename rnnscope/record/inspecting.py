@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnscope.checkpoints import find_reader, read_checkpoint
 from rnnscope.errors import CheckpointError, InputError, RnnscopeError, TraceError, called
+from rnnscope.files.archives.first_bytes import HDF5
 from rnnscope.files.arrays.array_views import blocks
 from rnnscope.files.arrays.reference import split_reference
 from rnnscope.files.arrays.stored_array import StoredArray
@@ -82,7 +83,7 @@ def inspect_path(path: Path, *, layout: str | None = None) -> Printable:
 def _trace(path: Path) -> Printable | None:
     try:
         with path.open("rb") as file:
-            if not file.read(8).startswith(b"\x89HDF"):
+            if file.read(len(HDF5)) != HDF5:
                 return None
         trace = Trace.open(path)
     except (RnnscopeError, OSError):

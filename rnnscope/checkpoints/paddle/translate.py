@@ -14,6 +14,7 @@ from rnnscope.checkpoints.translated.messages import NotTranslated, OnnxModel
 from rnnscope.checkpoints.translated.reading import Translation
 from rnnscope.errors import CheckpointError
 from rnnscope.files.guarding.limits import check_time
+from rnnscope.model.ops import MISFITS
 
 DOMAIN = "Paddle"
 RECURRENT_LIKE = ("rnn", "lstm", "gru", "while", "if")
@@ -87,7 +88,7 @@ def _write(scope: PirScope, op: PirOperation) -> None:
             made = list(operator(scope, op))
         except NotTranslated as error:
             reason = str(error)
-        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
+        except MISFITS as error:
             raise CheckpointError(
                 "An operation of the PaddlePaddle program is damaged.",
                 where=f"operation {op.kind}",

@@ -10,8 +10,12 @@ from lite_files import LSTM_INPUTS, LiteFile, add_weights, lstm_weights, states
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
+from rnnscope.checkpoints.tflite.model_file import read_lite_model
 from rnnscope.checkpoints.tflite.schema import DTYPES, OPERATORS, OPTIONS, SCHEMA
+from rnnscope.checkpoints.tflite.translation.elementwise import ELEMENTWISE
+from rnnscope.checkpoints.tflite.translation.whole_model import translated
 from rnnscope.errors import CheckpointError, RnnscopeError, UnsupportedCellError
+from rnnscope.model.ops import MISFITS
 
 DATA = Path(__file__).parents[2] / "data/lite"
 
@@ -169,6 +173,21 @@ def test_what_is_not_computed_is_named(tmp_path):
     sequence = np.zeros((1, 4, 5), np.float32)
     with pytest.raises(RnnscopeError, match="LOGISTIC of whole numbers"):
         rnnscope.run(path, sequence, model_input=True)
+
+
+@pytest.mark.parametrize("error", MISFITS)
+def test_an_operator_that_does_not_fit_is_one_that_is_not_computed(tmp_path, monkeypatch, error):
+    """Sizes of a damaged file may ask for more memory than there is: that is no end of rnnscope."""
+
+    def damaged(site):
+        raise error
+
+    monkeypatch.setitem(ELEMENTWISE, "TANH", damaged)
+    file = LiteFile()
+    x, y = file.tensor("x", (1, 4)), file.tensor("y", (1, 4))
+    file.operator("TANH", [x], [y])
+    model = translated(read_lite_model(file.write(tmp_path / "m.tflite", [x], [y])))
+    assert [node.op_type for node in model.graph.node] == ["TANH whose parts do not fit"]
 
 
 def test_a_file_without_a_recurrence_says_what_it_has(tmp_path):

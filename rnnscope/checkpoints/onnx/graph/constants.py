@@ -15,7 +15,7 @@ from rnnscope.checkpoints.onnx.graph.tensors import DOUBLE, FLOAT, FLOATS, INTEG
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops import MISFITS, EvaluationError
 
 MAX_CHAIN = 100
 """How many nodes may stand between a stored tensor and what is made of it."""
@@ -140,7 +140,7 @@ def _widened(
     stored, made, words = load(), None, ""
     try:
         made = np.asarray(EVERY_OPERATION[node.op](node, [stored, *others]))
-    except (EvaluationError, ValueError, IndexError, TypeError, AttributeError) as error:
+    except (EvaluationError, *MISFITS) as error:
         words = str(error).partition("\n")[0]
     if made is None or made.shape != shape or made.dtype.kind != "f":
         raise CheckpointError(

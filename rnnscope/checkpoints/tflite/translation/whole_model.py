@@ -17,6 +17,7 @@ from rnnscope.checkpoints.tflite.translation.shapes import MOVING, SHAPES
 from rnnscope.checkpoints.tflite.translation.site import DOMAIN, Site, Tell, Values
 from rnnscope.checkpoints.tflite.translation.tensor_lists import TENSOR_LISTS
 from rnnscope.checkpoints.translated.messages import NUMBERS, NotTranslated
+from rnnscope.model.ops import MISFITS
 
 OPSET = 17
 MAX_DEPTH = 8
@@ -99,7 +100,7 @@ class _Translation:
         try:
             _require_told_numbers(values.graph, op)
             self._tell.get(op.op, _not_told)(Site(values, op))
-        except (NotTranslated, *_MISFITS) as reason:
+        except (NotTranslated, *MISFITS) as reason:
             del values.build.proto.node[kept:]
             words = str(reason) if isinstance(reason, NotTranslated) else "whose parts do not fit"
             self._own(values, op, words)
@@ -122,10 +123,6 @@ def _name_or_none(values: Values, place: int) -> str:
         return values.value(place) if place >= 0 else ""
     except NotTranslated:
         return ""
-
-
-_MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, AttributeError)
-"""What a damaged file leads to: options of another operator, constants of another shape."""
 
 
 def _require_told_numbers(graph: LiteGraph, op: LiteOperator) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.later_results import Sample, later_result
-from rnnscope.checkpoints.later_rows import MISFITS
 from rnnscope.checkpoints.tf1.graph.dataflow import DROPOUT_DEPTH
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ALIASES, ForwardFlow
@@ -30,7 +29,7 @@ from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops import MISFITS, EvaluationError
 from rnnscope.model.signal import Signal
 
 ENDS = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "TopKV2", "Exp", "Log"}

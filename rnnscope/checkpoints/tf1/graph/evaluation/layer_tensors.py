@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from rnnscope.checkpoints.later_results import agree
-from rnnscope.checkpoints.later_rows import MISFITS
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.evaluation.forward_flow import ForwardFlow
 from rnnscope.checkpoints.tf1.graph.evaluation.graph_trial import GraphTrial
@@ -24,7 +23,7 @@ from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.elementwise import LastStep
-from rnnscope.model.ops import EvaluationError
+from rnnscope.model.ops import MISFITS, EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.model.signal import Signal
 
