@@ -14,6 +14,7 @@ from rnnscope.errors import InputError, spell, spell_command
 from rnnscope.files.arrays.stored_array import StoredArray
 from rnnscope.files.containers.named_arrays import NamedArrays
 from rnnscope.model.cell import Array
+from rnnscope.model.half_floats import rounded
 from rnnscope.states.interface import ReadOptions, StateReading
 from rnnscope.states.naming import parse_array_name
 from rnnscope.states.operands import Operand, open_operand
@@ -275,7 +276,7 @@ def _precision(arrays: Sequence[Array]) -> _Precision:
     if single:
         if np.array_equal(values, values.astype(np.float16).astype(np.float64)):
             return _Precision(2.0**-11, "float16")
-        if np.array_equal(values, bfloat16(values)):
+        if np.array_equal(values, rounded(values, "bfloat16")):
             return _Precision(2.0**-8, "bfloat16")
     for digits in (2, 3, 4, 5, 6):
         near = np.round(values, digits)
@@ -283,11 +284,3 @@ def _precision(arrays: Sequence[Array]) -> _Precision:
             words = f"{digits} digits after the point"
             return _Precision(0.51 * 10.0**-digits / largest, words, largest)
     return own
-
-
-def bfloat16(values: Array) -> Array:
-    """Values rounded to bfloat16, to the nearest even, as float64."""
-    bits = np.asarray(values, np.float32).view(np.uint32)
-    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
-    found: Array = rounded.astype(np.uint32).view(np.float32).astype(np.float64)
-    return found

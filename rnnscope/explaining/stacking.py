@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.explaining.reference import bfloat16
 from rnnscope.explaining.setup import NUMBERS, DrivenLayer
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.cells import CELLS
 from rnnscope.model.cells.interface import State
+from rnnscope.model.half_floats import rounded
 
 
 def stack_cells(cells: Sequence[CellSpec], *, from_zeros: bool = False) -> CellSpec:
@@ -133,7 +133,7 @@ def _step_with_other_peephole(
 def round_to(values: Array, dtype: str) -> Array:
     """Values rounded to float16 or bfloat16, as float64."""
     if dtype == "bfloat16":
-        return bfloat16(values)
+        return rounded(values, "bfloat16").astype(np.float64)
     with np.errstate(over="ignore"):
         return values.astype(np.float16).astype(np.float64)
 

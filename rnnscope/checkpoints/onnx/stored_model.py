@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.checkpoints.onnx.evaluation.evaluator import OnnxProgram
-from rnnscope.checkpoints.onnx.graph.constants import OnnxConstants
+from rnnscope.checkpoints.onnx.graph.constants import MAX_CHAIN, OnnxConstants
+from rnnscope.checkpoints.onnx.graph.element_types import computing_in_16_bits, rounds
 from rnnscope.checkpoints.onnx.graph.flattening import flatten
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph
 from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
 from rnnscope.checkpoints.onnx.graph.tensors import BFLOAT16, FLOAT16, TensorStore
 from rnnscope.checkpoints.onnx.network.later_results import later_results
 from rnnscope.checkpoints.onnx.network.operators import OPERATORS
-from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT
+from rnnscope.checkpoints.onnx.network.recurrent import FIRST_STATE_INPUT, MOVING, RECURRENT
 from rnnscope.checkpoints.onnx.network.sorting import sorting_nodes
 from rnnscope.checkpoints.onnx.network.wiring import LOOPS, OnnxWiring
 from rnnscope.checkpoints.onnx.proof.whole_graph import Settled, settle
@@ -100,6 +101,7 @@ class StoredModel:
                 "DynamicQuantizeLSTM is computed as ONNX Runtime does with one thread, all "
                 "sequences together; each of several threads quantises m of its own part of them."
             )
+        notes += _of_16_bits(self.graph)
         narrow = {
             stored for node in self.graph.nodes if node.op in RECURRENT
             for key in filter(None, node.inputs[1:4])
@@ -112,6 +114,40 @@ class StoredModel:
                 "The weights are stored in 16 bits; they are widened, and computed with in float32."
             )
         return notes
+
+
+def _of_16_bits(graph: OnnxGraph) -> list[str]:
+    """What other programs compute in 16 bits and rnnscope does not."""
+    notes = []
+    nodes = [node for node in computing_in_16_bits(graph) if node.op not in RECURRENT]
+    if nodes:
+        named = ", ".join(f"{node.op} '{node.name}'" for node in nodes[:3])
+        more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+        notes.append(
+            f"The graph computes in 16 bits: {named}{more}. rnnscope computes it in float32, and "
+            "rounds to 16 bits where the graph casts."
+        )
+    rounded = {
+        graph.behind(key, MOVING) for node in graph.nodes if node.op in RECURRENT
+        for key in filter(None, node.inputs[FIRST_STATE_INPUT:]) if _is_rounded(graph, key)
+    }  # fmt: skip
+    notes.extend(
+        f"The graph rounds initial state '{name}' to 16 bits; rnnscope takes it as it is given."
+        for name in sorted(rounded.intersection(graph.inputs))
+    )
+    return notes
+
+
+def _is_rounded(graph: OnnxGraph, key: str) -> bool:
+    """Whether a value is rounded to 16 bits on its way through operators that move it."""
+    for _ in range(MAX_CHAIN):
+        caster = graph.producers.get(graph.behind(key, MOVING - {"Cast"}))
+        if caster is None or caster.op != "Cast":
+            return False
+        if rounds(graph, caster):
+            return True
+        key = caster.input(0)
+    return False
 
 
 def _nothing_recurrent(

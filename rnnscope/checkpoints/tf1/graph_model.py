@@ -107,6 +107,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     from rnnscope.checkpoints.tf1.graph.finders import find_cells, find_suspects
     from rnnscope.checkpoints.tf1.graph.network import build_network
     from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+    from rnnscope.checkpoints.tf1.half_float_ops import half_float_note
     from rnnscope.model.ops.interface import at_most
 
     shapes = {name: variable.shape for name, variable in stored.variables.items()}
@@ -139,7 +140,11 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
         for name, variable in stored.variables.items()
         if name not in found.used
     )
-    return GraphModel(found.network, left_out, found.notes, behind)
+    states = [tensor for cell in cells for tensor in cell.after.values()]
+    note = half_float_note(view, states)
+    return GraphModel(
+        found.network, left_out, (*found.notes, note) if note else found.notes, behind
+    )
 
 
 def reason_left_out(

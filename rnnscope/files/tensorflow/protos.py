@@ -21,6 +21,7 @@ from rnnscope.files.messages.slim_messages import Held, parse_file
 from rnnscope.files.messages.values_in_file import value_in_file, whole_value
 from rnnscope.files.tensorflow.proto_schema import TABLE, message_class
 from rnnscope.model.cell import Array
+from rnnscope.model.half_floats import HalfFloat
 
 DTYPE_NAMES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 7: "string",
@@ -32,6 +33,9 @@ DTYPE_NAMES = {
 """TensorFlow's DataType numbers, by the names that its Python API uses."""
 
 STRING, BFLOAT16, HALF = 7, 14, 19
+
+HALF_FLOATS: dict[int, HalfFloat] = {BFLOAT16: "bfloat16", HALF: "float16"}
+"""Floats of 16 bits, which arrays hold as float32."""
 
 DTYPES: dict[int, np.dtype[Any]] = {
     number: np.dtype("float32" if number in (BFLOAT16, HALF) else name)

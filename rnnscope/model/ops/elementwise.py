@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.model.cell import Array
+from rnnscope.model.half_floats import rounded
 from rnnscope.model.ops.interface import Operation, broadcast_size
 
 
@@ -178,6 +179,7 @@ ELEMENTWISE: dict[str, Operation] = {
     "clip": clip,
     "where": where,
     "cast": cast,
+    "round_to_half": rounded,
     "equal": _of_two(np.equal),
     "not_equal": _of_two(np.not_equal),
     "less": _of_two(np.less),

@@ -16,6 +16,7 @@ from rnnscope.checkpoints.onnx.evaluation.every_operation import EVERY_OPERATION
 from rnnscope.checkpoints.onnx.evaluation.work import Work, cost_of
 from rnnscope.checkpoints.onnx.graph.nodes import Body, OnnxGraph, OnnxNode
 from rnnscope.checkpoints.onnx.graph.stored_values import StoredValues
+from rnnscope.checkpoints.onnx.graph.tensors import UnreadTypeError
 from rnnscope.checkpoints.onnx.network.sorting import left_in_order
 from rnnscope.checkpoints.onnx.operations.recurrent import RECURRENT
 from rnnscope.checkpoints.onnx.stepwise import STEPWISE
@@ -199,7 +200,10 @@ class Evaluation:
             assert self._outer is not None
             return {key: self._outer.value(key)}
         if key in self.program.stored:
-            value = self.program.stored.array(key)
+            try:
+                value = self.program.stored.array(key)
+            except UnreadTypeError as error:
+                raise EvaluationError(f"the graph {error.reason}") from error
             if value is not None:
                 return {key: value}
             raise EvaluationError(f"constant '{key}' holds what is no array of numbers")

@@ -12,6 +12,7 @@ from rnnscope.checkpoints.onnx.evaluation.every_operation import EVERY_OPERATION
 from rnnscope.checkpoints.onnx.evaluation.work import Work
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
 from rnnscope.checkpoints.onnx.graph.tensors import DOUBLE, FLOAT, FLOATS, INTEGERS
+from rnnscope.checkpoints.onnx.operations.interface import cast
 from rnnscope.errors import CheckpointError
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
@@ -122,6 +123,9 @@ class OnnxConstants:
             return None
         if node.op == "ConstantOfShape":
             return float(self._stored.fill_value(node))
+        if node.op == "Cast":
+            value = self.fill(node.input(0), depth + 1)
+            return None if value is None else _cast(value, node.integer("to"))
         if node.op in _KEEPS_VALUES:
             return self.fill(node.input(0), depth + 1)
         if node.op == "Concat":
@@ -132,6 +136,13 @@ class OnnxConstants:
     def before_expansion(self, key: str) -> Array | None:
         """A constant that the graph only repeats along axes of size 1 (a learned initial state)."""
         return self.array(self._graph.behind(key, ("Expand", "Tile", "Identity")))
+
+
+def _cast(value: float, to: int) -> float | None:
+    try:
+        return float(cast(np.float64(value), to))
+    except (EvaluationError, OverflowError):
+        return None
 
 
 def _widened(
@@ -163,6 +174,6 @@ def _varying(program: OnnxProgram) -> set[str]:
 
 
 _KEEPS_VALUES = (
-    "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
+    "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
     "Tile", "Transpose", "Unsqueeze",
 )  # fmt: skip

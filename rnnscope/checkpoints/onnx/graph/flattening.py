@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
+from rnnscope.checkpoints.onnx.graph.element_types import state_narrow_types
 from rnnscope.checkpoints.onnx.graph.nodes import STANDARD_DOMAINS, Body, OnnxGraph, OnnxNode
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import CheckpointError
@@ -32,6 +33,7 @@ def flatten(model: Any, where: object) -> OnnxGraph:
     functions = {(one.domain, one.name, one.overload): one for one in model.functions}
     walk = _Flattening(found, where, _count_names(model.graph), functions)
     known = walk.add(model.graph, _Scope("", {}, _opset(model.opset_import)))
+    state_narrow_types(found)
     found.outputs = tuple(known.get(value.name, value.name) for value in model.graph.output)
     return found
 

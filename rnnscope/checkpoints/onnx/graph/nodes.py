@@ -110,6 +110,10 @@ class OnnxGraph:
     initializers : dict of str to TensorProto
     producers : dict of str to OnnxNode
         Who makes each value.
+    narrow : dict of str to int
+        The TensorProto.DataType of values whose arrays are of a wider one: 16-bit floats, whole
+        numbers of less than a byte. Whole numbers and truth that are made of 16-bit floats (Shape,
+        Less) are among them: their arrays say what they are.
     bodies : dict of OnnxNode to dict of str to Body
         The subgraphs of nodes that have some: ``"then"``, ``"else"``, ``"body"``.
     titles : mapping of str to str
@@ -122,6 +126,7 @@ class OnnxGraph:
     inner_inputs: dict[str, str] = field(default_factory=dict)
     initializers: dict[str, Any] = field(default_factory=dict)
     producers: dict[str, OnnxNode] = field(default_factory=dict)
+    narrow: dict[str, int] = field(default_factory=dict)
     bodies: dict[OnnxNode, dict[str, Body]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
-from rnnscope.checkpoints.onnx.graph.tensors import FLOATS, STORED, TensorStore, stays_in_file
+from rnnscope.checkpoints.onnx.graph.tensors import FLOATS, TensorStore, is_read, stays_in_file
 from rnnscope.model.cell import Array
 from rnnscope.model.layers.deferred_table import DeferredTable
 
@@ -66,7 +66,7 @@ class StoredValues:
     def matrix_in_file(self, key: str) -> tuple[tuple[int, int], Callable[[], Array]] | None:
         """The shape of a stored matrix of any numbers, and what reads it; None of one in memory."""
         tensor = self._graph.initializers.get(self._graph.behind(key, ("Identity",)))
-        if tensor is None or len(tensor.dims) != 2 or tensor.data_type not in STORED:
+        if tensor is None or len(tensor.dims) != 2 or not is_read(tensor.data_type):
             return None
         if min(tensor.dims) < 0 or not stays_in_file(tensor):
             return None

@@ -17,13 +17,21 @@ from rnnscope.checkpoints.onnx.graph.axes import (
     unsqueeze,
 )
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
+from rnnscope.checkpoints.onnx.graph.tensors import HALF_FLOATS
 from rnnscope.checkpoints.onnx.network.plain_layers import COMPUTED, embedding
 from rnnscope.checkpoints.onnx.network.wiring import OnnxWiring, Operator
 
 
 def _alias(wiring: OnnxWiring, node: OnnxNode) -> None:
-    """Hand on what is read: Identity, Cast, Dropout (which does nothing at inference)."""
+    """Hand on what is read: Identity, Dropout (which does nothing at inference)."""
     wiring.flows[node.output(0)] = _signal(wiring, node)
+
+
+def _cast(wiring: OnnxWiring, node: OnnxNode) -> None:
+    """Hand on what is read, unless it is rounded to 16 bits on the way."""
+    if wiring.rounds(node):
+        raise NoFit(f"rounds to {HALF_FLOATS[node.integer('to')]}")
+    _alias(wiring, node)
 
 
 def _signal(wiring: OnnxWiring, node: OnnxNode) -> Flow:
@@ -115,7 +123,8 @@ def _gather(wiring: OnnxWiring, node: OnnxNode) -> None:
 
 
 OPERATORS: dict[str, Operator] = {
-    **dict.fromkeys(("Identity", "Cast", "Dropout"), _alias),
+    **dict.fromkeys(("Identity", "Dropout"), _alias),
+    "Cast": _cast,
     "Transpose": _transpose,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,

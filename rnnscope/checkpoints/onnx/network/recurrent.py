@@ -177,10 +177,10 @@ class RecurrentNodes:
 
     def _source(self, key: str) -> OutsideState:
         """Where a value comes from: a graph input is what users can give."""
-        first = self._graph.behind(key, _MOVING)
+        first = self._graph.behind(key, MOVING)
         sorting = self._graph.producers.get(first)
         if sorting is not None and sorting in sorting_nodes(self._graph):
-            first = self._graph.behind(sorting.input(0), _MOVING)
+            first = self._graph.behind(sorting.input(0), MOVING)
         if first in self._graph.inputs:
             return OutsideState("placeholder", first)
         producer = self._graph.producers.get(first)
@@ -193,10 +193,11 @@ def _source_words(key: str, source: OutsideState) -> str:
     return f"{source} (graph input)"
 
 
-_MOVING = (
+MOVING = {
     "Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
     "Unsqueeze",
-)  # fmt: skip
+}  # fmt: skip
+"""Operators between a model's input and an initial state that may be given for it."""
 
 
 def _output_names(node: OnnxNode) -> str:

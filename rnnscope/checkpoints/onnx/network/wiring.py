@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from rnnscope.checkpoints.onnx.graph.axes import Axis, Flow, NoFit, Role
 from rnnscope.checkpoints.onnx.graph.constants import OnnxConstants
+from rnnscope.checkpoints.onnx.graph.element_types import rounds
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxGraph, OnnxNode
+from rnnscope.checkpoints.onnx.graph.tensors import UnreadTypeError
 from rnnscope.checkpoints.onnx.network.cells import NotBuilt
 from rnnscope.checkpoints.onnx.network.recurrent import RECURRENT, RecurrentNodes
 from rnnscope.deferred_dataclass import dataclass
@@ -116,6 +118,8 @@ class OnnxWiring:
                 self._operators[node.op](self, node)
             except NoFit as reason:
                 self._lose(node, read, str(reason))
+            except UnreadTypeError as error:  # it may be no recurrent layer's business
+                self._lose(node, read, error.reason)
         else:
             self._lose(node, read, "is not computed by rnnscope")
 
@@ -151,9 +155,10 @@ class OnnxWiring:
         try:
             layers = self._recurrent.layers(node, name)
             reads = self._input_of(node, source)
-        except NotBuilt as reason:
-            self.not_built[name] = str(reason)
-            stand_in = Unsupported(node.op, name, str(reason))
+        except (NotBuilt, UnreadTypeError) as error:
+            reason = error.reason if isinstance(error, UnreadTypeError) else str(error)
+            self.not_built[name] = reason
+            stand_in = Unsupported(node.op, name, reason)
             self.nodes[name] = Node(name, stand_in, (source.node,) if source else ())
             lost = Flow(name, lost=True)
             self.flows.update(dict.fromkeys(filter(None, node.outputs), lost))
@@ -219,6 +224,10 @@ class OnnxWiring:
     def maker(self, key: str) -> OnnxNode:
         """The node of the graph that makes a value."""
         return self._graph.producers[key]
+
+    def rounds(self, node: OnnxNode) -> bool:
+        """Whether a node rounds to 16 bits what has more."""
+        return rounds(self._graph, node)
 
     def unique(self, name: str) -> str:
         """A name that no node or input of the network has."""

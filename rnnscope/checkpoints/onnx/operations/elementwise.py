@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+from rnnscope.checkpoints.onnx.graph.element_types import LIKE
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
-from rnnscope.checkpoints.onnx.operations.interface import Evaluate, dtype_of, given, plain
+from rnnscope.checkpoints.onnx.graph.tensors import PACKED
+from rnnscope.checkpoints.onnx.operations.interface import Evaluate, cast, given, plain
 from rnnscope.model.ops import OPS
 
 
@@ -52,11 +54,15 @@ def _clip(node: OnnxNode, inputs: list[Any]) -> Any:
 
 
 def _cast(node: OnnxNode, inputs: list[Any]) -> Any:
-    return OPS["cast"](inputs[0], dtype=dtype_of(node.integer("to")))
+    return cast(inputs[0], node.integer("to"))
 
 
-def _cast_like(_: OnnxNode, inputs: list[Any]) -> Any:
-    return OPS["cast"](inputs[0], dtype=inputs[1].dtype)
+def _cast_like(node: OnnxNode, inputs: list[Any]) -> Any:
+    x, like = inputs
+    narrow = node.integer(LIKE)
+    if narrow and (like.dtype.kind == "f" or narrow in PACKED):
+        return cast(x, narrow)
+    return OPS["cast"](x, dtype=like.dtype)
 
 
 def _modulo(node: OnnxNode, inputs: list[Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
-from rnnscope.checkpoints.onnx.graph.tensors import BFLOAT16, FLOAT16, STORED
+from rnnscope.checkpoints.onnx.graph.tensors import HALF_FLOATS, STORED
 from rnnscope.model.ops import OPS, EvaluationError
 
 Evaluate = Callable[[OnnxNode, list[Any]], Any]
@@ -40,18 +40,31 @@ def ints(node: OnnxNode, inputs: list[Any], attribute: str, number: int) -> list
 
 
 def dtype_of(number: int) -> Any:
-    """The numpy dtype of a TensorProto.DataType; 16-bit floats are computed in 32 bits.
+    """The numpy dtype of a TensorProto.DataType, which is wider for 16-bit floats.
 
     Raises
     ------
     EvaluationError
         It is none that OPS knows.
     """
-    if number in (FLOAT16, BFLOAT16):
+    if number in HALF_FLOATS:
         return np.dtype(np.float32)
     if number not in STORED:
         raise EvaluationError(f"it makes values of type {number}")
     return np.dtype(STORED[number][0])
+
+
+def cast(value: Any, number: int) -> Any:
+    """A value as one of a TensorProto.DataType: what goes to 16 bits is rounded to them.
+
+    Raises
+    ------
+    EvaluationError
+        It is none that OPS knows.
+    """
+    if number in HALF_FLOATS:
+        return OPS["round_to_half"](value, to=HALF_FLOATS[number])
+    return OPS["cast"](value, dtype=dtype_of(number))
 
 
 def scalar(value: Any) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.checkpoints.onnx.graph.element_types import LIKE
 from rnnscope.checkpoints.onnx.graph.nodes import OnnxNode
+from rnnscope.checkpoints.onnx.graph.tensors import PACKED
 from rnnscope.checkpoints.onnx.operations.interface import Evaluate, given, plain
 from rnnscope.model.ops import OPS, EvaluationError
 
@@ -199,7 +201,8 @@ def _dequantize(node: OnnxNode, inputs: list[Any]) -> Any:
 def _quantize(node: OnnxNode, inputs: list[Any]) -> Any:
     zero = given(inputs, 2)
     dtype = np.dtype(np.uint8) if zero is None else zero.dtype
-    if node.integer("block_size") or node.integer("output_dtype") or dtype.kind not in "iu":
+    narrow = dtype.kind not in "iu" or node.integer(LIKE) in PACKED
+    if node.integer("block_size") or node.integer("output_dtype") or narrow:
         raise EvaluationError("it has scales for blocks, or "
                               "makes numbers of another kind")  # fmt: skip
     return OPS["quantize"](*inputs, axis=node.integer("axis", 1), dtype=dtype)

@@ -15,7 +15,9 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.dataflow import HANDS_ON_FIRST
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.errors import CheckpointError
+from rnnscope.files.tensorflow.protos import HALF_FLOATS
 from rnnscope.model.cell import Array
+from rnnscope.model.half_floats import rounded
 
 VARIABLES = {"Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable", "TemporaryVariable"}
 SAVES = {"SaveV2": 1, "SaveSlices": 1, "Save": 1}
@@ -89,6 +91,21 @@ class GraphWeights:
 
     def read(self, tensor: GraphTensor) -> Array:
         """The value of a weight, with everything that the graph does to join its parts."""
+        value = self._read_behind(tensor)
+        for number in self._casts(tensor):
+            value = rounded(value, HALF_FLOATS[number])
+        return value
+
+    def _casts(self, tensor: GraphTensor) -> list[int]:
+        """The types of 16 bits that a weight is cast to, the first one first."""
+        casts = [
+            int(node.attr["DstT"].type) for node in self._handing_on(tensor)
+            if node.op == "Cast" and "DstT" in node.attr
+        ]  # fmt: skip
+        return [number for number in reversed(casts) if number in HALF_FLOATS]
+
+    def _read_behind(self, tensor: GraphTensor) -> Array:
+        """What is behind the ops that hand a weight on."""
         node = self._behind(tensor)
         if node is None:
             raise CheckpointError("A weight's node is not in the graph.", where=tensor)
@@ -117,15 +134,19 @@ class GraphWeights:
         )
 
     def _behind(self, tensor: GraphTensor) -> GraphNode | None:
+        passed = self._handing_on(tensor)
+        return self._view.node(passed[-1].inputs[0] if passed else tensor)
+
+    def _handing_on(self, tensor: GraphTensor) -> list[GraphNode]:
+        """The nodes that hand a weight on, the last one first."""
+        passed: list[GraphNode] = []
         node = self._view.node(tensor)
-        for _ in range(64):
-            if node is None or not node.inputs:
+        while node is not None and node.inputs and len(passed) < 64:
+            if node.op not in HANDS_ON_FIRST and node.op not in ("_Arg", "_LoopVariable"):
                 break
-            if node.op in HANDS_ON_FIRST or node.op in ("_Arg", "_LoopVariable"):
-                node = self._view.node(node.inputs[0])
-            else:
-                break
-        return node
+            passed.append(node)
+            node = self._view.node(node.inputs[0])
+        return passed
 
     def _sources(self, tensor: GraphTensor, depth: int) -> list[str] | None:
         """The variable nodes behind a tensor; [] for constants; None if it is computed."""

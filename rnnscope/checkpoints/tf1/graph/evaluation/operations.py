@@ -22,6 +22,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.attributes import (
 )
 from rnnscope.checkpoints.tf1.graph.evaluation.convolutions import CONVOLUTIONS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
+from rnnscope.files.tensorflow.protos import HALF_FLOATS
 from rnnscope.model.ops import OPS, EvaluationError
 
 
@@ -133,6 +134,15 @@ def _sized(name: str) -> Evaluate:
     return lambda node, inputs: operation(inputs[0], dtype=dtype_of(node, "out_type", 3))
 
 
+def _cast(node: GraphNode, inputs: list[Any]) -> Any:
+    if node.flag("Truncate"):
+        raise EvaluationError("it cuts floats off in the place of rounding them")
+    number = int(node.attr["DstT"].type) if "DstT" in node.attr else 0
+    if number in HALF_FLOATS:
+        return OPS["round_to_half"](inputs[0], to=HALF_FLOATS[number])
+    return OPS["cast"](inputs[0], dtype=dtype_of(node, "DstT"))
+
+
 def _cumulative_sum(node: GraphNode, inputs: list[Any]) -> Any:
     return OPS["cumulative_sum"](
         inputs[0], inputs[1], exclusive=node.flag("exclusive"), reverse=node.flag("reverse")
@@ -222,7 +232,7 @@ TF_OPERATIONS: dict[str, Evaluate] = {
     "ClipByValue": _plain("clip"),
     "Select": lambda _, inputs: OPS["where"](*_match(inputs)),
     "SelectV2": _plain("where"),
-    "Cast": lambda node, v: OPS["cast"](v[0], dtype=dtype_of(node, "DstT")),
+    "Cast": _cast,
     "Equal": _plain("equal"),
     "NotEqual": _plain("not_equal"),
     "Less": _plain("less"),
