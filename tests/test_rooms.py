@@ -43,6 +43,11 @@ SIDE_BY_SIDE = {
 }  # fmt: skip
 """Modules of one floor that may know each other, in this direction."""
 
+INNER_FLOORS = {
+    "explaining": ("computing", "readings", "compared", "confusions", "searching"),
+}
+"""Rooms inside a room, from the ground up; modules that lie beside them stand on all of them."""
+
 
 def room_of(module):
     parts = module.split(".")
@@ -86,6 +91,31 @@ def test_no_room_imports_one_above_it(room):
                 continue
             if FLOOR.get(other, len(FLOORS)) >= FLOOR[room] and room != "__init__":
                 upward.append(f"{module} imports {wanted}")
+    assert upward == []
+
+
+@pytest.mark.parametrize("room", sorted(INNER_FLOORS))
+def test_every_inner_room_has_a_floor(room):
+    folders = {path.parent.name for path in (PACKAGE / room).glob("*/__init__.py")}
+    assert folders == set(INNER_FLOORS[room])
+
+
+@pytest.mark.parametrize(
+    ("room", "inner"),
+    [(room, inner) for room, floors in sorted(INNER_FLOORS.items()) for inner in floors],
+)
+def test_no_inner_room_imports_one_above_it(room, inner):
+    here = f"rnnscope.{room.replace('/', '.')}"
+    floors = INNER_FLOORS[room]
+    allowed = floors[: floors.index(inner) + 1]
+    upward = [
+        f"{module} imports {wanted}"
+        for module, path in modules().items()
+        if module.startswith(f"{here}.{inner}.")
+        for wanted in imports(path)
+        if wanted.startswith(f"{here}.")
+        if wanted.removeprefix(f"{here}.").split(".")[0] not in allowed
+    ]
     assert upward == []
 
 

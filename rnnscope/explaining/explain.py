@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rnnscope.errors import InputError, OptionError, spell
-from rnnscope.explaining.deviations import Deviation, Reading
+from rnnscope.explaining.compared.reference import Reference, read_reference
+from rnnscope.explaining.compared.subject import Subject, subject_of
+from rnnscope.explaining.compared.tolerance import rounding
 from rnnscope.explaining.nearest import nearest
-from rnnscope.explaining.reference import Reference, read_reference
+from rnnscope.explaining.readings.deviations import Deviation, Reading
 from rnnscope.explaining.result import DeviationReport, Explanation, FitReport, NearReport
-from rnnscope.explaining.search import Search
+from rnnscope.explaining.searching.search import Search
 from rnnscope.explaining.separating import separate, write_input
-from rnnscope.explaining.subject import Subject, subject_of
-from rnnscope.explaining.tolerance import rounding
 from rnnscope.record.planning import plan_recipe
 from rnnscope.record.recipes.command_line import run_command
 from rnnscope.record.recipes.recipe import Recipe

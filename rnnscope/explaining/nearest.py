@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Reading, Target, View
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulated import results_of
+from rnnscope.explaining.readings.deviations import Reading, Target, View
 from rnnscope.explaining.result import DeviationReport, NearReport
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import results_of
-from rnnscope.explaining.subject import Subject
 from rnnscope.model.cell import Array
 
 MOST_NEAR = 3

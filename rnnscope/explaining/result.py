@@ -18,7 +18,7 @@ class DeviationReport:
     Attributes
     ----------
     id : str
-        A key of `rnnscope.explaining.deviations.IDS`.
+        A key of `rnnscope.explaining.readings.deviations.IDS`.
     value : str
         What it does.
     """

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.deviations import Reading, View
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import results_of
-from rnnscope.explaining.subject import Subject
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulated import results_of
+from rnnscope.explaining.readings.deviations import Reading, View
 from rnnscope.files.writing.work_folders import work_folder
 from rnnscope.model.cell import Array
 

@@ -9,7 +9,7 @@ from rnnscope.checks.interface import Finding, StatePlace
 from rnnscope.checks.settings import CheckSettings
 from rnnscope.checks.streamed import OUTPUTS_CHECK, StreamedOutputs
 from rnnscope.errors import UnsupportedCellError
-from rnnscope.explaining.reference import Reference, read_reference
+from rnnscope.explaining.compared.reference import Reference, read_reference
 from rnnscope.record.planning import PlannedRun
 from rnnscope.running.prepared import Prepared
 from rnnscope.states.interface import ReadOptions
@@ -25,7 +25,10 @@ MOST_INPUT_VALUES = 2_000_000
 """Values of the input that are searched: whole sequences, from the first on."""
 
 SINGLE, DOUBLE = 1e-5, 1e-10
-"""What counts as rounding of outputs, in units of the largest value; see `explaining.tolerance`."""
+"""What counts as rounding of outputs, in units of the largest value.
+
+See `explaining.compared.tolerance`.
+"""
 
 
 def judge_outputs(

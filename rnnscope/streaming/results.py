@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rnnscope.errors import InputError
-from rnnscope.explaining.subject import nodes_behind
+from rnnscope.explaining.compared.subject import nodes_behind
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
 from rnnscope.model.signal import Signal

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError
-from rnnscope.explaining.reference import Reference, ReferenceArray
+from rnnscope.explaining.compared.reference import Reference, ReferenceArray
 from rnnscope.model.cell import Array
 from rnnscope.streaming.results import Place, Results
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.errors import RnnscopeError
-from rnnscope.explaining.setup import DrivenLayer
+from rnnscope.explaining.computing.setup import DrivenLayer
 from rnnscope.files.guarding.hashing import files_sha256
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS

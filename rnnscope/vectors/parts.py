@@ -11,11 +11,11 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import RnnscopeError, UnsupportedCellError, spell_command
-from rnnscope.explaining.deviations import Target, View
-from rnnscope.explaining.result_places import scale_of
-from rnnscope.explaining.setup import STACKABLE, DrivenLayer, Setup
-from rnnscope.explaining.simulated import results_of
-from rnnscope.explaining.subject import Subject, subject_of
+from rnnscope.explaining.compared.result_places import scale_of
+from rnnscope.explaining.compared.subject import Subject, subject_of
+from rnnscope.explaining.computing.setup import STACKABLE, DrivenLayer, Setup
+from rnnscope.explaining.computing.simulated import results_of
+from rnnscope.explaining.readings.deviations import Target, View
 from rnnscope.model.cell import Array
 from rnnscope.model.initial_state import ZERO_STATE
 from rnnscope.model.network import Node

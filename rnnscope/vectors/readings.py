@@ -9,13 +9,13 @@ from dataclasses import fields
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.comparison import Comparison, PreparedViews
+from rnnscope.explaining.compared.comparison import Comparison, PreparedViews
+from rnnscope.explaining.computing.grouping import groups
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
+from rnnscope.explaining.computing.simulated import prepared
+from rnnscope.explaining.computing.simulation import simulate
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
-from rnnscope.explaining.deviations import Deviation, Unknown, View
-from rnnscope.explaining.grouping import groups
-from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.simulated import prepared
-from rnnscope.explaining.simulation import simulate
+from rnnscope.explaining.readings.deviations import Deviation, Unknown, View
 from rnnscope.vectors.parts import Part, Results, view_of
 
 APART = 100.0

@@ -9,8 +9,8 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import OptionError, spell
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import results_of
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulated import results_of
 from rnnscope.vectors.drawing import SCALES, Drawn, plain_case, searched_case
 from rnnscope.vectors.parts import Part, Results
 from rnnscope.vectors.readings import (

@@ -15,9 +15,9 @@ from math import floor, log10
 
 import numpy as np
 
-from rnnscope.explaining.grouping import groups
-from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.simulation import simulate
+from rnnscope.explaining.computing.grouping import groups
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
+from rnnscope.explaining.computing.simulation import simulate
 from rnnscope.model.cell import Array
 from rnnscope.vectors.parts import Results
 

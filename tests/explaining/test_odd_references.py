@@ -13,9 +13,9 @@ import rnnscope
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import InputError, UnsupportedCellError
 from rnnscope.explaining import explain as explaining
-from rnnscope.explaining import subject as subjects
+from rnnscope.explaining.compared import subject as subjects
+from rnnscope.explaining.compared.subject import _above, _one_mask
 from rnnscope.explaining.separating import _differ
-from rnnscope.explaining.subject import _above, _one_mask
 from rnnscope.model.network import Network, Node
 
 ORDER = {"gate-order": "i o f g"}

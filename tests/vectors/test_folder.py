@@ -55,8 +55,8 @@ def test_the_document_has_the_keys_that_are_promised(masked):
 
 def test_expected_numbers_are_those_that_keras_computes():
     """The same equations over an input with a known truth: what Keras 2 computed."""
-    from rnnscope.explaining.simulated import results_of
-    from rnnscope.explaining.subject import subject_of
+    from rnnscope.explaining.compared.subject import subject_of
+    from rnnscope.explaining.computing.simulated import results_of
     from rnnscope.record.planning import plan_recipe
     from rnnscope.record.recipes.recipe import Recipe
     from rnnscope.vectors.exact.run import ExactRun

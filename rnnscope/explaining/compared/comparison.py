@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Target, View
-from rnnscope.explaining.simulation import Results
+from rnnscope.explaining.computing.simulation import Results
+from rnnscope.explaining.readings.deviations import Target, View
 from rnnscope.model.cell import Array
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.setup import altered
+from rnnscope.explaining.computing.setup import altered
 from rnnscope.model.cell import Array
 
 MOST_ROWS = 8

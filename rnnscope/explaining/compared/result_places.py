@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Target
-from rnnscope.explaining.placing import Part, placed
-from rnnscope.explaining.reference import ReferenceArray
+from rnnscope.explaining.compared.placing import Part, placed
+from rnnscope.explaining.compared.reference import ReferenceArray
+from rnnscope.explaining.readings.deviations import Target
 from rnnscope.model.cell import Array
 
 NO_SCALE = float(np.finfo(np.float32).tiny)

@@ -10,10 +10,10 @@ import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.errors import InputError, UnsupportedCellError, spell, spell_command
-from rnnscope.explaining.heads import stored_heads
-from rnnscope.explaining.result_places import ResultShape
-from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.simulated import results_of
+from rnnscope.explaining.compared.heads import stored_heads
+from rnnscope.explaining.compared.result_places import ResultShape
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
+from rnnscope.explaining.computing.simulated import results_of
 from rnnscope.model.cell import Array
 from rnnscope.model.layers import BidirectionalMerge, Embedding, Masking, PassThrough
 from rnnscope.model.network import Network, Node

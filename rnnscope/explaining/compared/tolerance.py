@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Reading
-from rnnscope.explaining.reference import Reference
-from rnnscope.explaining.subject import Subject
+from rnnscope.explaining.compared.reference import Reference
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.readings.deviations import Reading
 
 SINGLE, DOUBLE = 1e-5, 1e-10
 """How far a reading may be from a reference of float32 or float64, in units of the largest value.

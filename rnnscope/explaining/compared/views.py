@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import islice, permutations, product
 
 from rnnscope.errors import InputError
-from rnnscope.explaining.deviations import View
-from rnnscope.explaining.placing import Part
-from rnnscope.explaining.reference import Reference, ReferenceReading
-from rnnscope.explaining.result_places import Placed, ResultShape, places_of
+from rnnscope.explaining.compared.placing import Part
+from rnnscope.explaining.compared.reference import Reference, ReferenceReading
+from rnnscope.explaining.compared.result_places import Placed, ResultShape, places_of
+from rnnscope.explaining.readings.deviations import View
 from rnnscope.model.cell import Array
 
 MOST_VIEWS = 48

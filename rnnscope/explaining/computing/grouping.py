@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.computing.setup import Setup
 
 STACK_BYTES = 24 * 2**20
 MOST_STACKED = 192

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from rnnscope.explaining.setup import DrivenLayer
-from rnnscope.explaining.stacking import project, stack_cells, step, unprojected
-from rnnscope.explaining.turning import Turn
+from rnnscope.explaining.computing.setup import DrivenLayer
+from rnnscope.explaining.computing.stacking import project, stack_cells, step, unprojected
+from rnnscope.explaining.computing.turning import Turn
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.cells import CELLS
 

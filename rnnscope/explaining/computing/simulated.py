@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulation import Results, simulate
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulation import Results, simulate
 from rnnscope.model.cell import Array
 
 

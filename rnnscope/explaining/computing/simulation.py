@@ -9,8 +9,8 @@ import numpy as np
 
 from rnnscope.engines.numpy_engine import run_layer
 from rnnscope.errors import InputError
-from rnnscope.explaining.layer_steps import LayerSteps
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.computing.layer_steps import LayerSteps
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.initial_state import FinalState, join_state
 from rnnscope.model.network import Node

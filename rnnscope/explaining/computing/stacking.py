@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.explaining.setup import NUMBERS, DrivenLayer
+from rnnscope.explaining.computing.setup import NUMBERS, DrivenLayer
 from rnnscope.model.activations import activation
 from rnnscope.model.cell import Array, CellSpec
 from rnnscope.model.cells import CELLS

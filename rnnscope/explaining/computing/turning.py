@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnscope.explaining.setup import DrivenLayer
+from rnnscope.explaining.computing.setup import DrivenLayer
 from rnnscope.model.cell import Array
 
 

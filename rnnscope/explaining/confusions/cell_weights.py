@@ -7,6 +7,7 @@ from itertools import permutations
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer, PeepholeOfO, altered
 from rnnscope.explaining.confusions.changes import ChangeLayer, every_layer
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.confusions.kernel_layout import (
@@ -14,8 +15,7 @@ from rnnscope.explaining.confusions.kernel_layout import (
     columns_as_rows,
     rows_as_columns,
 )
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, PeepholeOfO, altered
+from rnnscope.explaining.readings.deviations import Deviation
 
 BIASES = {
     "none": "The bias is not added there: add it.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
 
 ChangeLayer = Callable[[DrivenLayer], DrivenLayer | None]
 ChangeSetup = Callable[[Setup], Setup | None]

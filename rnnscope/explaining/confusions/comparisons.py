@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import Setup, altered
 from rnnscope.explaining.confusions.interface import Confusion, Facts
 from rnnscope.explaining.confusions.padding import LEFT
 from rnnscope.explaining.confusions.state import state_order_advice
 from rnnscope.explaining.confusions.time_axis import shift_advice, turned_within
-from rnnscope.explaining.deviations import Deviation, Target, View
-from rnnscope.explaining.setup import Setup, altered
+from rnnscope.explaining.readings.deviations import Deviation, Target, View
 from rnnscope.model.cell import Array
 
 TURNED = {

@@ -8,10 +8,10 @@ from itertools import permutations
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer
 from rnnscope.explaining.confusions.changes import ChangeLayer, every_layer
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer
+from rnnscope.explaining.readings.deviations import Deviation
 from rnnscope.model.cell import GATE_ORDER, Array
 from rnnscope.model.cells.gru import GRU_GATE_ORDER
 

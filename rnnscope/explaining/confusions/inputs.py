@@ -7,6 +7,8 @@ from itertools import permutations
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup, altered
+from rnnscope.explaining.computing.stacking import round_to
 from rnnscope.explaining.confusions.changes import (
     LEAST,
     ChangeLayer,
@@ -15,9 +17,7 @@ from rnnscope.explaining.confusions.changes import (
     number_words,
 )
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.setup import DrivenLayer, Setup, altered
-from rnnscope.explaining.stacking import round_to
+from rnnscope.explaining.readings.deviations import Deviation, Unknown
 from rnnscope.model.cell import Array
 
 ALL_COLUMN_ORDERS_UP_TO = 4

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.deviations import Deviation, Unknown, View
-from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.subject import Subject
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
+from rnnscope.explaining.readings.deviations import Deviation, Unknown, View
 from rnnscope.model.cell import Array
 
 

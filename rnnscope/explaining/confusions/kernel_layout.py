@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer
 from rnnscope.explaining.confusions.changes import ChangeLayer, every_layer
 from rnnscope.explaining.confusions.gate_order import GATES, block_columns, stored_order
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer
+from rnnscope.explaining.readings.deviations import Deviation
 from rnnscope.model.cell import Array
 
 ReadMatrix = Callable[[Array], Array | None]

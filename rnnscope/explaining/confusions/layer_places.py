@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations
 
+from rnnscope.explaining.computing.setup import Setup, altered, shapes_of
 from rnnscope.explaining.confusions.changes import ChangeSetup
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import Setup, altered, shapes_of
+from rnnscope.explaining.readings.deviations import Deviation
 from rnnscope.model.network import Network
 
 MOST_LAYERS = 4

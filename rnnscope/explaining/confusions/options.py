@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
 from rnnscope.explaining.confusions.changes import (
     LEAST,
     ChangeSetup,
@@ -15,8 +16,7 @@ from rnnscope.explaining.confusions.changes import (
     number_words,
 )
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.setup import DrivenLayer, Setup
+from rnnscope.explaining.readings.deviations import Deviation, Unknown
 
 ACTIVATIONS = ("tanh", "relu", "linear", "softsign", "sigmoid")
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "hard_sigmoid_keras3", "linear", "tanh")

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup, altered
 from rnnscope.explaining.confusions.changes import ChangeLayer, ChangeSetup
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation, View
-from rnnscope.explaining.setup import DrivenLayer, Setup, altered
+from rnnscope.explaining.readings.deviations import Deviation, View
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import PaddingRule
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup, altered
 from rnnscope.explaining.confusions.changes import ChangeLayer, ChangeSetup, number_words
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation, Unknown
-from rnnscope.explaining.setup import DrivenLayer, Setup, altered
+from rnnscope.explaining.readings.deviations import Deviation, Unknown
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 

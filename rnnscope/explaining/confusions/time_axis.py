@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup, altered
 from rnnscope.explaining.confusions.changes import ChangeSetup
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, Setup, altered
+from rnnscope.explaining.readings.deviations import Deviation
 from rnnscope.model.cell import Array
 
 REVERSED = {

@@ -11,10 +11,10 @@ import numpy as np
 
 from rnnscope.checkpoints import read_checkpoint
 from rnnscope.errors import RnnscopeError
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup, shapes_of
 from rnnscope.explaining.confusions.gate_order import block_columns, stored_order
 from rnnscope.explaining.confusions.interface import Confusion, Facts
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import DrivenLayer, Setup, shapes_of
+from rnnscope.explaining.readings.deviations import Deviation
 from rnnscope.model.cell import Array, CellSpec
 
 AVERAGE = "/ExponentialMovingAverage"

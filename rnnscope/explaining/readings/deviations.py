@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.setup import Setup, altered
+from rnnscope.explaining.computing.setup import Setup, altered
 from rnnscope.model.cell import Array
 
 IDS = {
@@ -58,7 +58,7 @@ class Target:
     Attributes
     ----------
     node, key : str
-        As of `rnnscope.explaining.reference.ResultShape`.
+        As of `rnnscope.explaining.compared.result_places.ResultShape`.
     values : ndarray
         Of the result's shape, float64; NaN where the reference says nothing.
     scale : float
@@ -66,7 +66,7 @@ class Target:
     source : str
         The array of the reference, as its file calls it.
     turned : bool
-        As of `rnnscope.explaining.reference.ResultShape`.
+        As of `rnnscope.explaining.compared.result_places.ResultShape`.
     """
 
     node: str

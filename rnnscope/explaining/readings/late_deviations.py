@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Deviation
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import beginnings_of, results_of
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulated import beginnings_of, results_of
+from rnnscope.explaining.readings.deviations import Deviation
 
 
 def late_deviations(fixed: Sequence[Deviation], look: Setup) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rnnscope.explaining.deviations import Reading
+from rnnscope.explaining.readings.deviations import Reading
 
 
 def ranked(found: Iterable[Reading], tolerance: float) -> list[Reading]:

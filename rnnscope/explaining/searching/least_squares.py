@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Unknown, View
-from rnnscope.explaining.residuals import evaluated
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.readings.deviations import Unknown, View
+from rnnscope.explaining.searching.residuals import evaluated
 from rnnscope.model.cell import Array
 
 MOST_STEPS = 20

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnnscope.explaining.comparison import PreparedTarget
-from rnnscope.explaining.deviations import Unknown, View
-from rnnscope.explaining.grouping import groups
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import prepared
-from rnnscope.explaining.simulation import Results, simulate
+from rnnscope.explaining.compared.comparison import PreparedTarget
+from rnnscope.explaining.computing.grouping import groups
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulated import prepared
+from rnnscope.explaining.computing.simulation import Results, simulate
+from rnnscope.explaining.readings.deviations import Unknown, View
 from rnnscope.model.cell import Array
 
 FAR = 1e6

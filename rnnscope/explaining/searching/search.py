@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.combining import Portion, combined, grown, readings_of_size
+from rnnscope.explaining.compared.reference import Reference
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.compared.tolerance import rounding
+from rnnscope.explaining.computing.setup import Setup
 from rnnscope.explaining.confusions import CONFUSIONS, Facts
-from rnnscope.explaining.deviations import Deviation, Reading, Unknown
-from rnnscope.explaining.late_deviations import late_deviations
-from rnnscope.explaining.ranking import ranked
-from rnnscope.explaining.reference import Reference
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.solving import affects_first_step, solve
-from rnnscope.explaining.subject import Subject
-from rnnscope.explaining.tolerance import rounding
-from rnnscope.explaining.trials import OutOfTimeError, Trials
-from rnnscope.explaining.view_variants import plain_views, with_looks
+from rnnscope.explaining.readings.deviations import Deviation, Reading, Unknown
+from rnnscope.explaining.readings.late_deviations import late_deviations
+from rnnscope.explaining.readings.ranking import ranked
+from rnnscope.explaining.searching.combining import Portion, combined, grown, readings_of_size
+from rnnscope.explaining.searching.solving import affects_first_step, solve
+from rnnscope.explaining.searching.trials import OutOfTimeError, Trials
+from rnnscope.explaining.searching.view_variants import plain_views, with_looks
 
 MOST_DEVIATIONS = 3
 MOST_COMBINED = 2

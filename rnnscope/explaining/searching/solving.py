@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.explaining.deviations import Unknown, View
-from rnnscope.explaining.least_squares import least_squares
-from rnnscope.explaining.residuals import evaluated, residuals
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.readings.deviations import Unknown, View
+from rnnscope.explaining.searching.least_squares import least_squares
+from rnnscope.explaining.searching.residuals import evaluated, residuals
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Network
 from rnnscope.model.recurrent_layer import RecurrentLayer

@@ -10,15 +10,15 @@ from functools import cached_property
 import numpy as np
 
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.explaining.combining import reading_of
-from rnnscope.explaining.comparison import Comparison, PreparedViews
-from rnnscope.explaining.deviations import Deviation, Reading, View
-from rnnscope.explaining.grouping import groups
-from rnnscope.explaining.setup import Setup
-from rnnscope.explaining.simulated import prepared
-from rnnscope.explaining.simulation import simulate
-from rnnscope.explaining.subject import Subject
-from rnnscope.explaining.tolerance import tolerance_of
+from rnnscope.explaining.compared.comparison import Comparison, PreparedViews
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.compared.tolerance import tolerance_of
+from rnnscope.explaining.computing.grouping import groups
+from rnnscope.explaining.computing.setup import Setup
+from rnnscope.explaining.computing.simulated import prepared
+from rnnscope.explaining.computing.simulation import simulate
+from rnnscope.explaining.readings.deviations import Deviation, Reading, View
+from rnnscope.explaining.searching.combining import reading_of
 
 WORK_AT_ONCE = 2_000_000
 """Cell-steps (sequence x timestep x unit) between two looks at the clock."""

@@ -8,12 +8,12 @@ from itertools import combinations
 
 import numpy as np
 
+from rnnscope.explaining.compared.reference import Reference
+from rnnscope.explaining.compared.result_places import scale_of
+from rnnscope.explaining.compared.subject import Subject
+from rnnscope.explaining.compared.views import views_of
 from rnnscope.explaining.confusions.cell_weights import unprojected_advice
-from rnnscope.explaining.deviations import Deviation, View
-from rnnscope.explaining.reference import Reference
-from rnnscope.explaining.result_places import scale_of
-from rnnscope.explaining.subject import Subject
-from rnnscope.explaining.views import views_of
+from rnnscope.explaining.readings.deviations import Deviation, View
 from rnnscope.model.layers import BidirectionalMerge
 
 MOST_LOOKS = 2

@@ -7,8 +7,8 @@ from decimal import localcontext
 
 import numpy as np
 
-from rnnscope.explaining.setup import DrivenLayer, Setup
-from rnnscope.explaining.turning import Turn
+from rnnscope.explaining.computing.setup import DrivenLayer, Setup
+from rnnscope.explaining.computing.turning import Turn
 from rnnscope.model.cell import Array
 from rnnscope.model.cells import CELLS
 from rnnscope.model.initial_state import FinalState, join_state

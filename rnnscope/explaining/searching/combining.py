@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from math import comb
 
+from rnnscope.explaining.computing.setup import Setup
 from rnnscope.explaining.confusions import CONFUSIONS
-from rnnscope.explaining.deviations import Deviation, Reading
-from rnnscope.explaining.setup import Setup
+from rnnscope.explaining.readings.deviations import Deviation, Reading
 
 APPLIED = {id_: place for place, id_ in enumerate(dict.fromkeys(one.id for one in CONFUSIONS))}
 """The order in which deviations are applied, by id."""

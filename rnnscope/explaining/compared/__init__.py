@@ -1,0 +1,1 @@
+"""Both sides: the run that is explained, and the reference with every way to read it."""

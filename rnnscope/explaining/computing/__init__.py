@@ -1,0 +1,1 @@
+"""What a reading computes with, and many of them computed at once."""

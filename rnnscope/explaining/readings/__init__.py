@@ -1,0 +1,1 @@
+"""What a reading is made of: deviations, which of them act late, and which is preferred."""

@@ -1,0 +1,1 @@
+"""Readings tried one after another, and numbers solved for."""
