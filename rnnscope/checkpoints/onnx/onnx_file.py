@@ -41,7 +41,7 @@ def read_onnx(path: Path) -> Checkpoint:
         network=network,
         notes=(*stored.notes(axes), *_clip_notes(network)),
         input_axes=axes,
-        later_results=partial(_later_results, path),
+        later_results=partial(_later_results, path.absolute()),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ def read_frozen(path: Path) -> Checkpoint:
         left_out=model.left_out,
         notes=model.notes,
         read_variable=stored.read,
-        later_results=read_again(model, lambda: _read_file(path)),
+        later_results=read_again(model, partial(_read_file, path.absolute())),
     )
 
 

@@ -60,7 +60,7 @@ def read_tflite(path: Path) -> Checkpoint:
         network=network,
         notes=(*stored.notes(axes), *_notes(model)),
         input_axes=axes,
-        later_results=partial(_later_results, path),
+        later_results=partial(_later_results, path.absolute()),
     )
 
 

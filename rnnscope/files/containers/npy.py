@@ -34,6 +34,7 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._there = path.absolute()  # the array is opened later, and the folder may be changed
         self._opened: list[FileArray] = []
 
     def array(self, name: str) -> StoredArray:  # noqa: ARG002  # a file of one array
@@ -45,7 +46,7 @@ class NpyFile:
             The file is cut off, damaged, or holds objects.
         """
         try:
-            with self.path.open("rb") as file:
+            with self._there.open("rb") as file:
                 shape, fortran, dtype = read_npy_header(file)
                 start = file.tell()
                 stored = os.fstat(file.fileno()).st_size
@@ -53,7 +54,7 @@ class NpyFile:
                 if stored < stored_array.LOAD_BELOW_BYTES:
                     file.seek(0)
                     return LoadedArray(np.lib.format.read_array(file, allow_pickle=False))
-            array = FileArray(self.path, start, shape, dtype, fortran)
+            array = FileArray(self._there, start, shape, dtype, fortran)
         except (ValueError, EOFError, OSError) as error:
             raise InputError(
                 "The .npy file cannot be read.",

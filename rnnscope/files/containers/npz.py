@@ -70,6 +70,7 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._there = path.absolute()  # arrays are opened later, and the folder may be changed
         self._opened: list[FileArray] = []
         self._unpacking = Unpacking(path, path.stat().st_size, InputError)
         try:
@@ -110,7 +111,7 @@ class NpzFile:
             in_place = info.compress_type == zipfile.ZIP_STORED
             if in_place and info.file_size >= stored_array.LOAD_BELOW_BYTES:
                 offset = self._data_offset(info) + start
-                array = FileArray(self.path, offset, shape, dtype, fortran)
+                array = FileArray(self._there, offset, shape, dtype, fortran)
                 self._opened.append(array)
                 return array
             if info.file_size >= stored_array.LOAD_BELOW_BYTES and not dtype.hasobject:
@@ -147,7 +148,7 @@ class NpzFile:
 
     def _data_offset(self, info: zipfile.ZipInfo) -> int:
         """Where the member's bytes begin: the local header has its own name and extra lengths."""
-        with self.path.open("rb") as file:
+        with self._there.open("rb") as file:
             file.seek(info.header_offset)
             name_bytes, extra_bytes = struct.unpack_from("<HH", file.read(LOCAL_HEADER_BYTES), 26)
         return int(info.header_offset + LOCAL_HEADER_BYTES + name_bytes + extra_bytes)

@@ -164,7 +164,7 @@ class ShardGroup:
             at = start - self._starts[number]
             size = min(count, self._sizes[number] - at)
             if size:
-                found.append(Place(str(self.files[number]), at, size))
+                found.append(Place.at(self.files[number], at, size))
             start, count, number = start + size, count - size, number + 1
         return tuple(found)
 

@@ -154,7 +154,7 @@ class _Walk:
             raise ValueError("a list that ends within an element")
         if len(fields) > MAX_PLACES or sum(field.size for field in fields) < LARGE_BYTES:
             return {}
-        places = tuple(Place(str(self._path), field.body, field.size) for field in fields)
+        places = tuple(Place.at(self._path, field.body, field.size) for field in fields)
         return {number: _with_header(target, ValueInFile(places, dtype).stand_in())}
 
     def _field(self, at: int, stop: int) -> _Field:

@@ -64,6 +64,11 @@ class Place(NamedTuple):
     start: int
     size: int
 
+    @classmethod
+    def at(cls, path: Path, start: int, size: int) -> Place:
+        """A place in a file that stays it when the program changes its folder."""
+        return cls(str(path.absolute()), start, size)
+
 
 class ValueInFile(NamedTuple):
     """A value that is stored as it is; implements `HeldValue`.
@@ -81,7 +86,7 @@ class ValueInFile(NamedTuple):
     @classmethod
     def at(cls, path: str, start: int, size: int, dtype: str = "") -> ValueInFile:
         """A value that lies in one place."""
-        return cls((Place(path, start, size),), dtype)
+        return cls((Place.at(Path(path), start, size),), dtype)
 
     @property
     def size(self) -> int:

@@ -174,7 +174,7 @@ def _find_shards(prefix: Path, num_shards: int, numbers: Iterable[int]) -> dict[
                 found=", ".join(there) or "no .data-… file in this folder",
                 hint="copy all files of the checkpoint into one folder",
             )
-        shards[number] = Shard(path, path.stat().st_size)
+        shards[number] = Shard(path.absolute(), path.stat().st_size)
     return shards
 
 
