@@ -38,6 +38,7 @@ from rnnscope.trace import (
 from rnnscope.trace.identity import RunIdentity
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.parts import PartMark
+from rnnscope.trace.parts.kept_pooled import pooled_names, words_on_lost
 from rnnscope.trace.target import check_trace_name
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def record(
         settings = replace(run_settings(recipe), workers=workers)
         if part is not None and part.threads:
             settings = replace(settings, threads=part.threads)
+        lost = [] if target.path is None or target.resume else pooled_names(target.path)
         marks: list[PartMark] = []
         writers: list[TraceWriter] = []
         memory = MemoryFile() if target.path is None else None
@@ -210,7 +212,10 @@ def record(
                     raise
                 raise Interrupted(kept) from interrupt
         where = None if target.path is None else str(target.path)
-        return Recording(run_report(planned, result, checks[0], where, command, verifier), memory)
+        report = run_report(planned, result, checks[0], where, command, verifier)
+        if lost:
+            report = replace(report, notes=(*report.notes, words_on_lost(lost)))
+        return Recording(report, memory)
 
 
 def _guard(target: Target) -> Callable[[tuple[Path, ...]], object] | None:

@@ -39,7 +39,7 @@ from rnnscope.record.targets import Target
 from rnnscope.record.trace_headers import run_digest
 from rnnscope.running.prepare import prepare
 from rnnscope.trace.parts import PartPlace
-from rnnscope.trace.parts.kept_pooled import holds_pooled
+from rnnscope.trace.parts.kept_pooled import pooled_names, words_on_lost
 from rnnscope.trace.parts.place import MAX_PARTS, place_of
 from rnnscope.wording import plural
 
@@ -111,7 +111,7 @@ def record_on_cluster(
         done, workers = _on_workers(opened, address, planned, shared, places, progress)
         planned.require_unchanged(digests.checkpoint, taken)
         files = [folder / place.file_name for place in places]
-        pooled = holds_pooled(path)
+        pooled = pooled_names(path)
         join_parts(files, path, force=target.force or target.resume, command=command)
         for one in stale:
             remove_parts(one)
@@ -119,7 +119,7 @@ def record_on_cluster(
         kept = sum(part.kept for part in done)
         notes = [note for part in done for note in part.notes]
         if pooled:
-            notes += _notes_on_pooled(of, of - kept, stayed=holds_pooled(path))
+            notes += _notes_on_pooled(of, of - kept, pooled, stayed=bool(pooled_names(path)))
         report = report_of_parts(
             planned, (part.saved for part in done), first.engine, str(target.path), command,
             notes=notes,
@@ -135,10 +135,10 @@ def record_on_cluster(
         )
 
 
-def _notes_on_pooled(of: int, made: int, *, stayed: bool) -> list[str]:
+def _notes_on_pooled(of: int, made: int, pooled: list[str], *, stayed: bool) -> list[str]:
     """What became of the pooled arrays of the trace that was there."""
     if not stayed:
-        return ["The pooled arrays of the trace that was replaced went with it: pool again."]
+        return [words_on_lost(pooled)]
     if not made:
         return []
     were = "was" if made == 1 else "were"

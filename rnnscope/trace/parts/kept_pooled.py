@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -113,16 +114,25 @@ def _copied(array: Any, made: Any) -> Any:
     return new
 
 
-def holds_pooled(trace: Path) -> bool:
-    """Whether a trace holds pooled arrays; not of what is none, or damaged."""
+def pooled_names(trace: Path) -> list[str]:
+    """The pooled arrays of a trace, ``LAYER/STATE/METHOD``; none of what is none, or damaged."""
     if not trace.is_file() or not has_signature(trace):
-        return False
+        return []
     with suppress(TraceError), open_h5(trace, error=TraceError) as file:
         pooled = child_group(file, POOLED, TraceError)
-        return (
-            pooled is not None and next(iter(walk_datasets(pooled, TraceError)), None) is not None
-        )
-    return False
+        if pooled is not None:
+            return [str(one.name).removeprefix(f"/{POOLED}/")
+                    for one in walk_datasets(pooled, TraceError) if one.ndim == 2]  # fmt: skip
+    return []
+
+
+def words_on_lost(names: Sequence[str]) -> str:
+    """That pooled arrays went with the trace that was replaced, and which."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (
+        "The pooled arrays of the trace that was replaced went with it "
+        f"({', '.join(names[:5])}{more}): pool again."
+    )
 
 
 def copy_attributes(source: Any, target: Any) -> None:

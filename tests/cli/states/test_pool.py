@@ -258,3 +258,16 @@ def test_help_shows_what_to_say(rnnscope):
     result = rnnscope("pool", "--help")
     assert result.code == 0
     assert "rnnscope pool trace.h5 --method mean" in result.stdout
+
+
+def test_a_run_that_replaces_pooled_arrays_names_them(trace, rnnscope):
+    """Somebody added them to the trace, and no run makes them again."""
+    again = ["run", SAMPLE / "model.ckpt", SAMPLE / "inputs.npz", "-o", trace, "--force"]
+    assert "went with it" not in rnnscope(*again, "--format", "json").stdout
+    assert rnnscope("pool", trace, "--method", "max").code == 0
+    notes = json.loads(rnnscope(*again, "--format", "json").stdout)["notes"]
+    assert (
+        "The pooled arrays of the trace that was replaced went with it (rnn/lstm_cell/m/max): "
+        "pool again." in notes
+    )
+    assert "went with it" not in rnnscope(*again, "--format", "json").stdout
