@@ -144,3 +144,26 @@ def test_a_scan_that_returns_all_states_in_one_tensor_is_proved(tf, tf1, control
         (layer,) = trace.layers.values()
         np.testing.assert_allclose(layer.m[...], states[:, 0].swapaxes(0, 1), atol=1e-6)
         np.testing.assert_allclose(layer.c[...], states[:, 1].swapaxes(0, 1), atol=1e-6)
+
+
+def test_a_loop_that_takes_its_steps_itself_is_read_forward_beside_what_is_turned(tf, tf1):
+    """Its x comes from no list, and something else in the graph is turned."""
+
+    def build():
+        x = tf1.placeholder()
+        w, u = tf1.v1.get_variable("w", (3, 4)), tf1.v1.get_variable("u", (4, 4))
+
+        def step(number, m, states):
+            m = tf.tanh(x[:, number] @ w) * tf.sigmoid(m @ u) + 0.5 * m
+            return number + 1, m, states.write(number, m)
+
+        zeros = tf.zeros((tf.shape(x)[0], 4))
+        states = tf.TensorArray("float32", tf.shape(x)[1], element_shape=(None, 4))
+        loop = tf1.v1.while_loop(lambda n, *_: n < tf.shape(x)[1], step, (0, zeros, states))
+        turned = tf.reduce_sum(tf.reverse(x, (1,)) * 2, axis=1)
+        return tf.transpose(loop[2].stack(), (1, 0, 2)), turned
+
+    prefix, (states, _) = tf1.save(build, {"x": X})
+    with rnnscope.run(prefix, X) as trace:
+        (layer,) = trace.layers.values()
+        np.testing.assert_allclose(layer.m[...], states, atol=1e-6)

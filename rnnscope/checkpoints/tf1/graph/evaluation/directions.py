@@ -105,9 +105,24 @@ class Directions:
     ) -> RecurrentLayer | None:
         """The direction of a loop that is no known cell, by its x; None where it is not told."""
         found = self._of_x(name, layer, record)
+        if found is None and self._looks_back(cell, source):
+            found = layer
         if found is None and self.told([cell], [source]):
             found = self.aligned(name, layer, [cell], source)
         return found
+
+    def _looks_back(self, cell: FoundCell, source: ModelInput) -> bool:
+        """Whether the states of a loop that takes its x from no list come of earlier steps alone.
+
+        Its first state stands for x, which shows in a step what the steps before it read.
+        """
+        if cell.x not in cell.before.values():
+            return False
+        first = self._influence([cell], source, 0)
+        last = self._influence([cell], source, self._proof.sizes.timesteps - 1)
+        if first is None or last is None or first.size < 2:
+            return False
+        return bool(first[1]) and not first[0] and not last.any()
 
     def _of_x(self, name: str, layer: RecurrentLayer, record: CellRecord) -> RecurrentLayer | None:
         """The layer in the direction in which it reads what one of the inputs was fed."""
