@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle
 from rnnscope.checkpoints.tf1.graph.evaluation.computed_lengths import made_lengths
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
@@ -66,6 +64,12 @@ class Proof:
     sizes: ChosenSizes
     recorder: Recorder
     lengths: dict[str, tuple[GraphTensor, Array]]
+
+
+def _is_step(one: FedTensor) -> bool:
+    """Whether a fed tensor may be what a single step reads: features, or ids."""
+    features = one.dtype.kind == "f" and one.shape is not None and len(one.shape) == 2
+    return features or one.is_ids_of_step
 
 
 def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
@@ -139,7 +143,7 @@ class _Prover:
             {name: len(cells) for name, cells in self._cells.items() if not self._loop_of(name)},
             [given[one.tensor] for one in self._fed if one.is_lengths and one.tensor in given],
             {name: value for name, (_, value) in computed.items()},
-            [value for value in given.values() if np.ndim(value) == 2 and value.dtype.kind == "f"],
+            [given[one.tensor] for one in self._fed if one.tensor in given and _is_step(one)],
             time_major=time_major,
         )
         verdicts = {

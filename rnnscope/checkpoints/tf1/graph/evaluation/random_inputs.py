@@ -34,12 +34,23 @@ Shape = tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class FedTensor:
-    """A tensor whose value comes from outside of the graph."""
+    """A tensor whose value comes from outside of the graph.
+
+    Attributes
+    ----------
+    tensor : GraphTensor
+    dtype : numpy.dtype
+    shape : Shape
+    has_default : bool
+    looked_up : bool
+        Whether rows of a table are taken by it.
+    """
 
     tensor: GraphTensor
     dtype: np.dtype[Any]
     shape: Shape
     has_default: bool
+    looked_up: bool = False
 
     @property
     def is_sequence(self) -> bool:
@@ -50,6 +61,16 @@ class FedTensor:
     @property
     def is_lengths(self) -> bool:
         """Whether it may hold a length for every sequence."""
+        return self.is_a_number_each and not self.looked_up
+
+    @property
+    def is_ids_of_step(self) -> bool:
+        """Whether it may hold the ids of one step: the seq2seq functions take a list of these."""
+        return self.is_a_number_each and self.looked_up
+
+    @property
+    def is_a_number_each(self) -> bool:
+        """Whether it holds one whole number for every sequence."""
         return self.dtype.kind == "i" and self.shape is not None and len(self.shape) == 1
 
 
@@ -66,7 +87,9 @@ def fed_tensors(view: GraphView) -> Iterator[FedTensor]:
                         -1,
                     )  # TensorFlow before 1.0 wrote an unknown shape like that of a number
                 default = node.op == "PlaceholderWithDefault"
-                yield FedTensor(GraphTensor(node.name), np.dtype(dtype), shape, default)
+                looked_up = _is_looked_up(view, node) and not _counts_steps(view, node)
+                tensor = GraphTensor(node.name)
+                yield FedTensor(tensor, np.dtype(dtype), shape, default, looked_up)
         elif node.op in QUEUE_OPS:
             yield from _components(node)
 
@@ -87,6 +110,21 @@ def _counts_steps(view: GraphView, node: GraphNode) -> bool:
             if consumer.op in ("GreaterEqual", "Max", "Min", "ReverseSequence"):
                 return True
             if consumer.op in ("Identity", "Enter", "Cast"):
+                pending.append(GraphTensor(consumer.name))
+    return False
+
+
+def _is_looked_up(view: GraphView, node: GraphNode) -> bool:
+    """Whether a placeholder says which rows of a table are taken."""
+    pending = [GraphTensor(node.name)]
+    for _ in range(MOST_HOPS):
+        if not pending:
+            return False
+        current = pending.pop()
+        for consumer in view.consumers(current):
+            if consumer.op in GATHERS and len(consumer.inputs) > 1:
+                return consumer.inputs[1] == current
+            if consumer.op in ("Identity", "Cast", "Reshape", "ExpandDims"):
                 pending.append(GraphTensor(consumer.name))
     return False
 
@@ -144,7 +182,7 @@ def choose_sizes(
         if one.is_sequence and one.shape is not None:
             for axis in (0, 1):
                 known[axis].add(one.shape[axis])
-        elif one.shape and not one.has_default and (one.is_lengths or len(one.shape) == 2):
+        elif one.shape and not one.has_default and (one.is_a_number_each or len(one.shape) == 2):
             known[1 if time_major else 0].add(one.shape[0])
     first, second = ({size for size in sizes if size > 0} for sizes in known)
     batch, time = (second, first) if time_major else (first, second)
@@ -189,6 +227,8 @@ def random_value(one: FedTensor, sizes: ChosenSizes, below: int, rng: np.random.
         # The whole time, one step less, two steps less: every sequence has one at least.
         return _lengths(shape[0], sizes).astype(one.dtype)
     ids = rng.integers(min(1, below - 1), max(below, 1), shape).astype(one.dtype)
+    if one.is_ids_of_step:
+        return ids
     return _with_tails(ids, one, sizes)
 
 
@@ -210,7 +250,7 @@ def _filled(one: FedTensor, sizes: ChosenSizes) -> tuple[int, ...]:
     open_shape = one.shape
     if open_shape is None:
         open_shape = (-1, -1) if one.dtype.kind in "iu" else (-1, -1, -1)
-    if one.is_lengths:
+    if one.is_lengths or one.is_ids_of_step:
         return tuple(size if size >= 0 else sizes.sequences for size in open_shape)
     if len(open_shape) == 2 and not one.is_sequence:
         defaults: tuple[int, ...] = (sizes.sequences, sizes.features)
