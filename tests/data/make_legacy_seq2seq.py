@@ -16,16 +16,17 @@ SOURCE, TARGET = rng.randint(0, 9, (3, 6)), rng.randint(0, 7, (3, 4))
 truth = {"source": SOURCE, "target": TARGET}
 for name, cell in (("taught", tf.nn.rnn_cell.BasicLSTMCell), ("fed_back", tf.nn.rnn_cell.GRUCell)):
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        source = [tf.placeholder(tf.int32, (None,), "source%d" % step) for step in range(6)]
-        target = [tf.placeholder(tf.int32, (None,), "target%d" % step) for step in range(4)]
+        source = [tf.placeholder(tf.int32, (None,), f"source{step}") for step in range(6)]
+        target = [tf.placeholder(tf.int32, (None,), f"target{step}") for step in range(4)]
         outputs, state = tf.contrib.legacy_seq2seq.embedding_rnn_seq2seq(
             source, target, cell(5), 9, 7, 3, feed_previous=name == "fed_back"
         )
         session.run(tf.global_variables_initializer())
         for variable in tf.global_variables():
             variable.load(rng.normal(scale=0.7, size=variable.shape).astype("float32"), session)
-        fed = dict(zip(source + target, [*SOURCE.T, *TARGET.T]))
-        states = dict(zip("mc", reversed(state))) if isinstance(state, tuple) else {"m": state}
+        fed = {one: SOURCE[:, step] for step, one in enumerate(source)}
+        fed.update({one: TARGET[:, step] for step, one in enumerate(target)})
+        states = {"c": state[0], "m": state[1]} if isinstance(state, tuple) else {"m": state}
         for kept, value in session.run(states, fed).items():
             truth[name + "_" + kept] = value
         ends = [one.op.name for one in (*outputs, *states.values())]

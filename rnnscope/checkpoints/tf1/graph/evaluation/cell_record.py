@@ -14,6 +14,20 @@ class StepsError(EvaluationError):
     """The steps of a layer are not those of one layer."""
 
 
+class MissingInputError(EvaluationError):
+    """The value of an input is needed that a run does not give.
+
+    Attributes
+    ----------
+    name : str
+        That of the input.
+    """
+
+    def __init__(self, words: str, name: str) -> None:
+        super().__init__(words)
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Obstacle:
     """Why a layer, or a value, could not be recorded.
@@ -23,10 +37,13 @@ class Obstacle:
     words : str
     refuses : bool
         Whether the layer itself is not understood, so that what was read of it must not run.
+    lacks : str
+        The model's input whose value is needed and not given; empty where it is something else.
     """
 
     words: str
     refuses: bool = False
+    lacks: str = ""
 
 
 @dataclass(frozen=True, eq=False)

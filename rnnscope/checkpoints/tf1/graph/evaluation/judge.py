@@ -192,6 +192,10 @@ class Judge:
                 continue
             expected = np.zeros_like(first)
             if isinstance(part, StoredState):
+                if not _broadcasts(part.values, expected):
+                    words = f"starts {state} from some of what {part.name} holds"
+                    verdict.faults.append(Fault("start", words))
+                    continue
                 expected = expected + part.values
             elif isinstance(part, FinalState):
                 if any(other not in self._records for other in part.layers):
@@ -321,3 +325,11 @@ class Judge:
             part.shape == expected.shape and self._agree(verdict, part, expected)
             for part in np.moveaxis(stacked, 1, 0)
         )
+
+
+def _broadcasts(values: Array, like: Array) -> bool:
+    """Whether values go with an array as they are, or repeated for every sequence."""
+    try:
+        return np.broadcast_shapes(values.shape, like.shape) == like.shape
+    except ValueError:
+        return False

@@ -10,7 +10,12 @@ import numpy as np
 from rnnscope.checkpoints.tf1.graph.appearance import FoundCell
 from rnnscope.checkpoints.tf1.graph.block_ops import OPS as BLOCK_OPS
 from rnnscope.checkpoints.tf1.graph.dataflow import WRITES
-from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import CellRecord, Obstacle, StepsError
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import (
+    CellRecord,
+    MissingInputError,
+    Obstacle,
+    StepsError,
+)
 from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loop, Loops
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
@@ -138,7 +143,8 @@ class Recorder:
                 return self.record(evaluator, cells)
         except EvaluationError as error:
             refuses = isinstance(error, (RandomNumbersError, StepsError))
-            return Obstacle(str(error), refuses=refuses)
+            lacks = error.name if isinstance(error, MissingInputError) else ""
+            return Obstacle(str(error), refuses=refuses, lacks=lacks)
         except (ValueError, IndexError) as error:
             return Obstacle(f"its steps do not fit each other: {error}", refuses=True)
 

@@ -16,7 +16,7 @@ from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.network import GraphNetwork
 from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
 from rnnscope.model.evidence import Evidence
-from rnnscope.model.layers import Masking
+from rnnscope.model.layers import Masking, Unsupported
 from rnnscope.model.network import Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -92,7 +92,7 @@ def _front(settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict:
     record = settled.proof.records[node.name]
     found = settled.search.find(node.name, settled.cells(node.name), record, layer, None)
     if isinstance(found, Obstacle):
-        return False
+        return _without_front(settled, node, layer, verdict, found.lacks)
     evaluated, source = found
     masking = _masking_of(settled, node, layer, source)
     if masking is None:
@@ -115,6 +115,24 @@ def _front(settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict:
     settled.nodes[node.name] = replace(node, layer=proved, reads=(name,))
     settled.used.update(settled.variables_behind([settled.cells(node.name)[0].x]))
     settled.note_assumed(node.name, evaluated)
+    return True
+
+
+def _without_front(
+    settled: SettlingNetwork, node: Node, layer: RecurrentLayer, verdict: Verdict, lacks: str
+) -> bool:
+    """Let a proved cell be given its x itself, where this needs another input of the model."""
+    steps = settled.proof.records[node.name].steps
+    if not lacks or not node.reads or steps != settled.proof.sizes.timesteps:
+        return False  # a single step is no layer that takes a sequence
+    if layer.lengths.value.kind in ("computed", "mask"):
+        return False
+    name = f"{node.name}[x]"
+    reason = f"what '{node.name}' reads is computed with '{lacks}', which a run does not give"
+    settled.nodes[name] = Node(name, Unsupported("graph ops", name, reason), node.reads)
+    verdict.unchecked.append("what it reads")
+    proved = replace(layer, evidence=verdict.evidence)
+    settled.nodes[node.name] = replace(node, layer=proved, reads=(name,))
     return True
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rnnscope.checkpoints.tf1.graph.evaluation.attributes import dtype_of
+from rnnscope.checkpoints.tf1.graph.evaluation.cell_record import MissingInputError
 from rnnscope.checkpoints.tf1.graph.evaluation.operations import TF_OPERATIONS
 from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode
 from rnnscope.deferred_dataclass import dataclass
-from rnnscope.model.ops import EvaluationError
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,5 @@ def evaluate_shape(node: GraphNode, inputs: list[Any]) -> Any:
             for value in inputs
         ]
         return ShapeOnly(np.shape(TF_OPERATIONS[node.op](node, zeros)), unknown.name)
-    raise EvaluationError(
-        f"op {node.op} (node '{node.name}') needs the value of '{unknown.name}', which is not given"
-    )
+    needs = f"op {node.op} (node '{node.name}') needs the value of '{unknown.name}'"
+    raise MissingInputError(f"{needs}, which is not given", unknown.name)
