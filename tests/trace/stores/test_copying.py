@@ -19,6 +19,11 @@ from rnnscope.trace import LayerHeader, Trace, TraceHeader, TraceWriter, copying
 pytest.importorskip("zarr")
 
 
+def as_text(value):
+    """An attribute as what it is compared by: a NaN, which is not equal to itself, is its word."""
+    return repr(np.asarray(value).tolist())
+
+
 def everything(path):
     """Every object of an HDF5 file: names that share an array, attributes, dimensions, bytes."""
     found = {}
@@ -28,7 +33,7 @@ def everything(path):
             for name, item in group.items():
                 place = f"{prefix}/{name}"
                 attributes = {
-                    key: np.asarray(value).tolist() for key, value in item.attrs.items()
+                    key: as_text(value) for key, value in item.attrs.items()
                     if key not in ("DIMENSION_LIST", "REFERENCE_LIST")
                 }  # fmt: skip
                 if isinstance(item, h5py.Group):
@@ -39,7 +44,7 @@ def everything(path):
                 twins = [other for other in group if group[other] == item]
                 found[place] = (attributes, axes, twins, item.dtype.str, item[()].tobytes())
 
-        found["/"] = {key: np.asarray(value).tolist() for key, value in file.attrs.items()}
+        found["/"] = {key: as_text(value) for key, value in file.attrs.items()}
         walk(file, "")
     return found
 
