@@ -44,6 +44,8 @@ SIDE_BY_SIDE = {
 """Modules of one floor that may know each other, in this direction."""
 
 INNER_FLOORS = {
+    "checkpoints/tf1/graph": ("nodes", "cells", "feeds", "layers", "evaluation"),
+    "checkpoints/tf1/graph/evaluation": ("values", "proving", "settling", "later"),
     "explaining": ("computing", "readings", "compared", "confusions", "searching"),
 }
 """Rooms inside a room, from the ground up; modules that lie beside them stand on all of them."""

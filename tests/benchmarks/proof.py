@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.tf1.graph.evaluation import proof
+from rnnscope.checkpoints.tf1.graph.evaluation.proving import proof
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 

@@ -32,7 +32,7 @@ from rnnscope.files.tensorflow.snappy import read_varint
 from rnnscope.model.cell import Array
 
 if TYPE_CHECKING:
-    from rnnscope.checkpoints.tf1.graph.graph_view import GraphNode, GraphView
+    from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphNode, GraphView
 
 FLOATS = (1, 2, 14, 19)
 """DataTypes that weights have: float32, float64, bfloat16, float16."""
@@ -111,8 +111,8 @@ def read_frozen_graph(graph: Any, path: Path) -> tuple[GraphModel, FrozenVariabl
     path : Path
         The file, for messages.
     """
-    from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
-    from rnnscope.checkpoints.tf1.graph.weights import VARIABLES
+    from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphView
+    from rnnscope.checkpoints.tf1.graph.nodes.weights import VARIABLES
 
     prune(graph, ())
     prune_functions(graph)

@@ -18,7 +18,7 @@ from rnnscope.model.cell import Array
 from rnnscope.model.network import Network, Node
 
 if TYPE_CHECKING:
-    from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
+    from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphView
 
 OPTIMIZER_SLOT = re.compile(
     r"/(Adam|Adam_1|Adamax|Adamax_1|RMSProp|RMSProp_1|Momentum|Adagrad|Adadelta|Adadelta_1|Ftrl|"
@@ -94,19 +94,19 @@ def read_graph_model(graph: Any, stored: Variables) -> GraphModel:
     CheckpointError
         Naming the variable that does not fit what the graph says.
     """
-    from rnnscope.checkpoints.tf1.graph.graph_view import GraphView
+    from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphView
 
     return read_view_model(GraphView(graph), stored)
 
 
 def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     """As `read_graph_model`, from a view of the graph."""
-    from rnnscope.checkpoints.tf1.graph.evaluation.proof import prove
-    from rnnscope.checkpoints.tf1.graph.evaluation.settle import settle
-    from rnnscope.checkpoints.tf1.graph.evaluation.shape_probes import without_shape_probes
-    from rnnscope.checkpoints.tf1.graph.finders import find_cells, find_suspects
-    from rnnscope.checkpoints.tf1.graph.network import build_network
-    from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+    from rnnscope.checkpoints.tf1.graph.cells.finders import find_cells, find_suspects
+    from rnnscope.checkpoints.tf1.graph.evaluation.proving.proof import prove
+    from rnnscope.checkpoints.tf1.graph.evaluation.settling.settle import settle
+    from rnnscope.checkpoints.tf1.graph.evaluation.settling.shape_probes import without_shape_probes
+    from rnnscope.checkpoints.tf1.graph.layers.network import build_network
+    from rnnscope.checkpoints.tf1.graph.nodes.weights import GraphWeights
     from rnnscope.checkpoints.tf1.half_float_ops import half_float_note
     from rnnscope.model.ops.interface import at_most
 
@@ -126,7 +126,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
         found = settle(view, weights, found, proof)
 
     def behind() -> tuple[Node, ...]:
-        from rnnscope.checkpoints.tf1.graph.evaluation.later_results import later_results
+        from rnnscope.checkpoints.tf1.graph.evaluation.later.later_results import later_results
 
         with at_most(LARGEST_ARRAY):
             return later_results(view, weights, found, proof)

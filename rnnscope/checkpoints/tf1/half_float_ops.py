@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rnnscope.files.tensorflow.protos import HALF_FLOATS
 
 if TYPE_CHECKING:
-    from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+    from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView
 
 EXACT = {
     "Abs", "BroadcastTo", "Cast", "Concat", "ConcatV2", "Const", "Enter", "EnsureShape", "Exit",

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rnnscope.checkpoints.tf1.graph.evaluation.turning import turned as as_processed
+from rnnscope.checkpoints.tf1.graph.evaluation.proving.turning import turned as as_processed
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model
 from rnnscope.checkpoints.tf1.unused_ops import prune_functions
 from rnnscope.checkpoints.tf2.names import FullNames

@@ -1,7 +1,7 @@
 """OPS: pure operations on arrays, for evaluating what a file computes.
 
 One file a family. Names are this package's own; each family of checkpoints keeps a table from its
-framework's names and attributes to these (``checkpoints/tf1/graph/operations``,
+framework's names and attributes to these (``checkpoints/tf1/graph/evaluation/values/operations``,
 ``checkpoints/onnx/operations``). Nothing here reads, writes, calls out, or allocates beyond a
 limit.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnnscope.model.ops.interface import (
     MISFITS,
     EvaluationError,
+    MissingInputError,
     Operation,
     RandomNumbersError,
     check_size,
@@ -21,7 +22,10 @@ from rnnscope.model.ops.interface import (
 if TYPE_CHECKING:
     from rnnscope.model.ops.table import OPS
 
-__all__ = ["MISFITS", "OPS", "EvaluationError", "Operation", "RandomNumbersError", "check_size"]
+__all__ = [
+    "MISFITS", "OPS", "EvaluationError", "MissingInputError", "Operation", "RandomNumbersError",
+    "check_size",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

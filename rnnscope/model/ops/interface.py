@@ -44,6 +44,20 @@ MISFITS = (ValueError, IndexError, TypeError, KeyError, ArithmeticError, Attribu
 """What numpy and operations raise where a damaged graph hands them nonsense."""
 
 
+class MissingInputError(EvaluationError):
+    """The value of an input is needed that a run does not give.
+
+    Attributes
+    ----------
+    name : str
+        That of the input.
+    """
+
+    def __init__(self, words: str, name: str) -> None:
+        super().__init__(words)
+        self.name = name
+
+
 class RandomNumbersError(EvaluationError):
     """A value depends on random numbers, which nothing in the graph turns off."""
 

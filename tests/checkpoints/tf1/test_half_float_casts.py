@@ -7,8 +7,8 @@ import pytest
 
 import rnnscope
 from rnnscope.checkpoints import read_checkpoint
-from rnnscope.checkpoints.tf1.graph.evaluation.operations import TF_OPERATIONS
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.evaluation.values.operations import TF_OPERATIONS
+from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.model.ops import EvaluationError
 

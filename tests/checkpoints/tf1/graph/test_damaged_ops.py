@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnscope.checkpoints.tf1.graph.evaluation.evaluator import GraphEvaluator
-from rnnscope.checkpoints.tf1.graph.evaluation.loops import Loops
-from rnnscope.checkpoints.tf1.graph.graph_view import GraphTensor, GraphView
-from rnnscope.checkpoints.tf1.graph.weights import GraphWeights
+from rnnscope.checkpoints.tf1.graph.evaluation.values.evaluator import GraphEvaluator
+from rnnscope.checkpoints.tf1.graph.evaluation.values.loops import Loops
+from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView
+from rnnscope.checkpoints.tf1.graph.nodes.weights import GraphWeights
 from rnnscope.files.tensorflow.proto_schema import message_class
 from rnnscope.model.ops import EvaluationError
 

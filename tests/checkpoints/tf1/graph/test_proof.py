@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import rnnscope
-from rnnscope.checkpoints.tf1.graph import lstm_cells
-from rnnscope.checkpoints.tf1.graph.evaluation import graph_trial, proof
-from rnnscope.checkpoints.tf1.graph.evaluation.verdict import LIMITS
+from rnnscope.checkpoints.tf1.graph.cells import lstm_cells
+from rnnscope.checkpoints.tf1.graph.evaluation.later import graph_trial
+from rnnscope.checkpoints.tf1.graph.evaluation.proving import proof
+from rnnscope.checkpoints.tf1.graph.evaluation.proving.verdict import LIMITS
 from rnnscope.checkpoints.tf1.saver import read_saver
 from rnnscope.model.cell import Option
 

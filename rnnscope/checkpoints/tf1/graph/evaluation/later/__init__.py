@@ -1,0 +1,1 @@
+"""What a graph makes of what its layers return: logits, probabilities."""

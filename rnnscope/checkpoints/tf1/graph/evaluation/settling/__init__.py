@@ -1,0 +1,1 @@
+"""What becomes of each layer once the graph was asked: proved, evaluated, or refused."""

@@ -1,0 +1,1 @@
+"""Values of tensors: a graph's ops as calls of OPS, its loops and its lists."""
