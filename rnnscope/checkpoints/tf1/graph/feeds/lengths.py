@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rnnscope.checkpoints.tf1.graph.feeds.masks import computed_mask
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import INPUT_OPS
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import INPUT_OPS
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import Chosen, peel, walk
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView
 from rnnscope.model.lengths_source import LENGTHS_UNUSED, LengthsSource

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rnnscope.checkpoints.tf1.graph.cells.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import DRESSED, REVERSES
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import DRESSED, REVERSES
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import SELECTS, handed_on, peel
 from rnnscope.checkpoints.tf1.graph.nodes.expressions import both_ways, forward
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import (

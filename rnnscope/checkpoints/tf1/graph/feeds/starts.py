@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import INPUT_OPS
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import INPUT_OPS
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import origins
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView, is_zero
 from rnnscope.checkpoints.tf1.graph.nodes.linear import floats

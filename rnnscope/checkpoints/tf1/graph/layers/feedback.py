@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from rnnscope.checkpoints.tf1.graph.cells.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import GATHERS, MAX_STEPS
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import GATHERS, MAX_STEPS
 from rnnscope.checkpoints.tf1.graph.layers.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.layers.state_parts import comes_back
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import (

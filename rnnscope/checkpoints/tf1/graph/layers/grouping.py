@@ -14,7 +14,12 @@ from dataclasses import field
 from itertools import pairwise
 
 from rnnscope.checkpoints.tf1.graph.cells.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import DRESSED, INPUT_OPS, MAX_STEPS, QUEUE_OPS
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import (
+    DRESSED,
+    INPUT_OPS,
+    MAX_STEPS,
+    QUEUE_OPS,
+)
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import VALUELESS, Chosen, handed_on, origins
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.nodes.weights import VARIABLES, GraphWeights

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from rnnscope.checkpoints.tf1.graph.cells.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import MAX_STEPS
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import MAX_STEPS
 from rnnscope.checkpoints.tf1.graph.layers.grouping import data_inputs
 from rnnscope.checkpoints.tf1.graph.layers.state_parts import KnownStates, Parts, PartWalk
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import VALUELESS

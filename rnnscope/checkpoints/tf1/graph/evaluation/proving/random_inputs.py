@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import GATHERS, INPUT_OPS, QUEUE_OPS
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import GATHERS, INPUT_OPS, QUEUE_OPS
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import peel
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphNode, GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.nodes.weights import GraphWeights

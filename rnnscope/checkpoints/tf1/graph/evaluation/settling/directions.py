@@ -19,7 +19,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.proving.turning import (
 )
 from rnnscope.checkpoints.tf1.graph.evaluation.settling.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.settling.unknown_loops import held_counts
-from rnnscope.checkpoints.tf1.graph.feeds.wiring import REVERSES
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import REVERSES
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphView
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import RecurrentLayer
