@@ -8,18 +8,15 @@ cannot be read so is an obstacle with a name, never a plain input.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 
 from rnnscope.checkpoints.tf1.graph.cells.appearance import FoundCell
-from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import GATHERS, MAX_STEPS
-from rnnscope.checkpoints.tf1.graph.layers.grouping import data_inputs
-from rnnscope.checkpoints.tf1.graph.layers.state_parts import comes_back
+from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import GATHERS
+from rnnscope.checkpoints.tf1.graph.layers.circles import Circles
 from rnnscope.checkpoints.tf1.graph.nodes.dataflow import (
     ADDS,
     COMES_BACK,
     ENTERS,
     HANDS_ON_FIRST,
-    VALUELESS,
 )
 from rnnscope.checkpoints.tf1.graph.nodes.expressions import ACTIVATION_OPS, both_ways
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphNode, GraphTensor
@@ -79,22 +76,6 @@ class _Chain:
     """The layer whose m it starts with, and which of its steps."""
 
 
-@dataclass(frozen=True)
-class _Reached:
-    """What is found on the way back from an x.
-
-    Attributes
-    ----------
-    states : set of (layer, step, later)
-        `later`: the variable of a loop stands between, so that it is of an earlier step.
-    attends : bool
-        Whether weights over steps are computed on the way.
-    """
-
-    states: frozenset[tuple[str, int, bool]]
-    attends: bool
-
-
 class Feedbacks:
     """Finds the layers of a graph that read their own last output.
 
@@ -109,12 +90,7 @@ class Feedbacks:
         self._reading = reading
         self._view = reading.view
         self._cells = dict(cells)
-        self._place = {
-            tensor: (name, number)
-            for name, steps in self._cells.items()
-            for number, cell in enumerate(steps)
-            for tensor in cell.after.values()
-        }
+        self._circles = Circles(reading.view, self._cells)
         self._m = {
             cell.m: (name, number)
             for name, steps in self._cells.items()
@@ -123,7 +99,7 @@ class Feedbacks:
 
     def find(self, name: str) -> FoundFeedback | Entangled | None:
         """The loop function of a layer; None if it reads nothing of its own past."""
-        if not any(layer in self._circle(name) for layer in self._earlier(name)):
+        if not self._circles.feeds_itself(name):
             return None
         steps = self._cells[name]
         first, chains = self._split(steps)
@@ -220,7 +196,7 @@ class Feedbacks:
         return Dense(matrix, added), product.inputs[0], self._reading.names(kernel, bias)
 
     def _entangled(self, name: str) -> Entangled:
-        if self._reached[name].attends:
+        if self._circles.attends(name):
             return Entangled(
                 "attention",
                 f"'{name}' is an attention decoder: what it reads is computed from the encoder's "
@@ -231,72 +207,6 @@ class Feedbacks:
             f"the graph makes the next x of '{name}' of its own last output, in a way that is not "
             f"read; say which with {spell('loop_function')}",
         )
-
-    def _earlier(self, name: str) -> set[str]:
-        """The layers of whose earlier steps a layer's x is made."""
-        step = self._probed(name)
-        return {
-            layer
-            for layer, number, later in self._reached[name].states
-            if later or (step > 0 and number < step)
-        }
-
-    def _circle(self, name: str) -> set[str]:
-        """The layers that read a layer, each other or themselves, and that it reads."""
-        reads = self._reads
-
-        def behind(start: str) -> set[str]:
-            pending, found = [*reads[start]], set[str]()
-            while pending:
-                current = pending.pop()
-                if current not in found:
-                    found.add(current)
-                    pending.extend(reads[current])
-            return found
-
-        ahead = behind(name)
-        if name not in ahead:
-            return set()  # no way leads back, and no layer on it need be asked
-        return {layer for layer in ahead if name in behind(layer)}
-
-    @cached_property
-    def _reads(self) -> dict[str, set[str]]:
-        """The layers whose states make each layer's x."""
-        return {
-            layer: {other for other, _, _ in reached.states}
-            for layer, reached in self._reached.items()
-        }
-
-    def _probed(self, name: str) -> int:
-        """The step whose x tells: the first that can be made of an earlier one."""
-        return min(1, len(self._cells[name]) - 1)
-
-    @cached_property
-    def _reached(self) -> dict[str, _Reached]:
-        return {
-            name: self._behind(steps[self._probed(name)].x) for name, steps in self._cells.items()
-        }
-
-    def _behind(self, x: GraphTensor) -> _Reached:
-        """Every state that an x is made of, no further back than the nearest of each kind."""
-        pending, seen = [(x, False)], {(x, False)}
-        states: set[tuple[str, int, bool]] = set()
-        attends = False
-        while pending and len(seen) < MAX_STEPS:
-            current, later = pending.pop()
-            if current in self._place:
-                states.add((*self._place[current], later))
-                continue
-            node = self._view.node(current)
-            if node is None or node.op in VALUELESS:
-                continue
-            attends = attends or node.op == "Softmax" or "attention" in node.name.lower()
-            later = later or node.op == "_LoopVariable" or comes_back(self._view, node)
-            for step in data_inputs(self._view, node, current):
-                if (step, later) not in seen:
-                    seen.add((step, later))
-                    pending.append((step, later))
-        return _Reached(frozenset(states), attends)
 
     def _op(self, tensor: GraphTensor) -> str:
         node = self._view.node(tensor)
