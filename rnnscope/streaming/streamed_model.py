@@ -23,6 +23,7 @@ from rnnscope.model.states import LayerStates
 from rnnscope.running.chunked import ChunkedRun
 from rnnscope.running.compute import run_plain
 from rnnscope.running.prepared import Prepared
+from rnnscope.streaming.chunk_states import joined, one_earlier, stacked
 from rnnscope.streaming.fault import ZEROS, Facts, Fault, Feed, Handover, States
 from rnnscope.streaming.streamable_nodes import reasons_against, upstream_of
 
@@ -181,7 +182,7 @@ class StreamedModel:
         for row in range(self.facts.sequences):
             made, before = self.some(slice(row, row + 1)).stream_from(starts, fault, before)
             parts.append(made)
-        return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
+        return {name: stacked([part[name] for part in parts]) for name in parts[0]}
 
     def stream_from(
         self, starts: Sequence[int], fault: Fault, begin: States | None
@@ -210,11 +211,11 @@ class StreamedModel:
             after = {name: dict(one.states.final) for name, one in ran.items()}
             first_chunk = first_chunk or after
             if stop < self.timesteps:
-                earlier = {name: _one_earlier(one.states, before[name])
+                earlier = {name: one_earlier(one.states, before[name])
                            for name, one in ran.items()}  # fmt: skip
                 given = Handover(after, earlier, first, first_chunk)
                 self._hand_over(run, fault, given)
-        made = {name: _joined(every, kept) for name, every in parts.items()}
+        made = {name: joined(every, kept) for name, every in parts.items()}
         return made, {name: states.final for name, states in made.items()}
 
     def _hand_over(self, run: ChunkedRun, fault: Fault, given: Handover) -> None:
@@ -271,36 +272,3 @@ def _as_slice(steps: Array) -> slice | None:
     if len(steps) and steps[0] >= 0 and np.array_equal(steps, np.arange(steps[0], steps[-1] + 1)):
         return slice(int(steps[0]), int(steps[-1]) + 1)
     return None
-
-
-def _one_earlier(states: LayerStates, before: Mapping[str, Array]) -> dict[str, Array]:
-    """The state one step before the end of a chunk of a layer that reads forward."""
-    return {
-        name: array[:, -2] if array.shape[1] > 1 else before[name]
-        for name, array in states.states.items()
-    }
-
-
-def _joined(parts: Sequence[LayerStates], kept: Sequence[slice]) -> LayerStates:
-    names = parts[0].states
-    return LayerStates(
-        states={name: np.concatenate([one.states[name][:, part]
-                                      for one, part in zip(parts, kept, strict=True)], axis=1)
-                for name in names},
-        outputs=np.concatenate(
-            [one.outputs[:, part] for one, part in zip(parts, kept, strict=True)], axis=1),
-        initial=parts[0].initial,
-        final=parts[-1].final,
-    )  # fmt: skip
-
-
-def _stacked(parts: Sequence[LayerStates]) -> LayerStates:
-    return LayerStates(
-        states={name: np.concatenate([one.states[name] for one in parts])
-                for name in parts[0].states},
-        outputs=np.concatenate([one.outputs for one in parts]),
-        initial={name: np.concatenate([one.initial[name] for one in parts])
-                 for name in parts[0].initial},
-        final={name: np.concatenate([one.final[name] for one in parts])
-               for name in parts[0].final},
-    )  # fmt: skip
