@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from rnnscope.checkpoints.interface import NO_CELL_REASONS, Checkpoint
-from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell, spell_command
+from rnnscope.checkpoints.interface import Checkpoint
+from rnnscope.errors import InputError, OptionError, UnsupportedCellError, spell
 from rnnscope.inputs import InputSource
 from rnnscope.model.layers import PassThrough, Unsupported
 from rnnscope.model.layers.evaluated import EvaluatedMask
@@ -17,6 +17,7 @@ from rnnscope.running.decoding import Decoding, wire_decoder
 from rnnscope.running.entrances import Entrances
 from rnnscope.running.given_states import starting_from_given, unblocked
 from rnnscope.running.loops import Loop, find_loops
+from rnnscope.running.nothing_runs import input_fits_none, no_recurrent_layer, nothing_runs
 from rnnscope.running.plan import Plan
 from rnnscope.running.skipped import SkippedLayer, SkipReason
 from rnnscope.running.wiring import FED_INPUT, rewire
@@ -116,7 +117,7 @@ class _Planner:
         skipped = tuple(self._skipped[name] for name in sorted(wanted - names))
         self._notes.extend(layer.words for layer in skipped)
         if not any(node.recurrent for node in runnable):
-            raise self._nothing_runs(self._notes)
+            raise nothing_runs(self._checkpoint, self._notes)
         as_run = starting_from_given([node for node in runnable if node.recurrent], self._source)
         runnable = [as_run.get(node.name, node) for node in runnable]
         layers = tuple(node for node in runnable if node.recurrent)
@@ -213,28 +214,7 @@ class _Planner:
     def _wanted(self, patterns: tuple[str, ...]) -> set[str]:
         names = [node.name for node in self._network.recurrent]
         if not names:
-            left = sorted(
-                self._checkpoint.left_out, key=lambda entry: entry.reason in NO_CELL_REASONS
-            )
-            named = {
-                node.name: f"{node.name}: {node.layer.kind}, {node.layer.reason}"
-                for node in self._network.nodes
-                if isinstance(node.layer, Unsupported)
-            }
-            unsupported = [*named.values()]
-            # One of the variables that are left out for the same reason stands for them.
-            first = {entry.reason: entry.name for entry in reversed(left)}
-            reasons = [f"{first[reason]}: {reason}"
-                       for reason in dict.fromkeys(entry.reason for entry in left)
-                       if first[reason] not in named]  # fmt: skip
-            raise UnsupportedCellError(
-                "The file holds no recurrent layer that rnnscope computes.",
-                where=self._checkpoint.path,
-                expected="an LSTM, GRU or simple recurrent layer",
-                found="; ".join((unsupported + reasons)[:6]) or "no variables",
-                hint=f"{spell_command('open_model', self._checkpoint.path)} lists everything the "
-                "file holds",
-            )
+            raise no_recurrent_layer(self._checkpoint, self._network)
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise OptionError(
@@ -304,52 +284,9 @@ class _Planner:
             "Layers that read it were not run."
         )
 
-    def _nothing_runs(self, notes: Iterable[str]) -> UnsupportedCellError:
-        return UnsupportedCellError(
-            "None of the file's recurrent layers can be run on this input.",
-            where=self._checkpoint.path,
-            found=" ".join(dict.fromkeys(notes)),
-            hint=f"{spell_command('open_model', self._checkpoint.path)} lists the layers and what "
-            "each reads",
-        )
-
     def _no_entry(self, roots: list[Node]) -> InputError | UnsupportedCellError:
         skipped = self._skipped.values()
         if skipped and not any(layer.reason in ("width", "ids") for layer in skipped):
-            return self._nothing_runs([*self._notes, *(layer.words for layer in skipped)])
-        if self._source.is_ids:
-            return InputError(
-                "The input holds ids, but no embedding of the file stands in front of a layer.",
-                where=self._source.name,
-                expected="features (sequence, timestep, feature)",
-                found=f"ids of shape {(self._source.sequences, self._source.timesteps)}",
-            )
-        widths = {
-            node.recurrent.cell.input_size: node.name
-            for node in roots
-            if node.recurrent
-            and not self._network.recurrent_below(node)
-            and not self._network.decodes(node)
-        }
-        wanted = ", ".join(f"{width} (layer '{name}')" for width, name in widths.items())
-        further = [
-            node.name
-            for node in self._network.nodes
-            if node.recurrent and node.recurrent.cell.input_size == self._source.features
-        ]
-        hint = f"is this the model's own input? Then say {spell('model_input')}"
-        if further:
-            hint = (
-                f"it fits layer '{further[0]}', which reads others: "
-                f"{spell('feed', repr(further[0]))} gives the input to it"
-            )
-        elif self._source.timesteps in widths:
-            hint = "are the axes in another order? rnnscope reads (sequence, timestep, feature)"
-        return InputError(
-            "The input has the wrong number of features.",
-            where=self._source.name,
-            expected=wanted or "a layer that reads the input",
-            found=f"{self._source.features} features: {self._source.sequences} sequences x "
-            f"{self._source.timesteps} timesteps x {self._source.features}",
-            hint=hint,
-        )
+            words = (layer.words for layer in skipped)
+            return nothing_runs(self._checkpoint, [*self._notes, *words])
+        return input_fits_none(self._source, self._network, roots)
