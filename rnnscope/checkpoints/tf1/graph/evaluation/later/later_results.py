@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 
@@ -19,21 +18,20 @@ from rnnscope.checkpoints.tf1.graph.evaluation.later.forward_flow import ALIASES
 from rnnscope.checkpoints.tf1.graph.evaluation.later.graph_tail import GraphTail
 from rnnscope.checkpoints.tf1.graph.evaluation.later.graph_trial import GraphTrial, trials
 from rnnscope.checkpoints.tf1.graph.evaluation.later.layer_tensors import LayerTensor, layer_tensors
+from rnnscope.checkpoints.tf1.graph.evaluation.later.result_tensors import (
+    computable,
+    last_ones,
+    value_or_none,
+)
 from rnnscope.checkpoints.tf1.graph.evaluation.proving.proof import Proof
-from rnnscope.checkpoints.tf1.graph.evaluation.proving.random_inputs import ChosenSizes
-from rnnscope.checkpoints.tf1.graph.evaluation.values.evaluator import GraphEvaluator
 from rnnscope.checkpoints.tf1.graph.evaluation.values.loops import MERGES, SWITCHES
 from rnnscope.checkpoints.tf1.graph.layers.network import GraphNetwork
-from rnnscope.checkpoints.tf1.graph.nodes.dataflow import DROPOUT_DEPTH
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView
 from rnnscope.checkpoints.tf1.graph.nodes.weights import GraphWeights
 from rnnscope.model.cell import Array
 from rnnscope.model.network import Node
-from rnnscope.model.ops import MISFITS, EvaluationError
+from rnnscope.model.ops import EvaluationError
 from rnnscope.model.signal import Signal
-
-ENDS = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "TopKV2", "Exp", "Log"}
-"""Ops that models end with, and people compare in front of."""
 
 CHOOSING = {*MERGES, *SWITCHES}
 
@@ -44,15 +42,9 @@ MOVING = {
 }  # fmt: skip
 """Ops that put values together, take them apart and bring them into another order."""
 
-MOST_TENSORS = 3000
-"""Tensors that are looked at."""
-
 MOST_RESULTS = 16
 
 MOST_NAMED = 8
-
-_GRADIENTS = re.compile(r"gradients(_\d+)?$")
-"""The scope in which TensorFlow puts the gradients of a training."""
 
 _CALLED = re.compile(r"^([^/]*PartitionedCall[^/]*/f/)+")
 """Functions that a signature calls, in front of a name that people know."""
@@ -126,7 +118,7 @@ class _Tails:
     def nodes(self) -> Iterator[Node]:
         known = list(self._known())
         made = 0
-        for tensor in self._results():
+        for tensor in last_ones(self._view, self._flow, self._made):
             node = self._node_or_none(tensor, known)
             if node is not None:
                 yield node
@@ -175,59 +167,16 @@ class _Tails:
             self._view, self._weights, self._proof, tensor, tuple(sources), self._lengths
         )
 
-    def _results(self) -> list[GraphTensor]:
-        """Arrays of floats that are made of layers' outputs, the last ones of each way."""
-        ends = []
-        for tensor in self._made:
-            if _of_training(tensor):
-                continue
-            onward = [one for one in self._beyond(tensor) if one in self._made
-                      and not _of_training(one)]  # fmt: skip
-            last = any(self._op(one) in ENDS for one in self._beyond(tensor))
-            if self._op(tensor) not in ALIASES and (last or not onward):
-                ends.append(tensor)
-        return ends
-
     def _op(self, tensor: GraphTensor) -> str:
         node = self._view.node(tensor)
         return "" if node is None else node.op
 
-    def _beyond(self, tensor: GraphTensor) -> Iterator[GraphTensor]:
-        """What is computed of a tensor, past what hands it on as it is."""
-        pending, seen = [tensor], {tensor}
-        while pending:
-            for one in self._flow.onward(pending.pop()):
-                if one in seen:
-                    continue
-                seen.add(one)
-                if self._op(one) in ALIASES:
-                    pending.append(one)
-                else:
-                    yield one
-
     def _computable(self) -> dict[GraphTensor, Array]:
-        """What can be computed of layers' outputs alone, and may be a result."""
-        sizes = self._trials[0].sizes
         tail = self._whole(next(iter(self._sources)), [*self._sources.values()])
         tail = replace(tail, read=self._readable)
         evaluator = tail.evaluator({name: self._signal(name, 0) for name in tail.reads})
-        found: dict[GraphTensor, Array] = {}
-        pending = [(one, 0) for source in self._sources for one in self._flow.onward(source)]
-        seen = {tensor for tensor, _ in pending}
-        while pending and len(seen) < MOST_TENSORS:
-            tensor, failed = pending.pop(0)
-            if tensor in self._sources or tensor.node in self._inside:
-                continue
-            value = _try(evaluator, tensor)
-            failed = 0 if isinstance(value, np.ndarray) else failed + 1
-            if failed > DROPOUT_DEPTH:
-                continue
-            if not failed and value.dtype.kind == "f" and _has_sequences(value, sizes):
-                found[tensor] = value
-            onward = [one for one in self._flow.onward(tensor) if one not in seen]
-            seen.update(onward)
-            pending.extend((one, failed) for one in onward)
-        return found
+        sizes = self._trials[0].sizes
+        return computable(self._flow, evaluator, self._sources, self._inside, sizes)
 
     def _tail(self, tensor: GraphTensor) -> GraphTail:
         """A tensor as a function of the layers that it reaches first."""
@@ -269,7 +218,7 @@ class _Tails:
         for number, trial in enumerate(self._trials):
             if not trial.signals.keys() >= {one.layer for one in tail.sources}:
                 continue
-            value = _try(trial.evaluator, tail.tensor)
+            value = value_or_none(trial.evaluator, tail.tensor)
             if isinstance(value, np.ndarray):
                 yield Sample(tuple(self._signal(name, number) for name in tail.reads), value)
             elif not number:
@@ -293,22 +242,3 @@ class _Tails:
             for first, second in permutations(values, 2):
                 if first.shape[:2] == second.shape[:2]:
                     yield np.concatenate([first, second], axis=-1)
-
-
-def _of_training(tensor: GraphTensor) -> bool:
-    """Whether a tensor is a part of the gradients."""
-    return any(_GRADIENTS.match(part) for part in tensor.node.split("/"))
-
-
-def _try(evaluator: GraphEvaluator, tensor: GraphTensor) -> Any:
-    try:
-        with np.errstate(all="ignore"):
-            return evaluator.value(tensor)
-    except (EvaluationError, *MISFITS):
-        return None
-
-
-def _has_sequences(value: Array, sizes: ChosenSizes) -> bool:
-    """Whether an array may have a row for each sequence."""
-    both = sizes.sequences * sizes.timesteps
-    return value.ndim > 0 and (sizes.sequences in value.shape or both == value.shape[0])
