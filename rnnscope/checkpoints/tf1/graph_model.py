@@ -51,13 +51,15 @@ class Variables(Protocol):
 class GraphModel:
     """What a graph and its variables make: the parts of a Checkpoint that readers share.
 
-    `later_results` is that of a Checkpoint, but keeps the graph: see `read_again`.
+    `later_results` is that of a Checkpoint, but keeps the graph: see `read_again`. `turned_back`
+    names the layers whose outputs a graph turns round.
     """
 
     network: Network
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
     later_results: Callable[[], tuple[Node, ...]] | None = None
+    turned_back: frozenset[str] = frozenset()
 
 
 def read_again(
@@ -142,9 +144,8 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     )
     states = [tensor for cell in cells for tensor in cell.after.values()]
     note = half_float_note(view, states)
-    return GraphModel(
-        found.network, left_out, (*found.notes, note) if note else found.notes, behind
-    )
+    notes = (*found.notes, note) if note else found.notes
+    return GraphModel(found.network, left_out, notes, behind, found.turned_back)
 
 
 def reason_left_out(

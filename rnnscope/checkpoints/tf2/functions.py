@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.proving.turning import turned as 
 from rnnscope.checkpoints.tf1.graph_model import GraphModel, read_graph_model
 from rnnscope.checkpoints.tf1.unused_ops import prune_functions
 from rnnscope.checkpoints.tf2.names import FullNames
-from rnnscope.model.cell import Array
+from rnnscope.model.cell import Array, Option
 from rnnscope.model.layers.later_result import LaterResult
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
@@ -43,30 +43,63 @@ def read_functions(meta: Any, stored: FullNames) -> GraphModel:
     prune_functions(meta.graph_def)
     model = read_graph_model(meta.graph_def, stored)
     new = _new_names(model.network)
-    nodes = tuple(_as_returned(_renamed(node, new)) for node in model.network.nodes)
+    returned = _as_returned(model.network, model.turned_back)
     behind = model.later_results
-
-    turned = {node.name: node.recurrent for node in nodes
-              if node.recurrent and not node.recurrent.outputs_in_input_order}  # fmt: skip
+    turned = {
+        new.get(node.name, node.name): node.recurrent
+        for node in model.network.recurrent
+        if node.recurrent is not None and node.name in returned
+    }
 
     def later_results() -> tuple[Node, ...]:
         found = behind() if behind is not None else ()
         return tuple(_of_turned(_renamed(node, new), turned) for node in found)
 
-    return replace(model, network=replace(model.network, nodes=nodes), later_results=later_results)
+    network = model.network.replaced(returned)
+    nodes = tuple(_renamed(node, new) for node in network.nodes)
+    return replace(model, network=replace(network, nodes=nodes), later_results=later_results)
 
 
-def _as_returned(node: Node) -> Node:
-    """A layer of Keras with ``go_backwards`` returns its outputs as it makes them.
+def _as_returned(network: Network, turned_back: Collection[str]) -> dict[str, Node]:
+    """Layers of Keras in the order in which they return their outputs, where it is another.
 
-    Only a Bidirectional turns them back; it names its directions.
+    A graph is read with every sequence in the order of the input. A layer with ``go_backwards``
+    returns its outputs as it makes them, unless something turns them back, as a Bidirectional does;
+    what reads them as they are reads forward. Where some readers do and others do not, the order
+    of the input is kept: the numbers are the same.
     """
+    found: dict[str, Node] = {}
+    for node in network.recurrent:
+        if node.name in found or not _is_left_turned(node, turned_back):
+            continue
+        reached = network.downstream_of([node.name])
+        behind = [one for one in network.recurrent if one.name in reached and one is not node]
+        if all(_is_left_turned(one, turned_back) and _counts_all(one) for one in behind):
+            found[node.name] = _with(node, outputs_in_input_order=False)
+            for one in behind:
+                found[one.name] = _with(one, backward=Option(False, "graph"))
+    return found
+
+
+def _is_left_turned(node: Node, turned_back: Collection[str]) -> bool:
+    """Whether a layer of Keras reads from the end, and its outputs are left in that order."""
     layer = node.recurrent
-    if layer is None or not layer.backward.value or "/backward_" in f"/{node.name}":
-        return node
-    if not layer.cell.from_keras:
-        return node
-    return replace(node, layer=replace(layer, outputs_in_input_order=False))
+    return (
+        layer is not None
+        and layer.cell.from_keras
+        and layer.backward.value
+        and node.name not in turned_back
+    )
+
+
+def _counts_all(node: Node) -> bool:
+    """Whether a layer has no lengths, which would be those of the order that it reads in."""
+    return node.recurrent is not None and node.recurrent.lengths.value.kind == "unused"
+
+
+def _with(node: Node, **changes: Any) -> Node:
+    assert node.recurrent is not None
+    return replace(node, layer=replace(node.recurrent, **changes))
 
 
 def _of_turned(node: Node, turned: Mapping[str, RecurrentLayer]) -> Node:

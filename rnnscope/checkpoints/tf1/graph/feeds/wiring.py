@@ -96,6 +96,27 @@ class GraphWiring:
         """Remember that a layer reads its input turned, so that its outputs are turned too."""
         self._turned_by[layer] = turned
 
+    def turned_back(self) -> frozenset[str]:
+        """The layers whose outputs an op turns round as they are."""
+        found: set[str] = set()
+        for node in self._view:
+            if node.op in REVERSES or node.op == "ReverseSequence":
+                found.update(self._handed_to(node.inputs[0]))
+        return frozenset(found)
+
+    def _handed_to(self, tensor: GraphTensor) -> Iterator[str]:
+        """The layers whose outputs a tensor is, with nothing computed of them."""
+        pending, seen = [tensor], {tensor}
+        while pending and len(seen) < MAX_STEPS:
+            current = pending.pop()
+            layer, node = self._layer_of(current), self._view.node(current)
+            if layer is not None:
+                yield layer
+            elif node is not None:
+                new = [step for step in self._onward(node, current) or () if step not in seen]
+                seen.update(new)
+                pending.extend(new)
+
     def source(self, tensor: GraphTensor) -> Source:
         """The sequence that a tensor is, or is one step of."""
         if tensor in self._known:

@@ -47,6 +47,8 @@ class GraphNetwork:
     notes: tuple[str, ...]
     appearances: Mapping[str, Appearances]
     """By layer, the steps in which the graph computes it."""
+    turned_back: frozenset[str]
+    """The layers whose outputs the graph turns round."""
 
 
 def build_network(view: GraphView, weights: GraphWeights, cells: list[FoundCell]) -> GraphNetwork:
@@ -120,6 +122,7 @@ class _Builder:
             frozenset(self._wiring.embeddings),
             tuple(self._notes),
             self._layers,
+            self._wiring.turned_back(),
         )
 
     def _layer_of(self, tensor: GraphTensor) -> str | None:
