@@ -37,7 +37,7 @@ def returned(folder, x):
         return {name: layer.outputs[...] for name, layer in trace.layers.items()}
 
 
-@pytest.mark.parametrize("given", ["features"])
+@pytest.mark.parametrize("given", ["features", "ids", "padded ids"])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_what_reads_both_directions_of_a_class_of_ones_own(keras, tmp_path, kind, given):
     layers = keras.layers

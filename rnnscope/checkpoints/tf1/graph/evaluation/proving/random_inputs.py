@@ -26,6 +26,10 @@ ANY_NUMBER = 0.7
 """For a number that is fed: a rate of dropout is not used; what else it is must be found out."""
 
 MOST_HOPS = 20
+_INTEGERS = {number for number, dtype in DTYPES.items() if np.dtype(dtype).kind in "iu"}
+_AS_IT_IS = {"Identity", "_Arg"}
+_FROM_THE_END = {"AddV2", "Select", "SelectV2"}
+"""Between a cast and a table: Keras counts ids below 0 from the table's end."""
 ASSIGNS = {"Assign", "AssignVariableOp", "AssignAdd", "AssignSub"}
 
 Shape = tuple[int, ...] | None
@@ -44,6 +48,8 @@ class FedTensor:
     has_default : bool
     looked_up : bool
         Whether rows of a table are taken by it.
+    cast_to_ids : bool
+        Floats that the graph casts to integers and looks up in a table, as Keras 3 exports ids.
     """
 
     tensor: GraphTensor
@@ -51,12 +57,19 @@ class FedTensor:
     shape: Shape
     has_default: bool
     looked_up: bool = False
+    cast_to_ids: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it holds no features: ids, above all."""
+        return self.cast_to_ids or self.dtype.kind != "f"
 
     @property
     def is_sequence(self) -> bool:
         """Whether it may hold a value for every sequence and step."""
         rank = -1 if self.shape is None else len(self.shape)
-        return rank >= 3 or (rank == 2 and self.dtype.kind == "i") or rank == -1
+        may_be_ids = self.cast_to_ids or self.dtype.kind == "i"
+        return rank >= 3 or (rank == 2 and may_be_ids) or rank == -1
 
     @property
     def is_lengths(self) -> bool:
@@ -88,8 +101,9 @@ def fed_tensors(view: GraphView) -> Iterator[FedTensor]:
                     )  # TensorFlow before 1.0 wrote an unknown shape like that of a number
                 default = node.op == "PlaceholderWithDefault"
                 looked_up = _is_looked_up(view, node) and not _counts_steps(view, node)
+                cast = np.dtype(dtype).kind == "f" and _is_cast_to_ids(view, node)
                 tensor = GraphTensor(node.name)
-                yield FedTensor(tensor, np.dtype(dtype), shape, default, looked_up)
+                yield FedTensor(tensor, np.dtype(dtype), shape, default, looked_up, cast)
         elif node.op in QUEUE_OPS:
             yield from _components(node)
 
@@ -126,6 +140,24 @@ def _is_looked_up(view: GraphView, node: GraphNode) -> bool:
                 return consumer.inputs[1] == current
             if consumer.op in ("Identity", "Cast", "Reshape", "ExpandDims"):
                 pending.append(GraphTensor(consumer.name))
+    return False
+
+
+def _is_cast_to_ids(view: GraphView, node: GraphNode) -> bool:
+    """Whether floats are cast to integers, and these are looked up in a table."""
+    pending = [(GraphTensor(node.name), False)]
+    seen = set(pending)
+    while pending and len(seen) < MOST_HOPS:
+        tensor, cast = pending.pop()
+        for consumer in view.consumers(tensor):
+            if cast and consumer.op in GATHERS and consumer.inputs[1] == tensor:
+                return True
+            casts = consumer.op == "Cast" and int(consumer.attr["DstT"].type) in _INTEGERS
+            onward = consumer.op in _AS_IT_IS or casts or (cast and consumer.op in _FROM_THE_END)
+            following = (GraphTensor(consumer.name), cast or casts)
+            if onward and following not in seen:
+                seen.add(following)
+                pending.append(following)
     return False
 
 
@@ -217,7 +249,7 @@ def random_value(one: FedTensor, sizes: ChosenSizes, below: int, rng: np.random.
     shape = _filled(one, sizes)
     if one.dtype.kind == "b":
         return np.zeros(shape, one.dtype)
-    if one.dtype.kind == "f":
+    if one.dtype.kind == "f" and not one.cast_to_ids:
         if not shape:
             return np.array(ANY_NUMBER, one.dtype)
         return _with_tails(rng.normal(size=shape).astype(one.dtype), one, sizes)

@@ -49,7 +49,8 @@ class ModelInput:
 
     @property
     def is_ids(self) -> bool:
-        return self.fed.dtype.kind in "iu" and (self.fed.shape is None or len(self.fed.shape) == 2)
+        ids = self.fed.cast_to_ids or self.fed.dtype.kind in "iu"
+        return ids and (self.fed.shape is None or len(self.fed.shape) == 2)
 
     @property
     def features(self) -> int | None:

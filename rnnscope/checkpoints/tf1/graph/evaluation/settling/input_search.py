@@ -96,7 +96,7 @@ class InputSearch:
         `states` are placeholders that take initial states.
         """
         fed = [one for one in self._proof.fed if one.is_sequence and one.tensor not in states]
-        for one in sorted(fed, key=lambda one: (one.has_default, one.dtype.kind != "f")):
+        for one in sorted(fed, key=lambda one: (one.has_default, one.counts)):
             others = tuple(other for other in self._proof.fed if other is not one)
             yield ModelInput(one, self._proof.sizes, others, states)
 
@@ -177,7 +177,7 @@ def _ended(record: CellRecord, steps: int) -> bool:
 def _first_changed(source: ModelInput, x: Array) -> Array:
     """Values (sequence, timestep, …), the first sequence others than before."""
     changed: Array = x.copy()
-    changed[0] = x[0] + 1 if source.fed.dtype.kind == "f" else x[-1]
+    changed[0] = x[-1] if source.fed.counts else x[0] + 1
     return changed
 
 

@@ -14,6 +14,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.values.attributes import dtype_of
 from rnnscope.checkpoints.tf1.graph.evaluation.values.operations import TF_OPERATIONS
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphNode
 from rnnscope.deferred_dataclass import dataclass
+from rnnscope.model.ops import MissingInputError
 
 
 @dataclass(frozen=True)
