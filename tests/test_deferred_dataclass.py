@@ -19,7 +19,7 @@ import rnnscope
 from rnnscope.deferred_dataclass import FEW, dataclass
 
 ROOT = Path(rnnscope.__file__).parent
-ORDERED = ROOT / "checkpoints" / "tf1" / "graph" / "graph_view.py"
+ORDERED = ROOT / "checkpoints" / "tf1" / "graph" / "nodes" / "graph_view.py"
 """Its one ordered class is the standard library's."""
 
 Decorator = Callable[..., Any]
