@@ -107,6 +107,7 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
     from rnnscope.checkpoints.tf1.graph.evaluation.proving.proof import prove
     from rnnscope.checkpoints.tf1.graph.evaluation.settling.settle import settle
     from rnnscope.checkpoints.tf1.graph.evaluation.settling.shape_probes import without_shape_probes
+    from rnnscope.checkpoints.tf1.graph.evaluation.values.loops import Loops
     from rnnscope.checkpoints.tf1.graph.layers.network import build_network
     from rnnscope.checkpoints.tf1.graph.nodes.weights import GraphWeights
     from rnnscope.checkpoints.tf1.half_float_ops import half_float_note
@@ -119,12 +120,13 @@ def read_view_model(view: GraphView, stored: Variables) -> GraphModel:
         for cell in find_cells(view, weights)
         if all(name in stored.variables for name in weights.variables(cell.kernel))
     ]
-    cells = without_shape_probes(view, weights, cells)
+    loops = Loops(view)
+    cells = without_shape_probes(view, weights, cells, loops)
     known = {name for cell in cells for name in weights.variables(cell.kernel)}
     suspects = find_suspects(view, weights, known)
     found = build_network(view, weights, cells)
     with at_most(LARGEST_ARRAY):  # of the random inputs; a run may make larger ones
-        proof = prove(view, weights, found)
+        proof = prove(view, weights, found, loops)
         found = settle(view, weights, found, proof)
 
     def behind() -> tuple[Node, ...]:

@@ -124,7 +124,7 @@ class Feedbacks:
             if node.op == "_LoopVariable" and len(node.inputs) > 1:
                 return node.inputs[0], [self._chain(node.inputs[1])]
             if node.op in ("Merge", "RefMerge"):
-                by_op = {self._op(part): part for part in node.inputs}
+                by_op = {self._view.op(part): part for part in node.inputs}
                 enters = next((by_op[op] for op in ENTERS if op in by_op), None)
                 back = next((by_op[op] for op in COMES_BACK if op in by_op), None)
                 return enters, [] if back is None else [self._chain(back)]
@@ -207,10 +207,6 @@ class Feedbacks:
             f"the graph makes the next x of '{name}' of its own last output, in a way that is not "
             f"read; say which with {spell('loop_function')}",
         )
-
-    def _op(self, tensor: GraphTensor) -> str:
-        node = self._view.node(tensor)
-        return "" if node is None else node.op
 
 
 def feedback_words(layers: list[Layer], names: tuple[str, ...]) -> str:

@@ -128,7 +128,7 @@ class PartWalk:
             branches = node.inputs[:1] if inside else node.inputs
             return self._agreed([self.parts(part, False) for part in branches])
         if node.op in ("Merge", "RefMerge"):
-            enters = [part for part in node.inputs if self._op(part) in ENTERS]
+            enters = [part for part in node.inputs if self._view.op(part) in ENTERS]
             if inside and enters:
                 return self.parts(enters[0], False)
             return self._agreed([self.parts(part, inside) for part in node.inputs])
@@ -181,10 +181,6 @@ class PartWalk:
         if not distinct:
             return ()
         return distinct.pop() if len(distinct) == 1 else None
-
-    def _op(self, tensor: GraphTensor) -> str:
-        node = self._view.node(tensor)
-        return "" if node is None else node.op
 
     def _lost(self, tensor: GraphTensor) -> Parts | None:
         self.unknown.append(tensor)

@@ -178,11 +178,10 @@ def _others(view: GraphView, node: GraphNode, place: int) -> tuple[str, ...]:
 
 def _kind(view: GraphView, tensor: GraphTensor) -> str:
     """The op of a tensor; of a small constant its value, too: slices of one state differ in it."""
-    node = view.node(tensor)
-    value = view.constant(tensor) if node is not None and node.op == "Const" else None
+    value = view.constant(tensor) if view.op(tensor) == "Const" else None
     if value is not None and value.size <= MOST_NUMBERS:
         return f"Const {value.tolist()}"
-    return "" if node is None else node.op
+    return view.op(tensor)
 
 
 def _way_back(view: GraphView, tensor: GraphTensor, origin: GraphTensor) -> list[Hop] | None:

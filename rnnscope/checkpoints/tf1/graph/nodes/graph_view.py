@@ -138,6 +138,11 @@ class GraphView:
         """The node that makes a tensor; None for one the graph does not hold."""
         return self.nodes.get(tensor.node)
 
+    def op(self, tensor: GraphTensor) -> str:
+        """The op that makes a tensor; empty for one the graph does not hold."""
+        node = self.node(tensor)
+        return "" if node is None else node.op
+
     def condition(self, loop: str) -> Condition | None:
         """What decides whether a While node takes another step; None where it is not stored.
 

@@ -127,8 +127,8 @@ class _Maker:
         read = recorded.signal(node.reads[0]) if node.reads else None
         if read is None or read.values.ndim != 3:
             return None
-        mask = None
-        if layer.padding.value != "none" and lengths:
+        mask = read.mask
+        if mask is None and layer.padding.value != "none" and lengths:
             mask = np.arange(read.values.shape[1]) < np.asarray(lengths[0])[:, None]
         initial = {
             state: given[GraphTensor(part.name)]

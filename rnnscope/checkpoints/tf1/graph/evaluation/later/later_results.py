@@ -167,10 +167,6 @@ class _Tails:
             self._view, self._weights, self._proof, tensor, tuple(sources), self._lengths
         )
 
-    def _op(self, tensor: GraphTensor) -> str:
-        node = self._view.node(tensor)
-        return "" if node is None else node.op
-
     def _computable(self) -> dict[GraphTensor, Array]:
         tail = self._whole(next(iter(self._sources)), [*self._sources.values()])
         tail = replace(tail, read=self._readable)
@@ -208,7 +204,7 @@ class _Tails:
             They compute nothing: states in another order are no result of their own.
         """
         behind = self._flow.upstream([tail.tensor])
-        ops = (self._op(tensor) for tensor in self._made if tensor.node in behind)
+        ops = (self._view.op(tensor) for tensor in self._made if tensor.node in behind)
         found = list(dict.fromkeys(op for op in ops if op not in ALIASES | CHOOSING))
         if MOVING.issuperset(found):
             raise EvaluationError("it moves what layers return")

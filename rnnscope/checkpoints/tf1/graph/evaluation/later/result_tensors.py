@@ -76,8 +76,8 @@ def last_ones(
             continue
         beyond = list(_beyond(view, flow, tensor))
         onward = [one for one in beyond if one in made and not _of_training(one)]
-        last = any(_op(view, one) in ENDS for one in beyond)
-        if _op(view, tensor) not in ALIASES and (last or not onward):
+        last = any(view.op(one) in ENDS for one in beyond)
+        if view.op(tensor) not in ALIASES and (last or not onward):
             ends.append(tensor)
     return ends
 
@@ -90,15 +90,10 @@ def _beyond(view: GraphView, flow: ForwardFlow, tensor: GraphTensor) -> Iterator
             if one in seen:
                 continue
             seen.add(one)
-            if _op(view, one) in ALIASES:
+            if view.op(one) in ALIASES:
                 pending.append(one)
             else:
                 yield one
-
-
-def _op(view: GraphView, tensor: GraphTensor) -> str:
-    node = view.node(tensor)
-    return "" if node is None else node.op
 
 
 def _of_training(tensor: GraphTensor) -> bool:

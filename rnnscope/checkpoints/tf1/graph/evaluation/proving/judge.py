@@ -19,6 +19,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.proving.recorded_signals import (
     rows_alike,
     takes_every_step,
 )
+from rnnscope.checkpoints.tf1.graph.evaluation.proving.step_lists import reads_list
 from rnnscope.checkpoints.tf1.graph.evaluation.proving.turning import other_directions, turned
 from rnnscope.checkpoints.tf1.graph.evaluation.proving.verdict import Fault, Verdict
 from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor
@@ -34,7 +35,6 @@ from rnnscope.model.initial_state import (
 )
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import Feedback, RecurrentLayer
-from rnnscope.model.signal import Signal
 
 
 class Judge:
@@ -220,7 +220,7 @@ class Judge:
             verdict.faults.append(Fault("input", f"reads what '{node.reads[0]}' makes"))
             return
         values = signal.values
-        if values.ndim == 2 and record.steps > 1 and self._reads_step_by_step(node, record):
+        if values.ndim == 2 and reads_list(self._network, node, record, self._fed_steps):
             return
         if values.ndim != 3 or values.shape[1] != self._unrolled.get(node.name, record.steps):
             verdict.faults.append(Fault("input", f"reads another x than '{node.reads[0]}'"))
@@ -252,34 +252,6 @@ class Judge:
         if made.shape != record.x.shape or not self._agree(verdict, record.x[1:], made[:-1]):
             words = "makes its x of its last output in another way"
             verdict.faults.append(Fault("input", words))
-
-    def _reads_step_by_step(self, node: Node, record: CellRecord) -> bool:
-        """Whether every step reads what is made of a placeholder of its own."""
-        between = self._between(node)
-        made = [self._through(between, value) for value in self._fed_steps]
-        fitting = [one for one in made if one is not None and one.shape == record.x.shape[1:]]
-        matches = [{place for place, one in enumerate(fitting) if gap_of(x, one) == 0}
-                   for x in record.x]  # fmt: skip
-        return all(matches) and len(set[int]().union(*matches)) >= record.steps
-
-    def _between(self, node: Node) -> list[Node]:
-        """The nodes between an input of the model and a layer, the first one first."""
-        found: list[Node] = []
-        below = self._network.by_name.get(node.reads[0])
-        while below is not None and below.recurrent is None and len(below.reads) == 1:
-            found.insert(0, below)
-            below = self._network.by_name.get(below.reads[0])
-        return found
-
-    def _through(self, between: list[Node], value: Array) -> Array | None:
-        """What some nodes make of what was fed for one step; None where it does not fit them."""
-        signal = Signal(value)
-        try:
-            for node in between:
-                signal = node.layer(signal)  # type: ignore[operator]
-        except (RnnscopeError, ValueError, IndexError):
-            return None
-        return signal.values
 
     def _reads(
         self, layer: RecurrentLayer, record: CellRecord, values: Array, taken: Array,

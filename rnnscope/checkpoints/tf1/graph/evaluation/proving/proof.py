@@ -72,7 +72,7 @@ def _is_step(one: FedTensor) -> bool:
     return features or one.is_ids_of_step
 
 
-def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
+def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork, loops: Loops) -> Proof:
     """Evaluate a graph on random inputs and compare every layer that was read of it.
 
     Parameters
@@ -80,13 +80,15 @@ def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
     view : GraphView
     weights : GraphWeights
     built : GraphNetwork
+    loops : Loops
+        Of `view`.
 
     Returns
     -------
     Proof
         It has a verdict or an obstacle for every recurrent layer.
     """
-    prover = _Prover(view, weights, built)
+    prover = _Prover(view, weights, built, loops)
     first = prover.try_axes(time_major=False)
     if prover.fits(first):
         return first
@@ -97,7 +99,9 @@ def prove(view: GraphView, weights: GraphWeights, built: GraphNetwork) -> Proof:
 
 
 class _Prover:
-    def __init__(self, view: GraphView, weights: GraphWeights, built: GraphNetwork) -> None:
+    def __init__(
+        self, view: GraphView, weights: GraphWeights, built: GraphNetwork, loops: Loops
+    ) -> None:
         self._view = view
         self._weights = weights
         self._network = built.network
@@ -106,7 +110,7 @@ class _Prover:
             node.name: built.appearances[node.name].cells for node in self._network.recurrent
         }
         self._recorder = Recorder(
-            view, weights, Loops(view), most_unrolled=MOST_UNROLLED, most_ops=MOST_OPS
+            view, weights, loops, most_unrolled=MOST_UNROLLED, most_ops=MOST_OPS
         )
         self._fed = tuple(fed_tensors(view))
         self._below = smallest_vocabulary(view, weights)

@@ -27,9 +27,10 @@ ANY_NUMBER = 0.7
 
 MOST_HOPS = 20
 _INTEGERS = {number for number, dtype in DTYPES.items() if np.dtype(dtype).kind in "iu"}
-_AS_IT_IS = {"Identity", "_Arg"}
+_AS_IT_IS = {"Identity", "_Arg", "Reshape", "ExpandDims"}
 _FROM_THE_END = {"AddV2", "Select", "SelectV2"}
-"""Between a cast and a table: Keras counts ids below 0 from the table's end."""
+"""Between whole numbers and a table: Keras counts ids below 0 from the table's end."""
+
 ASSIGNS = {"Assign", "AssignVariableOp", "AssignAdd", "AssignSub"}
 
 Shape = tuple[int, ...] | None
@@ -48,8 +49,6 @@ class FedTensor:
     has_default : bool
     looked_up : bool
         Whether rows of a table are taken by it.
-    cast_to_ids : bool
-        Floats that the graph casts to integers and looks up in a table, as Keras 3 exports ids.
     """
 
     tensor: GraphTensor
@@ -57,7 +56,11 @@ class FedTensor:
     shape: Shape
     has_default: bool
     looked_up: bool = False
-    cast_to_ids: bool = False
+
+    @property
+    def cast_to_ids(self) -> bool:
+        """Whether it is floats that the graph casts to ids, as Keras 3 exports them."""
+        return self.looked_up and self.dtype.kind == "f"
 
     @property
     def counts(self) -> bool:
@@ -100,10 +103,12 @@ def fed_tensors(view: GraphView) -> Iterator[FedTensor]:
                         -1,
                     )  # TensorFlow before 1.0 wrote an unknown shape like that of a number
                 default = node.op == "PlaceholderWithDefault"
-                looked_up = _is_looked_up(view, node) and not _counts_steps(view, node)
-                cast = np.dtype(dtype).kind == "f" and _is_cast_to_ids(view, node)
+                floats = np.dtype(dtype).kind == "f"
+                looked_up = _is_looked_up(view, node, floats=floats)
+                if looked_up and not floats:
+                    looked_up = not _counts_steps(view, node)  # a table of lengths, beside a loop
                 tensor = GraphTensor(node.name)
-                yield FedTensor(tensor, np.dtype(dtype), shape, default, looked_up, cast)
+                yield FedTensor(tensor, np.dtype(dtype), shape, default, looked_up)
         elif node.op in QUEUE_OPS:
             yield from _components(node)
 
@@ -128,33 +133,18 @@ def _counts_steps(view: GraphView, node: GraphNode) -> bool:
     return False
 
 
-def _is_looked_up(view: GraphView, node: GraphNode) -> bool:
-    """Whether a placeholder says which rows of a table are taken."""
-    pending = [GraphTensor(node.name)]
-    for _ in range(MOST_HOPS):
-        if not pending:
-            return False
-        current = pending.pop()
-        for consumer in view.consumers(current):
-            if consumer.op in GATHERS and len(consumer.inputs) > 1:
-                return consumer.inputs[1] == current
-            if consumer.op in ("Identity", "Cast", "Reshape", "ExpandDims"):
-                pending.append(GraphTensor(consumer.name))
-    return False
-
-
-def _is_cast_to_ids(view: GraphView, node: GraphNode) -> bool:
-    """Whether floats are cast to integers, and these are looked up in a table."""
-    pending = [(GraphTensor(node.name), False)]
+def _is_looked_up(view: GraphView, node: GraphNode, *, floats: bool) -> bool:
+    """Whether what is fed says which rows of a table are taken: floats once they are cast."""
+    pending = [(GraphTensor(node.name), not floats)]
     seen = set(pending)
     while pending and len(seen) < MOST_HOPS:
-        tensor, cast = pending.pop()
+        tensor, whole = pending.pop()
         for consumer in view.consumers(tensor):
-            if cast and consumer.op in GATHERS and consumer.inputs[1] == tensor:
+            if whole and consumer.op in GATHERS and consumer.inputs[1] == tensor:
                 return True
             casts = consumer.op == "Cast" and int(consumer.attr["DstT"].type) in _INTEGERS
-            onward = consumer.op in _AS_IT_IS or casts or (cast and consumer.op in _FROM_THE_END)
-            following = (GraphTensor(consumer.name), cast or casts)
+            onward = casts or consumer.op in _AS_IT_IS or (whole and consumer.op in _FROM_THE_END)
+            following = (GraphTensor(consumer.name), whole or casts)
             if onward and following not in seen:
                 seen.add(following)
                 pending.append(following)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ from rnnscope.checkpoints.tf1.graph.evaluation.proving.turning import (
 from rnnscope.checkpoints.tf1.graph.evaluation.settling.graph_run import ModelInput
 from rnnscope.checkpoints.tf1.graph.evaluation.settling.unknown_loops import held_counts
 from rnnscope.checkpoints.tf1.graph.feeds.sequence_ops import REVERSES
-from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphView
+from rnnscope.checkpoints.tf1.graph.nodes.graph_view import GraphTensor, GraphView
 from rnnscope.model.cell import Array
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -34,12 +34,21 @@ class Directions:
     proof : Proof
         With the random values that one step is changed of.
     recorder : Recorder
+    lengths : mapping of str to tuple of GraphTensor and ndarray of int (sequence,)
+        What the graph computed as the lengths of layers, by name.
     """
 
-    def __init__(self, view: GraphView, proof: Proof, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        view: GraphView,
+        proof: Proof,
+        recorder: Recorder,
+        lengths: Mapping[str, tuple[GraphTensor, Array]],
+    ) -> None:
         self._view = view
         self._proof = proof
         self._full = recorder
+        self._lengths = lengths
 
     def aligned(
         self, name: str, layer: RecurrentLayer, cells: list[FoundCell], source: ModelInput
@@ -141,7 +150,7 @@ class Directions:
 
     def _lengths_of(self, name: str) -> Array | None:
         """The lengths that a layer had: those that the graph computed, else those it was fed."""
-        made = self._proof.lengths.get(name)
+        made = self._lengths.get(name)
         return held_counts(self._proof) if made is None else made[1]
 
     @cached_property

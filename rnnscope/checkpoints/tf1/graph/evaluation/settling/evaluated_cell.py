@@ -57,7 +57,7 @@ def as_graph_cell(
         evaluated = replace(evaluated, layer=layer)
     computed = settled.computes_lengths(node.name, source)
     if computed:
-        holds = held_past(settled.proof.lengths[node.name][1], record)
+        holds = held_past(settled.lengths[node.name][1], record)
     else:
         holds = held_past_lengths(settled.proof, record)
     evaluated = replace(evaluated, zeros_past_length=holds and len(cells) > 1)

@@ -37,6 +37,7 @@ class InputSearch:
     def __init__(self, proof: Proof, recorder: Recorder) -> None:
         self._proof = proof
         self._full = recorder
+        self._of_lengths: dict[GraphTensor, ModelInput | None] = {}
 
     def find(
         self,
@@ -67,6 +68,11 @@ class InputSearch:
 
     def of_lengths(self, tensor: GraphTensor) -> ModelInput | None:
         """The one input that the graph computes lengths from, each sequence's from its own."""
+        if tensor not in self._of_lengths:
+            self._of_lengths[tensor] = self._find_lengths(tensor)
+        return self._of_lengths[tensor]
+
+    def _find_lengths(self, tensor: GraphTensor) -> ModelInput | None:
         wanted = self._proof.recorder.try_value(self._evaluator(self._proof.given), tensor)
         for source in self.inputs():
             x = self._by_sequence(source)

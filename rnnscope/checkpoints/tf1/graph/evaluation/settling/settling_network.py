@@ -44,6 +44,8 @@ class SettlingNetwork:
     proof : Proof
     full : Recorder
         Of the whole graph, at any size.
+    lengths : dict of str to tuple of GraphTensor and ndarray of int (sequence,)
+        As of the proof, and of the layers that were found since.
     directions : Directions
     search : InputSearch
     nodes : dict of str to Node
@@ -70,7 +72,8 @@ class SettlingNetwork:
         self.used: set[str] = set()
         self.refused: set[str] = set()
         self.full = Recorder(view, weights, proof.recorder.loops)
-        self.directions = Directions(view, proof, self.full)
+        self.lengths = dict(proof.lengths)
+        self.directions = Directions(view, proof, self.full, self.lengths)
         self.search = InputSearch(proof, self.full)
 
     @property
@@ -143,7 +146,7 @@ class SettlingNetwork:
 
     def source_of_lengths(self, name: str) -> ModelInput | None:
         """The one input that the graph computes a layer's lengths from; None for no one."""
-        found = self.proof.lengths.get(name)
+        found = self.lengths.get(name)
         return None if found is None else self.search.of_lengths(found[0])
 
     def computes_lengths(self, name: str, source: ModelInput) -> bool:
@@ -155,7 +158,7 @@ class SettlingNetwork:
         self, name: str, layer: RecurrentLayer, reads: str, source: ModelInput
     ) -> tuple[RecurrentLayer, str]:
         """A layer with the lengths that the graph computes, and the node that masks `reads`."""
-        tensor, _ = self.proof.lengths[name]
+        tensor, _ = self.lengths[name]
         self.inputs.setdefault(source.name)
         self.used.update(self.variables_behind([tensor]))
         lengths = ComputedLengths(GraphRun(self.full, source, {}), tensor)

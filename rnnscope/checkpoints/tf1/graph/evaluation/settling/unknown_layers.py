@@ -57,7 +57,7 @@ def _as_layer(settled: SettlingNetwork, unknown: UnknownLoop) -> None:
         settled.add_refused(name, f"it takes {unknown.record.steps} steps of its input's")
         return
     if unknown.lengths is not None:
-        settled.proof.lengths[name] = unknown.lengths
+        settled.lengths[name] = unknown.lengths
     plain = _plain_layer(unknown)
     found = settled.search.find(name, [unknown.cell], unknown.record, plain, unknown.written)
     if isinstance(found, Obstacle):
