@@ -38,7 +38,7 @@ from rnnscope.trace import (
 from rnnscope.trace.identity import RunIdentity
 from rnnscope.trace.memory import MemoryFile
 from rnnscope.trace.parts import PartMark
-from rnnscope.trace.parts.kept_pooled import pooled_names, words_on_lost
+from rnnscope.trace.parts.kept_pooled import look_ahead, pooled_names, words_on_lost
 from rnnscope.trace.target import check_trace_name
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ def record(
         settings = replace(run_settings(recipe), workers=workers)
         if part is not None and part.threads:
             settings = replace(settings, threads=part.threads)
-        lost = [] if target.path is None or target.resume else pooled_names(target.path)
+        replaced = None if target.resume else target.path
+        if replaced is not None:
+            look_ahead(replaced)
+        lost: list[str] = []
         marks: list[PartMark] = []
         writers: list[TraceWriter] = []
         memory = MemoryFile() if target.path is None else None
@@ -145,6 +148,8 @@ def record(
             known = digests.result()
             own = planned.source.path == planned.opened.path and not digest
             planned.require_unchanged(known.checkpoint, known.input if own else "")
+            if replaced is not None:
+                lost.extend(pooled_names(replaced))  # the last moment at which it is there
 
         def identity(seconds: float | None) -> RunIdentity | None:
             if wait([digests], seconds).not_done:

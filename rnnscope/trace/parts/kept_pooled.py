@@ -10,6 +10,7 @@ from typing import Any
 
 from rnnscope.errors import TraceError
 from rnnscope.files.hdf5.datasets import check_storage
+from rnnscope.files.hdf5.probe import begin
 from rnnscope.files.hdf5.safe_hdf5 import (
     check_size,
     child_group,
@@ -112,6 +113,12 @@ def _copied(array: Any, made: Any) -> Any:
             block = array[start : start + each]
         new[start : start + each] = block
     return new
+
+
+def look_ahead(trace: Path) -> None:
+    """Have a trace looked at, beside what else is done, whose `pooled_names` will be asked for."""
+    if trace.is_file() and has_signature(trace):
+        begin(trace)
 
 
 def pooled_names(trace: Path) -> list[str]:
