@@ -60,6 +60,12 @@ class KerasNetwork(NamedTuple):
     input_shapes: Mapping[str, tuple[int | None, ...]]
 
 
+def _keeps_no_layers(model: ConfigView) -> bool:
+    """Whether a class of somebody's own, whatever its name, stored no list of layers."""
+    config = model.raw("config")
+    return is_foreign(model) and not (isinstance(config, dict) and "layers" in config)
+
+
 def read_network(
     model: ConfigView, weights: LayerWeights, dialect: Dialect, findings: Findings
 ) -> KerasNetwork:
@@ -87,14 +93,15 @@ def read_network(
     CheckpointError
         The configuration is damaged, of a subclassed model, or does not fit the weights.
     """
-    if class_name(model) not in MODEL_CLASSES:
+    if class_name(model) not in MODEL_CLASSES or _keeps_no_layers(model):
         raise CheckpointError(
             "The file's configuration does not list the model's layers.",
             where=model.where,
             expected="class_name " + ", ".join(MODEL_CLASSES),
             found=f"class_name '{class_name(model)}'",
-            hint="A subclassed model keeps its layers in Python code only; save it as a "
-            "Functional or Sequential model.",
+            hint="A subclassed model keeps its layers in Python code only: export it "
+            "(model.export), or take model.weights.h5 out of the .keras file, which is a zip, and "
+            "name that: its layers are read by name, and what feeds what is guessed.",
         )
     reader = _ModelReader(dialect, findings)
     reader.read_model(model, weights, Scope())

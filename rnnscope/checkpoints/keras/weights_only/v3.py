@@ -80,7 +80,22 @@ def _model(file: h5py.File, path: str, prefix: str, depth: int) -> list[LooseLay
             found += _model(file, place, f"{name}/", depth + 1)
         else:
             found.append(_layer(file, place, name, key))
+    if any(
+        place.removeprefix(path).lstrip("/").split("/")[0] not in CONTAINERS for place in places
+    ):
+        found = _embedding_first(found)
     return found
+
+
+def _embedding_first(layers: list[LooseLayer]) -> list[LooseLayer]:
+    """Layers of which some are attributes, which Keras visits by name: that is no order.
+
+    The one embedding among them stands first all the same, since what takes ids reads no layer.
+    """
+    embeddings = [layer for layer in layers if "embeddings" in (layer.roles or {})]
+    if len(embeddings) != 1:
+        return layers
+    return embeddings + [layer for layer in layers if layer is not embeddings[0]]
 
 
 def _objects(file: h5py.File, path: str) -> list[str]:
@@ -259,9 +274,11 @@ def _cell(variables: tuple[StoredVariable, ...]) -> Roles:
 def _plain(file: h5py.File, path: str, name: str, key: str) -> LooseLayer:
     inner = f"{path}/layer" if child_group(file, f"{path}/layer") is not None else path
     own = _variables(file, inner)
-    base = re.sub(r"_\d+$", "", key)
+    base = base_name(key)
     told = class_by_name(key)
-    roles = dict(zip(_PLAIN_ROLES.get(base, ()), own, strict=False))
+    # An attribute may be called anything; the layer's name is that of its class unless chosen.
+    known = _PLAIN_ROLES.get(base) or _PLAIN_ROLES.get(base_name(name.rpartition("/")[2]), ())
+    roles = dict(zip(known if len(own) <= len(known) else (), own, strict=False))
     everything = own or tuple(_all_variables(file, path))
     return LooseLayer(name, told or ("" if everything else base), (), everything, roles)
 
