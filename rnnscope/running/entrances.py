@@ -68,7 +68,7 @@ class Entrances:
         self._source = source
         self._decoder_source = decoder_source
         self._notes = notes
-        self._model_input = model_input
+        self.model_input = model_input
         self._embedding: str | None = None
 
     def choose_embedding(self, name: str) -> None:
@@ -134,7 +134,7 @@ class Entrances:
                 f"'{root.name}' was not run: the file does not say what it reads "
                 f"({spell('feed', root.name)} gives the input to it).",
             )
-        if self._model_input:
+        if self.model_input:
             return self._model_entry(root)
         if source.is_ids:
             return self._embedding_entry(root)

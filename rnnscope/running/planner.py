@@ -14,6 +14,7 @@ from rnnscope.model.layers.evaluated import EvaluatedMask
 from rnnscope.model.network import Network, Node
 from rnnscope.model.recurrent_layer import RecurrentLayer
 from rnnscope.running.decoding import Decoding, wire_decoder
+from rnnscope.running.entrance_notes import entrance_notes
 from rnnscope.running.entrances import Entrances
 from rnnscope.running.given_states import starting_from_given, unblocked
 from rnnscope.running.loops import Loop, find_loops
@@ -110,6 +111,9 @@ class _Planner:
         entries, decoder_entries = self._entries(needed)
         if not entries:
             raise self._no_entry([node for node in network.recurrent if node.name in needed])
+        self._notes.extend(
+            entrance_notes(network, entries, model_input=self._entrances.model_input)
+        )
         points = frozenset(entries.values())
         decoder_points = frozenset(decoder_entries.values())
         runnable = self._runnable(needed, points | decoder_points)
