@@ -152,6 +152,15 @@ def test_the_proof_says_how_near_it_came(tmp_path):
     assert evidence.difference < 1e-5
 
 
+def test_features_that_no_shape_tells_are_those_that_a_dense_layer_reads(tmp_path):
+    """OpenVINO's converter leaves every size open; a proof of the cell alone looked at no front."""
+    front = [node("MatMul", ["X", "D"], ["x"], "dense")]
+    arrays = {"D": RNG.normal(size=(5, 3)).astype("f4")}
+    path = model(tmp_path, front, arrays, shape=(None, None, None))
+    (layer,) = read_checkpoint(path).network.recurrent
+    assert (layer.recurrent.evidence.kind, layer.recurrent.evidence.detail) == ("proved", "")
+
+
 def test_proofs_in_64_bits_are_held_to_their_rounding(tmp_path):
     x = value("X", (None, None, 3))
     x.type.tensor_type.elem_type = 11

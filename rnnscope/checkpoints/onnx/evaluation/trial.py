@@ -66,7 +66,7 @@ class ModelInputs:
     states : frozenset of str
         Inputs that are initial states.
     features : mapping of str to int
-        How many features a recurrent layer reads of an input that it reads as it is.
+        How many features a recurrent or dense layer reads of what it reads as it is.
     """
 
     graph: OnnxGraph

@@ -41,7 +41,7 @@ from rnnscope.checkpoints.onnx.proof.sorted_sequences import is_same_unsorted
 from rnnscope.deferred_dataclass import dataclass
 from rnnscope.model.cell import Array
 from rnnscope.model.evidence import BY_OPERATOR, Evidence
-from rnnscope.model.layers import Unsupported
+from rnnscope.model.layers import Dense, Unsupported
 from rnnscope.model.ops import EvaluationError
 from rnnscope.model.recurrent_layer import RecurrentLayer
 
@@ -221,6 +221,10 @@ def _model_inputs(wiring: OnnxWiring, program: OnnxProgram) -> ModelInputs:
             lengths.add(layer.lengths.value.input)
             outside = layer.initial_state.value.outside().values()
             states |= {part.name for part in outside if part.kind == "placeholder"}
+    for node in wiring.nodes.values():
+        if isinstance(node.layer, Dense):
+            for read in node.reads:
+                features.setdefault(read, node.layer.kernel.shape[0])
     roles: dict[str, tuple[str, ...]] = {
         name: tuple(axis.root().role or "" for axis in flow.axes)
         for name in program.graph.inputs
