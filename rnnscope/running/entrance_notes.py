@@ -42,10 +42,9 @@ def entrance_notes(
             continue
         if not _may_be_overlooked(front.layer):
             continue
-        runs = all(
-            not isinstance(node.layer, Unsupported)
-            for node in network.nodes
-            if node.name in network.upstream_of([entry])
+        above = network.upstream_of([entry])
+        runs = not any(
+            node.name in above and isinstance(node.layer, Unsupported) for node in network.nodes
         )
         way = f"{spell('model_input')} runs it" if runs else "rnnscope does not compute it"
         yield (
